@@ -1,0 +1,69 @@
+namespace Trainer.Data;
+
+/// <summary>Which tokens of a row carry loss.</summary>
+public enum TrainOn
+{
+    /// <summary>Chosen by the kind of row: assistant for chats, completion for prompt/completion, all for text.</summary>
+    Auto,
+    /// <summary>Every assistant turn, its end-of-turn token included.</summary>
+    Assistant,
+    /// <summary>The completion of a prompt/completion row.</summary>
+    Completion,
+    /// <summary>Every token.</summary>
+    All,
+    /// <summary>The last assistant turn alone.</summary>
+    Last,
+}
+
+/// <summary>What happens to a row longer than the sequence length.</summary>
+public enum OnTooLong
+{
+    /// <summary>The run is refused, with counts and a histogram.</summary>
+    Error,
+    /// <summary>The row is left out and counted.</summary>
+    Drop,
+    /// <summary>The row is cut at the end, never inside the last trained turn.</summary>
+    Truncate,
+    /// <summary>A text row is split into several.</summary>
+    Split,
+}
+
+/// <summary>One data file or folder of the command line or recipe.</summary>
+/// <param name="Path">File or folder.</param>
+/// <param name="Weight">Relative share when several sources are mixed; 1 takes each row once an epoch.</param>
+/// <param name="Columns">Renamed columns (our name to the file's), or null to detect by columns.</param>
+public sealed record DataSource(string Path, double Weight = 1, IReadOnlyDictionary<string, string>? Columns = null);
+
+/// <summary>How text becomes examples.</summary>
+public sealed record DataOptions
+{
+    /// <summary>Training sources, in order.</summary>
+    public IReadOnlyList<DataSource> Train { get; init; } = [];
+
+    /// <summary>Held-out sources; empty means <see cref="EvalSplit"/> or a folder's own valid split.</summary>
+    public IReadOnlyList<DataSource> Eval { get; init; } = [];
+
+    /// <summary>Share (below 1) or count of training rows held out where no evaluation data is named; 0 holds out none.</summary>
+    public double EvalSplit { get; init; }
+
+    /// <summary>Longest row in tokens.</summary>
+    public int MaxSeqLength { get; init; } = 2048;
+
+    /// <summary>What happens to a longer row.</summary>
+    public OnTooLong OnTooLong { get; init; } = OnTooLong.Error;
+
+    /// <summary>Which tokens are trained.</summary>
+    public TrainOn TrainOn { get; init; } = TrainOn.Auto;
+
+    /// <summary>A Jinja file that replaces the model's chat template, or null.</summary>
+    public string? ChatTemplateFile { get; init; }
+
+    /// <summary>Leave out rows that would train on nothing instead of refusing the run.</summary>
+    public bool DropEmpty { get; init; }
+
+    /// <summary>Permit trained turns that do not end with a trained end-of-turn token.</summary>
+    public bool AllowMissingEos { get; init; }
+
+    /// <summary>Where tokenized data is cached; null disables the cache.</summary>
+    public string? CacheDirectory { get; init; }
+}

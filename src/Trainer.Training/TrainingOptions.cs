@@ -1,0 +1,245 @@
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>How the frozen base is held in memory.</summary>
+public enum Quantize
+{
+    /// <summary>4-bit NormalFloat, blocks of 64 (QLoRA, arXiv 2305.14314).</summary>
+    Nf4,
+    /// <summary>8-bit absmax per row.</summary>
+    Int8,
+    /// <summary>As stored, or in the compute type.</summary>
+    None,
+}
+
+/// <summary>Compute type.</summary>
+public enum ComputeType
+{
+    /// <summary>float32, or bfloat16 where the machine has units for it and a short measurement says it is faster.</summary>
+    Auto,
+    /// <summary>32-bit IEEE.</summary>
+    Float32,
+    /// <summary>bfloat16.</summary>
+    BFloat16,
+}
+
+/// <summary>On, off, or decided by the plan.</summary>
+public enum Choice
+{
+    /// <summary>Decided by the plan.</summary>
+    Auto,
+    /// <summary>On.</summary>
+    On,
+    /// <summary>Off.</summary>
+    Off,
+}
+
+/// <summary>What the backward pass recomputes.</summary>
+public enum Checkpointing
+{
+    /// <summary>None where the plan says it fits, else On.</summary>
+    Auto,
+    /// <summary>Only layer inputs are kept.</summary>
+    On,
+    /// <summary>Everything the backward pass needs is kept.</summary>
+    None,
+}
+
+/// <summary>Learning-rate schedules, over optimizer steps.</summary>
+public enum LrScheduler
+{
+    /// <summary>Half a cosine from the peak to the minimum.</summary>
+    Cosine,
+    /// <summary>A straight line from the peak to the minimum.</summary>
+    Linear,
+    /// <summary>The peak throughout (after warm-up).</summary>
+    Constant,
+    /// <summary>Warm-up, stable, decay: the peak until the last tenth, then a straight line to the minimum.</summary>
+    Wsd,
+}
+
+/// <summary>How fresh adapter tensors are filled.</summary>
+public enum InitLora
+{
+    /// <summary>PEFT's default: A Kaiming uniform with a = sqrt(5), B zero.</summary>
+    Kaiming,
+    /// <summary>A normal with standard deviation 1/rank, B zero.</summary>
+    Gaussian,
+}
+
+/// <summary>The adapter's shape, as PEFT's LoraConfig names it.</summary>
+public sealed record LoraOptions
+{
+    /// <summary>Rank r.</summary>
+    public int Rank { get; init; } = 16;
+
+    /// <summary>Scaling numerator; null means twice the rank. The scale is alpha / r, or alpha / sqrt(r) with rsLoRA.</summary>
+    public double? Alpha { get; init; }
+
+    /// <summary>Probability with which an adapter input is dropped.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary><c>all-linear</c>, a list of names or suffixes, or one regular expression.</summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = ["all-linear"];
+
+    /// <summary>Adapt the last N layers only; null adapts all.</summary>
+    public int? Layers { get; init; }
+
+    /// <summary>Adapt exactly these layers; null adapts all.</summary>
+    public IReadOnlyList<int>? LayersToTransform { get; init; }
+
+    /// <summary>Scale by alpha / sqrt(r) (arXiv 2312.03732).</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>Weight-decomposed adaptation (arXiv 2402.09353).</summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>Learning-rate ratio of B to A (LoRA+, arXiv 2402.12354); null or 1 is off.</summary>
+    public double? LoraPlusRatio { get; init; }
+
+    /// <summary>How fresh tensors are filled.</summary>
+    public InitLora Init { get; init; } = InitLora.Kaiming;
+
+    /// <summary>Modules trained and saved whole (suffixes), PEFT's modules_to_save.</summary>
+    public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
+    /// <summary>Rank overrides by module name or regular expression.</summary>
+    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Alpha overrides by module name or regular expression.</summary>
+    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Which biases train: none, all or lora_only.</summary>
+    public string Bias { get; init; } = "none";
+
+    /// <summary>A bias on lora_B.</summary>
+    public bool LoraBias { get; init; }
+}
+
+/// <summary>Everything that decides what a run computes. Immutable; made by the command line from defaults, recipe and options.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>The model as the user named it: a folder, a hub id, a preset, or <c>tiny</c>.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Resolved folder of the model.</summary>
+    public required string ModelDirectory { get; init; }
+
+    /// <summary>Data and text options.</summary>
+    public required DataOptions Data { get; init; }
+
+    /// <summary>Run folder.</summary>
+    public required string OutputDirectory { get; init; }
+
+    /// <summary>A PEFT folder to continue from, or null for a fresh adapter.</summary>
+    public string? AdapterDirectory { get; init; }
+
+    /// <summary>The adapter's shape (ignored where <see cref="AdapterDirectory"/> gives one).</summary>
+    public LoraOptions Lora { get; init; } = new();
+
+    /// <summary>Optimizer steps; null derives them from <see cref="Epochs"/>.</summary>
+    public int? MaxSteps { get; init; }
+
+    /// <summary>Passes over the data.</summary>
+    public double Epochs { get; init; } = 1;
+
+    /// <summary>Wall-clock limit; null is none.</summary>
+    public TimeSpan? MaxTime { get; init; }
+
+    /// <summary>Rows in a micro-batch.</summary>
+    public int BatchSize { get; init; } = 1;
+
+    /// <summary>Micro-batches in an optimizer step.</summary>
+    public int GradientAccumulationSteps { get; init; } = 8;
+
+    /// <summary>Best-fit packing of rows up to the sequence length.</summary>
+    public bool Packing { get; init; }
+
+    /// <summary>Batches of rows of similar length.</summary>
+    public bool GroupByLength { get; init; } = true;
+
+    /// <summary>Peak learning rate.</summary>
+    public double LearningRate { get; init; } = 2e-4;
+
+    /// <summary>Schedule after warm-up.</summary>
+    public LrScheduler LrScheduler { get; init; } = LrScheduler.Cosine;
+
+    /// <summary>Warm-up: a step count, or a ratio of all steps when below 1.</summary>
+    public double WarmupSteps { get; init; } = 0.03;
+
+    /// <summary>The schedule's lowest rate.</summary>
+    public double MinLr { get; init; }
+
+    /// <summary>Decoupled weight decay.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>First-moment decay.</summary>
+    public double AdamBeta1 { get; init; } = 0.9;
+
+    /// <summary>Second-moment decay.</summary>
+    public double AdamBeta2 { get; init; } = 0.999;
+
+    /// <summary>Denominator floor.</summary>
+    public double AdamEpsilon { get; init; } = 1e-8;
+
+    /// <summary>Global gradient norm limit; 0 is off.</summary>
+    public double MaxGradNorm { get; init; } = 1.0;
+
+    /// <summary>How the base is held.</summary>
+    public Quantize Quantize { get; init; } = Quantize.Nf4;
+
+    /// <summary>8-bit absmax (QLoRA's double quantization).</summary>
+    public bool DoubleQuant { get; init; } = true;
+
+    /// <summary>Compute type.</summary>
+    public ComputeType Compute { get; init; } = ComputeType.Auto;
+
+    /// <summary>Stream base weights from disk.</summary>
+    public Choice Stream { get; init; } = Choice.Auto;
+
+    /// <summary>Activation checkpointing.</summary>
+    public Checkpointing GradientCheckpointing { get; init; } = Checkpointing.Auto;
+
+    /// <summary>Optimizer steps between log rows.</summary>
+    public int LoggingSteps { get; init; } = 10;
+
+    /// <summary>Optimizer steps between evaluations; null evaluates at the end only (and at the start).</summary>
+    public int? EvalSteps { get; init; }
+
+    /// <summary>Optimizer steps between checkpoints; 0 writes none.</summary>
+    public int SaveSteps { get; init; } = 100;
+
+    /// <summary>Checkpoints kept (best and last always are); 0 keeps all.</summary>
+    public int SaveTotalLimit { get; init; } = 3;
+
+    /// <summary>Evaluations without improvement before the run stops; null is off.</summary>
+    public int? EarlyStoppingPatience { get; init; }
+
+    /// <summary>null: fresh run; <c>auto</c>: newest checkpoint of the run folder; else a checkpoint folder.</summary>
+    public string? Resume { get; init; }
+
+    /// <summary>Resume although base, data or options differ.</summary>
+    public bool AllowDrift { get; init; }
+
+    /// <summary>Seed of everything random.</summary>
+    public int Seed { get; init; } = 42;
+
+    /// <summary>Seed of the data order; null takes <see cref="Seed"/>.</summary>
+    public int? DataSeed { get; init; }
+
+    /// <summary>Shuffle rows each epoch.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Compute threads; null takes all cores.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>auto, cpu or cuda.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Resident memory limit in bytes; null takes the machine's.</summary>
+    public long? MaxMemoryBytes { get; init; }
+
+    /// <summary>Prompts to sample at each evaluation, or empty.</summary>
+    public IReadOnlyList<string> SamplePrompts { get; init; } = [];
+}
