@@ -1,0 +1,89 @@
+using System.Text.RegularExpressions;
+
+namespace Trainer.Architecture.Tests;
+
+public sealed partial class SourceTests
+{
+    private const int LongestFile = 400;
+
+    [Fact]
+    public void No_source_file_is_longer_than_one_can_hold()
+    {
+        var faults = Repository.Sources("src").Concat(Repository.Sources("tests"))
+            .Select(static path => (Path: Repository.Relative(path), Lines: File.ReadLines(path).Count()))
+            .Where(static file => file.Lines > LongestFile)
+            .Select(static file => $"{file.Path}: {file.Lines} lines");
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void No_folder_is_a_drawer_for_everything()
+    {
+        string[] drawers = ["Utils", "Helpers", "Common", "Misc", "Extensions"];
+        var faults = Repository.Sources("src").Concat(Repository.Sources("tests")).Select(Repository.Relative)
+            .Where(path => path.Split('/')[..^1].Intersect(drawers).Any());
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void No_type_is_called_manager_or_helper()
+        => Assert.Empty(Offenders("src", static _ => true, VagueType()));
+
+    [Fact]
+    public void Nobody_but_the_program_talks_to_the_console_or_ends_the_process()
+        => Assert.Empty(Offenders("src", static path => !path.StartsWith("src/Trainer.Cli/", StringComparison.Ordinal), ConsoleUse()));
+
+    [Fact]
+    public void Nobody_but_the_hub_opens_a_connection()
+        => Assert.Empty(Offenders("src", static path => !path.StartsWith("src/Trainer.Hub/", StringComparison.Ordinal), NetworkUse()));
+
+    [Fact]
+    public void Native_code_is_called_from_five_projects_only()
+    {
+        string[] allowed = ["src/Trainer.Numerics/", "src/Trainer.Checkpoints/", "src/Trainer.Models/", "src/Trainer.Distributed/", "src/Trainer.Cli/"];
+        Assert.Empty(Offenders("src", path => !allowed.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal)), NativeUse()));
+    }
+
+    [Fact]
+    public void Nothing_is_left_for_later()
+        => Assert.Empty(Offenders("src", static _ => true, Unfinished()));
+
+    [Fact]
+    public void No_text_names_a_path_of_somebody_s_machine()
+    {
+        string[] endings = ["*.cs", "*.md", "*.yaml", "*.yml", "*.sh", "*.json"];
+        var faults = new[] { "src", "tests", "scripts", "configs", ".github" }
+            .Where(static folder => Directory.Exists(Path.Combine(Repository.Root, folder)))
+            .SelectMany(folder => endings.SelectMany(ending => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), ending, SearchOption.AllDirectories)))
+            .Where(static path => !Repository.Relative(path).Split('/').Any(static part => part is "obj" or "bin" or "runs" or "node_modules"))
+            .Where(static path => MachinePath().IsMatch(File.ReadAllText(path)))
+            .Select(Repository.Relative);
+        Assert.Empty(faults);
+    }
+
+    private static IEnumerable<string> Offenders(string folder, Func<string, bool> isSubject, Regex pattern)
+        => Repository.Sources(folder)
+            .Where(path => isSubject(Repository.Relative(path)))
+            .SelectMany(path => File.ReadLines(path).Select((line, index) => (Path: Repository.Relative(path), Line: line, Number: index + 1)))
+            .Where(entry => !entry.Line.TrimStart().StartsWith("//", StringComparison.Ordinal) && pattern.IsMatch(entry.Line))
+            .Select(static entry => $"{entry.Path}:{entry.Number}: {entry.Line.Trim()}");
+
+    [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Util)\b")]
+    private static partial Regex VagueType();
+
+    [GeneratedRegex(@"\b(Console\.(Write|Error|Out|In|Read)|Environment\.Exit|Environment\.FailFast)")]
+    private static partial Regex ConsoleUse();
+
+    [GeneratedRegex(@"\b(HttpClient|System\.Net\.Http|TcpClient|new Socket|WebRequest)\b")]
+    private static partial Regex NetworkUse();
+
+    [GeneratedRegex(@"(\bunsafe\b|\[DllImport|\[LibraryImport)")]
+    private static partial Regex NativeUse();
+
+    [GeneratedRegex(@"(NotImplementedException|\bTODO\b|\bFIXME\b|\bHACK\b)")]
+    private static partial Regex Unfinished();
+
+    // A home or work folder written into a text is right on one machine only.
+    [GeneratedRegex(@"(?<![A-Za-z0-9_.$}])/(root|work|home/[a-z]+|Users/[a-z]+)/", RegexOptions.IgnoreCase)]
+    private static partial Regex MachinePath();
+}
