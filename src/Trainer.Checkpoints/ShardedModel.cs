@@ -1,0 +1,180 @@
+using System.Text.Json;
+
+namespace Trainer.Checkpoints;
+
+/// <summary>
+/// The weights of a Hugging Face model folder, one file or many shards, as one set of named tensors, mapped into memory.
+/// </summary>
+public sealed unsafe class ShardedModel : IDisposable
+{
+    /// <summary>Name of the single weights file.</summary>
+    public const string SingleFile = "model.safetensors";
+
+    /// <summary>Name of the list of shards.</summary>
+    public const string IndexFile = "model.safetensors.index.json";
+
+    private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> _tensors;
+
+    private ShardedModel(string folder, List<SafetensorsFile> files)
+    {
+        Folder = folder;
+        Files = files;
+        _tensors = files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))
+            .ToDictionary(static pair => pair.entry.Name, static pair => pair, StringComparer.Ordinal);
+        Tensors = _tensors.ToDictionary(static pair => pair.Key, static pair => pair.Value.Entry, StringComparer.Ordinal);
+    }
+
+    /// <summary>The model folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>The mapped files.</summary>
+    public IReadOnlyList<SafetensorsFile> Files { get; }
+
+    /// <summary>Every tensor of the model by name; an entry's offsets count in its own file.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Tensors { get; }
+
+    /// <summary>Bytes of all tensors.</summary>
+    public long TotalBytes => Tensors.Values.Sum(static entry => entry.ByteCount);
+
+    /// <summary>Maps model.safetensors, or every shard that model.safetensors.index.json names.</summary>
+    /// <exception cref="BadFileException">Weights missing or in an unsafe format; index and shards disagree; a shard lies outside the folder; a file is damaged.</exception>
+    public static ShardedModel Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder))
+        {
+            throw new BadFileException($"model folder '{folder}': there is no such folder; check the path");
+        }
+        string single = Path.Combine(folder, SingleFile), index = Path.Combine(folder, IndexFile);
+        var files = new List<SafetensorsFile>();
+        try
+        {
+            if (File.Exists(single) || new FileInfo(single).LinkTarget is not null)
+            {
+                files.Add(SafetensorsFile.Open(FolderPath.Inside(folder, SingleFile, "weights file")));
+            }
+            else if (File.Exists(index))
+            {
+                OpenShards(folder, index, files);
+            }
+            else
+            {
+                throw NoWeights(folder);
+            }
+            return new ShardedModel(folder, files);
+        }
+        catch
+        {
+            files.ForEach(static file => file.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>The entry of a name.</summary>
+    /// <exception cref="BadFileException">The model has no such tensor.</exception>
+    public SafetensorsEntry Entry(string name) => Find(name).Entry;
+
+    /// <summary>The file that holds a tensor.</summary>
+    public SafetensorsFile FileOf(string name) => Find(name).File;
+
+    /// <summary>First byte of a tensor in the map.</summary>
+    public byte* Pointer(string name)
+    {
+        (SafetensorsFile file, SafetensorsEntry entry) = Find(name);
+        return file.Pointer(entry);
+    }
+
+    /// <summary>The bytes of a tensor below 2 GiB, little-endian, row-major.</summary>
+    public ReadOnlySpan<byte> Bytes(string name)
+    {
+        (SafetensorsFile file, SafetensorsEntry entry) = Find(name);
+        return file.Bytes(entry);
+    }
+
+    /// <summary>Unmaps every file.</summary>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in Files)
+        {
+            file.Dispose();
+        }
+    }
+
+    private (SafetensorsFile File, SafetensorsEntry Entry) Find(string name) => _tensors.TryGetValue(name, out (SafetensorsFile, SafetensorsEntry) found)
+        ? found
+        : throw new BadFileException($"tensor '{name}' is missing from the weights in '{Folder}'; the model is incomplete or of another family");
+
+    private static void OpenShards(string folder, string index, List<SafetensorsFile> files)
+    {
+        Dictionary<string, string> map = ReadIndex(index);
+        foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            string path = FolderPath.Inside(folder, shard, $"shard named by {IndexFile}");
+            if (!File.Exists(path))
+            {
+                int tensors = map.Values.Count(value => value == shard);
+                throw new BadFileException($"shard '{shard}' is missing from '{folder}': {IndexFile} expects {tensors} tensors in it; copy or download it again");
+            }
+            SafetensorsFile file = SafetensorsFile.Open(path);
+            files.Add(file);
+            foreach (SafetensorsEntry entry in file.Entries)
+            {
+                if (!map.TryGetValue(entry.Name, out string? home))
+                {
+                    throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}' but not in {IndexFile}; index and shards are of different models");
+                }
+                if (home != shard)
+                {
+                    throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are of different models");
+                }
+            }
+            foreach ((string name, _) in map.Where(pair => pair.Value == shard))
+            {
+                if (!file.Tensors.ContainsKey(name))
+                {
+                    throw new BadFileException($"tensor '{name}' is missing from shard '{shard}' of '{folder}', where {IndexFile} says it is; copy or download the shard again");
+                }
+            }
+        }
+    }
+
+    private static Dictionary<string, string> ReadIndex(string index)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out JsonElement weights)
+                || weights.ValueKind != JsonValueKind.Object)
+            {
+                throw new BadFileException($"index '{index}' has no weight_map; copy or download it again");
+            }
+            var map = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (JsonProperty pair in weights.EnumerateObject())
+            {
+                map.Add(pair.Name, pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()!
+                    : throw new BadFileException($"index '{index}': the shard of tensor '{pair.Name}' is not a file name; copy or download it again"));
+            }
+            return map.Count > 0 ? map : throw new BadFileException($"index '{index}' names no tensor; copy or download it again");
+        }
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new BadFileException($"index '{index}' cannot be read: {fault.Message.TrimEnd('.')}; copy or download it again", fault);
+        }
+    }
+
+    private static BadFileException NoWeights(string folder)
+    {
+        string[] names = [.. Directory.EnumerateFiles(folder).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        string? pickle = names.FirstOrDefault(static name => name.StartsWith("pytorch_model", StringComparison.Ordinal) || name.EndsWith(".bin", StringComparison.Ordinal)
+            || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal));
+        string? other = names.FirstOrDefault(static name => name.EndsWith(".safetensors", StringComparison.Ordinal));
+        string? gguf = names.FirstOrDefault(static name => name.EndsWith(".gguf", StringComparison.Ordinal));
+        return new BadFileException(
+            other is "adapter_model.safetensors" ? $"'{folder}' holds an adapter, not a model: found '{other}' and no {SingleFile}; pass it with --adapter and its base with --model"
+            : other is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{other}'; rename it or add the index that names it"
+            : pickle is not null ? $"'{folder}' has its weights as '{pickle}' alone: a pickle can run code when opened and is never read; "
+                + $"convert it once to {SingleFile} (in Python, model.save_pretrained(folder, safe_serialization=True)) or take a revision that has safetensors"
+            : gguf is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{gguf}', which is for inference; take the model's original folder"
+            : $"no {SingleFile} or {IndexFile} in '{folder}': found no weights at all; check the path or download the model again");
+    }
+}
