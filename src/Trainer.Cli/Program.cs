@@ -1,1 +1,1 @@
-return 0;
+return Trainer.Cli.Application.Run(args);

@@ -1,0 +1,44 @@
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Commands;
+using Trainer.Cli.Rendering;
+
+namespace Trainer.Cli;
+
+/// <summary>From words to an exit code: parse, run, say what went wrong.</summary>
+internal static class Application
+{
+    public static int Run(string[] words)
+    {
+        var terminal = Terminal.Detect();
+        var verbose = words.Contains("--verbose");
+        try
+        {
+            var code = Dispatch(words, terminal);
+            terminal.Out.Flush();
+            return code;
+        }
+        catch (Exception fault)
+        {
+            return Failure.Report(fault, terminal, verbose);
+        }
+    }
+
+    private static int Dispatch(string[] words, Terminal terminal)
+    {
+        var root = AllCommands.Root;
+        if (words is ["--version"] or ["version"])
+        {
+            terminal.Out.WriteLine($"trainer {typeof(Application).Assembly.GetName().Version!.ToString(3)}");
+            return ExitCode.Done;
+        }
+        if (words is ["help", .. var about]) words = [.. about, "--help"];
+        var parsed = new CommandTree(root).Parse(words);
+        if (parsed.WantsHelp || (parsed.Spec.Subcommands.Count > 0 && words.Length == parsed.Path.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
+        {
+            terminal.Out.Write(HelpWriter.Write(parsed.Spec, parsed.Path, terminal.Width, terminal.HasColour && terminal.OutIsTerminal));
+            return parsed.WantsHelp || parsed.Path.Length == 0 ? ExitCode.Done : ExitCode.Usage;
+        }
+        using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
+        return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Positionals, terminal, stop));
+    }
+}

@@ -1,0 +1,152 @@
+using System.Globalization;
+
+namespace Trainer.Cli.CommandLine;
+
+/// <summary>What the user said, read as numbers, words and lists; faults are collected, not thrown.</summary>
+internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> values)
+{
+    private readonly List<string> _faults = [];
+
+    public IReadOnlyList<string> Faults => _faults;
+
+    /// <summary>These values over <paramref name="below"/>: the command line over the recipe.</summary>
+    /// <param name="below">The recipe's values.</param>
+    /// <param name="rivals">Pairs that exclude each other: naming one above drops the other below.</param>
+    public SettingValues Over(IReadOnlyDictionary<string, SettingValue> below, IReadOnlyList<(Setting, Setting)> rivals)
+    {
+        var merged = new Dictionary<string, SettingValue>(below);
+        foreach (var (one, other) in rivals)
+        {
+            if (Has(one)) merged.Remove(other.Key);
+            if (Has(other)) merged.Remove(one.Key);
+        }
+        foreach (var (key, value) in values) merged[key] = value;
+        return new SettingValues(merged);
+    }
+
+    public bool Has(Setting setting) => values.ContainsKey(setting.Key);
+
+    /// <summary>Whether both were said in the same place, command line or recipe; across places the command line has won.</summary>
+    public bool AreTogether(Setting one, Setting other) => Has(one) && Has(other) && IsTyped(one) == IsTyped(other);
+
+    private bool IsTyped(Setting setting) => values[setting.Key].Origin.StartsWith('-');
+
+    /// <summary>How a message names the setting: as the user typed it.</summary>
+    public string Origin(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Origin : setting.Option;
+
+    public void Fault(string message)
+    {
+        if (!_faults.Contains(message)) _faults.Add(message);
+    }
+
+    public void ThrowIfFaulty()
+    {
+        if (_faults.Count > 0) throw new UsageException(_faults);
+    }
+
+    public IReadOnlyList<SettingItem> Items(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Items : [];
+
+    public string? Text(Setting setting)
+    {
+        if (!values.TryGetValue(setting.Key, out var value)) return null;
+        if (value.Items.Count == 0) return setting.Bare;
+        if (value.Items.Any(item => item.Text != value.Items[0].Text))
+        {
+            Fault($"{value.Origin} was given {value.Items.Count} different values, {string.Join(" and ", value.Items.Select(item => $"'{item.Text}'"))}; keep one");
+            return null;
+        }
+        if (value.Items[0].Text.Length == 0) Fault($"{value.Origin} is empty; give {setting.Value}");
+        return value.Items[0].Text;
+    }
+
+    /// <summary>Words separated by commas or given one by one.</summary>
+    public IReadOnlyList<string> List(Setting setting) =>
+        [.. Items(setting).SelectMany(item => item.Text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
+
+    public int? Integer(Setting setting)
+    {
+        if (Text(setting) is not { } text) return null;
+        // 5e3 and 5000.0 are whole numbers too; recipes written by other tools hold them.
+        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || number != Math.Truncate(number) || Math.Abs(number) > int.MaxValue)
+        {
+            Fault($"{Origin(setting)} '{text}' is not a whole number{Expected(setting)}");
+            return null;
+        }
+        return InRange(setting, number, text) ? (int)number : null;
+    }
+
+    public double? Number(Setting setting)
+    {
+        if (Text(setting) is not { } text) return null;
+        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !double.IsFinite(number))
+        {
+            Fault($"{Origin(setting)} '{text}' is not a number{Expected(setting)}");
+            return null;
+        }
+        return InRange(setting, number, text) ? number : null;
+    }
+
+    public bool? Flag(Setting setting)
+    {
+        if (!Has(setting)) return null;
+        var text = Text(setting) ?? "true";
+        switch (text.ToLowerInvariant())
+        {
+            case "true" or "yes" or "on" or "1": return true;
+            case "false" or "no" or "off" or "0": return false;
+            default:
+                Fault($"{Origin(setting)} '{text}' is neither true nor false");
+                return null;
+        }
+    }
+
+    public T? Choice<T>(Setting setting) where T : struct, Enum
+    {
+        if (Word(setting) is not { } word) return null;
+        return Enum.Parse<T>(word.Replace("-", "", StringComparison.Ordinal), ignoreCase: true);
+    }
+
+    /// <summary>One of the setting's words.</summary>
+    public string? Word(Setting setting)
+    {
+        if (Text(setting) is not { } text) return null;
+        var word = text.ToLowerInvariant().Replace('_', '-');
+        if (setting.Choices.Contains(word)) return word;
+        var near = DidYouMean.Nearest(word, setting.Choices);
+        Fault($"{Origin(setting)} '{text}' is not one of {string.Join(", ", setting.Choices)}" + (near is null ? "" : $"; did you mean '{near}'?"));
+        return null;
+    }
+
+    public long? Bytes(Setting setting)
+    {
+        if (Text(setting) is not { } text) return null;
+        if (Quantities.TryBytes(text, out var bytes) && bytes > 0) return bytes;
+        Fault($"{Origin(setting)} '{text}' is not an amount of memory; write it like 64GiB, 800MB or 1.5TiB");
+        return null;
+    }
+
+    public TimeSpan? Duration(Setting setting)
+    {
+        if (Text(setting) is not { } text) return null;
+        if (Quantities.TryDuration(text, out var duration) && duration > TimeSpan.Zero) return duration;
+        Fault($"{Origin(setting)} '{text}' is not a duration; write it with a unit, like 90s, 45m, 2h30m or 1d");
+        return null;
+    }
+
+    private bool InRange(Setting setting, double number, string text)
+    {
+        var low = setting.AboveMinimum ? number <= setting.Minimum : number < setting.Minimum;
+        var high = setting.BelowMaximum ? number >= setting.Maximum : number > setting.Maximum;
+        if (!low && !high) return true;
+        Fault($"{Origin(setting)} {text} is out of range{Expected(setting)}");
+        return false;
+    }
+
+    private static string Expected(Setting setting)
+    {
+        var least = double.IsNegativeInfinity(setting.Minimum) ? null : (setting.AboveMinimum ? "above " : "at least ") + Quantities.Plain(setting.Minimum);
+        var most = double.IsPositiveInfinity(setting.Maximum) ? null : (setting.BelowMaximum ? "below " : "at most ") + Quantities.Plain(setting.Maximum);
+        var both = string.Join(" and ", new[] { least, most }.Where(part => part is not null));
+        return both.Length == 0 ? "" : $"; use a value {both}";
+    }
+}

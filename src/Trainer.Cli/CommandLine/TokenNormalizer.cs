@@ -1,0 +1,51 @@
+namespace Trainer.Cli.CommandLine;
+
+/// <summary>Brings every accepted spelling of an option to the one the parser knows.</summary>
+internal static class TokenNormalizer
+{
+    /// <summary>snake_case to kebab-case, <c>--no-x</c> of a flag to <c>--x=false</c>, habits of other tools to ours.</summary>
+    public static string[] Normalize(IReadOnlyList<string> tokens, IReadOnlyList<Setting> settings)
+    {
+        var flags = settings.Where(setting => setting.Kind == SettingKind.Flag).SelectMany(setting => setting.AllNames).ToHashSet();
+        var known = settings.SelectMany(setting => setting.AllNames).ToHashSet();
+        var result = new List<string>();
+        var literal = false;
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            var token = tokens[i];
+            literal |= token == "--";
+            if (literal || token.Length < 3 || !token.StartsWith("--", StringComparison.Ordinal))
+            {
+                result.Add(token);
+                continue;
+            }
+            var equals = token.IndexOf('=', StringComparison.Ordinal);
+            var name = Kebab(equals < 0 ? token[2..] : token[2..equals]);
+            var value = equals < 0 ? null : token[(equals + 1)..];
+            if (!known.Contains(name) && name.StartsWith("no-", StringComparison.Ordinal) && flags.Contains(name[3..]))
+            {
+                value = value is null || IsTrue(value) ? "false" : "true";
+                name = name[3..];
+            }
+            if (!known.Contains(name) && known.Contains("model") && Habits.Rewrite(name, value ?? Following(tokens, i), known) is { } habit)
+            {
+                result.Add(habit.Word);
+                if (habit.UsedFollowing && value is null) i++;
+                continue;
+            }
+            // A flag followed by a truth value (`--packing true`) is joined, so that a bare flag never swallows a file name.
+            if (flags.Contains(name) && value is null && i + 1 < tokens.Count && IsTruth(tokens[i + 1])) value = tokens[++i];
+            result.Add("--" + name + (value is null ? "" : "=" + value));
+        }
+        return [.. result];
+    }
+
+    public static string Kebab(string name) => name.Replace('_', '-').ToLowerInvariant();
+
+    private static string? Following(IReadOnlyList<string> tokens, int i) =>
+        i + 1 < tokens.Count && !tokens[i + 1].StartsWith("--", StringComparison.Ordinal) ? tokens[i + 1] : null;
+
+    private static bool IsTruth(string word) => word.ToLowerInvariant() is "true" or "false" or "yes" or "no" or "on" or "off";
+
+    private static bool IsTrue(string word) => word.ToLowerInvariant() is "true" or "yes" or "on" or "1";
+}

@@ -1,0 +1,14 @@
+using Trainer.Cli.CommandLine;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary>The list of commands, in the order help shows them.</summary>
+internal static class AllCommands
+{
+    public static readonly CommandSpec Root = new("trainer", "LoRA and QLoRA fine-tuning of language models.", _ => ExitCode.Usage)
+    {
+        Description = "LoRA and QLoRA fine-tuning of language models on one machine: no Python, no network in the training path.",
+        Examples = [("trainer train --model tiny --data demo --max-steps 200", "see it work in a minute")],
+        Subcommands = [TrainCommand.Spec, SchemaCommand.Spec],
+    };
+}

@@ -1,0 +1,55 @@
+using Trainer.Cli.CommandLine;
+using Trainer.Training;
+
+namespace Trainer.Cli.Options;
+
+/// <summary>Settings that cannot both be meant.</summary>
+internal static class Contradictions
+{
+    public const string NoData = "no training data; add --data FILE, --data DIR or --data demo";
+
+    /// <summary>Pairs of which the command line's wins over the recipe's.</summary>
+    public static readonly IReadOnlyList<(Setting, Setting)> Rivals =
+    [
+        (StepSettings.MaxSteps, StepSettings.Epochs), (DataSettings.EvalData, DataSettings.EvalSplit), (AdapterSettings.Layers, AdapterSettings.LayersToTransform),
+    ];
+
+    public static void Find(SettingValues values, TrainingOptions options)
+    {
+        if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0)
+            values.Fault(NoData);
+        if (options.MinLr > options.LearningRate)
+            values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
+        if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))
+            values.Fault($"{values.Origin(StepSettings.Warmup)} {Quantities.Plain(options.WarmupSteps)} is neither a whole number of steps nor a ratio below 1");
+        if (options.MaxSteps is { } steps && options.WarmupSteps >= 1 && options.WarmupSteps > steps)
+            values.Fault($"{values.Origin(StepSettings.Warmup)} {Quantities.Plain(options.WarmupSteps)} is above {values.Origin(StepSettings.MaxSteps)} {steps}; the peak rate would never be reached");
+        if (values.Has(StepSettings.MaxSteps) && values.Has(StepSettings.Epochs) && options.MaxSteps is not null)
+            values.Fault($"{values.Origin(StepSettings.MaxSteps)} and {values.Origin(StepSettings.Epochs)} both say how long to train; keep one");
+        if (values.Has(DataSettings.EvalData) && options.Data.EvalSplit > 0)
+            values.Fault($"{values.Origin(DataSettings.EvalData)} and {values.Origin(DataSettings.EvalSplit)} both say what is held out; keep one");
+        if (options.Data.EvalSplit >= 1 && options.Data.EvalSplit != Math.Truncate(options.Data.EvalSplit))
+            values.Fault($"{values.Origin(DataSettings.EvalSplit)} {Quantities.Plain(options.Data.EvalSplit)} is neither a share below 1 nor a whole number of rows");
+        if (values.AreTogether(ModelSettings.DoubleQuant, ModelSettings.Quantize) && options.DoubleQuant && options.Quantize != Quantize.Nf4)
+            values.Fault($"{values.Origin(ModelSettings.DoubleQuant)} needs --quantize nf4, not {values.Origin(ModelSettings.Quantize)} {options.Quantize.ToString().ToLowerInvariant()}");
+        if (values.Has(AdapterSettings.Layers) && values.Has(AdapterSettings.LayersToTransform))
+            values.Fault($"{values.Origin(AdapterSettings.Layers)} and {values.Origin(AdapterSettings.LayersToTransform)} both choose layers; keep one");
+        if (options.AllowDrift && options.Resume is null)
+            values.Fault($"{values.Origin(RunSettings.AllowDrift)} has a meaning with --resume alone; add --resume or drop it");
+        if (values.AreTogether(DataSettings.GroupByLength, DataSettings.Shuffle) && options.GroupByLength && !options.Shuffle)
+            values.Fault($"{values.Origin(DataSettings.GroupByLength)} reorders rows and --no-shuffle forbids it; keep one");
+        if (values.Has(AdapterSettings.Adapter)) FindShapeBesideAdapter(values);
+    }
+
+    /// <summary>A continued adapter has its shape already; a second one beside it would be ignored.</summary>
+    private static void FindShapeBesideAdapter(SettingValues values)
+    {
+        Setting[] shape =
+        [
+            AdapterSettings.Rank, AdapterSettings.Alpha, AdapterSettings.TargetModules, AdapterSettings.Layers, AdapterSettings.LayersToTransform, AdapterSettings.UseRslora,
+            AdapterSettings.UseDora, AdapterSettings.Init, AdapterSettings.ModulesToSave, AdapterSettings.RankPattern, AdapterSettings.AlphaPattern, AdapterSettings.Bias, AdapterSettings.LoraBias,
+        ];
+        foreach (var setting in shape.Where(values.Has))
+            values.Fault($"{values.Origin(setting)} shapes a fresh adapter and {values.Origin(AdapterSettings.Adapter)} continues one that has its shape; drop one of them");
+    }
+}
