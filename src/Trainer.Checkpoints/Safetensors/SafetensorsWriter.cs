@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
@@ -18,14 +19,16 @@ public sealed class SafetensorsWriter : IDisposable
     private readonly SafeFileHandle _file;
     private readonly Dictionary<string, SafetensorsEntry> _entries;
     private readonly Dictionary<string, long> _written;
+    private readonly Dictionary<string, IncrementalHash>? _hashes;
 
-    private SafetensorsWriter(string path, SafeFileHandle file, List<SafetensorsEntry> entries)
+    private SafetensorsWriter(string path, SafeFileHandle file, List<SafetensorsEntry> entries, bool verify)
     {
         _path = path;
         _file = file;
         Entries = entries;
         _entries = entries.ToDictionary(static entry => entry.Name, StringComparer.Ordinal);
         _written = entries.ToDictionary(static entry => entry.Name, static _ => 0L, StringComparer.Ordinal);
+        _hashes = verify ? entries.ToDictionary(static entry => entry.Name, static _ => IncrementalHash.CreateHash(HashAlgorithmName.SHA256), StringComparer.Ordinal) : null;
     }
 
     /// <summary>The tensors in the order of the file; writing in this order is kindest to the disk.</summary>
@@ -35,8 +38,9 @@ public sealed class SafetensorsWriter : IDisposable
     /// <param name="path">File to make; an existing one is overwritten.</param>
     /// <param name="tensors">Every tensor of the file; names must be unique.</param>
     /// <param name="metadata">Text pairs of the header, or null for none.</param>
+    /// <param name="verify">Whether <see cref="Complete"/> reads the file again and compares every tensor with what was given.</param>
     /// <exception cref="CannotWriteException">No space, no right, read-only place.</exception>
-    public static SafetensorsWriter Create(string path, IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata)
+    public static SafetensorsWriter Create(string path, IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata, bool verify = false)
     {
         (byte[] header, List<SafetensorsEntry> entries) = Layout(tensors, metadata);
         long length = entries.Count == 0 ? header.Length : entries[^1].End;
@@ -45,7 +49,7 @@ public sealed class SafetensorsWriter : IDisposable
         {
             file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, FileOptions.None, preallocationSize: length);
             RandomAccess.Write(file, header, 0);
-            return new SafetensorsWriter(path, file, entries);
+            return new SafetensorsWriter(path, file, entries, verify);
         }
         catch (Exception fault) when (WriteFault.Covers(fault))
         {
@@ -72,6 +76,7 @@ public sealed class SafetensorsWriter : IDisposable
         {
             throw WriteFault.Of(_path, fault);
         }
+        _hashes?[name].AppendData(bytes);
         _written[name] = done + bytes.Length;
     }
 
@@ -93,10 +98,44 @@ public sealed class SafetensorsWriter : IDisposable
         {
             throw WriteFault.Of(_path, fault);
         }
+        if (_hashes is not null)
+        {
+            Compare(_hashes);
+        }
     }
 
     /// <summary>Closes the file.</summary>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _file.Dispose();
+        if (_hashes is not null)
+        {
+            foreach (IncrementalHash hash in _hashes.Values)
+            {
+                hash.Dispose();
+            }
+        }
+    }
+
+    private void Compare(Dictionary<string, IncrementalHash> hashes)
+    {
+        const int Part = 1 << 24;
+        // The handle here keeps the file open for writing, which a reader that forbids writers could not share.
+        _file.Dispose();
+        using SafetensorsFile file = SafetensorsFile.Open(_path);
+        foreach (SafetensorsEntry entry in Entries)
+        {
+            using var again = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            for (long at = 0; at < entry.ByteCount; at += Part)
+            {
+                again.AppendData(file.Bytes(entry, at, (int)Math.Min(Part, entry.ByteCount - at)));
+            }
+            if (!again.GetHashAndReset().AsSpan().SequenceEqual(hashes[entry.Name].GetHashAndReset()))
+            {
+                throw new CannotWriteException($"cannot write '{_path}': tensor '{entry.Name}' reads back otherwise than it was written; check the disk");
+            }
+        }
+    }
 
     /// <summary>Bytes that a file of these tensors has, header included.</summary>
     public static long FileLength(IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata)

@@ -1,0 +1,193 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Trainer.Checkpoints;
+
+/// <summary>
+/// The folders RUN/checkpoint-N: written whole or not at all, each with a manifest.json that holds the length and SHA-256 of every file,
+/// so that a flipped bit, a missing file or a manifest of another checkpoint is found before anything is resumed.
+/// </summary>
+public static class CheckpointFolder
+{
+    /// <summary>Name of the manifest.</summary>
+    public const string ManifestFile = "manifest.json";
+
+    /// <summary>The manifest layout this version writes and reads.</summary>
+    public const int Schema = 1;
+
+    private const string Prefix = "checkpoint-", Format = "trainer-checkpoint";
+
+    /// <summary>The folder of a step.</summary>
+    public static string PathOf(string runFolder, long step) => Path.Combine(runFolder, Prefix + step.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Writes the checkpoint of a step: fill, flush, manifest, verification, rename. An existing one of that step is replaced.</summary>
+    /// <param name="runFolder">The run folder; made where absent.</param>
+    /// <param name="step">Optimizer steps made.</param>
+    /// <param name="runId">Any text that is the same for every checkpoint of a run and differs between runs, e.g. the run's hash.</param>
+    /// <param name="fill">Writes and closes the checkpoint's files in the folder it is given.</param>
+    /// <exception cref="CannotWriteException">It could not be written; earlier checkpoints are untouched.</exception>
+    public static Checkpoint Write(string runFolder, long step, string runId, Action<string> fill)
+    {
+        ArgumentNullException.ThrowIfNull(fill);
+        ArgumentOutOfRangeException.ThrowIfNegative(step);
+        string path = PathOf(runFolder, step);
+        AtomicFolder.Write(path, temporary =>
+        {
+            fill(temporary);
+            AtomicFolder.Flush(temporary);
+            File.WriteAllText(Path.Combine(temporary, ManifestFile), Manifest(temporary, step, runId) + "\n");
+        }, temporary => Verify(temporary, step));
+        return new Checkpoint(path, step, runId, [.. FileNames(path)]);
+    }
+
+    /// <summary>Every checkpoint folder of a run by step, oldest first; not verified.</summary>
+    public static IReadOnlyList<(long Step, string Path)> List(string runFolder)
+    {
+        var found = new List<(long Step, string Path)>();
+        if (Directory.Exists(runFolder))
+        {
+            foreach (string path in Directory.EnumerateDirectories(runFolder, Prefix + "*"))
+            {
+                string digits = Path.GetFileName(path)[Prefix.Length..];
+                if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long step) && digits == step.ToString(CultureInfo.InvariantCulture))
+                {
+                    found.Add((step, path));
+                }
+            }
+        }
+        found.Sort();
+        return found;
+    }
+
+    /// <summary>Checks a checkpoint folder against its manifest, reading every byte.</summary>
+    /// <exception cref="BadFileException">It is damaged, incomplete, of another checkpoint or of another version; the sentence names which.</exception>
+    public static Checkpoint Verify(string path)
+    {
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        long? step = name.StartsWith(Prefix, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long parsed) ? parsed : null;
+        return Verify(path, step);
+    }
+
+    /// <summary>The newest checkpoint of a run that is whole, with the damaged ones that are newer.</summary>
+    public static CheckpointChoice NewestWhole(string runFolder)
+    {
+        var damaged = new List<DamagedCheckpoint>();
+        foreach ((_, string path) in List(runFolder).Reverse())
+        {
+            try
+            {
+                return new CheckpointChoice(Verify(path), damaged);
+            }
+            catch (BadFileException fault)
+            {
+                damaged.Add(new DamagedCheckpoint(path, fault.Message));
+            }
+        }
+        return new CheckpointChoice(null, damaged);
+    }
+
+    /// <summary>Deletes the oldest checkpoints until a limit holds; the newest and the best stay whatever the limit. Returns what was deleted.</summary>
+    /// <param name="runFolder">The run folder.</param>
+    /// <param name="limit">How many may stay, best and newest among them; null or below 1 keeps all.</param>
+    /// <param name="bestStep">Step of the best checkpoint so far, or null.</param>
+    public static IReadOnlyList<string> Rotate(string runFolder, int? limit, long? bestStep)
+    {
+        var deleted = new List<string>();
+        IReadOnlyList<(long Step, string Path)> all = List(runFolder);
+        if (limit is null or < 1 || all.Count <= limit)
+        {
+            return deleted;
+        }
+        int surplus = all.Count - limit.Value;
+        foreach ((long step, string path) in all.Take(all.Count - 1).Where(one => one.Step != bestStep).Take(surplus))
+        {
+            AtomicFolder.Delete(path);
+            deleted.Add(path);
+        }
+        return deleted;
+    }
+
+    private static IEnumerable<string> FileNames(string folder) => Directory.EnumerateFiles(folder).Select(static path => Path.GetFileName(path))
+        .Where(static name => name != ManifestFile).Order(StringComparer.Ordinal);
+
+    private static string Manifest(string folder, long step, string runId)
+    {
+        var files = new JsonObject();
+        foreach (string name in FileNames(folder))
+        {
+            string path = Path.Combine(folder, name);
+            files[name] = new JsonObject { ["bytes"] = new FileInfo(path).Length, ["sha256"] = FileDigest.Sha256(path) };
+        }
+        return PythonJson.Serialize(new JsonObject { ["format"] = Format, ["schema"] = Schema, ["step"] = step, ["run"] = runId, ["files"] = files });
+    }
+
+    private static Checkpoint Verify(string path, long? step)
+    {
+        if (!Directory.Exists(path))
+        {
+            throw new BadFileException($"checkpoint '{path}': there is no such folder; check the path given with --resume");
+        }
+        string manifestPath = Path.Combine(path, ManifestFile);
+        if (!File.Exists(manifestPath))
+        {
+            string why = File.Exists(Path.Combine(path, "optimizer.pt")) || File.Exists(Path.Combine(path, "training_args.bin"))
+                ? "it was written by transformers, whose optimizer state is a pickle; continue its adapter with --adapter instead"
+                : $"it has no {ManifestFile}; it is incomplete or not a checkpoint of this program";
+            throw new BadFileException($"checkpoint '{path}' cannot be resumed: {why}");
+        }
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return Check(path, step, document.RootElement);
+        }
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        {
+            throw new BadFileException($"checkpoint '{path}': its {ManifestFile} cannot be read ({fault.Message.Split('\n')[0].TrimEnd('.')}); use an earlier checkpoint", fault);
+        }
+    }
+
+    private static Checkpoint Check(string path, long? step, JsonElement manifest)
+    {
+        if (!manifest.TryGetProperty("format", out JsonElement format) || format.GetString() != Format)
+        {
+            throw new BadFileException($"checkpoint '{path}': its {ManifestFile} is of another program; use a checkpoint that this one wrote");
+        }
+        int schema = manifest.GetProperty("schema").GetInt32();
+        if (schema != Schema)
+        {
+            string which = schema < Schema ? "an older" : "a newer";
+            throw new BadFileException($"checkpoint '{path}' was written by {which} version (layout {schema}, this version reads {Schema}); resume it with that version, or continue its adapter with --adapter");
+        }
+        long written = manifest.GetProperty("step").GetInt64();
+        if (step is not null && written != step)
+        {
+            throw new BadFileException($"checkpoint '{path}': its {ManifestFile} is that of step {written}; use an earlier checkpoint");
+        }
+        var names = new List<string>();
+        foreach (JsonProperty file in manifest.GetProperty("files").EnumerateObject())
+        {
+            CheckFile(path, file);
+            names.Add(file.Name);
+        }
+        return new Checkpoint(path, written, manifest.GetProperty("run").GetString() ?? "", names);
+    }
+
+    private static void CheckFile(string folder, JsonProperty file)
+    {
+        string path = FolderPath.Inside(folder, file.Name, $"file named by {ManifestFile}");
+        if (!File.Exists(path))
+        {
+            throw new BadFileException($"checkpoint '{folder}': file '{file.Name}' is missing; use an earlier checkpoint");
+        }
+        long bytes = file.Value.GetProperty("bytes").GetInt64(), found = new FileInfo(path).Length;
+        if (found != bytes)
+        {
+            throw new BadFileException($"checkpoint '{folder}': file '{file.Name}' has {found} bytes, {ManifestFile} says {bytes}; use an earlier checkpoint");
+        }
+        if (FileDigest.Sha256(path) != file.Value.GetProperty("sha256").GetString())
+        {
+            throw new BadFileException($"checkpoint '{folder}': the bytes of file '{file.Name}' are not those that were written (sha256 differs); use an earlier checkpoint");
+        }
+    }
+}
