@@ -1,0 +1,51 @@
+using Trainer.Numerics.Wide;
+
+namespace Trainer.Numerics.Elementwise;
+
+/// <summary>Sums of vectors.</summary>
+public static unsafe class Arithmetic
+{
+    /// <summary>sum = a + scale * b for elements [begin, end), fused; sum may be a or b.</summary>
+    /// <param name="a">First operand.</param>
+    /// <param name="b">Second operand.</param>
+    /// <param name="scale">Factor of b.</param>
+    /// <param name="sum">Result.</param>
+    /// <param name="begin">First element.</param>
+    /// <param name="end">One past the last.</param>
+    public static void AddScaled(float* a, float* b, float scale, float* sum, long begin, long end) => AddScaled(Kernels.Width, a, b, scale, sum, begin, end);
+
+    /// <summary>Adds one row to each of rows [begin, end).</summary>
+    /// <param name="y">(rows, n).</param>
+    /// <param name="row">(n): a bias.</param>
+    /// <param name="n">Length of a row.</param>
+    /// <param name="begin">First row.</param>
+    /// <param name="end">One past the last row.</param>
+    public static void AddRow(float* y, float* row, int n, long begin, long end)
+    {
+        for (var r = begin; r < end; r++) AddScaled(y + r * n, row, 1f, y + r * n, 0, n);
+    }
+
+    internal static void AddScaled(KernelWidth width, float* a, float* b, float scale, float* sum, long begin, long end)
+    {
+        switch (width)
+        {
+            case KernelWidth.Vector512: Add<Lanes512>(a, b, scale, sum, begin, end); break;
+            case KernelWidth.Vector256: Add<Lanes256>(a, b, scale, sum, begin, end); break;
+            case KernelWidth.Vector128: Add<Lanes128>(a, b, scale, sum, begin, end); break;
+            default: Add(a, b, scale, sum, begin, end); break;
+        }
+    }
+
+    private static void Add(float* a, float* b, float scale, float* sum, long begin, long end)
+    {
+        for (var i = begin; i < end; i++) sum[i] = MathF.FusedMultiplyAdd(b[i], scale, a[i]);
+    }
+
+    private static void Add<T>(float* a, float* b, float scale, float* sum, long begin, long end) where T : struct, ILanes<T>
+    {
+        var factor = T.Create(scale);
+        var i = begin;
+        for (; i + 16 <= end; i += 16) T.Fused(T.Load(b + i), factor, T.Load(a + i)).Store(sum + i);
+        Add(a, b, scale, sum, i, end);
+    }
+}
