@@ -28,10 +28,22 @@ public enum OnTooLong
     Split,
 }
 
+/// <summary>What happens to a row that cannot be used.</summary>
+public enum OnBadRow
+{
+    /// <summary>The run is refused, naming the row.</summary>
+    Error,
+    /// <summary>The row is left out and counted.</summary>
+    Drop,
+}
+
 /// <summary>One data file or folder of the command line or recipe.</summary>
 /// <param name="Path">File or folder.</param>
 /// <param name="Weight">Relative share when several sources are mixed; 1 takes each row once an epoch.</param>
-/// <param name="Columns">Renamed columns (our name to the file's), or null to detect by columns.</param>
+/// <param name="Columns">
+/// Our column names to the file's (<c>prompt: question</c>), or null to detect by columns. Two names are special: <c>ignore</c> lists columns
+/// to leave out (comma-separated, <c>*</c> for every other column).
+/// </param>
 public sealed record DataSource(string Path, double Weight = 1, IReadOnlyDictionary<string, string>? Columns = null);
 
 /// <summary>How text becomes examples.</summary>
@@ -63,6 +75,12 @@ public sealed record DataOptions
 
     /// <summary>Permit trained turns that do not end with a trained end-of-turn token.</summary>
     public bool AllowMissingEos { get; init; }
+
+    /// <summary>What happens to a malformed row, or one with two beginning-of-text tokens.</summary>
+    public OnBadRow OnBadRow { get; init; } = OnBadRow.Error;
+
+    /// <summary>With <see cref="OnTooLong.Truncate"/>: cut even inside the last trained turn.</summary>
+    public bool TruncateAnswers { get; init; }
 
     /// <summary>Where tokenized data is cached; null disables the cache.</summary>
     public string? CacheDirectory { get; init; }

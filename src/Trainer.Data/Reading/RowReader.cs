@@ -1,0 +1,34 @@
+namespace Trainer.Data.Reading;
+
+/// <summary>Picks the reader by the file's extension and turns faults of the disk or the compression into sentences.</summary>
+internal static class RowReader
+{
+    /// <summary>The extensions that can be read, each also with .gz behind it (parquet excepted).</summary>
+    public static readonly IReadOnlyList<string> Extensions = [".jsonl", ".json", ".txt", ".csv", ".parquet"];
+
+    public static IEnumerable<RawRow> Read(InputFile input, Limits limits)
+    {
+        var rows = InputFile.FormatOf(input.Path) switch
+        {
+            ".jsonl" or ".ndjson" => JsonLinesReader.Read(input.Content, input.Path, limits),
+            ".json" => JsonReader.Read(input.Content, input.Path, limits),
+            ".txt" => TextReader.Read(input.Content, input.Path, limits),
+            _ => throw new DataException($"data file has an unknown format ({input.Path}): its name ends in none of {string.Join(", ", Extensions)}; convert or rename it"),
+        };
+        using var each = rows.GetEnumerator();
+        long line = 0;
+        while (true)
+        {
+            try
+            {
+                if (!each.MoveNext()) yield break;
+            }
+            catch (Exception fault) when (fault is IOException or InvalidDataException)
+            {
+                throw new DataException($"cannot read on in data file '{input.Path}' after line {line}: {fault.Message.TrimEnd('.')}; check that it is whole", fault);
+            }
+            line = each.Current.Source.Line;
+            yield return each.Current;
+        }
+    }
+}

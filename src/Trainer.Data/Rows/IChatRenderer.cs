@@ -1,0 +1,26 @@
+using System.Text.Json;
+
+namespace Trainer.Data.Rows;
+
+/// <summary>What rows need of a chat template. Safe to call from several threads.</summary>
+internal interface IChatRenderer
+{
+    /// <summary>Where the template came from, for people.</summary>
+    string Source { get; }
+
+    /// <summary>Hex digest of the template.</summary>
+    string ContentHash { get; }
+
+    /// <summary>The whole conversation as text, and the character ranges to train.</summary>
+    /// <param name="messages">The list of messages.</param>
+    /// <param name="tools">The list of tools, or null.</param>
+    /// <param name="which">Assistant, Last or All.</param>
+    /// <param name="from">Messages before this index are never trained.</param>
+    /// <exception cref="BadRowException">The template refuses the conversation, or the turns cannot be told apart.</exception>
+    ChatText Render(JsonElement messages, JsonElement? tools, TrainOn which, int from);
+}
+
+/// <summary>A rendered conversation.</summary>
+/// <param name="Text">All of it.</param>
+/// <param name="Spans">Trained ranges in UTF-16 characters, in order.</param>
+internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans);

@@ -1,0 +1,60 @@
+namespace Trainer.Data.Rows;
+
+internal sealed partial class RowEncoder
+{
+    private const int Ignored = Example.IgnoredLabel;
+
+    private void Verify(EncodedRow row, RowKind kind)
+    {
+        var (ids, labels) = (row.Ids, row.Labels);
+        if (tokenizer.BosId is { } bos && ids.Length > 1 && ids[0] == bos && ids[1] == bos)
+            throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens", "remove the one that is written out in the text or the template");
+        if (row.TrainedTokens == 0)
+            throw new BadRowException(FaultKind.NothingTrained, $"none of the row's {ids.Length} tokens would be trained", "remove the row, check its labels or --train-on, or pass --drop-empty");
+        if (options.AllowMissingEos || kind is RowKind.Text or RowKind.Tokenized) return;
+        if (options.TrainOn == TrainOn.All && kind is RowKind.Chat) return; // everything is trained, closing tokens wherever the template has them
+        for (var t = 0; t < labels.Length;)
+        {
+            if (labels[t] == Ignored)
+            {
+                t++;
+                continue;
+            }
+            var end = t;
+            while (end < labels.Length && labels[end] != Ignored) end++;
+            var last = end - 1;
+            while (last > t && !Closes(labels[last]) && tokenizer.IsBlank(labels[last])) last--; // templates may train the line break behind the end of turn
+            if (!Closes(labels[last]))
+                throw new BadRowException(FaultKind.MissingEos, "a trained turn does not end with a trained end-of-turn token, so the model would not learn to stop",
+                    "use a chat template whose turns end with one, or pass --allow-missing-eos");
+            t = end;
+        }
+    }
+
+    private bool Closes(int id) => id == tokenizer.EosId || tokenizer.IsSpecial(id);
+
+    private EncodedRow[] Fit(EncodedRow row, OnTooLong rule, bool splittable)
+    {
+        var (length, most) = (row.Ids.Length, options.MaxSeqLength);
+        if (length <= most) return [row];
+        if (rule == OnTooLong.Split && splittable)
+        {
+            var parts = (length + most - 1) / most;
+            var windows = new EncodedRow[parts];
+            // Windows of nearly equal length: a remainder of one token would have nothing to predict.
+            for (var p = 0; p < parts; p++)
+                windows[p] = row.Slice((int)((long)length * p / parts), (int)((long)length * (p + 1) / parts));
+            return windows;
+        }
+        if (rule == OnTooLong.Truncate)
+        {
+            var cut = row.Slice(0, most);
+            var lastTrained = Array.FindLastIndex(row.Labels, label => label != Ignored);
+            if (cut.TrainedTokens > 0 && (splittable || options.TruncateAnswers || lastTrained < most)) return [cut];
+            throw new BadRowException(FaultKind.TooLong, $"the row has {length} tokens and cutting it to {most} would cut its answer", "raise --max-seq-length, or pass --on-too-long drop");
+        }
+        throw new BadRowException(FaultKind.TooLong, rule == OnTooLong.Split
+            ? $"the row has {length} tokens, more than --max-seq-length {most}, and only text can be split"
+            : $"the row has {length} tokens, more than --max-seq-length {most}", "raise --max-seq-length, or pass --on-too-long drop");
+    }
+}

@@ -1,0 +1,77 @@
+using Trainer.Data.Rows;
+
+namespace Trainer.Data.Storage;
+
+/// <summary>Counts what happens to rows.</summary>
+internal sealed class StatisticsBuilder
+{
+    private readonly Dictionary<FaultKind, long> _dropped = [];
+    private readonly SortedDictionary<string, long> _ignored = new(StringComparer.Ordinal);
+    private readonly HashSet<ulong> _seen = [];
+    private readonly List<FileStatistics> _files = [];
+    private readonly long[] _lengths = new long[33];
+    private long _truncated, _split, _empty, _duplicates, _examples;
+    private int _longest;
+
+    public long Rows { get; private set; }
+    public long Tokens { get; private set; }
+    public long TrainedTokens { get; private set; }
+
+    /// <summary>Where a duplicate was first seen is not kept; this says only that the row is one.</summary>
+    public bool LastWasDuplicate { get; private set; }
+
+    public void Count(RowOutcome row)
+    {
+        Rows++;
+        foreach (var name in row.Ignored) _ignored[name] = _ignored.GetValueOrDefault(name) + 1;
+        LastWasDuplicate = false;
+        if (row.Length > 0)
+        {
+            _lengths[Bucket(row.Length)]++;
+            LastWasDuplicate = !_seen.Add(row.Fingerprint);
+            if (LastWasDuplicate) _duplicates++;
+        }
+        if (row.EmptyAnswer) _empty++;
+        if (row.Truncated) _truncated++;
+        if (row.Parts.Count > 1) _split++;
+        foreach (var part in row.Parts)
+        {
+            _examples++;
+            Tokens += part.Ids.Length;
+            TrainedTokens += part.TrainedTokens;
+            _longest = Math.Max(_longest, part.Ids.Length);
+        }
+    }
+
+    public void Drop(FaultKind kind) => _dropped[kind] = _dropped.GetValueOrDefault(kind) + 1;
+
+    public void File(FileStatistics file) => _files.Add(file);
+
+    public DataStatistics Build() => new()
+    {
+        Files = _files,
+        Rows = Rows,
+        Examples = _examples,
+        Tokens = Tokens,
+        TrainedTokens = TrainedTokens,
+        LongestExample = _longest,
+        Dropped = _dropped,
+        TruncatedRows = _truncated,
+        SplitRows = _split,
+        EmptyAnswers = _empty,
+        Duplicates = _duplicates,
+        IgnoredColumns = _ignored,
+        Lengths = Histogram(_lengths),
+    };
+
+    /// <summary>Powers of two: 1 to 16, 17 to 32, 33 to 64 and so on.</summary>
+    public static IReadOnlyList<LengthBucket> Histogram(long[] counts)
+    {
+        var buckets = new List<LengthBucket>();
+        for (var b = 4; b < counts.Length - 1; b++)
+            if (counts[b] > 0) buckets.Add(new LengthBucket(b == 4 ? 1 : (1 << (b - 1)) + 1, (int)Math.Min(1L << b, int.MaxValue), counts[b]));
+        return buckets;
+    }
+
+    public static int Bucket(int length) => Math.Max(4, 32 - System.Numerics.BitOperations.LeadingZeroCount((uint)(length - 1)));
+}

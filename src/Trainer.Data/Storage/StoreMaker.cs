@@ -1,0 +1,48 @@
+using Trainer.Data.Reading;
+using Trainer.Data.Rows;
+
+namespace Trainer.Data.Storage;
+
+/// <summary>Makes the store of a group of files, or refuses it.</summary>
+internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, IProgress<DataProgress>? progress, CancellationToken cancellation)
+{
+    public Limits Limits { get; init; } = Limits.Default;
+
+    public TokenStore Make(InputGroup group)
+    {
+        using var writer = new MemoryTokens();
+        return Fill(group, writer);
+    }
+
+    private TokenStore Fill(InputGroup group, MemoryTokens writer)
+    {
+        var statistics = new StatisticsBuilder();
+        var refused = new FaultSummary(options.MaxSeqLength);
+        var index = new RowIndex();
+        new RowPipeline(new RowEncoder(tokenizer, chat, options), Limits, progress, cancellation).Run(group, statistics, (file, row) =>
+        {
+            statistics.Count(row);
+            if (row.Fault is { } fault)
+            {
+                if (Dropped(fault.Kind)) statistics.Drop(fault.Kind);
+                else if (fault.Kind is FaultKind.Malformed or FaultKind.DoubleBos) throw new DataException(fault.Message);
+                else refused.Add(row);
+                return;
+            }
+            foreach (var part in row.Parts)
+                index.Add(writer.Write(part.Ids, part.Labels), part.Ids, part.Labels, part.TrainedTokens, row.Weight, file, row.Source.Line);
+        });
+        refused.ThrowIfAny(statistics.Rows);
+        if (index.Count == 0)
+            throw new DataException($"no rows left of {statistics.Rows} ({string.Join(", ", group.Files.Take(3).Select(file => file.Path))}): every one was dropped; `trainer data check` lists why");
+        return writer.Finish(index, statistics.Build());
+    }
+
+    private bool Dropped(FaultKind kind) => kind switch
+    {
+        FaultKind.Malformed or FaultKind.DoubleBos => options.OnBadRow == OnBadRow.Drop,
+        FaultKind.NothingTrained => options.DropEmpty,
+        FaultKind.TooLong => options.OnTooLong == OnTooLong.Drop,
+        _ => false,
+    };
+}
