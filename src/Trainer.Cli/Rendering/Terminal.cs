@@ -35,6 +35,9 @@ internal sealed class Terminal
 
     public int Width { get; }
 
+    /// <summary>The width now; a terminal can be resized.</summary>
+    public int CurrentWidth() => IsLive ? DetectWidth() : Width;
+
     public static Terminal Detect()
     {
         var ci = IsSet("CI");

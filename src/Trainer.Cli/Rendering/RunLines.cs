@@ -1,0 +1,66 @@
+using System.Globalization;
+using Trainer.Cli.CommandLine;
+using Trainer.Training;
+
+namespace Trainer.Cli.Rendering;
+
+/// <summary>Parts of a run's picture as text, each fitting the given width.</summary>
+internal static class RunLines
+{
+    public static string Number(double value, string format) => double.IsNaN(value) ? "-" : value.ToString(format, CultureInfo.InvariantCulture);
+
+    public static string Rate(double value) => Quantities.Plain(double.Parse(value.ToString("E2", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture));
+
+    /// <summary>The panel's lines: bar, losses, held-out, speed, checkpoint.</summary>
+    public static IReadOnlyList<string> Panel(RunHistory history, int width, bool unicode)
+    {
+        var lines = new List<string>();
+        if (history.Phase is { } phase) lines.Add(PhaseLine(phase, width, unicode));
+        if (history.Started is not { } started) return lines;
+        var step = history.Steps.Count > 0 ? history.Steps[^1] : null;
+        var done = step?.Step ?? started.FirstStep;
+        var eta = history.SecondsLeft() is { } left ? $"{Quantities.Duration(left)} left" : "";
+        lines.Add(BarLine($"step {done}/{started.MaxSteps}", done, started.MaxSteps, eta, width, unicode));
+        if (step is null) return lines;
+        var loss = $"loss {step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)}  smoothed {Number(history.SmoothedLoss, "0.0000")}  ";
+        var room = width - loss.Length;
+        lines.Add(room >= 8 ? loss + Sparkline.Draw([.. history.Steps.Select(row => row.Loss)], Math.Min(room, 60), unicode) : Cut(loss.TrimEnd(), width));
+        if (history.Evals.Count > 0)
+            lines.AddRange(Join([$"held-out {Number(history.Evals[^1].EvalLoss, "0.0000")}", $"best {Number(history.BestEval!.EvalLoss, "0.0000")} at step {history.BestEval.Step}"], width));
+        lines.AddRange(Join(
+        [
+            $"lr {Rate(step.LearningRate)}", $"grad norm {Number(step.GradNorm, "0.000")}", $"{Number(step.TokensPerSecond, "0")} tokens/s", $"memory {Quantities.Bytes(step.MemoryBytes)}",
+            $"epoch {Number(step.Epoch, "0.00")}", $"{Quantities.Duration(step.ElapsedSeconds)} so far",
+        ], width));
+        if (history.LastSaved is { } saved) lines.Add(Cut($"saved {Path.GetFileName(saved.Directory.TrimEnd('/'))} at step {saved.Step}", width));
+        return lines;
+    }
+
+    public static string PhaseLine(PhaseProgressed phase, int width, bool unicode) =>
+        BarLine(phase.Phase, phase.Done, phase.Total, "", width, unicode);
+
+    private static string BarLine(string left, long done, long total, string right, int width, bool unicode)
+    {
+        var share = total > 0 ? Math.Clamp((double)done / total, 0, 1) : 0;
+        var percent = $"{(int)(share * 100),3}%";
+        var room = Math.Min(50, width - left.Length - percent.Length - (right.Length > 0 ? right.Length + 2 : 0) - 2);
+        if (room < 6) return Cut($"{left} {percent.Trim()}" + (right.Length > 0 ? " " + right : ""), width);
+        var full = (int)Math.Round(share * room);
+        var (on, off) = unicode ? ('━', '─') : ('#', '.');
+        return $"{left} {new string(on, full)}{new string(off, room - full)} {percent}" + (right.Length > 0 ? "  " + right : "");
+    }
+
+    /// <summary>Words set side by side, broken into as many lines as the width needs.</summary>
+    private static List<string> Join(IEnumerable<string> parts, int width)
+    {
+        var lines = new List<string>();
+        foreach (var part in parts)
+        {
+            if (lines.Count > 0 && lines[^1].Length + 2 + part.Length <= width) lines[^1] += "  " + part;
+            else lines.Add(Cut(part, width));
+        }
+        return lines;
+    }
+
+    private static string Cut(string text, int width) => text.Length <= width ? text : text[..Math.Max(0, width)];
+}

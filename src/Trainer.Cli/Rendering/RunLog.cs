@@ -1,0 +1,106 @@
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+using Trainer.Cli.CommandLine;
+using Trainer.Training;
+
+namespace Trainer.Cli.Rendering;
+
+/// <summary>A run as log lines: to trainer.log always, to the error stream where nothing is drawn in place.</summary>
+internal sealed class RunLog : ITrainingObserver, IDisposable
+{
+    private const long MaxFileBytes = 16 << 20;
+    private readonly Logger? _lines;
+    private readonly string _directory;
+    private readonly List<Action<ILogger>> _before = [];
+    private readonly RunHistory _history = new();
+    private Logger? _file;
+    private int _phasePercent = -1;
+    private string _phase = "";
+
+    /// <param name="directory">The run folder, made by the run; lines before that are kept until it exists.</param>
+    /// <param name="lines">Where plain lines go, or null for none.</param>
+    /// <param name="least">Least level of the plain lines.</param>
+    public RunLog(string directory, TextWriter? lines, LogEventLevel least)
+    {
+        _directory = directory;
+        if (lines is not null) _lines = new LoggerConfiguration().MinimumLevel.Is(least).WriteTo.Sink(new LineSink(lines)).CreateLogger();
+    }
+
+    public void On(TrainingEvent trainingEvent)
+    {
+        _history.On(trainingEvent);
+        switch (trainingEvent)
+        {
+            case PhaseProgressed phase:
+                OnPhase(phase);
+                break;
+            case Noted note when note.IsWarning:
+                Log(log => log.Warning("{Text:l}", note.Text));
+                break;
+            case Noted note:
+                Log(log => log.Information("{Text:l}", note.Text));
+                break;
+            case RunStarted s:
+                OpenFile();
+                Log(log => log.Information("training {Trainable:l} of {Total:l} parameters, steps {First} to {Last}", Quantities.Count(s.TrainableParameters), Quantities.Count(s.TotalParameters), s.FirstStep + 1, s.MaxSteps));
+                break;
+            case StepDone { IsLogged: true } s:
+                var left = _history.SecondsLeft() is { } seconds ? Quantities.Duration(seconds) : "?";
+                Log(log => log.Information("step {Step}/{MaxSteps} loss {Loss:0.0000} lr {LearningRate:l} grad_norm {GradNorm:0.0000} tokens/s {TokensPerSecond:0} memory {Memory:l} epoch {Epoch:0.00} left {Left:l}",
+                    s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left));
+                break;
+            case EvalDone e:
+                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), e.IsBest ? ", the best so far" : ""));
+                break;
+            case Sampled s:
+                Log(log => log.Information("sample at step {Step}: {Prompt} -> {Text}", s.Step, s.Prompt, s.Text));
+                break;
+            case Saved { IsFinal: false } s:
+                Log(log => log.Information("saved {Directory:l}", s.Directory));
+                break;
+            case RunEnded e:
+                Log(log => log.Information("{Reason:l}: {Step} steps in {Elapsed:l}, train loss {TrainLoss:0.0000}", e.Reason, e.Step, Quantities.Duration(e.ElapsedSeconds), e.TrainLoss));
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>A phase in tenths: its beginning, and each tenth of one that takes long enough to be asked about.</summary>
+    private void OnPhase(PhaseProgressed phase)
+    {
+        var percent = phase.Total > 0 ? (int)(100 * phase.Done / phase.Total) : 100;
+        var isNew = phase.Phase != _phase;
+        if (!isNew && percent / 25 == _phasePercent / 25) return;
+        if (isNew && percent >= 100) return;
+        (_phase, _phasePercent) = (phase.Phase, percent);
+        Log(log => log.Debug("{Phase:l} {Percent}%", phase.Phase, percent));
+        if (percent >= 100) _phase = "";
+    }
+
+    private void Log(Action<ILogger> write)
+    {
+        if (_lines is not null) write(_lines);
+        if (_file is not null) write(_file);
+        else _before.Add(write);
+    }
+
+    private void OpenFile()
+    {
+        if (_file is not null) return;
+        _file = new LoggerConfiguration().MinimumLevel.Debug().WriteTo.File(
+            Path.Combine(_directory, "trainer.log"), fileSizeLimitBytes: MaxFileBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: 5,
+            outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}").CreateLogger();
+        foreach (var write in _before) write(_file);
+        _before.Clear();
+    }
+
+    public void Failed(Exception fault) => Log(log => log.Error(fault, "{Message:l}", fault.Message));
+
+    public void Dispose()
+    {
+        _file?.Dispose();
+        _lines?.Dispose();
+    }
+}

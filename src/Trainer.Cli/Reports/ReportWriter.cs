@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Rendering;
+using Trainer.Training;
+
+namespace Trainer.Cli.Reports;
+
+/// <summary>Keeps report.html of a run up to date: at each evaluation and save, at the end, and every half minute between.</summary>
+internal sealed class ReportWriter(string directory) : ITrainingObserver
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
+    private readonly RunHistory _history = new();
+    private long _written;
+
+    public void On(TrainingEvent trainingEvent)
+    {
+        _history.On(trainingEvent);
+        switch (trainingEvent)
+        {
+            case RunStarted or StepDone when _written == 0 || Stopwatch.GetElapsedTime(_written) > Interval:
+            case EvalDone or Saved or RunEnded:
+                Write();
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Write()
+    {
+        if (_history.Started is not { } started || !File.Exists(Path.Combine(directory, "metrics.jsonl"))) return;
+        _written = Stopwatch.GetTimestamp();
+        try
+        {
+            // From the rows on disk and not from memory: a resumed run's earlier part is there too.
+            var run = RunReader.Read(directory) with
+            {
+                MaxSteps = started.MaxSteps,
+                Warnings = [.. _history.Warnings.Select(warning => warning.Text)],
+                Ended = _history.Ended is { } ended ? $"{ended.Reason}, {ended.Step} steps in {Quantities.Duration(ended.ElapsedSeconds)}" : null,
+            };
+            var path = Path.Combine(directory, "report.html");
+            File.WriteAllText(path + ".new", ReportPage.Write([run], _history.Ended is null));
+            File.Move(path + ".new", path, overwrite: true);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or CommandFailedException)
+        {
+            // A picture that cannot be drawn now must not end the run; the next one will tell the same.
+        }
+    }
+}

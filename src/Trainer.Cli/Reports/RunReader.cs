@@ -1,0 +1,95 @@
+using System.Text.Json;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using YamlDotNet.RepresentationModel;
+
+namespace Trainer.Cli.Reports;
+
+/// <summary>Reads a run folder back: metrics.jsonl, recipe.yaml, run.json.</summary>
+internal static class RunReader
+{
+    /// <summary>Columns of a step row, in the order the page expects them.</summary>
+    public static readonly string[] StepColumns = ["step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "elapsed_seconds", "epoch", "trained_tokens"];
+
+    private static readonly string[] EvalColumns = ["step", "eval_loss"];
+
+    public static ReportRun Read(string directory, string? name = null)
+    {
+        var metrics = Path.Combine(directory, "metrics.jsonl");
+        if (!File.Exists(metrics)) throw new CommandFailedException(ExitCode.Missing, $"no metrics.jsonl in '{directory}'; name the folder of a run, such as runs/tiny-20250101-120000");
+        var (steps, evals, samples) = (new SortedDictionary<double, double[]>(), new SortedDictionary<double, double[]>(), new List<ReportSample>());
+        var number = 0;
+        foreach (var line in File.ReadLines(metrics))
+        {
+            number++;
+            if (line.Length == 0) continue;
+            using var row = Parse(line, metrics, number);
+            // A later row of the same step is that of the resumed run.
+            if (row is null) continue;
+            var root = row.RootElement;
+            if (root.TryGetProperty("loss", out _)) steps[Value(root, "step")] = [.. StepColumns.Select(column => Value(root, column))];
+            else if (root.TryGetProperty("eval_loss", out _)) evals[Value(root, "step")] = [.. EvalColumns.Select(column => Value(root, column))];
+            else if (root.TryGetProperty("sample_text", out var text)) samples.Add(new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), text.GetString() ?? ""));
+        }
+        var facts = new List<string[]>();
+        if (steps.Count > 0)
+        {
+            var last = steps.Values.Last();
+            facts.Add(["steps", last[0].ToString("0")]);
+            facts.Add(["last loss", last[1].ToString("0.0000")]);
+            facts.Add(["time", Quantities.Duration(last[6])]);
+            facts.Add(["trained tokens a logged step", (steps.Values.Sum(row => row[8]) / steps.Count).ToString("0")]);
+            facts.Add(["most memory", Quantities.Bytes(steps.Values.Max(row => row[5]))]);
+            facts.Add(["tokens/s, median", steps.Values.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
+        }
+        if (evals.Count > 0) facts.Add(["best held-out loss", evals.Values.Min(row => row[1]).ToString("0.0000")]);
+        return new ReportRun
+        {
+            Name = name ?? Path.GetFileName(Path.GetFullPath(directory).TrimEnd('/')),
+            Steps = Thin([.. steps.Values]),
+            Evals = [.. evals.Values],
+            Samples = [.. samples.TakeLast(60)],
+            Settings = ReadSettings(Path.Combine(directory, "recipe.yaml")),
+            Facts = facts,
+        };
+    }
+
+    private static JsonDocument? Parse(string line, string file, int number)
+    {
+        try
+        {
+            return JsonDocument.Parse(line);
+        }
+        catch (JsonException fault)
+        {
+            // The last line of a run that is being written, or was killed, may be half of one.
+            if (!line.EndsWith('}')) return null;
+            throw new CommandFailedException(ExitCode.BadData, $"not a JSON row ({file}:{number}): {fault.Message.ReplaceLineEndings(" ").TrimEnd('.')}");
+        }
+    }
+
+    private static double Value(JsonElement row, string name) => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
+
+    private static string Text(JsonElement row, string name) => row.TryGetProperty(name, out var value) ? value.GetString() ?? "" : "";
+
+    /// <summary>At most about 3000 rows, so that the page of a long run stays small; each kept row is a real one.</summary>
+    public static IReadOnlyList<double[]> Thin(IReadOnlyList<double[]> rows)
+    {
+        const int Most = 3000;
+        if (rows.Count <= Most) return rows;
+        return [.. Enumerable.Range(0, Most).Select(i => rows[(int)((long)i * (rows.Count - 1) / (Most - 1))])];
+    }
+
+    public static IReadOnlyList<string[]> ReadSettings(string path)
+    {
+        if (!File.Exists(path) || RecipeFile.Load(path) is not { } root) return [];
+        return [.. root.Children.Select(pair => new[] { pair.Key.ToString(), Flat(pair.Value) })];
+    }
+
+    private static string Flat(YamlNode node) => node switch
+    {
+        YamlSequenceNode sequence => string.Join(", ", sequence.Children.Select(Flat)),
+        YamlMappingNode map => string.Join(", ", map.Children.Select(pair => $"{pair.Key}={Flat(pair.Value)}")),
+        _ => node.ToString(),
+    };
+}
