@@ -1,0 +1,166 @@
+using System.Text.RegularExpressions;
+using Trainer.Models;
+
+namespace Trainer.Adapters;
+
+/// <summary>Gives chosen modules of a model their adapters and trained copies, and the model one parameter buffer for all of them.</summary>
+public static class AdapterInjector
+{
+    private const string Prefix = "base_model.model.";
+
+    /// <summary>Puts a fresh adapter on a model; its output does not change (B is 0).</summary>
+    /// <param name="model">A loaded model; what it had before is replaced.</param>
+    /// <param name="spec">The adapter's shape.</param>
+    /// <param name="seed">Seed of A.</param>
+    /// <exception cref="AdapterOptionException">Nothing matches, a rank is larger than a matrix, or names match nothing.</exception>
+    public static void Inject(CausalModel model, LoraSpec spec, int seed)
+    {
+        Attach(model, spec);
+        Fill(model, spec, seed);
+    }
+
+    /// <summary>Makes the adapter's tensors and hangs them onto the modules, values still 0.</summary>
+    internal static void Attach(CausalModel model, LoraSpec spec)
+    {
+        Check(spec);
+        var plan = new Plan(model, spec);
+        Clear(model);
+        var parameters = new ParameterBuffer(plan.Tensors, model.Options.Device);
+        plan.Apply(parameters);
+        model.Attach(parameters);
+    }
+
+    private static void Check(LoraSpec spec)
+    {
+        if (spec.Rank < 1) throw new AdapterOptionException($"--lora-rank {spec.Rank} is below 1");
+        if (!(spec.Dropout >= 0 && spec.Dropout < 1)) throw new AdapterOptionException($"--lora-dropout {spec.Dropout} is not in [0, 1)");
+        if (!double.IsFinite(spec.Alpha)) throw new AdapterOptionException($"--lora-alpha {spec.Alpha} is not a number");
+    }
+
+    private static void Clear(CausalModel model)
+    {
+        foreach (var linear in model.Linears.Append(model.Head)) (linear.Adapter, linear.TrainedWeight, linear.TrainedBias) = (null, null, null);
+        foreach (var norm in Norms(model)) norm.Trained = null;
+        model.Embedding.Trained = null;
+    }
+
+    private static IEnumerable<NormModule> Norms(CausalModel model) => model.Layers.SelectMany(layer => layer.Norms).Append(model.FinalNorm);
+
+    private static void Fill(CausalModel model, LoraSpec spec, int seed)
+    {
+        var parameters = model.Parameters;
+        foreach (var linear in model.Linears.Append(model.Head))
+        {
+            if (linear.Adapter is { } adapter)
+            {
+                var random = new AdapterRandom(seed, adapter.A.Name);
+                var values = new float[adapter.A.Count];
+                if (spec.Init == AdapterInit.Kaiming) random.Uniform(values, 1 / Math.Sqrt(linear.InFeatures));
+                else random.Normal(values, 1.0 / adapter.Rank);
+                parameters.Write(adapter.A, values);
+                if (adapter.Magnitude is { } magnitude) parameters.Write(magnitude, linear.RowNorms());
+            }
+        }
+        BaseCopies.Write(model);
+    }
+
+    /// <summary>What is to be made, found out before anything changes.</summary>
+    private sealed class Plan
+    {
+        private readonly List<(string Name, long[] Shape)> _tensors = [];
+        private readonly List<Action<ParameterBuffer>> _steps = [];
+
+        public Plan(CausalModel model, LoraSpec spec)
+        {
+            var adapted = 0;
+            var index = 0;
+            var saved = new HashSet<string>(StringComparer.Ordinal);
+            bool IsSaved(string path)
+            {
+                var suffix = spec.ModulesToSave.FirstOrDefault(name => path.EndsWith(name, StringComparison.Ordinal));
+                if (suffix is not null) saved.Add(suffix);
+                return suffix is not null;
+            }
+            if (IsSaved(model.Embedding.Name)) Whole(model.Embedding.Name, [model.Embedding.Weight.Rows, model.Embedding.Weight.Columns], entry => model.Embedding.Trained = entry);
+            foreach (var linear in model.Linears.Append(model.Head))
+            {
+                index++;
+                var isTarget = false;
+                if (IsSaved(linear.Name))
+                {
+                    Whole(linear.Name, [linear.OutFeatures, linear.InFeatures], entry => linear.TrainedWeight = entry);
+                    if (linear.Bias is not null) Tensor($"{Prefix}{linear.Name}.bias", [linear.OutFeatures], entry => linear.TrainedBias = entry);
+                    continue;
+                }
+                if (spec.Targets.Matches(linear) && (spec.LayersToTransform is null || spec.LayersToTransform.Contains(linear.Layer)))
+                {
+                    Adapter(spec, linear, index);
+                    isTarget = true;
+                    adapted++;
+                }
+                if (linear.Bias is not null && (spec.Bias == BiasMode.All || (spec.Bias == BiasMode.LoraOnly && isTarget)))
+                    Tensor($"{Prefix}{linear.Name}.{(isTarget ? "base_layer." : "")}bias", [linear.OutFeatures], entry => linear.TrainedBias = entry);
+            }
+            foreach (var norm in Norms(model))
+                if (IsSaved(norm.Name)) Whole(norm.Name, [norm.Weight.NumberOfElements], entry => norm.Trained = entry);
+            if (adapted == 0) throw NothingMatches(model, spec);
+            if (spec.ModulesToSave.FirstOrDefault(name => !saved.Contains(name)) is { } unknown)
+                throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm or a projection");
+        }
+
+        public IReadOnlyList<(string Name, long[] Shape)> Tensors => _tensors;
+
+        public void Apply(ParameterBuffer parameters)
+        {
+            foreach (var step in _steps) step(parameters);
+        }
+
+        private void Whole(string path, long[] shape, Action<ParameterEntry> set) => Tensor($"{Prefix}{path}.weight", shape, set);
+
+        private void Tensor(string name, long[] shape, Action<ParameterEntry> set)
+        {
+            _tensors.Add((name, shape));
+            _steps.Add(parameters => set(parameters.Find(name)!));
+        }
+
+        private void Adapter(LoraSpec spec, LinearModule linear, int index)
+        {
+            var rank = Pattern(spec.RankPattern, linear.Name, spec.Rank);
+            var alpha = Pattern(spec.AlphaPattern, linear.Name, spec.Alpha);
+            if (rank < 1 || rank > Math.Min(linear.InFeatures, linear.OutFeatures))
+                throw new AdapterOptionException($"rank {rank} does not fit '{linear.Name}' of {linear.OutFeatures} x {linear.InFeatures}; lower --lora-rank to at most {Math.Min(linear.InFeatures, linear.OutFeatures)}");
+            var path = Prefix + linear.Name;
+            _tensors.Add(($"{path}.lora_A.weight", [rank, linear.InFeatures]));
+            _tensors.Add(($"{path}.lora_B.weight", [linear.OutFeatures, rank]));
+            if (spec.LoraBias) _tensors.Add(($"{path}.lora_B.bias", [linear.OutFeatures]));
+            if (spec.UseDora) _tensors.Add(($"{path}.lora_magnitude_vector", [linear.OutFeatures]));
+            _steps.Add(parameters => linear.Adapter = new LinearAdapter
+            {
+                Rank = rank,
+                Alpha = alpha,
+                Scale = alpha / (spec.UseRslora ? Math.Sqrt(rank) : rank),
+                Dropout = spec.Dropout,
+                Index = index,
+                A = parameters.Find($"{path}.lora_A.weight")!,
+                B = parameters.Find($"{path}.lora_B.weight")!,
+                BiasB = parameters.Find($"{path}.lora_B.bias"),
+                Magnitude = parameters.Find($"{path}.lora_magnitude_vector"),
+            });
+        }
+
+        private static T Pattern<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path, T otherwise)
+        {
+            foreach (var (pattern, value) in patterns)
+                if (Regex.IsMatch(path, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) return value;
+            return otherwise;
+        }
+
+        private static AdapterOptionException NothingMatches(CausalModel model, LoraSpec spec)
+        {
+            var wanted = spec.Targets.Pattern ?? (spec.Targets.IsAllLinear ? "all-linear" : string.Join(",", spec.Targets.Names));
+            var known = string.Join(", ", model.Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct());
+            var layers = spec.LayersToTransform is null ? "" : $" in layers {string.Join(",", spec.LayersToTransform)} of {model.Layers.Count}";
+            return new AdapterOptionException($"--target-modules '{wanted}' matches no module{layers}; the model has {known}");
+        }
+    }
+}

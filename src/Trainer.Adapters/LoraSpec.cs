@@ -1,0 +1,44 @@
+namespace Trainer.Adapters;
+
+/// <summary>An adapter's shape, as PEFT's LoraConfig has it.</summary>
+public sealed record LoraSpec
+{
+    /// <summary>Rank r.</summary>
+    public int Rank { get; init; } = 16;
+
+    /// <summary>Scaling numerator.</summary>
+    public double Alpha { get; init; } = 32;
+
+    /// <summary>Probability with which an element of an adapter's input is dropped.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Which linears are adapted.</summary>
+    public TargetModules Targets { get; init; } = TargetModules.AllLinear;
+
+    /// <summary>Adapt these layers only; null adapts all.</summary>
+    public IReadOnlyList<int>? LayersToTransform { get; init; }
+
+    /// <summary>Scale by alpha / sqrt(r) in place of alpha / r (arXiv 2312.03732).</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>Weight-decomposed adaptation (arXiv 2402.09353).</summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>A bias on B.</summary>
+    public bool LoraBias { get; init; }
+
+    /// <summary>Which biases of the base are trained.</summary>
+    public BiasMode Bias { get; init; }
+
+    /// <summary>Rank by module name: PEFT's rule, a regular expression for the end of the module path; the first that matches counts.</summary>
+    public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
+
+    /// <summary>Alpha by module name, likewise.</summary>
+    public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
+
+    /// <summary>Modules trained and saved whole: suffixes of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear).</summary>
+    public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
+    /// <summary>How fresh tensors are filled.</summary>
+    public AdapterInit Init { get; init; }
+}

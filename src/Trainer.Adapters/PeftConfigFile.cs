@@ -1,0 +1,140 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Trainer.Adapters;
+
+/// <summary>adapter_config.json: read leniently, written with the old stable key set that every PEFT release accepts.</summary>
+internal static class PeftConfigFile
+{
+    public const string FileName = "adapter_config.json";
+
+    // Keys that change what an adapter computes and that nothing here does.
+    private static readonly string[] NotImplemented =
+    [
+        "fan_in_fan_out", "layer_replication", "trainable_token_indices", "use_qalora", "alora_invocation_tokens", "arrow_config", "target_parameters",
+        "use_bdlora", "monteclora_config", "velora_config", "kasa_config", "exclude_modules",
+    ];
+
+    public static (LoraSpec Spec, string? BaseModel) Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path)) throw new AdapterException($"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            return (ReadSpec(document.RootElement, path), Text(document.RootElement, "base_model_name_or_path"));
+        }
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            throw new AdapterException($"adapter config '{path}' cannot be read: {fault.Message.TrimEnd('.')}; write it again with save_pretrained", fault);
+        }
+    }
+
+    public static byte[] Write(LoraSpec spec, IReadOnlyList<string> targetNames, string baseModel)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            Pairs(json, "alpha_pattern", spec.AlphaPattern, Number);
+            json.WriteString("base_model_name_or_path", baseModel);
+            json.WriteString("bias", spec.Bias switch { BiasMode.All => "all", BiasMode.LoraOnly => "lora_only", _ => "none" });
+            json.WriteBoolean("fan_in_fan_out", false);
+            json.WriteBoolean("inference_mode", true);
+            if (spec.Init == AdapterInit.Gaussian) json.WriteString("init_lora_weights", "gaussian");
+            else json.WriteBoolean("init_lora_weights", true);
+            json.WriteNull("layers_pattern");
+            List(json, "layers_to_transform", spec.LayersToTransform, value => json.WriteNumberValue(value));
+            json.WritePropertyName("lora_alpha");
+            json.WriteRawValue(Number(spec.Alpha));
+            // A newer key: written only where it says something, so that older readers keep accepting the rest.
+            if (spec.LoraBias) json.WriteBoolean("lora_bias", true);
+            json.WritePropertyName("lora_dropout");
+            json.WriteRawValue(spec.Dropout == Math.Floor(spec.Dropout) ? $"{spec.Dropout:0.0}" : $"{spec.Dropout:R}");
+            List(json, "modules_to_save", spec.ModulesToSave.Count == 0 ? null : spec.ModulesToSave, json.WriteStringValue);
+            json.WriteString("peft_type", "LORA");
+            json.WriteNumber("r", spec.Rank);
+            Pairs(json, "rank_pattern", spec.RankPattern, value => value.ToString());
+            json.WriteNull("revision");
+            if (spec.Targets.Pattern is { } pattern) json.WriteString("target_modules", pattern);
+            else List(json, "target_modules", targetNames, json.WriteStringValue);
+            json.WriteString("task_type", "CAUSAL_LM");
+            json.WriteBoolean("use_dora", spec.UseDora);
+            json.WriteBoolean("use_rslora", spec.UseRslora);
+            json.WriteEndObject();
+        }
+        return stream.ToArray();
+    }
+
+    private static string Number(double value) => value == Math.Floor(value) && Math.Abs(value) < 1e15 ? $"{value:0}" : $"{value:R}";
+
+    private static void Pairs<T>(Utf8JsonWriter json, string key, IReadOnlyList<KeyValuePair<string, T>> pairs, Func<T, string> number)
+    {
+        json.WriteStartObject(key);
+        foreach (var (name, value) in pairs)
+        {
+            json.WritePropertyName(name);
+            json.WriteRawValue(number(value));
+        }
+        json.WriteEndObject();
+    }
+
+    private static void List<T>(Utf8JsonWriter json, string key, IReadOnlyList<T>? values, Action<T> write)
+    {
+        if (values is null)
+        {
+            json.WriteNull(key);
+            return;
+        }
+        json.WriteStartArray(key);
+        foreach (var value in values) write(value);
+        json.WriteEndArray();
+    }
+
+    private static LoraSpec ReadSpec(JsonElement root, string path)
+    {
+        if (Text(root, "peft_type") is { } type && type != "LORA") throw new AdapterException($"adapter config '{path}': peft_type '{type}' is not implemented; only LORA is");
+        foreach (var key in NotImplemented)
+        {
+            if (!Given(root, key, out var value)) continue;
+            if (value.GetRawText() is not ("false" or "[]" or "{}")) throw new AdapterException($"adapter config '{path}': '{key}' changes what the adapter computes and is not implemented");
+        }
+        return new LoraSpec
+        {
+            Rank = Given(root, "r", out var rank) ? rank.GetInt32() : 8,
+            Alpha = Given(root, "lora_alpha", out var alpha) ? alpha.GetDouble() : 8,
+            Dropout = Given(root, "lora_dropout", out var dropout) ? dropout.GetDouble() : 0,
+            Targets = Targets(root, path),
+            LayersToTransform = !Given(root, "layers_to_transform", out var layers) ? null
+                : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(item => item.GetInt32())] : [layers.GetInt32()],
+            UseRslora = Flag(root, "use_rslora"),
+            UseDora = Flag(root, "use_dora"),
+            LoraBias = Flag(root, "lora_bias"),
+            Bias = Text(root, "bias") switch
+            {
+                null or "none" => BiasMode.None,
+                "all" => BiasMode.All,
+                "lora_only" => BiasMode.LoraOnly,
+                var other => throw new AdapterException($"adapter config '{path}': bias '{other}' is unknown; it is none, all or lora_only"),
+            },
+            RankPattern = Given(root, "rank_pattern", out var ranks) ? [.. ranks.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, pair.Value.GetInt32()))] : [],
+            AlphaPattern = Given(root, "alpha_pattern", out var alphas) ? [.. alphas.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, pair.Value.GetDouble()))] : [],
+            ModulesToSave = Given(root, "modules_to_save", out var saved) ? [.. saved.EnumerateArray().Select(item => item.GetString()!)] : [],
+        };
+    }
+
+    private static TargetModules Targets(JsonElement root, string path)
+    {
+        if (!Given(root, "target_modules", out var targets)) throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
+        if (targets.ValueKind == JsonValueKind.Array) return TargetModules.OfNames([.. targets.EnumerateArray().Select(item => item.GetString()!)]);
+        var text = targets.GetString()!;
+        return text == "all-linear" ? TargetModules.AllLinear : TargetModules.OfPattern(text);
+    }
+
+    private static bool Given(JsonElement root, string key, out JsonElement value) => root.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
+
+    private static string? Text(JsonElement root, string key) => Given(root, key, out var value) ? value.GetString() : null;
+
+    private static bool Flag(JsonElement root, string key) => Given(root, key, out var value) && value.GetBoolean();
+}

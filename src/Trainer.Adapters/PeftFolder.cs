@@ -1,0 +1,136 @@
+using System.Runtime.InteropServices;
+using Trainer.Checkpoints;
+using Trainer.Models;
+
+namespace Trainer.Adapters;
+
+/// <summary>A PEFT adapter folder: adapter_config.json and adapter_model.safetensors, names, shapes and metadata as PEFT writes them.</summary>
+public static class PeftFolder
+{
+    /// <summary>Name of the weights file.</summary>
+    public const string WeightsFile = "adapter_model.safetensors";
+
+    /// <summary>Name of the config file.</summary>
+    public const string ConfigFile = PeftConfigFile.FileName;
+
+    /// <summary>Reads the adapter's shape from adapter_config.json.</summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <returns>The shape, and what the file says the base is (null where it does not).</returns>
+    /// <exception cref="AdapterException">Missing, broken, or something that is not implemented, by name.</exception>
+    public static (LoraSpec Spec, string? BaseModel) ReadSpec(string folder) => PeftConfigFile.Read(folder);
+
+    /// <summary>Puts the adapter of a folder on a model: every tensor of the file is used and every tensor of the adapter filled, or it is an error.</summary>
+    /// <param name="model">A loaded model; what it had before is replaced.</param>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="dropout">Dropout of the run to come; null takes the folder's.</param>
+    /// <returns>The adapter's shape.</returns>
+    /// <exception cref="AdapterException">Broken folder, or an adapter of another base.</exception>
+    public static LoraSpec Load(CausalModel model, string folder, double? dropout = null)
+    {
+        var (spec, baseModel) = ReadSpec(folder);
+        if (dropout is { } p) spec = spec with { Dropout = p };
+        try
+        {
+            AdapterInjector.Attach(model, spec);
+        }
+        catch (AdapterOptionException fault)
+        {
+            throw new AdapterException($"adapter '{folder}' does not fit the model '{model.Folder}': {fault.Message}; it was made for '{baseModel ?? "another model"}'", fault);
+        }
+        using var file = Open(folder);
+        var left = file.Tensors.Keys.ToHashSet(StringComparer.Ordinal);
+        BaseCopies.Write(model);
+        foreach (var entry in model.Parameters.Entries)
+        {
+            var name = entry.Name;
+            if (!left.Contains(name) && left.Contains(name + ".weight")) name += ".weight"; // DoRA magnitudes of older releases
+            if (!left.Remove(name))
+            {
+                // PEFT trains these biases and does not write them; what it loads back is the base's bias.
+                if (spec.Bias == BiasMode.LoraOnly && name.EndsWith(".base_layer.bias", StringComparison.Ordinal)) continue;
+                throw new AdapterException($"tensor '{name}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was made for another model than '{model.Folder}'");
+            }
+            Fill(model.Parameters, entry, file, file.Tensors[name]);
+        }
+        if (left.Count > 0)
+            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model '{model.Folder}' ({left.Count} such tensors); the adapter was made for another model");
+        return spec;
+    }
+
+    /// <summary>Writes adapter_config.json and adapter_model.safetensors into an existing folder; use it inside a folder that is renamed when whole.</summary>
+    /// <param name="folder">Where to.</param>
+    /// <param name="model">The model whose adapter is written.</param>
+    /// <param name="spec">The adapter's shape.</param>
+    /// <param name="baseModel">base_model_name_or_path: what a reader would load the base as.</param>
+    /// <exception cref="CannotWriteException">No space, no right, read-only place.</exception>
+    public static void Save(string folder, CausalModel model, LoraSpec spec, string baseModel)
+    {
+        var parameters = model.Parameters;
+        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, [.. entry.Shape]));
+        using (var writer = SafetensorsWriter.Create(Path.Combine(folder, WeightsFile), declarations, SafetensorsWriter.PyTorchMetadata))
+        {
+            foreach (var entry in writer.Entries)
+                parameters.Read(parameters.Find(entry.Name)!, part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
+            writer.Complete();
+        }
+        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(spec, TargetNames(model, spec), baseModel));
+    }
+
+    /// <summary>The first tensor that a saved folder holds differently from the model in memory, or null where all bits are equal.</summary>
+    /// <param name="folder">The saved folder.</param>
+    /// <param name="model">The model that was saved.</param>
+    public static string? FirstDifference(string folder, CausalModel model)
+    {
+        using var file = Open(folder);
+        if (file.Tensors.Count != model.Parameters.Entries.Count) return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
+        foreach (var entry in model.Parameters.Entries)
+        {
+            if (!file.Tensors.TryGetValue(entry.Name, out var stored) || stored.Dtype != SafetensorsDtype.F32 || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
+            long at = 0;
+            var same = true;
+            model.Parameters.Read(entry, part =>
+            {
+                var bytes = MemoryMarshal.AsBytes(part);
+                same &= bytes.SequenceEqual(file.Bytes(stored, at, bytes.Length));
+                at += bytes.Length;
+            });
+            if (!same) return entry.Name;
+        }
+        return null;
+    }
+
+    private static SafetensorsFile Open(string folder)
+    {
+        var path = Path.Combine(folder, WeightsFile);
+        if (!File.Exists(path))
+        {
+            throw new AdapterException(File.Exists(Path.Combine(folder, "adapter_model.bin"))
+                ? $"'{folder}' has its weights as 'adapter_model.bin' alone: a pickle can run code when opened and is never read; convert it once with save_pretrained(safe_serialization=True)"
+                : $"no {WeightsFile} in '{folder}'; an adapter folder needs it beside {ConfigFile}");
+        }
+        try
+        {
+            return SafetensorsFile.Open(path);
+        }
+        catch (BadFileException fault)
+        {
+            throw new AdapterException(fault.Message, fault);
+        }
+    }
+
+    private static void Fill(ParameterBuffer parameters, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored)
+    {
+        if (!stored.Shape.SequenceEqual(entry.Shape))
+            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", entry.Shape)}]; the adapter was made for another model");
+        if (!AdapterValues.TryRead(file, stored, out var values))
+            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' is of type {stored.Dtype}, which is not implemented; save the adapter as float32");
+        if (Array.Exists(values, value => !float.IsFinite(value)))
+            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' holds NaN or infinity; the adapter is damaged");
+        parameters.Write(entry, values);
+    }
+
+    // all-linear is written as the names it stands for, as PEFT does; sorted, so that the same adapter gives the same bytes.
+    private static IReadOnlyList<string> TargetNames(CausalModel model, LoraSpec spec) => spec.Targets.IsAllLinear
+        ? [.. model.Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct().Order(StringComparer.Ordinal)]
+        : [.. spec.Targets.Names.Order(StringComparer.Ordinal)];
+}

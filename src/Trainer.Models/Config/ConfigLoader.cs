@@ -1,0 +1,85 @@
+using System.Text.Json;
+
+namespace Trainer.Models;
+
+/// <summary>Reads config.json and hands it to the family that its model_type names.</summary>
+internal static class ConfigLoader
+{
+    // What a key of another family would do to the computation; a config that sets one is not the model its model_type says.
+    private static readonly string[] Foreign =
+    [
+        "clip_qkv", "qk_layernorm", "use_qk_norm", "logit_scale", "attn_temperature_tuning", "alibi", "parallel_attn", "layer_replication",
+        "use_bidirectional_attention", "attention_dropout", "embd_pdrop", "resid_pdrop", "hidden_dropout", "mrope_section", "vision_config", "audio_config",
+    ];
+
+    public static ModelConfig Load(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new ModelException($"model folder '{folder}': there is no such folder; check the path");
+        var path = Path.Combine(folder, "config.json");
+        if (!File.Exists(path)) throw new ModelException($"no config.json in '{folder}'; a model folder needs config.json beside its safetensors files");
+        using var document = Parse(path);
+        var reader = new ConfigReader(document.RootElement, path);
+        var type = reader.Text("model_type") ?? throw reader.Missing("model_type");
+        RefuseForeign(reader, type);
+        if (!FamilyTable.Families.TryGetValue(type, out var family)) throw Unknown(reader, type);
+        var config = family(reader, type);
+        var eos = new List<int>(reader.Ids("eos_token_id"));
+        var generation = Path.Combine(folder, "generation_config.json");
+        if (File.Exists(generation))
+        {
+            using var more = Parse(generation);
+            eos.AddRange(new ConfigReader(more.RootElement, generation).Ids("eos_token_id"));
+        }
+        return config with
+        {
+            BosId = reader.IntOrNull("bos_token_id"),
+            EosIds = [.. eos.Distinct()],
+            StoredType = reader.Text("dtype") ?? reader.Text("torch_dtype"),
+            StoredQuantization = Quantization(reader),
+        };
+    }
+
+    private static JsonDocument Parse(string path)
+    {
+        try
+        {
+            var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            return document.RootElement.ValueKind == JsonValueKind.Object ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
+        }
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new ModelException($"config '{path}' cannot be read: {fault.Message.TrimEnd('.')}; copy or download it again", fault);
+        }
+    }
+
+    private static void RefuseForeign(ConfigReader reader, string type)
+    {
+        foreach (var key in new[] { "num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size" })
+            if (reader.Has(key) && reader.Int(key) > 0)
+                throw new ModelException($"config '{reader.Path}': model_type '{type}' is a mixture of experts ('{key}'), which is not implemented; choose a dense model");
+        if (reader.Has("vision_config") || reader.Has("audio_config") || reader.Has("text_config"))
+            throw new ModelException($"config '{reader.Path}': model_type '{type}' is multimodal, which is not implemented; choose the text-only model");
+        if (reader.Object("quantization") is not null)
+            throw new ModelException($"config '{reader.Path}': the folder is quantized for MLX, which cannot be trained here; take the original model and let --quantize nf4 do it");
+        foreach (var key in Foreign) reader.Refuse(key, "\"causal\"");
+    }
+
+    private static ModelException Unknown(ConfigReader reader, string type)
+    {
+        var known = string.Join(", ", FamilyTable.Families.Keys.Order(StringComparer.Ordinal));
+        return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented; choose a model of one of {known}");
+    }
+
+    private static StoredQuantization? Quantization(ConfigReader reader)
+    {
+        if (reader.Object("quantization_config") is not { } quantization) return null;
+        var method = quantization.Text("quant_method") ?? (quantization.Bool("load_in_4bit") || quantization.Bool("load_in_8bit") ? "bitsandbytes" : "an unnamed method");
+        if (method != "bitsandbytes")
+            throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which cannot be trained here; take the original model and let --quantize nf4 do it");
+        if (!quantization.Bool("load_in_4bit")) throw quantization.NotImplemented("load_in_8bit", "true");
+        // The type may be left out of old files; the tensors' own quant_state then decides.
+        var type = quantization.Text("bnb_4bit_quant_type");
+        if (type is not (null or "nf4")) throw quantization.NotImplemented("bnb_4bit_quant_type", $"'{type}'");
+        return new StoredQuantization(quantization.Bool("bnb_4bit_use_double_quant"));
+    }
+}

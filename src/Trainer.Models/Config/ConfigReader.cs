@@ -1,0 +1,97 @@
+using System.Text.Json;
+
+namespace Trainer.Models;
+
+/// <summary>Typed access to one object of config.json; every fault names file and key.</summary>
+internal sealed class ConfigReader(JsonElement element, string path, string prefix = "")
+{
+    public string Path => path;
+
+    public bool Has(string key) => element.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null;
+
+    public ConfigReader? Object(string key)
+    {
+        if (!Has(key)) return null;
+        var value = element.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Object
+            ? new ConfigReader(value, path, $"{prefix}{key}.")
+            : throw Fault(key, "is not an object");
+    }
+
+    public int Int(string key, int? otherwise = null)
+    {
+        if (!Has(key)) return otherwise ?? throw Missing(key);
+        var value = element.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number == Math.Floor(number) && Math.Abs(number) < int.MaxValue
+            ? (int)number
+            : throw Fault(key, $"is {value.GetRawText()}, not a whole number");
+    }
+
+    public int? IntOrNull(string key) => Has(key) ? Int(key) : null;
+
+    public int Positive(string key, int? otherwise = null)
+    {
+        var value = Int(key, otherwise);
+        return value > 0 ? value : throw Fault(key, $"is {value}, it must be above 0");
+    }
+
+    public double Number(string key, double? otherwise = null)
+    {
+        if (!Has(key)) return otherwise ?? throw Missing(key);
+        var value = element.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Fault(key, $"is {value.GetRawText()}, not a number");
+    }
+
+    public double? NumberOrNull(string key) => Has(key) ? Number(key) : null;
+
+    public bool Bool(string key, bool otherwise = false)
+    {
+        if (!Has(key)) return otherwise;
+        var value = element.GetProperty(key);
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Fault(key, $"is {value.GetRawText()}, not true or false");
+    }
+
+    public string? Text(string key)
+    {
+        if (!Has(key)) return null;
+        var value = element.GetProperty(key);
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Fault(key, $"is {value.GetRawText()}, not a string");
+    }
+
+    public IReadOnlyList<string>? Texts(string key) => List(key, JsonValueKind.String, "strings")?.Select(item => item.GetString()!).ToList();
+
+    public IReadOnlyList<double>? Numbers(string key) => List(key, JsonValueKind.Number, "numbers")?.Select(item => item.GetDouble()).ToList();
+
+    /// <summary>An int or a list of ints, as token ids are written.</summary>
+    public IReadOnlyList<int> Ids(string key)
+    {
+        if (!Has(key)) return [];
+        var value = element.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(item => item.GetInt32())] : [Int(key)];
+    }
+
+    public ModelException Missing(string key) => new($"config '{path}' has no '{prefix}{key}'; take the model's own config.json");
+
+    public ModelException Fault(string key, string why) => new($"config '{path}': '{prefix}{key}' {why}; take the model's own config.json");
+
+    public ModelException NotImplemented(string key, string value) => new($"config '{path}': '{prefix}{key}' is {value}, which changes what the model computes and is not implemented; choose another model");
+
+    /// <summary>Refuses a key that would change the computation unless it is absent, null, false, 0 or one of the values allowed.</summary>
+    public void Refuse(string key, params ReadOnlySpan<string> allowed)
+    {
+        if (!Has(key)) return;
+        var raw = element.GetProperty(key).GetRawText();
+        if (raw is "false" or "0" or "0.0" or "[]" or "{}") return;
+        foreach (var value in allowed)
+            if (raw == value) return;
+        throw NotImplemented(key, raw.Length > 60 ? raw[..60] + "..." : raw);
+    }
+
+    private List<JsonElement>? List(string key, JsonValueKind kind, string what)
+    {
+        if (!Has(key)) return null;
+        var value = element.GetProperty(key);
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(item => item.ValueKind != kind)) throw Fault(key, $"is not a list of {what}");
+        return [.. value.EnumerateArray()];
+    }
+}

@@ -1,0 +1,83 @@
+namespace Trainer.Models;
+
+/// <summary>Reads a rotary embedding from rope_theta and rope_scaling (transformers 4) or rope_parameters (transformers 5).</summary>
+internal static class RopeReader
+{
+    /// <summary>Reads one rotary embedding.</summary>
+    /// <param name="reader">config.json.</param>
+    /// <param name="headSize">Elements of a head.</param>
+    /// <param name="theta">rope_theta where config.json does not say.</param>
+    /// <param name="partial">Whether the family can rotate a part of each head (partial_rotary_factor).</param>
+    /// <param name="layerType">Which entry to take where rope_parameters has one for each layer type.</param>
+    public static RopeConfig Read(ConfigReader reader, int headSize, double theta = 10000, bool partial = false, string? layerType = null)
+    {
+        var parameters = reader.Object("rope_parameters");
+        if (parameters is not null && layerType is not null && parameters.Has(layerType)) parameters = parameters.Object(layerType);
+        else if (parameters is not null && layerType is null && parameters.Has("full_attention")) parameters = parameters.Object("full_attention");
+        var scaling = parameters ?? reader.Object("rope_scaling");
+        var share = scaling?.NumberOrNull("partial_rotary_factor") ?? reader.Number("partial_rotary_factor", 1);
+        if (share != 1 && !partial) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
+        var maxPositions = reader.Positive("max_position_embeddings", 2048);
+        var dimensions = (int)(headSize * share);
+        if (dimensions < 2 || dimensions % 2 != 0) throw reader.Fault("partial_rotary_factor", $"rotates {dimensions} elements of a head, which must be even");
+        var rope = new RopeConfig
+        {
+            Theta = scaling?.NumberOrNull("rope_theta") ?? reader.Number("rope_theta", theta),
+            Dimensions = dimensions,
+            MaxPositions = maxPositions,
+        };
+        if (scaling is null) return rope;
+        var original = scaling.IntOrNull("original_max_position_embeddings") ?? reader.IntOrNull("original_max_position_embeddings") ?? maxPositions;
+        return (scaling.Text("rope_type") ?? scaling.Text("type") ?? "default") switch
+        {
+            "default" => rope,
+            "linear" => rope with { Kind = RopeKind.Linear, Factor = Factor(scaling) },
+            "dynamic" => rope with { Kind = RopeKind.Dynamic, Factor = Factor(scaling) },
+            "llama3" => rope with
+            {
+                Kind = RopeKind.Llama3,
+                Factor = Factor(scaling),
+                LowFrequencyFactor = scaling.Number("low_freq_factor"),
+                HighFrequencyFactor = scaling.Number("high_freq_factor"),
+                OriginalMaxPositions = scaling.Positive("original_max_position_embeddings"),
+            },
+            "yarn" => rope with
+            {
+                Kind = RopeKind.Yarn,
+                Factor = scaling.NumberOrNull("factor"),
+                OriginalMaxPositions = original,
+                AttentionFactor = scaling.NumberOrNull("attention_factor"),
+                BetaFast = NonZero(scaling.NumberOrNull("beta_fast"), 32),
+                BetaSlow = NonZero(scaling.NumberOrNull("beta_slow"), 1),
+                Mscale = scaling.NumberOrNull("mscale"),
+                MscaleAllDimensions = scaling.NumberOrNull("mscale_all_dim"),
+                Truncate = scaling.Bool("truncate", true),
+            },
+            "longrope" or "su" => rope with
+            {
+                Kind = RopeKind.LongRope,
+                Factor = scaling.NumberOrNull("factor"),
+                OriginalMaxPositions = original,
+                AttentionFactor = scaling.NumberOrNull("attention_factor"),
+                ShortFactors = Factors(scaling, "short_factor", dimensions / 2),
+                LongFactors = Factors(scaling, "long_factor", dimensions / 2),
+            },
+            var other => throw scaling.NotImplemented("rope_type", $"'{other}'"),
+        };
+    }
+
+    // Zero means "not given" in the reference implementation too.
+    private static double NonZero(double? value, double otherwise) => value is null or 0 ? otherwise : value.Value;
+
+    private static double Factor(ConfigReader scaling)
+    {
+        var factor = scaling.Number("factor");
+        return factor > 0 ? factor : throw scaling.Fault("factor", $"is {factor}, it must be above 0");
+    }
+
+    private static IReadOnlyList<double> Factors(ConfigReader scaling, string key, int count)
+    {
+        var factors = scaling.Numbers(key) ?? throw scaling.Missing(key);
+        return factors.Count == count ? factors : throw scaling.Fault(key, $"has {factors.Count} entries, {count} rotated pairs need as many");
+    }
+}

@@ -1,0 +1,12 @@
+namespace Trainer.Models;
+
+/// <summary>Mistral: Llama with one sliding window in every layer (or none).</summary>
+internal static class MistralFamily
+{
+    public static ModelConfig Describe(ConfigReader reader, string type)
+    {
+        var config = FamilyBase.Common(reader, type, kvHeadsRequired: true);
+        var window = reader.IntOrNull("sliding_window");
+        return config with { Layers = FamilyBase.Windows(reader, config.LayerCount, window, _ => window is not null) };
+    }
+}

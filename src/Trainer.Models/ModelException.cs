@@ -1,0 +1,13 @@
+namespace Trainer.Models;
+
+/// <summary>A model folder, config or tensor that cannot be used. The message is the finished sentence shown to the user.</summary>
+public sealed class ModelException : Exception
+{
+    /// <summary>Makes the fault.</summary>
+    /// <param name="message">What, where, why and what to do; lower-case start, no full stop.</param>
+    /// <param name="innerException">What caused it, or null.</param>
+    public ModelException(string message, Exception? innerException = null)
+        : base(message, innerException)
+    {
+    }
+}

@@ -1,0 +1,48 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Models;
+
+/// <summary>A matrix in float32, bfloat16 or float16, usually over a mapped file.</summary>
+internal sealed unsafe class DenseWeight : IFrozenWeight
+{
+    private readonly Tensor _tensor;
+
+    /// <summary>Takes ownership of a CPU tensor [rows, columns] in any float type; memory it does not own must outlive it.</summary>
+    public DenseWeight(Tensor tensor)
+    {
+        _tensor = tensor;
+        Rows = tensor.shape[0];
+        Columns = tensor.shape[1];
+        Form = tensor.dtype switch
+        {
+            ScalarType.Float32 => "float32",
+            ScalarType.BFloat16 => "bfloat16",
+            ScalarType.Float16 => "float16",
+            var other => throw new ArgumentException($"a dense weight of {other}"),
+        };
+    }
+
+    public long Rows { get; }
+
+    public long Columns { get; }
+
+    public string Form { get; }
+
+    public long ByteCount => Rows * Columns * _tensor.ElementSize;
+
+    public Tensor? Resident => _tensor.dtype == ScalarType.Float32 ? _tensor : null;
+
+    /// <summary>The matrix in its stored type. Owned by the weight.</summary>
+    public Tensor Stored => _tensor;
+
+    public void Materialize(long rowBegin, long rowCount, float* destination)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var target = TorchNative.FromBlob(destination, ScalarType.Float32, rowCount, Columns);
+        target.copy_(_tensor.narrow(0, rowBegin, rowCount));
+    }
+
+    public void Dispose() => _tensor.Dispose();
+}

@@ -1,0 +1,28 @@
+using TorchSharp;
+
+namespace Trainer.Models;
+
+/// <summary>A matrix that is never trained, in whatever form it is held, which can be written out as float32.</summary>
+public interface IFrozenWeight : IDisposable
+{
+    /// <summary>Output features.</summary>
+    long Rows { get; }
+
+    /// <summary>Input features.</summary>
+    long Columns { get; }
+
+    /// <summary>How it is held: <c>float32</c>, <c>bfloat16</c>, <c>float16</c>, <c>nf4</c> or <c>int8</c>.</summary>
+    string Form { get; }
+
+    /// <summary>Bytes it occupies, mapped pages included.</summary>
+    long ByteCount { get; }
+
+    /// <summary>The whole matrix as a float32 tensor [rows, columns] where that needs no conversion, else null. Owned by the weight.</summary>
+    torch.Tensor? Resident { get; }
+
+    /// <summary>Writes rows as float32, row-major.</summary>
+    /// <param name="rowBegin">First row.</param>
+    /// <param name="rowCount">Number of rows.</param>
+    /// <param name="destination">Room for rowCount x columns floats.</param>
+    unsafe void Materialize(long rowBegin, long rowCount, float* destination);
+}
