@@ -84,7 +84,7 @@ public sealed class ModelSource(HubOptions options)
         if (!Has(Index))
         {
             // Other formats are for the reader of weights to judge: it names the way out for each.
-            return Directory.EnumerateFiles(snapshot).Any(static path => Path.GetExtension(path) is ".safetensors" or ".bin" or ".gguf" or ".pth") ? null : Single;
+            return Directory.EnumerateFiles(snapshot).Any(static path => IsThere(path) && Path.GetExtension(path) is ".safetensors" or ".bin" or ".gguf" or ".pth") ? null : Single;
         }
         try
         {
