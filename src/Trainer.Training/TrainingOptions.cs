@@ -222,6 +222,12 @@ public sealed record TrainingOptions
     /// <summary>Resume although base, data or options differ.</summary>
     public bool AllowDrift { get; init; }
 
+    /// <summary>Take a run folder that holds another run, deleting that run's files.</summary>
+    public bool OverwriteOutputDirectory { get; init; }
+
+    /// <summary>Go on although the first loss of the base says that it hardly beats guessing.</summary>
+    public bool AllowHighLoss { get; init; }
+
     /// <summary>Seed of everything random.</summary>
     public int Seed { get; init; } = 42;
 

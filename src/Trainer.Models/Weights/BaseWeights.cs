@@ -1,0 +1,73 @@
+namespace Trainer.Models;
+
+/// <summary>Looks over every frozen matrix and vector of a model: to prove that none changed, and to find one that is not finite.</summary>
+public static unsafe class BaseWeights
+{
+    private const long PartFloats = 1 << 20;
+
+    /// <summary>A number over the bits of all frozen weights as float32, in module order; any changed bit changes it.</summary>
+    /// <param name="model">A loaded model.</param>
+    public static ulong Checksum(CausalModel model)
+    {
+        ulong sum = 0xcbf29ce484222325;
+        Visit(model, (_, part) =>
+        {
+            foreach (var value in part) sum = (sum ^ BitConverter.SingleToUInt32Bits(value)) * 0x100000001b3;
+            return true;
+        });
+        return sum;
+    }
+
+    /// <summary>The name of the first frozen tensor that holds NaN or infinity, or null.</summary>
+    /// <param name="model">A loaded model.</param>
+    public static string? FirstNonFinite(CausalModel model)
+    {
+        string? found = null;
+        Visit(model, (name, part) =>
+        {
+            foreach (var value in part)
+            {
+                if (float.IsFinite(value)) continue;
+                found = name;
+                return false;
+            }
+            return true;
+        });
+        return found;
+    }
+
+    private delegate bool Visitor(string name, ReadOnlySpan<float> part);
+
+    private static void Visit(CausalModel model, Visitor visitor)
+    {
+        if (!VisitMatrix(model.Embedding.Name + ".weight", model.Embedding.Weight, visitor)) return;
+        foreach (var linear in model.Config.TiedEmbeddings ? model.Linears : [.. model.Linears, model.Head])
+            if (!VisitMatrix(linear.Name + ".weight", linear.Weight, visitor)) return;
+        foreach (var linear in model.Linears.Where(linear => linear.Bias is not null))
+            if (!VisitVector(linear.Name + ".bias", linear.Bias!, visitor)) return;
+        foreach (var norm in model.Layers.SelectMany(layer => layer.Norms).Append(model.FinalNorm))
+            if (!VisitVector(norm.Name + ".weight", norm.Weight, visitor)) return;
+    }
+
+    private static bool VisitMatrix(string name, IFrozenWeight weight, Visitor visitor)
+    {
+        var rows = Math.Max(1, PartFloats / weight.Columns);
+        var part = new float[rows * weight.Columns];
+        fixed (float* pointer = part)
+        {
+            for (long row = 0; row < weight.Rows; row += rows)
+            {
+                var count = Math.Min(rows, weight.Rows - row);
+                weight.Materialize(row, count, pointer);
+                if (!visitor(name, part.AsSpan(0, (int)(count * weight.Columns)))) return false;
+            }
+        }
+        return true;
+    }
+
+    private static bool VisitVector(string name, TorchSharp.torch.Tensor vector, Visitor visitor)
+    {
+        using var flat = vector.to(TorchSharp.torch.ScalarType.Float32).cpu().contiguous();
+        return visitor(name, flat.data<float>().ToArray());
+    }
+}

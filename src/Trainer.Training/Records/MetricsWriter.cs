@@ -1,0 +1,124 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
+
+namespace Trainer.Training;
+
+/// <summary>
+/// Writes metrics.jsonl, one row per logged step, evaluation and sample. A checkpoint remembers the file's length;
+/// a resumed run cuts the file there, so that its rows are those of a run that never stopped.
+/// </summary>
+public sealed class MetricsWriter : ITrainingObserver, IDisposable
+{
+    /// <summary>The file's name in the run folder.</summary>
+    public const string FileName = "metrics.jsonl";
+
+    private readonly FileStream _file;
+    private readonly string _path;
+
+    /// <summary>Opens the file and drops everything behind the given length.</summary>
+    /// <param name="path">The file; made where absent.</param>
+    /// <param name="length">Bytes to keep.</param>
+    /// <exception cref="CannotWriteException">The file cannot be opened for writing.</exception>
+    public MetricsWriter(string path, long length = 0)
+    {
+        _path = path;
+        try
+        {
+            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read);
+            _file.SetLength(Math.Min(length, _file.Length));
+            _file.Seek(0, SeekOrigin.End);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            _file?.Dispose();
+            throw Refused(fault);
+        }
+    }
+
+    /// <summary>Opens the run's metrics where its checkpoint left off; a checkpoint of another folder brings the rows along.</summary>
+    internal static MetricsWriter Reopen(string runDirectory, CheckpointContent? checkpoint, Events events)
+    {
+        var path = Path.Combine(runDirectory, FileName);
+        if (checkpoint is null) return new MetricsWriter(path);
+        var source = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint.Directory))!, FileName);
+        if (Path.GetFullPath(path) != source && File.Exists(source)) File.Copy(source, path, overwrite: true);
+        var there = File.Exists(path) ? new FileInfo(path).Length : 0;
+        if (there < checkpoint.State.MetricsBytes)
+            events.Warn($"{path} is shorter than it was at step {checkpoint.State.Step}; its earlier rows are lost, those to come are written");
+        return new MetricsWriter(path, checkpoint.State.MetricsBytes);
+    }
+
+    /// <summary>Bytes written so far, the kept ones included.</summary>
+    public long Length => _file.Length;
+
+    /// <inheritdoc/>
+    public void On(TrainingEvent trainingEvent)
+    {
+        JsonObject? row = trainingEvent switch
+        {
+            StepDone { IsLogged: true } s => new JsonObject
+            {
+                ["step"] = s.Step,
+                ["epoch"] = s.Epoch,
+                ["loss"] = s.Loss,
+                ["learning_rate"] = s.LearningRate,
+                ["grad_norm"] = s.GradNorm,
+                ["tokens"] = s.Tokens,
+                ["trained_tokens"] = s.TrainedTokens,
+                ["tokens_per_second"] = s.TokensPerSecond,
+                ["memory_bytes"] = s.MemoryBytes,
+                ["elapsed_seconds"] = s.ElapsedSeconds,
+            },
+            EvalDone e => new JsonObject
+            {
+                ["step"] = e.Step,
+                ["epoch"] = e.Epoch,
+                ["eval_loss"] = e.EvalLoss,
+                ["eval_perplexity"] = Perplexity(e.EvalLoss),
+                ["eval_tokens"] = e.Tokens,
+                ["eval_trained_tokens"] = e.TrainedTokens,
+                ["eval_seconds"] = e.Seconds,
+            },
+            Sampled s => new JsonObject { ["step"] = s.Step, ["sample_prompt"] = s.Prompt, ["sample_text"] = s.Text },
+            _ => null,
+        };
+        if (row is not null) Write(row.ToJsonString(RunJson.Line));
+    }
+
+    /// <summary>Brings the rows to the disk, so that no checkpoint is ahead of them.</summary>
+    public void Flush()
+    {
+        try
+        {
+            _file.Flush(flushToDisk: true);
+        }
+        catch (IOException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private void Write(string line)
+    {
+        try
+        {
+            _file.Write(Encoding.UTF8.GetBytes(line + "\n"));
+            _file.Flush();
+        }
+        catch (IOException fault)
+        {
+            throw Refused(fault);
+        }
+    }
+
+    // JSON has no infinity; a loss above 709 nats has no perplexity in a double.
+    private static JsonValue? Perplexity(double loss) => double.IsFinite(Math.Exp(loss)) ? JsonValue.Create(Math.Exp(loss)) : null;
+
+    private CannotWriteException Refused(Exception fault) =>
+        new($"cannot write metrics ({_path}): {fault.Message.TrimEnd('.')}; free some space or choose another --output-dir", fault);
+}

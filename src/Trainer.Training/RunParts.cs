@@ -1,0 +1,21 @@
+namespace Trainer.Training;
+
+/// <summary>What a run has when everything is loaded and no step is made.</summary>
+internal sealed record RunParts
+{
+    public required TrainingOptions Options { get; init; }
+
+    public required RunFolder Folder { get; init; }
+
+    public required RunManifest Manifest { get; init; }
+
+    public required IAdaptedModel Model { get; init; }
+
+    public required ITrainingData Data { get; init; }
+
+    public required Events Events { get; init; }
+
+    public Func<int> SignalExitCode { get; init; } = () => 130;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}

@@ -1,0 +1,68 @@
+using Trainer.Checkpoints;
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>Writes the checkpoints of one run, and replay bundles, which are checkpoints with the rows of one step beside them.</summary>
+internal sealed class CheckpointStore(TrainingOptions options, RunManifest manifest, MetricsWriter metrics, TrainerStateWriter history, Events events, int resumedFrom)
+    : ICheckpoints, IReplayBundles
+{
+    private readonly string _runId = Fingerprint.Combined(new Dictionary<string, string>
+    {
+        ["base"] = manifest.BaseSha256 ?? "", ["data"] = manifest.DataSha256 ?? "", ["started"] = manifest.StartedUtc,
+    });
+
+    private int _lastSaved = resumedFrom;
+
+    public string? LastGoodCheckpoint => _lastSaved < 0 ? null : CheckpointFolder.PathOf(options.OutputDirectory, _lastSaved);
+
+    /// <summary>Bytes of one checkpoint: adapter, values and two moments, and room for the texts.</summary>
+    public static long BytesOf(IAdaptedModel model) => model.Tensors.Sum(tensor => tensor.Count) * 4 * 4 + (4L << 20);
+
+    /// <summary>Asks the disk for the whole run before its first step.</summary>
+    /// <exception cref="CannotWriteException">It would not fit.</exception>
+    public void RequireSpace(IAdaptedModel model, int stepsLeft)
+    {
+        var made = options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
+        // One more than are kept while the newest is written, and the best; the final adapter is a third of a checkpoint.
+        var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;
+        DiskSpace.Require(options.OutputDirectory, (kept + 1) * BytesOf(model), $"the whole run ({kept} checkpoints of {Size.Of(BytesOf(model))} and the final adapter)");
+    }
+
+    public string Save(RunState state, IAdaptedModel model, AdamW optimizer)
+    {
+        var path = CheckpointFolder.PathOf(options.OutputDirectory, state.Step);
+        if (state.Step == _lastSaved && Directory.Exists(path)) return path;
+        events.Emit(new PhaseProgressed("saving", 0, 1));
+        DiskSpace.Require(options.OutputDirectory, BytesOf(model), $"the checkpoint of step {state.Step}");
+        metrics.Flush();
+        state.MetricsBytes = metrics.Length;
+        history.Keep(state);
+        CheckpointFolder.Write(options.OutputDirectory, state.Step, _runId, folder => CheckpointContent.Write(folder, state, history.State(), manifest, model, optimizer));
+        _lastSaved = state.Step;
+        CheckpointFolder.Rotate(options.OutputDirectory, options.SaveTotalLimit, state.BestStep);
+        events.Emit(new PhaseProgressed("saving", 1, 1));
+        events.Emit(new Saved(state.Step, path, IsFinal: false));
+        return path;
+    }
+
+    public string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, AdamW optimizer)
+    {
+        var path = Path.Combine(options.OutputDirectory, $"replay-step-{state.Step + 1}");
+        try
+        {
+            AtomicFolder.Write(path, folder =>
+            {
+                // The replayed step starts from these values: PEFT refuses to read non-finite ones, so they lie in our own file alone.
+                CheckpointContent.WriteState(folder, state, history.State(), manifest, model, optimizer);
+                ReplayBatches.Write(folder, step);
+            });
+            return path;
+        }
+        catch (CannotWriteException fault)
+        {
+            events.Warn($"no replay bundle was written: {fault.Message}");
+            return null;
+        }
+    }
+}

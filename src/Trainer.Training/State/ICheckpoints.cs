@@ -1,0 +1,12 @@
+namespace Trainer.Training;
+
+/// <summary>Where the loop leaves its checkpoints.</summary>
+internal interface ICheckpoints
+{
+    /// <summary>Writes, verifies and publishes the checkpoint of this state; one that is already there for this step is kept.</summary>
+    /// <returns>Its folder.</returns>
+    string Save(RunState state, IAdaptedModel model, AdamW optimizer);
+
+    /// <summary>A clause for messages: which checkpoint there is to continue from.</summary>
+    string Describe(string directory) => $"checkpoint {directory}";
+}

@@ -1,0 +1,135 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Trainer.Checkpoints;
+
+namespace Trainer.Training;
+
+/// <summary>run.json: what a run was computed from, with what, on what, and what came out.</summary>
+internal sealed record RunManifest
+{
+    public const string FileName = "run.json";
+
+    /// <summary>Counts up when the meaning of a key changes.</summary>
+    public int Format { get; init; } = 1;
+
+    public string TrainerVersion { get; init; } = typeof(RunManifest).Assembly.GetName().Version?.ToString(3) ?? "0";
+
+    public string Runtime { get; init; } = RuntimeInformation.FrameworkDescription;
+
+    public string StartedUtc { get; init; } = "";
+
+    public required TrainingOptions Options { get; init; }
+
+    public int Seed { get; init; }
+
+    /// <summary>Threads that computed; the bits of a run belong to this number.</summary>
+    public int Threads { get; init; }
+
+    public MachineFacts? Machine { get; init; }
+
+    /// <summary>Null until the files were read.</summary>
+    public Fingerprint? Files { get; init; }
+
+    public string? BaseSha256 { get; init; }
+
+    public string? DataSha256 { get; init; }
+
+    public string? TokenizerSha256 { get; init; }
+
+    public string? TemplateSha256 { get; init; }
+
+    /// <summary>Of recipe.yaml in the run folder, where the command line wrote one.</summary>
+    public string? RecipeSha256 { get; init; }
+
+    public DataCounts? Data { get; init; }
+
+    public long? TrainableParameters { get; init; }
+
+    public RunOutcome? Outcome { get; init; }
+
+    /// <summary>The beginning of a run's record; a resumed run keeps its first start.</summary>
+    public static RunManifest Begin(TrainingOptions options, RunManifest? earlier) => new()
+    {
+        StartedUtc = earlier?.StartedUtc ?? TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture),
+        Options = options,
+        Seed = options.Seed,
+        Threads = options.Threads ?? Environment.ProcessorCount,
+        Machine = MachineFacts.Here(),
+    };
+
+    /// <summary>Written before anything slow, so that a run killed while it loads is known as a run.</summary>
+    public void WriteIfFirst(RunFolder folder)
+    {
+        if (folder.Earlier is null) Write(folder.Directory);
+    }
+
+    public RunManifest With(Fingerprint files, DataCounts counts, IAdaptedModel model) => this with
+    {
+        Files = files,
+        BaseSha256 = Fingerprint.Combined(files.Base),
+        DataSha256 = Fingerprint.Combined(files.Data),
+        TokenizerSha256 = Fingerprint.Combined(files.Tokenizer),
+        TemplateSha256 = files.Template.Count == 0 ? null : Fingerprint.Combined(files.Template),
+        RecipeSha256 = File.Exists(Recipe) ? FileDigest.Sha256(Recipe) : null,
+        Data = counts,
+        TrainableParameters = model.Tensors.Sum(tensor => tensor.Count),
+    };
+
+    public void WriteWithSteps(string runDirectory, int totalSteps) => (this with { Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
+
+    public void WriteWithOutcome(string runDirectory, int totalSteps, RunOutcome outcome) =>
+        (this with { Outcome = outcome, Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
+
+    private string Recipe => Path.Combine(Options.OutputDirectory, "recipe.yaml");
+
+    public void Write(string runDirectory) =>
+        AtomicFile.WriteText(Path.Combine(runDirectory, FileName), JsonSerializer.Serialize(this, RunJson.Options) + "\n");
+
+    /// <summary>Reads run.json of a folder or the file itself.</summary>
+    /// <exception cref="BadFileException">It is not one.</exception>
+    public static RunManifest Read(string path)
+    {
+        try
+        {
+            var manifest = JsonSerializer.Deserialize<RunManifest>(File.ReadAllText(path), RunJson.Options) ?? throw new JsonException("it is empty");
+            if (manifest.Format != 1)
+                throw new BadFileException($"run file has format {manifest.Format} ({path}): this trainer reads format 1; use the version that wrote it, {manifest.TrainerVersion}");
+            return manifest;
+        }
+        catch (JsonException fault)
+        {
+            throw new BadFileException($"run file cannot be read ({path}): {fault.Message.TrimEnd('.')}; restore it, or start again with --overwrite-output-dir", fault);
+        }
+    }
+}
+
+/// <summary>The machine a run was made on.</summary>
+/// <param name="OperatingSystem">Operating system.</param>
+/// <param name="Processor">Its processor's architecture.</param>
+/// <param name="Cores">Logical cores.</param>
+/// <param name="MemoryBytes">Memory.</param>
+internal sealed record MachineFacts(string OperatingSystem, string Processor, int Cores, long MemoryBytes)
+{
+    public static MachineFacts Here() => new(
+        RuntimeInformation.OSDescription,
+        RuntimeInformation.ProcessArchitecture.ToString(),
+        Environment.ProcessorCount,
+        ProcessMemory.Limit());
+}
+
+/// <summary>What the data came to.</summary>
+/// <param name="Rows">Rows trained on.</param>
+/// <param name="Tokens">Tokens of one pass.</param>
+/// <param name="TrainedTokens">Of which carry loss.</param>
+/// <param name="DroppedRows">Rows left out.</param>
+/// <param name="EvalRows">Held-out rows.</param>
+/// <param name="Steps">Optimizer steps of the run.</param>
+internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps);
+
+/// <summary>What came out.</summary>
+/// <param name="Steps">Optimizer steps made.</param>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="TrainLoss">Mean loss over the run.</param>
+/// <param name="BestEvalLoss">Lowest held-out loss.</param>
+/// <param name="AdapterSha256">Of adapter_model.safetensors.</param>
+internal sealed record RunOutcome(int Steps, string Reason, double TrainLoss, double? BestEvalLoss, string AdapterSha256);

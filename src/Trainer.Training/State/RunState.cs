@@ -1,0 +1,50 @@
+using System.Text.Json;
+
+namespace Trainer.Training;
+
+/// <summary>Everything of a run, beside the tensors, that the next step depends on. All of it is in a checkpoint.</summary>
+internal sealed record RunState
+{
+    /// <summary>Optimizer steps made; with the seed it also is the position in the data and the dropout counter.</summary>
+    public int Step { get; set; }
+
+    public long Tokens { get; set; }
+
+    public long TrainedTokens { get; set; }
+
+    /// <summary>Sum over steps of the mean loss: the run's train loss times its steps.</summary>
+    public double LossSum { get; set; }
+
+    /// <summary>Wall clock of the earlier parts of the run.</summary>
+    public double ElapsedSeconds { get; set; }
+
+    public double? BestEvalLoss { get; set; }
+
+    public int? BestStep { get; set; }
+
+    public int EvalsWithoutImprovement { get; set; }
+
+    /// <summary>Step of the newest evaluation, so that a resumed run neither repeats nor skips one; -1 before any.</summary>
+    public int LastEvalStep { get; set; } = -1;
+
+    public bool StoppedEarly { get; set; }
+
+    /// <summary>Whether a step with a positive rate has shown that gradients reach the adapter.</summary>
+    public bool AdapterMoved { get; set; }
+
+    /// <summary>Optimizer steps the schedule was made for.</summary>
+    public int ScheduledSteps { get; set; }
+
+    /// <summary>Length of metrics.jsonl: a resumed run cuts what came after.</summary>
+    public long MetricsBytes { get; set; }
+
+    /// <summary>Sum and count of the losses since the last row of the log history.</summary>
+    public double IntervalLossSum { get; set; }
+
+    public int IntervalSteps { get; set; }
+
+    public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, RunJson.Options);
+
+    public static RunState FromJson(JsonElement json) =>
+        json.Deserialize<RunState>(RunJson.Options) ?? throw new JsonException("the state is null");
+}

@@ -1,0 +1,104 @@
+using TorchSharp;
+using Trainer.Adapters;
+using Trainer.Checkpoints;
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>A loaded base with its adapter, as the loop sees them.</summary>
+internal sealed class AdaptedModel : IAdaptedModel
+{
+    private readonly CausalModel _model;
+    private readonly LoraSpec _spec;
+    private readonly string _baseName;
+
+    private AdaptedModel(CausalModel model, LoraSpec spec, string baseName) => (_model, _spec, _baseName) = (model, spec, baseName);
+
+    public Span<float> Values => _model.Parameters.ValueSpan;
+
+    public Span<float> Gradients => _model.Parameters.GradientSpan;
+
+    public IReadOnlyList<ParameterEntry> Tensors => _model.Parameters.Entries;
+
+    public long TotalParameters => _model.ParameterCount + _model.Parameters.ParameterCount;
+
+    public int VocabularySize => _model.Config.VocabularySize;
+
+    public static AdaptedModel Load(TrainingOptions options, Events events)
+    {
+        if (options.Threads is { } threads) torch.set_num_threads(threads);
+        var phase = options.Quantize == Quantize.None ? "loading" : "loading and quantizing";
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
+        try
+        {
+            LoraSpec spec;
+            if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
+            else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            return new AdaptedModel(model, spec, options.Model);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch), lossScale, key).LossSum;
+
+    public float[] TokenLosses(MicroBatch batch) => _model.TokenLosses(Tokens(batch));
+
+    public float[] Logits(MicroBatch batch)
+    {
+        using var logits = _model.Logits(Tokens(batch));
+        using var here = logits.cpu().contiguous();
+        return here.data<float>().ToArray();
+    }
+
+    public ulong BaseChecksum() => BaseWeights.Checksum(_model);
+
+    public void WriteAdapter(string directory) => PeftFolder.Save(directory, _model, _spec, _baseName);
+
+    public float[] LogitsFromDisk(string directory, MicroBatch batch)
+    {
+        if (PeftFolder.FirstDifference(directory, _model) is { } tensor)
+            throw new CannotWriteException($"tensor '{tensor}' of '{directory}' is not what was in memory when it was written; the disk is at fault, the newest checkpoint is whole");
+        // Takes every adapter tensor off the base and builds them anew from the file, with an engine of their own.
+        PeftFolder.Load(_model, directory, dropout: 0);
+        return Logits(batch);
+    }
+
+    public string ReaderVerdicts(string directory) => $"the adapter in {directory} is a PEFT folder";
+
+    public string? FindNonFinite(MicroBatch batch) => BaseWeights.FirstNonFinite(_model) is { } name ? $"the base's {name} is not finite" : null;
+
+    public void Dispose() => _model.Dispose();
+
+    internal static TokenBatch Tokens(MicroBatch batch) => new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights);
+
+    internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
+    {
+        Quantize = options.Quantize switch { Quantize.Nf4 => QuantizeKind.Nf4, Quantize.Int8 => QuantizeKind.Int8, _ => QuantizeKind.None },
+        DoubleQuantize = options.DoubleQuant,
+        Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, _ => ComputeKind.Auto },
+        GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
+        Device = options.Device == "auto" ? "cpu" : options.Device,
+    };
+
+    internal static LoraSpec SpecOf(LoraOptions lora, int layers) => new()
+    {
+        Rank = lora.Rank,
+        Alpha = lora.Alpha ?? 2 * lora.Rank,
+        Dropout = lora.Dropout,
+        Targets = TargetModules.Parse(lora.TargetModules),
+        LayersToTransform = lora.LayersToTransform ?? (lora.Layers is { } last ? [.. Enumerable.Range(Math.Max(0, layers - last), Math.Min(last, layers))] : null),
+        UseRslora = lora.UseRslora,
+        UseDora = lora.UseDora,
+        LoraBias = lora.LoraBias,
+        Bias = lora.Bias switch { "all" => BiasMode.All, "lora_only" => BiasMode.LoraOnly, _ => BiasMode.None },
+        RankPattern = [.. lora.RankPattern],
+        AlphaPattern = [.. lora.AlphaPattern],
+        ModulesToSave = lora.ModulesToSave,
+        Init = lora.Init == InitLora.Gaussian ? AdapterInit.Gaussian : AdapterInit.Kaiming,
+    };
+}

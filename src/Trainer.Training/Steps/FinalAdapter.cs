@@ -1,0 +1,61 @@
+using Trainer.Checkpoints;
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>Writes the finished adapter into the run folder, reads it back and compares what it says with what was trained.</summary>
+internal static class FinalAdapter
+{
+    public const string WeightsFile = "adapter_model.safetensors";
+    private const int ProofTokens = 256;
+
+    /// <summary>Writes, proves, and gives the SHA-256 of the weights' file.</summary>
+    public static string Write(TrainingOptions options, RunState state, IAdaptedModel model, ITrainingData data, Events events)
+    {
+        var directory = options.OutputDirectory;
+        events.Emit(new PhaseProgressed("saving the adapter", 0, 2));
+        var staging = Path.Combine(directory, ".final");
+        AtomicFolder.Write(staging, model.WriteAdapter);
+        foreach (var file in Directory.GetFiles(staging).Order(StringComparer.Ordinal))
+            AtomicFile.Write(Path.Combine(directory, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
+        AtomicFolder.Delete(staging);
+        CopyTexts(options, directory);
+        AtomicFile.WriteText(Path.Combine(directory, "README.md"), ModelCard.Text(options, state));
+        events.Emit(new PhaseProgressed("saving the adapter", 1, 2));
+        Prove(directory, model, ProofBatch(data), events);
+        events.Emit(new PhaseProgressed("saving the adapter", 2, 2));
+        events.Emit(new Saved(state.Step, directory, IsFinal: true));
+        return FileDigest.Sha256(Path.Combine(directory, WeightsFile));
+    }
+
+    private static void Prove(string directory, IAdaptedModel model, MicroBatch batch, Events events)
+    {
+        var inMemory = model.Logits(batch);
+        var onDisk = model.LogitsFromDisk(directory, batch);
+        for (var i = 0; i < inMemory.Length; i++)
+        {
+            if (BitConverter.SingleToInt32Bits(inMemory[i]) == BitConverter.SingleToInt32Bits(onDisk[i])) continue;
+            throw new CannotWriteException($"the adapter read back from '{directory}' is not the one in memory: logit {i % model.VocabularySize} of token {i / model.VocabularySize} is {onDisk[i]} instead of {inMemory[i]}; the newest checkpoint is whole, resume from it");
+        }
+        events.Note($"the adapter was read back into a fresh graph: all {inMemory.Length} logits of {batch.TokenIds.Length} tokens are the same bits");
+        events.Note(model.ReaderVerdicts(directory));
+    }
+
+    /// <summary>The first rows of the data, cut to a size that any run can hold.</summary>
+    private static MicroBatch ProofBatch(ITrainingData data)
+    {
+        var batch = data.EvalBatches.Count > 0 ? data.EvalBatches[0] : data.Step(0)[0];
+        var length = Math.Min(ProofTokens, batch.SegmentStarts[1]);
+        var targets = new int[length];
+        Array.Fill(targets, Example.IgnoredLabel);
+        return new MicroBatch(batch.TokenIds[..length], targets, batch.Positions[..length], [0, length], [1f], [batch.Rows[0]]);
+    }
+
+    private static void CopyTexts(TrainingOptions options, string directory)
+    {
+        List<string> files = [.. Fingerprint.TokenizerFiles(options.ModelDirectory), .. Directory.Exists(options.ModelDirectory) ? Directory.GetFiles(options.ModelDirectory, "chat_template.*") : []];
+        foreach (var file in files) AtomicFile.Write(Path.Combine(directory, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
+        if (options.Data.ChatTemplateFile is { } template)
+            AtomicFile.Write(Path.Combine(directory, "chat_template.jinja"), temporary => File.Copy(template, temporary, overwrite: true));
+    }
+}

@@ -1,0 +1,51 @@
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>What the loop needs of base and adapter: one flat buffer of trainable values, one of gradients, forward and backward.</summary>
+internal interface IAdaptedModel : IDisposable
+{
+    /// <summary>Every trainable value, fp32.</summary>
+    Span<float> Values { get; }
+
+    /// <summary>Gradients, laid out as <see cref="Values"/>; <see cref="ForwardBackward"/> adds into it.</summary>
+    Span<float> Gradients { get; }
+
+    /// <summary>The tensors inside the buffer, in order.</summary>
+    IReadOnlyList<ParameterEntry> Tensors { get; }
+
+    /// <summary>Parameters of base and adapter.</summary>
+    long TotalParameters { get; }
+
+    /// <summary>Rows of the output head.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>Adds the gradient of <paramref name="lossScale"/> times the sum of weighted token losses.</summary>
+    /// <param name="batch">The tokens.</param>
+    /// <param name="lossScale">1 / trained tokens of the whole optimizer step.</param>
+    /// <param name="key">Where this micro-step stands in the run: the counter of the dropout generator.</param>
+    /// <returns>The sum of weighted token losses (nats), not scaled.</returns>
+    double ForwardBackward(MicroBatch batch, double lossScale, StepKey key);
+
+    /// <summary>The loss of each token, length T, 0 where no target is; no gradient, no dropout.</summary>
+    float[] TokenLosses(MicroBatch batch);
+
+    /// <summary>Logits [T, V], flat; no dropout.</summary>
+    float[] Logits(MicroBatch batch);
+
+    /// <summary>A number over the bits of every frozen weight, to assert that training changed none.</summary>
+    ulong BaseChecksum();
+
+    /// <summary>Writes the adapter as PEFT does.</summary>
+    void WriteAdapter(string directory);
+
+    /// <summary>Logits as a reader of the folder gets them: the adapter read from disk into fresh tensors and a fresh graph.</summary>
+    float[] LogitsFromDisk(string directory, MicroBatch batch);
+
+    /// <summary>One sentence per known reader (PEFT, vLLM, llama.cpp): whether it loads the folder, by its published rules.</summary>
+    string ReaderVerdicts(string directory);
+
+    /// <summary>Names the first layer and tensor whose values are not finite on this batch, or null.</summary>
+    string? FindNonFinite(MicroBatch batch);
+}

@@ -1,0 +1,31 @@
+using Trainer.Distributed;
+
+namespace Trainer.Training;
+
+/// <summary>What a loop is made of.</summary>
+internal sealed record LoopParts
+{
+    public required TrainingOptions Options { get; init; }
+
+    public required IAdaptedModel Model { get; init; }
+
+    public required ITrainingData Data { get; init; }
+
+    public required RunState State { get; init; }
+
+    public required AdamW Optimizer { get; init; }
+
+    public required LearningRate Rate { get; init; }
+
+    public required ICheckpoints Checkpoints { get; init; }
+
+    public required StopWatcher Stop { get; init; }
+
+    public required Watchdog Watchdog { get; init; }
+
+    public required Events Events { get; init; }
+
+    public ICollective Ranks { get; init; } = new Alone();
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}

@@ -1,0 +1,29 @@
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>Runs of the flat buffer that share a learning rate: one in all, or B apart from the rest with LoRA+ (arXiv 2402.12354).</summary>
+internal static class ParameterGroups
+{
+    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio)
+    {
+        var groups = new List<ParameterGroup>();
+        foreach (var tensor in tensors)
+        {
+            var factor = loraPlusRatio is { } ratio && IsB(tensor.Name) ? ratio : 1.0;
+            var end = (int)(tensor.Offset + tensor.Count);
+            // The gaps between tensors hold zeros and zero gradients: stepping over them changes nothing and keeps one long run.
+            if (groups.Count > 0 && groups[^1].RateFactor == factor) groups[^1] = groups[^1] with { Count = end - groups[^1].Begin };
+            else groups.Add(new ParameterGroup((int)tensor.Offset, (int)tensor.Count, factor));
+        }
+        return groups;
+    }
+
+    public static bool IsB(string name) => name.Contains("lora_B", StringComparison.Ordinal) || name.Contains("lora_embedding_B", StringComparison.Ordinal);
+}
+
+/// <summary>Elements of the flat buffer with one learning rate.</summary>
+/// <param name="Begin">First element.</param>
+/// <param name="Count">Elements.</param>
+/// <param name="RateFactor">Multiplier of the learning rate.</param>
+internal readonly record struct ParameterGroup(int Begin, int Count, double RateFactor);

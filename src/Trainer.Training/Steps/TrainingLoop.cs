@@ -1,0 +1,162 @@
+using Trainer.Data;
+using Trainer.Distributed;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>The steps of a run, from the state it is given to the last one: evaluate, save, stop if asked, step.</summary>
+internal sealed class TrainingLoop
+{
+    private readonly TrainingOptions _options;
+    private readonly IAdaptedModel _model;
+    private readonly ITrainingData _data;
+    private readonly ICollective _ranks;
+    private readonly ICheckpoints _checkpoints;
+    private readonly StopWatcher _stop;
+    private readonly Watchdog _watchdog;
+    private readonly Events _events;
+    private readonly TimeProvider _time;
+    private readonly long _begin;
+    private readonly double _earlierSeconds;
+    private readonly int _totalSteps;
+
+    public TrainingLoop(LoopParts parts)
+    {
+        (_options, _model, _data, _ranks) = (parts.Options, parts.Model, parts.Data, parts.Ranks);
+        (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
+        State = parts.State;
+        Optimizer = parts.Optimizer;
+        Rate = parts.Rate;
+        _totalSteps = parts.Rate.TotalSteps;
+        _begin = _time.GetTimestamp();
+        _earlierSeconds = State.ElapsedSeconds;
+    }
+
+    public RunState State { get; }
+
+    public AdamW Optimizer { get; }
+
+    public LearningRate Rate { get; }
+
+    /// <summary>Wall clock of the run, earlier parts included.</summary>
+    public double ElapsedSeconds => _earlierSeconds + _time.GetElapsedTime(_begin).TotalSeconds;
+
+    /// <summary>Runs to the end and says in words why it ended.</summary>
+    /// <exception cref="RunInterruptedException">The run was asked to stop; a checkpoint was written.</exception>
+    public string Run()
+    {
+        while (true)
+        {
+            EvaluateIfDue();
+            SaveIfDue();
+            StopIfAsked();
+            if (State.StoppedEarly) return $"early stopping: no better evaluation in {_options.EarlyStoppingPatience}";
+            if (State.Step >= _totalSteps) return "all steps made";
+            Step();
+        }
+    }
+
+    /// <summary>One optimizer step: micro-batches, one sum over ranks, clip, update, record.</summary>
+    private void Step()
+    {
+        var began = _time.GetTimestamp();
+        var batches = _data.Step(State.Step);
+        var totals = new double[] { batches.Sum(batch => (double)batch.TrainedTokens), batches.Sum(batch => (double)batch.TokenIds.Length), 0 };
+        _ranks.Sum(totals.AsSpan(0, 2));
+        var (trainedTokens, tokens) = (totals[0], totals[1]);
+
+        _model.Gradients.Clear();
+        double lossSum = 0;
+        for (var micro = 0; micro < batches.Count; micro++)
+        {
+            var sum = _model.ForwardBackward(batches[micro], 1 / trainedTokens, new StepKey(_options.Seed, State.Step, micro));
+            _watchdog.CheckLoss(sum, State, batches[micro], batches);
+            lossSum += sum;
+            // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
+            if (micro + 1 < batches.Count) StopIfAsked();
+        }
+        _ranks.Sum(_model.Gradients);
+        totals[2] = lossSum;
+        _ranks.Sum(totals.AsSpan(2, 1));
+
+        var loss = totals[2] / trainedTokens;
+        var norm = GradientNorm.Of(_model.Gradients);
+        _watchdog.CheckGradients(norm, State, batches);
+        _watchdog.CheckFirstLoss(loss, State);
+        var rate = Rate.At(State.Step);
+        Update(rate, GradientNorm.ClipCoefficient(norm, _options.MaxGradNorm));
+        _watchdog.CheckWeights(State, batches);
+        if (!State.AdapterMoved && rate > 0) _watchdog.CheckAdapterMoved(State);
+
+        State.Step++;
+        State.Tokens += (long)tokens;
+        State.TrainedTokens += (long)trainedTokens;
+        State.LossSum += loss;
+        var seconds = _time.GetElapsedTime(began).TotalSeconds;
+        var memory = ProcessMemory.Resident();
+        var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
+        _events.Emit(new StepDone(State.Step, _data.EpochAt(State.Step), loss, rate, norm, (long)tokens, (long)trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged));
+        if (_watchdog.MemoryFault(memory, State.Step) is { } fault)
+            throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
+    }
+
+    private void Update(double rate, double clip)
+    {
+        var values = _model.Values;
+        var gradients = _model.Gradients;
+        foreach (var group in ParameterGroups.Of(_model.Tensors, _options.Lora.LoraPlusRatio))
+            Optimizer.Step(values, gradients, group.Begin, group.Count, State.Step + 1, rate * group.RateFactor, clip);
+    }
+
+    private void EvaluateIfDue()
+    {
+        if (_data.EvalBatches.Count == 0 || State.LastEvalStep == State.Step) return;
+        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalSteps is { } every && State.Step % every == 0);
+        if (!due) return;
+        var began = _time.GetTimestamp();
+        double sum = 0;
+        long tokens = 0, trained = 0;
+        foreach (var batch in _data.EvalBatches)
+        {
+            StopIfAsked();
+            sum += BatchLoss.Of(_model.TokenLosses(batch), batch);
+            tokens += batch.TokenIds.Length;
+            trained += batch.TrainedTokens;
+        }
+        var loss = sum / trained;
+        if (!double.IsFinite(loss)) _watchdog.CheckLoss(loss, State, _data.EvalBatches[0], [.. _data.EvalBatches]);
+        // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
+        var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
+        if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);
+        else if (State.Step > 0) State.EvalsWithoutImprovement++;
+        State.LastEvalStep = State.Step;
+        _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best));
+        if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;
+    }
+
+    private void SaveIfDue()
+    {
+        var asked = _stop.SaveAsked();
+        if (State.Step == 0 && !asked) return;
+        var every = _options.SaveSteps > 0 && (State.Step % _options.SaveSteps == 0 || State.Step == _totalSteps || State.StoppedEarly);
+        var best = State.BestStep == State.Step && _options.EvalSteps is not null && _options.SaveSteps > 0;
+        if (every || best || asked) SaveNow();
+        if (asked) _stop.Clear();
+    }
+
+    private string SaveNow()
+    {
+        State.ElapsedSeconds = ElapsedSeconds;
+        State.ScheduledSteps = _totalSteps;
+        return _checkpoints.Save(State, _model, Optimizer);
+    }
+
+    private void StopIfAsked()
+    {
+        if (_stop.Asked() is not { } stop) return;
+        var saved = State.Step > 0 ? SaveNow() : null;
+        _stop.Clear();
+        var left = saved is null ? "no step was made yet" : _checkpoints.Describe(saved);
+        throw new RunInterruptedException($"{stop.Reason} after step {State.Step} of {_totalSteps}; {left}; continue with --resume", stop.ExitCode, saved);
+    }
+}

@@ -1,0 +1,98 @@
+using Trainer.Checkpoints;
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>One training run, from options to an adapter on disk. It never prints: observers hear everything.</summary>
+public static class TrainingRun
+{
+    /// <summary>Runs, or resumes, to the end.</summary>
+    /// <param name="options">Everything that decides what is computed.</param>
+    /// <param name="observers">Who hears of it; metrics.jsonl and trainer_state.json are written in any case.</param>
+    /// <param name="stop">Asks for an early end: the micro-step is finished, a checkpoint written, <see cref="RunInterruptedException"/> thrown.</param>
+    /// <param name="signalExitCode">Tells, once <paramref name="stop"/> is cancelled, which signal it was: 130 or 143; null is 130.</param>
+    /// <param name="open">Reads the data.</param>
+    internal static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<TrainingOptions, Events, Dataset> open, Func<int>? signalExitCode, CancellationToken stop)
+    {
+        var events = new Events(observers);
+        OptionCheck.Require(options);
+        using var folder = RunFolder.Open(options, events);
+        var manifest = RunManifest.Begin(options, folder.Earlier);
+        manifest.WriteIfFirst(folder);
+        using var data = new TrainingData(options, open(options, events));
+        var files = Fingerprint.Of(options, data.Files, events);
+        RequireNoDrift(folder, options, files, events);
+        using var model = AdaptedModel.Load(options, events);
+        manifest = manifest.With(files, data.Counts, model);
+        return Continue(new RunParts { Options = options, Folder = folder, Manifest = manifest, Model = model, Data = data, Events = events, SignalExitCode = signalExitCode ?? (() => 130) }, stop);
+    }
+
+    /// <summary>Everything after loading: state, steps, final adapter, proof.</summary>
+    internal static TrainingResult Continue(RunParts run, CancellationToken stop)
+    {
+        var (options, events, directory) = (run.Options, run.Events, run.Folder.Directory);
+        var checkpoint = run.Folder.Checkpoint;
+        var state = checkpoint?.State ?? new RunState();
+        var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
+        var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, totalSteps);
+        Extension.Explain(options, state, rate, events);
+
+        using var metrics = MetricsWriter.Reopen(directory, checkpoint, events);
+        var history = new TrainerStateWriter(options);
+        if (checkpoint is not null) history.Restore(checkpoint.History, state);
+        events.Add(metrics);
+        events.Add(history);
+
+        var optimizer = new AdamW(run.Model.Values.Length, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
+        checkpoint?.Restore(run.Model, optimizer);
+        var baseBefore = run.Model.BaseChecksum();
+        var store = new CheckpointStore(options, run.Manifest, metrics, history, events, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
+        store.RequireSpace(run.Model, totalSteps - state.Step);
+        run.Manifest.WriteWithSteps(directory, totalSteps);
+
+        events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Tensors.Sum(tensor => tensor.Count), run.Model.TotalParameters));
+        var loop = new TrainingLoop(new LoopParts
+        {
+            Options = options,
+            Model = run.Model,
+            Data = run.Data,
+            State = state,
+            Optimizer = optimizer,
+            Rate = rate,
+            Checkpoints = store,
+            Stop = new StopWatcher(directory, options.MaxTime, run.Time, run.SignalExitCode, stop),
+            Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, store),
+            Events = events,
+            Time = run.Time,
+        });
+        var reason = loop.Run();
+
+        if (run.Model.BaseChecksum() != baseBefore)
+            throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
+        if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason);
+        var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
+        var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
+        run.Manifest.WriteWithOutcome(directory, totalSteps, new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
+        events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));
+        return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, sha256);
+    }
+
+    private static void RequireNoDrift(RunFolder folder, TrainingOptions options, Fingerprint files, Events events)
+    {
+        if (folder.Checkpoint is not { } checkpoint) return;
+        var (refused, warned) = Drift.Between(checkpoint.Manifest.Options, checkpoint.Manifest.Files, options, files);
+        if (warned.Count > 0) events.Warn($"the resumed run may differ in the last bits: {string.Join("; ", warned)}");
+        if (refused.Count == 0) return;
+        if (!options.AllowDrift)
+            throw new DriftException($"the run in '{folder.Directory}' cannot be resumed as it was: {string.Join("; ", refused)}; change that back, or pass --allow-drift to go on with the difference");
+        events.Warn($"resuming in spite of differences (--allow-drift): {string.Join("; ", refused)}");
+    }
+
+    /// <summary>After early stopping the best evaluation's values are the result, not the last step's.</summary>
+    private static string TakeBest(RunState state, string directory, IAdaptedModel model, AdamW optimizer, string reason)
+    {
+        if (state.BestStep is not { } best || best == state.Step) return reason;
+        CheckpointContent.Read(CheckpointFolder.PathOf(directory, best)).Restore(model, optimizer);
+        return $"{reason}; the adapter is that of step {best}";
+    }
+}

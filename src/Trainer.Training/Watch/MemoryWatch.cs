@@ -1,0 +1,33 @@
+namespace Trainer.Training;
+
+/// <summary>Watches resident memory against a limit, and its floor for growth that does not end.</summary>
+/// <param name="limitBytes">The limit.</param>
+/// <param name="isUsersLimit">Whether the user set it (<c>--max-memory</c>) or the machine has no more.</param>
+/// <param name="windowSteps">Steps whose lowest value counts as one sample: batches differ, the floor does not.</param>
+internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int windowSteps = 50)
+{
+    private const int RisingWindows = 8;
+    private readonly List<long> _floors = [];
+    private long _windowFloor = long.MaxValue;
+    private int _seen;
+
+    public string? Look(long residentBytes, int step)
+    {
+        if (residentBytes > limitBytes)
+            return $"resident memory {Size.Of(residentBytes)} is above {(isUsersLimit ? "--max-memory" : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
+                + "; lower --batch-size or --max-seq-length, or set --gradient-checkpointing on";
+        _windowFloor = Math.Min(_windowFloor, residentBytes);
+        if (++_seen % windowSteps != 0) return null;
+        _floors.Add(_windowFloor);
+        _windowFloor = long.MaxValue;
+        if (_floors.Count <= RisingWindows) return null;
+        var recent = _floors.GetRange(_floors.Count - RisingWindows - 1, RisingWindows + 1);
+        for (var i = 1; i < recent.Count; i++)
+            if (recent[i] - recent[i - 1] < MinimumRise(recent[0])) return null;
+        return $"resident memory grew in each of the last {RisingWindows * windowSteps} steps, from {Size.Of(recent[0])} to {Size.Of(recent[^1])} at step {step}, and would not have stopped"
+            + "; resume continues from the checkpoint, please report this";
+    }
+
+    // Half a per cent and 4 MiB a window: a heap that settles grows by less, a leak of one activation a step by more.
+    private static long MinimumRise(long floor) => Math.Max(4L << 20, floor / 200);
+}

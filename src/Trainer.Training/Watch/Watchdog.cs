@@ -1,0 +1,81 @@
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>Looks at each step for what must not go on: non-finite numbers, a base that knows nothing, an adapter that does not move, memory.</summary>
+internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, AdamW optimizer, LearningRate rate, Events events, IReplayBundles bundles)
+{
+    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? ProcessMemory.Limit(), options.MaxMemoryBytes is not null);
+
+    /// <summary>Stops on a non-finite loss of one micro-batch.</summary>
+    public void CheckLoss(double lossSum, RunState state, MicroBatch batch, IReadOnlyList<MicroBatch> step)
+    {
+        if (double.IsFinite(lossSum)) return;
+        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Values, "weight") ?? model.FindNonFinite(batch) ?? FirstNonFinite(model.Gradients, "gradient"), step);
+    }
+
+    /// <summary>Stops on a non-finite gradient norm, before the update.</summary>
+    public void CheckGradients(double norm, RunState state, IReadOnlyList<MicroBatch> step)
+    {
+        if (double.IsFinite(norm)) return;
+        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], FirstNonFinite(model.Gradients, "gradient"), step);
+    }
+
+    /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>
+    public void CheckWeights(RunState state, IReadOnlyList<MicroBatch> step)
+    {
+        if (FirstNonFinite(model.Values, "weight") is { } place) Stop("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place, step, updated: true);
+    }
+
+    /// <summary>A pretrained base is better than guessing: 0.9 ln V on its first step means that something does not belong together.</summary>
+    public void CheckFirstLoss(double loss, RunState state)
+    {
+        // A continued adapter starts from its own loss, which says little about the base.
+        if (state.Step != 0 || options.AdapterDirectory is not null || options.AllowHighLoss) return;
+        var limit = 0.9 * Math.Log(model.VocabularySize);
+        if (loss <= limit) return;
+        throw new ImplausibleLossException(
+            $"the first loss is {loss:0.00}, above 0.9 ln({model.VocabularySize}) = {limit:0.00} ({options.Model}): the base does hardly better than guessing, "
+            + "so weights, tokenizer, chat template or data do not belong together; look at the ids with 'trainer data show', or pass --allow-high-loss");
+    }
+
+    /// <summary>After the first update with a positive rate some B must have moved, or no gradient reaches the adapter.</summary>
+    public void CheckAdapterMoved(RunState state)
+    {
+        var b = model.Tensors.Where(tensor => ParameterGroups.IsB(tensor.Name)).ToList();
+        var still = b.Where(tensor => !model.Values.Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
+        if (b.Count > 0 && still.Count == b.Count)
+            throw new InvalidOperationException($"after step {state.Step + 1} every lora_B is still zero: no gradient reaches the adapter");
+        if (still.Count > 0)
+            events.Warn($"{still.Count} of {b.Count} lora_B tensors are still zero after step {state.Step + 1}, the first of them {still[0].Name}; rows of two tokens cannot move q_proj and k_proj");
+        state.AdapterMoved = true;
+    }
+
+    /// <summary>A sentence when the process is over its memory or grows without end, else null.</summary>
+    public string? MemoryFault(long resident, int step) => _memory.Look(resident, step);
+
+    private void Stop(string what, double value, RunState state, RowSource[] rows, string? place, IReadOnlyList<MicroBatch> step, bool updated = false)
+    {
+        var directory = updated ? null : bundles.Write(state, step, model, optimizer);
+        var names = string.Join(", ", rows.Take(4).Select(row => row.ToString())) + (rows.Length > 4 ? $" and {rows.Length - 4} more" : "");
+        var good = bundles.LastGoodCheckpoint is { } checkpoint ? $"last good checkpoint: {checkpoint}" : "no checkpoint was written yet";
+        var replay = directory is null ? "" : $"; look at it with 'trainer replay {directory}'";
+        var shown = double.IsNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity";
+        throw new NonFiniteException(
+            $"{what} became {shown} at step {state.Step + 1} (learning rate {rate.At(state.Step):0.###e+0}, rows {names}): "
+            + $"{place ?? "no single tensor holds it; it arose inside the loss"}; {(updated ? "the update overflowed and was not kept" : "the update was not applied")}, {good}{replay}",
+            directory);
+    }
+
+    private string? FirstNonFinite(Span<float> buffer, string kind)
+    {
+        foreach (var tensor in model.Tensors)
+        {
+            var values = buffer.Slice((int)tensor.Offset, (int)tensor.Count);
+            for (var i = 0; i < values.Length; i++)
+                if (!float.IsFinite(values[i])) return $"{kind} {tensor.Name} is {values[i].ToString(System.Globalization.CultureInfo.InvariantCulture)} at element {i}";
+        }
+        return null;
+    }
+}

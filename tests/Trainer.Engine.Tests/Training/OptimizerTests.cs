@@ -1,0 +1,65 @@
+using Trainer.Models;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+public class OptimizerTests
+{
+    [Fact]
+    public void AdamW_follows_the_published_recurrence_in_double()
+    {
+        var adam = new AdamW(3, 0.9, 0.999, 1e-8, 0.01);
+        float[] values = [0.5f, -1.25f, 2f];
+        double[] p = [0.5, -1.25, 2], m = [0, 0, 0], v = [0, 0, 0];
+        var random = new Random(3);
+        for (var t = 1; t <= 20; t++)
+        {
+            float[] gradients = [(float)(random.NextDouble() - 0.5), (float)random.NextDouble(), -1e-3f];
+            adam.Step(values, gradients, 0, 3, t, 1e-2, 0.5);
+            for (var i = 0; i < 3; i++)
+            {
+                var g = gradients[i] * 0.5;
+                (m[i], v[i]) = (0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g * g);
+                p[i] = p[i] * (1 - 1e-2 * 0.01) - 1e-2 * (m[i] / (1 - Math.Pow(0.9, t))) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.999, t))) + 1e-8);
+            }
+        }
+        for (var i = 0; i < 3; i++) Assert.Equal(p[i], values[i], 5e-6);
+    }
+
+    [Fact]
+    public void Without_bias_correction_the_first_step_would_be_ten_times_smaller()
+    {
+        var adam = new AdamW(1, 0.9, 0.999, 1e-8, 0);
+        float[] values = [0];
+        adam.Step(values, [3f], 0, 1, 1, 0.1, 1);
+        Assert.Equal(-0.1, values[0], 1e-6);
+    }
+
+    [Fact]
+    public void Clipping_takes_the_global_norm_to_the_limit()
+    {
+        float[] gradients = [3, 4, 0, 0, 12];
+        var norm = GradientNorm.Of(gradients);
+        Assert.Equal(13, norm, 1e-12);
+        Assert.Equal(1 / 13.000001, GradientNorm.ClipCoefficient(norm, 1), 1e-12);
+        Assert.Equal(1, GradientNorm.ClipCoefficient(0.3, 1));
+        Assert.Equal(1, GradientNorm.ClipCoefficient(norm, 0));
+    }
+
+    [Fact]
+    public void A_norm_of_huge_gradients_does_not_overflow_and_a_NaN_shows()
+    {
+        Assert.True(double.IsFinite(GradientNorm.Of([1e30f, 1e30f])));
+        Assert.True(double.IsNaN(GradientNorm.Of([1, float.NaN, 2, 3, 4])));
+    }
+
+    [Fact]
+    public void LoraPlus_gives_B_its_own_rate_and_leaves_no_gap()
+    {
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48)];
+        var groups = ParameterGroups.Of(tensors, 16);
+        Assert.Equal([(0, 16, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
+        var one = Assert.Single(ParameterGroups.Of(tensors, null));
+        Assert.Equal((0, 51), (one.Begin, one.Count));
+    }
+}
