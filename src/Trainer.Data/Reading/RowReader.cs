@@ -4,7 +4,7 @@ namespace Trainer.Data.Reading;
 internal static class RowReader
 {
     /// <summary>The extensions that can be read, each also with .gz behind it (parquet excepted).</summary>
-    public static readonly IReadOnlyList<string> Extensions = [".jsonl", ".json", ".txt", ".csv", ".parquet"];
+    public static readonly IReadOnlyList<string> Extensions = [".jsonl", ".ndjson", ".json", ".txt", ".csv", ".tsv", ".parquet"];
 
     public static IEnumerable<RawRow> Read(InputFile input, Limits limits)
     {
@@ -13,6 +13,9 @@ internal static class RowReader
             ".jsonl" or ".ndjson" => JsonLinesReader.Read(input.Content, input.Path, limits),
             ".json" => JsonReader.Read(input.Content, input.Path, limits),
             ".txt" => TextReader.Read(input.Content, input.Path, limits),
+            ".csv" or ".tsv" => CsvRowReader.Read(input.Content, input.Path, limits),
+            ".parquet" => input.Content.CanSeek ? ParquetRowReader.Read(input.Content, input.Path, limits)
+                : throw new DataException($"parquet file is compressed as a whole ({input.Path}): its columns already are; unpack it"),
             _ => throw new DataException($"data file has an unknown format ({input.Path}): its name ends in none of {string.Join(", ", Extensions)}; convert or rename it"),
         };
         using var each = rows.GetEnumerator();

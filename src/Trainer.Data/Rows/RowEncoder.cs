@@ -24,7 +24,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             }
             else
             {
-                var fields = RowFields.From(RowParser.Parse(raw), columns);
+                var fields = RowFields.From(RowParser.Parse(raw), columns, raw.Textual);
                 outcome = outcome with
                 {
                     Kind = fields.Kind,

@@ -11,6 +11,8 @@ internal sealed class RowFields
         "input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight",
     ];
 
+    private static readonly string[] Optional = ["tools", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
+
     // Book-keeping that says nothing a model could learn from; left out and counted. Anything else unknown may hold content, so it is refused.
     private static readonly HashSet<string> BookKeeping = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -30,7 +32,7 @@ internal sealed class RowFields
     /// <summary>The column's value, or null where it is absent or JSON null (tables write null for "not there").</summary>
     public JsonElement? this[string name] => _fields.TryGetValue(name, out var value) ? value : null;
 
-    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns)
+    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false)
     {
         if (row.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"the row is {Name(row)}; a row must be an object such as {{\"text\": \"...\"}}");
         var fields = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
@@ -39,6 +41,8 @@ internal sealed class RowFields
         {
             if (property.Value.ValueKind == JsonValueKind.Null) continue;
             var ours = Ours(property.Name, columns);
+            // A table of strings has no other way to say "not there".
+            if (textual && ours is not null && Array.IndexOf(Optional, ours) >= 0 && property.Value.ValueEquals("")) continue;
             if (ours is null) strangers.Add(property.Name);
             else fields.Add(ours, property.Value);
         }
