@@ -14,6 +14,9 @@ internal interface ITextEncoder
     /// <summary>Ids and, for each, its range of UTF-16 characters (empty for tokens that stand for no text).</summary>
     (int[] Ids, (int Start, int End)[] Offsets) Encode(string text, bool addSpecialTokens);
 
+    /// <summary>The text of ids, control tokens included.</summary>
+    string Decode(ReadOnlySpan<int> ids);
+
     /// <summary>Whether the id is a control token, such as an end of turn.</summary>
     bool IsSpecial(int id);
 

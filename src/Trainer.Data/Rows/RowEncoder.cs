@@ -35,12 +35,12 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 splittable = fields.Kind == RowKind.Text || fields.Kind == RowKind.Tokenized && row.Labels.AsSpan().SequenceEqual(row.Ids);
                 outcome = outcome with { EmptyAnswer = empty };
             }
-            outcome = outcome with { Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
+            outcome = outcome with { Refused = row, Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
             Verify(row, outcome.Kind!.Value);
             // A document has no rows to refuse: it is laid out in windows unless another rule is asked for.
             var rule = raw.Document is not null && options.OnTooLong == OnTooLong.Error ? OnTooLong.Split : options.OnTooLong;
             var parts = Fit(row, rule, splittable);
-            return outcome with { Parts = parts, Truncated = parts.Length == 1 && parts[0].Ids.Length < row.Ids.Length };
+            return outcome with { Refused = null, Parts = parts, Truncated = parts.Length == 1 && parts[0].Ids.Length < row.Ids.Length };
         }
         catch (BadRowException fault)
         {

@@ -11,6 +11,9 @@ internal sealed record RowOutcome(RowSource Source)
     /// <summary>The examples: one, or several where the row was split, or none where it was refused.</summary>
     public IReadOnlyList<EncodedRow> Parts { get; init; } = [];
 
+    /// <summary>The refused row as tokens, where tokenizing was reached.</summary>
+    public EncodedRow? Refused { get; init; }
+
     public float Weight { get; init; } = 1;
 
     /// <summary>Tokens before any cut; 0 where tokenizing was not reached.</summary>

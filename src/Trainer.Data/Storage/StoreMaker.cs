@@ -10,11 +10,29 @@ internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IC
 
     public TokenStore Make(InputGroup group)
     {
+        if (options.CacheDirectory is null) return InMemory(group);
+        var cache = new TokenCache(options, tokenizer, chat);
+        var key = cache.Key(group);
+        if (TokenCacheFile.TryOpen(cache.PathOf(key), key) is { } cached) return cached;
+        using var writer = cache.TryCreate(key);
+        if (writer is null) return InMemory(group);
+        try
+        {
+            return Fill(group, writer);
+        }
+        catch (IOException fault)
+        {
+            throw new DataException($"cannot write token cache ({cache.PathOf(key)}): {fault.Message.TrimEnd('.')}; free space, name another cache folder, or switch the cache off", fault);
+        }
+    }
+
+    private TokenStore InMemory(InputGroup group)
+    {
         using var writer = new MemoryTokens();
         return Fill(group, writer);
     }
 
-    private TokenStore Fill(InputGroup group, MemoryTokens writer)
+    private TokenStore Fill(InputGroup group, ITokenWriter writer)
     {
         var statistics = new StatisticsBuilder();
         var refused = new FaultSummary(options.MaxSeqLength);
@@ -24,7 +42,7 @@ internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IC
             statistics.Count(row);
             if (row.Fault is { } fault)
             {
-                if (Dropped(fault.Kind)) statistics.Drop(fault.Kind);
+                if (Drops(options, fault.Kind)) statistics.Drop(fault.Kind);
                 else if (fault.Kind is FaultKind.Malformed or FaultKind.DoubleBos) throw new DataException(fault.Message);
                 else refused.Add(row);
                 return;
@@ -38,7 +56,8 @@ internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IC
         return writer.Finish(index, statistics.Build());
     }
 
-    private bool Dropped(FaultKind kind) => kind switch
+    /// <summary>Whether the options leave such a row out instead of refusing the data.</summary>
+    public static bool Drops(DataOptions options, FaultKind kind) => kind switch
     {
         FaultKind.Malformed or FaultKind.DoubleBos => options.OnBadRow == OnBadRow.Drop,
         FaultKind.NothingTrained => options.DropEmpty,

@@ -37,6 +37,8 @@ internal sealed class CharTokenizer : ITextEncoder
         return ([.. ids], [.. offsets]);
     }
 
+    public string Decode(ReadOnlySpan<int> ids) => DataFolder.Text(ids.ToArray());
+
     public bool IsSpecial(int id) => id is > 0 and < 16;
 
     public bool IsBlank(int id) => id == Id('\n') || id == Id(' ');
