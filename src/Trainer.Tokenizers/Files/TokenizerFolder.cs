@@ -1,0 +1,87 @@
+using System.Security.Cryptography;
+using Trainer.Tokenizers.AddedTokens;
+using Trainer.Tokenizers.PostProcessors;
+
+namespace Trainer.Tokenizers.Files;
+
+/// <summary>Reads the tokenizer of a model folder.</summary>
+internal static class TokenizerFolder
+{
+    private static readonly string[] Names = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"];
+
+    // These classes build their template anew from add_bos_token and add_eos_token, whatever tokenizer.json says.
+    private static readonly string[] RebuiltClasses =
+        ["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast", "CohereTokenizer", "CohereTokenizerFast"];
+
+    /// <summary>Reads a folder.</summary>
+    public static TokenizerParts Read(string folder)
+    {
+        var files = Names.ToDictionary(name => name, name => JsonFile.ReadBytes(Path.Combine(folder, name)));
+        var config = Parse(files, folder, "tokenizer_config.json");
+        var map = Parse(files, folder, "special_tokens_map.json");
+        if (files["tokenizer.json"] is { } bytes)
+        {
+            files["tokenizer.model"] = null;
+            return Read(JsonFile.Parse(bytes, Path.Combine(folder, "tokenizer.json")), config, map, Hash(files));
+        }
+        throw new TokenizerException($"no tokenizer.json in '{folder}'; pass the folder of a complete model");
+    }
+
+    /// <summary>Reads a parsed tokenizer.json with what stands beside it.</summary>
+    public static TokenizerParts Read(JsonSection file, JsonSection? config, JsonSection? map, string hash)
+    {
+        var version = file.Member("version");
+        if (version.TextOrNull() is not (null or "1.0"))
+            throw version.Fault($"the version '{version.Text()}' is not known", "use a file of version 1.0");
+        var (vocabulary, model) = BpeReader.Read(file.Member("model"));
+        var normalizer = ComponentReader.Normalizer(file.Member("normalizer"));
+        var added = new AddedVocabulary(AddedTokenReader.Read(file, config, vocabulary), normalizer);
+        var special = SpecialTokens.Read(config, map);
+        var processor = PostProcessorReader.Read(file.Member("post_processor"), id => added.Contains(id) ? null : vocabulary.TokenOf(id) ?? "");
+        return new TokenizerParts(
+            vocabulary,
+            model,
+            added,
+            ComponentReader.PreTokenizer(file.Member("pre_tokenizer")),
+            Rebuilt(config, special, token => added.IdOf(token) ?? vocabulary.IdOf(token)) ?? processor,
+            ComponentReader.Decoder(file.Member("decoder")),
+            special,
+            hash);
+    }
+
+    private static Template? Rebuilt(JsonSection? config, SpecialTokens special, Func<string, int?> idOf)
+    {
+        if (config is not { } section || !RebuiltClasses.Contains(section.Member("tokenizer_class").TextOrNull()))
+            return null;
+        var parts = new List<int[]?>();
+        if (section.Member("add_bos_token").Flag(true))
+            parts.Add([Need(section, "bos_token", special.Bos, idOf)]);
+        parts.Add(null);
+        if (section.Member("add_eos_token").Flag(false))
+            parts.Add([Need(section, "eos_token", special.Eos, idOf)]);
+        return new Template(parts);
+    }
+
+    private static int Need(JsonSection config, string role, string? token, Func<string, int?> idOf)
+    {
+        if (token is null)
+            throw config.Fault($"add_{role} is on, but no {role} is named");
+        return idOf(token) ?? throw config.Member(role).Fault($"token '{token}' is not in the vocabulary");
+    }
+
+    private static JsonSection? Parse(Dictionary<string, byte[]?> files, string folder, string name) =>
+        files[name] is { } bytes ? JsonFile.Parse(bytes, Path.Combine(folder, name)) : null;
+
+    private static string Hash(Dictionary<string, byte[]?> files)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var name in Names)
+        {
+            if (files[name] is not { } bytes)
+                continue;
+            hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{name}\0{bytes.Length}\0"));
+            hash.AppendData(bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
