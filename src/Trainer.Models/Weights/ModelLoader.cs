@@ -19,7 +19,7 @@ internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, 
         }
         else
         {
-            head = new DenseWeight(files.Take("lm_head.weight", config.VocabularySize, config.HiddenSize));
+            head = Matrix("lm_head.weight", config.VocabularySize, config.HiddenSize);
         }
         files.RefuseLeftOver();
         return (layers, embedding, norm, new LinearModule("lm_head", -1, head, null));
@@ -63,8 +63,22 @@ internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, 
 
     private LinearModule MakeLinear(string name, int layer, long outFeatures, long inFeatures, bool bias)
     {
-        var weight = new DenseWeight(files.Take($"{name}.weight", outFeatures, inFeatures));
+        var weight = Matrix($"{name}.weight", outFeatures, inFeatures);
+        if (weight is DenseWeight dense && options.Quantize != QuantizeKind.None)
+        {
+            weight = options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(dense, options.DoubleQuantize) : Int8Weight.Quantize(dense);
+            dense.Dispose();
+            files.DropPages($"{name}.weight");
+        }
         return new LinearModule(name, layer, weight, bias ? Small($"{name}.bias", outFeatures) : null);
+    }
+
+    private IFrozenWeight Matrix(string name, long rows, long columns)
+    {
+        if (!StoredNf4.Has(files, name)) return new DenseWeight(files.Take(name, rows, columns));
+        if (options.Quantize == QuantizeKind.Int8)
+            throw new ModelException($"'{files.Folder}' is already quantized as nf4, which --quantize int8 cannot change; leave the option out or take the original model");
+        return StoredNf4.Read(files, name, rows, columns);
     }
 
     private NormModule Norm(string name, long width) => new(name, Small($"{name}.weight", width));

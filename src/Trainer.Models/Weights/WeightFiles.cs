@@ -20,6 +20,9 @@ internal sealed unsafe class WeightFiles : IDisposable
         _total = _files.TotalBytes;
     }
 
+    /// <summary>The model folder.</summary>
+    public string Folder => _files.Folder;
+
     public bool Has(string name) => _files.Tensors.ContainsKey(name);
 
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>
@@ -56,8 +59,26 @@ internal sealed unsafe class WeightFiles : IDisposable
         return _files.Bytes(name);
     }
 
-    /// <summary>Stored type of a tensor, or null where there is none.</summary>
-    public SafetensorsDtype? TypeOf(string name) => Has(name) ? _files.Entry(name).Dtype : null;
+    /// <summary>Address of a tensor of the given type.</summary>
+    public byte* TakePointer(string name, SafetensorsDtype type, long elements)
+    {
+        _ = TakeBytes(name, type, elements);
+        return _files.Pointer(name);
+    }
+
+    /// <summary>Address of packed bytes, whatever type they are declared as (bitsandbytes may store them as bfloat16).</summary>
+    public byte* TakeRaw(string name, long byteCount)
+    {
+        if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; the quantized folder is incomplete");
+        var entry = _files.Entry(name);
+        if (entry.ByteCount != byteCount)
+            throw new ModelException($"tensor '{name}' of '{_files.Folder}' has {entry.ByteCount} bytes, its shape needs {byteCount}; the quantized folder is damaged");
+        Taken(entry);
+        return _files.Pointer(name);
+    }
+
+    /// <summary>Gives the mapped pages of a tensor back that was copied.</summary>
+    public void DropPages(string name) => MappedPages.Drop(_files.Pointer(name), _files.Entry(name).ByteCount);
 
     /// <summary>A tensor that the model does not need; it must equal one that it has, byte for byte, else the folder contradicts itself.</summary>
     public void TakeCopy(string name, string original)

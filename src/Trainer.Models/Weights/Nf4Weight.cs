@@ -1,0 +1,91 @@
+using TorchSharp;
+using Trainer.Models.Native;
+using Trainer.Numerics.Nf4;
+
+namespace Trainer.Models;
+
+/// <summary>A matrix in 4-bit NormalFloat, blocks of 64 over the flattened matrix, with plain or quantized absmax values.</summary>
+internal sealed unsafe class Nf4Weight : IFrozenWeight
+{
+    private readonly NativeBlock? _memory;
+
+    private Nf4Weight(long rows, long columns, Nf4Source source, NativeBlock? memory, long byteCount)
+    {
+        (Rows, Columns, Source, _memory, ByteCount) = (rows, columns, source, memory, byteCount);
+    }
+
+    public long Rows { get; }
+
+    public long Columns { get; }
+
+    public string Form => "nf4";
+
+    public long ByteCount { get; }
+
+    public torch.Tensor? Resident => null;
+
+    /// <summary>Where codes and absmax values lie; valid while the weight lives.</summary>
+    public Nf4Source Source { get; }
+
+    /// <summary>A matrix over memory that outlives it (a mapped file).</summary>
+    public static Nf4Weight Over(long rows, long columns, Nf4Source source, long byteCount, NativeBlock? memory = null) => new(rows, columns, source, memory, byteCount);
+
+    /// <summary>Quantizes a matrix a few rows at a time, exactly as bitsandbytes does (double quantization by exact nearest).</summary>
+    public static Nf4Weight Quantize(IFrozenWeight dense, bool doubleQuantize)
+    {
+        var count = dense.Rows * dense.Columns;
+        long packedBytes = Round(Nf4Codebook.PackedBytes(count)), blocks = Nf4Codebook.Blocks(count);
+        using var plain = doubleQuantize ? new NativeBlock(blocks * sizeof(float)) : null;
+        long codeBytes = Round(blocks), nestedBytes = Round(Nf4Codebook.NestedBlocks(count) * sizeof(float)), mapBytes = 256 * sizeof(float);
+        var memory = new NativeBlock(packedBytes + (doubleQuantize ? codeBytes + nestedBytes + mapBytes : Round(blocks * sizeof(float))));
+        var packed = memory.Start;
+        var absmax = (float*)(plain is null ? packed + packedBytes : plain.Start);
+        Fill(dense, packed, absmax);
+        if (plain is null) return new Nf4Weight(dense.Rows, dense.Columns, Nf4Source.Plain(packed, absmax, count), memory, memory.Length);
+        var codes = packed + packedBytes;
+        var nested = (float*)(codes + codeBytes);
+        var map = (float*)((byte*)nested + nestedBytes);
+        DynamicMap.Values.CopyTo(new Span<float>(map, 256));
+        var offset = NestedAbsmax.Quantize(new ReadOnlySpan<float>(absmax, checked((int)blocks)), new Span<byte>(codes, (int)blocks), new Span<float>(nested, checked((int)Nf4Codebook.NestedBlocks(count))));
+        return new Nf4Weight(dense.Rows, dense.Columns, Nf4Source.Nested(packed, codes, nested, map, offset, count), memory, memory.Length);
+    }
+
+    public void Materialize(long rowBegin, long rowCount, float* destination)
+    {
+        const int Block = Nf4Codebook.BlockSize;
+        long begin = rowBegin * Columns, end = begin + rowCount * Columns;
+        var first = Math.Min(end, (begin + Block - 1) / Block * Block);
+        if (begin < first)
+        {
+            // The row starts inside a block: decode that block aside.
+            var block = stackalloc float[Block];
+            var blockBegin = begin / Block * Block;
+            Nf4Dequantizer.ToFloat(Source, block, blockBegin, first);
+            new ReadOnlySpan<float>(block + (begin - blockBegin), (int)(first - begin)).CopyTo(new Span<float>(destination, (int)(first - begin)));
+        }
+        var source = Source;
+        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToFloat(source, destination + (from - begin), from, to));
+        GC.KeepAlive(this);
+    }
+
+    public void Dispose() => _memory?.Dispose();
+
+    private static void Fill(IFrozenWeight dense, byte* packed, float* absmax)
+    {
+        const int Block = Nf4Codebook.BlockSize;
+        // As many rows at a time as make whole blocks.
+        var unit = Block / (long)System.Numerics.BigInteger.GreatestCommonDivisor(dense.Columns, Block);
+        var rows = Math.Max(1, (4 << 20) / dense.Columns / unit) * unit;
+        using var scratch = new NativeBlock(Math.Min(rows, dense.Rows) * dense.Columns * sizeof(float));
+        var values = (float*)scratch.Start;
+        for (long row = 0; row < dense.Rows; row += rows)
+        {
+            var count = Math.Min(rows, dense.Rows - row);
+            dense.Materialize(row, count, values);
+            long begin = row * dense.Columns, end = begin + count * dense.Columns;
+            TorchThreads.ForUnits(begin, end, Block, 1 << 15, (from, to) => Nf4Quantizer.Quantize(values + (from - begin), packed, absmax, from, to));
+        }
+    }
+
+    private static long Round(long bytes) => (bytes + 63) / 64 * 64;
+}
