@@ -1,11 +1,17 @@
+using Trainer.Models.Fast;
+
 namespace Trainer.Models;
 
 /// <summary>Which engine computes a model: the one place that knows them all.</summary>
 internal static class EngineSelection
 {
-    public static IDecoderEngine Create(CausalModel model) => model.Options.Engine switch
+    public static IDecoderEngine Create(CausalModel model)
     {
-        EngineKind.Fast => throw new ModelException($"the fast engine cannot compute this model ({model.Config.ModelType}); let the engine be chosen"),
-        _ => new ReferenceEngine(model),
-    };
+        if (model.Options.Engine == EngineKind.Reference) return new ReferenceEngine(model);
+        var refusal = FastCapabilities.Refusal(model);
+        if (refusal is null) return new FastEngine(model);
+        return model.Options.Engine == EngineKind.Fast
+            ? throw new ModelException($"the fast engine cannot compute this model ({model.Config.ModelType}): {refusal}; let the engine be chosen")
+            : new ReferenceEngine(model);
+    }
 }

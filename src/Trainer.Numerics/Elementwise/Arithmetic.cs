@@ -14,6 +14,15 @@ public static unsafe class Arithmetic
     /// <param name="end">One past the last.</param>
     public static void AddScaled(float* a, float* b, float scale, float* sum, long begin, long end) => AddScaled(Kernels.Width, a, b, scale, sum, begin, end);
 
+    /// <summary>sum = a + b * c for elements [begin, end), fused; sum may be any of them.</summary>
+    /// <param name="a">Summand.</param>
+    /// <param name="b">First factor.</param>
+    /// <param name="c">Second factor.</param>
+    /// <param name="sum">Result.</param>
+    /// <param name="begin">First element.</param>
+    /// <param name="end">One past the last.</param>
+    public static void AddProduct(float* a, float* b, float* c, float* sum, long begin, long end) => AddProduct(Kernels.Width, a, b, c, sum, begin, end);
+
     /// <summary>Adds one row to each of rows [begin, end).</summary>
     /// <param name="y">(rows, n).</param>
     /// <param name="row">(n): a bias.</param>
@@ -34,6 +43,29 @@ public static unsafe class Arithmetic
             case KernelWidth.Vector128: Add<Lanes128>(a, b, scale, sum, begin, end); break;
             default: Add(a, b, scale, sum, begin, end); break;
         }
+    }
+
+    internal static void AddProduct(KernelWidth width, float* a, float* b, float* c, float* sum, long begin, long end)
+    {
+        switch (width)
+        {
+            case KernelWidth.Vector512: Multiply<Lanes512>(a, b, c, sum, begin, end); break;
+            case KernelWidth.Vector256: Multiply<Lanes256>(a, b, c, sum, begin, end); break;
+            case KernelWidth.Vector128: Multiply<Lanes128>(a, b, c, sum, begin, end); break;
+            default: Multiply(a, b, c, sum, begin, end); break;
+        }
+    }
+
+    private static void Multiply(float* a, float* b, float* c, float* sum, long begin, long end)
+    {
+        for (var i = begin; i < end; i++) sum[i] = MathF.FusedMultiplyAdd(b[i], c[i], a[i]);
+    }
+
+    private static void Multiply<T>(float* a, float* b, float* c, float* sum, long begin, long end) where T : struct, ILanes<T>
+    {
+        var i = begin;
+        for (; i + 16 <= end; i += 16) T.Fused(T.Load(b + i), T.Load(c + i), T.Load(a + i)).Store(sum + i);
+        Multiply(a, b, c, sum, i, end);
     }
 
     private static void Add(float* a, float* b, float scale, float* sum, long begin, long end)

@@ -25,6 +25,8 @@ internal static unsafe class ElementwiseRun
             Keep(y);
             Keep(dx);
             Arithmetic.AddScaled(width, px, pdy, 0.22f, py, 0, Rows * N);
+            Arithmetic.AddProduct(width, py, px, pdy, pdx, 0, Rows * N);
+            Keep(dx);
             Rotary.Turn(width, py, px, pdy, pp, 2 * Head, 2, Head, Half, true, 0, Rows);
             Keep(y);
             foreach (var gate in (Gate[])[Gate.Silu, Gate.GeluTanh])

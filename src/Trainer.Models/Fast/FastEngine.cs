@@ -1,0 +1,209 @@
+using Trainer.Models.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Models.Fast;
+
+/// <summary>
+/// The hand-written CPU engine: no graph, every buffer of a pass cut from one arena, frozen products panel by panel, gradients straight into the flat buffer.
+/// It computes what <see cref="FastCapabilities"/> admits, with the reference engine's results.
+/// </summary>
+internal sealed unsafe class FastEngine : IDecoderEngine
+{
+    private readonly CausalModel _model;
+    private readonly FastShape _shape;
+    private readonly FastLinear _linear;
+    private readonly FastAttention _attention;
+    private readonly FastLayer _layer;
+    private readonly FastHead _head;
+    private Arena? _arena;
+
+    public FastEngine(CausalModel model)
+    {
+        _model = model;
+        _shape = new FastShape(model.Config);
+        _linear = new FastLinear(model, Meter);
+        _attention = new FastAttention(_shape, Meter);
+        _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
+        _head = new FastHead(model, _shape, _linear, Meter);
+    }
+
+    public string Name => "fast";
+
+    /// <summary>Time and operations by part.</summary>
+    public StepMeter Meter { get; } = new();
+
+    /// <summary>Told before each visit of a layer: its index, and the one that follows (-1 after the last). What streams weights prefetches by it.</summary>
+    public Action<int, int>? OnVisit { get; set; }
+
+    /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
+    public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing)
+    {
+        using var engine = new FastEngine(model);
+        var arena = new Arena();
+        engine.Cut(arena, batch, checkpointing ? PassMode.Recomputed : PassMode.Kept);
+        return arena.Used;
+    }
+
+    public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key)
+    {
+        CheckIds(batch);
+        if (batch.TrainedTokens == 0) return new LossResult(0, 0);
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var mode = _model.Options.GradientCheckpointing ? PassMode.Recomputed : PassMode.Kept;
+        var (work, buffers) = Prepare(batch, mode);
+        _linear.Key = key;
+        try
+        {
+            return new LossResult(Train(work, buffers, mode, lossScale), batch.TrainedTokens);
+        }
+        finally
+        {
+            buffers.Release();
+            _attention.TrimMasks();
+        }
+    }
+
+    public float[] TokenLosses(TokenBatch batch)
+    {
+        CheckIds(batch);
+        var losses = new float[batch.Length];
+        if (batch.TrainedTokens == 0) return losses;
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var (work, buffers) = Prepare(batch, PassMode.Forward);
+        _linear.Key = null;
+        var subset = TakesSubset(work);
+        Embed(work, buffers.Input(0));
+        for (var l = 0; l < _shape.Layers; l++)
+        {
+            Visit(l, l + 1 < _shape.Layers ? l + 1 : -1);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == _shape.Layers - 1, false);
+        }
+        _head.Run(work, buffers, LossRowsOf(work, buffers, subset), null, false);
+        for (var i = 0; i < work.LossCount; i++) losses[work.LossRows[i]] = (float)work.Losses[i];
+        _attention.TrimMasks();
+        return losses;
+    }
+
+    public Tensor Logits(TokenBatch batch)
+    {
+        CheckIds(batch);
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var (work, buffers) = Prepare(batch, PassMode.Forward);
+        _linear.Key = null;
+        Embed(work, buffers.Input(0));
+        for (var l = 0; l < _shape.Layers; l++)
+        {
+            Visit(l, l + 1 < _shape.Layers ? l + 1 : -1);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), buffers.Input(l + 1), false, false);
+        }
+        var logits = empty(batch.Length, _shape.Vocabulary, dtype: ScalarType.Float32);
+        _head.Logits(buffers.Input(_shape.Layers), batch.Length, TorchMemory.Pointer(logits));
+        _attention.TrimMasks();
+        return logits.MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        _attention.Dispose();
+        _arena?.Dispose();
+        _arena = null;
+    }
+
+    private double Train(FastBatch work, FastBuffers buffers, PassMode mode, double lossScale)
+    {
+        var last = _shape.Layers - 1;
+        var lowest = LowestTrainedLayer();
+        var subset = TakesSubset(work);
+        Embed(work, buffers.Input(0));
+        for (var l = 0; l <= last; l++)
+        {
+            Visit(l, l < last ? l + 1 : last - 1);
+            // The last layer's backward pass follows at once, so its state is still there in either mode.
+            var keep = l >= lowest && (mode == PassMode.Kept || l == last);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == last, keep);
+        }
+        var below = lowest <= last;
+        var sum = _head.Run(work, buffers, LossRowsOf(work, buffers, subset), lossScale, below);
+        if (!below) return sum;
+        if (!subset) Rows.Scatter(buffers.RowGradient, work.LossRows, work.LossCount, _shape.Hidden, buffers.Gradient, work.Tokens);
+        for (var l = last; l >= lowest; l--)
+        {
+            var layer = _model.Layers[l];
+            if (l < last) Visit(l, l > lowest ? l - 1 : -1);
+            if (l < last && mode == PassMode.Recomputed) _layer.Forward(layer, buffers.Input(l), null, false, true);
+            var rows = subset && l == last;
+            _layer.Backward(layer, buffers.Input(l), rows ? buffers.RowGradient : buffers.Gradient, rows, l > lowest);
+        }
+        return sum;
+    }
+
+    private float* Output(FastBuffers buffers, int layer, bool subset) => subset && layer == _shape.Layers - 1 ? buffers.RowOutput : buffers.Input(layer + 1);
+
+    // The stack's output at the rows that carry loss.
+    private float* LossRowsOf(FastBatch work, FastBuffers buffers, bool subset)
+    {
+        if (!subset) Rows.Gather(buffers.Input(_shape.Layers), work.LossRows, work.LossCount, _shape.Hidden, buffers.RowOutput);
+        return buffers.RowOutput;
+    }
+
+    // Worth its gather and scatter only where rows fall away; dropout masks are keyed by the row's place among all rows.
+    private bool TakesSubset(FastBatch work)
+        => !_shape.Fused && work.LossCount * 10L < work.Tokens * 9L && !(_linear.Key is not null && _model.Linears.Any(linear => linear.Adapter is { Dropout: > 0 }));
+
+    private (FastBatch Work, FastBuffers Buffers) Prepare(TokenBatch batch, PassMode mode)
+    {
+        var counting = new Arena();
+        Cut(counting, batch, mode);
+        if (_arena is null || _arena.Capacity < counting.Used)
+        {
+            _arena?.Dispose();
+            _arena = new Arena(counting.Used);
+        }
+        _arena.Reset();
+        return Cut(_arena, batch, mode);
+    }
+
+    private (FastBatch Work, FastBuffers Buffers) Cut(Arena arena, TokenBatch batch, PassMode mode)
+    {
+        var work = new FastBatch(arena, _model.Config, batch);
+        _linear.Allocate(arena, batch.Length);
+        _head.Allocate(arena, work.LossCount);
+        var buffers = new FastBuffers(arena, _model, _shape, mode, batch.Length, work.LossCount, LowestTrainedLayer());
+        (_layer.Batch, _layer.Buffers) = (work, buffers);
+        return (work, buffers);
+    }
+
+    private void Embed(FastBatch work, float* target)
+    {
+        var start = StepMeter.Now;
+        var weight = _model.Embedding.Weight;
+        var ids = work.Batch.TokenIds;
+        for (var t = 0; t < ids.Length; t++) weight.Materialize(ids[t], 1, target + (long)t * _shape.Hidden);
+        if (_shape.EmbeddingMultiplier != 1f)
+            for (long i = 0; i < (long)ids.Length * _shape.Hidden; i++) target[i] *= _shape.EmbeddingMultiplier;
+        Meter.Add(StepPart.Elementwise, start);
+    }
+
+    private void Visit(int layer, int next) => OnVisit?.Invoke(layer, next);
+
+    private int LowestTrainedLayer()
+    {
+        if (!_model.AdaptersEnabled) return _shape.Layers;
+        foreach (var layer in _model.Layers)
+            if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)) return layer.Index;
+        return _shape.Layers;
+    }
+
+    private void CheckIds(TokenBatch batch)
+    {
+        var size = _model.Config.VocabularySize;
+        foreach (var id in batch.TokenIds)
+            if ((uint)id >= (uint)size) throw new ModelException($"token id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+        foreach (var id in batch.Targets)
+            if (id != TokenBatch.IgnoredTarget && (uint)id >= (uint)size) throw new ModelException($"target id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+    }
+}

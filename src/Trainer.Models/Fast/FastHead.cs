@@ -1,0 +1,79 @@
+using Trainer.Models.Native;
+using Trainer.Numerics.Elementwise;
+
+namespace Trainer.Models.Fast;
+
+/// <summary>Final norm, head and cross entropy of the rows that carry loss, a chunk at a time: logits never exist whole, loss and gradient come in one pass.</summary>
+internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLinear linear, StepMeter meter)
+{
+    // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
+    private const long ChunkFloats = 32 << 20;
+    private float* _logits;
+    private float* _normed;
+    private long _chunk;
+
+    /// <summary>Cuts the logits of one chunk.</summary>
+    public void Allocate(Arena arena, long lossRows)
+    {
+        _chunk = Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
+        _logits = arena.Floats(_chunk * shape.Vocabulary);
+        _normed = arena.Floats(lossRows * shape.Hidden);
+    }
+
+    /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into <see cref="FastBuffers.RowGradient"/>.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="buffers">Its memory; <see cref="FastBuffers.RowInverse"/> is used.</param>
+    /// <param name="hidden">The stack's output at the loss rows (rows, hidden).</param>
+    /// <param name="lossScale">Multiplier of the gradient, or null for losses alone.</param>
+    /// <param name="needsInput">Whether anything below the head is trained.</param>
+    /// <returns>Weighted sum of losses.</returns>
+    public double Run(FastBatch batch, FastBuffers buffers, float* hidden, double? lossScale, bool needsInput)
+    {
+        var begun = StepMeter.Now;
+        long rows = batch.LossCount;
+        var weight = TorchMemory.Pointer(model.FinalNorm.Weight);
+        float* normed = _normed, inverse = buffers.RowInverse, gradient = buffers.RowGradient;
+        TorchThreads.For(0, rows, 8, (begin, end) => RmsNorm.Forward(hidden, weight, normed, inverse, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
+        meter.Add(StepPart.Loss, begun);
+        for (long first = 0; first < rows; first += _chunk)
+        {
+            var count = Math.Min(_chunk, rows - first);
+            linear.Product(model.Head, normed + first * shape.Hidden, count, _logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+            begun = StepMeter.Now;
+            CrossEntropyRows(batch, first, count, lossScale);
+            meter.Add(StepPart.Loss, begun);
+            if (lossScale is null) continue;
+            if (needsInput) linear.InputGradient(model.Head, _logits, shape.Vocabulary, count, gradient + first * shape.Hidden, false, shape.LogitMultiplier, StepPart.Loss);
+            if (model.AdaptersEnabled && model.Head.TrainedWeight is { } trained)
+                linear.WeightGradient(trained, normed + first * shape.Hidden, count, _logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+        }
+        begun = StepMeter.Now;
+        if (lossScale is not null && needsInput)
+            TorchThreads.For(0, rows, 8, (begin, end) => RmsNorm.Backward(hidden, weight, inverse, gradient, null, gradient, shape.Hidden, shape.UnitOffset, begin, end));
+        meter.Add(StepPart.Loss, begun);
+        double sum = 0;
+        for (long i = 0; i < rows; i++) sum += batch.LossFactors[i] * batch.Losses[i];
+        return sum;
+    }
+
+    /// <summary>Logits (T, vocabulary) of the stack's output (T, hidden), which is overwritten by its norm.</summary>
+    public void Logits(float* hidden, long tokens, float* logits)
+    {
+        var weight = TorchMemory.Pointer(model.FinalNorm.Weight);
+        TorchThreads.For(0, tokens, 8, (begin, end) => RmsNorm.Forward(hidden, weight, hidden, null, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
+        linear.Product(model.Head, hidden, tokens, logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+    }
+
+    private void CrossEntropyRows(FastBatch batch, long first, long count, double? lossScale)
+    {
+        var logits = _logits;
+        TorchThreads.For(0, count, 1, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var factor = (float)(batch.LossFactors[first + i] * (lossScale ?? 0));
+                CrossEntropy.Rows(logits + i * shape.Vocabulary, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
+            }
+        });
+    }
+}

@@ -1,0 +1,130 @@
+using System.Runtime.InteropServices;
+using Trainer.Models.Native;
+using Trainer.Numerics.Elementwise;
+
+namespace Trainer.Models.Fast;
+
+internal sealed unsafe partial class FastLayer
+{
+    /// <summary>
+    /// The layer's gradients from its kept state: parameters' into the flat buffer, the input's over <see cref="FastBuffers.Gradient"/>.
+    /// </summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="x">Its input (T, hidden).</param>
+    /// <param name="upper">Gradient of its output: (T, hidden) in <see cref="FastBuffers.Gradient"/>, or (rows, hidden) in <see cref="FastBuffers.RowGradient"/>; overwritten.</param>
+    /// <param name="subset">The output was computed for rows that carry loss.</param>
+    /// <param name="needsInput">Whether anything below is trained.</param>
+    public void Backward(DecoderLayer layer, float* x, float* upper, bool subset, bool needsInput)
+    {
+        var (state, buffers) = (Buffers.State(layer.Index), Buffers);
+        long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
+        MlpBackward(layer, state, upper, rows);
+        // upper is now the gradient of the stream between the blocks.
+        var delta = Scaled(upper, rows);
+        var attended = subset ? buffers.RowAttended : state.Attended;
+        if (subset) Rows.Gather(state.Attended, Batch.LossRows, rows, shape.Query, attended);
+        linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.LowOf(Slot.Output));
+        if (subset)
+        {
+            var start = StepMeter.Now;
+            Rows.Scatter(buffers.RowQuery, Batch.LossRows, rows, shape.Query, buffers.AttendedGradient, tokens);
+            meter.Add(StepPart.Elementwise, start);
+        }
+        attention.Backward(
+            state, AttentionBlock.Of(Batch.Batch.SegmentStarts, layer.Config.SlidingWindow), buffers.AttendedGradient,
+            buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient, tokens);
+        Turn(layer, buffers.QueryGradient, buffers.KeyGradient, true);
+        HeadNormsBackward(layer, state, tokens);
+        ProjectionsBackward(layer, state, x, tokens, subset, needsInput ? buffers.Delta : null);
+        if (!needsInput) return;
+        var begun = StepMeter.Now;
+        // Where only some rows had an output, the gradient that goes around attention reaches these rows alone.
+        NormBackward(layer.BeforeAttention!, x, state.FirstInverse, buffers.Delta, subset ? null : upper, buffers.Gradient, shape.Hidden, tokens);
+        if (subset) Rows.ScatterAdd(upper, Batch.LossRows, rows, shape.Hidden, buffers.Gradient);
+        meter.Add(StepPart.Elementwise, begun);
+    }
+
+    private void MlpBackward(DecoderLayer layer, LayerState state, float* upper, long rows)
+    {
+        var buffers = Buffers;
+        Activate(state, rows);
+        linear.Backward(layer.Down, buffers.Activated, rows, Scaled(upper, rows), shape.Hidden, buffers.ActivatedGradient, false, state.LowOf(Slot.Down));
+        var start = StepMeter.Now;
+        var (wide, stride) = (shape.Wide, (long)shape.GateStride);
+        float* gate = state.Gate, up = state.Up, from = buffers.ActivatedGradient;
+        TorchThreads.For(0, rows, Math.Max(1, Grain / wide), (begin, end) =>
+        {
+            for (var t = begin; t < end; t++)
+                GatedUnit.Backward(shape.Gate, gate + t * stride, up + t * stride, from + t * wide, gate + t * stride, up + t * stride, 0, wide);
+        });
+        // gate and up now hold their own gradients.
+        NormRows(layer.BeforeMlp!, state.Middle, buffers.Normed, state.SecondInverse, shape.Hidden, rows);
+        meter.Add(StepPart.Elementwise, start);
+        if (layer.GateUp is { } fused)
+        {
+            linear.Backward(fused, buffers.Normed, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.GateUp));
+        }
+        else
+        {
+            linear.Backward(layer.Gate!, buffers.Normed, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.Gate));
+            linear.Backward(layer.Up!, buffers.Normed, rows, up, stride, buffers.Delta, true, state.LowOf(Slot.Up));
+        }
+        start = StepMeter.Now;
+        NormBackward(layer.BeforeMlp!, state.Middle, state.SecondInverse, buffers.Delta, upper, upper, shape.Hidden, rows);
+        meter.Add(StepPart.Elementwise, start);
+    }
+
+    private void HeadNormsBackward(DecoderLayer layer, LayerState state, long tokens)
+    {
+        if (!_headNorms) return;
+        var start = StepMeter.Now;
+        NormBackward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, Buffers.QueryGradient, null, Buffers.QueryGradient, shape.HeadSize, tokens * shape.Heads);
+        NormBackward(layer.KeyNorm!, state.RawKey, state.KeyInverse, Buffers.KeyGradient, null, Buffers.KeyGradient, shape.HeadSize, tokens * shape.KvHeads);
+        meter.Add(StepPart.Elementwise, start);
+    }
+
+    private void ProjectionsBackward(DecoderLayer layer, LayerState state, float* x, long tokens, bool subset, float* target)
+    {
+        var buffers = Buffers;
+        Norm(layer.BeforeAttention!, x, buffers.Normed, state.FirstInverse, tokens);
+        if (layer.Qkv is { } fused)
+        {
+            linear.Backward(fused, buffers.Normed, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.LowOf(Slot.Qkv));
+            return;
+        }
+        linear.Backward(layer.Key!, buffers.Normed, tokens, buffers.KeyGradient, shape.Kv, target, false, state.LowOf(Slot.Key));
+        linear.Backward(layer.Value!, buffers.Normed, tokens, buffers.ValueGradient, shape.Kv, target, true, state.LowOf(Slot.Value));
+        if (!subset)
+        {
+            linear.Backward(layer.Query!, buffers.Normed, tokens, buffers.QueryGradient, shape.Query, target, true, state.LowOf(Slot.Query));
+            return;
+        }
+        var start = StepMeter.Now;
+        long rows = Batch.LossCount;
+        Rows.Gather(buffers.Normed, Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
+        Rows.Gather(buffers.QueryGradient, Batch.LossRows, rows, shape.Query, buffers.RowQuery);
+        meter.Add(StepPart.Elementwise, start);
+        linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.LowOf(Slot.Query));
+        if (target == null) return;
+        start = StepMeter.Now;
+        Rows.ScatterAdd(buffers.RowInput, Batch.LossRows, rows, shape.Hidden, target);
+        meter.Add(StepPart.Elementwise, start);
+    }
+
+    // The gradient of what a block added: the stream's times the residual multiplier.
+    private float* Scaled(float* upper, long rows)
+    {
+        if (shape.ResidualMultiplier == 1f) return upper;
+        var start = StepMeter.Now;
+        NativeMemory.Clear(Buffers.Delta, (nuint)(rows * shape.Hidden) * sizeof(float));
+        AddScaled(Buffers.Delta, upper, shape.ResidualMultiplier, Buffers.Delta, rows * shape.Hidden);
+        meter.Add(StepPart.Elementwise, start);
+        return Buffers.Delta;
+    }
+
+    private void NormBackward(NormModule norm, float* x, float* inverse, float* dy, float* residual, float* dx, int width, long rows)
+    {
+        var weight = TorchMemory.Pointer(norm.Weight);
+        TorchThreads.For(0, rows, Math.Max(1, Grain / width), (begin, end) => RmsNorm.Backward(x, weight, inverse, dy, residual, dx, width, shape.UnitOffset, begin, end));
+    }
+}

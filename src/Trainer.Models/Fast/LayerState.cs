@@ -1,0 +1,91 @@
+using TorchSharp;
+
+namespace Trainer.Models.Fast;
+
+/// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
+internal sealed unsafe class LayerState
+{
+    private const int Slots = 9;
+
+    /// <summary>Cuts the buffers for T tokens.</summary>
+    /// <param name="arena">Where from.</param>
+    /// <param name="shape">The model.</param>
+    /// <param name="tokens">T.</param>
+    /// <param name="ranks">Adapter rank of each slot, 0 where it has none.</param>
+    public LayerState(Arena arena, FastShape shape, long tokens, int[] ranks)
+    {
+        if (shape.Fused)
+        {
+            Query = arena.Floats(tokens * shape.QueryStride);
+            Key = Query + shape.Query;
+            Value = Key + shape.Kv;
+            Gate = arena.Floats(tokens * shape.GateStride);
+            Up = Gate + shape.Wide;
+        }
+        else
+        {
+            Query = arena.Floats(tokens * shape.Query);
+            Key = arena.Floats(tokens * shape.Kv);
+            Value = arena.Floats(tokens * shape.Kv);
+            Gate = arena.Floats(tokens * shape.Wide);
+            Up = arena.Floats(tokens * shape.Wide);
+        }
+        if (shape.HeadNorms)
+        {
+            RawQuery = arena.Floats(tokens * shape.Query);
+            RawKey = arena.Floats(tokens * shape.Kv);
+            QueryInverse = arena.Floats(tokens * shape.Heads);
+            KeyInverse = arena.Floats(tokens * shape.KvHeads);
+        }
+        Attended = arena.Floats(tokens * shape.Query);
+        Middle = arena.Floats(tokens * shape.Hidden);
+        FirstInverse = arena.Floats(tokens);
+        SecondInverse = arena.Floats(tokens);
+        for (var slot = 0; slot < Slots; slot++)
+            Low[slot] = (IntPtr)arena.Floats(tokens * ranks[slot]);
+    }
+
+    /// <summary>Queries (T, heads, size), turned; fused with keys and values in one row where the family does so.</summary>
+    public float* Query { get; }
+
+    public float* Key { get; }
+
+    public float* Value { get; }
+
+    /// <summary>Queries before their norm, or null where the family has none.</summary>
+    public float* RawQuery { get; }
+
+    public float* RawKey { get; }
+
+    public float* QueryInverse { get; }
+
+    public float* KeyInverse { get; }
+
+    /// <summary>Attention's output (T, query width).</summary>
+    public float* Attended { get; }
+
+    /// <summary>The residual stream between the two blocks (rows, hidden).</summary>
+    public float* Middle { get; }
+
+    public float* Gate { get; }
+
+    public float* Up { get; }
+
+    public float* FirstInverse { get; }
+
+    public float* SecondInverse { get; }
+
+    /// <summary>x A^T of each slot's adapter (rows, rank).</summary>
+    public IntPtr[] Low { get; } = new IntPtr[Slots];
+
+    /// <summary>Log-sums of the attention calls, in call order; the state owns them until <see cref="Release"/>.</summary>
+    public List<torch.Tensor> LogSums { get; } = [];
+
+    public float* LowOf(Slot slot) => (float*)Low[(int)slot];
+
+    public void Release()
+    {
+        foreach (var tensor in LogSums) tensor.Dispose();
+        LogSums.Clear();
+    }
+}

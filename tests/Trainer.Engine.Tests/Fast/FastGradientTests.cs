@@ -1,0 +1,135 @@
+using Trainer.Adapters;
+using Trainer.Checkpoints;
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+using Trainer.Models.Fast;
+
+namespace Trainer.Engine.Tests.Fast;
+
+[Trait("ring", "model")]
+public sealed class FastGradientTests
+{
+    // Two orders of addition of the same float32 numbers: a hundredth of the gate against the goldens.
+    private const double EngineGate = 2e-5;
+
+    public static TheoryData<string> Families => new("llama2", "llama31", "llama_bias", "llama_linear_rope", "mistral_sw8", "qwen2", "qwen3", "phi3", "phi3_partial_longrope", "granite", "smollm3", "gemma");
+
+    [Theory, MemberData(nameof(Families))]
+    public void Logits_and_losses_equal_the_goldens(string name)
+    {
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
+        using var io = SafetensorsFile.Open(Golden.Folder(name, "io.safetensors"));
+        using var logits = model.Logits(Golden.Batch(io, trimmed: false));
+        Assert.Equal("fast", model.Engine.Name);
+        Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), Golden.Floats(io, "logits")), 0, Golden.LogitGate);
+        var batch = Golden.Batch(io, trimmed: true);
+        var mean = model.TokenLosses(batch).Sum(loss => (double)loss) / batch.TrainedTokens;
+        Assert.InRange(Math.Abs(mean - Golden.Expected(Golden.Folder(name)).GetProperty("loss").GetDouble()), 0, Golden.LossGate);
+    }
+
+    public static TheoryData<string, bool, double> Cases
+    {
+        get
+        {
+            var data = new TheoryData<string, bool, double>();
+            foreach (var family in Families)
+            {
+                data.Add(family, true, 0);
+                data.Add(family, false, 0.3);
+            }
+            return data;
+        }
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Every_gradient_equals_the_reference_engines(string name, bool checkpointing, double dropout)
+    {
+        foreach (var everyRow in (bool[])[false, true])
+        {
+            var expected = FastRun.Gradients(name, EngineKind.Reference, checkpointing, dropout, everyRow);
+            var actual = FastRun.Gradients(name, EngineKind.Fast, checkpointing, dropout, everyRow);
+            Assert.InRange(Math.Abs(expected.Loss - actual.Loss) / expected.Loss, 0, 1e-6);
+            foreach (var (tensor, values) in expected.Gradients)
+            {
+                var largest = values.Max(Math.Abs);
+                Assert.True(largest > 0, $"{tensor} has no gradient, so the comparison would say nothing");
+                Assert.True(Golden.LargestDifference(values, actual.Gradients[tensor]) <= EngineGate * largest, $"{tensor} of {name}, every row {everyRow}");
+            }
+        }
+    }
+
+    [Fact]
+    public void The_comparison_fails_where_a_single_tensor_is_off()
+    {
+        var expected = FastRun.Gradients("llama31", EngineKind.Reference, true, 0, false);
+        // The control: the same engine on an adapter whose middle layer's B was moved by a thousandth.
+        var moved = FastRun.Gradients("llama31", EngineKind.Fast, true, 0, false, model =>
+        {
+            foreach (ref var value in model.Parameters.ValuesOf(model.Layers[1].Up!.Adapter!.B)) value *= 1.001f;
+        });
+        Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > EngineGate * pair.Value.Max(Math.Abs));
+    }
+
+    [Fact]
+    public void Recomputing_and_keeping_give_the_same_bits()
+    {
+        var kept = FastRun.Gradients("qwen3", EngineKind.Fast, false, 0, false);
+        var recomputed = FastRun.Gradients("qwen3", EngineKind.Fast, true, 0, false);
+        Assert.Equal(kept.Loss, recomputed.Loss);
+        foreach (var (tensor, values) in kept.Gradients) Assert.Equal(values, recomputed.Gradients[tensor]);
+    }
+
+    [Fact]
+    public void A_window_over_a_long_segment_is_computed_in_blocks_with_the_same_gradients()
+    {
+        var ids = Enumerable.Range(0, 333).Select(i => i * 7 % 200).ToArray();
+        var batch = TokenBatch.OfRows([(ids[..20], ids[..20]), (ids, ids)]);
+        var expected = FastRun.Gradients("mistral_sw8", EngineKind.Reference, true, 0, false, batch: batch);
+        var actual = FastRun.Gradients("mistral_sw8", EngineKind.Fast, true, 0, false, batch: batch);
+        foreach (var (tensor, values) in expected.Gradients)
+            Assert.True(Golden.LargestDifference(values, actual.Gradients[tensor]) <= EngineGate * values.Max(Math.Abs), tensor);
+    }
+
+    [Fact]
+    public void The_bytes_of_a_pass_are_known_before_it_and_recomputing_needs_fewer()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast });
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4 }, 1);
+        var batch = FastRun.Batch(model.Config.VocabularySize, true);
+        Assert.InRange(FastEngine.BytesFor(model, batch, checkpointing: true), 1, FastEngine.BytesFor(model, batch, checkpointing: false) - 1);
+    }
+
+    [Theory]
+    [InlineData("llama31_base", "llama31")]
+    [InlineData("qwen2_base", "qwen2")]
+    [InlineData("phi3_fused", "phi3")]
+    [InlineData("llama31_layers_pattern", "llama31")]
+    [InlineData("llama_bias_lora_bias", "llama_bias")]
+    public void Gradients_equal_the_goldens(string adapter, string name)
+    {
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
+        PeftFolder.Load(model, Golden.Folder("lora", adapter, "adapter_init"));
+        using var io = SafetensorsFile.Open(Golden.Folder(name, "io.safetensors"));
+        using var expected = SafetensorsFile.Open(Golden.Folder("lora", adapter, "grads_step0.safetensors"));
+        var batch = Golden.Batch(io, trimmed: true);
+        model.ForwardBackward(batch, 1.0 / batch.TrainedTokens);
+        Assert.Equal("fast", model.Engine.Name);
+        Assert.Equal(expected.Tensors.Count, model.Parameters.Entries.Count);
+        foreach (var entry in model.Parameters.Entries)
+        {
+            var values = Golden.Floats(expected, entry.Name);
+            Assert.True(Golden.LargestDifference(values, model.Parameters.GradientsOf(entry)) <= Golden.GradientGate * values.Max(Math.Abs), entry.Name);
+        }
+    }
+
+    [Theory]
+    [InlineData("gemma2", "soft caps")]
+    [InlineData("olmo2", "norms")]
+    public void What_it_cannot_compute_is_left_to_the_reference_engine(string name, string reason)
+    {
+        using var automatic = CausalModel.Load(Golden.Folder(name));
+        Assert.Equal("reference", automatic.Engine.Name);
+        using var forced = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
+        Assert.Contains(reason, Assert.Throws<ModelException>(() => forced.Engine).Message);
+    }
+}
