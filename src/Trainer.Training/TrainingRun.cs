@@ -46,7 +46,7 @@ public static class TrainingRun
         var optimizer = new AdamW(run.Model.Values.Length, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
         checkpoint?.Restore(run.Model, optimizer);
         var baseBefore = run.Model.BaseChecksum();
-        var store = new CheckpointStore(options, run.Manifest, metrics, history, events, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
+        var store = new CheckpointStore(options, run.Manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
         store.RequireSpace(run.Model, totalSteps - state.Step);
         run.Manifest.WriteWithSteps(directory, totalSteps);
 

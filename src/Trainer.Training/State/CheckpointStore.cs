@@ -4,7 +4,7 @@ using Trainer.Data;
 namespace Trainer.Training;
 
 /// <summary>Writes the checkpoints of one run, and replay bundles, which are checkpoints with the rows of one step beside them.</summary>
-internal sealed class CheckpointStore(TrainingOptions options, RunManifest manifest, MetricsWriter metrics, TrainerStateWriter history, Events events, int resumedFrom)
+internal sealed class CheckpointStore(TrainingOptions options, RunManifest manifest, MetricsWriter metrics, TrainerStateWriter history, Events events, int totalSteps, int resumedFrom)
     : ICheckpoints, IReplayBundles
 {
     private readonly string _runId = Fingerprint.Combined(new Dictionary<string, string>
@@ -37,6 +37,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
         DiskSpace.Require(options.OutputDirectory, BytesOf(model), $"the checkpoint of step {state.Step}");
         metrics.Flush();
         state.MetricsBytes = metrics.Length;
+        state.ScheduledSteps = totalSteps;
         history.Keep(state);
         CheckpointFolder.Write(options.OutputDirectory, state.Step, _runId, folder => CheckpointContent.Write(folder, state, history.State(), manifest, model, optimizer));
         _lastSaved = state.Step;
@@ -49,6 +50,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     public string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, AdamW optimizer)
     {
         var path = Path.Combine(options.OutputDirectory, $"replay-step-{state.Step + 1}");
+        state.ScheduledSteps = totalSteps;
         try
         {
             AtomicFolder.Write(path, folder =>

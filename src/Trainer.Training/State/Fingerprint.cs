@@ -56,8 +56,10 @@ internal sealed record Fingerprint(
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
+    // The names a model is loaded from; other tensors may lie in the folder and do not belong to it.
     private static bool IsBase(string path) =>
-        Path.GetFileName(path) is "config.json" || path.EndsWith(".safetensors", StringComparison.Ordinal) || path.EndsWith(".safetensors.index.json", StringComparison.Ordinal);
+        Path.GetFileName(path) is "config.json" or "model.safetensors.index.json"
+        || (Path.GetFileName(path).StartsWith("model", StringComparison.Ordinal) && path.EndsWith(".safetensors", StringComparison.Ordinal));
 
     private static SortedDictionary<string, string> Hash(IReadOnlyList<string> files, Func<string, string> key, Events? events)
     {

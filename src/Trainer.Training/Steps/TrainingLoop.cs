@@ -147,7 +147,6 @@ internal sealed class TrainingLoop
     private string SaveNow()
     {
         State.ElapsedSeconds = ElapsedSeconds;
-        State.ScheduledSteps = _totalSteps;
         return _checkpoints.Save(State, _model, Optimizer);
     }
 

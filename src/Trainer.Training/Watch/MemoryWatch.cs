@@ -11,12 +11,16 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int window
     private long _windowFloor = long.MaxValue;
     private int _seen;
 
-    public string? Look(long residentBytes, int step)
+    /// <summary>Looks at one step.</summary>
+    /// <param name="residentBytes">All that is resident, for the limit.</param>
+    /// <param name="ownBytes">The part that no file backs, for growth: mapped weights and tokens become resident as they are read.</param>
+    /// <param name="step">One-based optimizer step.</param>
+    public string? Look(long residentBytes, long ownBytes, int step)
     {
         if (residentBytes > limitBytes)
             return $"resident memory {Size.Of(residentBytes)} is above {(isUsersLimit ? "--max-memory" : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
                 + "; lower --batch-size or --max-seq-length, or set --gradient-checkpointing on";
-        _windowFloor = Math.Min(_windowFloor, residentBytes);
+        _windowFloor = Math.Min(_windowFloor, ownBytes);
         if (++_seen % windowSteps != 0) return null;
         _floors.Add(_windowFloor);
         _windowFloor = long.MaxValue;
@@ -24,10 +28,10 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int window
         var recent = _floors.GetRange(_floors.Count - RisingWindows - 1, RisingWindows + 1);
         for (var i = 1; i < recent.Count; i++)
             if (recent[i] - recent[i - 1] < MinimumRise(recent[0])) return null;
-        return $"resident memory grew in each of the last {RisingWindows * windowSteps} steps, from {Size.Of(recent[0])} to {Size.Of(recent[^1])} at step {step}, and would not have stopped"
+        return $"memory grew in each of the last {RisingWindows * windowSteps} steps, from {Size.Of(recent[0])} to {Size.Of(recent[^1])} at step {step}, and would not have stopped"
             + "; resume continues from the checkpoint, please report this";
     }
 
-    // Half a per cent and 4 MiB a window: a heap that settles grows by less, a leak of one activation a step by more.
-    private static long MinimumRise(long floor) => Math.Max(4L << 20, floor / 200);
+    // One per cent and 8 MiB a window: a heap that settles grows by less, a leak of one activation a step by more.
+    private static long MinimumRise(long floor) => Math.Max(8L << 20, floor / 100);
 }

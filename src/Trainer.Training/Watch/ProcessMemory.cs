@@ -8,6 +8,9 @@ internal static class ProcessMemory
     /// <summary>Resident now.</summary>
     public static long Resident() => Status("VmRSS:") ?? Environment.WorkingSet;
 
+    /// <summary>Resident now and backed by no file.</summary>
+    public static long Anonymous() => Status("RssAnon:") ?? Environment.WorkingSet;
+
     /// <summary>The highest resident size since the process began.</summary>
     public static long Peak() => Status("VmHWM:") ?? Environment.WorkingSet;
 

@@ -53,7 +53,7 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
     }
 
     /// <summary>A sentence when the process is over its memory or grows without end, else null.</summary>
-    public string? MemoryFault(long resident, int step) => _memory.Look(resident, step);
+    public string? MemoryFault(long resident, int step) => _memory.Look(resident, ProcessMemory.Anonymous(), step);
 
     private void Stop(string what, double value, RunState state, RowSource[] rows, string? place, IReadOnlyList<MicroBatch> step, bool updated = false)
     {
@@ -68,14 +68,5 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
             directory);
     }
 
-    private string? FirstNonFinite(Span<float> buffer, string kind)
-    {
-        foreach (var tensor in model.Tensors)
-        {
-            var values = buffer.Slice((int)tensor.Offset, (int)tensor.Count);
-            for (var i = 0; i < values.Length; i++)
-                if (!float.IsFinite(values[i])) return $"{kind} {tensor.Name} is {values[i].ToString(System.Globalization.CultureInfo.InvariantCulture)} at element {i}";
-        }
-        return null;
-    }
+    private string? FirstNonFinite(ReadOnlySpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Tensors, kind);
 }

@@ -1,0 +1,40 @@
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>Re-executes the single step of a replay bundle: same values, moments, rows and dropout masks.</summary>
+public static class Replay
+{
+    /// <summary>Loads the bundle's model and repeats the step; nothing is written.</summary>
+    /// <param name="directory">A <c>replay-step-N</c> folder of a run.</param>
+    /// <param name="observers">Hear of loading.</param>
+    /// <exception cref="Trainer.Checkpoints.BadFileException">The folder is no bundle.</exception>
+    public static ReplayResult Run(string directory, IReadOnlyList<ITrainingObserver> observers)
+    {
+        var content = CheckpointContent.ReadState(directory);
+        using var model = AdaptedModel.Load(content.Manifest.Options, new Events(observers));
+        return Step(directory, model);
+    }
+
+    internal static ReplayResult Step(string directory, IAdaptedModel model)
+    {
+        var content = CheckpointContent.ReadState(directory);
+        var (options, state) = (content.Manifest.Options, content.State);
+        var batches = ReplayBatches.Read(directory);
+        content.Restore(model, new AdamW(model.Values.Length, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay));
+        model.Gradients.Clear();
+        double trained = batches.Sum(batch => (double)batch.TrainedTokens), sum = 0;
+        for (var micro = 0; micro < batches.Count; micro++)
+            sum += model.ForwardBackward(batches[micro], 1 / trained, new StepKey(options.Seed, state.Step, micro));
+        var norm = GradientNorm.Of(model.Gradients);
+        var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps).At(state.Step);
+        var isFinite = double.IsFinite(sum) && double.IsFinite(norm);
+        var place = isFinite ? null : NonFinitePlace.In(model.Values, model.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.In(model.Gradients, model.Tensors, "gradient");
+        var rows = batches.SelectMany(batch =>
+        {
+            var losses = model.TokenLosses(batch);
+            return batch.Rows.Select((row, segment) => new ReplayRow(row.ToString(), batch.SegmentStarts[segment + 1] - batch.SegmentStarts[segment], BatchLoss.OfSegment(losses, batch, segment)));
+        }).ToList();
+        return new ReplayResult(state.Step + 1, sum / trained, norm, rate, isFinite, place, rows);
+    }
+}

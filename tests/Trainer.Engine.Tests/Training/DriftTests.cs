@@ -1,0 +1,130 @@
+using System.Reflection;
+using Trainer.Checkpoints;
+using Trainer.Data;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+/// <summary>A run is resumed as what it was, or every difference is named.</summary>
+[Trait("ring", "model")]
+public class DriftTests
+{
+    private static readonly Fingerprint NoFiles = new(Empty, Empty, Empty, Empty, Empty);
+
+    private static Dictionary<string, string> Empty => [];
+
+    [Fact]
+    public void Every_training_option_that_differs_is_named()
+    {
+        var then = Options();
+        var now = then with
+        {
+            LearningRate = 1e-3, BatchSize = 4, Seed = 7, Packing = true, LrScheduler = LrScheduler.Linear, MaxGradNorm = 0.5, Quantize = Quantize.None,
+            Lora = then.Lora with { Rank = 8, Alpha = 4, TargetModules = ["q_proj"] }, Data = then.Data with { MaxSeqLength = 99, TrainOn = TrainOn.All },
+        };
+        var (refused, _) = Drift.Between(then, NoFiles, now, NoFiles);
+        foreach (var name in new[] { "--learning-rate was 0.0002 and is 0.001", "--batch-size was 1 and is 4", "--seed", "--packing", "--lr-scheduler", "--max-grad-norm", "--quantize", "--lora-rank was 16 and is 8", "--lora-alpha", "--target-modules", "--max-seq-length", "--train-on" })
+            Assert.Contains(refused, text => text.StartsWith(name, StringComparison.Ordinal));
+        Assert.Equal(12, refused.Count);
+    }
+
+    [Fact]
+    public void Saving_logging_and_where_things_lie_may_change()
+    {
+        var then = Options();
+        var now = then with { OutputDirectory = "b", MaxSteps = 9, SaveSteps = 7, LoggingSteps = 3, MaxTime = TimeSpan.FromHours(1), SaveTotalLimit = 1, Resume = "auto", ModelDirectory = "elsewhere" };
+        Assert.Empty(Drift.Between(then, NoFiles, now, NoFiles).Refused);
+    }
+
+    [Fact]
+    public void Another_thread_count_is_a_warning()
+    {
+        var (refused, warned) = Drift.Between(Options(), NoFiles, Options() with { Threads = 3 }, NoFiles);
+        Assert.Empty(refused);
+        Assert.Contains("--threads", Assert.Single(warned), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_option_is_either_free_of_the_computation_or_compared()
+    {
+        // An option that drift passes over must be on the list of those that change no number.
+        string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveTotalLimit", "Resume", "AllowDrift",
+            "OverwriteOutputDirectory", "AllowHighLoss", "MaxMemoryBytes", "SamplePrompts", "AdapterDirectory", "Data", "Lora", "Threads", "Device", "Stream", "GradientCheckpointing"];
+        foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
+        {
+            if (free.Contains(property.Name)) continue;
+            var changed = Options();
+            property.SetValue(changed, Another(property.GetValue(changed), property.PropertyType));
+            Assert.True(Drift.Between(Options(), NoFiles, changed, NoFiles).Refused.Count == 1, $"{property.Name} is not compared");
+        }
+    }
+
+    [Fact]
+    public void A_run_is_refused_when_base_data_or_an_option_changed_and_goes_on_when_allowed()
+    {
+        using var run = Interrupted();
+        var rows = run.Options.Data.Train[0].Path;
+        run.Options = run.Options with { Resume = "auto", LearningRate = 5e-4 };
+        var fault = Assert.Throws<DriftException>(() => run.Run());
+        Assert.Contains("--learning-rate was 0.001 and is 0.0005", fault.Message, StringComparison.Ordinal);
+        run.Options = run.Options with { LearningRate = 1e-3 };
+        File.AppendAllText(rows, "{\"input_ids\":[1,2,3]}\n");
+        Assert.Contains("the data's file", Assert.Throws<DriftException>(() => run.Run()).Message, StringComparison.Ordinal);
+        run.Options = run.Options with { AllowDrift = true };
+        run.Run();
+        Assert.Contains(run.Seen.OfType<Noted>(), note => note.IsWarning && note.Text.Contains("--allow-drift", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_replaced_base_file_is_named()
+    {
+        using var run = Interrupted();
+        var copy = run.Out("../model");
+        Directory.CreateDirectory(copy);
+        foreach (var file in Directory.GetFiles(run.Options.ModelDirectory)) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        run.Options = run.Options with { Resume = "auto", ModelDirectory = copy, MaxSteps = 10 };
+        var shard = Path.Combine(copy, "model-00002-of-00004.safetensors");
+        var bytes = File.ReadAllBytes(shard);
+        bytes[^2] ^= 1;
+        File.WriteAllBytes(shard, bytes);
+        Assert.Contains("the base's file 'model-00002-of-00004.safetensors' has changed", Assert.Throws<DriftException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Two_writers_to_one_folder_are_refused()
+    {
+        using var run = Interrupted();
+        using var held = RunLock.Acquire(run.Options.OutputDirectory);
+        run.Options = run.Options with { Resume = "auto" };
+        Assert.Contains("is writing there", Assert.Throws<CannotWriteException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    private static GoldenRun Interrupted()
+    {
+        var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        using var source = new CancellationTokenSource();
+        run.OnEvent = record =>
+        {
+            if (record is StepDone { Step: 2 }) source.Cancel();
+        };
+        Assert.Throws<RunInterruptedException>(() => run.Run(source.Token));
+        run.OnEvent = null;
+        return run;
+    }
+
+    private static TrainingOptions Options() => new() { Model = "m", ModelDirectory = "d", Data = new DataOptions(), OutputDirectory = "o" };
+
+    private static object Another(object? value, Type type)
+    {
+        if (type == typeof(int?)) return 5;
+        if (type.IsEnum) return Enum.ToObject(type, (int)value! == 0 ? 1 : 0);
+        return value switch
+        {
+            bool flag => !flag,
+            int number => number + 1,
+            double number => number + 0.25,
+            string text => text + "x",
+            _ => throw new InvalidOperationException($"teach the test about {type}"),
+        };
+    }
+}

@@ -1,0 +1,130 @@
+using Trainer.Checkpoints;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+/// <summary>What must not go on stops the run before any harm, says where, and keeps the last good checkpoint.</summary>
+public class WatchdogTests
+{
+    [Fact]
+    public void A_NaN_planted_in_the_adapter_stops_before_the_update_and_names_tensor_step_and_rows()
+    {
+        using var run = new BigramRun();
+        run.BeforeStep = (model, key) =>
+        {
+            if (key is { Step: 9, MicroStep: 1 }) model.Values[(int)model.Tensors[1].Offset + 2] = float.NaN;
+        };
+        var fault = Assert.Throws<NonFiniteException>(() => run.Run());
+        Assert.Contains("loss became NaN at step 10", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("weight bias.lora_B.weight", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("rows.jsonl:", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("checkpoint-8", fault.Message, StringComparison.Ordinal);
+        Assert.True(Directory.Exists(run.Out("checkpoint-8")));
+        Assert.False(File.Exists(run.Out("adapter_model.safetensors")));
+    }
+
+    [Fact]
+    public void A_NaN_planted_in_a_gradient_stops_before_the_update_and_names_the_tensor()
+    {
+        using var run = new BigramRun();
+        run.BeforeStep = (model, key) =>
+        {
+            if (key is { Step: 2, MicroStep: 1 }) model.Gradients[3] = float.PositiveInfinity;
+        };
+        var fault = Assert.Throws<NonFiniteException>(() => run.Run());
+        Assert.Contains("gradient norm became infinite at step 3", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("gradient table.lora_B.weight is Infinity at element 3", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("no checkpoint was written yet", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_replay_bundle_repeats_the_very_step()
+    {
+        using var run = new BigramRun();
+        run.BeforeStep = (model, key) =>
+        {
+            if (key is { Step: 9, MicroStep: 1 }) model.Gradients[3] = float.NaN;
+        };
+        var fault = Assert.Throws<NonFiniteException>(() => run.Run());
+        Assert.True(Directory.Exists(fault.ReplayDirectory));
+        var whole = new BigramRun();
+        whole.Run();
+        using var model = new BigramModel(7);
+        var replay = Replay.Step(fault.ReplayDirectory!, model);
+        var row = whole.Seen.OfType<StepDone>().Single(step => step.Step == 10);
+        Assert.Equal((10, row.Loss, row.GradNorm, row.LearningRate), (replay.Step, replay.Loss, replay.GradNorm, replay.LearningRate));
+        Assert.True(replay.IsFinite);
+        whole.Dispose();
+    }
+
+    [Fact]
+    public void A_base_that_hardly_beats_guessing_is_stopped_at_step_one_unless_allowed()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { AllowHighLoss = false };
+        var fault = Assert.Throws<ImplausibleLossException>(() => run.Run());
+        Assert.Contains("0.9 ln(7) = 1.75", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("--allow-high-loss", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_memory_limit_leaves_a_checkpoint_to_continue_from()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { MaxMemoryBytes = 1 << 20 };
+        var fault = Assert.Throws<MemoryLimitException>(() => run.Run());
+        Assert.Contains("--max-memory 1.0 MiB", fault.Message, StringComparison.Ordinal);
+        Assert.Equal("checkpoint-1", Path.GetFileName(Assert.Single(CheckpointFolder.List(run.Options.OutputDirectory)).Path));
+    }
+
+    [Fact]
+    public void Memory_that_grows_window_after_window_is_found_and_a_sawtooth_is_not()
+    {
+        var leak = new MemoryWatch(long.MaxValue, isUsersLimit: true);
+        var found = Enumerable.Range(0, 1000).Select(step => leak.Look(0, (200L << 20) + step * (200L << 10), step)).FirstOrDefault(fault => fault is not null);
+        Assert.Contains("would not have stopped", found, StringComparison.Ordinal);
+        var saw = new MemoryWatch(long.MaxValue, isUsersLimit: true);
+        Assert.All(Enumerable.Range(0, 3000), step => Assert.Null(saw.Look(0, (200L << 20) + step % 70 * (1L << 20), step)));
+        var settling = new MemoryWatch(long.MaxValue, isUsersLimit: true);
+        Assert.All(Enumerable.Range(1, 3000), step => Assert.Null(settling.Look(0, (300L << 20) - (100L << 20) / step, step)));
+    }
+
+    [Fact]
+    public void Early_stopping_ends_with_the_best_evaluation_and_its_checkpoint()
+    {
+        using var run = new BigramRun();
+        // A rate that blows up after a good start makes later evaluations worse.
+        run.Options = run.Options with { EarlyStoppingPatience = 2, EvalSteps = 1, MaxSteps = 200, LearningRate = 3, WarmupSteps = 20, SaveTotalLimit = 2 };
+        var result = run.Run();
+        Assert.StartsWith("early stopping", result.Reason, StringComparison.Ordinal);
+        var best = run.Seen.OfType<EvalDone>().Where(eval => eval.Step > 0).MinBy(eval => eval.EvalLoss)!;
+        Assert.True(Directory.Exists(run.Out($"checkpoint-{best.Step}")));
+        Assert.Equal(best.EvalLoss, result.BestEvalLoss);
+        Assert.Equal(File.ReadAllBytes(run.Out($"checkpoint-{best.Step}/adapter_model.safetensors")), run.Adapter);
+        Assert.True(result.Steps < 200);
+    }
+
+    [Fact]
+    public void A_file_SAVE_makes_a_checkpoint_and_a_file_STOP_ends_the_run()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { SaveSteps = 0, EvalSteps = null };
+        run.BeforeStep = (_, key) =>
+        {
+            if (key is { Step: 5, MicroStep: 0 }) File.WriteAllText(run.Out(key.Step == 5 ? "SAVE" : "STOP"), "");
+            if (key is { Step: 9, MicroStep: 0 }) File.WriteAllText(run.Out("STOP"), "");
+        };
+        var stopped = Assert.Throws<RunInterruptedException>(() => run.Run());
+        Assert.Contains("STOP", stopped.Message, StringComparison.Ordinal);
+        Assert.Equal(["checkpoint-6", "checkpoint-9"], CheckpointFolder.List(run.Options.OutputDirectory).Select(found => Path.GetFileName(found.Path)));
+        Assert.False(File.Exists(run.Out("STOP")) || File.Exists(run.Out("SAVE")));
+    }
+
+    [Fact]
+    public void A_time_limit_ends_the_run_with_a_checkpoint()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { MaxTime = TimeSpan.FromMilliseconds(40), MaxSteps = 100000, SaveSteps = 0, EvalSteps = null };
+        Assert.Contains("--max-time", Assert.Throws<RunInterruptedException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+}
