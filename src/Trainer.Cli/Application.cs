@@ -10,7 +10,7 @@ internal static class Application
     public static int Run(string[] words)
     {
         var terminal = Terminal.Detect();
-        var verbose = words.Contains("--verbose");
+        var verbose = words.Any(word => word is "--verbose" or "-v");
         try
         {
             var code = Dispatch(words, terminal);

@@ -1,5 +1,10 @@
+using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
+using Trainer.Data;
+using Trainer.Hub;
+using Trainer.Models;
 
 namespace Trainer.Cli;
 
@@ -20,8 +25,12 @@ internal static class Failure
     {
         UsageException usage => (ExitCode.Usage, usage.Faults),
         CommandFailedException failed => (failed.ExitCode, [failed.Message]),
+        AdapterOptionException => (ExitCode.Usage, [OneLine(fault.Message)]),
+        BadFileException or ModelException or AdapterException or DataException => (ExitCode.BadData, [OneLine(fault.Message)]),
+        NotAvailableException => (ExitCode.Missing, [OneLine(fault.Message)]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
+        CannotWriteException => (ExitCode.CannotWrite, [OneLine(fault.Message)]),
         UnauthorizedAccessException or IOException => (ExitCode.CannotWrite, [Lower(fault.Message)]),
         _ => (ExitCode.OurFault, [$"{fault.GetType().Name}: {OneLine(fault.Message)}"]),
     };

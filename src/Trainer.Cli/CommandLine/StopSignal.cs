@@ -7,12 +7,14 @@ internal sealed class StopSignal : IDisposable
 {
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
-    private readonly Action<string> _say;
+    /// <summary>Where the answer to the first signal goes.</summary>
+    public Action<string> Say { get; set; }
+
     private int _seen;
 
     public StopSignal(Action<string> say)
     {
-        _say = say;
+        Say = say;
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, context => OnSignal(context, Cli.ExitCode.Interrupted)));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => OnSignal(context, Cli.ExitCode.Terminated)));
     }
@@ -30,7 +32,7 @@ internal sealed class StopSignal : IDisposable
         context.Cancel = true;
         ExitCode = exitCode;
         if (Interlocked.Increment(ref _seen) > 1 || !IsWatched) Environment.Exit(exitCode);
-        _say("stopping after this step with a checkpoint; once more to stop at once");
+        Say("stopping after this step with a checkpoint; once more to stop at once");
         _source.Cancel();
     }
 

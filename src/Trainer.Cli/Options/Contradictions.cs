@@ -34,6 +34,8 @@ internal static class Contradictions
             values.Fault($"{values.Origin(ModelSettings.DoubleQuant)} needs --quantize nf4, not {values.Origin(ModelSettings.Quantize)} {options.Quantize.ToString().ToLowerInvariant()}");
         if (values.Has(AdapterSettings.Layers) && values.Has(AdapterSettings.LayersToTransform))
             values.Fault($"{values.Origin(AdapterSettings.Layers)} and {values.Origin(AdapterSettings.LayersToTransform)} both choose layers; keep one");
+        if (options.Data.TruncateAnswers && options.Data.OnTooLong != Data.OnTooLong.Truncate)
+            values.Fault($"{values.Origin(DataSettings.TruncateAnswers)} has a meaning with --on-too-long truncate alone; add it");
         if (options.AllowDrift && options.Resume is null)
             values.Fault($"{values.Origin(RunSettings.AllowDrift)} has a meaning with --resume alone; add --resume or drop it");
         if (values.AreTogether(DataSettings.GroupByLength, DataSettings.Shuffle) && options.GroupByLength && !options.Shuffle)

@@ -40,6 +40,12 @@ internal static class DataSettings
     public static readonly Setting AllowMissingEos = new("allow-missing-eos", SettingKind.Flag, Group, "Permit trained turns that do not end with a trained end-of-turn token.")
     { Default = "false", InRecipe = true };
 
+    public static readonly Setting OnBadRow = new("on-bad-row", SettingKind.Choice, Group, "What happens to a malformed row.")
+    { Value = "ACTION", Choices = ["error", "drop"], Default = "error", InRecipe = true };
+
+    public static readonly Setting TruncateAnswers = new("truncate-answers", SettingKind.Flag, Group, "With --on-too-long truncate: cut even inside the last trained turn.")
+    { Default = "false", InRecipe = true };
+
     public static readonly Setting Shuffle = new("shuffle", SettingKind.Flag, Group, "Take rows in file order, --batch-size consecutive rows a micro-batch.")
     { Default = "true", ShownAsNo = true, InRecipe = true };
 

@@ -37,6 +37,8 @@ internal static class EffectiveRecipe
         Add(DataSettings.ChatTemplate, o.Data.ChatTemplateFile);
         Add(DataSettings.DropEmpty, o.Data.DropEmpty);
         Add(DataSettings.AllowMissingEos, o.Data.AllowMissingEos);
+        Add(DataSettings.OnBadRow, o.Data.OnBadRow);
+        Add(DataSettings.TruncateAnswers, o.Data.TruncateAnswers);
         Add(DataSettings.Shuffle, o.Shuffle);
         Add(DataSettings.DataSeed, o.DataSeed);
         if (o.AdapterDirectory is not null)

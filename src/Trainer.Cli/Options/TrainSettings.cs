@@ -11,6 +11,7 @@ internal static class TrainSettings
         ModelSettings.Threads, ModelSettings.MaxMemory,
         DataSettings.Data, DataSettings.EvalData, DataSettings.EvalSplit, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.Packing,
         DataSettings.GroupByLength, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
+        DataSettings.OnBadRow, DataSettings.TruncateAnswers,
         DataSettings.Shuffle, DataSettings.DataSeed,
         AdapterSettings.Rank, AdapterSettings.Alpha, AdapterSettings.Dropout, AdapterSettings.TargetModules, AdapterSettings.Layers,
         AdapterSettings.LayersToTransform, AdapterSettings.UseRslora, AdapterSettings.UseDora, AdapterSettings.LoraPlusRatio, AdapterSettings.Init,

@@ -86,6 +86,8 @@ internal static class TrainingOptionsReader
             ChatTemplateFile = ExistingFile(values, DataSettings.ChatTemplate),
             DropEmpty = values.Flag(DataSettings.DropEmpty) ?? defaults.DropEmpty,
             AllowMissingEos = values.Flag(DataSettings.AllowMissingEos) ?? defaults.AllowMissingEos,
+            OnBadRow = values.Choice<OnBadRow>(DataSettings.OnBadRow) ?? defaults.OnBadRow,
+            TruncateAnswers = values.Flag(DataSettings.TruncateAnswers) ?? defaults.TruncateAnswers,
         };
     }
 

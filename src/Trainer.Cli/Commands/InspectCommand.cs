@@ -1,0 +1,210 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Adapters;
+using Trainer.Checkpoints;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Models;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer inspect</c>: what a model, adapter, checkpoint, run or data file is.</summary>
+internal static class InspectCommand
+{
+    private static readonly Setting Tensors = new("tensors", SettingKind.Flag, "Output", "List every tensor with shape and type.");
+
+    public static readonly CommandSpec Spec = new("inspect", "Tell what a model, adapter, checkpoint, run or data file is.", Run)
+    {
+        Group = "Models",
+        Positional = "PATH",
+        PositionalHelp = "A folder, a .safetensors or data file, a hub id in the cache, or tiny.",
+        MaxPositionals = 1,
+        Settings = [Tensors, CommonSettings.Json],
+        Examples = [("trainer inspect tiny", ""), ("trainer inspect runs/a/checkpoint-100", "")],
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        if (invocation.Positionals.Count == 0) throw new UsageException("nothing to inspect; name a folder, a file, a hub id or tiny");
+        var path = invocation.Positionals[0];
+        var facts = File.Exists(path) ? OfFile(path) : OfFolder(Directory.Exists(path) ? path : ModelReference.Find(path, needsWeights: false).ThrowIfAbsent());
+        if (invocation.Values.Flag(Tensors) is true && TensorFiles(path) is { Count: > 0 } files) facts["tensors"] = ListTensors(files);
+        if (invocation.Json)
+        {
+            invocation.Terminal.Out.WriteLine(facts.ToJsonString(Json.Indented));
+            return ExitCode.Done;
+        }
+        foreach (var (name, value) in facts)
+        {
+            if (value is JsonArray { Count: > 0 } rows && rows[0] is JsonObject)
+                foreach (var row in rows) invocation.Terminal.Out.WriteLine("  " + string.Join("  ", row!.AsObject().Select(pair => pair.Value?.ToString().ReplaceLineEndings("") ?? "")));
+            else invocation.Terminal.Out.WriteLine($"{name.Replace('_', ' '),-24} {Show(name, value)}");
+        }
+        return ExitCode.Done;
+    }
+
+    private static string Show(string name, JsonNode? value) => value switch
+    {
+        JsonArray list => string.Join(", ", list.Select(item => item?.ToString())),
+        JsonObject map => string.Join(", ", map.Select(pair => $"{pair.Key}={pair.Value}")),
+        JsonValue number when number.TryGetValue<long>(out var count) => name.EndsWith("bytes", StringComparison.Ordinal) ? Quantities.Bytes(count) : Quantities.Count(count),
+        _ => value?.ToString() ?? "",
+    };
+
+    private static JsonObject OfFolder(string folder)
+    {
+        bool Has(string name) => File.Exists(Path.Combine(folder, name));
+        if (Has(CheckpointFolder.ManifestFile) && Has("trainer_state.json")) return OfCheckpoint(folder);
+        if (Has("run.json") || Has("metrics.jsonl")) return OfRun(folder);
+        if (Has(PeftFolder.ConfigFile)) return OfAdapter(folder);
+        if (Has("config.json")) return OfModel(folder);
+        throw new CommandFailedException(ExitCode.BadData, $"'{folder}' is neither a model (config.json), an adapter (adapter_config.json), a checkpoint (manifest.json) nor a run (metrics.jsonl)");
+    }
+
+    private static JsonObject OfModel(string folder)
+    {
+        var config = ModelConfig.Load(folder);
+        var facts = new JsonObject
+        {
+            ["kind"] = "model",
+            ["folder"] = folder,
+            ["model_type"] = config.ModelType,
+            ["layers"] = config.LayerCount,
+            ["hidden_size"] = config.HiddenSize,
+            ["intermediate_size"] = config.IntermediateSize,
+            ["heads"] = config.Heads,
+            ["kv_heads"] = config.KvHeads,
+            ["head_size"] = config.HeadSize,
+            ["vocabulary_size"] = config.VocabularySize,
+            ["max_positions"] = config.MaxPositions,
+            ["tied_embeddings"] = config.TiedEmbeddings,
+            ["stored_type"] = config.StoredType,
+        };
+        if (TensorFiles(folder).Count == 0)
+        {
+            facts["weights"] = "none here";
+            return facts;
+        }
+        using var weights = ShardedModel.Open(folder);
+        facts["parameters"] = weights.Tensors.Values.Sum(entry => entry.ElementCount);
+        facts["bytes"] = weights.TotalBytes;
+        facts["files"] = weights.Files.Count;
+        facts["types"] = Types(weights.Tensors.Values);
+        return facts;
+    }
+
+    private static JsonObject OfAdapter(string folder)
+    {
+        var (spec, baseModel) = PeftFolder.ReadSpec(folder);
+        var facts = new JsonObject
+        {
+            ["kind"] = "adapter",
+            ["folder"] = folder,
+            ["base_model"] = baseModel,
+            ["rank"] = spec.Rank,
+            ["alpha"] = spec.Alpha,
+            ["dropout"] = spec.Dropout,
+            ["target_modules"] = spec.Targets.IsAllLinear ? "all-linear" : spec.Targets.Pattern ?? (JsonNode)new JsonArray([.. spec.Targets.Names.Select(name => JsonValue.Create(name))]),
+            ["use_rslora"] = spec.UseRslora,
+            ["use_dora"] = spec.UseDora,
+        };
+        var weights = Path.Combine(folder, PeftFolder.WeightsFile);
+        if (!File.Exists(weights)) return facts;
+        using var file = SafetensorsFile.Open(weights);
+        facts["parameters"] = file.Entries.Sum(entry => entry.ElementCount);
+        facts["tensors_in_file"] = file.Entries.Count;
+        facts["types"] = Types(file.Entries);
+        return facts;
+    }
+
+    private static JsonObject OfCheckpoint(string folder)
+    {
+        var checkpoint = CheckpointFolder.Verify(folder);
+        var state = TrainerState.Read(Path.Combine(folder, TrainerState.FileName));
+        return new JsonObject
+        {
+            ["kind"] = "checkpoint",
+            ["folder"] = folder,
+            ["step"] = checkpoint.Step,
+            ["max_steps"] = state.MaxSteps,
+            ["epoch"] = state.Epoch,
+            ["run"] = checkpoint.RunId,
+            ["verified_files"] = new JsonArray([.. checkpoint.Files.Select(file => JsonValue.Create(file))]),
+        };
+    }
+
+    private static JsonObject OfRun(string folder)
+    {
+        var run = Reports.RunReader.Read(folder);
+        var facts = new JsonObject { ["kind"] = "run", ["folder"] = folder };
+        foreach (var fact in run.Facts) facts[fact[0].Replace(", ", "_", StringComparison.Ordinal).Replace(' ', '_').Replace('/', '_')] = fact[1];
+        facts["checkpoints"] = new JsonArray([.. CheckpointFolder.List(folder).Select(checkpoint => JsonValue.Create(Path.GetFileName(checkpoint.Path)))]);
+        foreach (var setting in run.Settings.Where(setting => setting[0] is "model" or "data" or "lora_rank" or "learning_rate")) facts[setting[0]] = setting[1];
+        return facts;
+    }
+
+    private static JsonObject OfFile(string path)
+    {
+        if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+        {
+            using var file = SafetensorsFile.Open(path);
+            return new JsonObject
+            {
+                ["kind"] = "safetensors",
+                ["bytes"] = file.Length,
+                ["parameters"] = file.Entries.Sum(entry => entry.ElementCount),
+                ["types"] = Types(file.Entries),
+                ["metadata"] = new JsonObject(file.Metadata.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)JsonValue.Create(pair.Value)))),
+                ["tensors"] = ListTensors([path]),
+            };
+        }
+        var (rows, columns, first) = (0L, new SortedDictionary<string, long>(), "");
+        foreach (var line in File.ReadLines(path).Where(line => line.Length > 0))
+        {
+            if (rows++ == 0) first = line;
+            try
+            {
+                using var row = JsonDocument.Parse(line);
+                if (row.RootElement.ValueKind != JsonValueKind.Object) continue;
+                foreach (var property in row.RootElement.EnumerateObject()) columns[property.Name] = columns.GetValueOrDefault(property.Name) + 1;
+            }
+            catch (JsonException)
+            {
+                // Not JSON lines: plain text, or something `data check` will name.
+                columns["(not JSON)"] = columns.GetValueOrDefault("(not JSON)") + 1;
+            }
+        }
+        return new JsonObject
+        {
+            ["kind"] = "data",
+            ["bytes"] = new FileInfo(path).Length,
+            ["lines"] = rows,
+            ["columns"] = new JsonObject(columns.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)JsonValue.Create(pair.Value)))),
+            ["first_line"] = first.Length > 200 ? first[..200] + "..." : first,
+        };
+    }
+
+    private static List<string> TensorFiles(string path)
+    {
+        if (File.Exists(path)) return path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? [path] : [];
+        var folder = Directory.Exists(path) ? path : ModelReference.Find(path, needsWeights: false).Directory;
+        return folder is null ? [] : [.. Directory.EnumerateFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)];
+    }
+
+    private static JsonArray ListTensors(IEnumerable<string> files)
+    {
+        var list = new JsonArray();
+        foreach (var path in files)
+        {
+            using var file = SafetensorsFile.Open(path);
+            foreach (var entry in file.Entries)
+                list.Add(new JsonObject { ["name"] = entry.Name, ["dtype"] = entry.Dtype.Name(), ["shape"] = new JsonArray([.. entry.Shape.Select(size => JsonValue.Create(size))]) });
+        }
+        return list;
+    }
+
+    private static string Types(IEnumerable<SafetensorsEntry> entries) =>
+        string.Join(", ", entries.GroupBy(entry => entry.Dtype.Name()).OrderByDescending(group => group.Sum(entry => entry.ByteCount)).Select(group => string.Create(CultureInfo.InvariantCulture, $"{group.Key} x {group.Count()}")));
+}

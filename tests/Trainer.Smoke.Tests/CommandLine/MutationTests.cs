@@ -1,0 +1,59 @@
+using System.Text.Json;
+
+namespace Trainer.Smoke.Tests.CommandLine;
+
+/// <summary>Each option of train, changed alone, changes the effective options; an option that nothing reads would not.</summary>
+[Trait("ring", "smoke")]
+public sealed class MutationTests
+{
+    private static readonly Dictionary<string, string> Values = new()
+    {
+        ["data"] = "{folder}/e.jsonl", ["eval_data"] = "{folder}/e.jsonl", ["chat_template"] = "{folder}/t.jinja", ["sample_prompts"] = "{folder}/p.txt", ["adapter"] = "{folder}/a", ["model"] = "{folder}/a",
+        ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj", ["modules_to_save"] = "lm_head", ["layers_to_transform"] = "1",
+        ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["on_too_long"] = "truncate",
+    };
+
+    /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
+    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model"];
+
+    [Fact]
+    public void Every_key_of_the_schema_changes_its_value_in_the_effective_recipe()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { "d.jsonl", "e.jsonl", "t.jinja", "p.txt", "m/config.json", "a/config.json" }) folder.File(name, "{\"text\":\"a\"}\n");
+        var changes = TrainerProgram.Run("schema").Json().GetProperty("properties").EnumerateObject().Where(property => !property.Value.TryGetProperty("$ref", out _))
+            .ToDictionary(property => property.Name, property => Other(property.Value, property.Name).Replace("{folder}", folder.Path, StringComparison.Ordinal));
+        Assert.True(changes.Count > 50);
+        var before = Effective(folder, new Dictionary<string, string>());
+        var groups = Alone.Select(name => changes.Where(change => change.Key == name)).Append(changes.Where(change => !Alone.Contains(change.Key)));
+        foreach (var group in groups.Select(group => group.ToDictionary()))
+        {
+            var after = Effective(folder, group);
+            Assert.All(group.Keys, key => Assert.NotEqual(before.GetValueOrDefault(key, ""), after.GetValueOrDefault(key, "")));
+        }
+    }
+
+    private static Dictionary<string, string> Effective(TemporaryFolder folder, Dictionary<string, string> changes)
+    {
+        var words = new Dictionary<string, string> { ["model"] = "m", ["data"] = "d.jsonl", ["output_dir"] = "out" };
+        foreach (var (key, value) in changes) words[key] = value;
+        var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}")]) { Directory = folder.Path });
+        return result.Json().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
+    }
+
+    /// <summary>A value the key takes that is not its default.</summary>
+    private static string Other(JsonElement property, string name)
+    {
+        if (Values.TryGetValue(name, out var value)) return value;
+        property.TryGetProperty("default", out var given);
+        if (property.TryGetProperty("enum", out var words)) return words.EnumerateArray().First(word => word.ValueKind == JsonValueKind.String && word.GetString() != given.GetString()).GetString()!;
+        return property.GetProperty("type").GetString() switch
+        {
+            "boolean" => given.ValueKind == JsonValueKind.True ? "false" : "true",
+            "integer" => "5",
+            "number" when property.TryGetProperty("exclusiveMaximum", out _) || property.TryGetProperty("maximum", out _) => name == "learning_rate" ? "0.01" : "0.5",
+            "number" when name == "min_lr" => "1e-6",
+            _ => "3",
+        };
+    }
+}

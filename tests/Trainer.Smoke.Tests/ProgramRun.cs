@@ -1,0 +1,10 @@
+namespace Trainer.Smoke.Tests;
+
+/// <summary>How the program is started.</summary>
+internal sealed record ProgramRun(params string[] Words)
+{
+    public string? Directory { get; init; }
+    public string? Input { get; init; }
+    public int LimitSeconds { get; init; } = 120;
+    public IReadOnlyDictionary<string, string>? Environment { get; init; }
+}

@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace Trainer.Smoke.Tests;
+
+/// <summary>The built program, run as a process.</summary>
+internal static class TrainerProgram
+{
+    private static readonly string Host = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+
+    public static string FilePath { get; } = typeof(TrainerProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(pair => pair.Key == "Program").Value!;
+
+    public static string Repository { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(FilePath)!, "..", "..", "..", "..", "..", ".."));
+
+    public static ProgramResult Run(params string[] words) => Run(new ProgramRun(words));
+
+    public static ProgramResult Run(ProgramRun run)
+    {
+        using var process = Start(run);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        if (run.Input is not null) process.StandardInput.Write(run.Input);
+        process.StandardInput.Close();
+        if (!process.WaitForExit(TimeSpan.FromSeconds(run.LimitSeconds)))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"'trainer {string.Join(' ', run.Words)}' did not end within {run.LimitSeconds} s\n{error.Result}");
+        }
+        return new ProgramResult(process.ExitCode, output.Result, error.Result);
+    }
+
+    public static Process Start(ProgramRun run)
+    {
+        var start = new ProcessStartInfo(Host) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = run.Directory ?? Repository };
+        start.ArgumentList.Add(FilePath);
+        foreach (var word in run.Words) start.ArgumentList.Add(word);
+        start.Environment["OMP_NUM_THREADS"] = "1";
+        // The test runner's own CI, colours and width must not leak into what is tested.
+        foreach (var name in new[] { "CI", "NO_COLOR", "COLUMNS", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN" }) start.Environment.Remove(name);
+        foreach (var (name, value) in run.Environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+}
