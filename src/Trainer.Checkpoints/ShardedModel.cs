@@ -49,7 +49,7 @@ public sealed unsafe class ShardedModel : IDisposable
         var files = new List<SafetensorsFile>();
         try
         {
-            if (File.Exists(single) || new FileInfo(single).LinkTarget is not null)
+            if (File.Exists(single))
             {
                 files.Add(SafetensorsFile.Open(FolderPath.Inside(folder, SingleFile, "weights file")));
             }

@@ -38,7 +38,8 @@ public class FamilyTests
         var folder = Directory.CreateTempSubdirectory("config-v5-").FullName;
         File.Copy(Golden.Folder(name, "config.v5.json"), Path.Combine(folder, "config.json"));
         if (File.Exists(Golden.Folder(name, "generation_config.json"))) File.Copy(Golden.Folder(name, "generation_config.json"), Path.Combine(folder, "generation_config.json"));
-        Assert.Equivalent(ModelConfig.Load(Golden.Folder(name)), ModelConfig.Load(folder), strict: true);
+        // The second file was written after loading as float32, so it names another stored type.
+        Assert.Equivalent(ModelConfig.Load(Golden.Folder(name)) with { StoredType = null }, ModelConfig.Load(folder) with { StoredType = null }, strict: true);
         Directory.Delete(folder, recursive: true);
     }
 }

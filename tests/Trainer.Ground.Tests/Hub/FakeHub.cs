@@ -1,0 +1,161 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace Trainer.Ground.Tests.Hub;
+
+/// <summary>A hub on this machine: an endpoint that redirects large files to a storage on another port, with faults on demand.</summary>
+internal sealed class FakeHub : IDisposable
+{
+    internal const string Commit = "0123456789abcdef0123456789abcdef01234567";
+
+    private readonly HttpListener _endpoint = new(), _storage = new();
+
+    internal FakeHub()
+    {
+        Endpoint = Start(_endpoint, OnEndpointAsync);
+        Storage = Start(_storage, OnStorageAsync);
+    }
+
+    internal string Endpoint { get; }
+
+    internal string Storage { get; }
+
+    internal Dictionary<string, byte[]> Files { get; } = [];
+
+    /// <summary>Files at or above this length are large: named by SHA-256 and kept in the storage.</summary>
+    internal int LargeFrom { get; set; } = 1000;
+
+    internal ConcurrentQueue<(string Where, string Method, string Path, string? Range, string? Token)> Requests { get; } = new();
+
+    /// <summary>Answers a request itself and gives true, or leaves it.</summary>
+    internal Func<string, HttpListenerContext, bool>? Fault { get; set; }
+
+    /// <summary>What is served for a file, where it differs from what was announced.</summary>
+    internal Func<string, byte[], byte[]>? Served { get; set; }
+
+    internal bool KnowsRanges { get; set; } = true;
+
+    internal long? AnnouncedBytes { get; set; }
+
+#pragma warning disable CA5350 // git names its blobs by SHA-1
+    internal static string Etag(byte[] bytes, bool large) => large ? Convert.ToHexStringLower(SHA256.HashData(bytes))
+        : Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length}\0"), .. bytes]));
+#pragma warning restore CA5350
+
+    internal int Count(string where, string method) => Requests.Count(one => one.Where == where && one.Method == method);
+
+    public void Dispose()
+    {
+        _endpoint.Close();
+        _storage.Close();
+    }
+
+    private static string Start(HttpListener listener, Func<HttpListenerContext, Task> answer)
+    {
+        using (var probe = new TcpListener(IPAddress.Loopback, 0))
+        {
+            probe.Start();
+            listener.Prefixes.Add($"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/");
+        }
+        listener.Start();
+        _ = Task.Run(async () =>
+        {
+            while (listener.IsListening)
+            {
+                HttpListenerContext context;
+                try
+                {
+                    context = await listener.GetContextAsync();
+                }
+                catch (Exception fault) when (fault is HttpListenerException or ObjectDisposedException)
+                {
+                    return;
+                }
+                _ = Task.Run(async () =>
+                {
+                    try
+                    {
+                        await answer(context);
+                        context.Response.Close();
+                    }
+                    catch (Exception fault) when (fault is HttpListenerException or ObjectDisposedException or InvalidOperationException or IOException)
+                    {
+                        // The client went away, which is part of the game.
+                    }
+                });
+            }
+        });
+        return listener.Prefixes.First().TrimEnd('/');
+    }
+
+    private bool Note(string where, HttpListenerContext context)
+    {
+        HttpListenerRequest request = context.Request;
+        Requests.Enqueue((where, request.HttpMethod, request.Url!.AbsolutePath, request.Headers["Range"], request.Headers["Authorization"]));
+        return Fault?.Invoke(where, context) == true;
+    }
+
+    private async Task OnEndpointAsync(HttpListenerContext context)
+    {
+        string path = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath);
+        if (Note("endpoint", context))
+        {
+            return;
+        }
+        if (path.StartsWith("/api/models/", StringComparison.Ordinal))
+        {
+            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }), null);
+            return;
+        }
+        string name = path[(path.IndexOf(Commit, StringComparison.Ordinal) + Commit.Length + 1)..];
+        if (!Files.TryGetValue(name, out byte[]? bytes))
+        {
+            context.Response.StatusCode = 404;
+            return;
+        }
+        bool large = bytes.Length >= LargeFrom;
+        context.Response.Headers["X-Repo-Commit"] = Commit;
+        if (large)
+        {
+            context.Response.Headers["X-Linked-Etag"] = $"\"{Etag(bytes, true)}\"";
+            context.Response.Headers["X-Linked-Size"] = $"{AnnouncedBytes ?? bytes.Length}";
+            context.Response.StatusCode = 302;
+            context.Response.Headers["Location"] = $"{Storage}/blob/{name}?signature=secret";
+            return;
+        }
+        context.Response.Headers["ETag"] = $"\"{Etag(bytes, false)}\"";
+        await SendAsync(context, bytes, name);
+    }
+
+    private async Task OnStorageAsync(HttpListenerContext context)
+    {
+        if (Note("storage", context))
+        {
+            return;
+        }
+        string name = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath)["/blob/".Length..];
+        await SendAsync(context, Files[name], name);
+    }
+
+    private async Task SendAsync(HttpListenerContext context, byte[] bytes, string? name)
+    {
+        byte[] served = name is null || context.Request.HttpMethod == "HEAD" ? bytes : Served?.Invoke(name, bytes) ?? bytes;
+        int from = 0, to = served.Length;
+        if (KnowsRanges && context.Request.Headers["Range"] is string range)
+        {
+            string[] ends = range["bytes=".Length..].Split('-');
+            (from, to) = (int.Parse(ends[0]), int.Parse(ends[1]) + 1);
+            context.Response.StatusCode = 206;
+            context.Response.Headers["Content-Range"] = $"bytes {from}-{to - 1}/{served.Length}";
+        }
+        context.Response.ContentLength64 = to - from;
+        if (context.Request.HttpMethod != "HEAD")
+        {
+            await context.Response.OutputStream.WriteAsync(served.AsMemory(from, to - from));
+        }
+    }
+}
