@@ -23,7 +23,7 @@ internal static unsafe class DropoutMask
     }
 
     // SplitMix64 (Steele, Lea, Flood 2014): a bijection of the counter whose outputs pass statistical tests.
-    private static ulong Mix(ulong x)
+    internal static ulong Mix(ulong x)
     {
         x += 0x9E37_79B9_7F4A_7C15;
         x = (x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9;
