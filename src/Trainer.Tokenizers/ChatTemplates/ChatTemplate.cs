@@ -24,7 +24,7 @@ public sealed class ChatTemplate
         _body = body;
         (_function, _entry) = Binder.Bind(body);
         HasGenerationMarks = NameSearch.HasGeneration(body);
-        ContentHash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)));
+        ContentHash = Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(source)));
     }
 
     /// <summary>The Jinja source.</summary>

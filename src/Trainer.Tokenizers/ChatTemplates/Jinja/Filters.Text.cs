@@ -122,7 +122,7 @@ internal static partial class Filters
     private static string Quote(string text, string safe)
     {
         var result = new StringBuilder();
-        foreach (var b in Encoding.UTF8.GetBytes(text))
+        foreach (var b in System.Text.Encoding.UTF8.GetBytes(text))
         {
             var c = (char)b;
             if (char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-' or '~' || safe.Contains(c, StringComparison.Ordinal)) result.Append(c);
