@@ -39,7 +39,7 @@ public static class Nf4Folder
     /// <param name="sink">Where to.</param>
     /// <param name="group">From <see cref="Group"/>.</param>
     /// <param name="weight">The quantized values.</param>
-    public static void Write(TensorSink sink, TensorGroup group, Nf4Weight weight)
+    public static void Write(TensorSink sink, TensorGroup group, Nf4Bytes weight)
     {
         ArgumentNullException.ThrowIfNull(sink);
         ArgumentNullException.ThrowIfNull(group);

@@ -56,7 +56,7 @@ public static unsafe class ModelQuantizer
     /// <param name="entry">The weight.</param>
     /// <param name="doubleQuantize">Quantize the scales too.</param>
     /// <param name="threads">Threads to use.</param>
-    public static Nf4Weight QuantizeWeight(SafetensorsFile file, SafetensorsEntry entry, bool doubleQuantize, int threads)
+    public static Nf4Bytes QuantizeWeight(SafetensorsFile file, SafetensorsEntry entry, bool doubleQuantize, int threads)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var count = entry.ElementCount;
@@ -75,11 +75,11 @@ public static unsafe class ModelQuantizer
         var dtype = StoredValues.TorchName(entry.Dtype);
         var map = MemoryMarshal.AsBytes(Nf4Codebook.Values).ToArray();
         if (!doubleQuantize)
-            return new Nf4Weight(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, null, null), packed, MemoryMarshal.AsBytes<float>(absmax).ToArray(), map, default, default);
+            return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, null, null), packed, MemoryMarshal.AsBytes<float>(absmax).ToArray(), map, default, default);
         var nestedCodes = new byte[absmax.Length];
         var nested = new float[Nf4Codebook.NestedBlocks(count)];
         var offset = NestedAbsmax.Quantize(absmax, nestedCodes, nested);
-        return new Nf4Weight(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, Nf4Codebook.NestedBlockSize, offset), packed, nestedCodes, map,
+        return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, Nf4Codebook.NestedBlockSize, offset), packed, nestedCodes, map,
             MemoryMarshal.AsBytes<float>(nested).ToArray(), MemoryMarshal.AsBytes(DynamicMap.Values).ToArray());
     }
 
