@@ -109,6 +109,8 @@ public sealed partial class HfTokenizer : Tokenizer
     /// <param name="id">Token id.</param>
     public bool IsSpecial(int id) => _parts.Added.IsSpecial(id);
 
+    internal bool IsIncremental => _parts.Decoder?.IsIncremental ?? true;
+
     internal bool IsByteToken(int id) => _parts.Vocabulary.TokenOf(id) is { Length: 6 } token && token.StartsWith("<0x", StringComparison.Ordinal) && !_parts.Added.Contains(id);
 
     private int? RoleId(string? token) => token is null ? null : IdOf(token);

@@ -23,7 +23,7 @@ public sealed class StreamDecoder(HfTokenizer tokenizer, bool skipSpecialTokens)
     {
         _window.Add(id);
         // Bytes are joined over a whole run, and one bad byte spoils the run.
-        if (tokenizer.IsByteToken(id))
+        if (!tokenizer.IsIncremental || tokenizer.IsByteToken(id))
             return "";
         var text = Text();
         return text.EndsWith('\uFFFD') ? "" : Release(text);

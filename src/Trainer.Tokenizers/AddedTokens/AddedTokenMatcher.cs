@@ -70,7 +70,9 @@ internal sealed class AddedTokenMatcher
             }
             if (done < start)
                 pieces.Add(new Piece(shift + done, shift + start));
-            pieces.Add(new Piece(shift + start, shift + stop, token.Id));
+            // What an earlier token stripped away may hold a match of its own; nothing is left of it then.
+            if (start < stop)
+                pieces.Add(new Piece(shift + start, shift + stop, token.Id));
             done = stop;
         }
         if (done < text.Length)

@@ -53,11 +53,12 @@ internal sealed class AddedVocabulary
     {
         var input = new AlignedText(text.ToCharArray(), text.Length, 0);
         var pieces = new List<Piece>();
+        if (text.Length == 0)
+            return new PieceText(input, pieces);
         if (_plainMatcher is null)
             pieces.Add(new Piece(0, text.Length));
         else
             _plainMatcher.Cut(text, 0, pieces);
-        pieces.RemoveAll(piece => piece.End == piece.Begin);
         if (_normalizer is null && _normalizedMatcher is null)
             return new PieceText(input, pieces);
         if (pieces is [{ TokenId: < 0 }])

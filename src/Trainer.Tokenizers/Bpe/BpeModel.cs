@@ -48,7 +48,7 @@ internal sealed class BpeModel
             foreach (var piece in input.Pieces)
             {
                 if (piece.TokenId >= 0)
-                    sink.Add(piece.TokenId, input.Text, piece.Begin, piece.End);
+                    sink.AddFound(piece.TokenId, input.Text, piece.Begin, piece.End);
                 else if (_cutsAtMark)
                     EncodeByMarks(input.Text, piece, workspace, sink);
                 else

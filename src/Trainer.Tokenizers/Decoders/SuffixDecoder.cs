@@ -3,6 +3,8 @@ namespace Trainer.Tokenizers.Decoders;
 /// <summary>BPEDecoder: the end-of-word suffix becomes a space, in the last token nothing.</summary>
 internal sealed class SuffixDecoder(string suffix) : IDecoder
 {
+    public bool IsIncremental => false;
+
     public List<string> Apply(List<string> tokens)
     {
         var result = new List<string>(tokens.Count);

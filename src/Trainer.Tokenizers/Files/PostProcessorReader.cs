@@ -7,8 +7,8 @@ internal static class PostProcessorReader
 {
     /// <summary>Reads one, or null where there is none.</summary>
     /// <param name="section">The component.</param>
-    /// <param name="textOf">Vocabulary text of an id, null for added tokens.</param>
-    public static IPostProcessor? Read(JsonSection section, Func<int, string?> textOf)
+    /// <param name="textOf">Vocabulary text of an id.</param>
+    public static IPostProcessor? Read(JsonSection section, Func<int, string> textOf)
     {
         if (section.IsNull)
             return null;

@@ -37,7 +37,7 @@ internal static class TokenizerFolder
         var normalizer = ComponentReader.Normalizer(file.Member("normalizer"));
         var added = new AddedVocabulary(AddedTokenReader.Read(file, config, vocabulary), normalizer);
         var special = SpecialTokens.Read(config, map);
-        var processor = PostProcessorReader.Read(file.Member("post_processor"), id => added.Contains(id) ? null : vocabulary.TokenOf(id) ?? "");
+        var processor = PostProcessorReader.Read(file.Member("post_processor"), id => vocabulary.TokenOf(id) ?? added.ContentOf(id) ?? "");
         return new TokenizerParts(
             vocabulary,
             model,

@@ -3,9 +3,9 @@ using Trainer.Tokenizers.Patterns;
 namespace Trainer.Tokenizers.PostProcessors;
 
 /// <summary>Takes the blanks at a token's ends out of its range, as ByteLevel and Roberta processors do on request.</summary>
-/// <param name="textOf">Vocabulary text of an id; null for added tokens, which count as the input text they cover.</param>
+/// <param name="textOf">Vocabulary text of an id.</param>
 /// <param name="addPrefixSpace">Whether a space was put in front of the text: then the first one is not counted.</param>
-internal sealed class OffsetTrimmer(Func<int, string?> textOf, bool addPrefixSpace) : IPostProcessor
+internal sealed class OffsetTrimmer(Func<int, string> textOf, bool addPrefixSpace) : IPostProcessor
 {
     private const char ByteSpace = 'Ġ';
 
@@ -18,19 +18,23 @@ internal sealed class OffsetTrimmer(Func<int, string?> textOf, bool addPrefixSpa
 
     private EncodedToken Trim(EncodedToken token, int index, string input)
     {
-        var text = textOf(token.Id) ?? input[token.Start..token.End];
-        var leading = text.TakeWhile(IsBlank).Count();
-        var trailing = text.Reverse().TakeWhile(IsBlank).Count();
+        var text = token.Text ?? textOf(token.Id);
+        var leading = 0;
+        while (leading < text.Length && IsBlank(text[leading]))
+            leading++;
+        var trailing = 0;
+        while (trailing < text.Length && IsBlank(text[^(trailing + 1)]))
+            trailing++;
         var (start, end) = (token.Start, token.End);
-        if (leading > 0)
-        {
-            if ((index == 0 || start == 0) && addPrefixSpace && leading == 1)
-                leading = 0;
-            start = Math.Min(start + leading, end);
-        }
-        if (trailing > 0 && end >= trailing)
-            end = Math.Max(end - trailing, start);
-        return token with { Start = start, End = end };
+        if ((index == 0 || start == 0) && addPrefixSpace && leading == 1)
+            leading = 0;
+        // The reference counts letters, so a letter of two units is one step.
+        for (; leading > 0 && start < end; leading--)
+            start += char.IsSurrogatePair(input, start) ? 2 : 1;
+        var back = end;
+        for (; trailing > 0 && back > 0; trailing--)
+            back -= back > 1 && char.IsSurrogatePair(input, back - 2) ? 2 : 1;
+        return token with { Start = start, End = trailing > 0 ? end : Math.Max(back, start) };
     }
 
     private static bool IsBlank(char letter) => letter == ByteSpace || CharacterSets.IsWhiteSpace(letter);
