@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json;
 using Trainer.Tokenizers.AddedTokens;
 using Trainer.Tokenizers.Bpe;
 
@@ -10,55 +12,69 @@ internal static class AddedTokenReader
     public static List<AddedToken> Read(JsonSection file, JsonSection? config, Vocabulary vocabulary)
     {
         var tokens = new List<AddedToken>();
-        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         var section = file.Member("added_tokens");
         if (!section.IsNull)
         {
+            var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+            var next = vocabulary.Count;
             foreach (var item in section.Items())
-                Add(ReadToken(item, item.Member("id").Number(), item.Member("special").Flag(false)), item);
+                Add(tokens, ids, ref next, vocabulary, ReadToken(item, item.Member("id").Number()), item);
         }
-        if (config?.Member("added_tokens_decoder") is { IsNull: false } decoder)
-        {
-            if (decoder.Element.ValueKind != System.Text.Json.JsonValueKind.Object)
-                throw decoder.Fault("an object was expected");
-            foreach (var property in decoder.Element.EnumerateObject().OrderBy(property => property.Name.Length).ThenBy(property => property.Name, StringComparer.Ordinal))
-            {
-                var item = decoder.Member(property.Name);
-                if (!int.TryParse(property.Name, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id))
-                    throw item.Fault("the key is no id");
-                var token = ReadToken(item, id, item.Member("special").Flag(false));
-                if (!ids.TryGetValue(token.Content, out var known))
-                    Add(token, item);
-                else if (known != id)
-                    throw item.Fault($"token '{token.Content}' has id {id} here but {known} in tokenizer.json");
-            }
-        }
+        AddFromConfig(tokens, config, vocabulary);
         return tokens;
+    }
 
-        void Add(AddedToken token, JsonSection item)
-        {
-            if (token.Content.Length == 0)
-                return;
-            var expected = ids.TryGetValue(token.Content, out var earlier) ? earlier : vocabulary.IdOf(token.Content) ?? NextId(ids, vocabulary);
-            if (expected != token.Id)
-                throw item.Fault($"added token '{token.Content}' says id {token.Id}, but the vocabulary gives it {expected}");
+    /// <summary>Adds the tokens of an added_tokens_decoder that are not there yet.</summary>
+    public static void AddFromConfig(List<AddedToken> tokens, JsonSection? config, Vocabulary vocabulary)
+    {
+        if (config?.Member("added_tokens_decoder") is not { IsNull: false } decoder)
+            return;
+        if (decoder.Element.ValueKind != JsonValueKind.Object)
+            throw decoder.Fault("an object was expected");
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var token in tokens)
             ids[token.Content] = token.Id;
-            tokens.Add(token);
+        var next = tokens.Select(token => token.Id + 1).Append(vocabulary.Count).Max();
+        var numbered = new List<(int Id, JsonSection Item)>();
+        foreach (var property in decoder.Element.EnumerateObject())
+        {
+            if (!int.TryParse(property.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+                throw decoder.Fault($"the key '{property.Name}' is no id");
+            numbered.Add((id, new JsonSection(property.Value, decoder.File, $"{decoder.Path}.{id}")));
+        }
+        foreach (var (id, item) in numbered.OrderBy(pair => pair.Id))
+        {
+            var token = ReadToken(item, id);
+            if (!ids.TryGetValue(token.Content, out var known))
+                Add(tokens, ids, ref next, vocabulary, token, item);
+            else if (known != id)
+                throw item.Fault($"token '{token.Content}' has id {id} here but {known} in the vocabulary");
         }
     }
 
-    private static int NextId(Dictionary<string, int> ids, Vocabulary vocabulary)
+    private static void Add(List<AddedToken> tokens, Dictionary<string, int> ids, ref int next, Vocabulary vocabulary, AddedToken token, JsonSection item)
     {
-        var highest = ids.Count == 0 ? -1 : ids.Values.Max();
-        return highest >= vocabulary.Count ? highest + 1 : vocabulary.Count;
+        if (token.Content.Length == 0)
+            return;
+        var expected = ids.TryGetValue(token.Content, out var earlier) ? earlier : vocabulary.IdOf(token.Content) ?? next;
+        if (expected != token.Id)
+            throw item.Fault($"added token '{token.Content}' says id {token.Id}, but the vocabulary gives it {expected}");
+        ids[token.Content] = token.Id;
+        // New tokens follow the highest id there is, and never lie within the vocabulary.
+        next = Math.Max(next, token.Id + 1);
+        tokens.Add(token);
     }
 
-    private static AddedToken ReadToken(JsonSection item, int id, bool special) => new(
-        id,
-        item.Member("content").Text(),
-        item.Member("single_word").Flag(false),
-        item.Member("lstrip").Flag(false),
-        item.Member("rstrip").Flag(false),
-        item.Member("normalized").Flag(!special),
-        special);
+    private static AddedToken ReadToken(JsonSection item, int id)
+    {
+        var special = item.Member("special").Flag(false);
+        return new AddedToken(
+            id,
+            item.Member("content").Text(),
+            item.Member("single_word").Flag(false),
+            item.Member("lstrip").Flag(false),
+            item.Member("rstrip").Flag(false),
+            item.Member("normalized").Flag(!special),
+            special);
+    }
 }

@@ -24,7 +24,9 @@ internal static class TokenizerFolder
             files["tokenizer.model"] = null;
             return Read(JsonFile.Parse(bytes, Path.Combine(folder, "tokenizer.json")), config, map, Hash(files));
         }
-        throw new TokenizerException($"no tokenizer.json in '{folder}'; pass the folder of a complete model");
+        if (files["tokenizer.model"] is { } model)
+            return SentencePieceReader.Read(model, Path.Combine(folder, "tokenizer.model"), config, map, Hash(files));
+        throw new TokenizerException($"no tokenizer.json and no tokenizer.model in '{folder}'; pass the folder of a complete model");
     }
 
     /// <summary>Reads a parsed tokenizer.json with what stands beside it.</summary>
@@ -49,7 +51,8 @@ internal static class TokenizerFolder
             hash);
     }
 
-    private static Template? Rebuilt(JsonSection? config, SpecialTokens special, Func<string, int?> idOf)
+    /// <summary>The template of a class that builds its own, or null.</summary>
+    public static Template? Rebuilt(JsonSection? config, SpecialTokens special, Func<string, int?> idOf)
     {
         if (config is not { } section || !RebuiltClasses.Contains(section.Member("tokenizer_class").TextOrNull()))
             return null;
