@@ -21,6 +21,9 @@ public sealed record ModelLoadOptions
     /// <summary>Every weight is trainable and lies in the parameter buffer (pre-training small models).</summary>
     public bool TrainAllWeights { get; init; }
 
+    /// <summary>Keep only the layer at work and the next one of a mapped NF4 folder resident, prefetching on a thread of its own.</summary>
+    public bool Stream { get; init; }
+
     /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
     public string Device { get; init; } = "cpu";
 }

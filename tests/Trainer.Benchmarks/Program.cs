@@ -1,1 +1,10 @@
-return 0;
+using Trainer.Benchmarks;
+
+return args switch
+{
+    ["step", .. var rest] => StepCommand.Run(rest),
+    ["make", var shape, var folder] => StepCommand.Make(shape, folder),
+    ["kernels"] => KernelCommand.Run(),
+    ["attention"] => AttentionCommand.Run(),
+    _ => StepCommand.Usage(),
+};

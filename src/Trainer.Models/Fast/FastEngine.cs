@@ -16,6 +16,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly FastAttention _attention;
     private readonly FastLayer _layer;
     private readonly FastHead _head;
+    private readonly LayerStream? _stream;
     private Arena? _arena;
 
     public FastEngine(CausalModel model)
@@ -26,6 +27,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         _attention = new FastAttention(_shape, Meter);
         _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
         _head = new FastHead(model, _shape, _linear, Meter);
+        if (model.Options.Stream) _stream = new LayerStream(model);
     }
 
     public string Name => "fast";
@@ -33,15 +35,14 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     /// <summary>Time and operations by part.</summary>
     public StepMeter Meter { get; } = new();
 
-    /// <summary>Told before each visit of a layer: its index, and the one that follows (-1 after the last). What streams weights prefetches by it.</summary>
-    public Action<int, int>? OnVisit { get; set; }
-
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing)
     {
-        using var engine = new FastEngine(model);
         var arena = new Arena();
-        engine.Cut(arena, batch, checkpointing ? PassMode.Recomputed : PassMode.Kept);
+        var shape = new FastShape(model.Config);
+        var linear = new FastLinear(model, new StepMeter());
+        var mode = checkpointing ? PassMode.Recomputed : PassMode.Kept;
+        Cut(model, shape, linear, new FastHead(model, shape, linear, new StepMeter()), arena, batch, mode);
         return arena.Used;
     }
 
@@ -108,6 +109,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
 
     public void Dispose()
     {
+        _stream?.Dispose();
         _attention.Dispose();
         _arena?.Dispose();
         _arena = null;
@@ -116,7 +118,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private double Train(FastBatch work, FastBuffers buffers, PassMode mode, double lossScale)
     {
         var last = _shape.Layers - 1;
-        var lowest = LowestTrainedLayer();
+        var lowest = LowestTrainedLayer(_model);
         var subset = TakesSubset(work);
         Embed(work, buffers.Input(0));
         for (var l = 0; l <= last; l++)
@@ -128,6 +130,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         }
         var below = lowest <= last;
         var sum = _head.Run(work, buffers, LossRowsOf(work, buffers, subset), lossScale, below);
+        _stream?.AfterHead();
         if (!below) return sum;
         if (!subset) Rows.Scatter(buffers.RowGradient, work.LossRows, work.LossCount, _shape.Hidden, buffers.Gradient, work.Tokens);
         for (var l = last; l >= lowest; l--)
@@ -156,25 +159,27 @@ internal sealed unsafe class FastEngine : IDecoderEngine
 
     private (FastBatch Work, FastBuffers Buffers) Prepare(TokenBatch batch, PassMode mode)
     {
+        _stream?.CheckFiles();
         var counting = new Arena();
-        Cut(counting, batch, mode);
+        Cut(_model, _shape, _linear, _head, counting, batch, mode);
         if (_arena is null || _arena.Capacity < counting.Used)
         {
             _arena?.Dispose();
             _arena = new Arena(counting.Used);
         }
         _arena.Reset();
-        return Cut(_arena, batch, mode);
-    }
-
-    private (FastBatch Work, FastBuffers Buffers) Cut(Arena arena, TokenBatch batch, PassMode mode)
-    {
-        var work = new FastBatch(arena, _model.Config, batch);
-        _linear.Allocate(arena, batch.Length);
-        _head.Allocate(arena, work.LossCount);
-        var buffers = new FastBuffers(arena, _model, _shape, mode, batch.Length, work.LossCount, LowestTrainedLayer());
+        var (work, buffers) = Cut(_model, _shape, _linear, _head, _arena, batch, mode);
         (_layer.Batch, _layer.Buffers) = (work, buffers);
         return (work, buffers);
+    }
+
+    private static (FastBatch Work, FastBuffers Buffers) Cut(
+        CausalModel model, FastShape shape, FastLinear linear, FastHead head, Arena arena, TokenBatch batch, PassMode mode)
+    {
+        var work = new FastBatch(arena, model.Config, batch);
+        linear.Allocate(arena, batch.Length);
+        head.Allocate(arena, work.LossCount);
+        return (work, new FastBuffers(arena, model, shape, mode, batch.Length, work.LossCount, LowestTrainedLayer(model)));
     }
 
     private void Embed(FastBatch work, float* target)
@@ -188,14 +193,14 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         Meter.Add(StepPart.Elementwise, start);
     }
 
-    private void Visit(int layer, int next) => OnVisit?.Invoke(layer, next);
+    private void Visit(int layer, int next) => _stream?.Visit(layer, next);
 
-    private int LowestTrainedLayer()
+    private static int LowestTrainedLayer(CausalModel model)
     {
-        if (!_model.AdaptersEnabled) return _shape.Layers;
-        foreach (var layer in _model.Layers)
+        if (!model.AdaptersEnabled) return model.Layers.Count;
+        foreach (var layer in model.Layers)
             if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)) return layer.Index;
-        return _shape.Layers;
+        return model.Layers.Count;
     }
 
     private void CheckIds(TokenBatch batch)

@@ -27,6 +27,9 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight
     /// <summary>Where codes and absmax values lie; valid while the weight lives.</summary>
     public Nf4Source Source { get; }
 
+    /// <summary>Whether it lies in a mapped file rather than in memory of its own.</summary>
+    public bool IsMapped => _memory is null;
+
     /// <summary>A matrix over memory that outlives it (a mapped file).</summary>
     public static Nf4Weight Over(long rows, long columns, Nf4Source source, long byteCount, NativeBlock? memory = null) => new(rows, columns, source, memory, byteCount);
 

@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Trainer.Models.Native;
+
+namespace Trainer.Models.Fast;
+
+/// <summary>What the machine can do at a model's shapes: the bar that a step is measured against.</summary>
+internal static unsafe class Ceilings
+{
+    /// <summary>Bytes copied a second with all threads, 64 MiB at a time, in 10^9.</summary>
+    public static double Copy()
+    {
+        const long bytes = 64 << 20;
+        using var arena = new Arena(2 * bytes + 256);
+        byte* from = (byte*)arena.Floats(bytes / 4), to = (byte*)arena.Floats(bytes / 4);
+        NativeMemory.Fill(from, (nuint)bytes, 1);
+        var best = double.MaxValue;
+        for (var i = 0; i < 8; i++)
+        {
+            var watch = Stopwatch.GetTimestamp();
+            TorchThreads.For(0, bytes, 1 << 20, (begin, end) => NativeMemory.Copy(from + begin, to + begin, (nuint)(end - begin)));
+            best = Math.Min(best, Stopwatch.GetElapsedTime(watch).TotalSeconds);
+        }
+        return bytes / best / 1e9;
+    }
+
+    /// <summary>Operations a second over a step's forward and backward products, whole matrices, in 10^9.</summary>
+    /// <param name="shapes">Rows, columns and how many of each matrix.</param>
+    /// <param name="tokens">Rows of the activations.</param>
+    public static double Products(IEnumerable<(long Rows, long Columns, long Count)> shapes, long tokens)
+    {
+        double seconds = 0, operations = 0;
+        foreach (var (rows, columns, count) in shapes)
+        {
+            using var arena = new Arena((rows * columns + tokens * (rows + columns)) * sizeof(float) + 256);
+            float* weight = arena.Floats(rows * columns), x = arena.Floats(tokens * columns), y = arena.Floats(tokens * rows);
+            Fill(weight, rows * columns);
+            Fill(x, tokens * columns);
+            var forward = Best(() => Gemm.TimesTransposed(tokens, rows, columns, 1f, x, columns, weight, columns, 0f, y, rows));
+            var backward = Best(() => Gemm.Times(tokens, columns, rows, 1f, y, rows, weight, columns, 0f, x, columns));
+            seconds += count * (forward + backward);
+            operations += count * 4.0 * tokens * rows * columns;
+        }
+        return operations / seconds / 1e9;
+    }
+
+    private static double Best(Action product)
+    {
+        var (best, spent) = (double.MaxValue, 0.0);
+        // The first call warms up; large products are not repeated for longer than needed.
+        for (var i = 0; i < 6 && (i < 3 || spent < 2); i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            product();
+            var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            spent += seconds;
+            if (i > 0) best = Math.Min(best, seconds);
+        }
+        return best;
+    }
+
+    private static void Fill(float* values, long count) => TorchThreads.For(0, count, 1 << 16, (begin, end) =>
+    {
+        for (var i = begin; i < end; i++) values[i] = i % 17 * 0.01f - 0.08f;
+    });
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using TorchSharp;
+using Trainer.Models;
+using Trainer.Models.Fast;
+
+namespace Trainer.Benchmarks;
+
+/// <summary>Whole training steps on a random-weight model, beside the machine's ceilings.</summary>
+internal static class StepCommand
+{
+    public static int Usage()
+    {
+        Console.Error.WriteLine("""
+            step --shape NAME [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--folder DIR] [--keep]
+                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --folder: where the random model lies or is written (a temporary one otherwise)
+            make NAME DIR    writes the random model only
+            kernels          quantization, dequantization, element-wise kernels against memcpy
+            attention        causal, grouped, windowed and packed attention
+            """);
+        return 2;
+    }
+
+    public static int Make(string name, string folder)
+    {
+        var shape = ModelShape.Find(name) ?? throw new ArgumentException($"no shape '{name}'");
+        RandomModelFolder.Write(folder, shape, 1, (done, all) => Console.Error.Write($"\r{done}/{all} layers"));
+        Console.Error.WriteLine();
+        return 0;
+    }
+
+    public static int Run(string[] args)
+    {
+        string Value(string name, string otherwise) => Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length ? args[at + 1] : otherwise;
+        int Number(string name, int otherwise) => int.Parse(Value(name, otherwise.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
+        var shape = ModelShape.Find(Value("--shape", "tiny"));
+        if (shape is null) return Usage();
+        var threads = Number("--threads", 0);
+        if (threads > 0) torch.set_num_threads(threads);
+        var folder = Value("--folder", Path.Combine(Path.GetTempPath(), "trainer-bench-" + shape.Name));
+        if (!File.Exists(Path.Combine(folder, "config.json")))
+        {
+            var free = new DriveInfo(Path.GetFullPath(Path.GetDirectoryName(folder)!)).AvailableFreeSpace;
+            if (free < RandomModelFolder.BytesOf(shape) * 1.02) throw new InvalidOperationException($"'{folder}' needs {RandomModelFolder.BytesOf(shape) / 1e9:0.0} GB, {free / 1e9:0.0} GB are free");
+            Make(shape.Name, folder);
+        }
+        try
+        {
+            var report = StepBench.Run(new BenchOptions
+            {
+                Folder = folder, Batch = Number("--batch", 1), Sequence = Number("--seq", 512), Rank = Number("--rank", 16), Steps = Number("--steps", 3),
+                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"), Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
+            }, line => Console.Error.WriteLine(line));
+            Print(report);
+            return report.WithoutGradient.Count == 0 && double.IsFinite(report.Loss.Last) ? 0 : 1;
+        }
+        finally
+        {
+            if (!args.Contains("--keep")) Directory.Delete(folder, true);
+        }
+    }
+
+    private static void Print(BenchReport r)
+    {
+        const double gib = 1L << 30;
+        Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}");
+        Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  product ceiling {r.CeilingGigaflops:0.0} GFLOP/s");
+        Console.WriteLine($"step {string.Join(" ", r.StepSeconds.Select(s => s.ToString("0.000")))} s  tokens/s {r.TokensPerSecond:0.0}");
+        Console.WriteLine($"useful {r.UsefulOperations / 1e9:0.0} GFLOP at {r.UsefulGigaflops:0.0} GFLOP/s = {r.UsefulShare:0.000} of the ceiling");
+        Console.WriteLine($"executed {r.ExecutedOperations / 1e9:0.0} GFLOP at {r.ExecutedGigaflops:0.0} GFLOP/s = {r.ExecutedShare:0.000} of the ceiling");
+        Console.WriteLine($"peak RSS {r.PeakBytes / gib:0.00} GiB  resident {r.ResidentBytes / gib:0.00}  buffers {r.BufferBytes / gib:0.000}  weights {r.WeightBytes / gib:0.00}  trainable {r.Parameters / 1e6:0.0} M");
+        Console.WriteLine($"loss {r.Loss.First:0.0000} -> {r.Loss.Last:0.0000}  tensors without gradient {r.WithoutGradient.Count}");
+        Console.WriteLine(string.Join("  ", r.Parts.Select(part => $"{part.Part} {part.Seconds:0.000}")));
+    }
+}
