@@ -1,0 +1,89 @@
+using Trainer.Models;
+using Trainer.Tokenizers;
+
+namespace Trainer.Engine.Tests.Models;
+
+[Trait("ring", "model")]
+public class GenerationTests
+{
+    // llama2.c, doc/stories260K.md: what the model says from its start token at temperature 0.
+    private const string Story = """
+        Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high.
+        Lily's mom said, "Lily, let's go to the park." Lily was sad and didn't know what to do. She said, "I want to play with your ball, but I can't find it."
+        Lily was sad and didn't know what to do. She said, "I'm sorry, Lily. I didn't know what to do."
+        Lily didn't want to help her mom, so she said, "I'm sorry, mom. I didn't know what to do." Her mom said, "Don't worry, Lily. We can help you.
+        """;
+
+    [SkippableFact]
+    public void Greedy_text_of_stories260K_is_the_published_one()
+    {
+        var folder = Path.Combine(Golden.Root, "..", "..", "..", "..", "shared", "models", "stories260K");
+        Skip.IfNot(Directory.Exists(folder), $"no {Path.GetFullPath(folder)}");
+        using var model = CausalModel.Load(folder);
+        Assert.Equal([2, 1], model.Config.EosIds);
+        var ids = new TextGenerator(model).Generate([1], new SamplingOptions { MaxTokens = 256 }).ToList();
+        var text = HfTokenizer.Load(folder).Decode([.. ids], skipSpecialTokens: true);
+        Assert.Equal(256, ids.Count);
+        Assert.Equal(Story, text.TrimStart());
+    }
+
+    [Theory]
+    [InlineData("llama31")]
+    [InlineData("mistral_sw8")]
+    [InlineData("gemma2")]
+    [InlineData("gemma3")]
+    [InlineData("phi3")]
+    [InlineData("smollm3")]
+    public void Tokens_from_the_cache_are_those_of_whole_passes(string name)
+    {
+        using var model = CausalModel.Load(Golden.Folder(name));
+        int[] prompt = [1, 17, 90, 33, 4];
+        var options = new SamplingOptions { MaxTokens = 20, StopIds = [] };
+        var cached = new TextGenerator(model).Generate(prompt, options).ToList();
+        var whole = new List<int>(prompt);
+        for (var i = 0; i < 20; i++)
+        {
+            using var logits = model.Logits(TokenBatch.OfTokens([.. whole]));
+            var row = logits.data<float>().ToArray()[^model.Config.VocabularySize..];
+            whole.Add(Array.IndexOf(row, row.Max()));
+        }
+        Assert.Equal(whole.Skip(prompt.Length), cached);
+    }
+
+    [Fact]
+    public void Sampling_repeats_with_its_seed_and_narrows_with_its_limits()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama2"));
+        List<int> Text(SamplingOptions options) => [.. new TextGenerator(model).Generate([1, 2, 3], options with { MaxTokens = 30, StopIds = [] })];
+        var warm = new SamplingOptions { Temperature = 1.5 };
+        Assert.Equal(Text(warm), Text(warm));
+        Assert.NotEqual(Text(warm), Text(warm with { Seed = 43 }));
+        var greedy = Text(new SamplingOptions());
+        Assert.Equal(greedy, Text(warm with { TopK = 1 }));
+        Assert.Equal(greedy, Text(warm with { TopP = 1e-9 }));
+        Assert.Equal(greedy, Text(warm with { MinP = 0.9999999 }));
+        Assert.NotEqual(greedy, Text(warm));
+        Assert.Equal(30, Text(new SamplingOptions { RepetitionPenalty = 1e9 }).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData(0, 0.6)]
+    [InlineData(2, 0.75)]
+    public void Draws_follow_the_probabilities_that_are_kept(int topK, double share)
+    {
+        var sampler = new TokenSampler(new SamplingOptions { Temperature = 1, TopK = topK }, 3);
+        var counts = new int[3];
+        for (var i = 0; i < 20000; i++) counts[sampler.Next([(float)Math.Log(0.2), (float)Math.Log(0.6), (float)Math.Log(0.2)], [])]++;
+        Assert.InRange(counts[1] / 20000.0, share - 0.02, share + 0.02);
+        if (topK == 2) Assert.Equal(0, counts[2]);
+    }
+
+    [Fact]
+    public void Generation_ends_at_a_stop_id_without_it()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama2"));
+        var free = new TextGenerator(model).Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [] }).ToList();
+        var stopped = new TextGenerator(model).Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [free[4]] }).ToList();
+        Assert.Equal(free.TakeWhile(id => id != free[4]), stopped);
+    }
+}
