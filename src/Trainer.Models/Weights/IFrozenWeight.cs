@@ -25,4 +25,14 @@ public interface IFrozenWeight : IDisposable
     /// <param name="rowCount">Number of rows.</param>
     /// <param name="destination">Room for rowCount x columns floats.</param>
     unsafe void Materialize(long rowBegin, long rowCount, float* destination);
+
+    /// <summary>Writes rows as float32, row-major.</summary>
+    /// <param name="rowBegin">First row.</param>
+    /// <param name="rowCount">Number of rows.</param>
+    /// <param name="destination">rowCount x columns floats.</param>
+    unsafe void Materialize(long rowBegin, long rowCount, Span<float> destination)
+    {
+        if (destination.Length != rowCount * Columns) throw new ArgumentException($"{destination.Length} floats for {rowCount} rows of {Columns}");
+        fixed (float* first = destination) Materialize(rowBegin, rowCount, first);
+    }
 }
