@@ -66,8 +66,7 @@ internal sealed class Utf8CheckingStream(Stream inner, string file) : Stream
             var lead = bytes[^back];
             if (lead < 0x80) return 0;
             if (lead < 0xC0) continue;
-            var needs = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-            return needs > back ? back : 0;
+            return Rune.DecodeFromUtf8(bytes[^back..], out _, out _) == System.Buffers.OperationStatus.NeedMoreData ? back : 0;
         }
         return 0;
     }
