@@ -1,17 +1,37 @@
 using Trainer.Data.Reading;
 using Trainer.Data.Rows;
 using Trainer.Data.Storage;
+using Trainer.Tokenizers;
 
 namespace Trainer.Data;
 
 /// <summary>Answers what is in data files, for <c>data check</c>, <c>data show</c> and the plan.</summary>
 public static class DataInspector
 {
-    internal static DataReport Check(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
-        new Inspection(options, tokenizer, chat, progress, cancellation).Check(Files(options));
+    /// <summary>Reads and tokenizes every training row without keeping tokens, and tells all that is wrong instead of stopping at the first fault.</summary>
+    /// <param name="options">Sources and rules.</param>
+    /// <param name="tokenizer">The model's tokenizer; null where it has none.</param>
+    /// <param name="vocabularySize">Rows of the model's embedding, or null.</param>
+    /// <param name="progress">Told after every batch of rows.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <exception cref="DataException">No data is named, or nothing lies there.</exception>
+    public static DataReport Check(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
+        Check(options, TextTools.Of(tokenizer, vocabularySize), progress, cancellation);
 
-    internal static IEnumerable<ShownRow> Show(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, CancellationToken cancellation = default) =>
-        new Inspection(options, tokenizer, chat, null, cancellation).Show(Files(options));
+    /// <summary>The training rows one by one as they would be trained; a refused row comes with its fault, a split row as its parts. Reads no further than asked.</summary>
+    /// <param name="options">Sources and rules.</param>
+    /// <param name="tokenizer">The model's tokenizer; null where it has none.</param>
+    /// <param name="vocabularySize">Rows of the model's embedding, or null.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <exception cref="DataException">A file cannot be read on.</exception>
+    public static IEnumerable<ShownRow> Show(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, CancellationToken cancellation = default) =>
+        Show(options, TextTools.Of(tokenizer, vocabularySize), cancellation);
+
+    internal static DataReport Check(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
+        new Inspection(options, tools, progress, cancellation).Check(Files(options));
+
+    internal static IEnumerable<ShownRow> Show(DataOptions options, TextTools tools, CancellationToken cancellation = default) =>
+        new Inspection(options, tools, null, cancellation).Show(Files(options));
 
     private static List<InputEntry> Files(DataOptions options)
     {

@@ -1,16 +1,27 @@
 using Trainer.Data.Reading;
 using Trainer.Data.Rows;
 using Trainer.Data.Storage;
+using Trainer.Tokenizers;
 
 namespace Trainer.Data;
 
 /// <summary>Data files to tokenized, masked, checked examples.</summary>
 public static class DatasetBuilder
 {
-    internal static Dataset Build(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
+    /// <summary>Reads, tokenizes, masks and checks everything the options name, or opens what an earlier run cached.</summary>
+    /// <param name="options">Sources and rules.</param>
+    /// <param name="tokenizer">The model's tokenizer; null where it has none, and then only rows of ids can be read.</param>
+    /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
+    /// <param name="progress">Told after every batch of rows; not at all where the cache answers.</param>
+    /// <param name="cancellation">Ends the work; no half cache is left.</param>
+    /// <exception cref="DataException">Data that cannot be trained on as the options stand.</exception>
+    public static Dataset Build(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
+        Build(options, TextTools.Of(tokenizer, vocabularySize), progress, cancellation);
+
+    internal static Dataset Build(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
     {
         Validate(options);
-        var maker = new StoreMaker(options, tokenizer, chat, progress, cancellation);
+        var maker = new StoreMaker(options, tools, progress, cancellation);
         var train = InputGroup.Of(options.Train, DataFiles.Train);
         var eval = EvalGroup(options);
         var hash = Convert.ToHexStringLower(InputHash.Join([.. train.Hashes, "eval", .. eval?.Hashes ?? []]));
@@ -23,7 +34,7 @@ public static class DatasetBuilder
             var trainSet = Select(store, train, options.Train, held, false);
             if (held is not null) return new Dataset(trainSet, Select(store, train, null, held, true), store.Statistics, null, hash, owned);
             if (eval is null) return new Dataset(trainSet, null, store.Statistics, null, hash, owned);
-            var evalStore = maker.Make(eval);
+            var evalStore = maker.Make(eval, heldOut: true);
             owned.Add(evalStore);
             return new Dataset(trainSet, Select(evalStore, eval, null, null, true), store.Statistics, evalStore.Statistics, hash, owned);
         }

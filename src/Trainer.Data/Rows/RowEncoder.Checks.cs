@@ -7,6 +7,9 @@ internal sealed partial class RowEncoder
     private void Verify(EncodedRow row, RowKind kind)
     {
         var (ids, labels) = (row.Ids, row.Labels);
+        foreach (var id in ids)
+            if (id >= _vocabulary)
+                throw BadRowException.Malformed($"token id {id} is outside the model's vocabulary of {_vocabulary}", "tokenizer and model do not belong together; name the right --tokenizer");
         if (tokenizer.BosId is { } bos && ids.Length > 1 && ids[0] == bos && ids[1] == bos)
             throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens", "remove the one that is written out in the text or the template");
         if (row.TrainedTokens == 0)

@@ -4,8 +4,10 @@ using Trainer.Data.Reading;
 namespace Trainer.Data.Rows;
 
 /// <summary>One row to tokens and labels. Stateless, so rows go through it on any thread.</summary>
-internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? chat, DataOptions options)
+internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? chat, DataOptions options, int? modelVocabulary = null, bool heldOut = false)
 {
+    private readonly int _vocabulary = modelVocabulary ?? tokenizer.VocabularySize;
+
     /// <summary>Reads, tokenizes, masks, checks and fits one row; faults come back in the outcome.</summary>
     public RowOutcome Encode(RawRow raw, IReadOnlyDictionary<string, string>? columns)
     {
@@ -37,8 +39,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             }
             outcome = outcome with { Refused = row, Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
             Verify(row, outcome.Kind!.Value);
-            // A document has no rows to refuse: it is laid out in windows unless another rule is asked for.
-            var rule = raw.Document is not null && options.OnTooLong == OnTooLong.Error ? OnTooLong.Split : options.OnTooLong;
+            // A document has no rows to refuse, and held-out text loses nothing in windows: they are laid out so unless another rule is asked for.
+            var rule = options.OnTooLong == OnTooLong.Error && (raw.Document is not null || heldOut && splittable) ? OnTooLong.Split : options.OnTooLong;
             var parts = Fit(row, rule, splittable);
             return outcome with { Refused = null, Parts = parts, Truncated = parts.Length == 1 && parts[0].Ids.Length < row.Ids.Length };
         }
@@ -91,18 +93,20 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             : EncodedRow.Mask(text, ids, offsets, completion.Length > 0 ? [(prompt.Length, text.Length)] : []);
         if (tokenizer.EosId is { } eos)
         {
-            if (row.Labels.Length == 0 || row.Labels[^1] != eos) row = row.Append(eos, tokenizer.EosToken ?? "");
+            // A tokenizer that closes every text itself has put its token at no character, so the mask left it out.
+            if (ids.Length > 0 && ids[^1] == eos && offsets[^1].Start == offsets[^1].End) row.Labels[^1] = eos;
+            else if (row.Labels.Length == 0 || row.Labels[^1] != eos) row = row.Append(eos, tokenizer.EosToken ?? "");
         }
         return (row, string.IsNullOrWhiteSpace(completion));
     }
 
     private EncodedRow Tokenized(RowFields fields)
     {
-        var ids = RowValue.Integers(fields["input_ids"]!.Value, "input_ids", tokenizer.VocabularySize - 1);
+        var ids = RowValue.Integers(fields["input_ids"]!.Value, "input_ids", _vocabulary - 1);
         int[]? labels = null;
         if (fields["labels"] is { } given)
         {
-            labels = RowValue.Integers(given, "labels", tokenizer.VocabularySize - 1, ignorable: true);
+            labels = RowValue.Integers(given, "labels", _vocabulary - 1, ignorable: true);
             SameLength(labels, "labels");
         }
         if (fields["attention_mask"] is { } attention)

@@ -4,7 +4,7 @@ using Trainer.Data.Rows;
 namespace Trainer.Data.Storage;
 
 /// <summary>Looks at data without making a store: for <c>data check</c> and <c>data show</c>.</summary>
-internal sealed class Inspection(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, IProgress<DataProgress>? progress, CancellationToken cancellation)
+internal sealed class Inspection(DataOptions options, TextTools tools, IProgress<DataProgress>? progress, CancellationToken cancellation)
 {
     public DataReport Check(IReadOnlyList<InputEntry> files)
     {
@@ -17,7 +17,7 @@ internal sealed class Inspection(DataOptions options, ITextEncoder tokenizer, IC
         var empty = new List<RowSource>();
         var refused = false;
         long kept = 0;
-        var pipeline = new RowPipeline(new RowEncoder(tokenizer, chat, options), Limits.Default, progress, cancellation);
+        var pipeline = new RowPipeline(tools.Encoder(options), Limits.Default, progress, cancellation);
         foreach (var entry in files)
         {
             try
@@ -55,7 +55,7 @@ internal sealed class Inspection(DataOptions options, ITextEncoder tokenizer, IC
 
     public IEnumerable<ShownRow> Show(IReadOnlyList<InputEntry> files)
     {
-        var encoder = new RowEncoder(tokenizer, chat, options);
+        var encoder = tools.Encoder(options);
         foreach (var entry in files)
         {
             using var input = InputFile.Open(entry.Path);
@@ -75,7 +75,7 @@ internal sealed class Inspection(DataOptions options, ITextEncoder tokenizer, IC
         {
             Source = row.Source,
             Kind = row.Kind?.ToString().ToLowerInvariant() ?? "",
-            TemplateSource = row.Kind is RowKind.Chat or RowKind.Instruction ? chat?.Source : null,
+            TemplateSource = row.Kind is RowKind.Chat or RowKind.Instruction ? tools.Chat?.Source : null,
             Weight = row.Weight,
             Fault = row.Fault,
         };
@@ -101,7 +101,7 @@ internal sealed class Inspection(DataOptions options, ITextEncoder tokenizer, IC
             var trained = row.Labels[begin] != Example.IgnoredLabel;
             for (end = begin + 1; end < row.Ids.Length && row.Labels[end] != Example.IgnoredLabel == trained;) end++;
             var from = text.Length;
-            text.Append(tokenizer.Decode(row.Ids.AsSpan(begin, end - begin)));
+            text.Append(tools.Tokenizer.Decode(row.Ids.AsSpan(begin, end - begin)));
             if (trained) spans.Add(new CharSpan(from, text.Length));
             offsets.AsSpan(begin, end - begin).Fill(new CharSpan(from, text.Length));
         }

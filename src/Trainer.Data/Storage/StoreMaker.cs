@@ -4,21 +4,21 @@ using Trainer.Data.Rows;
 namespace Trainer.Data.Storage;
 
 /// <summary>Makes the store of a group of files, or refuses it.</summary>
-internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat, IProgress<DataProgress>? progress, CancellationToken cancellation)
+internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress<DataProgress>? progress, CancellationToken cancellation)
 {
     public Limits Limits { get; init; } = Limits.Default;
 
-    public TokenStore Make(InputGroup group)
+    public TokenStore Make(InputGroup group, bool heldOut = false)
     {
-        if (options.CacheDirectory is null) return InMemory(group);
-        var cache = new TokenCache(options, tokenizer, chat);
-        var key = cache.Key(group);
+        if (options.CacheDirectory is null) return InMemory(group, heldOut);
+        var cache = new TokenCache(options, tools);
+        var key = cache.Key(group, heldOut);
         if (TokenCacheFile.TryOpen(cache.PathOf(key), key) is { } cached) return cached;
         using var writer = cache.TryCreate(key);
-        if (writer is null) return InMemory(group);
+        if (writer is null) return InMemory(group, heldOut);
         try
         {
-            return Fill(group, writer);
+            return Fill(group, heldOut, writer);
         }
         catch (IOException fault)
         {
@@ -26,18 +26,18 @@ internal sealed class StoreMaker(DataOptions options, ITextEncoder tokenizer, IC
         }
     }
 
-    private TokenStore InMemory(InputGroup group)
+    private TokenStore InMemory(InputGroup group, bool heldOut)
     {
         using var writer = new MemoryTokens();
-        return Fill(group, writer);
+        return Fill(group, heldOut, writer);
     }
 
-    private TokenStore Fill(InputGroup group, ITokenWriter writer)
+    private TokenStore Fill(InputGroup group, bool heldOut, ITokenWriter writer)
     {
         var statistics = new StatisticsBuilder();
         var refused = new FaultSummary(options.MaxSeqLength);
         var index = new RowIndex();
-        new RowPipeline(new RowEncoder(tokenizer, chat, options), Limits, progress, cancellation).Run(group, statistics, (file, row) =>
+        new RowPipeline(tools.Encoder(options, heldOut), Limits, progress, cancellation).Run(group, statistics, (file, row) =>
         {
             statistics.Count(row);
             if (row.Fault is { } fault)

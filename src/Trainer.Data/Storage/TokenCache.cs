@@ -6,17 +6,17 @@ namespace Trainer.Data.Storage;
 /// The folder of cache files, named by a digest of all that decides the tokens: the format's version, every file's path and bytes, its
 /// column mapping, the tokenizer, the template and the options. A change of any of them is another name; nothing is ever stale.
 /// </summary>
-internal sealed class TokenCache(DataOptions options, ITextEncoder tokenizer, IChatRenderer? chat)
+internal sealed class TokenCache(DataOptions options, TextTools tools)
 {
     // Raise with any change of what rows become, or old caches would answer for new rules.
     private const string Version = "1";
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(2);
 
-    public byte[] Key(InputGroup group)
+    public byte[] Key(InputGroup group, bool heldOut)
     {
         var parts = new List<string>
         {
-            Version, tokenizer.ContentHash, chat?.ContentHash ?? "",
+            Version, heldOut ? "held out" : "trained", tools.Tokenizer.ContentHash, tools.Chat?.ContentHash ?? "", tools.Vocabulary?.ToString() ?? "",
             options.MaxSeqLength.ToString(), options.OnTooLong.ToString(), options.TrainOn.ToString(), options.OnBadRow.ToString(),
             options.DropEmpty.ToString(), options.AllowMissingEos.ToString(), options.TruncateAnswers.ToString(),
         };

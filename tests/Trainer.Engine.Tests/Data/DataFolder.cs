@@ -31,7 +31,7 @@ internal sealed class DataFolder : IDisposable
 
     /// <summary>Builds with the counting tokenizer and ChatML.</summary>
     public static Dataset Build(DataOptions options, ITextEncoder? tokenizer = null, IChatRenderer? chat = null) =>
-        DatasetBuilder.Build(options, tokenizer ?? new CharTokenizer(), chat ?? new ChatMl());
+        DatasetBuilder.Build(options, new TextTools(tokenizer ?? new CharTokenizer(), chat ?? new ChatMl()));
 
     public static DataOptions Options(params string[] paths) => new() { Train = [.. paths.Select(path => new DataSource(path))] };
 

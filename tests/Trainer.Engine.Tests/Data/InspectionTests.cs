@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Data.Rows;
 
 namespace Trainer.Engine.Tests.Data;
 
@@ -19,7 +20,7 @@ public sealed class InspectionTests : IDisposable
             """{"prompt": "p", "completion": ""}""",
             """{"prompt": "p", "completion": "far too long a completion"}""",
             """{"prompt": 3, "completion": "c"}"""));
-        var report = DataInspector.Check(DataFolder.Options(path, _folder.Write("b.json", "[")) with { MaxSeqLength = 10 }, new CharTokenizer(), null);
+        var report = DataInspector.Check(DataFolder.Options(path, _folder.Write("b.json", "[")) with { MaxSeqLength = 10 }, new TextTools(new CharTokenizer()));
         Assert.Equal((6, 3, 11), (report.Statistics.Rows, report.Statistics.Examples, report.Statistics.Tokens));
         Assert.Equal(5 / 11.0, report.TrainedShare, 12);
         Assert.Equal([2, 5, 6], report.Faults.Select(fault => (int)fault.Source.Line));
@@ -34,7 +35,7 @@ public sealed class InspectionTests : IDisposable
     public void A_shown_row_has_text_ids_labels_and_trained_spans()
     {
         var path = _folder.Write("a.jsonl", "{\"prompt\": \"\U0001F600p\", \"completion\": \"c\"}\n");
-        var row = Assert.Single(DataInspector.Show(DataFolder.Options(path), new CharTokenizer(), null));
+        var row = Assert.Single(DataInspector.Show(DataFolder.Options(path), new TextTools(new CharTokenizer())));
         Assert.Equal("\U0001F600pc</s>", row.Text);
         Assert.Equal([new CharSpan(3, 8)], row.TrainedSpans);
         Assert.Equal([new CharSpan(2, 7)], row.TrainedSpansInCodePoints);
@@ -47,7 +48,7 @@ public sealed class InspectionTests : IDisposable
     public void Rows_of_ids_are_shown_decoded_and_a_refused_row_with_its_reason()
     {
         var path = _folder.Write("a.jsonl", "{\"input_ids\": [113, 114, 115], \"labels\": [-100, -100, 115]}\n{\"input_ids\": [113, 114], \"labels\": [113, -100]}\n");
-        var rows = DataInspector.Show(DataFolder.Options(path), new CharTokenizer(), null).ToList();
+        var rows = DataInspector.Show(DataFolder.Options(path), new TextTools(new CharTokenizer())).ToList();
         Assert.Equal("abc", rows[0].Text);
         Assert.Equal([new CharSpan(2, 3)], rows[0].TrainedSpans);
         Assert.Equal(FaultKind.NothingTrained, rows[1].Fault!.Kind);
@@ -58,8 +59,8 @@ public sealed class InspectionTests : IDisposable
     public void Rows_of_ids_need_no_tokenizer_and_text_says_that_it_does()
     {
         var path = _folder.Write("a.jsonl", "{\"input_ids\": [1, 2]}\n");
-        using var set = DatasetBuilder.Build(DataFolder.Options(path), new Trainer.Data.Rows.NoTokenizer(64), null);
+        using var set = DatasetBuilder.Build(DataFolder.Options(path), new TextTools(new NoTokenizer(64)));
         Assert.Equal([1, 2], set.Train[0].InputIds);
-        Assert.Contains("--tokenizer", Assert.Throws<DataException>(() => DatasetBuilder.Build(DataFolder.Options(_folder.Write("b.jsonl", "{\"text\": \"a\"}\n")), new Trainer.Data.Rows.NoTokenizer(64), null)).Message, StringComparison.Ordinal);
+        Assert.Contains("--tokenizer", Assert.Throws<DataException>(() => DatasetBuilder.Build(DataFolder.Options(_folder.Write("b.jsonl", "{\"text\": \"a\"}\n")), new TextTools(new NoTokenizer(64)))).Message, StringComparison.Ordinal);
     }
 }

@@ -140,6 +140,16 @@ public sealed class ReaderTests : IDisposable
     }
 
     [Fact]
+    public void Held_out_text_that_is_too_long_is_laid_out_in_windows()
+    {
+        _folder.Write("train.jsonl", "{\"text\": \"a\"}\n");
+        _folder.Write("valid.jsonl", "{\"text\": \"abcdefghijkl\"}\n");
+        using var set = DataFolder.Build(DataFolder.Options(_folder.Path) with { MaxSeqLength = 8 });
+        Assert.Equal((2, 14), (set.Eval!.Count, set.Eval.Tokens));
+        Assert.Equal(1, set.EvalStatistics!.SplitRows);
+    }
+
+    [Fact]
     public void Missing_paths_and_unknown_formats_are_refused()
     {
         Assert.Contains("nothing is there", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options("/nowhere/a.jsonl"))).Message, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Data.Rows;
 
 namespace Trainer.Engine.Tests.Data;
 
@@ -27,7 +28,7 @@ public sealed class TokenCacheTests : IDisposable
     private static (Dataset Set, bool Tokenized) Build(DataOptions options, CharTokenizer? tokenizer = null, ChatMl? chat = null)
     {
         var progress = new Counting();
-        var set = DatasetBuilder.Build(options, tokenizer ?? new CharTokenizer(), chat ?? new ChatMl(), progress);
+        var set = DatasetBuilder.Build(options, new TextTools(tokenizer ?? new CharTokenizer(), chat ?? new ChatMl()), progress);
         return (set, progress.Reports > 0);
     }
 
@@ -105,7 +106,7 @@ public sealed class TokenCacheTests : IDisposable
         Assert.Empty(Files);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => DatasetBuilder.Build(_options, new CharTokenizer(), null, null, cancelled.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => DatasetBuilder.Build(_options, new TextTools(new CharTokenizer()), null, cancelled.Token));
         Assert.Empty(Files);
     }
 
