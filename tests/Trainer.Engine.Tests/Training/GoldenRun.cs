@@ -46,7 +46,7 @@ internal sealed class GoldenRun : IDisposable, ITrainingObserver
     public Action<TrainingEvent>? OnEvent { get; set; }
 
     public TrainingResult Run(CancellationToken stop = default) =>
-        TrainingRun.Run(Options, [this], (options, _) => DatasetBuilder.Build(options.Data, new CharTokenizer(), null), null, stop);
+        TrainingRun.Run(Options, [this], (options, _) => DatasetBuilder.Build(options.Data, new Trainer.Data.Rows.TextTools(new CharTokenizer())), null, stop);
 
     public string Out(string name) => Path.Combine(Options.OutputDirectory, name);
 
