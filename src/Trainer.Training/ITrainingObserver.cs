@@ -21,6 +21,10 @@ public sealed record PhaseProgressed(string Phase, long Done, long Total) : Trai
 /// <param name="IsWarning">Whether it should stand out.</param>
 public sealed record Noted(string Text, bool IsWarning = false) : TrainingEvent;
 
+/// <summary>Data and model are known; this is what the run will need.</summary>
+/// <param name="Plan">The plan.</param>
+public sealed record Planned(RunPlan Plan) : TrainingEvent;
+
 /// <summary>The run is about to make its first step.</summary>
 /// <param name="FirstStep">Steps already made (0, or the resumed checkpoint's).</param>
 /// <param name="MaxSteps">Steps in all.</param>

@@ -10,8 +10,23 @@ public static class TrainingRun
     /// <param name="options">Everything that decides what is computed.</param>
     /// <param name="observers">Who hears of it; metrics.jsonl and trainer_state.json are written in any case.</param>
     /// <param name="stop">Asks for an early end: the micro-step is finished, a checkpoint written, <see cref="RunInterruptedException"/> thrown.</param>
+    /// <exception cref="OptionException">Options that cannot be carried out.</exception>
+    /// <exception cref="DriftException">What would be resumed is not what was begun.</exception>
+    /// <exception cref="PlanRefusedException">The run would not fit this machine.</exception>
+    /// <exception cref="RunInterruptedException">The run was asked to stop; it can be resumed.</exception>
+    /// <exception cref="NonFiniteException">NaN or infinity; nothing of it was applied.</exception>
+    /// <exception cref="ImplausibleLossException">The base does hardly better than guessing.</exception>
+    /// <exception cref="MemoryLimitException">Out of the memory allowed; it can be resumed.</exception>
+    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop) => Run(options, observers, null, stop);
+
+    /// <summary>As the other, with the exit code of the signal behind the token.</summary>
+    /// <param name="options">Everything that decides what is computed.</param>
+    /// <param name="observers">Who hears of it.</param>
     /// <param name="signalExitCode">Tells, once <paramref name="stop"/> is cancelled, which signal it was: 130 or 143; null is 130.</param>
-    /// <param name="open">Reads the data.</param>
+    /// <param name="stop">Asks for an early end.</param>
+    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop) =>
+        Run(options, observers, DataLoading.Open, signalExitCode, stop);
+
     internal static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<TrainingOptions, Events, Dataset> open, Func<int>? signalExitCode, CancellationToken stop)
     {
         var events = new Events(observers);
@@ -22,7 +37,11 @@ public static class TrainingRun
         using var data = new TrainingData(options, open(options, events));
         var files = Fingerprint.Of(options, data.Files, events);
         RequireNoDrift(folder, options, files, events);
-        using var model = AdaptedModel.Load(options, events);
+        var plan = RunPlanner.Plan(options, data.Dataset);
+        RunPlanner.Require(plan);
+        events.Emit(new Planned(plan));
+        using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), events);
+        Probe.Measure(options, plan, data, model, events);
         manifest = manifest.With(files, data.Counts, model);
         return Continue(new RunParts { Options = options, Folder = folder, Manifest = manifest, Model = model, Data = data, Events = events, SignalExitCode = signalExitCode ?? (() => 130) }, stop);
     }
@@ -32,6 +51,8 @@ public static class TrainingRun
     {
         var (options, events, directory) = (run.Options, run.Events, run.Folder.Directory);
         var checkpoint = run.Folder.Checkpoint;
+        if (checkpoint is not null && checkpoint.Manifest.Threads != run.Manifest.Threads)
+            events.Warn($"the run was begun with {checkpoint.Manifest.Threads} threads and goes on with {run.Manifest.Threads}: the last bits may differ; set --threads {checkpoint.Manifest.Threads} for the same bytes");
         var state = checkpoint?.State ?? new RunState();
         var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
         var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, totalSteps);

@@ -53,7 +53,6 @@ internal sealed record RunManifest
         StartedUtc = earlier?.StartedUtc ?? TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture),
         Options = options,
         Seed = options.Seed,
-        Threads = options.Threads ?? Environment.ProcessorCount,
         Machine = MachineFacts.Here(),
     };
 
@@ -66,6 +65,7 @@ internal sealed record RunManifest
     public RunManifest With(Fingerprint files, DataCounts counts, IAdaptedModel model) => this with
     {
         Files = files,
+        Threads = model.Threads,
         BaseSha256 = Fingerprint.Combined(files.Base),
         DataSha256 = Fingerprint.Combined(files.Data),
         TokenizerSha256 = Fingerprint.Combined(files.Tokenizer),

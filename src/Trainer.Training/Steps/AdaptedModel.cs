@@ -3,6 +3,7 @@ using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Models;
+using Trainer.Models.Native;
 
 namespace Trainer.Training;
 
@@ -35,6 +36,7 @@ internal sealed class AdaptedModel : IAdaptedModel
             LoraSpec spec;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            ResidentMemory.Trim();
             return new AdaptedModel(model, spec, options.Model);
         }
         catch
@@ -42,6 +44,15 @@ internal sealed class AdaptedModel : IAdaptedModel
             model.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The base alone, or with the adapter of a folder, to be read and not trained.</summary>
+    public static AdaptedModel LoadForReading(TrainingOptions options, Events events)
+    {
+        if (options.AdapterDirectory is not null) return Load(options, events);
+        if (options.Threads is { } threads) torch.set_num_threads(threads);
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed("loading", done, total)));
+        return new AdaptedModel(model, new LoraSpec(), options.Model);
     }
 
     public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch), lossScale, key).LossSum;
@@ -54,6 +65,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         using var here = logits.cpu().contiguous();
         return here.data<float>().ToArray();
     }
+
+    public int Threads => torch.get_num_threads();
 
     public ulong BaseChecksum() => BaseWeights.Checksum(_model);
 

@@ -34,6 +34,9 @@ internal interface IAdaptedModel : IDisposable
     /// <summary>Logits [T, V], flat; no dropout.</summary>
     float[] Logits(MicroBatch batch);
 
+    /// <summary>Threads that compute; the bits of a run belong to this number.</summary>
+    int Threads { get; }
+
     /// <summary>A number over the bits of every frozen weight, to assert that training changed none.</summary>
     ulong BaseChecksum();
 

@@ -11,6 +11,9 @@ internal interface ITrainingData
     /// <summary>The micro-batches of one step, from 0.</summary>
     IReadOnlyList<MicroBatch> Step(long step);
 
+    /// <summary>The micro-batch with the most tokens.</summary>
+    MicroBatch LongestBatch();
+
     /// <summary>Passes made when so many steps are done.</summary>
     double EpochAt(long stepsDone);
 

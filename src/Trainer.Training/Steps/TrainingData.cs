@@ -31,6 +31,20 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 
     public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(rows => _dataset.Train.Batch(rows))];
 
+    public MicroBatch LongestBatch()
+    {
+        var lengths = _dataset.Train.Lengths;
+        int[] longest = [];
+        long most = -1;
+        for (var index = 0; index < Plan.MicroBatches(0); index++)
+        {
+            var rows = Plan.MicroBatch(0, index);
+            var tokens = rows.Sum(row => (long)lengths[row]);
+            if (tokens > most) (longest, most) = (rows, tokens);
+        }
+        return _dataset.Train.Batch(longest);
+    }
+
     public double EpochAt(long stepsDone) => Plan.EpochAt(stepsDone);
 
     public void Dispose() => _dataset.Dispose();

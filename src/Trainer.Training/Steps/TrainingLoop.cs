@@ -1,6 +1,7 @@
 using Trainer.Data;
 using Trainer.Distributed;
 using Trainer.Models;
+using Trainer.Models.Native;
 
 namespace Trainer.Training;
 
@@ -130,6 +131,7 @@ internal sealed class TrainingLoop
         if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);
         else if (State.Step > 0) State.EvalsWithoutImprovement++;
         State.LastEvalStep = State.Step;
+        ResidentMemory.Trim();
         _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;
     }

@@ -21,6 +21,8 @@ internal sealed class BigramData : ITrainingData
 
     public long StepsOf(double epochs) => (long)Math.Ceiling(epochs * StepsPerEpoch);
 
+    public MicroBatch LongestBatch() => Step(0)[0];
+
     public double EpochAt(long stepsDone) => stepsDone / (double)StepsPerEpoch;
 
     // Two micro-batches a step, what is left of them at the end of an epoch.

@@ -71,6 +71,8 @@ internal sealed class BigramModel : IAdaptedModel
 
     public float[] Logits(MicroBatch batch) => [.. batch.TokenIds.SelectMany(id => Row(id).Select(value => (float)value))];
 
+    public int Threads => 1;
+
     public ulong BaseChecksum() => 7;
 
     public void WriteAdapter(string directory)

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Data;
-using Trainer.Engine.Tests.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Training;
 
@@ -45,8 +44,7 @@ internal sealed class GoldenRun : IDisposable, ITrainingObserver
 
     public Action<TrainingEvent>? OnEvent { get; set; }
 
-    public TrainingResult Run(CancellationToken stop = default) =>
-        TrainingRun.Run(Options, [this], (options, _) => DatasetBuilder.Build(options.Data, new Trainer.Data.Rows.TextTools(new CharTokenizer())), null, stop);
+    public TrainingResult Run(CancellationToken stop = default) => TrainingRun.Run(Options, [this], stop);
 
     public string Out(string name) => Path.Combine(Options.OutputDirectory, name);
 

@@ -1,0 +1,54 @@
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>The loss of a model, with or without an adapter, on data.</summary>
+public static class Evaluation
+{
+    /// <summary>Loads model and data and measures.</summary>
+    /// <param name="options">Model, data (the training sources are what is measured), adapter folder or null for the base alone, batch size, quantization.</param>
+    /// <param name="perRow">Keep each row's loss.</param>
+    /// <param name="perToken">Keep each token's loss too.</param>
+    /// <param name="observers">Hear of progress.</param>
+    /// <param name="stop">Ends it early with <see cref="OperationCanceledException"/>.</param>
+    public static EvaluationResult Run(TrainingOptions options, bool perRow, bool perToken, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+    {
+        var events = new Events(observers);
+        using var dataset = DataLoading.Open(options, events);
+        using var model = AdaptedModel.LoadForReading(options, events);
+        return Of(model, dataset.Train, options.BatchSize, perRow, perToken, events, stop);
+    }
+
+    internal static EvaluationResult Of(IAdaptedModel model, ExampleSet set, int batchSize, bool perRow, bool perToken, Events events, CancellationToken stop)
+    {
+        double sum = 0;
+        long tokens = 0, trained = 0;
+        var rows = new List<EvaluatedRow>();
+        for (var begin = 0; begin < set.Count; begin += batchSize)
+        {
+            stop.ThrowIfCancellationRequested();
+            var batch = set.Batch(Enumerable.Range(begin, Math.Min(batchSize, set.Count - begin)).ToArray(), weighted: false);
+            var losses = model.TokenLosses(batch);
+            sum += BatchLoss.Of(losses, batch);
+            tokens += batch.TokenIds.Length;
+            trained += batch.TrainedTokens;
+            if (perRow || perToken) AddRows(rows, batch, losses, perToken);
+            events.Emit(new PhaseProgressed("evaluating", Math.Min(begin + batchSize, set.Count), set.Count));
+        }
+        var loss = trained == 0 ? double.NaN : sum / trained;
+        return new EvaluationResult(loss, Math.Exp(loss), tokens, trained, rows);
+    }
+
+    private static void AddRows(List<EvaluatedRow> rows, MicroBatch batch, float[] losses, bool perToken)
+    {
+        for (var segment = 0; segment < batch.Rows.Length; segment++)
+        {
+            var (begin, end) = (batch.SegmentStarts[segment], batch.SegmentStarts[segment + 1]);
+            var trained = batch.Targets.AsSpan(begin, end - begin).ToArray().Count(target => target != Example.IgnoredLabel);
+            var sum = BatchLoss.OfSegment(losses, batch, segment);
+            var each = perToken ? Enumerable.Range(begin, end - begin).Select(t => batch.Targets[t] == Example.IgnoredLabel ? (float?)null : losses[t]).ToArray() : null;
+            rows.Add(new EvaluatedRow(batch.Rows[segment], end - begin, trained, trained == 0 ? double.NaN : sum / trained, each));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using System.Diagnostics;
+using System.Globalization;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>
+/// Runs the micro-batch with the most tokens once before the first step, forward and backward, and throws its gradients away:
+/// a run that would not fit ends now and not when that batch arrives, and its time is known.
+/// </summary>
+internal static class Probe
+{
+    /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
+    public static RunPlan Measure(TrainingOptions options, RunPlan plan, TrainingData data, IAdaptedModel model, Events events)
+    {
+        var batch = data.LongestBatch();
+        var clock = Stopwatch.StartNew();
+        // Rows without trained tokens cannot be here; the key is one that no step uses.
+        model.ForwardBackward(batch, 1.0 / Math.Max(1, batch.TrainedTokens), new StepKey(options.Seed, -1, 0));
+        var seconds = clock.Elapsed.TotalSeconds;
+        model.Gradients.Clear();
+        var peak = ProcessMemory.Resident();
+        if (peak > plan.MemoryLimitBytes)
+            throw new PlanRefusedException(
+                $"the longest micro-batch of {batch.TokenIds.Length} tokens takes {Size.Of(peak)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed: "
+                + "lower --batch-size or --max-seq-length, or pass --gradient-checkpointing on");
+        var measured = RunPlanner.Plan(options, data.Dataset, seconds);
+        events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
+        events.Emit(new Planned(measured));
+        return measured;
+    }
+}

@@ -1,0 +1,74 @@
+namespace Trainer.Training;
+
+/// <summary>What a run would do and need.</summary>
+public sealed record RunPlan
+{
+    /// <summary>Rows trained on; null without data.</summary>
+    public long? Rows { get; init; }
+
+    /// <summary>Tokens of one pass.</summary>
+    public long? Tokens { get; init; }
+
+    /// <summary>Of which carry loss.</summary>
+    public long? TrainedTokens { get; init; }
+
+    /// <summary>Rows left out.</summary>
+    public long? DroppedRows { get; init; }
+
+    /// <summary>Held-out rows.</summary>
+    public long? EvalRows { get; init; }
+
+    /// <summary>Tokens of the longest row.</summary>
+    public int? LongestRow { get; init; }
+
+    /// <summary>Share of the bins that holds tokens; null without packing.</summary>
+    public double? PackingEfficiency { get; init; }
+
+    /// <summary>Optimizer steps of one pass.</summary>
+    public long? StepsPerEpoch { get; init; }
+
+    /// <summary>Optimizer steps of the run; null where neither data nor --max-steps tells.</summary>
+    public long? TotalSteps { get; init; }
+
+    /// <summary>Tokens of the largest micro-batch: what the memory below is for.</summary>
+    public required long MicroBatchTokens { get; init; }
+
+    /// <summary>Parameters of the base.</summary>
+    public required long BaseParameters { get; init; }
+
+    /// <summary>Parameters that are trained.</summary>
+    public required long TrainableParameters { get; init; }
+
+    /// <summary>Whether layers are recomputed in the backward pass; decided here where the option says auto.</summary>
+    public required bool GradientCheckpointing { get; init; }
+
+    /// <summary>Memory by part.</summary>
+    public required IReadOnlyList<MemoryPart> Memory { get; init; }
+
+    /// <summary>Sum of the parts.</summary>
+    public long PeakBytes => Memory.Sum(part => part.Bytes);
+
+    /// <summary>The limit it is held against: <c>--max-memory</c>, or what the machine has.</summary>
+    public required long MemoryLimitBytes { get; init; }
+
+    /// <summary>Bytes the run writes and keeps, the temporary copy of a checkpoint included.</summary>
+    public required long DiskBytes { get; init; }
+
+    /// <summary>Bytes free where it writes; null where the system does not tell.</summary>
+    public long? DiskFreeBytes { get; init; }
+
+    /// <summary>Seconds of one measured micro-step at the largest micro-batch, or null.</summary>
+    public double? MicroStepSeconds { get; init; }
+
+    /// <summary>Seconds of the whole run by the measured micro-step, scaled by tokens; null where not measured.</summary>
+    public double? Seconds { get; init; }
+
+    /// <summary>Whether memory and disk suffice.</summary>
+    public bool Fits => PeakBytes <= MemoryLimitBytes && (DiskFreeBytes is null || DiskBytes <= DiskFreeBytes);
+
+    /// <summary>One sentence: whether it fits, and what would.</summary>
+    public required string Verdict { get; init; }
+
+    /// <summary>Where it does not fit, up to three changes, the cheapest first.</summary>
+    public IReadOnlyList<PlanChange> Changes { get; init; } = [];
+}

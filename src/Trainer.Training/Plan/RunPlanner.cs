@@ -1,0 +1,130 @@
+using Trainer.Checkpoints;
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>Works out what a run needs before it begins: from config.json and options alone, and from the data where it was read.</summary>
+public static class RunPlanner
+{
+    /// <summary>Plans a run.</summary>
+    /// <param name="options">The run; its model folder needs no more than config.json.</param>
+    /// <param name="dataset">The data, or null to plan for rows of <c>--max-seq-length</c> tokens.</param>
+    /// <param name="microStepSeconds">A measured micro-step at the largest micro-batch, or null.</param>
+    /// <exception cref="ModelException">config.json is missing, broken or of an unknown family.</exception>
+    public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null)
+    {
+        var config = ModelConfig.Load(options.ModelDirectory);
+        var plan = Compute(options, config, dataset, microStepSeconds);
+        if (plan.Fits) return plan;
+        var changes = Changes(options, config, dataset, plan).Take(3).ToList();
+        return plan with { Changes = changes, Verdict = Refusal(plan, changes) };
+    }
+
+    /// <summary>The options with <c>auto</c> settled as the plan found it.</summary>
+    /// <param name="options">The run.</param>
+    /// <param name="plan">Its plan.</param>
+    public static TrainingOptions Settle(TrainingOptions options, RunPlan plan) =>
+        options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None };
+
+    /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
+    internal static void Require(RunPlan plan)
+    {
+        if (!plan.Fits) throw new PlanRefusedException(plan.Verdict);
+    }
+
+    private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds)
+    {
+        var memory = new ModelMemory(config, options);
+        var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
+        var tokens = WorstTokens(options, dataset);
+        var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
+        var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
+        var trainable = memory.TrainableParameters;
+        List<MemoryPart> fixedParts =
+        [
+            new("runtime", ModelMemory.RuntimeBytes),
+            new($"base ({options.Quantize.ToString().ToLowerInvariant()})", memory.BaseBytes),
+            new("adapter and gradients", trainable * 8),
+            new("optimizer", trainable * 8),
+        ];
+        List<MemoryPart> keep = [.. fixedParts, .. memory.StepParts(tokens, lossRows, recompute: false)];
+        // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
+        var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
+        List<MemoryPart> parts = recompute ? [.. fixedParts, .. memory.StepParts(tokens, lossRows, recompute: true)] : keep;
+        var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
+        var checkpoint = trainable * 16 + (4 << 20);
+        var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
+        if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
+        var plan = new RunPlan
+        {
+            Rows = dataset?.Train.Count,
+            Tokens = dataset?.Train.Tokens,
+            TrainedTokens = dataset?.Train.TrainedTokens,
+            DroppedRows = dataset?.Statistics.Dropped.Values.Sum(),
+            EvalRows = dataset is null ? null : dataset.Eval?.Count ?? 0,
+            LongestRow = dataset?.Train.Lengths.Max(),
+            PackingEfficiency = options.Packing ? batches?.PackingEfficiency(0) : null,
+            StepsPerEpoch = batches?.Steps(0),
+            TotalSteps = steps,
+            MicroBatchTokens = tokens,
+            BaseParameters = memory.BaseParameters,
+            TrainableParameters = trainable,
+            GradientCheckpointing = recompute,
+            Memory = parts,
+            MemoryLimitBytes = limit,
+            DiskBytes = (checkpoints + 1) * checkpoint,
+            DiskFreeBytes = DiskSpace.Free(options.OutputDirectory),
+            MicroStepSeconds = microStepSeconds,
+            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds),
+            Verdict = "",
+        };
+        return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory and {Size.Of(plan.DiskBytes)} on disk" };
+    }
+
+    private static double? Seconds(Dataset? dataset, BatchPlan? batches, long? steps, long worstTokens, double? microStepSeconds)
+    {
+        if (dataset is null || batches is null || steps is null || microStepSeconds is null) return null;
+        var tokensPerStep = dataset.Train.Tokens / (double)batches.Steps(0);
+        return steps * tokensPerStep / worstTokens * microStepSeconds;
+    }
+
+    private static long WorstTokens(TrainingOptions options, Dataset? dataset)
+    {
+        if (options.Packing || dataset is null) return (long)options.BatchSize * options.Data.MaxSeqLength;
+        return dataset.Train.Lengths.OrderDescending().Take(options.BatchSize).Sum(length => (long)length);
+    }
+
+    private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
+    {
+        var candidates = new List<(string Option, TrainingOptions Options, string Cost)>();
+        var half = options.Data.MaxSeqLength / 2;
+        if (options.GradientCheckpointing == Checkpointing.None) candidates.Add(("--gradient-checkpointing on", options with { GradientCheckpointing = Checkpointing.On }, "a third more time"));
+        if (options.BatchSize > 1)
+        {
+            var accumulation = options.BatchSize * options.GradientAccumulationSteps;
+            candidates.Add(($"--batch-size 1 --gradient-accumulation-steps {accumulation}", options with { BatchSize = 1, GradientAccumulationSteps = accumulation }, "the same result, a little slower"));
+        }
+        if (options.Quantize != Quantize.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = Quantize.Nf4 }, "a 4-bit base"));
+        if (options.Quantize == Quantize.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
+        if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
+        if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));
+        if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));
+        foreach (var (option, changed, cost) in candidates)
+        {
+            var other = Compute(changed, config, dataset, null);
+            if (other.PeakBytes < plan.PeakBytes || other.Fits) yield return new PlanChange(option, other.PeakBytes, other.Fits, cost);
+        }
+    }
+
+    private static string Refusal(RunPlan plan, List<PlanChange> changes)
+    {
+        var why = plan.PeakBytes > plan.MemoryLimitBytes
+            ? $"the run needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed"
+            : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
+        var what = changes.Count == 0
+            ? "no single option brings it down; take a smaller model or a larger machine"
+            : string.Join("; or ", changes.Select(change => $"{change.Option} ({change.Cost}) brings it to {Size.Of(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")}"));
+        return $"{why}: {what}";
+    }
+}

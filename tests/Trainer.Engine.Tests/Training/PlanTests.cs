@@ -1,0 +1,89 @@
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+/// <summary>The plan from config.json alone, and what it says when a run does not fit.</summary>
+public class PlanTests
+{
+    [Fact]
+    public void A_70B_is_planned_from_its_config_alone()
+    {
+        using var folder = new Config70B();
+        var plan = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 64L << 30, MaxSteps = 5000 });
+        Assert.Equal(70_553_706_496, plan.BaseParameters);
+        // Four bits and a share of absmax for 68.451 B parameters, embedding and head in bf16: 36.8 GiB by hand.
+        Assert.InRange(plan.Memory.Single(part => part.Name == "base (nf4)").Bytes / (double)(1L << 30), 36.6, 37.0);
+        Assert.Equal(207_093_760, plan.TrainableParameters);
+        Assert.True(plan.Fits, plan.Verdict);
+        Assert.Equal(5000, plan.TotalSteps);
+    }
+
+    [Fact]
+    public void A_run_that_does_not_fit_names_the_cheapest_changes()
+    {
+        using var folder = new Config70B();
+        var plan = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 50L << 30, BatchSize = 8, Quantize = Quantize.None });
+        Assert.False(plan.Fits);
+        Assert.Contains("--batch-size 1 --gradient-accumulation-steps 64", plan.Verdict, StringComparison.Ordinal);
+        Assert.Contains(plan.Changes, change => change.Option == "--quantize nf4");
+        Assert.InRange(plan.Changes.Count, 1, 3);
+        var small = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 45L << 30, Quantize = Quantize.None });
+        Assert.Contains(small.Changes, change => change is { Option: "--quantize nf4", Suffices: true });
+    }
+
+    [Fact]
+    public void Auto_checkpointing_recomputes_where_keeping_would_not_fit()
+    {
+        using var folder = new Config70B();
+        Assert.True(RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 64L << 30 }).GradientCheckpointing);
+        var tiny = new TrainingOptions { Model = "llama31", ModelDirectory = Golden.Folder("llama31"), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o" };
+        Assert.False(RunPlanner.Plan(tiny).GradientCheckpointing);
+    }
+
+    [Theory]
+    [InlineData("llama31")]
+    [InlineData("qwen2")]
+    [InlineData("phi3")]
+    public void Parameters_by_config_are_those_of_the_loaded_model(string name)
+    {
+        var options = new TrainingOptions
+        {
+            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = Quantize.None, Lora = new LoraOptions { Rank = 4 },
+        };
+        using var model = AdaptedModel.Load(options, new Events([]));
+        var plan = RunPlanner.Plan(options);
+        Assert.Equal(model.Tensors.Sum(tensor => tensor.Count), plan.TrainableParameters);
+        // Biases and head norms are left out of the plan: thousandths of the whole.
+        Assert.InRange(plan.BaseParameters + plan.TrainableParameters, model.TotalParameters * 0.99, model.TotalParameters * 1.01);
+    }
+
+    [Fact]
+    public void A_run_beyond_its_memory_limit_is_refused_before_anything_is_loaded()
+    {
+        using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        run.Options = run.Options with { MaxMemoryBytes = 100 << 20 };
+        var fault = Assert.Throws<PlanRefusedException>(() => run.Run());
+        Assert.Contains("100 MiB are allowed", fault.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(run.Seen.OfType<PhaseProgressed>(), phase => phase.Phase == "loading");
+    }
+
+    private sealed class Config70B : IDisposable
+    {
+        private readonly string _folder = Directory.CreateTempSubdirectory("plan-").FullName;
+
+        public Config70B() => File.WriteAllText(Path.Combine(_folder, "config.json"), """
+            {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_size":8192,"intermediate_size":28672,"num_hidden_layers":80,"num_attention_heads":64,
+             "num_key_value_heads":8,"vocab_size":128256,"rms_norm_eps":1e-05,"rope_theta":500000.0,"max_position_embeddings":131072,"hidden_act":"silu",
+             "tie_word_embeddings":false,"torch_dtype":"bfloat16","bos_token_id":128000,"eos_token_id":128039,"attention_bias":false}
+            """);
+
+        public TrainingOptions Options => new()
+        {
+            Model = "70b", ModelDirectory = _folder, Data = new Trainer.Data.DataOptions { MaxSeqLength = 1024 }, OutputDirectory = _folder, BatchSize = 1, Lora = new LoraOptions { Rank = 16 },
+        };
+
+        public void Dispose() => Directory.Delete(_folder, recursive: true);
+    }
+}

@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Trainer.Smoke.Tests.Faults;
+
+/// <summary>What disks, files and signals do to a run: a sentence, the right exit code, nothing half-written, nothing lost.</summary>
+[Trait("ring", "smoke")]
+public partial class FaultTests
+{
+    [Fact]
+    public void A_damaged_newest_checkpoint_is_passed_over_whatever_the_damage()
+    {
+        using var whole = new FaultRun();
+        Assert.Equal(0, whole.Run().ExitCode);
+        (string Name, Action<string> Damage)[] damages =
+        [
+            ("a flipped bit", folder => Flip(Path.Combine(folder, "trainer_state.safetensors"))),
+            ("a missing file", folder => File.Delete(Path.Combine(folder, "run_state.json"))),
+            ("a foreign manifest", folder => File.WriteAllText(Path.Combine(folder, "manifest.json"), "{\"format\":\"other\"}")),
+            ("an older layout", folder => File.WriteAllText(Path.Combine(folder, "manifest.json"), File.ReadAllText(Path.Combine(folder, "manifest.json")).Replace("\"schema\": 1", "\"schema\": 0", StringComparison.Ordinal))),
+        ];
+        foreach (var (name, damage) in damages)
+        {
+            using var run = new FaultRun();
+            KillAfter(run, step: 13);
+            damage(Path.Combine(run.Output, $"checkpoint-{run.Checkpoints[^1]}"));
+            var result = run.Run("--resume");
+            Assert.True(result.ExitCode == 0, $"{name}: {result.Error}");
+            Assert.Contains("is damaged", result.Error, StringComparison.Ordinal);
+            Assert.Equal(whole.AdapterHash, run.AdapterHash);
+            Assert.Equal(whole.Metrics, run.Metrics);
+        }
+    }
+
+    [SkippableFact]
+    public void A_full_disk_ends_the_run_with_73_and_loses_no_checkpoint()
+    {
+        using var whole = new FaultRun();
+        Assert.Equal(0, whole.Run().ExitCode);
+        // A checkpoint of this run takes about 280 KB on disk; the sizes let the disk fill in the first save, in later ones, and at the end.
+        foreach (var kilobytes in new[] { 64, 400, 900, 1300, 8000 })
+        {
+            using var run = new FaultRun();
+            var disk = Path.Combine(run.Folder, "disk");
+            Directory.CreateDirectory(disk);
+            Skip.IfNot(Shell($"mount -t tmpfs -o size={kilobytes}k tmpfs '{disk}'") == 0, "no right to mount a small disk");
+            try
+            {
+                var home = run.Output;
+                run.Output = Path.Combine(disk, "run");
+                var result = run.Run();
+                Assert.True(result.ExitCode is 0 or 73, $"{kilobytes} KB: exit code {result.ExitCode}\n{result.Error}");
+                Assert.Equal(0, Shell($"rm -rf '{home}'; cp -r '{run.Output}' '{home}' 2>/dev/null || mkdir -p '{home}'"));
+                run.Output = home;
+                Assert.Empty(Directory.GetDirectories(home, ".checkpoint-*"));
+                var resumed = run.Run("--resume");
+                Assert.True(resumed.ExitCode == 0, $"{kilobytes} KB: {resumed.Error}");
+                Assert.Equal(whole.AdapterHash, run.AdapterHash);
+                Assert.Equal(whole.Metrics, run.Metrics);
+            }
+            finally
+            {
+                Shell($"umount '{disk}'");
+            }
+        }
+    }
+
+    [Fact]
+    public void A_place_that_cannot_be_written_ends_with_73()
+    {
+        using var run = new FaultRun();
+        File.WriteAllText(run.Output, "a file where the folder should be");
+        Assert.Contains(run.Output, run.Run().Faults(73)[0], StringComparison.Ordinal);
+        run.Output = "/proc/trainer-run";
+        Assert.Contains("/proc/trainer-run", run.Run().Faults(73)[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_second_trainer_in_the_same_folder_is_refused()
+    {
+        using var run = new FaultRun();
+        using var first = run.Start();
+        WaitForStep(run, first, 1);
+        Assert.Contains("is writing there", run.Run("--resume").Faults(73)[0], StringComparison.Ordinal);
+        first.Kill();
+        first.WaitForExit();
+        Assert.Equal(0, run.Run("--resume").ExitCode);
+    }
+
+    [Theory]
+    [InlineData(2, 130)]
+    [InlineData(15, 143)]
+    public void A_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_same(int signal, int exitCode)
+    {
+        using var whole = new FaultRun();
+        Assert.Equal(0, whole.Run().ExitCode);
+        using var run = new FaultRun();
+        using var process = run.Start();
+        WaitForStep(run, process, 5);
+        Send(process.Id, signal);
+        process.WaitForExit();
+        Assert.Equal(exitCode, process.ExitCode);
+        Assert.Equal(run.LastLoggedStep, run.Checkpoints[^1]);
+        Assert.Equal(0, run.Run("--resume").ExitCode);
+        Assert.Equal(whole.AdapterHash, run.AdapterHash);
+        Assert.Equal(whole.Metrics, run.Metrics);
+    }
+
+    [Fact]
+    public void A_changed_base_and_changed_data_are_named_and_refused()
+    {
+        using var run = new FaultRun();
+        var copy = Path.Combine(run.Folder, "model");
+        Directory.CreateDirectory(copy);
+        foreach (var file in Directory.GetFiles(run.Model)) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        run.Model = copy;
+        KillAfter(run, step: 6);
+        var rows = File.ReadAllText(run.Data);
+        File.WriteAllText(run.Data, rows.Replace("[", "[1,", StringComparison.Ordinal));
+        Assert.Contains("rows.jsonl' has changed", run.Run("--resume").Faults(2)[0], StringComparison.Ordinal);
+        File.WriteAllText(run.Data, rows);
+        Flip(Path.Combine(copy, "model-00002-of-00004.safetensors"));
+        Assert.Contains("model-00002-of-00004.safetensors' has changed", run.Run("--resume").Faults(2)[0], StringComparison.Ordinal);
+    }
+
+    private static void KillAfter(FaultRun run, int step)
+    {
+        using var process = run.Start();
+        WaitForStep(run, process, step);
+        process.Kill();
+        process.WaitForExit();
+    }
+
+    private static void WaitForStep(FaultRun run, Process process, int step)
+    {
+        var clock = Stopwatch.StartNew();
+        while (run.LastLoggedStep < step)
+        {
+            Assert.False(process.HasExited, $"the run ended before step {step} with exit code {(process.HasExited ? process.ExitCode : 0)}");
+            Assert.True(clock.Elapsed < TimeSpan.FromMinutes(2), $"no step {step} within two minutes");
+            Thread.Sleep(2);
+        }
+    }
+
+    private static void Flip(string path)
+    {
+        var bytes = File.ReadAllBytes(path);
+        bytes[^3] ^= 1;
+        File.WriteAllBytes(path, bytes);
+    }
+
+    private static int Shell(string command)
+    {
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardError = true })!;
+        process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    private static void Send(int process, int signal) => Assert.Equal(0, Kill(process, signal));
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}
