@@ -42,6 +42,10 @@ internal static class ContainerMethods
         return new DictView(dict, part);
     });
 
+    /// <summary>The methods of a range.</summary>
+    public static Callable? Find(IEnumerable<object> numbers, string name) =>
+        name is "count" or "index" ? new Callable(Builtin, name, (run, given) => Find([.. numbers], name, isList: true)!.Call(run, given)) : null;
+
     public static Callable? Find(IReadOnlyList<object> items, string name, bool isList) => name switch
     {
         "count" => new Callable(Builtin, name, (run, given) =>

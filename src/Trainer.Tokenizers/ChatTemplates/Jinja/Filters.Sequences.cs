@@ -174,6 +174,8 @@ internal static partial class Filters
         return new PyList(keyed.ConvertAll(pair => pair.Item));
     }
 
+    private static readonly string[] GroupFields = ["grouper", "list"];
+
     private static PyList GroupBy(Run run, object value, Arguments given)
     {
         var binding = new Binding("sync_do_groupby", given, 1, "attribute", "default", "case_sensitive");
@@ -190,7 +192,7 @@ internal static partial class Filters
             if (current is null || !PyCompare.Same(currentKey!, itemKey, run.Meter))
             {
                 (current, currentKey) = ([], itemKey);
-                groups.Add(new PyTuple([fold ? exact(item) : itemKey, new PyList(current)]));
+                groups.Add(new PyTuple([fold ? exact(item) : itemKey, new PyList(current)], GroupFields));
             }
             current.Add(item);
         }

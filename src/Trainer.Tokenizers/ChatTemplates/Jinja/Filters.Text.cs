@@ -13,8 +13,8 @@ internal static partial class Filters
         var width = binding.Get(0, PyNumber.Of(4));
         var indention = PyText.AsText(width) ?? new string(' ', Math.Clamp(binding.Integer(0, 4), 0, 100_000));
         if (value is Undefined undefined) throw undefined.Error(run.Meter);
-        var text = PyText.AsText(value) ?? throw PythonError.Type(value is PyList or PyTuple
-            ? $"can only concatenate {PyText.TypeName(value)} (not \"str\") to {PyText.TypeName(value)}" : $"unsupported operand type(s) for +=: '{PyText.TypeName(value)}' and 'str'");
+        var text = PyText.AsText(value) ?? throw (value is PyList ? new PythonError("AttributeError", "'list' object has no attribute 'splitlines'")
+            : PythonError.Type(value is PyTuple ? "can only concatenate tuple (not \"str\") to tuple" : $"unsupported operand type(s) for +=: '{PyText.TypeName(value)}' and 'str'"));
         if (value is Markup && width is string) indention = Markup.Escape(indention);
         var lines = PyString.SplitLines(text + "\n");
         run.Meter.Spend(text.Length + (long)lines.Count * (indention.Length + 16));

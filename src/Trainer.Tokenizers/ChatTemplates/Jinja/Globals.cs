@@ -15,6 +15,7 @@ internal static class Globals
             var count = given.Positional.Length;
             if (count is 0 or > 3) throw PythonError.Type(count == 0 ? "range expected at least 1 argument, got 0" : $"range expected at most 3 arguments, got {count}");
             var parts = Array.ConvertAll(given.Positional, Whole);
+            if (count == 3 && parts[2].IsZero) throw PythonError.Value("range() arg 3 must not be zero");
             var range = new PyRange(count == 1 ? 0 : parts[0], count == 1 ? parts[0] : parts[1], count == 3 ? parts[2] : 1);
             return range.Length <= LargestRange ? range
                 : throw new PythonError("OverflowError", $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({LargestRange}).");

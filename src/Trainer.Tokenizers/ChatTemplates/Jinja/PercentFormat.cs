@@ -68,7 +68,7 @@ internal static class PercentFormat
             }
             if (i < format.Length && format[i] is 'l' or 'h' or 'L') i++;
             if (i >= format.Length) throw PythonError.Value("incomplete format");
-            if (format[i] == '%')
+            if (format[i] == '%' && format[i - 1] == '%')
             {
                 result.Append('%');
                 continue;
@@ -124,6 +124,7 @@ internal static class PercentFormat
                     : throw PythonError.Type("%c requires int or char");
                 return PyString.Pad(text, width, " ", left ? '<' : '>', meter);
             case 'd' or 'i' or 'u' or 'x' or 'X' or 'o':
+                if (value is Undefined missing && (type is 'd' or 'i' or 'u')) throw missing.Error(meter);
                 if (!PyNumber.IsNumber(value) || (value is double && (type is 'x' or 'X' or 'o')))
                     throw PythonError.Type($"%{type} format: {(type is 'x' or 'X' or 'o' ? "an integer is required" : "a real number is required")}, not {PyText.TypeName(value)}");
                 var whole = value is double real ? Truncate(real) : PyNumber.Big(value);

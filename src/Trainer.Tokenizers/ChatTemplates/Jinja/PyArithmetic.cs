@@ -15,7 +15,6 @@ internal static class PyArithmetic
             case "+": return Add(left, right, meter);
             case "*" when Repeat(left, right, meter) is { } repeated: return repeated;
             case "%" when left is string or Markup:
-                if (right is Undefined none && left is string) throw none.Error(meter);
                 return PercentFormat.Apply(left, right, run);
         }
         if (left is Undefined first) throw first.Error(meter);

@@ -32,14 +32,14 @@ internal static class PyAttributes
     /// <summary>The attribute alone (the attr filter).</summary>
     public static object? Own(object owner, string name, Meter meter)
     {
-        if (owner is Undefined undefined) throw undefined.Error(meter);
+        if (owner is Undefined undefined && !Hidden.Contains(name)) throw undefined.Error(meter);
         if (name.StartsWith('_')) return Hidden.Contains(name) && owner is not Namespace ? Unsafe(owner, name) : OwnPrivate(owner, name);
         return owner switch
         {
             string or Markup => StringMethods.Find(owner, name),
             PyDict dict => ChangingDict.Contains(name) ? Unsafe(owner, name) : ContainerMethods.Find(dict, name),
             PyList list => Changing.Contains(name) ? Unsafe(owner, name) : ContainerMethods.Find(list.Items, name, isList: true),
-            PyTuple tuple => ContainerMethods.Find(tuple.Items, name, isList: false),
+            PyTuple tuple => tuple.Field(name) ?? ContainerMethods.Find(tuple.Items, name, isList: false),
             Namespace scope => scope.Attributes.Items.TryGetValue(name, out var value) ? value : null,
             LoopContext loop => loop.Attribute(name),
             Macro macro => macro.Attribute(name),
@@ -88,7 +88,7 @@ internal static class PyAttributes
         "start" => PyNumber.Normal(range.Start),
         "stop" => PyNumber.Normal(range.Stop),
         "step" => PyNumber.Normal(range.Step),
-        _ => null,
+        _ => ContainerMethods.Find(PySequence.Numbers(range), name),
     };
 
     private static object? OfInteger(object owner, string name)

@@ -147,7 +147,7 @@ internal static class PySequence
         for (var i = 0; i < list.Items.Count; i++) yield return list.Items[i];
     }
 
-    private static IEnumerable<object> Numbers(PyRange range)
+    public static IEnumerable<object> Numbers(PyRange range)
     {
         for (var i = 0L; i < range.Length; i++) yield return range.At(i);
     }

@@ -130,7 +130,7 @@ internal static class PyString
                 if (at == text.Length) return parts;
                 if (parts.Count == most)
                 {
-                    parts.Add(StripEnd(text[at..]));
+                    parts.Add(text[at..]);
                     return parts;
                 }
                 var start = at;
@@ -164,7 +164,7 @@ internal static class PyString
                 if (end == 0) break;
                 if (parts.Count == most)
                 {
-                    parts.Add(StripStart(text[..end]));
+                    parts.Add(text[..end]);
                     break;
                 }
                 var stop = end;

@@ -129,7 +129,9 @@ internal sealed class FilterBlock(FilterExpression filter, Statement[] body, int
         Entry.Enter(run, at);
         var flow = run.Capture(Body, at, out var text);
         if (flow != Flow.On) return flow;
-        run.Print(Filter.Evaluate(run, at, run.Marked(text)));
+        // jinja2 joins this result with the rest as it is, without str().
+        var result = Filter.Evaluate(run, at, run.Marked(text));
+        run.Print(result is string or Markup ? result : throw PythonError.Type($"sequence item 0: expected str instance, {PyText.TypeName(result)} found"));
         Entry.Leave(at);
         return Flow.On;
     }

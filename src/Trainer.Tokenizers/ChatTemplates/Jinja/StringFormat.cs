@@ -105,7 +105,7 @@ internal sealed class StringFormat
                 throw PythonError.Value(_numbered ? "cannot switch from manual field specification to automatic field numbering" : "cannot switch from automatic field numbering to manual field specification");
             _numbered = first.Length > 0;
             var index = first.Length == 0 ? _next++ : int.TryParse(first, out var number) ? number : int.MaxValue;
-            if (index >= _given.Positional.Length) throw new PythonError("IndexError", $"Replacement index {index} out of range for positional args tuple");
+            if (index >= _given.Positional.Length) throw new PythonError("IndexError", "tuple index out of range");
             value = _given.Positional[index];
         }
         else

@@ -6,7 +6,7 @@ namespace Trainer.Tokenizers.ChatTemplates.Jinja;
 internal static partial class TextWrap
 {
     // textwrap.TextWrapper.wordsep_re and wordsep_simple_re.
-    [GeneratedRegex(@"([\t\n\v\f\r ]+|(?<=[\w!""'&.,?])-{2,}(?=\w)|[^\t\n\v\f\r ](?:[\w!""'&.,?-])*?(?:-(?:(?<=[^\d\W]{2}-)|(?<=[^\d\W]-[^\d\W]-))(?=[^\d\W]-?[^\d\W])|(?=[\t\n\v\f\r ]|\z)|(?<=[\w!""'&.,?])(?=-{2,}\w)))", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"([\t\n\v\f\r ]+|(?<=[\w!""'&.,?])-{2,}(?=\w)|[^\t\n\v\f\r ]+?(?:-(?:(?<=[^\d\W]{2}-)|(?<=[^\d\W]-[^\d\W]-))(?=[^\d\W]-?[^\d\W])|(?=[\t\n\v\f\r ]|\z)|(?<=[\w!""'&.,?])(?=-{2,}\w)))", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Words();
 
     public static List<string> Wrap(string text, int width, bool breakLong, bool breakHyphens)
@@ -56,7 +56,17 @@ internal static partial class TextWrap
         chunks.RemoveAt(chunks.Count - 1);
     }
 
-    private static List<string> Split(string text) => [.. Words().Split(text).Where(part => part.Length > 0)];
+    private static List<string> Split(string text)
+    {
+        try
+        {
+            return [.. Words().Split(text).Where(part => part.Length > 0)];
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw PythonError.Limit("wordwrap ran for too long");
+        }
+    }
 
     private static List<string> SplitAtSpace(string text)
     {

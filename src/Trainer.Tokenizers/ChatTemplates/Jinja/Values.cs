@@ -38,11 +38,12 @@ internal sealed class PyList(List<object> items)
     public List<object> Items { get; } = items;
 }
 
-internal sealed class PyTuple(object[] items)
+internal sealed class PyTuple(object[] items, string[]? fields = null)
 {
-    public static readonly PyTuple Empty = new([]);
-
     public object[] Items { get; } = items;
+
+    /// <summary>A named tuple's item, as groupby's results have.</summary>
+    public object? Field(string name) => fields is null || Array.IndexOf(fields, name) is not (>= 0 and var index) ? null : Items[index];
 }
 
 internal sealed class PyDict(Meter meter)

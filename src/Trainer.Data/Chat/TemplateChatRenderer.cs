@@ -1,0 +1,68 @@
+using System.Text.Json;
+using Trainer.Data.Rows;
+using Trainer.Tokenizers;
+using Trainer.Tokenizers.ChatTemplates;
+
+namespace Trainer.Data.Chat;
+
+/// <summary>The chat templates of a model as the rows need them.</summary>
+internal sealed class TemplateChatRenderer : IChatRenderer
+{
+    private readonly AssistantMaskBuilder _builder;
+
+    /// <param name="templates">The model's templates.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="stopTokens">See <see cref="StopTokens"/>.</param>
+    /// <param name="now">What <c>strftime_now</c> tells every row; a date without a time lets the token cache be found again the same day.</param>
+    public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens, DateTime now)
+    {
+        _builder = new AssistantMaskBuilder(templates, token => tokenizer.IdOf(token) is { } id && tokenizer.IsSpecial(id), stopTokens, now);
+        Source = string.Join(", ", templates.Templates.Values.Select(template => template.Name));
+        // A template that writes the date gives other texts on another day.
+        ContentHash = string.Join('-', templates.Templates.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}:{pair.Value.ContentHash}"))
+            + (templates.Templates.Values.Any(template => template.UsesClock) ? $"-{now:yyyy-MM-dd HH:mm:ss}" : "") + $"-{string.Join(' ', stopTokens)}";
+    }
+
+    public string Source { get; }
+
+    public string ContentHash { get; }
+
+    /// <summary>The renderer of a model folder, or null where it has no template and none is given.</summary>
+    /// <exception cref="TemplateException">A template file cannot be read or is no template.</exception>
+    public static TemplateChatRenderer? Load(string directory, string? overrideFile, HfTokenizer tokenizer, DateTime now) =>
+        ChatTemplateSet.Load(directory, overrideFile) is { } templates ? new TemplateChatRenderer(templates, tokenizer, StopTokens(directory, tokenizer), now) : null;
+
+    /// <summary>What the model stops at: the tokenizer's end-of-text token and the ids of generation_config.json (GLM stops at the next turn's header).</summary>
+    public static IReadOnlyList<string> StopTokens(string directory, HfTokenizer tokenizer)
+    {
+        var tokens = new List<string>();
+        if (tokenizer.EosToken is { } eos) tokens.Add(eos);
+        var file = Path.Combine(directory, "generation_config.json");
+        if (!File.Exists(file)) return tokens;
+        try
+        {
+            using var config = JsonDocument.Parse(File.ReadAllText(file));
+            if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("eos_token_id", out var ids)) return tokens;
+            foreach (var id in ids.ValueKind == JsonValueKind.Array ? ids.EnumerateArray().ToArray() : [ids])
+                if (id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && tokenizer.TokenOf(number) is { } token && tokenizer.IsSpecial(number) && !tokens.Contains(token)) tokens.Add(token);
+        }
+        catch (JsonException)
+        {
+            // The file serves generation; training needs nothing else of it, and the loader of models reports it.
+        }
+        return tokens;
+    }
+
+    public ChatText Render(JsonElement messages, JsonElement? tools, TrainOn which, int from)
+    {
+        try
+        {
+            var found = _builder.Build(messages, tools, which, from);
+            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))]);
+        }
+        catch (ChatMaskException error)
+        {
+            throw BadRowException.Malformed(error.Message, error.WayOut);
+        }
+    }
+}
