@@ -10,6 +10,15 @@ public static class DatasetBuilder
 {
     /// <summary>Reads, tokenizes, masks and checks everything the options name, or opens what an earlier run cached.</summary>
     /// <param name="options">Sources and rules.</param>
+    /// <param name="text">Tokenizer and templates of the model.</param>
+    /// <param name="progress">Told after every batch of rows; not at all where the cache answers.</param>
+    /// <param name="cancellation">Ends the work; no half cache is left.</param>
+    /// <exception cref="DataException">Data that cannot be trained on as the options stand.</exception>
+    public static Dataset Build(DataOptions options, ModelText text, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
+        Build(options, text.Tools, progress, cancellation);
+
+    /// <summary>The same without a chat template: rows that are chats are refused.</summary>
+    /// <param name="options">Sources and rules.</param>
     /// <param name="tokenizer">The model's tokenizer; null where it has none, and then only rows of ids can be read.</param>
     /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
     /// <param name="progress">Told after every batch of rows; not at all where the cache answers.</param>

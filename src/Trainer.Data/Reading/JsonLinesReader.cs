@@ -53,6 +53,8 @@ internal static class JsonLinesReader
         var trimmed = span.TrimStart(" \t\r"u8);
         var indent = span.Length - trimmed.Length;
         trimmed = trimmed.TrimEnd(" \t\r"u8);
-        return trimmed.IsEmpty ? null : new RawRow(new RowSource(file, line)) { Json = trimmed.ToArray(), ColumnOffset = indent };
+        if (trimmed.IsEmpty) return null;
+        if (trimmed[0] == '[') return RawRow.Bad(file, line, indent + 1, "the row is an array; a row must be an object", "a .jsonl file has one object a line; call a JSON array .json");
+        return new RawRow(new RowSource(file, line)) { Json = trimmed.ToArray(), ColumnOffset = indent };
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Trainer.Data;
 using Trainer.Tokenizers;
 
@@ -59,6 +60,34 @@ public sealed class RealDataTests
     {
         using var set = Build(Options("data/llamafactory-demo/identity.json"));
         Assert.Equal(91, set.Train.Count);
+    }
+
+    [SkippableTheory]
+    [InlineData("identity.json", 91, "instruction")]
+    [InlineData("glaive_toolcall_en_demo.json", 300, "chat")]
+    public void Chats_and_tool_calls_read_by_a_model_s_own_template(string file, int rows, string kind)
+    {
+        using var folder = new DataFolder();
+        foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
+            using (var packed = new GZipStream(File.OpenRead(Shared("golden/tokenization/tokenizers/lenml-qwen2_5/" + name + ".gz")), CompressionMode.Decompress))
+            {
+                using var bytes = new MemoryStream();
+                packed.CopyTo(bytes);
+                folder.Write(name, bytes.ToArray());
+            }
+        var text = ModelText.Load(folder.Path, Shared("golden/tokenization/templates/lcpp__Qwen-Qwen2.5-7B-Instruct.jinja"));
+        var options = Options("data/llamafactory-demo/" + file);
+        var report = DataInspector.Check(options, text);
+        Assert.Empty(report.Faults.Where(fault => fault.Kind != FaultKind.TooLong).Select(fault => fault.Message));
+        Assert.Equal((rows, kind), ((int)report.Statistics.Rows, report.Statistics.Files[0].Kind));
+        Assert.InRange(report.TrainedShare, 0.1, 0.9);
+        foreach (var row in DataInspector.Show(options, text).Take(20))
+        {
+            Assert.NotEmpty(row.TrainedSpans);
+            Assert.All(row.TrainedSpans, span => Assert.Contains("<|im_end|>", row.Text[span.Start..span.End], StringComparison.Ordinal));
+            var trained = row.Ids.Where((id, t) => row.Labels[t] == id).ToArray();
+            Assert.Equal(string.Concat(row.TrainedSpans.Select(span => row.Text[span.Start..span.End])), text.Tokenizer!.Decode(trained, skipSpecialTokens: false));
+        }
     }
 
     [SkippableFact]

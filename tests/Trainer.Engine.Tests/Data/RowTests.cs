@@ -108,7 +108,7 @@ public sealed class RowTests : IDisposable
 
     [Theory]
     [InlineData("""{"text": 5}""", "a.jsonl:1): column 'text' is a number; it must be a string")]
-    [InlineData("""[1]""", "the row is an array")]
+    [InlineData("""[1]""", "a .jsonl file has one object a line")]
     [InlineData("""{"txet": "a"}""", "did you mean 'text'?")]
     [InlineData("""{"text": "a", "wieght": 2}""", "column 'wieght' has no meaning in a text row (did you mean 'weight'?)")]
     [InlineData("""{"text": "a", "text": "b"}""", "not valid JSON")]

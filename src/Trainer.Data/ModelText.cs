@@ -1,0 +1,42 @@
+using Trainer.Data.Chat;
+using Trainer.Data.Rows;
+using Trainer.Tokenizers;
+
+namespace Trainer.Data;
+
+/// <summary>What turns text into a model's tokens: its tokenizer, its chat templates, the size of its vocabulary.</summary>
+public sealed class ModelText
+{
+    private ModelText(HfTokenizer? tokenizer, TextTools tools)
+    {
+        (Tokenizer, Tools) = (tokenizer, tools);
+    }
+
+    /// <summary>The tokenizer, or null where the folder has none; then only rows of ids can be read.</summary>
+    public HfTokenizer? Tokenizer { get; }
+
+    /// <summary>Where the chat template came from, or null where there is none.</summary>
+    public string? TemplateSource => Tools.Chat?.Source;
+
+    /// <summary>Digest of the chat templates (and of the day, where one writes the date), or null.</summary>
+    public string? TemplateHash => Tools.Chat?.ContentHash;
+
+    internal TextTools Tools { get; }
+
+    /// <summary>Reads tokenizer and templates of a model folder.</summary>
+    /// <param name="directory">The model's folder, or one with tokenizer files alone.</param>
+    /// <param name="chatTemplateFile">A template that replaces the folder's own, or null.</param>
+    /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
+    /// <param name="now">What templates that write the date are told; null takes today. A resumed run passes the day it began on.</param>
+    /// <exception cref="TokenizerException">The tokenizer cannot be read.</exception>
+    /// <exception cref="Trainer.Tokenizers.ChatTemplates.TemplateException">A template cannot be read.</exception>
+    public static ModelText Load(string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null)
+    {
+        if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))
+            return new ModelText(null, TextTools.Of(null, vocabularySize));
+        var tokenizer = HfTokenizer.Load(directory);
+        // The date without the time: the cache of a model whose template writes the date is found again the same day.
+        var chat = TemplateChatRenderer.Load(directory, chatTemplateFile, tokenizer, now ?? TimeProvider.System.GetLocalNow().Date);
+        return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize) with { Chat = chat });
+    }
+}
