@@ -118,6 +118,29 @@ public sealed class ReaderTests : IDisposable
     }
 
     [Fact]
+    public void A_line_of_a_hundred_megabytes_is_a_fault_and_the_next_row_is_read()
+    {
+        var rows = JsonLinesReader.Read(new Endless(100L << 20, "\n{\"text\": \"b\"}\n"u8.ToArray()), "f", Limits.Default).ToList();
+        Assert.Equal([FaultKind.Malformed, null], rows.Select(row => row.Fault?.Kind));
+        Assert.Equal(2, rows[1].Source.Line);
+    }
+
+    /// <summary>So many letters, and then a tail.</summary>
+    private sealed class Endless(long letters, byte[] tail) : MemoryStream(tail)
+    {
+        private long _left = letters;
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            if (_left == 0) return base.Read(buffer, offset, count);
+            var n = (int)Math.Min(_left, count);
+            buffer.AsSpan(offset, n).Fill((byte)'x');
+            _left -= n;
+            return n;
+        }
+    }
+
+    [Fact]
     public void A_cut_gzip_file_is_refused()
     {
         var whole = DataFolder.Gzip(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"row {i * 7919}\"}}\n")));
