@@ -13,8 +13,10 @@ internal static class PeftConfigFile
     private static readonly string[] NotImplemented =
     [
         "fan_in_fan_out", "layer_replication", "trainable_token_indices", "use_qalora", "alora_invocation_tokens", "arrow_config", "target_parameters",
-        "use_bdlora", "monteclora_config", "velora_config", "kasa_config", "exclude_modules",
+        "use_bdlora", "monteclora_config", "velora_config", "kasa_config", "exclude_modules", "ensure_weight_tying",
     ];
+
+    private static readonly string[] BaseChangingInits = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
     public static (LoraSpec Spec, string? BaseModel) Read(string folder)
     {
@@ -100,6 +102,9 @@ internal static class PeftConfigFile
             if (!Given(root, key, out var value)) continue;
             if (value.GetRawText() is not ("false" or "[]" or "{}")) throw new AdapterException($"adapter config '{path}': '{key}' changes what the adapter computes and is not implemented");
         }
+        // These change the base's weights when the adapter is made, so an adapter of them fits no base that was loaded plainly.
+        if (Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String && BaseChangingInits.Any(name => init.GetString()!.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
+            throw new AdapterException($"adapter config '{path}': init_lora_weights '{init.GetString()}' changes the base's weights and is not implemented; convert the adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
         return new LoraSpec
         {
             Rank = Given(root, "r", out var rank) ? rank.GetInt32() : 8,

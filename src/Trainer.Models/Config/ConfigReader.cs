@@ -67,7 +67,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
     {
         if (!Has(key)) return [];
         var value = element.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(item => item.GetInt32())] : [Int(key)];
+        if (value.ValueKind != JsonValueKind.Array) return [Int(key)];
+        return [.. List(key, JsonValueKind.Number, "token ids")!.Select(item => item.TryGetInt32(out var id) ? id : throw Fault(key, $"holds {item.GetRawText()}, not a token id"))];
     }
 
     public ModelException Missing(string key) => new($"config '{path}' has no '{prefix}{key}'; take the model's own config.json");
@@ -80,10 +81,11 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
     public void Refuse(string key, params ReadOnlySpan<string> allowed)
     {
         if (!Has(key)) return;
-        var raw = element.GetProperty(key).GetRawText();
-        if (raw is "false" or "0" or "0.0" or "[]" or "{}") return;
-        foreach (var value in allowed)
-            if (raw == value) return;
+        var value = element.GetProperty(key);
+        var raw = value.GetRawText();
+        if (raw is "false" or "[]" or "{}" || (value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0)) return;
+        foreach (var harmless in allowed)
+            if (raw == harmless) return;
         throw NotImplemented(key, raw.Length > 60 ? raw[..60] + "..." : raw);
     }
 

@@ -1,0 +1,186 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
+using Trainer.Models;
+
+namespace Trainer.Engine.Tests.Models;
+
+[Trait("ring", "model")]
+public sealed class BadModelTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("bad-model-").FullName;
+
+    public BadModelTests() => Copy("llama2");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented; choose a model of one of gemma, gemma2")]
+    [InlineData("model_type", null, "has no 'model_type'")]
+    [InlineData("hidden_size", null, "has no 'hidden_size'")]
+    [InlineData("vocab_size", null, "has no 'vocab_size'")]
+    [InlineData("hidden_size", "\"64\"", "'hidden_size' is \"64\", not a whole number")]
+    [InlineData("hidden_size", "0", "'hidden_size' is 0, it must be above 0")]
+    [InlineData("num_key_value_heads", "3", "does not divide num_attention_heads 4")]
+    [InlineData("hidden_act", "\"relu2\"", "'hidden_act' is 'relu2', which changes what the model computes")]
+    [InlineData("rope_scaling", """{"rope_type": "mystery"}""", "'rope_scaling.rope_type' is 'mystery'")]
+    [InlineData("rope_scaling", """{"rope_type": "linear"}""", "has no 'rope_scaling.factor'")]
+    [InlineData("partial_rotary_factor", "0.5", "'partial_rotary_factor' is 0.5")]
+    [InlineData("attention_dropout", "0.1", "'attention_dropout' is 0.1")]
+    [InlineData("clip_qkv", "8.0", "'clip_qkv' is 8.0")]
+    [InlineData("num_local_experts", "8", "is a mixture of experts ('num_local_experts')")]
+    [InlineData("vision_config", """{"hidden_size": 3}""", "is multimodal")]
+    [InlineData("quantization", """{"group_size": 64, "bits": 4}""", "quantized for MLX")]
+    [InlineData("quantization_config", """{"quant_method": "gptq", "bits": 4}""", "quantized with 'gptq'")]
+    [InlineData("quantization_config", """{"quant_method": "awq"}""", "quantized with 'awq'")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}""", "'quantization_config.bnb_4bit_quant_type' is 'fp4'")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_8bit": true}""", "'quantization_config.load_in_8bit' is true")]
+    [InlineData("layer_types", """["full_attention"]""", null)]
+    public void A_config_that_cannot_be_used_is_refused_by_key(string key, string? value, string? message)
+    {
+        Change(config =>
+        {
+            if (value is null) config.Remove(key);
+            else config[key] = JsonNode.Parse(value);
+        });
+        if (message is null)
+        {
+            // Llama knows no layer types, so a stray key changes nothing.
+            CausalModel.Load(_folder).Dispose();
+            return;
+        }
+        var fault = Refused();
+        Assert.Contains(message, fault, StringComparison.Ordinal);
+        Assert.Contains(Path.Combine(_folder, "config.json"), fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_config_that_is_missing_or_no_json_is_refused()
+    {
+        File.WriteAllText(Path.Combine(_folder, "config.json"), "{\"model_type\": ");
+        Assert.Contains("cannot be read", Refused(), StringComparison.Ordinal);
+        File.Delete(Path.Combine(_folder, "config.json"));
+        Assert.Contains("no config.json", Refused(), StringComparison.Ordinal);
+        Assert.Contains("there is no such folder", Assert.Throws<ModelException>(() => CausalModel.Load(Path.Combine(_folder, "nowhere"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_missing_tensor_is_named()
+    {
+        Rewrite(tensors => tensors.Remove("model.layers.1.mlp.up_proj.weight"));
+        Assert.Contains("tensor 'model.layers.1.mlp.up_proj.weight' is missing", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_surplus_tensor_is_named()
+    {
+        Rewrite(tensors => tensors["model.layers.1.mlp.experts.weight"] = ([4], new byte[16]));
+        Assert.Contains("tensor 'model.layers.1.mlp.experts.weight'", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_layer_more_than_the_config_says_is_named()
+    {
+        Change(config => config["num_hidden_layers"] = 1);
+        Assert.Contains("tensor 'model.layers.1.", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_shape_that_contradicts_the_config_is_named()
+    {
+        Change(config => config["vocab_size"] = 300);
+        Assert.Contains("tensor 'model.embed_tokens.weight'", Refused(), StringComparison.Ordinal);
+        Assert.Contains("has shape [256, 64], config.json needs [300, 64]", Refused(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void A_weight_that_is_not_finite_is_named(float value)
+    {
+        Rewrite(tensors => BitConverter.TryWriteBytes(tensors["model.layers.0.mlp.down_proj.weight"].Bytes.AsSpan(4 * 8191), value));
+        Assert.Contains("tensor 'model.layers.0.mlp.down_proj.weight'", Refused(), StringComparison.Ordinal);
+        Assert.Contains("NaN or infinity", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_head_that_contradicts_tied_embeddings_is_refused_and_an_equal_one_is_not()
+    {
+        Change(config => config["tie_word_embeddings"] = true);
+        Assert.Contains("tensor 'lm_head.weight'", Refused(), StringComparison.Ordinal);
+        Rewrite(tensors => tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]);
+        CausalModel.Load(_folder).Dispose();
+    }
+
+    [Fact]
+    public void Old_rotary_buffers_are_passed_over()
+    {
+        Rewrite(tensors => tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = ([8], new byte[32]));
+        CausalModel.Load(_folder).Dispose();
+    }
+
+    [Fact]
+    public void A_pickle_is_refused_with_the_way_out()
+    {
+        File.Move(Path.Combine(_folder, "model.safetensors"), Path.Combine(_folder, "pytorch_model.bin"));
+        Assert.Contains("safetensors", Refused(), StringComparison.Ordinal);
+        Assert.Contains("pickle", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_damaged_quantized_folder_is_refused_by_tensor()
+    {
+        Directory.Delete(_folder, recursive: true);
+        Directory.CreateDirectory(_folder);
+        foreach (var file in Directory.GetFiles(Golden.Folder("qlora", "llama31_nf4_dq", "prequantized"))) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        Assert.Contains("already quantized as nf4", Assert.Throws<ModelException>(() => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.Int8 })).Message, StringComparison.Ordinal);
+        const string Name = "model.layers.0.mlp.down_proj.weight";
+        Rewrite(tensors => tensors[Name + ".quant_state.bitsandbytes__nf4"] = Text("{\"quant_type\": \"nf4\", \"blocksize\": 128, \"shape\": [64, 128]}"));
+        Assert.Contains($"tensor '{Name}'", Refused(), StringComparison.Ordinal);
+        Assert.Contains("blocks of 128 are not implemented", Refused(), StringComparison.Ordinal);
+        Rewrite(tensors => tensors.Remove(Name + ".quant_state.bitsandbytes__nf4"));
+        Assert.Contains($"tensor '{Name}'", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_token_outside_the_vocabulary_is_refused()
+    {
+        using var model = CausalModel.Load(_folder);
+        Assert.Contains("token id 256 is outside", Assert.Throws<ModelException>(() => model.Logits(TokenBatch.OfTokens([1, 256]))).Message, StringComparison.Ordinal);
+    }
+
+    private static (long[] Shape, byte[] Bytes) Text(string text) => ([Encoding.UTF8.GetByteCount(text)], Encoding.UTF8.GetBytes(text));
+
+    private string Refused() => Assert.Throws<ModelException>(() => CausalModel.Load(_folder)).Message;
+
+    private void Copy(string name)
+    {
+        foreach (var file in new[] { "config.json", "generation_config.json", "model.safetensors" }) File.Copy(Golden.Folder(name, file), Path.Combine(_folder, file));
+    }
+
+    private void Change(Action<JsonObject> change)
+    {
+        var path = Path.Combine(_folder, "config.json");
+        var config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        change(config);
+        File.WriteAllText(path, config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+    }
+
+    private void Rewrite(Action<Dictionary<string, (long[] Shape, byte[] Bytes)>> change)
+    {
+        var path = Path.Combine(_folder, "model.safetensors");
+        Dictionary<string, SafetensorsDtype> types;
+        Dictionary<string, (long[] Shape, byte[] Bytes)> tensors;
+        using (var file = SafetensorsFile.Open(path))
+        {
+            types = file.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.Dtype);
+            tensors = file.Tensors.ToDictionary(pair => pair.Key, pair => (pair.Value.Shape, file.Bytes(pair.Value).ToArray()));
+        }
+        change(tensors);
+        using var writer = SafetensorsWriter.Create(path, tensors.Select(pair => new TensorDeclaration(pair.Key, types.GetValueOrDefault(pair.Key, SafetensorsDtype.F32), pair.Value.Shape)), null);
+        foreach (var (name, (_, bytes)) in tensors) writer.Write(name, bytes);
+        writer.Complete();
+    }
+}
