@@ -1,50 +1,102 @@
-using System.Diagnostics;
 using TorchSharp;
 using Trainer.Models;
 using Trainer.Models.Fast;
+using Trainer.Models.Native;
 using static TorchSharp.torch;
 
 namespace Trainer.Benchmarks;
 
-/// <summary>One layer's attention, forward and backward, in the cases that training has.</summary>
+/// <summary>One layer's attention, forward and backward, in the cases that training has; beside it libtorch's flash kernels where they need no mask.</summary>
 internal static unsafe class AttentionCommand
 {
-    public static int Run()
+    private const int Heads = 32, KvHeads = 8;
+
+    public static int Run(string[] args)
     {
-        Console.WriteLine("32 heads of 64, 8 key heads; ms forward, ms backward");
-        foreach (var length in (int[])[512, 2048])
+        BenchClock.CpuTime = args.Contains("--cpu-time");
+        if (BenchClock.CpuTime) set_num_threads(1);
+        Console.WriteLine("32 heads, 8 key heads; ms forward, ms backward");
+        foreach (var size in (int[])[64, 128])
         {
-            Report($"causal {length}", length, [0, length], null);
-            Report($"window {length / 4} of {length}", length, [0, length], length / 4);
-            Report($"packed 4 x {length / 4}", length, [0, length / 4, length / 2, 3 * length / 4, length], null);
+            foreach (var length in (int[])[256, 512, 2048])
+            {
+                Blocks($"blocks causal {length} x {size}", size, length, [0, length], null);
+                Flash($"flash  causal {length} x {size}", size, length);
+            }
+            Blocks($"blocks window 512 of 2048 x {size}", size, 2048, [0, 2048], 512);
+            Blocks($"blocks packed 4 x 512 x {size}", size, 2048, [0, 512, 1024, 1536, 2048], null);
         }
         return 0;
     }
 
-    private static void Report(string name, int tokens, int[] starts, int? window)
+    private static void Blocks(string name, int size, int tokens, int[] starts, int? window)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
         var config = new ModelConfig
         {
-            ModelType = "llama", VocabularySize = 8, HiddenSize = 2048, IntermediateSize = 64, Heads = 32, KvHeads = 8, HeadSize = 64, Layers = [new LayerConfig(window, -1)], Ropes = [],
-            MaxPositions = tokens, NormEpsilon = 1e-5, AttentionScale = 0.125,
+            ModelType = "llama", VocabularySize = 8, HiddenSize = Heads * size, IntermediateSize = 64, Heads = Heads, KvHeads = KvHeads, HeadSize = size, Layers = [new LayerConfig(window, -1)],
+            Ropes = [], MaxPositions = tokens, NormEpsilon = 1e-5, AttentionScale = 0.125,
         };
         var shape = new FastShape(config);
         using var arena = new Arena(1L << 30);
         var state = new LayerState(arena, shape, tokens, new int[9]);
-        float* gradient = arena.Floats((long)tokens * 2048), dq = arena.Floats((long)tokens * 2048), dk = arena.Floats((long)tokens * 512), dv = arena.Floats((long)tokens * 512);
-        using var attention = new FastAttention(shape, new StepMeter());
-        double forward = double.MaxValue, backward = double.MaxValue;
+        float* gradient = Filled(arena, (long)tokens * shape.Query), dq = arena.Floats((long)tokens * shape.Query), dk = arena.Floats((long)tokens * shape.Kv), dv = arena.Floats((long)tokens * shape.Kv);
+        Fill(state.Query, (long)tokens * shape.Query);
+        Fill(state.Key, (long)tokens * shape.Kv);
+        Fill(state.Value, (long)tokens * shape.Kv);
+        var attention = new BlockAttention(shape, new StepMeter());
+        attention.Allocate(arena, starts);
+        Report(name, () => attention.Forward(state, starts, window), () => attention.Backward(state, starts, window, gradient, dq, dk, dv));
+    }
+
+    private static void Flash(string name, int size, int tokens)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var arena = new Arena(1L << 30);
+        const int group = Heads / KvHeads;
+        float* q = Filled(arena, (long)tokens * Heads * size), k = Filled(arena, (long)tokens * KvHeads * size), g = Filled(arena, (long)tokens * Heads * size);
+        long[] queries = [KvHeads, group, tokens, size], steps = [group * size, size, Heads * size, 1];
+        var (query, upper) = (TorchMemory.View(q, queries, steps), TorchMemory.View(g, queries, steps));
+        var key = TorchMemory.View(k, queries, [size, 0, KvHeads * size, 1]);
+        var (output, logSum) = FlashAttention.Forward(query, key, key, true, null, 0.125);
+        Report(name, () =>
+        {
+            var (o, l) = FlashAttention.Forward(query, key, key, true, null, 0.125);
+            o.Dispose();
+            l.Dispose();
+        }, () =>
+        {
+            var (a, b, c) = FlashAttention.Backward(upper, query, key, key, output, logSum, true, null, 0.125);
+            a.Dispose();
+            b.Dispose();
+            c.Dispose();
+        });
+    }
+
+    private static void Report(string name, Action forward, Action backward)
+    {
+        double first = double.MaxValue, second = double.MaxValue;
         for (var i = 0; i < 6; i++)
         {
-            var start = Stopwatch.GetTimestamp();
-            attention.Forward(state, AttentionBlock.Of(starts, window), true);
-            forward = Math.Min(forward, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-            start = Stopwatch.GetTimestamp();
-            attention.Backward(state, AttentionBlock.Of(starts, window), gradient, dq, dk, dv, tokens);
-            backward = Math.Min(backward, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            var start = BenchClock.Now;
+            forward();
+            first = Math.Min(first, BenchClock.Since(start));
+            start = BenchClock.Now;
+            backward();
+            second = Math.Min(second, BenchClock.Since(start));
         }
-        Console.WriteLine($"{name,-24} {forward,8:0.0} {backward,8:0.0}");
+        Console.WriteLine($"{name,-34} {first * 1e3,8:0.0} {second * 1e3,8:0.0}");
+    }
+
+    private static float* Filled(Arena arena, long count)
+    {
+        var values = arena.Floats(count);
+        Fill(values, count);
+        return values;
+    }
+
+    private static void Fill(float* values, long count)
+    {
+        for (long i = 0; i < count; i++) values[i] = MathF.Sin(i * 0.7f);
     }
 }

@@ -5,6 +5,6 @@ return args switch
     ["step", .. var rest] => StepCommand.Run(rest),
     ["make", var shape, var folder] => StepCommand.Make(shape, folder),
     ["kernels"] => KernelCommand.Run(),
-    ["attention"] => AttentionCommand.Run(),
+    ["attention", .. var rest] => AttentionCommand.Run(rest),
     _ => StepCommand.Usage(),
 };

@@ -11,8 +11,8 @@ internal static class StepCommand
     public static int Usage()
     {
         Console.Error.WriteLine("""
-            step --shape NAME [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--folder DIR] [--keep]
-                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --folder: where the random model lies or is written (a temporary one otherwise)
+            step --shape NAME [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
+                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
@@ -36,10 +36,12 @@ internal static class StepCommand
         if (shape is null) return Usage();
         var threads = Number("--threads", 0);
         if (threads > 0) torch.set_num_threads(threads);
+        BenchClock.CpuTime = args.Contains("--cpu-time");
         var folder = Value("--folder", Path.Combine(Path.GetTempPath(), "trainer-bench-" + shape.Name));
         if (!File.Exists(Path.Combine(folder, "config.json")))
         {
-            var free = new DriveInfo(Path.GetFullPath(Path.GetDirectoryName(folder)!)).AvailableFreeSpace;
+            Directory.CreateDirectory(folder);
+            var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
             if (free < RandomModelFolder.BytesOf(shape) * 1.02) throw new InvalidOperationException($"'{folder}' needs {RandomModelFolder.BytesOf(shape) / 1e9:0.0} GB, {free / 1e9:0.0} GB are free");
             Make(shape.Name, folder);
         }

@@ -97,11 +97,6 @@ internal sealed unsafe class FastBuffers
 
     public float* RowInverse { get; }
 
-    public void Release()
-    {
-        foreach (var state in _states) state.Release();
-    }
-
     private static int[] Ranks(CausalModel model)
     {
         var ranks = new int[9];

@@ -13,7 +13,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly CausalModel _model;
     private readonly FastShape _shape;
     private readonly FastLinear _linear;
-    private readonly FastAttention _attention;
+    private readonly BlockAttention _attention;
     private readonly FastLayer _layer;
     private readonly FastHead _head;
     private readonly LayerStream? _stream;
@@ -24,7 +24,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         _model = model;
         _shape = new FastShape(model.Config);
         _linear = new FastLinear(model, Meter);
-        _attention = new FastAttention(_shape, Meter);
+        _attention = new BlockAttention(_shape, Meter);
         _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
         _head = new FastHead(model, _shape, _linear, Meter);
         if (model.Options.Stream) _stream = new LayerStream(model);
@@ -42,7 +42,8 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         var shape = new FastShape(model.Config);
         var linear = new FastLinear(model, new StepMeter());
         var mode = checkpointing ? PassMode.Recomputed : PassMode.Kept;
-        Cut(model, shape, linear, new FastHead(model, shape, linear, new StepMeter()), arena, batch, mode);
+        var meter = new StepMeter();
+        Cut(model, shape, linear, new FastHead(model, shape, linear, meter), new BlockAttention(shape, meter), arena, batch, mode);
         return arena.Used;
     }
 
@@ -55,15 +56,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         var mode = _model.Options.GradientCheckpointing ? PassMode.Recomputed : PassMode.Kept;
         var (work, buffers) = Prepare(batch, mode);
         _linear.Key = key;
-        try
-        {
-            return new LossResult(Train(work, buffers, mode, lossScale), batch.TrainedTokens);
-        }
-        finally
-        {
-            buffers.Release();
-            _attention.TrimMasks();
-        }
+        return new LossResult(Train(work, buffers, mode, lossScale), batch.TrainedTokens);
     }
 
     public float[] TokenLosses(TokenBatch batch)
@@ -80,11 +73,10 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         for (var l = 0; l < _shape.Layers; l++)
         {
             Visit(l, l + 1 < _shape.Layers ? l + 1 : -1);
-            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == _shape.Layers - 1, false);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == _shape.Layers - 1);
         }
         _head.Run(work, buffers, LossRowsOf(work, buffers, subset), null, false);
         for (var i = 0; i < work.LossCount; i++) losses[work.LossRows[i]] = (float)work.Losses[i];
-        _attention.TrimMasks();
         return losses;
     }
 
@@ -99,18 +91,16 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         for (var l = 0; l < _shape.Layers; l++)
         {
             Visit(l, l + 1 < _shape.Layers ? l + 1 : -1);
-            _layer.Forward(_model.Layers[l], buffers.Input(l), buffers.Input(l + 1), false, false);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), buffers.Input(l + 1), false);
         }
         var logits = empty(batch.Length, _shape.Vocabulary, dtype: ScalarType.Float32);
         _head.Logits(buffers.Input(_shape.Layers), batch.Length, TorchMemory.Pointer(logits));
-        _attention.TrimMasks();
         return logits.MoveToOuterDisposeScope();
     }
 
     public void Dispose()
     {
         _stream?.Dispose();
-        _attention.Dispose();
         _arena?.Dispose();
         _arena = null;
     }
@@ -124,9 +114,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         for (var l = 0; l <= last; l++)
         {
             Visit(l, l < last ? l + 1 : last - 1);
-            // The last layer's backward pass follows at once, so its state is still there in either mode.
-            var keep = l >= lowest && (mode == PassMode.Kept || l == last);
-            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == last, keep);
+            _layer.Forward(_model.Layers[l], buffers.Input(l), Output(buffers, l, subset), subset && l == last);
         }
         var below = lowest <= last;
         var sum = _head.Run(work, buffers, LossRowsOf(work, buffers, subset), lossScale, below);
@@ -137,7 +125,8 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         {
             var layer = _model.Layers[l];
             if (l < last) Visit(l, l > lowest ? l - 1 : -1);
-            if (l < last && mode == PassMode.Recomputed) _layer.Forward(layer, buffers.Input(l), null, false, true);
+            // The last layer's backward pass follows its forward pass at once, so its state is still there in either mode.
+            if (l < last && mode == PassMode.Recomputed) _layer.Forward(layer, buffers.Input(l), null, false);
             var rows = subset && l == last;
             _layer.Backward(layer, buffers.Input(l), rows ? buffers.RowGradient : buffers.Gradient, rows, l > lowest);
         }
@@ -161,24 +150,25 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     {
         _stream?.CheckFiles();
         var counting = new Arena();
-        Cut(_model, _shape, _linear, _head, counting, batch, mode);
+        Cut(_model, _shape, _linear, _head, _attention, counting, batch, mode);
         if (_arena is null || _arena.Capacity < counting.Used)
         {
             _arena?.Dispose();
             _arena = new Arena(counting.Used);
         }
         _arena.Reset();
-        var (work, buffers) = Cut(_model, _shape, _linear, _head, _arena, batch, mode);
+        var (work, buffers) = Cut(_model, _shape, _linear, _head, _attention, _arena, batch, mode);
         (_layer.Batch, _layer.Buffers) = (work, buffers);
         return (work, buffers);
     }
 
     private static (FastBatch Work, FastBuffers Buffers) Cut(
-        CausalModel model, FastShape shape, FastLinear linear, FastHead head, Arena arena, TokenBatch batch, PassMode mode)
+        CausalModel model, FastShape shape, FastLinear linear, FastHead head, BlockAttention attention, Arena arena, TokenBatch batch, PassMode mode)
     {
         var work = new FastBatch(arena, model.Config, batch);
         linear.Allocate(arena, batch.Length);
         head.Allocate(arena, work.LossCount);
+        attention.Allocate(arena, batch.SegmentStarts);
         return (work, new FastBuffers(arena, model, shape, mode, batch.Length, work.LossCount, LowestTrainedLayer(model)));
     }
 

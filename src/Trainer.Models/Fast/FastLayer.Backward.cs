@@ -31,8 +31,8 @@ internal sealed unsafe partial class FastLayer
             meter.Add(StepPart.Elementwise, start);
         }
         attention.Backward(
-            state, AttentionBlock.Of(Batch.Batch.SegmentStarts, layer.Config.SlidingWindow), buffers.AttendedGradient,
-            buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient, tokens);
+            state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow, buffers.AttendedGradient,
+            buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
         Turn(layer, buffers.QueryGradient, buffers.KeyGradient, true);
         HeadNormsBackward(layer, state, tokens);
         ProjectionsBackward(layer, state, x, tokens, subset, needsInput ? buffers.Delta : null);

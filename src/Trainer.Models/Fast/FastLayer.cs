@@ -12,7 +12,7 @@ namespace Trainer.Models.Fast;
 /// Where only some rows of the output are needed (the last layer: rows that carry loss), queries, attention output and all that follows are
 /// computed for these rows; keys and values for all.
 /// </remarks>
-internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shape, FastLinear linear, FastAttention attention, StepMeter meter)
+internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shape, FastLinear linear, BlockAttention attention, StepMeter meter)
 {
     private const long Grain = 1 << 14;
     private readonly bool _headNorms = shape.HeadNorms;
@@ -28,8 +28,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     /// <param name="x">(T, hidden).</param>
     /// <param name="output">(T, hidden), or (rows, hidden); null leaves the last product out: all that a recomputation needs.</param>
     /// <param name="subset">Compute only rows that carry loss.</param>
-    /// <param name="keep">Keep attention's log-sums for a backward pass.</param>
-    public void Forward(DecoderLayer layer, float* x, float* output, bool subset, bool keep)
+    public void Forward(DecoderLayer layer, float* x, float* output, bool subset)
     {
         var (state, buffers) = (Buffers.State(layer.Index), Buffers);
         long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
@@ -37,7 +36,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         Norm(layer.BeforeAttention!, x, normed, state.FirstInverse, tokens);
         Projections(layer, state, normed, tokens, subset);
         Turn(layer, state.Query, state.Key, false);
-        attention.Forward(state, AttentionBlock.Of(Batch.Batch.SegmentStarts, layer.Config.SlidingWindow), keep);
+        attention.Forward(state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow);
         float* attended = state.Attended, residual = x;
         if (subset)
         {

@@ -1,5 +1,3 @@
-using TorchSharp;
-
 namespace Trainer.Models.Fast;
 
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
@@ -37,6 +35,7 @@ internal sealed unsafe class LayerState
             QueryInverse = arena.Floats(tokens * shape.Heads);
             KeyInverse = arena.Floats(tokens * shape.KvHeads);
         }
+        LogSums = arena.Floats(tokens * shape.Heads);
         Attended = arena.Floats(tokens * shape.Query);
         Middle = arena.Floats(tokens * shape.Hidden);
         FirstInverse = arena.Floats(tokens);
@@ -78,14 +77,8 @@ internal sealed unsafe class LayerState
     /// <summary>x A^T of each slot's adapter (rows, rank).</summary>
     public IntPtr[] Low { get; } = new IntPtr[Slots];
 
-    /// <summary>Log-sums of the attention calls, in call order; the state owns them until <see cref="Release"/>.</summary>
-    public List<torch.Tensor> LogSums { get; } = [];
+    /// <summary>Logarithm of each query's sum of exponentials (heads, T).</summary>
+    public float* LogSums { get; }
 
     public float* LowOf(Slot slot) => (float*)Low[(int)slot];
-
-    public void Release()
-    {
-        foreach (var tensor in LogSums) tensor.Dispose();
-        LogSums.Clear();
-    }
 }

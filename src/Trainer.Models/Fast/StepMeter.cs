@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace Trainer.Models.Fast;
 
 /// <summary>Time and floating-point operations of the fast engine, by part, since it was last cleared.</summary>
@@ -11,7 +9,7 @@ public sealed class StepMeter
 
     /// <summary>Seconds spent in a part.</summary>
     /// <param name="part">The part.</param>
-    public double Seconds(StepPart part) => _ticks[(int)part] / (double)Stopwatch.Frequency;
+    public double Seconds(StepPart part) => BenchClock.Seconds(_ticks[(int)part]);
 
     /// <summary>Multiplications and additions executed in a part (0 for parts without products).</summary>
     /// <param name="part">The part.</param>
@@ -27,11 +25,11 @@ public sealed class StepMeter
         Array.Clear(_operations);
     }
 
-    internal static long Now => Stopwatch.GetTimestamp();
+    internal static long Now => BenchClock.Now;
 
     internal void Add(StepPart part, long since, double operations = 0)
     {
-        _ticks[(int)part] += Stopwatch.GetTimestamp() - since;
+        _ticks[(int)part] += BenchClock.Now - since;
         _operations[(int)part] += operations;
     }
 }

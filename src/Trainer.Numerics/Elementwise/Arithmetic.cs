@@ -23,6 +23,12 @@ public static unsafe class Arithmetic
     /// <param name="end">One past the last.</param>
     public static void AddProduct(float* a, float* b, float* c, float* sum, long begin, long end) => AddProduct(Kernels.Width, a, b, c, sum, begin, end);
 
+    /// <summary>sum of a[i] b[i] over n elements, in sixteen lanes.</summary>
+    /// <param name="a">First operand.</param>
+    /// <param name="b">Second operand.</param>
+    /// <param name="n">Elements.</param>
+    public static float Dot(float* a, float* b, int n) => Dot(Kernels.Width, a, b, n);
+
     /// <summary>Adds one row to each of rows [begin, end).</summary>
     /// <param name="y">(rows, n).</param>
     /// <param name="row">(n): a bias.</param>
@@ -54,6 +60,33 @@ public static unsafe class Arithmetic
             case KernelWidth.Vector128: Multiply<Lanes128>(a, b, c, sum, begin, end); break;
             default: Multiply(a, b, c, sum, begin, end); break;
         }
+    }
+
+    internal static float Dot(KernelWidth width, float* a, float* b, int n) => width switch
+    {
+        KernelWidth.Vector512 => Dot<Lanes512>(a, b, n),
+        KernelWidth.Vector256 => Dot<Lanes256>(a, b, n),
+        KernelWidth.Vector128 => Dot<Lanes128>(a, b, n),
+        _ => DotScalar(a, b, n),
+    };
+
+    private static float DotScalar(float* a, float* b, int n)
+    {
+        var lanes = stackalloc float[16];
+        for (var lane = 0; lane < 16; lane++) lanes[lane] = 0f;
+        for (var i = 0; i < n; i++) lanes[i % 16] = MathF.FusedMultiplyAdd(a[i], b[i], lanes[i % 16]);
+        return LaneSum.Of(lanes);
+    }
+
+    private static float Dot<T>(float* a, float* b, int n) where T : struct, ILanes<T>
+    {
+        var sum = T.Create(0f);
+        var i = 0;
+        for (; i + 16 <= n; i += 16) sum = T.Fused(T.Load(a + i), T.Load(b + i), sum);
+        var lanes = stackalloc float[16];
+        sum.Store(lanes);
+        for (; i < n; i++) lanes[i % 16] = MathF.FusedMultiplyAdd(a[i], b[i], lanes[i % 16]);
+        return LaneSum.Of(lanes);
     }
 
     private static void Multiply(float* a, float* b, float* c, float* sum, long begin, long end)

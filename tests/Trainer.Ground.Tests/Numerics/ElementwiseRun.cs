@@ -27,6 +27,7 @@ internal static unsafe class ElementwiseRun
             Arithmetic.AddScaled(width, px, pdy, 0.22f, py, 0, Rows * N);
             Arithmetic.AddProduct(width, py, px, pdy, pdx, 0, Rows * N);
             Keep(dx);
+            Keep(new[] { Arithmetic.Dot(width, px, pdy, Rows * N) });
             Rotary.Turn(width, py, px, pdy, pp, 2 * Head, 2, Head, Half, true, 0, Rows);
             Keep(y);
             foreach (var gate in (Gate[])[Gate.Silu, Gate.GeluTanh])
@@ -38,6 +39,14 @@ internal static unsafe class ElementwiseRun
                 Keep(y);
                 Keep(dx);
             }
+            for (var row = 0; row < Rows; row++)
+            {
+                var sum = SoftmaxRow.Forward(width, py + row * N, 3, N - row, N, out var most);
+                SoftmaxRow.Backward(width, pdx + row * N, py + row * N, row, N - 5, N, most, sum, 0.125f);
+                Keep(new[] { sum, most });
+            }
+            Keep(y);
+            Keep(dx);
             CrossEntropy.Rows(width, px, N, pt, pr, pl, 0, Rows);
             Keep(x);
             Keep(losses);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Trainer.Models.Native;
 
@@ -17,9 +16,9 @@ internal static unsafe class Ceilings
         var best = double.MaxValue;
         for (var i = 0; i < 8; i++)
         {
-            var watch = Stopwatch.GetTimestamp();
+            var watch = BenchClock.Now;
             TorchThreads.For(0, bytes, 1 << 20, (begin, end) => NativeMemory.Copy(from + begin, to + begin, (nuint)(end - begin)));
-            best = Math.Min(best, Stopwatch.GetElapsedTime(watch).TotalSeconds);
+            best = Math.Min(best, BenchClock.Since(watch));
         }
         return bytes / best / 1e9;
     }
@@ -50,9 +49,9 @@ internal static unsafe class Ceilings
         // The first call warms up; large products are not repeated for longer than needed.
         for (var i = 0; i < 6 && (i < 3 || spent < 2); i++)
         {
-            var start = Stopwatch.GetTimestamp();
+            var start = BenchClock.Now;
             product();
-            var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            var seconds = BenchClock.Since(start);
             spent += seconds;
             if (i > 0) best = Math.Min(best, seconds);
         }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Models.Native;
@@ -39,15 +38,15 @@ public static unsafe class StepBench
         {
             if (options.Steps == 0 || step == 1) meter?.Clear();
             if (step == 1) optimizing = 0;
-            var start = Stopwatch.GetTimestamp();
+            var start = BenchClock.Now;
             model.Parameters.ZeroGradients();
             var loss = model.ForwardBackward(batch, 1.0 / batch.TrainedTokens, new StepKey(0, step, 0));
             losses.Add(loss.LossSum / loss.TrainedTokens);
-            var stepped = Stopwatch.GetTimestamp();
+            var stepped = BenchClock.Now;
             optimizer.Step(step + 1);
-            optimizing += Stopwatch.GetElapsedTime(stepped).TotalSeconds;
-            if (step > 0 || options.Steps == 0) seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
-            progress?.Invoke($"step {step}: {Stopwatch.GetElapsedTime(start).TotalSeconds:0.00} s, loss {losses[^1]:0.0000}");
+            optimizing += BenchClock.Since(stepped);
+            if (step > 0 || options.Steps == 0) seconds.Add(BenchClock.Since(start));
+            progress?.Invoke($"step {step}: {BenchClock.Since(start):0.00} s, loss {losses[^1]:0.0000}");
         }
         var peak = ResidentMemory.Peak;
         var resident = ResidentMemory.Current;
