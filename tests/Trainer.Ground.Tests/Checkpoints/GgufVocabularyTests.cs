@@ -1,0 +1,69 @@
+using System.IO.Compression;
+using Trainer.Checkpoints;
+
+namespace Trainer.Ground.Tests.Checkpoints;
+
+[Trait("ring", "unit")]
+public sealed class GgufVocabularyTests
+{
+    private static Dictionary<string, GgufValue> Read(string folder, int size) => GgufVocabulary.Read(folder, size).ToDictionary(pair => pair.Key, pair => pair.Value);
+
+    [SkippableTheory]
+    [InlineData("lenml-llama3_1", 128_256, "gpt2", "llama-bpe", true, 128_000)]
+    [InlineData("lenml-qwen2_5", 151_936, "gpt2", "qwen2", false, 0)]
+    [InlineData("ort-phi-3-mini", 32_064, "llama", "default", null, 1)]
+    public void Real_tokenizers_are_named_as_llama_cpp_names_them(string tokenizer, int size, string model, string pre, bool? bos, int bosId)
+    {
+        string? zipped = Fixture.Shared("golden", "tokenization", "tokenizers", tokenizer);
+        Skip.If(zipped is null, "the reference tokenizers beside the repository are absent");
+        using var temp = new TempFolder();
+        foreach (string name in new[] { "tokenizer.json", "tokenizer_config.json" })
+        {
+            using var source = new GZipStream(File.OpenRead(Path.Combine(zipped, name + ".gz")), CompressionMode.Decompress);
+            using FileStream target = File.Create(temp[name]);
+            source.CopyTo(target);
+        }
+        Dictionary<string, GgufValue> found = Read(temp.Path, size);
+        Assert.Equal((model, pre), ((string)found["tokenizer.ggml.model"].Value, (string)found["tokenizer.ggml.pre"].Value));
+        Assert.Equal(size, ((string[])found["tokenizer.ggml.tokens"].Value).Length);
+        if (bos is not null)
+        {
+            Assert.Equal(bos, found["tokenizer.ggml.add_bos_token"].Value);
+        }
+        if (bosId > 0)
+        {
+            Assert.Equal((uint)bosId, found["tokenizer.ggml.bos_token_id"].Value);
+            Assert.Equal(3, ((int[])found["tokenizer.ggml.token_type"].Value)[bosId]);
+        }
+    }
+
+    [Fact]
+    public void A_splitter_that_llama_cpp_has_no_name_for_is_refused()
+    {
+        using var temp = new TempFolder();
+        temp.Write("tokenizer.json", """
+            {"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"decoder":{"type":"ByteLevel"},
+             "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"[a-z]+"}},{"type":"ByteLevel","use_regex":false}]}}
+            """);
+        Assert.Contains("no name in llama.cpp", Assert.Throws<BadFileException>(() => GgufVocabulary.Read(temp.Path, 1)).Message);
+    }
+
+    [Fact]
+    public void Missing_ids_are_filled_and_kinds_of_tokens_are_told_apart()
+    {
+        using var temp = new TempFolder();
+        temp.Write("tokenizer.json", """
+            {"added_tokens":[{"id":0,"content":"<unk>","special":true},{"id":1,"content":"<s>","special":true},{"id":6,"content":"tool","special":false}],
+             "normalizer":{"type":"Prepend","prepend":"\u2581"},"decoder":{"type":"ByteFallback"},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}]},
+             "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"vocab":{"<unk>":0,"<s>":1,"<0x0A>":2,"a":3,"b":4,"ab":5},"merges":[["a","b"]]}}
+            """);
+        temp.Write("tokenizer_config.json", """{"bos_token":{"content":"<s>"},"unk_token":"<unk>","chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}""");
+        Dictionary<string, GgufValue> found = Read(temp.Path, 8);
+        Assert.Equal(["<unk>", "<s>", "<0x0A>", "a", "b", "ab", "tool", "[PAD7]"], (string[])found["tokenizer.ggml.tokens"].Value);
+        Assert.Equal([2, 3, 6, 1, 1, 1, 4, 5], (int[])found["tokenizer.ggml.token_type"].Value);
+        Assert.Equal(0f, ((float[])found["tokenizer.ggml.scores"].Value)[5]);
+        Assert.Equal((true, true, "d", 1u), (found["tokenizer.ggml.add_bos_token"].Value, found["tokenizer.ggml.add_space_prefix"].Value, found["tokenizer.chat_template"].Value, found["tokenizer.ggml.bos_token_id"].Value));
+        Assert.Contains("do not belong together", Assert.Throws<BadFileException>(() => GgufVocabulary.Read(temp.Path, 5)).Message);
+        Assert.Contains("needs the model's tokenizer.json", Assert.Throws<BadFileException>(() => GgufVocabulary.Read(temp["none"], 5)).Message);
+    }
+}
