@@ -60,18 +60,15 @@ public sealed class GgufTests
         byte[] whole = File.ReadAllBytes(Write(temp));
         for (int at = 0; at < whole.Length; at++)
         {
-            foreach (byte flip in new byte[] { 0x01, 0x80, 0xFF })
+            byte[] bent = [.. whole];
+            bent[at] ^= (byte)(1 << (at % 8));
+            try
             {
-                byte[] bent = [.. whole];
-                bent[at] ^= flip;
-                try
-                {
-                    GgufFile.Open(temp.Write("bent.gguf", bent)).Dispose();
-                }
-                catch (BadFileException fault)
-                {
-                    Assert.Contains("bent.gguf", fault.Message);
-                }
+                GgufFile.Open(temp.Write("bent.gguf", bent)).Dispose();
+            }
+            catch (BadFileException fault)
+            {
+                Assert.Contains("bent.gguf", fault.Message);
             }
         }
     }

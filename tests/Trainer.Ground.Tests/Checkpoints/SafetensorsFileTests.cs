@@ -101,6 +101,30 @@ public sealed class SafetensorsFileTests
     }
 
     [Fact]
+    public void Flipped_bytes_of_the_header_never_do_worse_than_a_named_fault()
+    {
+        using var temp = new TempFolder();
+        byte[] whole = Fixture.Safetensors(Two, 9);
+        int refused = 0;
+        for (int at = 0; at < whole.Length - 9; at++)
+        {
+            byte[] bent = [.. whole];
+            bent[at] ^= (byte)(1 << (at % 8));
+            try
+            {
+                using SafetensorsFile file = SafetensorsFile.Open(temp.Write("bent.safetensors", bent));
+                Assert.All(file.Entries, entry => Assert.Equal(entry.ByteCount, file.Bytes(entry).Length));
+            }
+            catch (BadFileException fault)
+            {
+                Assert.Contains("bent.safetensors", fault.Message);
+                refused++;
+            }
+        }
+        Assert.True(refused > 80);
+    }
+
+    [Fact]
     public void A_name_that_is_not_UTF8_is_refused()
     {
         using var temp = new TempFolder();
