@@ -31,9 +31,10 @@ internal static partial class NativeFile
         }
     }
 
+    /// <summary>Hands a file to the disk; it may be one that this user may read only.</summary>
     internal static void FlushFile(string path)
     {
-        using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        using SafeFileHandle handle = OpenRead(path) ?? File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         RandomAccess.FlushToDisk(handle);
     }
 
