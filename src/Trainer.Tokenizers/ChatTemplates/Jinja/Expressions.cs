@@ -179,8 +179,9 @@ internal sealed class Concatenation(Expression[] items, int line) : Expression(l
         var text = new StringBuilder();
         foreach (var value in values)
         {
-            text.Append(PyText.Str(value, run.Meter));
-            run.Meter.Spend(text.Length);
+            var part = PyText.Str(value, run.Meter);
+            run.Meter.Spend((long)text.Length + part.Length > 1 << 27 ? long.MaxValue : part.Length);
+            text.Append(part);
         }
         return text.ToString();
     }

@@ -112,7 +112,7 @@ internal static partial class Filters
             if (fill is not None && PyCompare.Order("<", PyNumber.Of(line.Count), size, run.Meter))
             {
                 var missing = PyNumber.Index(size) - line.Count;
-                run.Meter.Spend(missing);
+                run.Meter.SpendItems(missing);
                 line.AddRange(Enumerable.Repeat(fill, missing));
             }
             yield return new PyList(line);

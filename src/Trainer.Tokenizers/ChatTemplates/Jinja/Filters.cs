@@ -67,7 +67,7 @@ internal static partial class Filters
         ["slice"] = (run, value, given) => new Generator(Slices(run, value, new Binding("sync_do_slice", given, 1, "slices", "fill_with"))),
         ["sort"] = Sort,
         ["string"] = (run, value, _) => Soft(value, run),
-        ["striptags"] = (run, value, _) => Unescape(PyText.Str(value, run.Meter), strip: true),
+        ["striptags"] = (run, value, _) => Unescape(PyText.Str(value, run.Meter), strip: true, run.Meter),
         ["sum"] = Sum,
         ["title"] = (run, value, _) => Like(value, Title, run, keepsMarkup: false),
         ["tojson"] = (run, value, given) => PyJson.Dump(run, value, new Binding("tojson", given, 0, "ensure_ascii", "indent", "separators", "sort_keys")),
@@ -175,19 +175,21 @@ internal static partial class Filters
         return new PyList(items);
     }
 
-    public static object Unescape(string text, bool strip)
+    public static object Unescape(string text, bool strip, Meter meter)
     {
         if (!strip) return WebUtility.HtmlDecode(text);
         for (var start = text.IndexOf("<!--", StringComparison.Ordinal); start >= 0; start = text.IndexOf("<!--", StringComparison.Ordinal))
         {
             var end = text.IndexOf("-->", start, StringComparison.Ordinal);
             if (end < 0) break;
+            meter.Spend(text.Length + 16L);
             text = text[..start] + text[(end + 3)..];
         }
         for (var start = text.IndexOf('<', StringComparison.Ordinal); start >= 0; start = text.IndexOf('<', StringComparison.Ordinal))
         {
             var end = text.IndexOf('>', start);
             if (end < 0) break;
+            meter.Spend(text.Length + 16L);
             text = text[..start] + text[(end + 1)..];
         }
         return WebUtility.HtmlDecode(string.Join(' ', PyString.Split(text, null, -1)));
@@ -198,7 +200,6 @@ internal static partial class Filters
         var binding = new Binding("do_round", given, 0, "precision", "method");
         var method = binding.Get(1, "common");
         if (method is not ("common" or "ceil" or "floor")) throw new PythonError("FilterArgumentError", "method must be common, ceil or floor");
-        if (value is Undefined undefined) throw undefined.Error(run.Meter);
         if (!PyNumber.IsNumber(value)) throw PythonError.Type($"type {PyText.TypeName(value)} doesn't define __round__ method");
         var precision = binding.Integer(0, 0);
         if (method is "common") return value is double real ? RoundReal(real, precision) : RoundWhole(PyNumber.Big(value), precision, run.Meter);

@@ -8,9 +8,11 @@ namespace Trainer.Tokenizers.ChatTemplates.Jinja;
 /// </summary>
 internal sealed class Meter
 {
-    private const long Allowance = 40_000_000;
+    private const long Allowance = 16_000_000;
     private const long LargestValue = 1L << 27;
-    private const int CharsPerStep = 16;
+    private const int CharsPerStep = 8;
+    private const int MostItems = 1 << 22;
+    private const int StepsPerItem = 2;
     private long _left = Allowance;
 
     public Meter() => Keys = new KeyComparer(this);
@@ -33,6 +35,18 @@ internal sealed class Meter
         _left -= size / CharsPerStep;
         if (_left < 0) throw Spent();
     }
+
+    /// <summary>Pays for a list or tuple of this many items.</summary>
+    public void SpendItems(long count)
+    {
+        if (count > MostItems) throw PythonError.Limit("a list grew beyond four million items");
+        if (count <= CharsPerStep) return;
+        _left -= count / StepsPerItem;
+        if (_left < 0) throw Spent();
+    }
+
+    /// <summary>A longer conversation may take longer: some passes over each of its strings are free.</summary>
+    public void Allow(int chars) => _left += chars;
 
     private static PythonError Spent() => PythonError.Limit("the template ran for too many steps (an endless loop or a huge range)");
 }

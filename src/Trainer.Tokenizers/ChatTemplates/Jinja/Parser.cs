@@ -5,6 +5,8 @@ namespace Trainer.Tokenizers.ChatTemplates.Jinja;
 /// <summary>Tokens to statements, rule for rule as jinja2's parser with the loopcontrols and generation extensions.</summary>
 internal sealed partial class Parser
 {
+    private const int DeepestNesting = 100;
+
     private readonly List<Token> _tokens;
     private readonly Stack<string[]> _ends = new();
     private readonly Stack<string> _tags = new();
@@ -63,6 +65,8 @@ internal sealed partial class Parser
 
     private Statement[] ParseBody(string[]? ends)
     {
+        // CPython itself refuses more than 20 loops inside each other.
+        if (_ends.Count > DeepestNesting) throw new PythonError("SyntaxError", "too many statically nested blocks", Current.Line);
         RuntimeHelpers.EnsureSufficientExecutionStack();
         var body = new List<Statement>();
         var output = new List<Expression>();

@@ -30,7 +30,7 @@ internal static class PercentFormat
         var meter = run.Meter;
         var result = new StringBuilder();
         var tuple = values as PyTuple;
-        var mapping = values is PyDict or PyList or PyRange or Namespace ? values : null;
+        var mapping = values is PyDict or PyList or PyRange or Undefined ? values : null;
         var used = 0;
         var named = false;
         for (var i = 0; i < format.Length; i++)

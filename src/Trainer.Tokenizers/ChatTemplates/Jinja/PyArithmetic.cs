@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Text;
 
 namespace Trainer.Tokenizers.ChatTemplates.Jinja;
 
@@ -47,10 +46,10 @@ internal static class PyArithmetic
         switch (left, right)
         {
             case (PyList m, PyList n):
-                meter.Spend((long)m.Items.Count + n.Items.Count);
+                meter.SpendItems((long)m.Items.Count + n.Items.Count);
                 return new PyList([.. m.Items, .. n.Items]);
             case (PyTuple m, PyTuple n):
-                meter.Spend((long)m.Items.Length + n.Items.Length);
+                meter.SpendItems((long)m.Items.Length + n.Items.Length);
                 return new PyTuple([.. m.Items, .. n.Items]);
             case (string or PyList or PyTuple, _):
                 throw PythonError.Type($"can only concatenate {PyText.TypeName(left)} (not \"{PyText.TypeName(right)}\") to {PyText.TypeName(left)}");
@@ -64,13 +63,25 @@ internal static class PyArithmetic
         if (!PyNumber.IsInteger(count) || !(IsSequence(sequence) || sequence is Markup)) return null;
         var times = BigInteger.Max(PyNumber.Big(count), 0);
         var size = times * PySequence.Length(sequence);
-        meter.Spend(size > int.MaxValue ? long.MaxValue : (long)size);
+        var cost = size > int.MaxValue ? long.MaxValue : (long)size;
+        if (sequence is PyList or PyTuple) meter.SpendItems(cost);
+        else meter.Spend(cost);
         switch (sequence)
         {
-            case string text: return size.IsZero ? "" : new StringBuilder().Insert(0, text, (int)times).ToString();
-            case Markup markup: return new Markup(size.IsZero ? "" : new StringBuilder().Insert(0, markup.Text, (int)times).ToString());
+            case string text: return Repeated(text, (int)BigInteger.Min(times, int.MaxValue));
+            case Markup markup: return new Markup(Repeated(markup.Text, (int)BigInteger.Min(times, int.MaxValue)));
             case PyList list: return new PyList(size.IsZero ? [] : Enumerable.Repeat(list.Items, (int)times).SelectMany(items => items).ToList());
             default: return new PyTuple(size.IsZero ? [] : Enumerable.Repeat(((PyTuple)sequence).Items, (int)times).SelectMany(items => items).ToArray());
         }
+    }
+
+    private static string Repeated(string text, int times)
+    {
+        if (text.Length == 0 || times == 0) return "";
+        return string.Create(text.Length * times, text, (span, part) =>
+        {
+            part.CopyTo(span);
+            for (var filled = part.Length; filled < span.Length; filled *= 2) span[..Math.Min(filled, span.Length - filled)].CopyTo(span[filled..]);
+        });
     }
 }

@@ -13,7 +13,10 @@ internal static class PyJson
         meter.Step();
         switch (element.ValueKind)
         {
-            case JsonValueKind.String: return element.GetString()!;
+            case JsonValueKind.String:
+                var text = element.GetString()!;
+                meter.Allow(text.Length);
+                return text;
             case JsonValueKind.True: return PyNumber.True;
             case JsonValueKind.False: return PyNumber.False;
             case JsonValueKind.Number: return Number(element);
@@ -32,9 +35,9 @@ internal static class PyJson
     private static object Number(JsonElement element)
     {
         if (element.TryGetInt64(out var small) && element.GetRawText().AsSpan().IndexOfAny('.', 'e', 'E') < 0) return PyNumber.Of(small);
-        var text = element.GetRawText();
-        if (text.AsSpan().IndexOfAny('.', 'e', 'E') >= 0) return double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
-        return PyNumber.ParseInt(text, 10) ?? throw PythonError.Value("Exceeds the limit (4300 digits) for integer string conversion");
+        var raw = element.GetRawText();
+        if (raw.AsSpan().IndexOfAny('.', 'e', 'E') >= 0) return double.Parse(raw, NumberStyles.Float, CultureInfo.InvariantCulture);
+        return PyNumber.ParseInt(raw, 10) ?? throw PythonError.Value("Exceeds the limit (4300 digits) for integer string conversion");
     }
 
     public static string Dump(Run run, object value, Binding options)

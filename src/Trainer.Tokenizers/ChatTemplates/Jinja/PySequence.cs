@@ -37,7 +37,7 @@ internal static class PySequence
     {
         if (value is PyList known)
         {
-            meter.Spend(known.Items.Count);
+            meter.SpendItems(known.Items.Count);
             return [.. known.Items];
         }
         var result = new List<object>();
@@ -136,7 +136,7 @@ internal static class PySequence
     private static object[] Cut(IReadOnlyList<object> items, PySlice slice, Meter meter)
     {
         var (start, count, step) = slice.Over(items.Count);
-        meter.Spend(count);
+        meter.SpendItems(count);
         var result = new object[count];
         for (var i = 0; i < count; i++) result[i] = items[start + i * step];
         return result;

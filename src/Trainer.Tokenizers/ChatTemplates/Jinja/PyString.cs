@@ -225,7 +225,7 @@ internal static class PyString
         {
             var found = text.IndexOf(old, at, StringComparison.Ordinal);
             if (found < 0) break;
-            meter.Spend(result.Length > 1 << 27 ? long.MaxValue : found - at + replacement.Length + 16);
+            meter.Spend(result.Length > 1 << 27 ? long.MaxValue : found - at + replacement.Length + 16L);
             result.Append(text, at, found - at).Append(replacement);
             at = found + old.Length;
         }

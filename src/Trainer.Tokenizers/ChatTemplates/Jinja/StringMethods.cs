@@ -61,7 +61,7 @@ internal static class StringMethods
         var text = PyText.AsText(owner)!;
         if (name is "format" or "format_map")
             return new Callable("function", name, (run, given) => Wrap(owner, StringFormat.Apply(owner, name == "format" ? given : Mapped(given), run)));
-        if (owner is Markup && name is "striptags" or "unescape") return new Callable("method", name, (run, _) => Filters.Unescape(text, name == "striptags"));
+        if (owner is Markup && name is "striptags" or "unescape") return new Callable("method", name, (run, _) => Filters.Unescape(text, name == "striptags", run.Meter));
         if (!Table.TryGetValue(name, out var entry)) return null;
         return new Callable(owner is Markup ? "method" : "builtin_function_or_method", name, (run, given) =>
         {
@@ -122,7 +122,7 @@ internal static class StringMethods
 
     private static PyList List(List<string> parts, Run run)
     {
-        run.Meter.Spend(parts.Count * 2L);
+        run.Meter.SpendItems(parts.Count);
         return new PyList(parts.ConvertAll(part => (object)part));
     }
 

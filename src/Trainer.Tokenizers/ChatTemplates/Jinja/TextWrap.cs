@@ -9,8 +9,11 @@ internal static partial class TextWrap
     [GeneratedRegex(@"([\t\n\v\f\r ]+|(?<=[\w!""'&.,?])-{2,}(?=\w)|[^\t\n\v\f\r ]+?(?:-(?:(?<=[^\d\W]{2}-)|(?<=[^\d\W]-[^\d\W]-))(?=[^\d\W]-?[^\d\W])|(?=[\t\n\v\f\r ]|\z)|(?<=[\w!""'&.,?])(?=-{2,}\w)))", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Words();
 
+    private const int LongestLine = 20_000; // the word pattern is quadratic in a line of hyphens
+
     public static List<string> Wrap(string text, int width, bool breakLong, bool breakHyphens)
     {
+        if (text.Length > LongestLine) throw PythonError.Limit($"wordwrap of a line beyond {LongestLine} characters");
         var chunks = breakHyphens ? Split(text) : SplitAtSpace(text);
         chunks.Reverse();
         var lines = new List<string>();
