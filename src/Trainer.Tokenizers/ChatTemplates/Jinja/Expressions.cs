@@ -226,24 +226,11 @@ internal sealed class SliceItem(Expression owner, Expression? start, Expression?
 {
     public override IEnumerable<Expression> Parts => new[] { owner, start, stop, step }.OfType<Expression>();
 
-    // jinja2 folds a slice of constants through getitem, which answers a TypeError with undefined.
-    private readonly bool _constant = IsConstant(owner) && IsConstant(start) && IsConstant(stop) && IsConstant(step);
-
-    private static bool IsConstant(Expression? part) =>
-        part is null or Constant || (part is Unary or Binary or Comparison or TupleExpression or ListExpression or DictExpression or SliceItem or Item && part.Parts.All(IsConstant));
-
     public override object Evaluate(Run run, Activation at)
     {
         run.Meter.Step();
         var value = owner.Evaluate(run, at);
-        try
-        {
-            return PySequence.Slice(value, Part(start), Part(stop), Part(step), run.Meter);
-        }
-        catch (PythonError error) when (_constant && error.Kind == "TypeError")
-        {
-            return new Undefined(null, value, "slice");
-        }
+        return PySequence.Slice(value, Part(start), Part(stop), Part(step), run.Meter);
 
         object Part(Expression? part) => part?.Evaluate(run, at) ?? None.Value;
     }
