@@ -43,11 +43,20 @@ internal sealed class Output(Expression[] items, int line) : Statement(line)
 
     public override Flow Execute(Run run, Activation at)
     {
-        foreach (var item in Items)
+        var index = 0;
+        try
         {
-            run.Meter.Step();
-            if (item is TemplateText data) run.Write(data.Text);
-            else run.Print(item.Evaluate(run, at));
+            for (; index < Items.Length; index++)
+            {
+                run.Meter.Step();
+                if (Items[index] is TemplateText data) run.Write(data.Text);
+                else run.Print(Items[index].Evaluate(run, at));
+            }
+        }
+        catch (PythonError error) when (error.Line == 0)
+        {
+            error.Line = Items[index].Line; // text and expressions of several lines are one statement
+            throw;
         }
         return Flow.On;
     }
