@@ -1,19 +1,16 @@
 using Trainer.Data;
 using Trainer.Models;
-using Trainer.Tokenizers;
 
 namespace Trainer.Training;
 
-/// <summary>Opens the data of a run with the tokenizer of its model.</summary>
+/// <summary>Opens the data of a run with the tokenizer and the chat template of its model.</summary>
 internal static class DataLoading
 {
     public static Dataset Open(TrainingOptions options, Events events)
     {
         var directory = options.ModelDirectory;
-        var hasTokenizer = File.Exists(Path.Combine(directory, "tokenizer.json")) || File.Exists(Path.Combine(directory, "tokenizer.model"));
-        var tokenizer = hasTokenizer ? HfTokenizer.Load(directory) : null;
-        var vocabulary = ModelConfig.Load(directory).VocabularySize;
-        return DatasetBuilder.Build(options.Data, tokenizer, vocabulary, new Teller(events));
+        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize);
+        return DatasetBuilder.Build(options.Data, text, new Teller(events));
     }
 
     private sealed class Teller(Events events) : IProgress<DataProgress>
