@@ -42,7 +42,7 @@ public enum OnBadRow
 /// <param name="Weight">Relative share when several sources are mixed; 1 takes each row once an epoch.</param>
 /// <param name="Columns">
 /// Our column names to the file's (<c>prompt: question</c>), or null to detect by columns. Two names are special: <c>ignore</c> lists columns
-/// to leave out (comma-separated, <c>*</c> for every other column).
+/// to leave out (parted by commas or plus signs, <c>*</c> for every other column).
 /// </param>
 public sealed record DataSource(string Path, double Weight = 1, IReadOnlyDictionary<string, string>? Columns = null);
 

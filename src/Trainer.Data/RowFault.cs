@@ -12,5 +12,9 @@ public sealed record RowFault(RowSource Source, long Column, FaultKind Kind, str
     public string Where => Column > 0 ? $"{Source}, column {Column}" : Source.ToString();
 
     /// <summary>The whole sentence, as an exception of this fault carries it.</summary>
-    public string Message => $"bad row ({Where}): {Reason}{(WayOut.Length > 0 ? "; " + WayOut : "")}";
+    public string Message => $"bad row ({Where}): {Reason}; {Advice}";
+
+    /// <summary>What to do, leaving the row out included.</summary>
+    public string Advice => Kind is not (FaultKind.Malformed or FaultKind.DoubleBos) ? WayOut
+        : WayOut.Length > 0 ? WayOut + ", or drop such rows with --on-bad-row drop" : "fix it, or drop such rows with --on-bad-row drop";
 }

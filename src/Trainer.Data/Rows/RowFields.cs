@@ -13,6 +13,8 @@ internal sealed class RowFields
 
     private static readonly string[] Optional = ["tools", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
 
+    private static readonly char[] Separators = [',', '+']; // on a command line the comma already parts one column from the next
+
     // Book-keeping that says nothing a model could learn from; left out and counted. Anything else unknown may hold content, so it is refused.
     private static readonly HashSet<string> BookKeeping = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -48,12 +50,12 @@ internal sealed class RowFields
         }
         var (kind, allowed) = Decide(fields, strangers, columns);
         var ignored = new List<string>();
-        var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(',', StringSplitOptions.TrimEntries) : [];
+        var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(Separators, StringSplitOptions.TrimEntries) : [];
         foreach (var name in fields.Keys.Where(name => !allowed.Contains(name)).Concat(strangers))
         {
             if (!BookKeeping.Contains(name) && !leaveOut.Contains(name) && !leaveOut.Contains("*"))
                 throw BadRowException.Malformed($"column '{name}' has no meaning in {Describe(kind)}{DidYouMean(name, allowed)}",
-                    "map it to a column that has, or leave it out with the column mapping 'ignore'");
+                    $"map it to a column that has, or leave it out: --data FILE,ignore={name}");
             ignored.Add(name);
         }
         var result = new RowFields(kind) { Ignored = ignored };
@@ -96,18 +98,18 @@ internal sealed class RowFields
         if (fields.ContainsKey("instruction") && fields.ContainsKey("output"))
             found.Add((RowKind.Instruction, ["instruction", "input", "output", "system", "history", "weight"], "instruction and output"));
         if (fields.ContainsKey("text")) found.Add((RowKind.Text, ["text", "weight"], "text"));
-        var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(',', StringSplitOptions.TrimEntries) : [];
+        var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(Separators, StringSplitOptions.TrimEntries) : [];
         if (found.Count > 1) found.RemoveAll(each => leaveOut.Contains(each.Item2[0]));
         if (found.Count == 1) return (found[0].Item1, found[0].Item2);
         if (found.Count > 1)
             throw BadRowException.Malformed($"the row is of two kinds at once: it has {string.Join(" as well as ", found.Select(each => each.Item3))}",
-                "keep one of them, or leave columns out with the column mapping 'ignore'");
+                "keep one of them, or leave columns out: --data FILE,ignore=NAME");
         var all = fields.Keys.Concat(strangers).ToList();
         if (all.Count == 0) throw BadRowException.Malformed("the row has no columns");
         var hint = all.Contains("chosen") ? ": preference pairs are not supervised data" : all.Select(name => DidYouMean(name, Known)).FirstOrDefault(text => text.Length > 0) ?? "";
-        var way = all.Contains("question") && all.Contains("answer") ? "prompt: question, completion: answer" : "prompt: ..., completion: ...";
+        var way = all.Contains("question") && all.Contains("answer") ? "prompt=question,completion=answer" : "prompt=NAME,completion=NAME";
         throw BadRowException.Malformed($"columns {string.Join(", ", all.Take(8).Select(name => $"'{name}'"))} make no known kind of row{hint}",
-            $"rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids; map other names with a column mapping such as '{way}'");
+            $"rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids; map other names, for instance --data FILE,{way}");
     }
 
     private static string Describe(RowKind kind) => kind switch

@@ -22,7 +22,7 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
         }
         catch (IOException fault)
         {
-            throw new DataException($"cannot write token cache ({cache.PathOf(key)}): {fault.Message.TrimEnd('.')}; free space, name another cache folder, or switch the cache off", fault);
+            throw new DataException($"cannot write token cache ({cache.PathOf(key)}): {fault.Message.TrimEnd('.')}; free space, or name another cache folder", fault);
         }
     }
 

@@ -126,7 +126,7 @@ public sealed class RowTests : IDisposable
     [InlineData("""{"input_ids": [3, 4], "labels": [3, -5]}""", "and not -100")]
     [InlineData("""{"text": "a", "weight": -1}""", "must be 0 or more")]
     [InlineData("""{"chosen": "a", "rejected": "b"}""", "preference pairs")]
-    [InlineData("""{"question": "a", "answer": "b"}""", "prompt: question, completion: answer")]
+    [InlineData("""{"question": "a", "answer": "b"}""", "prompt=question,completion=answer")]
     [InlineData("""{"text": "<s>a"}""", "two beginning-of-text tokens")]
     [InlineData("""{"text": ""}""", "is empty")]
     [InlineData("""{"input_ids": [3, 4], "labels": [3, -100]}""", "none of the row's 2 tokens")]
