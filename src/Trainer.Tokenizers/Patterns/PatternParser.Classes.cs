@@ -18,6 +18,8 @@ internal sealed partial class PatternParser
             case 'Z': return new PatternNode.Choice([new PatternNode.Look(new PatternNode.Sequence([new PatternNode.Letter(CodePointSet.Of('\n')), new PatternNode.Edge(true)]), true, false), new PatternNode.Edge(true)]);
             case 'N': return new PatternNode.Letter(CodePointSet.Of('\n').Not());
             case 'O': return new PatternNode.Letter(CodePointSet.All);
+            case 'R' when _behind > 0:
+                throw Fault("looks behind for \\R");
             case 'R':
                 return new PatternNode.Atomic(new PatternNode.Choice(
                     [new PatternNode.Sequence([new PatternNode.Letter(CodePointSet.Of('\r')), new PatternNode.Letter(CodePointSet.Of('\n'))]),
@@ -151,6 +153,8 @@ internal sealed partial class PatternParser
         var set = Meet(meet, parts);
         if (_ignoreCase)
         {
+            if (meet is not null)
+                throw Fault("ignores case over an intersection");
             if (!negative && set.And(UnicodeTables.Named("MultipleFold")) is { IsEmpty: false })
                 throw Fault("ignores case over a class with letters such as 'ß'");
             set = CaseFolding.Fold(set);

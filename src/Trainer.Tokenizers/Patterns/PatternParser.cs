@@ -13,6 +13,7 @@ internal sealed partial class PatternParser
     private readonly string _pattern;
     private int _position;
     private int _depth;
+    private int _behind; // nested look-behinds
     private bool _ignoreCase;
     private bool _dotAll;
     private bool _extended;
@@ -186,8 +187,8 @@ internal sealed partial class PatternParser
             case '(': return ReadGroup();
             case '[': return new PatternNode.Letter(ReadClass());
             case '.': return new PatternNode.Letter(_dotAll ? CodePointSet.All : CodePointSet.Of('\n').Not());
-            // Oniguruma's ^ and $ always mean lines.
-            case '^': return new PatternNode.Choice([new PatternNode.Edge(false), Behind(CodePointSet.Of('\n'), false)]);
+            // Oniguruma's ^ and $ always mean lines; behind a newline that ends the text no line begins.
+            case '^': return new PatternNode.Choice([new PatternNode.Edge(false), new PatternNode.Sequence([Behind(CodePointSet.Of('\n'), false), Ahead(CodePointSet.All, false)])]);
             case '$': return new PatternNode.Choice([Ahead(CodePointSet.Of('\n'), false), new PatternNode.Edge(true)]);
             case '\\': return ReadEscape();
             case '*' or '+' or '?': throw Fault("repeats nothing");
@@ -205,6 +206,7 @@ internal sealed partial class PatternParser
     private PatternNode ReadGroup()
     {
         Func<PatternNode, PatternNode> wrap = inner => inner;
+        var behind = 0;
         var (ignoreCase, dotAll, extended) = (_ignoreCase, _dotAll, _extended);
         if (Take("?"))
         {
@@ -215,9 +217,9 @@ internal sealed partial class PatternParser
             else if (Take("!"))
                 wrap = inner => new PatternNode.Look(inner, true, true);
             else if (Take("<="))
-                wrap = inner => new PatternNode.Look(inner, false, false);
+                (wrap, behind) = (inner => new PatternNode.Look(inner, false, false), 1);
             else if (Take("<!"))
-                wrap = inner => new PatternNode.Look(inner, false, true);
+                (wrap, behind) = (inner => new PatternNode.Look(inner, false, true), 1);
             else if (Take(">"))
                 wrap = inner => new PatternNode.Atomic(inner);
             else if (Take("<"))
@@ -225,7 +227,9 @@ internal sealed partial class PatternParser
             else
                 ReadScopedOptions();
         }
+        _behind += behind;
         var node = ReadChoice();
+        _behind -= behind;
         if (!Take(")"))
             throw Fault("has an unclosed '('");
         (_ignoreCase, _dotAll, _extended) = (ignoreCase, dotAll, extended);

@@ -1,4 +1,5 @@
 using System.Text;
+using CsCheck;
 using Trainer.Tokenizers;
 using Trainer.Tokenizers.Patterns;
 using Trainer.Tokenizers.PreTokenizers;
@@ -72,6 +73,8 @@ public class PatternTests
     [InlineData(@"(?i:strasse)", "ignores case")]
     [InlineData(@"(?i:[ß])", "ignores case")]
     [InlineData(@"(?s).", "option")]
+    [InlineData(@"(?i:[a-z&&[^b]])", "intersection")]
+    [InlineData(@"(?<=\R)a", "looks behind")]
     [InlineData(@"*a", "repeats nothing")]
     [InlineData(@"a{5000}", "too often")]
     public void What_cannot_be_expressed_exactly_is_refused(string pattern, string reason)
@@ -88,6 +91,7 @@ public class PatternTests
     [InlineData(@"a++a", "aaab", "aaab")]
     [InlineData(@"$", "a\nb\n", "a|\nb|\n")]
     [InlineData(@"^", "a\nb", "a\n|b")]
+    [InlineData(@"a*^", "b\n", "b\n")]
     [InlineData(@"x*", "axb", "a|x|b")]
     [InlineData(@"(?m)a.b", "a\nb", "a\nb")]
     [InlineData(@"(?i)k", "K", "K")]
@@ -106,6 +110,22 @@ public class PatternTests
     public void Details_of_the_dialect_are_followed(string pattern, string text, string pieces)
     {
         Assert.Equal(pieces, string.Join('|', Split(new Splitter(new PatternMatcher(pattern), SplitBehavior.Isolated), text)));
+    }
+
+    [Fact]
+    public void Any_pattern_runs_or_is_refused_and_never_crashes()
+    {
+        string[] parts = ["a", "[", "]", "(", ")", "(?:", "(?i)", "(?<=", "(?!", "\\", "\\p{L}", "\\p{", "}", "{", "{2,3}", "*", "+", "?", "|", "^", "$", "-", "&&", "[:alpha:]", "\\x{", "\\u12", "𝒜", "\ud835", ".", "\\b", "\\R", "(?#", "(?x) ", "#", "ß", "(?i:", "\\9"];
+        Gen.Int[0, parts.Length - 1].Array[1, 12].Sample(picks =>
+        {
+            try
+            {
+                new PatternMatcher(string.Concat(picks.Select(pick => parts[pick]))).Find("aß b\n𝒜-", new MatchList());
+            }
+            catch (TokenizerException)
+            {
+            }
+        }, iter: 2000, threads: 1);
     }
 
     private static IEnumerable<string> Split(Splitter splitter, string text) =>
