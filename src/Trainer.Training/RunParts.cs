@@ -15,6 +15,9 @@ internal sealed record RunParts
 
     public required Events Events { get; init; }
 
+    /// <summary>Answers a sample prompt; null where none is asked for.</summary>
+    public Func<string, string>? Sample { get; init; }
+
     public Func<int> SignalExitCode { get; init; } = () => 130;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;

@@ -43,7 +43,17 @@ public static class TrainingRun
         using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), events);
         Probe.Measure(options, plan, data, model, events);
         manifest = manifest.With(files, data.Counts, model);
-        return Continue(new RunParts { Options = options, Folder = folder, Manifest = manifest, Model = model, Data = data, Events = events, SignalExitCode = signalExitCode ?? (() => 130) }, stop);
+        return Continue(new RunParts
+        {
+            Options = options,
+            Folder = folder,
+            Manifest = manifest,
+            Model = model,
+            Data = data,
+            Events = events,
+            Sample = options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
+            SignalExitCode = signalExitCode ?? (() => 130),
+        }, stop);
     }
 
     /// <summary>Everything after loading: state, steps, final adapter, proof.</summary>
@@ -84,6 +94,7 @@ public static class TrainingRun
             Stop = new StopWatcher(directory, options.MaxTime, run.Time, run.SignalExitCode, stop),
             Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, store),
             Events = events,
+            Sample = run.Sample,
             Time = run.Time,
         });
         var reason = loop.Run();

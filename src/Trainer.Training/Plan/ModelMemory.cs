@@ -30,12 +30,14 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         {
             long stored = config.StoredType is "float32" ? 4 : 2;
             var dense = EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) * stored + config.LayerCount * 2L * config.HiddenSize * 4;
-            return dense + _linears.Sum(linear => options.Quantize switch
+            var matrices = _linears.Sum(linear => options.Quantize switch
             {
                 Quantize.Nf4 => linear.Count / 2 + (options.DoubleQuant ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
                 Quantize.Int8 => linear.Count + linear.Out * 4,
                 _ => linear.Count * stored,
             });
+            // A streamed base has the layer at work and the next one in memory.
+            return dense + (options.Stream == Choice.On ? matrices / config.LayerCount * Math.Min(2, config.LayerCount) : matrices);
         }
     }
 

@@ -107,6 +107,7 @@ public static class RunPlanner
         }
         if (options.Quantize != Quantize.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = Quantize.Nf4 }, "a 4-bit base"));
         if (options.Quantize == Quantize.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
+        if (options.Stream != Choice.On && config.StoredQuantization is not null) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
         if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
         if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));
         if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));

@@ -126,7 +126,8 @@ internal sealed class RunFolder : IDisposable
             throw new BadFileException($"all {damaged} checkpoints are damaged ({run}): there is nothing to resume from; begin again with --overwrite-output-dir instead of --resume");
         if (_options.Resume is not ("auto" or "true" or ""))
             throw new OptionException($"--resume '{_options.Resume}': that folder holds no checkpoint; begin again without --resume");
-        if (_options.SaveSteps > 0 && made > _options.SaveSteps)
+        var every = Earlier?.Options.SaveSteps ?? 0;
+        if (every > 0 && made > every)
             throw new OptionException($"--resume: the run in '{run}' made {made} steps, but no checkpoint of it is left; restore one, or begin again with --overwrite-output-dir instead of --resume");
         _events.Warn(Earlier is null
             ? $"nothing to resume: {run} holds no run yet; beginning at step 0"

@@ -68,7 +68,8 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public int Threads => torch.get_num_threads();
 
-    public ulong BaseChecksum() => BaseWeights.Checksum(_model);
+    // A streamed base is mapped read-only and would be read from disk in full.
+    public ulong BaseChecksum() => _model.Options.Stream ? 0 : BaseWeights.Checksum(_model);
 
     public void WriteAdapter(string directory) => PeftFolder.Save(directory, _model, _spec, _baseName);
 
@@ -81,7 +82,16 @@ internal sealed class AdaptedModel : IAdaptedModel
         return Logits(batch);
     }
 
-    public string ReaderVerdicts(string directory) => $"the adapter in {directory} is a PEFT folder";
+    public IEnumerable<string> ReaderVerdicts(string directory)
+    {
+        foreach (var verdict in ReaderRules.Judge(directory, _model.Config.ModelType, _model.Config.TiedEmbeddings))
+            yield return verdict.Loads
+                ? $"{verdict.Reader} loads the adapter{(verdict.Note is null ? "" : $" ({verdict.Note})")}"
+                : $"{verdict.Reader} does not load the adapter: {string.Join("; ", verdict.Reasons)}";
+    }
+
+    /// <summary>Says what the model, adapter included, answers.</summary>
+    public PromptSampler Sampler(TrainingOptions options) => new(_model, options);
 
     public string? FindNonFinite(MicroBatch batch) => BaseWeights.FirstNonFinite(_model) is { } name ? $"the base's {name} is not finite" : null;
 
@@ -95,6 +105,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         DoubleQuantize = options.DoubleQuant,
         Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, _ => ComputeKind.Auto },
         GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
+        Stream = options.Stream == Choice.On,
         Device = options.Device == "auto" ? "cpu" : options.Device,
     };
 

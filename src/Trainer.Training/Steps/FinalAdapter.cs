@@ -38,7 +38,7 @@ internal static class FinalAdapter
             throw new CannotWriteException($"the adapter read back from '{directory}' is not the one in memory: logit {i % model.VocabularySize} of token {i / model.VocabularySize} is {onDisk[i]} instead of {inMemory[i]}; the newest checkpoint is whole, resume from it");
         }
         events.Note($"the adapter was read back into a fresh graph: all {inMemory.Length} logits of {batch.TokenIds.Length} tokens are the same bits");
-        events.Note(model.ReaderVerdicts(directory));
+        foreach (var verdict in model.ReaderVerdicts(directory)) events.Note(verdict);
     }
 
     /// <summary>The first rows of the data, cut to a size that any run can hold.</summary>

@@ -47,7 +47,7 @@ internal interface IAdaptedModel : IDisposable
     float[] LogitsFromDisk(string directory, MicroBatch batch);
 
     /// <summary>One sentence per known reader (PEFT, vLLM, llama.cpp): whether it loads the folder, by its published rules.</summary>
-    string ReaderVerdicts(string directory);
+    IEnumerable<string> ReaderVerdicts(string directory);
 
     /// <summary>Names the first layer and tensor whose values are not finite on this batch, or null.</summary>
     string? FindNonFinite(MicroBatch batch);

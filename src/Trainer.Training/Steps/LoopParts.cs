@@ -25,6 +25,9 @@ internal sealed record LoopParts
 
     public required Events Events { get; init; }
 
+    /// <summary>Answers a sample prompt; null where none is asked for.</summary>
+    public Func<string, string>? Sample { get; init; }
+
     public ICollective Ranks { get; init; } = new Alone();
 
     public TimeProvider Time { get; init; } = TimeProvider.System;

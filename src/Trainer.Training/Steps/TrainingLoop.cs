@@ -17,13 +17,14 @@ internal sealed class TrainingLoop
     private readonly Watchdog _watchdog;
     private readonly Events _events;
     private readonly TimeProvider _time;
+    private readonly Func<string, string>? _sample;
     private readonly long _begin;
     private readonly double _earlierSeconds;
     private readonly int _totalSteps;
 
     public TrainingLoop(LoopParts parts)
     {
-        (_options, _model, _data, _ranks) = (parts.Options, parts.Model, parts.Data, parts.Ranks);
+        (_options, _model, _data, _ranks, _sample) = (parts.Options, parts.Model, parts.Data, parts.Ranks, parts.Sample);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
         State = parts.State;
         Optimizer = parts.Optimizer;
@@ -133,6 +134,8 @@ internal sealed class TrainingLoop
         State.LastEvalStep = State.Step;
         ResidentMemory.Trim();
         _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best));
+        if (_sample is not null)
+            foreach (var prompt in _options.SamplePrompts) _events.Emit(new Sampled(State.Step, prompt, _sample(prompt)));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;
     }
 

@@ -90,7 +90,7 @@ internal sealed class BigramModel : IAdaptedModel
         return fresh.Logits(batch);
     }
 
-    public string ReaderVerdicts(string directory) => "loads everywhere";
+    public IEnumerable<string> ReaderVerdicts(string directory) => ["everything loads it"];
 
     public string? FindNonFinite(MicroBatch batch) => null;
 
