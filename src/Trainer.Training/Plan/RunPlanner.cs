@@ -27,10 +27,11 @@ public static class RunPlanner
     public static TrainingOptions Settle(TrainingOptions options, RunPlan plan) =>
         options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None };
 
+    /// <summary>Refuses a run that its memory cannot hold; the disk is asked by who writes to it.</summary>
     /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
     internal static void Require(RunPlan plan)
     {
-        if (!plan.Fits) throw new PlanRefusedException(plan.Verdict);
+        if (plan.PeakBytes > plan.MemoryLimitBytes) throw new PlanRefusedException(plan.Verdict);
     }
 
     private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds)
@@ -53,7 +54,7 @@ public static class RunPlanner
         var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
         List<MemoryPart> parts = recompute ? [.. fixedParts, .. memory.StepParts(tokens, lossRows, recompute: true)] : keep;
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
-        var checkpoint = trainable * 16 + (4 << 20);
+        var checkpoint = CheckpointStore.BytesOf(trainable);
         var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
         if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
         var plan = new RunPlan
@@ -114,7 +115,8 @@ public static class RunPlanner
         foreach (var (option, changed, cost) in candidates)
         {
             var other = Compute(changed, config, dataset, null);
-            if (other.PeakBytes < plan.PeakBytes || other.Fits) yield return new PlanChange(option, other.PeakBytes, other.Fits, cost);
+            var helps = plan.PeakBytes > plan.MemoryLimitBytes ? other.PeakBytes < plan.PeakBytes : other.DiskBytes < plan.DiskBytes;
+            if (helps) yield return new PlanChange(option, other.PeakBytes, other.Fits, cost);
         }
     }
 
@@ -125,7 +127,7 @@ public static class RunPlanner
             : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
         var what = changes.Count == 0
             ? "no single option brings it down; take a smaller model or a larger machine"
-            : string.Join("; or ", changes.Select(change => $"{change.Option} ({change.Cost}) brings it to {Size.Of(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")}"));
+            : string.Join("; or ", changes.Select(change => $"{change.Option} ({change.Cost}) {(plan.PeakBytes > plan.MemoryLimitBytes ? $"brings it to {Size.Of(change.PeakBytes)}" : "takes less")}{(change.Suffices ? "" : ", still too much alone")}"));
         return $"{why}: {what}";
     }
 }

@@ -17,7 +17,9 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     public string? LastGoodCheckpoint => _lastSaved < 0 ? null : CheckpointFolder.PathOf(options.OutputDirectory, _lastSaved);
 
     /// <summary>Bytes of one checkpoint: adapter, values and two moments, and room for the texts.</summary>
-    public static long BytesOf(IAdaptedModel model) => model.Tensors.Sum(tensor => tensor.Count) * 4 * 4 + (4L << 20);
+    public static long BytesOf(long trainableParameters) => trainableParameters * 4 * 4 + (256L << 10);
+
+    private static long BytesOf(IAdaptedModel model) => BytesOf(model.Tensors.Sum(tensor => tensor.Count));
 
     /// <summary>Asks the disk for the whole run before its first step.</summary>
     /// <exception cref="CannotWriteException">It would not fit.</exception>
