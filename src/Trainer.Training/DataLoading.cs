@@ -6,10 +6,13 @@ namespace Trainer.Training;
 /// <summary>Opens the data of a run with the tokenizer and the chat template of its model.</summary>
 internal static class DataLoading
 {
-    public static Dataset Open(TrainingOptions options, Events events)
+    /// <param name="options">Sources, rules, model.</param>
+    /// <param name="events">Hears of progress.</param>
+    /// <param name="day">What a template that writes the date is told: a resumed run's first day; null is today.</param>
+    public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null)
     {
         var directory = options.ModelDirectory;
-        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize);
+        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize, day);
         return DatasetBuilder.Build(options.Data, text, new Teller(events));
     }
 

@@ -1,5 +1,4 @@
 using Trainer.Checkpoints;
-using Trainer.Data;
 
 namespace Trainer.Training;
 
@@ -24,17 +23,14 @@ public static class TrainingRun
     /// <param name="observers">Who hears of it.</param>
     /// <param name="signalExitCode">Tells, once <paramref name="stop"/> is cancelled, which signal it was: 130 or 143; null is 130.</param>
     /// <param name="stop">Asks for an early end.</param>
-    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop) =>
-        Run(options, observers, DataLoading.Open, signalExitCode, stop);
-
-    internal static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<TrainingOptions, Events, Dataset> open, Func<int>? signalExitCode, CancellationToken stop)
+    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop)
     {
         var events = new Events(observers);
         OptionCheck.Require(options);
         using var folder = RunFolder.Open(options, events);
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
-        using var data = new TrainingData(options, open(options, events));
+        using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
         var files = Fingerprint.Of(options, data.Files, events);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Trainer.Checkpoints;
 
 namespace Trainer.Training;
@@ -17,6 +19,10 @@ internal sealed record RunManifest
     public string Runtime { get; init; } = RuntimeInformation.FrameworkDescription;
 
     public string StartedUtc { get; init; } = "";
+
+    /// <summary>The day the run began, without the time.</summary>
+    [JsonIgnore]
+    public DateTime FirstDay => DateTime.Parse(StartedUtc, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal).Date;
 
     public required TrainingOptions Options { get; init; }
 
@@ -50,7 +56,7 @@ internal sealed record RunManifest
     /// <summary>The beginning of a run's record; a resumed run keeps its first start.</summary>
     public static RunManifest Begin(TrainingOptions options, RunManifest? earlier) => new()
     {
-        StartedUtc = earlier?.StartedUtc ?? TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture),
+        StartedUtc = earlier?.StartedUtc ?? TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
         Options = options,
         Seed = options.Seed,
         Machine = MachineFacts.Here(),
