@@ -19,11 +19,11 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly LayerStream? _stream;
     private Arena? _arena;
 
-    public FastEngine(CausalModel model)
+    public FastEngine(CausalModel model, long panelFloats = FastLinear.PanelFloats)
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _linear = new FastLinear(model, Meter);
+        _linear = new FastLinear(model, Meter, panelFloats);
         _attention = new BlockAttention(_shape, Meter);
         _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
         _head = new FastHead(model, _shape, _linear, Meter);
