@@ -185,13 +185,18 @@ public sealed class BatchPlan
     /// <summary>Windows of the shuffled rows sorted by length and cut into batches, the batches shuffled; a last partial batch stays last.</summary>
     private List<ReadOnlyMemory<int>> Grouped(int[] rows, int epoch)
     {
-        var window = Math.Max(SortWindow, 64 * Options.BatchSize) / Options.BatchSize * Options.BatchSize;
+        var window = Math.Min(Math.Max(SortWindow, 64 * Options.BatchSize), 1 << 20) / Options.BatchSize * Options.BatchSize;
         for (var i = 0; i < rows.Length; i += window)
         {
             var part = rows.AsSpan(i, Math.Min(window, rows.Length - i));
-            // Equal lengths keep their shuffled order: batches of one length are another mixture each epoch.
+            // A jitter of up to a thirty-second of the length: with exact lengths the same rows would meet in every epoch.
+            var jitter = SeededOrder.State(Options.Seed, epoch, 4);
             var keys = new long[part.Length];
-            for (var k = 0; k < keys.Length; k++) keys[k] = ((long)_lengths[part[k]] << 32) | (uint)k;
+            for (var k = 0; k < keys.Length; k++)
+            {
+                long length = _lengths[part[k]];
+                keys[k] = ((length * 32 + (long)(SeededOrder.At(jitter, part[k]) % (ulong)(length + 1))) << 20) | (uint)k; // a window has fewer than 2^20 rows
+            }
             var sorted = part.ToArray();
             keys.AsSpan().Sort(sorted.AsSpan());
             sorted.CopyTo(part);

@@ -28,6 +28,9 @@ internal static class SeededOrder
         return order;
     }
 
+    /// <summary>The number at a place of a generator's stream.</summary>
+    public static ulong At(ulong state, int place) => Next(state + (ulong)place * 0x9E3779B97F4A7C15ul);
+
     private static ulong Next(ulong z)
     {
         z += 0x9E3779B97F4A7C15ul;

@@ -60,6 +60,17 @@ public sealed class BatchPlanTests
     }
 
     [Fact]
+    public void Rows_of_like_length_meet_other_rows_each_epoch()
+    {
+        var plan = Plan([.. Enumerable.Range(200, 1000)], new BatchPlanOptions { BatchSize = 4 });
+        var (first, second) = (Batches(0), Batches(1));
+        Assert.InRange(first.Intersect(second).Count(), 0, 25);
+        Assert.InRange(plan.PaddingShare(0), 0, 0.05);
+
+        HashSet<string> Batches(int epoch) => [.. Enumerable.Range(0, plan.MicroBatches(epoch)).Select(i => string.Join(' ', plan.MicroBatch(epoch, i).Order()))];
+    }
+
+    [Fact]
     public void Packed_bins_hold_no_more_than_the_capacity_and_waste_little()
     {
         var plan = Plan(Mixed, new BatchPlanOptions { Packing = true, MaxSeqLength = 512 });
