@@ -9,7 +9,7 @@ internal static class ConfigLoader
     private static readonly string[] Foreign =
     [
         "clip_qkv", "qk_layernorm", "use_qk_norm", "logit_scale", "attn_temperature_tuning", "alibi", "parallel_attn", "layer_replication",
-        "use_bidirectional_attention", "attention_dropout", "embd_pdrop", "resid_pdrop", "hidden_dropout", "mrope_section", "vision_config", "audio_config",
+        "use_bidirectional_attention", "mrope_section",
     ];
 
     public static ModelConfig Load(string folder)

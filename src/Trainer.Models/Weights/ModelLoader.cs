@@ -6,6 +6,11 @@ namespace Trainer.Models;
 /// <summary>Builds the modules of a model from its folder: every parameter filled, every tensor consumed.</summary>
 internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, WeightFiles files)
 {
+    private const long LargeTable = 64 << 20;
+
+    // A folder that holds any matrix in 4 bits decided itself which matrices stay in full precision.
+    private readonly bool _isStoredQuantized = StoredNf4.IsUsedBy(files);
+
     public (List<DecoderLayer> Layers, EmbeddingModule Embedding, NormModule FinalNorm, LinearModule Head) Build()
     {
         var embedding = new EmbeddingModule("model.embed_tokens", new DenseWeight(files.Take("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize)));
@@ -22,6 +27,8 @@ internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, 
             head = Matrix("lm_head.weight", config.VocabularySize, config.HiddenSize);
         }
         files.RefuseLeftOver();
+        // Looking for NaN touched every page; a pass needs the rows of its tokens only.
+        if (embedding.Weight.ByteCount > LargeTable) files.DropPages("model.embed_tokens.weight");
         return (layers, embedding, norm, new LinearModule("lm_head", -1, head, null));
     }
 
@@ -64,7 +71,7 @@ internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, 
     private LinearModule MakeLinear(string name, int layer, long outFeatures, long inFeatures, bool bias)
     {
         var weight = Matrix($"{name}.weight", outFeatures, inFeatures);
-        if (weight is DenseWeight dense && options.Quantize != QuantizeKind.None)
+        if (weight is DenseWeight dense && options.Quantize != QuantizeKind.None && !_isStoredQuantized)
         {
             weight = options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(dense, options.DoubleQuantize) : Int8Weight.Quantize(dense);
             dense.Dispose();

@@ -9,6 +9,9 @@ internal static unsafe class StoredNf4
 {
     private const string State = ".quant_state.bitsandbytes__nf4";
 
+    /// <summary>Whether any weight of a folder is stored in 4 bits.</summary>
+    public static bool IsUsedBy(WeightFiles files) => files.Names.Any(name => name.EndsWith(State, StringComparison.Ordinal));
+
     /// <summary>Whether a weight is stored in 4 bits.</summary>
     public static bool Has(WeightFiles files, string name)
     {

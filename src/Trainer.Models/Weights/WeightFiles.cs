@@ -23,6 +23,9 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>The model folder.</summary>
     public string Folder => _files.Folder;
 
+    /// <summary>Names of all tensors.</summary>
+    public IEnumerable<string> Names => _files.Tensors.Keys;
+
     public bool Has(string name) => _files.Tensors.ContainsKey(name);
 
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>

@@ -64,6 +64,49 @@ public class QloraGoldenTests
         Assert.InRange(quantized, reference * 0.99, reference * 1.01);
     }
 
+    [Fact]
+    public void Matrices_that_a_quantized_folder_keeps_in_full_precision_stay_so()
+    {
+        var folder = Directory.CreateTempSubdirectory("mixed-").FullName;
+        const string Name = "model.layers.1.mlp.up_proj.weight";
+        try
+        {
+            var source = Golden.Folder("qlora", "llama31_nf4", "prequantized");
+            File.Copy(Path.Combine(source, "config.json"), Path.Combine(folder, "config.json"));
+            using (var file = SafetensorsFile.Open(Path.Combine(source, "model.safetensors")))
+            {
+                var tensors = file.Tensors.Values.Where(entry => !entry.Name.StartsWith(Name, StringComparison.Ordinal)).ToList();
+                using var writer = SafetensorsWriter.Create(Path.Combine(folder, "model.safetensors"), [.. tensors.Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)), new TensorDeclaration(Name, SafetensorsDtype.BF16, [128, 64])], null);
+                foreach (var entry in tensors) writer.Write(entry.Name, file.Bytes(entry));
+                writer.Write(Name, new byte[128 * 64 * 2]);
+                writer.Complete();
+            }
+            using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.Nf4 });
+            Assert.Equal("bfloat16", model.Linears.Single(linear => linear.Name + ".weight" == Name).Weight.Form);
+            Assert.Equal(20, model.Linears.Count(linear => linear.Weight.Form == "nf4"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Products_in_bfloat16_stay_close_and_train()
+    {
+        using var plain = LoraGoldenTests.Load("llama31_base", "adapter_init", checkpointing: true);
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Reference, Compute = ComputeKind.BFloat16 });
+        PeftFolder.Load(model, Golden.Folder("lora", "llama31_base", "adapter_init"));
+        using var io = SafetensorsFile.Open(Golden.Folder("llama31", "io.safetensors"));
+        var batch = Golden.Batch(io, trimmed: true);
+        var (rounded, exact) = (model.ForwardBackward(batch, 0.01).LossSum, plain.ForwardBackward(batch, 0.01).LossSum);
+        Assert.NotEqual(exact, rounded);
+        Assert.InRange(rounded, exact * 0.99, exact * 1.01);
+        var (a, b) = (model.Parameters.GradientSpan.ToArray(), plain.Parameters.GradientSpan.ToArray());
+        var cosine = a.Zip(b).Sum(pair => (double)pair.First * pair.Second) / Math.Sqrt(a.Sum(x => (double)x * x) * b.Sum(x => (double)x * x));
+        Assert.InRange(cosine, 0.99, 1);
+    }
+
     private static unsafe void AssertWeights(CausalModel model, string name)
     {
         using var expected = JsonDocument.Parse(File.ReadAllBytes(Golden.Folder("qlora", name, "dequantized_sha256.json")));
