@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
@@ -14,15 +15,6 @@ public sealed class GgufExportTests : IDisposable
 
     private string Target => Path.Combine(_temp, "out.gguf");
 
-    private static string Shared(params string[] parts)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Trainer.sln"))) folder = Path.GetDirectoryName(folder);
-        string path = Path.GetFullPath(Path.Combine([folder!, "..", "shared", .. parts]));
-        Skip.IfNot(Directory.Exists(path) || File.Exists(path), "the reference data beside the repository is absent");
-        return path;
-    }
-
     private string Adapter(string source, Func<string, string> change)
     {
         string folder = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
@@ -34,16 +26,16 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void An_adapter_is_written_byte_for_byte_as_llama_cpp_was_seen_to_load_it()
     {
-        int tensors = GgufAdapterExporter.Export(Shared("models", "stories260K"), Shared("golden", "gguf", "adapter_lora"), Target);
+        int tensors = GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), ReferenceData.Gguf("adapter_lora"), Target);
         Assert.Equal(70, tensors);
-        Assert.Equal(File.ReadAllBytes(Shared("golden", "gguf", "adapter_lora.gguf")), File.ReadAllBytes(Target));
+        Assert.Equal(File.ReadAllBytes(ReferenceData.Gguf("adapter_lora.gguf")), File.ReadAllBytes(Target));
     }
 
     [SkippableFact]
     public void Rank_stabilised_scaling_goes_into_alpha()
     {
-        string adapter = Adapter(Shared("golden", "gguf", "adapter_lora"), config => config.Replace("\"use_rslora\": false", "\"use_rslora\": true", StringComparison.Ordinal));
-        GgufAdapterExporter.Export(Shared("models", "stories260K"), adapter, Target);
+        string adapter = Adapter(ReferenceData.Gguf("adapter_lora"), config => config.Replace("\"use_rslora\": false", "\"use_rslora\": true", StringComparison.Ordinal));
+        GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), adapter, Target);
         using GgufFile file = GgufFile.Open(Target);
         Assert.Equal((float)(16 * Math.Sqrt(8)), file.Find("adapter.lora.alpha")!.Value);
     }
@@ -55,8 +47,8 @@ public sealed class GgufExportTests : IDisposable
     [InlineData("llama31_base", "llama31", "llama", "blk.2.attn_q.weight.lora_b", true)]
     public void Families_have_their_own_names_and_only_llama_moves_rows(string golden, string model, string architecture, string tensor, bool moved)
     {
-        string adapter = Shared("golden", "transformers", "lora", golden, "adapter_final");
-        GgufAdapterExporter.Export(Shared("golden", "transformers", "models", model), adapter, Target);
+        string adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
+        GgufAdapterExporter.Export(ReferenceData.Transformers("models", model), adapter, Target);
         using GgufFile file = GgufFile.Open(Target);
         Assert.Equal(architecture, file.Text("general.architecture"));
         byte[] bytes = file.Read(file.ByName[tensor]);
@@ -74,7 +66,7 @@ public sealed class GgufExportTests : IDisposable
     [InlineData("llama31_base", "granite", "no mapping for model_type 'granite'")]
     public void What_llama_cpp_cannot_compute_is_refused_with_the_reason(string golden, string model, string why)
     {
-        string message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(Shared("golden", "transformers", "models", model), Shared("golden", "transformers", "lora", golden, "adapter_final"), Target)).Message;
+        string message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), Target)).Message;
         Assert.Contains(why, message);
         Assert.False(File.Exists(Target));
     }
@@ -82,9 +74,9 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void A_whole_model_has_the_tensors_and_tokens_of_the_reference_file()
     {
-        GgufModelReport report = GgufModelExporter.Export(Shared("models", "stories260K"), Target, new GgufModelOptions { Type = GgufTensorType.F32 });
+        GgufModelReport report = GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target, new GgufModelOptions { Type = GgufTensorType.F32 });
         Assert.Empty(report.Notes);
-        using GgufFile expected = GgufFile.Open(Shared("golden", "gguf", "base.stories260K.gguf")), actual = GgufFile.Open(Target);
+        using GgufFile expected = GgufFile.Open(ReferenceData.Gguf("base.stories260K.gguf")), actual = GgufFile.Open(Target);
         // The reference repeats the tied head; llama.cpp takes the embedding where there is none.
         Assert.Equal(expected.ByName.Keys.Where(name => name != "output.weight").Order(), actual.ByName.Keys.Order());
         Assert.All(actual.Tensors, tensor => Assert.Equal(expected.Read(expected.ByName[tensor.Name]), actual.Read(tensor)));
@@ -102,8 +94,8 @@ public sealed class GgufExportTests : IDisposable
     [InlineData(GgufTensorType.Q8_0, 1e-2f)]
     public void Smaller_types_are_near_the_original(GgufTensorType type, float tolerance)
     {
-        GgufModelExporter.Export(Shared("models", "stories260K"), Target, new GgufModelOptions { Type = type });
-        using GgufFile expected = GgufFile.Open(Shared("golden", "gguf", "base.stories260K.gguf")), actual = GgufFile.Open(Target);
+        GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target, new GgufModelOptions { Type = type });
+        using GgufFile expected = GgufFile.Open(ReferenceData.Gguf("base.stories260K.gguf")), actual = GgufFile.Open(Target);
         GgufTensor tensor = actual.ByName["blk.0.attn_q.weight"];
         Assert.Equal(type, tensor.Type);
         Assert.Equal(GgufTensorType.F32, actual.ByName["output_norm.weight"].Type);
@@ -126,7 +118,7 @@ public sealed class GgufExportTests : IDisposable
     private GgufFile Exported(string model)
     {
         string folder = Directory.CreateDirectory(Path.Combine(_temp, "model")).FullName;
-        foreach (string file in Directory.GetFiles(Shared("golden", "transformers", "models", model), "*.*")) File.WriteAllBytes(Path.Combine(folder, Path.GetFileName(file)), File.ReadAllBytes(file));
+        foreach (string file in Directory.GetFiles(ReferenceData.Transformers("models", model), "*.*")) File.WriteAllBytes(Path.Combine(folder, Path.GetFileName(file)), File.ReadAllBytes(file));
         // These models have random weights and no tokenizer; three tokens will do.
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
         GgufModelExporter.Export(folder, Target, new GgufModelOptions());

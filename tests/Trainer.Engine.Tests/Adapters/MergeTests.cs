@@ -1,5 +1,6 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
@@ -13,15 +14,6 @@ public sealed class MergeTests : IDisposable
     private readonly string _temp = Directory.CreateTempSubdirectory("trainer-test-").FullName;
 
     public void Dispose() => Directory.Delete(_temp, recursive: true);
-
-    private static string Shared(params string[] parts)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Trainer.sln"))) folder = Path.GetDirectoryName(folder);
-        string path = Path.GetFullPath(Path.Combine([folder!, "..", "shared", "golden", "transformers", .. parts]));
-        Skip.IfNot(Directory.Exists(path) || File.Exists(path), "the reference data beside the repository is absent");
-        return path;
-    }
 
     private static float[] Values(SafetensorsFile file, string name)
     {
@@ -48,8 +40,8 @@ public sealed class MergeTests : IDisposable
     [InlineData("qwen2_modules_to_save_tied", "qwen2", 14)]
     public void A_merged_model_is_the_one_that_PEFT_merges(string golden, string model, int merged)
     {
-        string target = Path.Combine(_temp, "m"), reference = Shared("lora", golden, "merged");
-        MergeReport report = ModelMerger.Merge(Shared("models", model), Shared("lora", golden, "adapter_final"), target, new MergeOptions());
+        string target = Path.Combine(_temp, "m"), reference = ReferenceData.Transformers("lora", golden, "merged");
+        MergeReport report = ModelMerger.Merge(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), target, new MergeOptions());
         Assert.Equal(merged, report.Merged);
         using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile)), actual = SafetensorsFile.Open(Path.Combine(target, ShardedModel.SingleFile));
         AssertClose(expected, actual, Rounding);
@@ -67,7 +59,7 @@ public sealed class MergeTests : IDisposable
     [InlineData("gemma2_all_linear", "gemma2")]
     public void A_merged_model_computes_what_base_and_adapter_compute(string golden, string model)
     {
-        string target = Path.Combine(_temp, "m"), source = Shared("models", model), adapter = Shared("lora", golden, "adapter_final");
+        string target = Path.Combine(_temp, "m"), source = ReferenceData.Transformers("models", model), adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
         ModelMerger.Merge(source, adapter, target, new MergeOptions { MaxShardBytes = 150_000 });
         MergeDrift drift = MergeDrift.Measure(source, adapter, target, new ModelLoadOptions(), TokenBatch.OfTokens([3, 7, 1, 9, 20, 33, 150, 4, 5, 90]));
         Assert.InRange(drift.Largest, 0, 2e-4);
@@ -79,8 +71,8 @@ public sealed class MergeTests : IDisposable
     [InlineData("llama31_nf4_dq", true)]
     public void A_quantized_base_gives_the_values_it_was_quantized_to(string golden, bool nested)
     {
-        using BaseTensors stored = BaseTensors.Open(Shared("qlora", golden, "prequantized")), through = BaseTensors.Open(Shared("models", "llama31"), throughNf4: true, nested);
-        using SafetensorsFile expected = SafetensorsFile.Open(Shared("qlora", golden, "dequantized_weights.safetensors"));
+        using BaseTensors stored = BaseTensors.Open(ReferenceData.Transformers("qlora", golden, "prequantized")), through = BaseTensors.Open(ReferenceData.Transformers("models", "llama31"), throughNf4: true, nested);
+        using SafetensorsFile expected = SafetensorsFile.Open(ReferenceData.Transformers("qlora", golden, "dequantized_weights.safetensors"));
         Assert.Equal(stored.Names, through.Names);
         foreach (SafetensorsEntry entry in expected.Entries.Where(entry => stored.Shapes.ContainsKey(entry.Name)))
         {
@@ -96,9 +88,9 @@ public sealed class MergeTests : IDisposable
     [SkippableFact]
     public void Merging_into_a_quantized_folder_equals_merging_into_the_original_seen_through_it()
     {
-        string adapter = Shared("lora", "llama31_base", "adapter_final");
-        ModelMerger.Merge(Shared("qlora", "llama31_nf4", "prequantized"), adapter, Path.Combine(_temp, "a"), new MergeOptions());
-        ModelMerger.Merge(Shared("models", "llama31"), adapter, Path.Combine(_temp, "b"), new MergeOptions { OntoQuantized = true, DoubleQuantize = false });
+        string adapter = ReferenceData.Transformers("lora", "llama31_base", "adapter_final");
+        ModelMerger.Merge(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"), adapter, Path.Combine(_temp, "a"), new MergeOptions());
+        ModelMerger.Merge(ReferenceData.Transformers("models", "llama31"), adapter, Path.Combine(_temp, "b"), new MergeOptions { OntoQuantized = true, DoubleQuantize = false });
         Assert.Equal(File.ReadAllBytes(Path.Combine(_temp, "a", ShardedModel.SingleFile)), File.ReadAllBytes(Path.Combine(_temp, "b", ShardedModel.SingleFile)));
         Assert.DoesNotContain("quantization_config", File.ReadAllText(Path.Combine(_temp, "a", "config.json")));
     }
@@ -107,7 +99,7 @@ public sealed class MergeTests : IDisposable
     public void An_adapter_of_another_base_is_refused_before_anything_is_written()
     {
         string target = Path.Combine(_temp, "m");
-        string message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(Shared("models", "qwen2"), Shared("lora", "llama31_base", "adapter_final"), target, new MergeOptions())).Message;
+        string message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(ReferenceData.Transformers("models", "qwen2"), ReferenceData.Transformers("lora", "llama31_base", "adapter_final"), target, new MergeOptions())).Message;
         Assert.Contains("made for 'llama31'", message);
         Assert.Empty(Directory.GetFileSystemEntries(_temp));
     }

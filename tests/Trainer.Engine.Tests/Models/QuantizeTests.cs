@@ -10,15 +10,6 @@ public sealed class QuantizeTests : IDisposable
 
     public void Dispose() => Directory.Delete(_temp, recursive: true);
 
-    private static string Shared(params string[] parts)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Trainer.sln"))) folder = Path.GetDirectoryName(folder);
-        string path = Path.GetFullPath(Path.Combine([folder!, "..", "shared", "golden", "transformers", .. parts]));
-        Skip.IfNot(Directory.Exists(path), "the reference data beside the repository is absent");
-        return path;
-    }
-
     // bitsandbytes' CPU library misses the nearest scale code by one in a few of a thousand; where it does, neighbours are allowed and nothing else.
     private static void AssertEqual(SafetensorsFile expected, ShardedModel actual, int allowedNeighbours)
     {
@@ -48,8 +39,8 @@ public sealed class QuantizeTests : IDisposable
     [InlineData("llama31_nf4_dq", "llama31", true)]
     public void A_quantized_folder_is_the_one_that_transformers_and_bitsandbytes_write(string golden, string model, bool nested)
     {
-        string reference = Shared("qlora", golden, "prequantized"), target = Path.Combine(_temp, "q");
-        QuantizeReport report = ModelQuantizer.Quantize(Shared("models", model), target, new QuantizeOptions { DoubleQuantize = nested });
+        string reference = ReferenceData.Transformers("qlora", golden, "prequantized"), target = Path.Combine(_temp, "q");
+        QuantizeReport report = ModelQuantizer.Quantize(ReferenceData.Transformers("models", model), target, new QuantizeOptions { DoubleQuantize = nested });
         Assert.Equal(21, report.Quantized);
         Assert.Equal(File.ReadAllText(Path.Combine(reference, "config.json")), File.ReadAllText(Path.Combine(target, "config.json")));
         using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile));
@@ -61,7 +52,7 @@ public sealed class QuantizeTests : IDisposable
     [SkippableFact]
     public void Work_that_was_broken_off_is_continued_and_ends_in_the_same_bytes()
     {
-        string source = Shared("models", "llama31");
+        string source = ReferenceData.Transformers("models", "llama31");
         var options = new QuantizeOptions { MaxShardBytes = 100_000 };
         ModelQuantizer.Quantize(source, Path.Combine(_temp, "whole"), options);
         using var stop = new CancellationTokenSource();
@@ -86,10 +77,10 @@ public sealed class QuantizeTests : IDisposable
     [SkippableFact]
     public void A_target_that_exists_and_a_source_that_is_quantized_are_refused()
     {
-        string source = Shared("models", "llama31");
+        string source = ReferenceData.Transformers("models", "llama31");
         Directory.CreateDirectory(Path.Combine(_temp, "old"));
         File.WriteAllText(Path.Combine(_temp, "old", "x"), "");
         Assert.Contains("exists already", Assert.Throws<CannotWriteException>(() => ModelQuantizer.Quantize(source, Path.Combine(_temp, "old"), new())).Message);
-        Assert.Contains("quantized already", Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(Shared("qlora", "llama31_nf4", "prequantized"), Path.Combine(_temp, "new"), new())).Message);
+        Assert.Contains("quantized already", Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"), Path.Combine(_temp, "new"), new())).Message);
     }
 }
