@@ -19,6 +19,7 @@ internal static class Application
         }
         catch (Exception fault)
         {
+            Failure.Flush(terminal);
             return Failure.Report(fault, terminal, verbose);
         }
     }
@@ -39,6 +40,14 @@ internal static class Application
             return parsed.WantsHelp || parsed.Path.Length == 0 ? ExitCode.Done : ExitCode.Usage;
         }
         using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
-        return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Positionals, terminal, stop));
+        try
+        {
+            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Positionals, terminal, stop));
+        }
+        catch (OperationCanceledException) when (stop.ExitCode is not null)
+        {
+            terminal.Error.WriteLine("interrupted");
+            return stop.ExitCode.Value;
+        }
     }
 }

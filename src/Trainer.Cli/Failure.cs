@@ -1,19 +1,40 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
+using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Hub;
 using Trainer.Models;
+using Trainer.Tokenizers;
+using Trainer.Training;
 
 namespace Trainer.Cli;
 
 /// <summary>What a fault is called and which exit code it has.</summary>
 internal static class Failure
 {
+    /// <summary>What was said before the fault is said, unless saying it is the fault.</summary>
+    public static void Flush(Terminal terminal)
+    {
+        try
+        {
+            terminal.Out.Flush();
+        }
+        catch (IOException)
+        {
+            // The fault that is reported next is this one, or a graver one.
+        }
+    }
+
     public static int Report(Exception fault, Terminal terminal, bool verbose)
     {
         var known = Unwrap(fault);
+        if (known is RunInterruptedException stopped)
+        {
+            terminal.Error.WriteLine(stopped.Message);
+            return stopped.ExitCode;
+        }
         var (code, lines) = Describe(known);
         foreach (var line in lines) terminal.Error.WriteLine($"error: {line}");
         if (verbose) terminal.Error.WriteLine(fault.ToString());
@@ -25,15 +46,22 @@ internal static class Failure
     {
         UsageException usage => (ExitCode.Usage, usage.Faults),
         CommandFailedException failed => (failed.ExitCode, [failed.Message]),
-        AdapterOptionException => (ExitCode.Usage, [OneLine(fault.Message)]),
-        BadFileException or ModelException or AdapterException or DataException => (ExitCode.BadData, [OneLine(fault.Message)]),
+        AdapterOptionException or OptionException or DriftException => (ExitCode.Usage, [OneLine(fault.Message)]),
+        BadFileException or ModelException or AdapterException or DataException or TokenizerException or ImplausibleLossException => (ExitCode.BadData, [OneLine(fault.Message)]),
+        NonFiniteException => (ExitCode.NonFinite, [OneLine(fault.Message)]),
+        PlanRefusedException => (ExitCode.PlanRefused, [OneLine(fault.Message)]),
+        MemoryLimitException => (ExitCode.OutOfMemory, [OneLine(fault.Message)]),
         NotAvailableException => (ExitCode.Missing, [OneLine(fault.Message)]),
+        // TorchSharp cannot find its library or the library cannot be loaded: the system's own reason, not TorchSharp's guess.
+        _ when IsNative(fault) && NativeLibraries.Fault() is { } reason => (ExitCode.Missing, [reason]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
         CannotWriteException => (ExitCode.CannotWrite, [OneLine(fault.Message)]),
         UnauthorizedAccessException or IOException => (ExitCode.CannotWrite, [Lower(fault.Message)]),
         _ => (ExitCode.OurFault, [$"{fault.GetType().Name}: {OneLine(fault.Message)}"]),
     };
+
+    private static bool IsNative(Exception fault) => fault is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException || (fault is NotSupportedException && fault.Message.Contains("TorchSharp", StringComparison.Ordinal));
 
     /// <summary>Static constructors and parallel loops wrap what happened in them.</summary>
     private static Exception Unwrap(Exception fault) => fault switch

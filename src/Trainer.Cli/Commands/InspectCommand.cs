@@ -39,7 +39,7 @@ internal static class InspectCommand
         foreach (var (name, value) in facts)
         {
             if (value is JsonArray { Count: > 0 } rows && rows[0] is JsonObject)
-                foreach (var row in rows) invocation.Terminal.Out.WriteLine("  " + string.Join("  ", row!.AsObject().Select(pair => pair.Value?.ToString().ReplaceLineEndings("") ?? "")));
+                foreach (var row in rows) invocation.Terminal.Out.WriteLine("  " + string.Join("  ", row!.AsObject().Select(pair => pair.Value is JsonArray ? pair.Value.ToJsonString() : pair.Value?.ToString() ?? "")));
             else invocation.Terminal.Out.WriteLine($"{name.Replace('_', ' '),-24} {Show(name, value)}");
         }
         return ExitCode.Done;

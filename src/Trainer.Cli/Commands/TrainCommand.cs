@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
@@ -31,7 +32,42 @@ internal static class TrainCommand
         var extras = RunExtras.Read(values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
         if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options, extras);
-        throw new CommandFailedException(ExitCode.OurFault, "this build cannot train yet");
+        // Without `resume`: the same recipe with --resume continues, without it refuses the folder that is taken.
+        var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false }, extras));
+        using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, extras.ReportTo);
+        var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token));
+        Tell(invocation, options, result, view.History);
+        return ExitCode.Done;
+    }
+
+    private static void Tell(Invocation invocation, TrainingOptions options, TrainingResult result, RunHistory history)
+    {
+        var terminal = invocation.Terminal;
+        var first = history.Evals.Count > 1 ? history.Evals[0].EvalLoss : (double?)null;
+        var last = history.Evals.Count > 0 ? history.Evals[^1].EvalLoss : (double?)null;
+        if (invocation.Json)
+        {
+            terminal.Out.WriteLine(JsonSerializer.Serialize(new
+            {
+                output_dir = result.AdapterDirectory,
+                steps = result.Steps,
+                reason = result.Reason,
+                train_loss = Json.Finite(result.TrainLoss),
+                first_eval_loss = first,
+                eval_loss = last,
+                best_eval_loss = result.BestEvalLoss,
+                adapter_sha256 = result.AdapterSha256,
+            }, Json.Indented));
+            return;
+        }
+        if (!invocation.Quiet)
+        {
+            var losses = history.Steps.Count > 0 ? $"loss {RunLines.Number(history.Steps[0].Loss, "0.0000")} -> {RunLines.Number(history.SmoothedLoss, "0.0000")}" : "no step";
+            var held = last is null ? "" : first is null ? $", held-out {RunLines.Number(last.Value, "0.0000")}" : $", held-out {RunLines.Number(first.Value, "0.0000")} -> {RunLines.Number(last.Value, "0.0000")}";
+            terminal.Error.WriteLine($"{losses}{held}; adapter in {result.AdapterDirectory}");
+            terminal.Error.WriteLine($"try it: trainer generate --model {options.Model} --adapter {result.AdapterDirectory} --prompt '...'");
+        }
+        terminal.Out.WriteLine(result.AdapterDirectory);
     }
 
     /// <summary>The command line's values over those of the recipe it names.</summary>
@@ -47,7 +83,7 @@ internal static class TrainCommand
     {
         var entries = EffectiveRecipe.Entries(options, extras);
         invocation.Terminal.Out.Write(invocation.Json
-            ? System.Text.Json.JsonSerializer.Serialize(entries.ToDictionary(entry => entry.Key, entry => entry.Value), Json.Indented) + "\n"
+            ? JsonSerializer.Serialize(entries.ToDictionary(entry => entry.Key, entry => entry.Value), Json.Indented) + "\n"
             : EffectiveRecipe.Yaml(entries));
         return ExitCode.Done;
     }

@@ -14,10 +14,13 @@ internal static class Contradictions
         (StepSettings.MaxSteps, StepSettings.Epochs), (DataSettings.EvalData, DataSettings.EvalSplit), (AdapterSettings.Layers, AdapterSettings.LayersToTransform),
     ];
 
+    public static void RequireData(SettingValues values, TrainingOptions options)
+    {
+        if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(NoData);
+    }
+
     public static void Find(SettingValues values, TrainingOptions options)
     {
-        if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0)
-            values.Fault(NoData);
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
         if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))

@@ -7,7 +7,14 @@ namespace Trainer.Cli.Options;
 /// <summary>Data sources of the command line (<c>FILE,weight=2,prompt=question</c>) and of recipes.</summary>
 internal static class SourceReader
 {
-    public static IReadOnlyList<DataSource> Read(SettingValues values, Setting setting)
+    /// <summary>What 'demo' stands for.</summary>
+    public enum Demo
+    {
+        Folder,
+        HeldOut,
+    }
+
+    public static IReadOnlyList<DataSource> Read(SettingValues values, Setting setting, Demo demo)
     {
         var sources = new List<DataSource>();
         foreach (var item in values.Items(setting))
@@ -22,17 +29,17 @@ internal static class SourceReader
                     values.Fault($"weight '{value}' of {values.Origin(setting)} '{path}' is not a number above 0");
             }
             if (path.Length == 0) continue;
-            var resolved = ResolveDemo(path, setting == DataSettings.EvalData);
+            var resolved = ResolveDemo(path, demo);
             if (!File.Exists(resolved) && !Directory.Exists(resolved)) values.Fault($"{values.Origin(setting)} '{path}': no such file or folder; paths are taken from the current folder");
             else sources.Add(new DataSource(resolved, weight, columns.Count > 0 ? columns : null));
         }
         return sources;
     }
 
-    private static string ResolveDemo(string path, bool heldOut)
+    private static string ResolveDemo(string path, Demo demo)
     {
         if (path != "demo" || Directory.Exists(path)) return path;
-        return heldOut ? Path.Combine(Embedded.DemoData, "valid.jsonl") : Embedded.DemoData;
+        return demo == Demo.HeldOut ? Path.Combine(Embedded.DemoData, "valid.jsonl") : Embedded.DemoData;
     }
 
     private static (string Path, IEnumerable<KeyValuePair<string, string>> Pairs) Split(SettingItem item)

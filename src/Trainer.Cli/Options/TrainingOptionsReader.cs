@@ -9,9 +9,13 @@ namespace Trainer.Cli.Options;
 /// <summary>From what the user said to the immutable <see cref="TrainingOptions"/>; every fault is found before anything is loaded.</summary>
 internal static class TrainingOptionsReader
 {
-    public static TrainingOptions Read(SettingValues values, Terminal terminal, TimeProvider time)
+    /// <param name="values">What the user said.</param>
+    /// <param name="terminal">Decides how often a row is logged.</param>
+    /// <param name="time">Names the run folder.</param>
+    /// <param name="isPlan">A plan needs no weights and no data.</param>
+    public static TrainingOptions Read(SettingValues values, Terminal terminal, TimeProvider time, bool isPlan = false)
     {
-        var model = ModelReference.Read(values);
+        var model = ModelReference.Read(values, needsWeights: !isPlan);
         var options = new TrainingOptions
         {
             Model = model.Name,
@@ -20,7 +24,6 @@ internal static class TrainingOptionsReader
             OutputDirectory = OutputDirectory(values, model.Name, time),
             AdapterDirectory = ExistingFolder(values, AdapterSettings.Adapter),
             Lora = ReadLora(values),
-            SamplePrompts = Lines(values, RunSettings.SamplePrompts),
         };
         var defaults = options;
         options = options with
@@ -44,7 +47,6 @@ internal static class TrainingOptionsReader
             Quantize = values.Choice<Quantize>(ModelSettings.Quantize) ?? defaults.Quantize,
             DoubleQuant = values.Flag(ModelSettings.DoubleQuant) ?? defaults.DoubleQuant,
             Compute = values.Choice<ComputeType>(ModelSettings.Dtype) ?? defaults.Compute,
-            Stream = values.Choice<Choice>(ModelSettings.Stream) ?? defaults.Stream,
             GradientCheckpointing = values.Choice<Checkpointing>(StepSettings.Checkpointing) ?? defaults.GradientCheckpointing,
             LoggingSteps = values.Integer(RunSettings.LoggingSteps) ?? (terminal.IsLive ? 1 : defaults.LoggingSteps),
             EvalSteps = values.Integer(RunSettings.EvalSteps),
@@ -53,6 +55,8 @@ internal static class TrainingOptionsReader
             EarlyStoppingPatience = values.Integer(RunSettings.Patience),
             Resume = values.Text(RunSettings.Resume),
             AllowDrift = values.Flag(RunSettings.AllowDrift) ?? defaults.AllowDrift,
+            OverwriteOutputDirectory = values.Flag(RunSettings.Overwrite) ?? defaults.OverwriteOutputDirectory,
+            AllowHighLoss = values.Flag(RunSettings.AllowHighLoss) ?? defaults.AllowHighLoss,
             Seed = values.Integer(StepSettings.Seed) ?? defaults.Seed,
             DataSeed = values.Integer(DataSettings.DataSeed),
             Shuffle = values.Flag(DataSettings.Shuffle) ?? defaults.Shuffle,
@@ -65,6 +69,7 @@ internal static class TrainingOptionsReader
         if (options.Resume is "false" or "False") options = options with { Resume = null };
         if (options.Resume is not (null or "auto") && !Directory.Exists(options.Resume))
             values.Fault($"{values.Origin(RunSettings.Resume)} '{options.Resume}': no such checkpoint folder; --resume alone takes the newest of --output-dir");
+        if (!isPlan) Contradictions.RequireData(values, options);
         Contradictions.Find(values, options);
         // The most useful answer to a line that is right but for the model on this machine is how to get the model.
         if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData)) throw new CommandFailedException(ExitCode.Missing, model.Absence);
@@ -72,13 +77,13 @@ internal static class TrainingOptionsReader
         return options;
     }
 
-    public static DataOptions ReadData(SettingValues values)
+    public static DataOptions ReadData(SettingValues values, SourceReader.Demo demo = SourceReader.Demo.Folder)
     {
         var defaults = new DataOptions();
         return new DataOptions
         {
-            Train = SourceReader.Read(values, DataSettings.Data),
-            Eval = SourceReader.Read(values, DataSettings.EvalData),
+            Train = SourceReader.Read(values, DataSettings.Data, demo),
+            Eval = SourceReader.Read(values, DataSettings.EvalData, SourceReader.Demo.HeldOut),
             EvalSplit = values.Number(DataSettings.EvalSplit) ?? defaults.EvalSplit,
             MaxSeqLength = values.Integer(DataSettings.MaxSeqLength) ?? defaults.MaxSeqLength,
             OnTooLong = values.Choice<OnTooLong>(DataSettings.OnTooLong) ?? defaults.OnTooLong,
@@ -175,13 +180,5 @@ internal static class TrainingOptionsReader
         if (values.Text(setting) is not { } path) return null;
         if (!File.Exists(path)) values.Fault($"{values.Origin(setting)} '{path}': no such file");
         return path;
-    }
-
-    private static List<string> Lines(SettingValues values, Setting setting)
-    {
-        if (ExistingFile(values, setting) is not { } path || !File.Exists(path)) return [];
-        var lines = File.ReadAllLines(path).Where(line => line.Trim().Length > 0).ToList();
-        if (lines.Count == 0) values.Fault($"{values.Origin(setting)} '{path}' holds no prompt; write one a line");
-        return lines;
     }
 }

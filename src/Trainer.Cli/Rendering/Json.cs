@@ -13,6 +13,9 @@ internal static class Json
 
     public static string Quote(string text) => JsonSerializer.Serialize(text, Compact);
 
+    /// <summary>The number, or null (left out) where JSON has none: NaN and infinities.</summary>
+    public static double? Finite(double number) => double.IsFinite(number) ? number : null;
+
     private static JsonSerializerOptions Make(bool indented) => new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;
@@ -10,18 +11,20 @@ namespace Trainer.Cli.Rendering;
 internal sealed class RunLog : ITrainingObserver, IDisposable
 {
     private const long MaxFileBytes = 16 << 20;
+    private static readonly TimeSpan SlowPhase = TimeSpan.FromSeconds(2);
     private readonly Logger? _lines;
-    private readonly string _directory;
+    private readonly string? _directory;
     private readonly List<Action<ILogger>> _before = [];
     private readonly RunHistory _history = new();
     private Logger? _file;
-    private int _phasePercent = -1;
+    private int _phasePercent;
     private string _phase = "";
+    private long _phaseBegan;
 
     /// <param name="directory">The run folder, made by the run; lines before that are kept until it exists.</param>
     /// <param name="lines">Where plain lines go, or null for none.</param>
     /// <param name="least">Least level of the plain lines.</param>
-    public RunLog(string directory, TextWriter? lines, LogEventLevel least)
+    public RunLog(string? directory, TextWriter? lines, LogEventLevel least)
     {
         _directory = directory;
         if (lines is not null) _lines = new LoggerConfiguration().MinimumLevel.Is(least).WriteTo.Sink(new LineSink(lines)).CreateLogger();
@@ -67,28 +70,30 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
         }
     }
 
-    /// <summary>A phase in tenths: its beginning, and each tenth of one that takes long enough to be asked about.</summary>
+    /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
     private void OnPhase(PhaseProgressed phase)
     {
+        if (phase.Phase != _phase) (_phase, _phasePercent, _phaseBegan) = (phase.Phase, 0, Stopwatch.GetTimestamp());
         var percent = phase.Total > 0 ? (int)(100 * phase.Done / phase.Total) : 100;
-        var isNew = phase.Phase != _phase;
-        if (!isNew && percent / 25 == _phasePercent / 25) return;
-        if (isNew && percent >= 100) return;
-        (_phase, _phasePercent) = (phase.Phase, percent);
-        Log(log => log.Debug("{Phase:l} {Percent}%", phase.Phase, percent));
-        if (percent >= 100) _phase = "";
+        var isSlow = Stopwatch.GetElapsedTime(_phaseBegan) > SlowPhase;
+        if (isSlow && percent / 25 != _phasePercent / 25)
+        {
+            _phasePercent = percent;
+            Log(log => log.Information("{Phase:l} {Percent}%", phase.Phase, percent));
+        }
+        if (phase.Done >= phase.Total) _phase = "";
     }
 
     private void Log(Action<ILogger> write)
     {
         if (_lines is not null) write(_lines);
         if (_file is not null) write(_file);
-        else _before.Add(write);
+        else if (_directory is not null) _before.Add(write);
     }
 
     private void OpenFile()
     {
-        if (_file is not null) return;
+        if (_file is not null || _directory is null) return;
         _file = new LoggerConfiguration().MinimumLevel.Debug().WriteTo.File(
             Path.Combine(_directory, "trainer.log"), fileSizeLimitBytes: MaxFileBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: 5,
             outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}").CreateLogger();
@@ -96,7 +101,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
         _before.Clear();
     }
 
-    public void Failed(Exception fault) => Log(log => log.Error(fault, "{Message:l}", fault.Message));
+    /// <summary>Into the file alone; the error stream hears of it once, from whoever maps it to an exit code.</summary>
+    public void Failed(Exception fault) => _file?.Error(fault, "{Message:l}", fault.Message);
 
     public void Dispose()
     {

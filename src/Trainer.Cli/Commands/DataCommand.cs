@@ -1,0 +1,142 @@
+using System.Text.Json;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Data;
+using Trainer.Models;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer data show</c> and <c>data check</c>: what training would see.</summary>
+internal static class DataCommand
+{
+    private static readonly Setting Rows = new("rows", SettingKind.Integer, "Output", "Rows to show; 0 shows all.") { Short = "-n", Value = "N", Minimum = 0, DefaultNote = "3, or all with --json", Aliases = ["limit"] };
+
+    private static readonly Setting[] Text =
+    [
+        ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
+        DataSettings.DropEmpty, DataSettings.AllowMissingEos, DataSettings.OnBadRow, DataSettings.TruncateAnswers,
+    ];
+
+    public static readonly CommandSpec Spec = new("data", "Look at data as training would see it.", _ => ExitCode.Usage)
+    {
+        Group = "Data",
+        Subcommands =
+        [
+            new CommandSpec("show", "Rendered text of rows with the trained tokens marked, and their ids.", Show)
+            {
+                Description = "With --json, an array with an object per row: text, ids, labels, trained_spans (in Unicode characters).",
+                Positional = "[FILE...]",
+                PositionalHelp = "Same as --data.",
+                MaxPositionals = int.MaxValue,
+                Settings = [.. Text, Rows, CommonSettings.Json],
+                Examples = [("trainer data show --model tiny --data demo --rows 2", ""), ("trainer data show --tokenizer DIR --data chats.jsonl --json", "")],
+            },
+            new CommandSpec("check", "Counts, lengths and every refused row with file and line.", Check)
+            {
+                Description = "Exit code 65 if a run on this data would be refused.",
+                Positional = "[FILE...]",
+                PositionalHelp = "Same as --data.",
+                MaxPositionals = int.MaxValue,
+                Settings = [.. Text, CommonSettings.Json],
+                Examples = [("trainer data check --model tiny --data demo", ""), ("trainer data check --model MODEL --data rows.jsonl --max-seq-length 512", "")],
+            },
+        ],
+    };
+
+    private static (DataOptions Options, ModelText Text) Read(Invocation invocation)
+    {
+        var values = invocation.Values;
+        if (invocation.Positionals.Count > 0)
+            values = values.Over(new Dictionary<string, SettingValue> { [DataSettings.Data.Key] = new("FILE", [.. invocation.Positionals.Select(word => new SettingItem(word))]) }, []);
+        var options = TrainingOptionsReader.ReadData(values);
+        if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
+        var folder = TextSource.Folder(values);
+        int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;
+        return (options, ModelText.Load(folder, options.ChatTemplateFile, vocabulary));
+    }
+
+    private static int Show(Invocation invocation)
+    {
+        var (options, text) = Read(invocation);
+        var count = invocation.Values.Integer(Rows) ?? (invocation.Json ? 0 : 3);
+        invocation.Values.ThrowIfFaulty();
+        var rows = DataInspector.Show(options, text, invocation.Stop.Token);
+        if (count > 0) rows = rows.Take(count);
+        return invocation.Json ? ShowJson(invocation, rows) : ShowText(invocation, rows);
+    }
+
+    private static int ShowJson(Invocation invocation, IEnumerable<ShownRow> rows)
+    {
+        var output = invocation.Terminal.Out;
+        output.Write("[");
+        var separator = "\n";
+        foreach (var row in rows)
+        {
+            output.Write(separator);
+            output.Write(JsonSerializer.Serialize(new
+            {
+                file = row.Source.File,
+                line = row.Source.Line,
+                row.Kind,
+                row.Text,
+                row.Ids,
+                row.Labels,
+                trained_spans = row.TrainedSpansInCodePoints.Select(span => new[] { span.Start, span.End }),
+                weight = row.Weight == 1 ? (float?)null : row.Weight,
+                fault = row.Fault?.Message,
+            }, Json.Compact));
+            separator = ",\n";
+        }
+        output.WriteLine("\n]");
+        return ExitCode.Done;
+    }
+
+    private static int ShowText(Invocation invocation, IEnumerable<ShownRow> rows)
+    {
+        var terminal = invocation.Terminal;
+        var (on, off) = terminal.HasColour && terminal.OutIsTerminal ? ("\u001b[32m", "\u001b[0m") : ("[[", "]]");
+        foreach (var row in rows)
+        {
+            terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}");
+            if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
+            terminal.Out.WriteLine(Marked(row, on, off));
+            terminal.Out.WriteLine("ids " + string.Join(' ', row.Ids.Select((id, i) => i < row.Labels.Count && row.Labels[i] != Example.IgnoredLabel ? $"{on}{id}{off}" : $"{id}")));
+            terminal.Out.WriteLine();
+        }
+        if (!invocation.Quiet) terminal.Error.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
+        return ExitCode.Done;
+    }
+
+    private static string Marked(ShownRow row, string on, string off)
+    {
+        var text = new System.Text.StringBuilder();
+        var at = 0;
+        foreach (var span in row.TrainedSpans)
+        {
+            text.Append(row.Text, at, span.Start - at).Append(on).Append(row.Text, span.Start, span.End - span.Start).Append(off);
+            at = span.End;
+        }
+        return text.Append(row.Text, at, row.Text.Length - at).ToString();
+    }
+
+    private static int Check(Invocation invocation)
+    {
+        var (options, text) = Read(invocation);
+        invocation.Stop.IsWatched = true;
+        var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
+        var report = DataInspector.Check(options, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
+        bar.Finish();
+        if (invocation.Json) invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(DataReportText.Object(report), Json.Indented));
+        else invocation.Terminal.Out.Write(DataReportText.Write(report, invocation.Terminal));
+        if (report.Usable) return ExitCode.Done;
+        if (!invocation.Json) invocation.Terminal.Out.Flush();
+        throw new CommandFailedException(ExitCode.BadData, $"a run on this data would be refused ({report.FaultCounts.Values.Sum() + report.FileFaults.Count} faults); mend the rows, or pass the option each one names");
+    }
+
+    /// <summary>Progress told on the thread that makes it; <see cref="Progress{T}"/> would tell it late and out of order.</summary>
+    private sealed class Immediate(Action<DataProgress> show) : IProgress<DataProgress>
+    {
+        public void Report(DataProgress value) => show(value);
+    }
+}

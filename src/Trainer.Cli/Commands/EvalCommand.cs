@@ -1,0 +1,60 @@
+using System.Text.Json;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Training;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer eval</c>: loss, perplexity and token counts of a model, with or without adapter.</summary>
+internal static class EvalCommand
+{
+    private static readonly Setting Data = DataSettings.Data with { Help = "File or folder to measure on, or 'demo' (the embedded held-out rows); repeatable.", Aliases = [.. DataSettings.Data.Aliases, "eval-data"] };
+    private static readonly Setting PerRow = new("per-row", SettingKind.Flag, "Output", "Tell each row's loss.");
+    private static readonly Setting PerToken = new("per-token", SettingKind.Flag, "Output", "Tell each token's loss; position t predicts token t + 1.");
+
+    public static readonly CommandSpec Spec = new("eval", "Loss, perplexity and token counts of a model on data.", Run)
+    {
+        Group = "Use",
+        Settings =
+        [
+            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
+            Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
+            DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
+            PerRow, PerToken, CommonSettings.Json,
+        ],
+        Examples = [("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", "")],
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        var values = invocation.Values;
+        var options = ReadingSettings.Options(values, SourceReader.Demo.HeldOut);
+        if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault("no data; add --data FILE, --data DIR or --data demo");
+        var (perRow, perToken) = (values.Flag(PerRow) ?? false, values.Flag(PerToken) ?? false);
+        values.ThrowIfFaulty();
+        ReadingSettings.SayIfTrainedQuantized(invocation, options);
+        using var view = new RunView(invocation, $"eval {options.Model}", null, "", []);
+        var result = view.Run(() => Evaluation.Run(options, perRow || perToken, perToken, view.Observers, invocation.Stop.Token));
+        var output = invocation.Terminal.Out;
+        if (invocation.Json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(new
+            {
+                loss = Json.Finite(result.Loss),
+                perplexity = Json.Finite(result.Perplexity),
+                tokens = result.Tokens,
+                trained_tokens = result.TrainedTokens,
+                rows = perRow || perToken ? result.Rows.Select(row => new { file = row.Source.File, line = row.Source.Line, tokens = row.Tokens, trained_tokens = row.TrainedTokens, loss = Json.Finite(row.Loss), token_losses = row.TokenLosses }) : null,
+            }, Json.Compact));
+            return ExitCode.Done;
+        }
+        foreach (var row in result.Rows)
+        {
+            output.WriteLine($"{row.Source} loss {RunLines.Number(row.Loss, "0.000000")} tokens {row.Tokens} trained {row.TrainedTokens}");
+            if (row.TokenLosses is { } losses) output.WriteLine("  " + string.Join(' ', losses.Select(loss => loss is null ? "-" : RunLines.Number(loss.Value, "0.0000"))));
+        }
+        output.WriteLine($"loss {RunLines.Number(result.Loss, "0.000000")} perplexity {RunLines.Number(result.Perplexity, "0.0000")} tokens {result.Tokens} trained {result.TrainedTokens}");
+        return ExitCode.Done;
+    }
+}

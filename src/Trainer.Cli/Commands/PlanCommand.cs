@@ -1,0 +1,104 @@
+using System.Text;
+using System.Text.Json;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Machine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Data;
+using Trainer.Models;
+using Trainer.Training;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer plan</c>: what <c>train</c> would do and need.</summary>
+internal static class PlanCommand
+{
+    private static readonly Setting List = new("list", SettingKind.Flag, "General", "Tell which sizes of model this machine, or --max-memory, can train with these options.");
+
+    public static readonly CommandSpec Spec = new("plan", "What train would do and need: rows, tokens, memory by part, disk, time.", Run)
+    {
+        Group = "Train",
+        Description = "Takes every option of train. The model needs no more than its config.json; without --data, rows of --max-seq-length tokens are assumed. Exit code 4 if the run could not finish.",
+        Positional = "[RECIPE.yaml]",
+        PositionalHelp = "Same as --config.",
+        MaxPositionals = 1,
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), List],
+        Examples =
+        [
+            ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),
+            ("trainer plan --memory 64GiB --list", "which models fit a machine"),
+        ],
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        var values = TrainCommand.WithRecipe(invocation);
+        if (values.Flag(List) is true) return ListSizes(invocation, values);
+        var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
+        var plan = options.Data.Train.Count == 0 ? RunPlanner.Plan(options) : WithData(invocation, options);
+        var output = invocation.Terminal.Out;
+        if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
+        else output.Write(Text(plan, options));
+        return plan.Fits ? ExitCode.Done : throw new PlanRefusedException(plan.Verdict);
+    }
+
+    private static RunPlan WithData(Invocation invocation, TrainingOptions options)
+    {
+        var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
+        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize);
+        using var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
+        bar.Finish();
+        return RunPlanner.Plan(options, dataset);
+    }
+
+    private static string Text(RunPlan plan, TrainingOptions options)
+    {
+        var text = new StringBuilder();
+        void Line(string name, string value) => text.AppendLine($"{name,-22} {value}");
+        Line("model", $"{options.Model}, {Quantities.Count(plan.BaseParameters)} parameters, {Quantities.Count(plan.TrainableParameters)} trained ({100.0 * plan.TrainableParameters / plan.BaseParameters:0.##}%)");
+        if (plan.Rows is { } rows)
+        {
+            Line("rows", $"{Quantities.Count(rows)} trained on, {Quantities.Count(plan.DroppedRows ?? 0)} left out, {Quantities.Count(plan.EvalRows ?? 0)} held out");
+            Line("tokens", $"{Quantities.Count(plan.Tokens ?? 0)}, {Quantities.Count(plan.TrainedTokens ?? 0)} of them trained, longest row {Quantities.Count(plan.LongestRow ?? 0)}");
+        }
+        else
+        {
+            Line("rows", $"no data named; rows of {Quantities.Count(options.Data.MaxSeqLength)} tokens are assumed");
+        }
+        if (plan.PackingEfficiency is { } packing) Line("packing", $"{packing * 100:0.#}% of the bins hold tokens");
+        Line("steps", $"{(plan.TotalSteps is { } steps ? Quantities.Count(steps) : "unknown")}{(plan.StepsPerEpoch is { } epoch ? $", {Quantities.Count(epoch)} a pass over the data" : "")}, {options.BatchSize} x {options.GradientAccumulationSteps} rows each");
+        Line("memory", $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}");
+        foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
+        Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
+        if (plan.Seconds is { } seconds) Line("time", Quantities.Duration(seconds));
+        Line("verdict", plan.Fits ? "it fits" : "it does not fit");
+        foreach (var change in plan.Changes) Line("  " + change.Option, $"{Quantities.Bytes(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")} ({change.Cost})");
+        return text.ToString();
+    }
+
+    private static int ListSizes(Invocation invocation, SettingValues values)
+    {
+        var rows = new List<(ModelShape Shape, RunPlan Plan)>();
+        foreach (var shape in ModelShape.All)
+        {
+            using var folder = shape.Write();
+            var named = values.Over(new Dictionary<string, SettingValue> { [ModelSettings.Model.Key] = new("--model", [new SettingItem(folder.Path)]) }, []);
+            var options = TrainingOptionsReader.Read(named, invocation.Terminal, TimeProvider.System, isPlan: true);
+            rows.Add((shape, RunPlanner.Plan(options with { Data = options.Data with { Train = [] } })));
+        }
+        var output = invocation.Terminal.Out;
+        if (invocation.Json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(new { memory_limit_bytes = rows[0].Plan.MemoryLimitBytes, models = rows.Select(row => new { size = row.Shape.Name, example = row.Shape.Example, parameters = row.Plan.BaseParameters, peak_bytes = row.Plan.PeakBytes, fits = row.Plan.PeakBytes <= row.Plan.MemoryLimitBytes }) }, Json.Indented));
+            return ExitCode.Done;
+        }
+        output.WriteLine($"with {Quantities.Bytes(rows[0].Plan.MemoryLimitBytes)} of memory and these options:");
+        foreach (var (shape, plan) in rows) output.WriteLine($"{(plan.PeakBytes <= plan.MemoryLimitBytes ? "fits   " : "too big")} {shape.Name,5} {Quantities.Bytes(plan.PeakBytes),10}  {shape.Example}");
+        return ExitCode.Done;
+    }
+
+    private sealed class Immediate(Action<DataProgress> show) : IProgress<DataProgress>
+    {
+        public void Report(DataProgress value) => show(value);
+    }
+}

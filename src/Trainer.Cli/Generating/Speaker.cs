@@ -1,0 +1,116 @@
+using System.Text;
+using System.Text.Json;
+using TorchSharp;
+using Trainer.Adapters;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Rendering;
+using Trainer.Models;
+using Trainer.Tokenizers;
+using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Training;
+
+namespace Trainer.Cli.Generating;
+
+/// <summary>A loaded model with its tokenizer and chat template, ready to continue text.</summary>
+internal sealed class Speaker : IDisposable
+{
+    private readonly TextGenerator _generator;
+
+    private Speaker(CausalModel model, HfTokenizer tokenizer, ChatTemplate? template)
+    {
+        (Model, Tokenizer, Template) = (model, tokenizer, template);
+        _generator = new TextGenerator(model);
+    }
+
+    public CausalModel Model { get; }
+
+    public HfTokenizer Tokenizer { get; }
+
+    public ChatTemplate? Template { get; }
+
+    public static Speaker Load(TrainingOptions options, ProgressLine bar)
+    {
+        if (options.Threads is { } threads) torch.set_num_threads(threads);
+        var tokenizer = HfTokenizer.Load(options.ModelDirectory);
+        var template = ChatTemplate.Load(options.ModelDirectory, options.Data.ChatTemplateFile);
+        var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions
+        {
+            Quantize = options.Quantize switch { Quantize.Nf4 => QuantizeKind.Nf4, Quantize.Int8 => QuantizeKind.Int8, _ => QuantizeKind.None },
+            DoubleQuantize = options.DoubleQuant,
+            Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, _ => ComputeKind.Auto },
+            Device = options.Device == "auto" ? "cpu" : options.Device,
+        }, (done, total) => bar.Show("loading", done, total));
+        try
+        {
+            if (options.AdapterDirectory is { } adapter) PeftFolder.Load(model, adapter, dropout: 0);
+            bar.Finish();
+            return new Speaker(model, tokenizer, template);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Ids of a text to continue as it is.</summary>
+    public int[] Plain(string text)
+    {
+        var ids = Tokenizer.Encode(text, addSpecialTokens: true).Ids;
+        if (ids.Length > 0) return ids;
+        return Tokenizer.BosId is { } begin ? [begin] : throw new CommandFailedException(ExitCode.Usage, "the prompt has no token and the model has no beginning-of-text token; give --prompt TEXT");
+    }
+
+    /// <summary>Ids of a conversation, up to where the assistant's next turn begins.</summary>
+    public int[] Conversation(IReadOnlyList<ChatMessage> messages)
+    {
+        var list = JsonSerializer.SerializeToElement(messages, Json.Compact);
+        // The template writes the special tokens itself.
+        return Tokenizer.Encode(Template!.Render(new TemplateInput { Messages = list, AddGenerationPrompt = true }).Text, addSpecialTokens: false).Ids;
+    }
+
+    /// <summary>Continues, giving text out as it becomes certain; nothing of a stop string is given out.</summary>
+    public Continuation Continue(int[] prompt, SamplingOptions sampling, IReadOnlyList<string> stops, Action<string> say, CancellationToken stop)
+    {
+        if (prompt.Length >= Model.Config.MaxPositions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.MaxPositions} positions; shorten it");
+        // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
+        var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
+        foreach (var id in prompt) decoder.Add(id);
+        var (text, given, count) = (new StringBuilder(), 0, 0);
+        var hold = stops.Count == 0 ? 0 : stops.Max(word => word.Length) - 1;
+        var room = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
+        foreach (var id in _generator.Generate(prompt, room, stop))
+        {
+            count++;
+            text.Append(decoder.Add(id));
+            if (CutAt(text, stops) is { } cut)
+            {
+                text.Length = cut;
+                Give(cut);
+                return new Continuation(text.ToString(), count, "stop");
+            }
+            Give(text.Length - hold);
+        }
+        text.Append(decoder.Flush());
+        if (CutAt(text, stops) is { } end) text.Length = end;
+        Give(text.Length);
+        return new Continuation(text.ToString(), count, count < room.MaxTokens ? "end" : "length");
+
+        void Give(int until)
+        {
+            if (until <= given) return;
+            say(text.ToString(given, until - given));
+            given = until;
+        }
+    }
+
+    private static int? CutAt(StringBuilder text, IReadOnlyList<string> stops)
+    {
+        if (stops.Count == 0) return null;
+        var all = text.ToString();
+        var found = stops.Select(word => all.IndexOf(word, StringComparison.Ordinal)).Where(at => at >= 0).ToList();
+        return found.Count > 0 ? found.Min() : null;
+    }
+
+    public void Dispose() => Model.Dispose();
+}

@@ -1,0 +1,40 @@
+using Trainer.Cli.CommandLine;
+using Trainer.Training;
+
+namespace Trainer.Cli.Options;
+
+/// <summary>Settings of commands that load a model to read with it: eval, generate, chat.</summary>
+internal static class ReadingSettings
+{
+    public static readonly Setting Quantize = ModelSettings.Quantize with { Default = "none", Help = "How the base is held: as stored, 8-bit, or the 4-bit NormalFloat of QLoRA training." };
+
+    public static readonly Setting Adapter = AdapterSettings.Adapter with { Help = "PEFT adapter folder.", Aliases = ["adapter-path", .. AdapterSettings.Adapter.Aliases] };
+
+    public static TrainingOptions Options(SettingValues values, SourceReader.Demo demo)
+    {
+        var model = ModelReference.Read(values);
+        var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = TrainingOptionsReader.ReadData(values, demo), OutputDirectory = "" };
+        var adapter = values.Text(AdapterSettings.Adapter);
+        if (adapter is not null && !Directory.Exists(adapter)) values.Fault($"{values.Origin(AdapterSettings.Adapter)} '{adapter}': no such folder");
+        var options = defaults with
+        {
+            AdapterDirectory = adapter,
+            Quantize = values.Choice<Quantize>(Quantize) ?? Training.Quantize.None,
+            DoubleQuant = values.Flag(ModelSettings.DoubleQuant) ?? defaults.DoubleQuant,
+            Compute = values.Choice<ComputeType>(ModelSettings.Dtype) ?? defaults.Compute,
+            Device = values.Word(ModelSettings.Device) ?? defaults.Device,
+            Threads = values.Integer(ModelSettings.Threads),
+            BatchSize = values.Integer(StepSettings.BatchSize) ?? defaults.BatchSize,
+        };
+        if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
+        return options;
+    }
+
+    /// <summary>An adapter learns to correct its base's rounding too, so a reader should know what it was trained on.</summary>
+    public static void SayIfTrainedQuantized(Invocation invocation, TrainingOptions options)
+    {
+        if (options.AdapterDirectory is null || invocation.Quiet || invocation.Values.Has(Quantize)) return;
+        var trained = Reports.RunReader.ReadSettings(Path.Combine(options.AdapterDirectory, "recipe.yaml")).FirstOrDefault(setting => setting[0] == "quantize")?[1];
+        if (trained is not (null or "none")) invocation.Terminal.Error.WriteLine($"note: this adapter was trained on a base held as {trained}; the base is used as stored here, --quantize {trained} uses it as in training");
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text;
+using Trainer.Cli.CommandLine;
+using Trainer.Data;
+
+namespace Trainer.Cli.Rendering;
+
+/// <summary>A data report for people and for programs.</summary>
+internal static class DataReportText
+{
+    private const int MostFaultsShown = 50;
+
+    public static object Object(DataReport report) => new
+    {
+        usable = report.Usable,
+        rows = report.Statistics.Rows,
+        examples = report.Statistics.Examples,
+        tokens = report.Statistics.Tokens,
+        trained_tokens = report.Statistics.TrainedTokens,
+        trained_share = report.TrainedShare,
+        longest = report.Statistics.LongestExample,
+        truncated_rows = report.Statistics.TruncatedRows,
+        split_rows = report.Statistics.SplitRows,
+        duplicates = report.Statistics.Duplicates,
+        empty_answers = report.Statistics.EmptyAnswers,
+        dropped = report.Statistics.Dropped.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
+        ignored_columns = report.Statistics.IgnoredColumns,
+        lengths = report.Statistics.Lengths.Select(bucket => new { from = bucket.From, to = bucket.To, rows = bucket.Rows }),
+        files = report.Statistics.Files,
+        file_faults = report.FileFaults,
+        fault_counts = report.FaultCounts.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
+        faults = report.Faults.Select(fault => new { file = fault.Source.File, line = fault.Source.Line, column = fault.Column, kind = Snake(fault.Kind), reason = fault.Reason, message = fault.Message }),
+    };
+
+    public static string Write(DataReport report, Terminal terminal)
+    {
+        var s = report.Statistics;
+        var text = new StringBuilder();
+        text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained {Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
+        if (s.TruncatedRows > 0) text.AppendLine($"truncated rows {Quantities.Count(s.TruncatedRows)}");
+        if (s.SplitRows > 0) text.AppendLine($"split rows {Quantities.Count(s.SplitRows)}");
+        if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => row.ToString()))}");
+        if (s.EmptyAnswers > 0) text.AppendLine($"empty answers {Quantities.Count(s.EmptyAnswers)}: {string.Join(", ", report.EmptyAnswers.Take(5))}");
+        foreach (var (kind, count) in s.Dropped) text.AppendLine($"dropped, {Words(kind)}: {Quantities.Count(count)}");
+        foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"column '{column}' is not used ({Quantities.Count(count)} rows)");
+        Histogram(text, s.Lengths, terminal);
+        foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
+        foreach (var fault in report.Faults.Take(MostFaultsShown)) text.AppendLine("refused: " + fault.Message);
+        var all = report.FaultCounts.Values.Sum();
+        if (all > MostFaultsShown) text.AppendLine($"and {Quantities.Count(all - Math.Min(MostFaultsShown, report.Faults.Count))} more: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {pair.Value}"))}");
+        return text.ToString();
+    }
+
+    private static void Histogram(StringBuilder text, IReadOnlyList<LengthBucket> lengths, Terminal terminal)
+    {
+        var shown = lengths.Where(bucket => bucket.Rows > 0).ToList();
+        if (shown.Count == 0) return;
+        var most = shown.Max(bucket => bucket.Rows);
+        var room = Math.Clamp(terminal.Width - 30, 10, 50);
+        text.AppendLine("tokens in a row");
+        foreach (var bucket in shown)
+            text.AppendLine($"{bucket.From,7}-{bucket.To,-7} {Quantities.Count(bucket.Rows),9} {new string(terminal.HasUnicode ? '█' : '#', (int)Math.Max(1, room * bucket.Rows / most))}");
+    }
+
+    private static string Snake(FaultKind kind) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString());
+
+    private static string Words(FaultKind kind) => Snake(kind).Replace('_', ' ');
+}

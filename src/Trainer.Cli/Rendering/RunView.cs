@@ -1,0 +1,67 @@
+using Serilog.Events;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Reports;
+using Trainer.Cli.Reports.TensorBoard;
+using Trainer.Training;
+
+namespace Trainer.Cli.Rendering;
+
+/// <summary>Everyone who watches a run from here: panel or lines, log file, TensorBoard, report page, recipe.</summary>
+internal sealed class RunView : IDisposable
+{
+    private readonly LivePanel? _panel;
+    private readonly RunLog _log;
+    private readonly List<ITrainingObserver> _observers;
+
+    /// <param name="invocation">Terminal and the wish for more or less words.</param>
+    /// <param name="title">Shown on the panel.</param>
+    /// <param name="directory">Run folder, or null where nothing is kept.</param>
+    /// <param name="recipe">The recipe that makes the run again.</param>
+    /// <param name="reportTo">tensorboard, html.</param>
+    public RunView(Invocation invocation, string title, string? directory, string recipe, IReadOnlyList<string> reportTo)
+    {
+        var terminal = invocation.Terminal;
+        if (terminal.IsLive && !invocation.Quiet) _panel = new LivePanel(terminal, title);
+        var least = invocation.Quiet ? LogEventLevel.Warning : invocation.Verbose ? LogEventLevel.Debug : LogEventLevel.Information;
+        _log = new RunLog(directory, _panel is null ? terminal.Error : null, least);
+        _observers = [History, _log];
+        if (_panel is not null) _observers.Add(_panel);
+        if (directory is not null)
+        {
+            _observers.Add(new RecipeWriter(directory, recipe));
+            if (reportTo.Contains("tensorboard")) _observers.Add(new TensorBoardWriter(Path.Combine(directory, "runs"), recipe, TimeProvider.System));
+            if (reportTo.Contains("html")) _observers.Add(new ReportWriter(directory));
+        }
+        invocation.Stop.IsWatched = true;
+        invocation.Stop.Say = text =>
+        {
+            if (_panel is not null) _panel.Say(text);
+            else if (!invocation.Quiet) terminal.Error.WriteLine(text);
+        };
+    }
+
+    public RunHistory History { get; } = new();
+
+    public IReadOnlyList<ITrainingObserver> Observers => _observers;
+
+    public T Run<T>(Func<T> body)
+    {
+        try
+        {
+            if (_panel is null) return body();
+            var result = default(T);
+            _panel.Run(() => result = body());
+            return result!;
+        }
+        catch (Exception fault)
+        {
+            _log.Failed(fault);
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var observer in _observers.OfType<IDisposable>()) observer.Dispose();
+    }
+}

@@ -1,0 +1,26 @@
+namespace Trainer.Smoke.Tests.CommandLine;
+
+/// <summary>The recipes that come with the program.</summary>
+[Trait("ring", "smoke")]
+public sealed class RecipeFilesTests
+{
+    public static TheoryData<string> Recipes => [.. Directory.EnumerateFiles(Path.Combine(TrainerProgram.Repository, "configs"), "*.yaml").Select(path => Path.GetFileName(path)!)];
+
+    [Theory]
+    [MemberData(nameof(Recipes))]
+    public void A_recipe_is_accepted_and_every_key_has_its_comment(string name)
+    {
+        using var folder = new TemporaryFolder();
+        folder.File("d.jsonl", "{\"text\":\"a\"}\n");
+        folder.File("m/config.json", "{}");
+        var path = Path.Combine(TrainerProgram.Repository, "configs", name);
+        var result = TrainerProgram.Run(new ProgramRun("train", path, "--model", "m", "--data", "d.jsonl", "--dry-run") { Directory = folder.Path });
+        Assert.True(result.ExitCode == 0, result.Error);
+        var lines = File.ReadAllLines(path);
+        Assert.StartsWith("#   trainer train configs/" + name, lines[1], StringComparison.Ordinal);
+        Assert.Contains(lines, line => line.StartsWith("# Needs: ", StringComparison.Ordinal));
+        // Keys of one comment may follow each other, but none stands after an empty line without one.
+        for (var i = 1; i < lines.Length; i++)
+            Assert.False(lines[i].Length > 0 && char.IsAsciiLetter(lines[i][0]) && lines[i - 1].Length == 0, $"{name}:{i + 1} has no comment");
+    }
+}
