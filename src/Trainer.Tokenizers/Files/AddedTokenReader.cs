@@ -34,7 +34,7 @@ internal static class AddedTokenReader
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var token in tokens)
             ids[token.Content] = token.Id;
-        var next = tokens.Select(token => token.Id + 1).Append(vocabulary.Count).Max();
+        var next = Math.Max(vocabulary.Count, tokens.Count == 0 ? 0 : tokens.Max(token => token.Id) + 1);
         var numbered = new List<(int Id, JsonSection Item)>();
         foreach (var property in decoder.Element.EnumerateObject())
         {
@@ -56,12 +56,16 @@ internal static class AddedTokenReader
     {
         if (token.Content.Length == 0)
             return;
-        var expected = ids.TryGetValue(token.Content, out var earlier) ? earlier : vocabulary.IdOf(token.Content) ?? next;
+        var known = ids.TryGetValue(token.Content, out var earlier) ? earlier : vocabulary.IdOf(token.Content);
+        var expected = known ?? next;
         if (expected != token.Id)
             throw item.Fault($"added token '{token.Content}' says id {token.Id}, but the vocabulary gives it {expected}");
+        if (known is null && vocabulary.TokenOf(token.Id) is { } other)
+            throw item.Fault($"added token '{token.Content}' takes id {token.Id}, which is that of '{other}'");
+        // As in the reference, only a new token moves the next free id on.
+        if (known is null)
+            next++;
         ids[token.Content] = token.Id;
-        // New tokens follow the highest id there is, and never lie within the vocabulary.
-        next = Math.Max(next, token.Id + 1);
         tokens.Add(token);
     }
 

@@ -50,6 +50,14 @@ public class LoadFaultTests
     }
 
     [Fact]
+    public void A_new_token_takes_the_id_behind_the_number_of_tokens_even_where_ids_have_holes()
+    {
+        var holes = Small.Replace("\"▁a\":5", "\"▁a\":9", StringComparison.Ordinal).Replace("\"special\":true}]", "\"special\":true},{\"id\":9,\"content\":\"▁a\"},{\"id\":6,\"content\":\"<new>\"}]", StringComparison.Ordinal);
+        Assert.Equal(6, Load(holes).IdOf("<new>"));
+        Assert.Equal(10, Load(holes).VocabularySize);
+    }
+
+    [Fact]
     public void Broken_json_names_line_and_byte()
     {
         Assert.Contains("line 1, byte", Assert.Throws<TokenizerException>(() => Load("{\"version\":")).Message, StringComparison.Ordinal);
