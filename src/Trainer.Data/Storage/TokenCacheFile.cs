@@ -38,7 +38,7 @@ internal sealed class TokenCacheFile : TokenStore
     }
 
     /// <summary>Opens a cache of this key, or answers null where there is none or it is damaged.</summary>
-    public static TokenCacheFile? TryOpen(string path, byte[] key)
+    public static TokenCacheFile? TryOpen(string path, byte[] key, bool justWritten = false)
     {
         if (!File.Exists(path)) return null;
         MemoryMappedFile? file = null;
@@ -58,7 +58,7 @@ internal sealed class TokenCacheFile : TokenStore
             view.ReadArray(indexAt, bytes, 0, bytes.Length);
             if (Checksum.Add(0, MemoryMarshal.Cast<byte, int>(bytes)) != BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(56))) return null;
             var (index, statistics) = ReadIndex(bytes);
-            var store = new TokenCacheFile(path, file, view, index, statistics with { FromCache = true });
+            var store = new TokenCacheFile(path, file, view, index, statistics with { FromCache = !justWritten });
             if (length <= CheckedWholeBytes && !store.IsWhole()) return null;
             (file, view) = (null, null);
             return store;
@@ -188,7 +188,7 @@ internal sealed class TokenCacheFile : TokenStore
             _file.Dispose();
             File.Move(_temporary, _path, overwrite: true);
             _finished = true;
-            return TryOpen(_path, _key) is { } store ? store : throw new DataException($"token cache does not read back ({_path}): the disk did not keep what was written; check the disk");
+            return TryOpen(_path, _key, justWritten: true) is { } store ? store : throw new DataException($"token cache does not read back ({_path}): the disk did not keep what was written; check the disk");
         }
 
         public void Dispose()

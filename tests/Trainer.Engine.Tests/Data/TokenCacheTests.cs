@@ -41,7 +41,7 @@ public sealed class TokenCacheTests : IDisposable
         using var _ = second;
         Assert.False(tokenized);
         Assert.True(second.Statistics.FromCache);
-        Assert.False(first.Statistics.FromCache && plain.Statistics.FromCache);
+        Assert.False(first.Statistics.FromCache || plain.Statistics.FromCache);
         foreach (var set in new[] { first, second })
         {
             Assert.Equal((plain.Train.Count, plain.Train.Tokens, plain.Train.TrainedTokens, plain.Train.MeanWeight), (set.Train.Count, set.Train.Tokens, set.Train.TrainedTokens, set.Train.MeanWeight));
