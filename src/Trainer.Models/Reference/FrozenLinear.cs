@@ -27,19 +27,22 @@ internal sealed unsafe class FrozenLinear : autograd.SingleTensorFunction<Frozen
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        // The engine may run this on a thread of its own, where no scope is open; the result must stay reachable until it was copied.
         var weight = (IFrozenWeight)ctx.get_data("weight");
+        var after = (BackwardFault)ctx.get_data("fault");
+        Tensor dx;
         try
         {
-            return [Gradient(grad_output, weight, (ScalarType)ctx.get_data("compute")), null!, null!, null!];
+            dx = Gradient(grad_output, weight, (ScalarType)ctx.get_data("compute"));
         }
 #pragma warning disable CA1031 // any exception thrown here would cross native frames and abort the process
         catch (Exception fault)
 #pragma warning restore CA1031
         {
-            ((BackwardFault)ctx.get_data("fault")).Keep(fault);
-            return [zeros(grad_output.shape[0], weight.Columns, dtype: ScalarType.Float32, device: grad_output.device), null!, null!, null!];
+            after.Keep(fault);
+            dx = zeros(grad_output.shape[0], weight.Columns, dtype: ScalarType.Float32, device: grad_output.device);
         }
+        grad_output.Dispose();
+        return [after.Hold(dx), null!, null!, null!];
     }
 
     /// <summary>x W^T, float32.</summary>

@@ -156,4 +156,45 @@ public sealed class ControlTests : IDisposable
         using (TorchSharp.torch.zeros(1)) Assert.Equal(alive + 1, TorchSharp.DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount);
         Assert.Equal(before, BaseWeights.Checksum(model));
     }
+
+    [Fact]
+    public void A_fault_inside_a_backward_pass_comes_out_as_an_exception()
+    {
+        using var x = TorchSharp.torch.ones(2, 3).requires_grad_(true);
+        using var weight = new FailingWeight();
+        var fault = new BackwardFault();
+        using (TorchSharp.torch.NewDisposeScope())
+        {
+            var y = FrozenLinear.Apply(x, weight, TorchSharp.torch.ScalarType.Float32, fault);
+            weight.Fails = true;
+            y.sum().backward();
+        }
+        Assert.Equal("the disk is gone", Assert.Throws<IOException>(fault.Rethrow).Message);
+        fault.Rethrow();
+    }
+
+    private sealed unsafe class FailingWeight : IFrozenWeight
+    {
+        public bool Fails { get; set; }
+
+        public long Rows => 4;
+
+        public long Columns => 3;
+
+        public string Form => "nf4";
+
+        public long ByteCount => 6;
+
+        public TorchSharp.torch.Tensor? Resident => null;
+
+        public void Materialize(long rowBegin, long rowCount, float* destination)
+        {
+            if (Fails) throw new IOException("the disk is gone");
+            new Span<float>(destination, (int)(rowCount * Columns)).Fill(1);
+        }
+
+        public void Dispose()
+        {
+        }
+    }
 }
