@@ -33,7 +33,7 @@ internal static class ChatCommand
         var sampling = SamplingSettings.Read(values);
         var system = values.Text(System);
         values.ThrowIfFaulty();
-        ReadingSettings.SayIfTrainedQuantized(invocation, options);
+        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
         if (speaker.Template is null) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };

@@ -40,7 +40,7 @@ internal static class GenerateCommand
         if (compare && options.AdapterDirectory is null) values.Fault("--compare needs an adapter to compare the base with; add --adapter DIR");
         if (raw && system is not null) values.Fault("--raw and --system exclude each other: a system prompt has its place in the chat template");
         values.ThrowIfFaulty();
-        ReadingSettings.SayIfTrainedQuantized(invocation, options);
+        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
         invocation.Stop.IsWatched = true;
         invocation.Stop.Say = _ => { };
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));

@@ -22,6 +22,7 @@ internal static class EffectiveRecipe
         Add(ModelSettings.Quantize, o.Quantize);
         if (o.Quantize == Quantize.Nf4) Add(ModelSettings.DoubleQuant, o.DoubleQuant);
         Add(ModelSettings.Dtype, o.Compute);
+        Add(ModelSettings.Stream, o.Stream);
         Add(ModelSettings.Device, o.Device);
         Add(ModelSettings.Threads, o.Threads);
         Add(ModelSettings.MaxMemory, o.MaxMemoryBytes?.ToString(CultureInfo.InvariantCulture));
@@ -76,6 +77,7 @@ internal static class EffectiveRecipe
         Add(RunSettings.Overwrite, o.OverwriteOutputDirectory);
         Add(RunSettings.AllowHighLoss, o.AllowHighLoss);
         if (o.AllowDrift) Add(RunSettings.AllowDrift, o.AllowDrift);
+        Add(RunSettings.SamplePrompts, extras.SamplePromptsFile);
         Add(RunSettings.ReportTo, extras.ReportTo.Count > 0 ? extras.ReportTo.ToList() : new List<string> { "none" });
         return entries;
     }

@@ -31,10 +31,10 @@ internal static class ReadingSettings
     }
 
     /// <summary>An adapter learns to correct its base's rounding too, so a reader should know what it was trained on.</summary>
-    public static void SayIfTrainedQuantized(Invocation invocation, TrainingOptions options)
+    public static void SayIfTrainedQuantized(Invocation invocation, string? adapter)
     {
-        if (options.AdapterDirectory is null || invocation.Quiet || invocation.Values.Has(Quantize)) return;
-        var trained = Reports.RunReader.ReadSettings(Path.Combine(options.AdapterDirectory, "recipe.yaml")).FirstOrDefault(setting => setting[0] == "quantize")?[1];
+        if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize)) return;
+        var trained = Reports.RunReader.ReadSettings(Path.Combine(adapter, "recipe.yaml")).FirstOrDefault(setting => setting[0] == "quantize")?[1];
         if (trained is not (null or "none")) invocation.Terminal.Error.WriteLine($"note: this adapter was trained on a base held as {trained}; the base is used as stored here, --quantize {trained} uses it as in training");
     }
 }

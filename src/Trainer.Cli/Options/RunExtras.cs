@@ -4,11 +4,12 @@ namespace Trainer.Cli.Options;
 
 /// <summary>What belongs to a run's recipe but not to what it computes.</summary>
 /// <param name="ReportTo">Writers beside metrics.jsonl: tensorboard, html.</param>
-internal sealed record RunExtras(IReadOnlyList<string> ReportTo)
+/// <param name="SamplePromptsFile">Where the prompts came from, or null.</param>
+internal sealed record RunExtras(IReadOnlyList<string> ReportTo, string? SamplePromptsFile)
 {
     private static readonly string[] Kinds = ["tensorboard", "html"];
 
-    public static RunExtras Read(SettingValues values) => new(ReadReportTo(values));
+    public static RunExtras Read(SettingValues values) => new(ReadReportTo(values), values.Text(RunSettings.SamplePrompts));
 
     private static string[] ReadReportTo(SettingValues values)
     {

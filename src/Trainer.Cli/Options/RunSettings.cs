@@ -37,6 +37,9 @@ internal static class RunSettings
     public static readonly Setting AllowHighLoss = new("allow-high-loss", SettingKind.Flag, Group, "Go on although the first loss of the base hardly beats guessing.")
     { Default = "false", InRecipe = true };
 
+    public static readonly Setting SamplePrompts = new("sample-prompts", SettingKind.Text, Group, "File of prompts, one a line, answered at each evaluation.")
+    { Value = "FILE", InRecipe = true };
+
     public static readonly Setting ReportTo = new("report-to", SettingKind.List, Group, "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.")
     { Value = "KINDS", Default = "tensorboard,html", InRecipe = true };
 

@@ -7,7 +7,7 @@ internal static class TrainSettings
 {
     public static readonly IReadOnlyList<Setting> All =
     [
-        ModelSettings.Model, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device,
+        ModelSettings.Model, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Stream, ModelSettings.Device,
         ModelSettings.Threads, ModelSettings.MaxMemory,
         DataSettings.Data, DataSettings.EvalData, DataSettings.EvalSplit, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.Packing,
         DataSettings.GroupByLength, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
@@ -21,7 +21,7 @@ internal static class TrainSettings
         StepSettings.Scheduler, StepSettings.Warmup, StepSettings.MinLr, StepSettings.WeightDecay, StepSettings.Beta1, StepSettings.Beta2,
         StepSettings.Epsilon, StepSettings.MaxGradNorm, StepSettings.Checkpointing, StepSettings.Seed,
         RunSettings.OutputDirectory, RunSettings.LoggingSteps, RunSettings.EvalSteps, RunSettings.SaveSteps, RunSettings.SaveTotalLimit,
-        RunSettings.Patience, RunSettings.Resume, RunSettings.AllowDrift, RunSettings.Overwrite, RunSettings.AllowHighLoss, RunSettings.ReportTo,
+        RunSettings.Patience, RunSettings.Resume, RunSettings.AllowDrift, RunSettings.Overwrite, RunSettings.AllowHighLoss, RunSettings.SamplePrompts, RunSettings.ReportTo,
         RunSettings.Config, RunSettings.DryRun, CommonSettings.Json,
     ];
 

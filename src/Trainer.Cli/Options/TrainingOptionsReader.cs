@@ -26,6 +26,7 @@ internal static class TrainingOptionsReader
             Lora = ReadLora(values),
         };
         var defaults = options;
+        // The embedded model is small enough to be sure of its plain answers; the demo's speech surprises it more than guessing would.
         options = options with
         {
             MaxSteps = values.Integer(StepSettings.MaxSteps) is { } steps and not -1 ? steps : null,
@@ -47,6 +48,8 @@ internal static class TrainingOptionsReader
             Quantize = values.Choice<Quantize>(ModelSettings.Quantize) ?? defaults.Quantize,
             DoubleQuant = values.Flag(ModelSettings.DoubleQuant) ?? defaults.DoubleQuant,
             Compute = values.Choice<ComputeType>(ModelSettings.Dtype) ?? defaults.Compute,
+            Stream = values.Choice<Choice>(ModelSettings.Stream) ?? defaults.Stream,
+            SamplePrompts = Lines(values, RunSettings.SamplePrompts),
             GradientCheckpointing = values.Choice<Checkpointing>(StepSettings.Checkpointing) ?? defaults.GradientCheckpointing,
             LoggingSteps = values.Integer(RunSettings.LoggingSteps) ?? (terminal.IsLive ? 1 : defaults.LoggingSteps),
             EvalSteps = values.Integer(RunSettings.EvalSteps),
@@ -56,7 +59,7 @@ internal static class TrainingOptionsReader
             Resume = values.Text(RunSettings.Resume),
             AllowDrift = values.Flag(RunSettings.AllowDrift) ?? defaults.AllowDrift,
             OverwriteOutputDirectory = values.Flag(RunSettings.Overwrite) ?? defaults.OverwriteOutputDirectory,
-            AllowHighLoss = values.Flag(RunSettings.AllowHighLoss) ?? defaults.AllowHighLoss,
+            AllowHighLoss = values.Flag(RunSettings.AllowHighLoss) ?? (model.Directory == Embedded.TinyModel),
             Seed = values.Integer(StepSettings.Seed) ?? defaults.Seed,
             DataSeed = values.Integer(DataSettings.DataSeed),
             Shuffle = values.Flag(DataSettings.Shuffle) ?? defaults.Shuffle,
@@ -180,5 +183,13 @@ internal static class TrainingOptionsReader
         if (values.Text(setting) is not { } path) return null;
         if (!File.Exists(path)) values.Fault($"{values.Origin(setting)} '{path}': no such file");
         return path;
+    }
+
+    private static List<string> Lines(SettingValues values, Setting setting)
+    {
+        if (ExistingFile(values, setting) is not { } path || !File.Exists(path)) return [];
+        var lines = File.ReadAllLines(path).Where(line => line.Trim().Length > 0).ToList();
+        if (lines.Count == 0) values.Fault($"{values.Origin(setting)} '{path}' holds no prompt; write one a line");
+        return lines;
     }
 }

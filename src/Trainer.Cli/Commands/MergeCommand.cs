@@ -1,0 +1,63 @@
+using System.Text.Json;
+using Trainer.Adapters;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Models;
+using Trainer.Tokenizers;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer merge</c>: base and adapter as one model folder, with the difference measured.</summary>
+internal static class MergeCommand
+{
+    // Any text will do: the two models are compared on the same tokens.
+    private const string Sample = "The quick brown fox jumps over the lazy dog. 12 + 30 = 42; what else is there to say?";
+    private static readonly Setting Output = new("output", SettingKind.Text, "Output", "Folder to write.") { Short = "-o", Value = "DIR", Aliases = ["output-dir"] };
+    private static readonly Setting MaxShard = new("max-shard-size", SettingKind.Bytes, "Output", "Largest weights file.") { Value = "SIZE", Default = "5GB" };
+    private static readonly Setting Check = new("check", SettingKind.Flag, "Output", "Do not load both models to measure how far their logits are apart.") { Default = "true", ShownAsNo = true };
+
+    public static readonly CommandSpec Spec = new("merge", "Put an adapter into its base: one Hugging Face model folder.", Run)
+    {
+        Group = "Models",
+        Description = "Writes a sharded model folder, a few rows of weights in memory at a time, and measures how far its logits are from base and adapter. With --quantize nf4 the adapter is put onto the 4-bit values it was trained on.",
+        Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, MaxShard, Check, ModelSettings.Threads, CommonSettings.Json],
+        Examples = [("trainer merge --model tiny --adapter runs/a --output models/a", "")],
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        var values = invocation.Values;
+        var output = values.Text(Output);
+        if (output is null) values.Fault("no output folder; add --output DIR");
+        var options = new MergeOptions
+        {
+            OntoQuantized = values.Word(ReadingSettings.Quantize with { Choices = ["nf4", "none"] }) == "nf4",
+            DoubleQuantize = values.Flag(ModelSettings.DoubleQuant) ?? true,
+            MaxShardBytes = values.Bytes(MaxShard) ?? 5_000_000_000,
+            Threads = values.Integer(ModelSettings.Threads) ?? Environment.ProcessorCount,
+        };
+        var check = values.Flag(Check) ?? true;
+        var source = AdapterSource.Read(values, needsWeights: true);
+        ReadingSettings.SayIfTrainedQuantized(invocation, source.Folder);
+        invocation.Stop.IsWatched = true;
+        invocation.Stop.Say = text => invocation.Terminal.Error.WriteLine("stopping; the same command continues");
+        var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
+        var report = ModelMerger.Merge(source.ModelFolder, source.Folder, output!, options with { Progress = (done, total) => bar.Show("merging", done, total) }, invocation.Stop.Token);
+        bar.Finish();
+        var trained = new ModelLoadOptions { Quantize = options.OntoQuantized ? QuantizeKind.Nf4 : QuantizeKind.None, DoubleQuantize = options.DoubleQuantize };
+        var drift = check ? MergeDrift.Measure(source.ModelFolder, source.Folder, output!, trained, TokenBatch.OfTokens(HfTokenizer.Load(source.ModelFolder).Encode(Sample, addSpecialTokens: true).Ids)) : null;
+        if (invocation.Json)
+        {
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { output, merged = report.Merged, replaced = report.Replaced, copied = report.Copied, is_untied = report.IsUntied, largest_drift = drift?.Largest, mean_drift = drift?.Mean, agreement = drift?.Agreement }, Json.Indented));
+            return ExitCode.Done;
+        }
+        if (!invocation.Quiet)
+        {
+            invocation.Terminal.Error.WriteLine($"{report.Merged} tensors changed, {report.Replaced} taken whole, {report.Copied} as they were");
+            if (drift is not null) invocation.Terminal.Error.WriteLine($"logits differ from base and adapter by {drift.Largest:0.0e+0} at most, {drift.Mean:0.0e+0} on average; the likeliest token is the same at {drift.Agreement * 100:0.#}% of positions");
+        }
+        invocation.Terminal.Out.WriteLine(output);
+        return ExitCode.Done;
+    }
+}
