@@ -25,6 +25,10 @@ public sealed record Noted(string Text, bool IsWarning = false) : TrainingEvent;
 /// <param name="Plan">The plan.</param>
 public sealed record Planned(RunPlan Plan) : TrainingEvent;
 
+/// <summary>The data is read.</summary>
+/// <param name="Statistics">Counts and lengths of the training rows.</param>
+public sealed record DataOpened(Data.DataStatistics Statistics) : TrainingEvent;
+
 /// <summary>The run is about to make its first step.</summary>
 /// <param name="FirstStep">Steps already made (0, or the resumed checkpoint's).</param>
 /// <param name="MaxSteps">Steps in all.</param>

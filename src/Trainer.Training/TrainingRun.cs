@@ -31,6 +31,7 @@ public static class TrainingRun
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
+        events.Emit(new DataOpened(data.Dataset.Statistics));
         var files = Fingerprint.Of(options, data.Files, events);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);

@@ -10,11 +10,13 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
     private readonly RunHistory _history = new();
+    private IReadOnlyList<double[]> _lengths = [];
     private long _written;
 
     public void On(TrainingEvent trainingEvent)
     {
         _history.On(trainingEvent);
+        if (trainingEvent is DataOpened data) _lengths = [.. data.Statistics.Lengths.Where(bucket => bucket.Rows > 0).Select(bucket => new[] { bucket.To, (double)bucket.Rows })];
         switch (trainingEvent)
         {
             case RunStarted or StepDone when _written == 0 || Stopwatch.GetElapsedTime(_written) > Interval:
@@ -35,6 +37,7 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
             // From the rows on disk and not from memory: a resumed run's earlier part is there too.
             var run = RunReader.Read(directory) with
             {
+                Lengths = _lengths,
                 MaxSteps = started.MaxSteps,
                 Warnings = [.. _history.Warnings.Select(warning => warning.Text)],
                 Ended = _history.Ended is { } ended ? $"{ended.Reason}, {ended.Step} steps in {Quantities.Duration(ended.ElapsedSeconds)}" : null,
