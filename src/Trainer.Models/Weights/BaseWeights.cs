@@ -62,19 +62,21 @@ public static unsafe class BaseWeights
 
     private static void Visit(CausalModel model, Visitor visitor)
     {
-        if (!VisitMatrix(model.Embedding.Name + ".weight", model.Embedding.Weight, visitor)) return;
-        foreach (var linear in model.Config.TiedEmbeddings ? model.Linears : [.. model.Linears, model.Head])
-            if (!VisitMatrix(linear.Name + ".weight", linear.Weight, visitor)) return;
+        List<(string Name, IFrozenWeight Weight)> matrices = [(model.Embedding.Name, model.Embedding.Weight), .. model.Linears.Select(linear => (linear.Name, linear.Weight))];
+        if (!model.Config.TiedEmbeddings) matrices.Add((model.Head.Name, model.Head.Weight));
+        // One buffer for all: a fresh one a matrix would lie in the large-object heap until a full collection.
+        var part = new float[matrices.Max(matrix => Math.Max(PartFloats, matrix.Weight.Columns))];
+        foreach (var (name, weight) in matrices)
+            if (!VisitMatrix(name + ".weight", weight, part, visitor)) return;
         foreach (var linear in model.Linears.Where(linear => linear.Bias is not null))
             if (!VisitVector(linear.Name + ".bias", linear.Bias!, visitor)) return;
         foreach (var norm in model.Layers.SelectMany(layer => layer.Norms).Append(model.FinalNorm))
             if (!VisitVector(norm.Name + ".weight", norm.Weight, visitor)) return;
     }
 
-    private static bool VisitMatrix(string name, IFrozenWeight weight, Visitor visitor)
+    private static bool VisitMatrix(string name, IFrozenWeight weight, float[] part, Visitor visitor)
     {
-        var rows = Math.Max(1, PartFloats / weight.Columns);
-        var part = new float[rows * weight.Columns];
+        var rows = Math.Max(1, part.Length / weight.Columns);
         fixed (float* pointer = part)
         {
             for (long row = 0; row < weight.Rows; row += rows)

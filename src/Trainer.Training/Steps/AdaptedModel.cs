@@ -36,6 +36,8 @@ internal sealed class AdaptedModel : IAdaptedModel
             LoraSpec spec;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
+            GC.Collect();
             ResidentMemory.Trim();
             return new AdaptedModel(model, spec, options.Model);
         }

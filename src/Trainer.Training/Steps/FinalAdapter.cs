@@ -8,6 +8,7 @@ internal static class FinalAdapter
 {
     public const string WeightsFile = "adapter_model.safetensors";
     private const int ProofTokens = 256;
+    private const int ProofLogits = 4 << 20;
 
     /// <summary>Writes, proves, and gives the SHA-256 of the weights' file.</summary>
     public static string Write(TrainingOptions options, RunState state, IAdaptedModel model, ITrainingData data, Events events)
@@ -22,7 +23,7 @@ internal static class FinalAdapter
         CopyTexts(options, directory);
         AtomicFile.WriteText(Path.Combine(directory, "README.md"), ModelCard.Text(options, state));
         events.Emit(new PhaseProgressed("saving the adapter", 1, 2));
-        Prove(directory, model, ProofBatch(data), events);
+        Prove(directory, model, ProofBatch(data, Math.Clamp(ProofLogits / model.VocabularySize, 16, ProofTokens)), events);
         events.Emit(new PhaseProgressed("saving the adapter", 2, 2));
         events.Emit(new Saved(state.Step, directory, IsFinal: true));
         return FileDigest.Sha256(Path.Combine(directory, WeightsFile));
@@ -42,10 +43,10 @@ internal static class FinalAdapter
     }
 
     /// <summary>The first rows of the data, cut to a size that any run can hold.</summary>
-    private static MicroBatch ProofBatch(ITrainingData data)
+    private static MicroBatch ProofBatch(ITrainingData data, int tokens)
     {
         var batch = data.EvalBatches.Count > 0 ? data.EvalBatches[0] : data.Step(0)[0];
-        var length = Math.Min(ProofTokens, batch.SegmentStarts[1]);
+        var length = Math.Min(tokens, batch.SegmentStarts[1]);
         var targets = new int[length];
         Array.Fill(targets, Example.IgnoredLabel);
         return new MicroBatch(batch.TokenIds[..length], targets, batch.Positions[..length], [0, length], [1f], [batch.Rows[0]]);
