@@ -11,7 +11,7 @@ internal static class StepCommand
     public static int Usage()
     {
         Console.Error.WriteLine("""
-            step --shape NAME [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
+            step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
                  NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             kernels          quantization, dequantization, element-wise kernels against memcpy
@@ -22,10 +22,14 @@ internal static class StepCommand
 
     public static int Make(string name, string folder)
     {
-        var shape = ModelShape.Find(name) ?? throw new ArgumentException($"no shape '{name}'");
+        Write(ModelShape.Find(name) ?? throw new ArgumentException($"no shape '{name}'"), folder);
+        return 0;
+    }
+
+    private static void Write(ModelShape shape, string folder)
+    {
         RandomModelFolder.Write(folder, shape, 1, (done, all) => Console.Error.Write($"\r{done}/{all} layers"));
         Console.Error.WriteLine();
-        return 0;
     }
 
     public static int Run(string[] args)
@@ -34,6 +38,8 @@ internal static class StepCommand
         int Number(string name, int otherwise) => int.Parse(Value(name, otherwise.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
         var shape = ModelShape.Find(Value("--shape", "tiny"));
         if (shape is null) return Usage();
+        // Fewer layers of the same shape, for a disk that is too small for all.
+        if (Number("--layers", 0) is > 0 and var layers) shape = shape with { Name = $"{shape.Name}-{layers}-layers", Layers = layers };
         var threads = Number("--threads", 0);
         if (threads > 0) torch.set_num_threads(threads);
         BenchClock.CpuTime = args.Contains("--cpu-time");
@@ -43,7 +49,7 @@ internal static class StepCommand
             Directory.CreateDirectory(folder);
             var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
             if (free < RandomModelFolder.BytesOf(shape) * 1.02) throw new InvalidOperationException($"'{folder}' needs {RandomModelFolder.BytesOf(shape) / 1e9:0.0} GB, {free / 1e9:0.0} GB are free");
-            Make(shape.Name, folder);
+            Write(shape, folder);
         }
         try
         {
