@@ -11,7 +11,7 @@ internal static class Drift
     {
         "model", "model_directory", "output_directory", "max_steps", "epochs", "max_time", "logging_steps", "save_steps", "save_total_limit",
         "resume", "allow_drift", "overwrite_output_directory", "allow_high_loss", "max_memory_bytes", "sample_prompts", "adapter_directory",
-        "data.cache_directory", "data.train", "data.eval", "data.chat_template_file",
+        "data.cache_directory", "data.chat_template_file",
     };
 
     // What changes no mathematics but may change the last bit: told, not refused.
@@ -71,6 +71,11 @@ internal static class Drift
             foreach (var (key, value) in (JsonObject)node!) Walk(path.Length == 0 ? key : $"{path}.{key}", value, flat);
             return;
         }
+        if (node is JsonArray sources && path is "data.train" or "data.eval")
+        {
+            // Where a source lies may change; its share and its columns decide what is trained. The contents are compared by their hashes.
+            foreach (var source in ((JsonArray)node!).OfType<JsonObject>()) source.Remove("path");
+        }
         if (node is not null) flat[path] = node.ToJsonString(RunJson.Line).Trim('"');
     }
 
@@ -80,6 +85,8 @@ internal static class Drift
         "lora.lora_plus_ratio" => "--loraplus-ratio",
         "lora.init" => "--init-lora",
         "compute" => "--dtype",
+        "data.train" => "--data (shares and columns)",
+        "data.eval" => "--eval-data (columns)",
         _ => "--" + path[(path.IndexOf('.', StringComparison.Ordinal) + 1)..].Replace('_', '-'),
     };
 }

@@ -8,7 +8,7 @@ internal static class FinalAdapter
 {
     public const string WeightsFile = "adapter_model.safetensors";
     private const int ProofTokens = 256;
-    private const int ProofLogits = 4 << 20;
+    private const int ProofLogits = 1 << 20;
 
     /// <summary>Writes, proves, and gives the SHA-256 of the weights' file.</summary>
     public static string Write(TrainingOptions options, RunState state, IAdaptedModel model, ITrainingData data, Events events)

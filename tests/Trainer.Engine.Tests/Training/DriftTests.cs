@@ -37,6 +37,16 @@ public class DriftTests
     }
 
     [Fact]
+    public void Data_may_lie_elsewhere_but_not_be_mixed_otherwise()
+    {
+        var then = Options() with { Data = new DataOptions { Train = [new DataSource("a.jsonl", 1), new DataSource("b.jsonl", 0.5)] } };
+        var moved = then with { Data = new DataOptions { Train = [new DataSource("x/a.jsonl", 1), new DataSource("x/b.jsonl", 0.5)] } };
+        Assert.Empty(Drift.Between(then, NoFiles, moved, NoFiles).Refused);
+        var mixed = then with { Data = new DataOptions { Train = [new DataSource("a.jsonl", 1), new DataSource("b.jsonl", 2)] } };
+        Assert.StartsWith("--data", Assert.Single(Drift.Between(then, NoFiles, mixed, NoFiles).Refused), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Another_thread_count_is_a_warning()
     {
         var (refused, warned) = Drift.Between(Options(), NoFiles, Options() with { Threads = 3 }, NoFiles);
