@@ -4,6 +4,8 @@ namespace Trainer.Smoke.Tests;
 internal sealed record ProgramRun(params string[] Words)
 {
     public string? Directory { get; init; }
+    /// <summary>Another copy of the program, or null for the built one.</summary>
+    public string? Program { get; init; }
     public string? Input { get; init; }
     public int LimitSeconds { get; init; } = 120;
     public IReadOnlyDictionary<string, string>? Environment { get; init; }

@@ -33,7 +33,7 @@ internal static class TrainerProgram
     public static Process Start(ProgramRun run)
     {
         var start = new ProcessStartInfo(Host) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = run.Directory ?? Repository };
-        start.ArgumentList.Add(FilePath);
+        start.ArgumentList.Add(run.Program ?? FilePath);
         foreach (var word in run.Words) start.ArgumentList.Add(word);
         start.Environment["OMP_NUM_THREADS"] = "1";
         // The test runner's own CI, colours and width must not leak into what is tested.

@@ -112,6 +112,9 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         if (Text(setting) is not { } text) return null;
         var word = text.ToLowerInvariant().Replace('_', '-');
         if (setting.Choices.Contains(word)) return word;
+        // `--gradient-checkpointing true` and `false`, as transformers takes them.
+        if (setting.Bare is not null && word is "true" or "yes") return setting.Bare;
+        if (setting.Bare is not null && word is "false" or "no") return setting.Choices[^1];
         var near = DidYouMean.Nearest(word, setting.Choices);
         Fault($"{Origin(setting)} '{text}' is not one of {string.Join(", ", setting.Choices)}" + (near is null ? "" : $"; did you mean '{near}'?"));
         return null;

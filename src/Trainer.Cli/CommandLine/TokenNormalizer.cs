@@ -8,11 +8,14 @@ internal static class TokenNormalizer
     {
         var flags = settings.Where(setting => setting.Kind == SettingKind.Flag).SelectMany(setting => setting.AllNames).ToHashSet();
         var known = settings.SelectMany(setting => setting.AllNames).ToHashSet();
+        var shorts = settings.Where(setting => setting.Short is not null).ToDictionary(setting => setting.Short!, setting => setting.Option);
+        var optional = settings.Where(setting => setting.Bare is not null).SelectMany(setting => setting.AllNames.Select(name => (name, setting))).ToDictionary(pair => pair.name, pair => pair.setting);
         var result = new List<string>();
         var literal = false;
         for (var i = 0; i < tokens.Count; i++)
         {
             var token = tokens[i];
+            if (!literal && shorts.TryGetValue(token, out var full)) token = full;
             literal |= token == "--";
             if (literal || token.Length < 3 || !token.StartsWith("--", StringComparison.Ordinal))
             {
@@ -33,8 +36,9 @@ internal static class TokenNormalizer
                 if (habit.UsedFollowing && value is null) i++;
                 continue;
             }
-            // A flag followed by a truth value (`--packing true`) is joined, so that a bare flag never swallows a file name.
-            if (flags.Contains(name) && value is null && i + 1 < tokens.Count && IsTruth(tokens[i + 1])) value = tokens[++i];
+            // Joined here, so that an option that may stand alone never swallows the file name behind it.
+            if (value is null && flags.Contains(name)) value = i + 1 < tokens.Count && IsTruth(tokens[i + 1]) ? tokens[++i] : "true";
+            if (value is null && optional.TryGetValue(name, out var setting)) value = Following(tokens, i) is { } word && IsValueOf(setting, word) ? tokens[++i] : setting.Bare;
             result.Add("--" + name + (value is null ? "" : "=" + value));
         }
         return [.. result];
@@ -44,6 +48,9 @@ internal static class TokenNormalizer
 
     private static string? Following(IReadOnlyList<string> tokens, int i) =>
         i + 1 < tokens.Count && !tokens[i + 1].StartsWith("--", StringComparison.Ordinal) ? tokens[i + 1] : null;
+
+    private static bool IsValueOf(Setting setting, string word) =>
+        IsTruth(word) || (setting.Kind == SettingKind.Choice ? setting.Choices.Contains(Kebab(word)) : !word.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) && !word.EndsWith(".yml", StringComparison.OrdinalIgnoreCase));
 
     private static bool IsTruth(string word) => word.ToLowerInvariant() is "true" or "false" or "yes" or "no" or "on" or "off";
 

@@ -9,6 +9,6 @@ internal static class AllCommands
     {
         Description = "LoRA and QLoRA fine-tuning of language models on one machine: no Python, no network in the training path.",
         Examples = [("trainer train --model tiny --data demo --max-steps 200", "see it work in a minute")],
-        Subcommands = [TrainCommand.Spec, PlanCommand.Spec, EvalCommand.Spec, GenerateCommand.Spec, ChatCommand.Spec, ReplayCommand.Spec, ReproduceCommand.Spec, DataCommand.Spec, TokenizeCommand.Spec, ReportCommand.Spec, SchemaCommand.Spec, ImportCommand.Spec, DownloadCommand.Spec, InspectCommand.Spec, MergeCommand.Spec, ExportCommand.Spec, QuantizeCommand.Spec, DoctorCommand.Spec, CompletionCommand.Spec],
+        Subcommands = [TrainCommand.Spec, PlanCommand.Spec, EvalCommand.Spec, GenerateCommand.Spec, ChatCommand.Spec, ReplayCommand.Spec, ReproduceCommand.Spec, DataCommand.Spec, TokenizeCommand.Spec, ReportCommand.Spec, SchemaCommand.Spec, ImportCommand.Spec, DownloadCommand.Spec, InspectCommand.Spec, MergeCommand.Spec, ExportCommand.Spec, QuantizeCommand.Spec, DoctorCommand.Spec, SelftestCommand.Spec, BenchCommand.Spec, CompletionCommand.Spec],
     };
 }

@@ -127,6 +127,16 @@ public sealed class OptionTests : IDisposable
     }
 
     [Fact]
+    public void An_option_that_may_stand_alone_does_not_swallow_the_recipe_behind_it()
+    {
+        var recipe = _folder.File("r.yaml", "lora_r: 4\n");
+        foreach (var option in new[] { "--packing", "--resume", "--gradient-checkpointing", "-q" })
+            Assert.Equal("4", Effective(option, recipe)["lora_rank"]);
+        Assert.Equal("\"none\"", Effective("--gradient_checkpointing", "false")["gradient_checkpointing"]);
+        Assert.Equal("\"on\"", Effective("--gradient_checkpointing", "true")["gradient_checkpointing"]);
+    }
+
+    [Fact]
     public void A_data_source_carries_its_weight_and_its_columns()
     {
         var effective = Effective("--data", _data + ",weight=2,text=body");

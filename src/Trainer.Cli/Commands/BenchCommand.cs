@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Text.Json;
+using TorchSharp;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Data;
+using Trainer.Training;
+
+namespace Trainer.Cli.Commands;
+
+/// <summary><c>trainer bench</c>: tokens a second and memory of real steps, beside what the machine can do at most.</summary>
+internal static class BenchCommand
+{
+    private static readonly Setting Steps = new("steps", SettingKind.Integer, "Measurement", "Steps to measure, after two that warm up.") { Short = "-n", Value = "N", Minimum = 1, Maximum = 10000, Default = "8" };
+
+    public static readonly CommandSpec Spec = new("bench", "Tokens a second and memory of training steps, against the machine's ceiling.", Run)
+    {
+        Group = "Machine",
+        Description = "Trains for a few steps into a temporary folder; the ceiling is a matrix product of 1024 x 1024 in float32, measured in the same minute.",
+        Settings =
+        [
+            ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
+            DataSettings.Packing, AdapterSettings.Rank, StepSettings.BatchSize, StepSettings.Accumulation, StepSettings.Checkpointing, Steps, CommonSettings.Json,
+        ],
+        Examples = [("trainer bench", ""), ("trainer bench --model MODEL --data rows.jsonl --batch-size 4", "")],
+    };
+
+    private static int Run(Invocation invocation)
+    {
+        var values = Defaulted(invocation.Values);
+        var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
+        var steps = values.Integer(Steps) ?? 8;
+        values.ThrowIfFaulty();
+        var folder = Directory.CreateTempSubdirectory("trainer-bench-").FullName;
+        var history = new RunHistory();
+        try
+        {
+            invocation.Stop.IsWatched = true;
+            invocation.Stop.Say = _ => { };
+            TrainingRun.Run(options with { OutputDirectory = Path.Combine(folder, "run"), MaxSteps = steps + 2, SaveSteps = 0, LoggingSteps = 1, AllowHighLoss = true }, [history], invocation.Stop.Token);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        var measured = history.Steps.Skip(2).ToList();
+        var tokensPerSecond = measured.Select(step => step.TokensPerSecond).Order().ElementAt(measured.Count / 2);
+        // A frozen weight costs a multiply and an add a token forward, and as many backward for the input's gradient.
+        var reached = tokensPerSecond * 4 * history.Started!.TotalParameters;
+        var ceiling = Ceiling();
+        var result = new { model = options.Model, tokens_per_second = tokensPerSecond, memory_bytes = measured.Max(step => step.MemoryBytes), steps, flops_per_second = reached, ceiling_flops_per_second = ceiling, share_of_ceiling = reached / ceiling, threads = torch.get_num_threads() };
+        invocation.Terminal.Out.WriteLine(invocation.Json ? JsonSerializer.Serialize(result, Json.Indented)
+            : $"{options.Model}: {tokensPerSecond:0} tokens/s (median of {steps} steps), {Quantities.Bytes(result.memory_bytes)} resident\n{reached / 1e9:0.#} GFLOP/s without recomputation, {100 * result.share_of_ceiling:0.#}% of the {ceiling / 1e9:0} GFLOP/s of a float32 matrix product on {result.threads} threads");
+        return ExitCode.Done;
+    }
+
+    private static SettingValues Defaulted(SettingValues values) => values.Over(new Dictionary<string, SettingValue>
+    {
+        [ModelSettings.Model.Key] = new("--model", [new SettingItem("tiny")]),
+        [DataSettings.Data.Key] = new("--data", [new SettingItem("demo")]),
+    }, []);
+
+    private static double Ceiling()
+    {
+        const int Size = 1024;
+        using var scope = torch.NewDisposeScope();
+        using var noGrad = torch.no_grad();
+        var (a, b) = (torch.randn(Size, Size), torch.randn(Size, Size));
+        a.matmul(b).Dispose();
+        var (began, count) = (Stopwatch.GetTimestamp(), 0);
+        for (; Stopwatch.GetElapsedTime(began).TotalSeconds < 0.5; count++) a.matmul(b).Dispose();
+        return 2.0 * Size * Size * Size * count / Stopwatch.GetElapsedTime(began).TotalSeconds;
+    }
+}
