@@ -13,7 +13,7 @@ fresh=$(mktemp -d "$prefix/lib/.trainer-XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 
 # A self-contained publish restores the runtime too, which the lock files of the build do not name.
-dotnet publish src/Trainer.Cli -c Release --self-contained true -p:SelfContained=true -p:RestorePackagesWithLockFile=false -o "$fresh" -v q --nologo
+dotnet publish src/Trainer.Cli -c Release --self-contained true -p:SelfContained=true -p:NuGetLockFilePath=obj/install.lock.json -o "$fresh" -v q --nologo
 "$fresh/trainer" doctor
 
 rm -rf "$target.old"
