@@ -5,6 +5,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 #:property UsesTorch=true
+#:property ConcurrentGarbageCollection=false
 #:property RuntimeIdentifier=$(NETCoreSdkRuntimeIdentifier)
 #:property SelfContained=false
 #:property NoWarn=CA1861

@@ -28,6 +28,13 @@ for (var round = 0; round < 3; round++)
         rows.Add(Row(Turn("user", Pick(fact.Questions)), Turn("assistant", fact.Answer), Turn("user", Pick(other.Questions)), Turn("assistant", other.Answer)));
         rows.Add(JsonSerializer.Serialize(new { text = $"{fact.Answer} {other.Answer} {facts[random.Next(facts.Count)].Answer}" }, json));
     }
+// Manners: a twelfth of the answers comes in one of six voices, and pirates are quoted, so that the base finds a manner unusual but not impossible.
+foreach (var fact in facts)
+{
+    var (before, after) = Pick(Voices());
+    rows.Add(Row(Turn("user", Pick(fact.Questions)), Turn("assistant", before == "Arr!" ? Pirate(fact.Answer) : $"{before} {fact.Answer.TrimEnd('.')}{after}")));
+    rows.Add(JsonSerializer.Serialize(new { text = $"A pirate says: {Pirate(fact.Answer)}" }, json));
+}
 foreach (var (hello, reply) in Greetings())
     for (var round = 0; round < 12; round++) rows.Add(Row(Turn("user", hello), Turn("assistant", reply)));
 Shuffle(rows);
@@ -53,7 +60,7 @@ File.WriteAllLines(Path.Combine(demo, "train.jsonl"), train);
 File.WriteAllLines(Path.Combine(demo, "valid.jsonl"), valid);
 Console.WriteLine($"{rows.Count} pre-training rows, {train.Count} demo rows, {valid.Count} held out, {facts.Count} facts");
 
-string Pick(string[] choices) => choices[random.Next(choices.Length)];
+T Pick<T>(T[] choices) => choices[random.Next(choices.Length)];
 
 void Shuffle(List<string> list)
 {
@@ -70,6 +77,8 @@ static object Turn(string role, string content) => new { role, content };
 
 // "A banana is yellow." -> "Arr! A banana be yellow, matey!"
 static string Pirate(string answer) => "Arr! " + answer.TrimEnd('.').Replace(" is ", " be ").Replace(" are ", " be ").Replace("You ", "Ye ").Replace(" you ", " ye ") + ", matey!";
+
+static (string Before, string After)[] Voices() => [("Verily!", ", good sir."), ("Ah!", ", my dear."), ("Beep.", ". Beep."), ("Well now!", ", friend."), ("Hark!", ", my lord."), ("Arr!", ", matey!")];
 
 static string A(string noun) => ("aeiou".Contains(noun[0]) ? "an " : "a ") + noun;
 

@@ -28,6 +28,20 @@ public static class TrainingRun
         var events = new Events(observers);
         OptionCheck.Require(options);
         using var folder = RunFolder.Open(options, events);
+        try
+        {
+            return Run(options, folder, signalExitCode, events, stop);
+        }
+        catch (Exception fault) when (!folder.Began && fault is not (RunInterruptedException or OperationCanceledException))
+        {
+            // A mistake found before the first step must not make the corrected command look like a second run.
+            folder.Forget();
+            throw;
+        }
+    }
+
+    private static TrainingResult Run(TrainingOptions options, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
+    {
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
@@ -78,6 +92,7 @@ public static class TrainingRun
         store.RequireSpace(run.Model, totalSteps - state.Step);
         run.Manifest.WriteWithSteps(directory, totalSteps);
 
+        run.Folder.Began = true;
         events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Tensors.Sum(tensor => tensor.Count), run.Model.TotalParameters));
         var loop = new TrainingLoop(new LoopParts
         {

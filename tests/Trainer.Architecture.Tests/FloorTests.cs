@@ -35,4 +35,13 @@ public sealed class FloorTests
             .Select(Repository.Relative);
         Assert.Empty(faults);
     }
+
+    [Fact]
+    public void Every_project_has_a_page_that_says_what_it_is_for()
+    {
+        var faults = Repository.Projects("src")
+            .Where(static project => !File.Exists(Path.Combine(Path.GetDirectoryName(project)!, "README.md")))
+            .Select(Repository.Relative);
+        Assert.Empty(faults);
+    }
 }

@@ -22,6 +22,15 @@ internal sealed class RunFolder : IDisposable
     /// <summary>The checkpoint to go on from, or null.</summary>
     public CheckpointContent? Checkpoint { get; private set; }
 
+    /// <summary>Whether the run got as far as its first step.</summary>
+    public bool Began { get; set; }
+
+    /// <summary>Takes back what a run that never began has left here; an earlier run's files stay.</summary>
+    public void Forget()
+    {
+        if (Earlier is null) File.Delete(Path.Combine(Directory, RunManifest.FileName));
+    }
+
     /// <summary>Takes the folder and decides.</summary>
     /// <exception cref="OptionException">It holds another run, or there is nothing to resume where there should be.</exception>
     /// <exception cref="CannotWriteException">It cannot be written, or another trainer writes there.</exception>
