@@ -29,7 +29,7 @@ public static class Replay
         var norm = GradientNorm.Of(model.Gradients);
         var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps).At(state.Step);
         var isFinite = double.IsFinite(sum) && double.IsFinite(norm);
-        var place = isFinite ? null : NonFinitePlace.In(model.Values, model.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.In(model.Gradients, model.Tensors, "gradient");
+        var place = isFinite ? null : NonFinitePlace.In(model.Values, model.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient");
         var rows = batches.SelectMany(batch =>
         {
             var losses = model.TokenLosses(batch);

@@ -50,6 +50,9 @@ public static class TrainingRun
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);
         RunPlanner.Require(plan);
+        RunPlanner.RequireStreamable(options);
+        if (plan.Stream && options.Stream == Choice.Auto)
+            events.Note($"the base is streamed from its 4-bit folder: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
         events.Emit(new Planned(plan));
         using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), events);
         Probe.Measure(options, plan, data, model, events);

@@ -81,8 +81,7 @@ internal sealed class LivePanel : ITrainingObserver
         if (lines.Count == 0) return new Text("");
         return new Panel(new Rows(lines.Select(line => new Text(line))))
         {
-            // Of a path that does not fit, its end says more.
-            Header = new PanelHeader($" {Markup.Escape(_title.Length <= width - 2 ? _title : _title[(_title.LastIndexOf('/') + 1)..])} "),
+            Header = new PanelHeader($" {Markup.Escape(_title)} "),
             Border = _terminal.HasUnicode ? BoxBorder.Rounded : BoxBorder.Ascii,
             Expand = true,
         };

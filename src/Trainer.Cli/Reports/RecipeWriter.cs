@@ -7,7 +7,8 @@ internal sealed class RecipeWriter(string directory, string recipe) : ITrainingO
 {
     public void On(TrainingEvent trainingEvent)
     {
-        if (trainingEvent is not RunStarted) return;
+        // The plan is the first thing said once the folder is this run's alone and nothing has drifted; run.json takes the recipe's hash after it.
+        if (trainingEvent is not Planned) return;
         var path = Path.Combine(directory, "recipe.yaml");
         File.WriteAllText(path + ".new", recipe);
         File.Move(path + ".new", path, overwrite: true);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Trainer.Data.Chat;
 
 namespace Trainer.Data.Rows;
 
@@ -24,5 +23,4 @@ internal interface IChatRenderer
 /// <summary>A rendered conversation.</summary>
 /// <param name="Text">All of it.</param>
 /// <param name="Spans">Trained ranges in UTF-16 characters, in order.</param>
-/// <param name="Method">How they were found.</param>
-internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans, SpanMethod Method = SpanMethod.None);
+internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans);

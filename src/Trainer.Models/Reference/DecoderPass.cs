@@ -14,6 +14,9 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
     /// <summary>Exceptions of backward passes; look at it after each.</summary>
     public BackwardFault Fault { get; } = new();
 
+    /// <summary>Told the output of every module, by its name, as it is computed; null tells nobody.</summary>
+    public Action<string, Tensor>? Seen { get; init; }
+
     /// <summary>Embeddings [T, hidden], outside any graph.</summary>
     public Tensor Embed(BatchContext context)
     {
@@ -28,7 +31,7 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
     public Tensor Layer(DecoderLayer layer, Tensor hidden, BatchContext context)
     {
         hidden = Add(hidden, Norm(layer.AfterAttention, Attention(layer, Norm(layer.BeforeAttention, hidden), context)));
-        return Add(hidden, Norm(layer.AfterMlp, Mlp(layer, Norm(layer.BeforeMlp, hidden), context)));
+        return Told($"model.layers.{layer.Index}", Add(hidden, Norm(layer.AfterMlp, Mlp(layer, Norm(layer.BeforeMlp, hidden), context))));
     }
 
     /// <summary>The norm before the head.</summary>
@@ -72,7 +75,7 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
             var (cos, sin) = context.Rotary(layer.Config.Rope);
             (query, key) = (Rotate(query, cos, sin), Rotate(key, cos, sin));
         }
-        return Linear(layer.Output, SegmentAttention.Apply(_config, layer, context, query, key, value), context.Key);
+        return Linear(layer.Output, Told($"model.layers.{layer.Index}.self_attn", SegmentAttention.Apply(_config, layer, context, query, key, value)), context.Key);
     }
 
     private Tensor Mlp(DecoderLayer layer, Tensor x, BatchContext context)
@@ -105,7 +108,13 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
         if (norm is null) return x;
         var weight = model.AdaptersEnabled && norm.Trained is { } trained ? model.Parameters.Value(trained) : norm.Weight;
         var scaled = x * (x.square().mean([-1], keepdim: true) + _config.NormEpsilon).rsqrt();
-        return scaled * (_config.NormWeightPlusOne ? weight + 1 : weight);
+        return Told(norm.Name, scaled * (_config.NormWeightPlusOne ? weight + 1 : weight));
+    }
+
+    private Tensor Told(string name, Tensor output)
+    {
+        Seen?.Invoke(name, output);
+        return output;
     }
 
     // Rotates pairs (i, i + n/2) of the first n elements of each head; the rest pass.
@@ -125,7 +134,7 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
             ? x.matmul(model.Parameters.Value(trained).t())
             : FrozenLinear.Apply(x, linear.Weight, compute, Fault);
         if (on && linear.Adapter is { } adapter) product = AdapterMath.Add(model.Parameters, linear, adapter, x, product, key, compute, Fault);
-        return bias is null ? product : product + bias;
+        return Told(linear.Name, bias is null ? product : product + bias);
     }
 
     private Tensor EmbeddingRows(BatchContext context)

@@ -19,17 +19,19 @@ internal sealed class ReferenceEngine : IDecoderEngine
     {
         _model = model;
         _device = new Device(model.Options.Device);
-        var compute = model.Options.Compute switch
-        {
-            ComputeKind.BFloat16 => ScalarType.BFloat16,
-            ComputeKind.Auto when _device.type != DeviceType.CPU => ScalarType.BFloat16,
-            _ => ScalarType.Float32,
-        };
-        _pass = new DecoderPass(model, compute);
+        _pass = new DecoderPass(model, ComputeType(model.Options, _device));
         _loss = new HeadLoss(model, _pass);
     }
 
     public string Name => "reference";
+
+    /// <summary>The type of the frozen products.</summary>
+    public static ScalarType ComputeType(ModelLoadOptions options, Device device) => options.Compute switch
+    {
+        ComputeKind.BFloat16 => ScalarType.BFloat16,
+        ComputeKind.Auto when device.type != DeviceType.CPU => ScalarType.BFloat16,
+        _ => ScalarType.Float32,
+    };
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key)
     {

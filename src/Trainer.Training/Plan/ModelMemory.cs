@@ -13,6 +13,11 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     private readonly TargetModules _targets = TargetModules.Parse(options.Lora.TargetModules);
     private readonly List<LinearShape> _linears = LinearShape.Of(config);
 
+    // A folder that is already quantized stays as it is, whatever --quantize says.
+    public Quantize Form => config.StoredQuantization is null ? options.Quantize : Quantize.Nf4;
+
+    private bool IsDoubleQuantized => config.StoredQuantization?.DoubleQuantized ?? options.DoubleQuant;
+
     private long Query => (long)config.Heads * config.HeadSize;
 
     private long Kv => (long)config.KvHeads * config.HeadSize;
@@ -30,9 +35,9 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         {
             long stored = config.StoredType is "float32" ? 4 : 2;
             var dense = EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) * stored + config.LayerCount * 2L * config.HiddenSize * 4;
-            var matrices = _linears.Sum(linear => options.Quantize switch
+            var matrices = _linears.Sum(linear => Form switch
             {
-                Quantize.Nf4 => linear.Count / 2 + (options.DoubleQuant ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
+                Quantize.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
                 Quantize.Int8 => linear.Count + linear.Out * 4,
                 _ => linear.Count * stored,
             });
@@ -44,31 +49,35 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     /// <summary>Parts of one micro-step.</summary>
     /// <param name="tokens">Tokens T.</param>
     /// <param name="lossRows">Tokens that carry loss.</param>
+    /// <param name="longest">Tokens of the longest row among them.</param>
     /// <param name="recompute">Whether only layer inputs are kept.</param>
-    public IEnumerable<MemoryPart> StepParts(long tokens, long lossRows, bool recompute)
+    public IEnumerable<MemoryPart> StepParts(long tokens, long lossRows, long longest, bool recompute)
     {
         long hidden = config.HiddenSize, wide = config.IntermediateSize;
         yield return new MemoryPart("layer inputs", 4 * tokens * hidden * (config.LayerCount + 2));
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
         var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
-        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + headNorms + ranks;
+        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + ranks;
         yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
         var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
-        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout) + lossRows * (5 * hidden + 2 * Query + 1));
-        yield return new MemoryPart("scratch", scratch + PanelBytes);
+        // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
+        var rowWise = lossRows * (lossRows * 10 < tokens * 9 ? 5 * hidden + 2 * Query + 1 : 3 * hidden + 1);
+        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout) + rowWise);
+        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + AttentionBytes(longest));
         yield return new MemoryPart("loss chunk", 4 * Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) * config.VocabularySize);
     }
 
-    // Rows of a matrix written out as float32 at a time: 16 MiB, at least 512 rows.
-    private long PanelBytes
+    // Rows of a matrix written out as float32 at a time: 4 MiB, at least 512 rows, 128 for short batches. What lies as float32 is used in place.
+    private long PanelBytes(long tokens)
     {
-        get
-        {
-            if (options.Quantize == Quantize.None && config.StoredType is "float32") return 0;
-            var shapes = _linears.Select(linear => (linear.Out, linear.In)).Append((Out: config.VocabularySize, In: config.HiddenSize));
-            return shapes.Max(shape => 4 * Math.Min(shape.Out, Math.Max(512, (4L << 20) / shape.In)) * shape.In);
-        }
+        List<(long Out, long In)> shapes = Form == Quantize.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
+        if (config.StoredType is not "float32") shapes.Add((config.VocabularySize, config.HiddenSize));
+        return shapes.Count == 0 ? 0 : shapes.Max(shape => 4 * Math.Min(shape.Out, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / shape.In)) * shape.In);
     }
+
+    // Two blocks of scores a thread.
+    private long AttentionBytes(long longest) =>
+        2 * 4 * Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128)) * longest * (options.Threads ?? Environment.ProcessorCount);
 
     private IEnumerable<(LinearShape Linear, long Rank)> Adapted()
     {

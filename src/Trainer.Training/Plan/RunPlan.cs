@@ -42,6 +42,9 @@ public sealed record RunPlan
     /// <summary>Whether layers are recomputed in the backward pass; decided here where the option says auto.</summary>
     public required bool GradientCheckpointing { get; init; }
 
+    /// <summary>Whether the base is streamed from its mapped folder; decided here where the option says auto.</summary>
+    public bool Stream { get; init; }
+
     /// <summary>Memory by part.</summary>
     public required IReadOnlyList<MemoryPart> Memory { get; init; }
 

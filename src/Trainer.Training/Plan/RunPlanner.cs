@@ -25,7 +25,7 @@ public static class RunPlanner
     /// <param name="options">The run.</param>
     /// <param name="plan">Its plan.</param>
     public static TrainingOptions Settle(TrainingOptions options, RunPlan plan) =>
-        options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None };
+        options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None, Stream = plan.Stream ? Choice.On : Choice.Off };
 
     /// <summary>Refuses a run that its memory cannot hold; the disk is asked by who writes to it.</summary>
     /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
@@ -34,25 +34,41 @@ public static class RunPlanner
         if (plan.PeakBytes > plan.MemoryLimitBytes) throw new PlanRefusedException(plan.Verdict);
     }
 
+    /// <summary>Streaming reads what lies on disk as it is used: a base that is quantized while it loads lies nowhere.</summary>
+    /// <exception cref="OptionException">There is nothing to stream.</exception>
+    internal static void RequireStreamable(TrainingOptions options)
+    {
+        if (options.Stream != Choice.On || options.Quantize == Quantize.None || ModelConfig.Load(options.ModelDirectory).StoredQuantization is not null) return;
+        throw new OptionException($"--stream on: '{options.Model}' is not quantized on disk, so there is nothing to stream; write a 4-bit folder first with 'trainer quantize --model {options.Model} --output DIR' and train on that");
+    }
+
     private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds)
     {
+        if (options.Stream == Choice.Auto)
+        {
+            // Reading the base from disk twice a step is for what does not fit otherwise, and only a 4-bit folder lies there as it is used.
+            var resident = Compute(options with { Stream = Choice.Off }, config, dataset, microStepSeconds);
+            if (resident.PeakBytes <= resident.MemoryLimitBytes || config.StoredQuantization is null || options.Device is not ("auto" or "cpu")) return resident;
+            return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds);
+        }
         var memory = new ModelMemory(config, options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
+        var longest = dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
         var trainable = memory.TrainableParameters;
         List<MemoryPart> fixedParts =
         [
             new("runtime", ModelMemory.RuntimeBytes),
-            new($"base ({options.Quantize.ToString().ToLowerInvariant()})", memory.BaseBytes),
+            new($"base ({memory.Form.ToString().ToLowerInvariant()})", memory.BaseBytes),
             new("adapter and gradients", trainable * 8),
             new("optimizer", trainable * 8),
         ];
-        List<MemoryPart> keep = [.. fixedParts, .. memory.StepParts(tokens, lossRows, recompute: false)];
+        List<MemoryPart> keep = [.. fixedParts, .. memory.StepParts(tokens, lossRows, longest, recompute: false)];
         // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
         var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
-        List<MemoryPart> parts = recompute ? [.. fixedParts, .. memory.StepParts(tokens, lossRows, recompute: true)] : keep;
+        List<MemoryPart> parts = recompute ? [.. fixedParts, .. memory.StepParts(tokens, lossRows, longest, recompute: true)] : keep;
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
         var checkpoint = CheckpointStore.BytesOf(trainable);
         var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
@@ -72,6 +88,7 @@ public static class RunPlanner
             BaseParameters = memory.BaseParameters,
             TrainableParameters = trainable,
             GradientCheckpointing = recompute,
+            Stream = options.Stream == Choice.On,
             Memory = parts,
             MemoryLimitBytes = limit,
             DiskBytes = (checkpoints + 1) * checkpoint,
@@ -108,7 +125,7 @@ public static class RunPlanner
         }
         if (options.Quantize != Quantize.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = Quantize.Nf4 }, "a 4-bit base"));
         if (options.Quantize == Quantize.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
-        if (options.Stream != Choice.On && config.StoredQuantization is not null) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
+        if (!plan.Stream && config.StoredQuantization is not null) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
         if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
         if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));
         if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));

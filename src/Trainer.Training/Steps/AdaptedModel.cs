@@ -36,6 +36,8 @@ internal sealed class AdaptedModel : IAdaptedModel
             LoraSpec spec;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            if (options.Stream == Choice.On && model.Engine.Name != "fast")
+                events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
             ResidentMemory.Trim();
@@ -95,7 +97,11 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <summary>Says what the model, adapter included, answers.</summary>
     public PromptSampler Sampler(TrainingOptions options) => new(_model, options);
 
-    public string? FindNonFinite(MicroBatch batch) => BaseWeights.FirstNonFinite(_model) is { } name ? $"the base's {name} is not finite" : null;
+    public string? FindNonFinite(MicroBatch batch)
+    {
+        if (BaseWeights.FirstNonFinite(_model) is { } name) return $"the base's {name} is not finite";
+        return NonFiniteActivation.First(_model, Tokens(batch)) is { } module ? $"all weights are finite, the output of {module} is not" : null;
+    }
 
     public void Dispose() => _model.Dispose();
 

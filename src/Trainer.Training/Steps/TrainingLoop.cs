@@ -121,12 +121,13 @@ internal sealed class TrainingLoop
         foreach (var batch in _data.EvalBatches)
         {
             StopIfAsked();
-            sum += BatchLoss.Of(_model.TokenLosses(batch), batch);
+            var part = BatchLoss.Of(_model.TokenLosses(batch), batch);
+            _watchdog.CheckLoss(part, State, batch, [batch]);
+            sum += part;
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
         }
         var loss = sum / trained;
-        if (!double.IsFinite(loss)) _watchdog.CheckLoss(loss, State, _data.EvalBatches[0], [.. _data.EvalBatches]);
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
         var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
         if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);
@@ -146,7 +147,7 @@ internal sealed class TrainingLoop
         var every = _options.SaveSteps > 0 && (State.Step % _options.SaveSteps == 0 || State.Step == _totalSteps || State.StoppedEarly);
         var best = State.BestStep == State.Step && _options.EvalSteps is not null && _options.SaveSteps > 0;
         if (every || best || asked) SaveNow();
-        if (asked) _stop.Clear();
+        if (asked) _stop.ClearSave();
     }
 
     private string SaveNow()

@@ -20,6 +20,9 @@ internal sealed class StopWatcher(string runDirectory, TimeSpan? maxTime, TimePr
     /// <summary>Whether a file SAVE asks for a checkpoint now.</summary>
     public bool SaveAsked() => File.Exists(_saveFile);
 
+    /// <summary>Takes the answered request to save away; one to stop stays.</summary>
+    public void ClearSave() => File.Delete(_saveFile);
+
     /// <summary>Takes the request files away, so that they do not stop the resumed run as well.</summary>
     public void Clear()
     {

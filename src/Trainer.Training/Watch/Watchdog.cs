@@ -12,14 +12,14 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
     public void CheckLoss(double lossSum, RunState state, MicroBatch batch, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(lossSum)) return;
-        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Values, "weight") ?? model.FindNonFinite(batch) ?? FirstNonFinite(model.Gradients, "gradient"), step);
+        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Values, "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient"), step);
     }
 
     /// <summary>Stops on a non-finite gradient norm, before the update.</summary>
     public void CheckGradients(double norm, RunState state, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(norm)) return;
-        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], FirstNonFinite(model.Gradients, "gradient"), step);
+        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient"), step);
     }
 
     /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>

@@ -34,6 +34,8 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
 
     public TrainingOptions Options { get; set; }
 
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
     public BigramData Data { get; set; } = new(11, 7);
 
     public List<TrainingEvent> Seen { get; } = [];
@@ -50,7 +52,7 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
         model.BeforeStep = key => BeforeStep?.Invoke(model, key);
         var manifest = RunManifest.Begin(Options, folder.Earlier);
         manifest.WriteIfFirst(folder);
-        return TrainingRun.Continue(new RunParts { Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events }, stop);
+        return TrainingRun.Continue(new RunParts { Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events, Time = Time }, stop);
     }
 
     public string Out(string name) => Path.Combine(Options.OutputDirectory, name);

@@ -42,6 +42,22 @@ public class PlanTests
         Assert.False(RunPlanner.Plan(tiny).GradientCheckpointing);
     }
 
+    [Fact]
+    public void Streaming_is_chosen_where_a_4_bit_folder_does_not_fit_resident_and_only_there()
+    {
+        using var folder = new Config70B();
+        var small = folder.Options with { MaxMemoryBytes = 20L << 30, GradientCheckpointing = Checkpointing.On };
+        Assert.False(RunPlanner.Plan(small).Stream);
+        folder.Quantized();
+        var plan = RunPlanner.Plan(small);
+        Assert.True(plan.Stream && plan.Fits, plan.Verdict);
+        Assert.Equal(Choice.On, RunPlanner.Settle(small, plan).Stream);
+        Assert.False(RunPlanner.Plan(small with { MaxMemoryBytes = 64L << 30 }).Stream);
+        var off = RunPlanner.Plan(small with { Stream = Choice.Off });
+        Assert.False(off.Fits || off.Stream);
+        Assert.Contains(off.Changes, change => change is { Option: "--stream on", Suffices: true });
+    }
+
     [Theory]
     [InlineData("llama31")]
     [InlineData("qwen2")]
@@ -69,6 +85,14 @@ public class PlanTests
         Assert.DoesNotContain(run.Seen.OfType<PhaseProgressed>(), phase => phase.Phase == "loading");
     }
 
+    [Fact]
+    public void Streaming_a_base_that_would_be_quantized_in_memory_is_refused_with_the_way_out()
+    {
+        using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        run.Options = run.Options with { Stream = Choice.On, Quantize = Quantize.Nf4 };
+        Assert.Contains("trainer quantize", Assert.Throws<OptionException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
     private sealed class Config70B : IDisposable
     {
         private readonly string _folder = Directory.CreateTempSubdirectory("plan-").FullName;
@@ -78,6 +102,12 @@ public class PlanTests
              "num_key_value_heads":8,"vocab_size":128256,"rms_norm_eps":1e-05,"rope_theta":500000.0,"max_position_embeddings":131072,"hidden_act":"silu",
              "tie_word_embeddings":false,"torch_dtype":"bfloat16","bos_token_id":128000,"eos_token_id":128039,"attention_bias":false}
             """);
+
+        public void Quantized()
+        {
+            var path = Path.Combine(_folder, "config.json");
+            File.WriteAllText(path, File.ReadAllText(path).TrimEnd().TrimEnd('}') + ""","quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4","bnb_4bit_use_double_quant":true}}""");
+        }
 
         public TrainingOptions Options => new()
         {

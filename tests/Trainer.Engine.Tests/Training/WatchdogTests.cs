@@ -38,6 +38,54 @@ public class WatchdogTests
     }
 
     [Fact]
+    public void An_overflow_inside_a_layer_with_finite_weights_is_located_and_replayed()
+    {
+        using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        // The first update throws every adapter value to about 1e30: finite, but the product of two of them is not.
+        run.Options = run.Options with { LearningRate = 1e30, WarmupSteps = 0, MaxSteps = 3 };
+        var fault = Assert.Throws<NonFiniteException>(() => run.Run());
+        Assert.Contains("at step 2", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("all weights are finite, the output of model.layers.0.self_attn.q_proj is not", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("rows.jsonl:", fault.Message, StringComparison.Ordinal);
+        var replay = Replay.Run(fault.ReplayDirectory!, []);
+        Assert.False(replay.IsFinite);
+        Assert.Contains("model.layers.0.self_attn.q_proj", replay.Place, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_gradient_that_poisons_all_layers_below_is_named_by_the_highest()
+    {
+        using var run = new BigramRun();
+        run.BeforeStep = (model, key) =>
+        {
+            if (key is { Step: 2, MicroStep: 1 }) model.Gradients[3] = model.Gradients[(int)model.Tensors[1].Offset + 1] = float.NaN;
+        };
+        Assert.Contains("gradient bias.lora_B.weight is NaN at element 1", Assert.Throws<NonFiniteException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_wall_clock_that_jumps_both_ways_changes_nothing()
+    {
+        using var calm = new BigramRun();
+        calm.Run();
+        using var run = new BigramRun { Time = new JumpingClock() };
+        run.Options = run.Options with { MaxTime = TimeSpan.FromHours(1) };
+        run.Run();
+        Assert.Equal(calm.Adapter, run.Adapter);
+        Assert.Equal(calm.Metrics, run.Metrics);
+        var elapsed = run.Seen.OfType<StepDone>().Select(step => step.ElapsedSeconds).ToList();
+        Assert.Equal(elapsed.Order(), elapsed);
+        Assert.InRange(elapsed[^1], 0, 3600);
+    }
+
+    private sealed class JumpingClock : TimeProvider
+    {
+        private int _asked;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddHours(_asked++ % 2 == 0 ? 30 : -30);
+    }
+
+    [Fact]
     public void A_replay_bundle_repeats_the_very_step()
     {
         using var run = new BigramRun();
@@ -117,6 +165,21 @@ public class WatchdogTests
         var stopped = Assert.Throws<RunInterruptedException>(() => run.Run());
         Assert.Contains("STOP", stopped.Message, StringComparison.Ordinal);
         Assert.Equal(["checkpoint-6", "checkpoint-9"], CheckpointFolder.List(run.Options.OutputDirectory).Select(found => Path.GetFileName(found.Path)));
+        Assert.False(File.Exists(run.Out("STOP")) || File.Exists(run.Out("SAVE")));
+    }
+
+    [Fact]
+    public void STOP_and_SAVE_at_once_save_and_stop()
+    {
+        using var run = new BigramRun();
+        run.BeforeStep = (_, key) =>
+        {
+            if (key is not { Step: 2, MicroStep: 1 }) return;
+            File.WriteAllText(run.Out("SAVE"), "");
+            File.WriteAllText(run.Out("STOP"), "");
+        };
+        Assert.Contains("after step 3", Assert.Throws<RunInterruptedException>(() => run.Run()).Message, StringComparison.Ordinal);
+        Assert.True(Directory.Exists(run.Out("checkpoint-3")));
         Assert.False(File.Exists(run.Out("STOP")) || File.Exists(run.Out("SAVE")));
     }
 

@@ -11,6 +11,16 @@ internal sealed class FaultRun : IDisposable
     public const int Steps = 30;
     public const int SaveSteps = 4;
     private static readonly string[] OfTheClock = ["tokens_per_second", "memory_bytes", "elapsed_seconds", "eval_seconds"];
+    private static readonly Lazy<(string, string[], double)> Undisturbed = new(() =>
+    {
+        using var run = new FaultRun();
+        var clock = Stopwatch.StartNew();
+        var result = run.Run();
+        var seconds = clock.Elapsed.TotalSeconds;
+        Assert.True(result.ExitCode == 0, result.Error);
+        return (run.AdapterHash, run.Metrics, seconds);
+    });
+
     private readonly TemporaryFolder _folder = new();
 
     public FaultRun()
@@ -29,6 +39,9 @@ internal sealed class FaultRun : IDisposable
         Model = Fixture("llama31");
         Output = System.IO.Path.Combine(_folder.Path, "run");
     }
+
+    /// <summary>Adapter hash, metrics rows and seconds of a run that nobody disturbed.</summary>
+    public static (string AdapterHash, string[] Metrics, double Seconds) Whole => Undisturbed.Value;
 
     public string Folder => _folder.Path;
 

@@ -8,10 +8,9 @@ namespace Trainer.Smoke.Tests.Faults;
 public partial class FaultTests
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void A_damaged_newest_checkpoint_is_passed_over_whatever_the_damage()
     {
-        using var whole = new FaultRun();
-        Assert.Equal(0, whole.Run().ExitCode);
         (string Name, Action<string> Damage)[] damages =
         [
             ("a flipped bit", folder => Flip(Path.Combine(folder, "trainer_state.safetensors"))),
@@ -27,16 +26,15 @@ public partial class FaultTests
             var result = run.Run("--resume");
             Assert.True(result.ExitCode == 0, $"{name}: {result.Error}");
             Assert.Contains("is damaged", result.Error, StringComparison.Ordinal);
-            Assert.Equal(whole.AdapterHash, run.AdapterHash);
-            Assert.Equal(whole.Metrics, run.Metrics);
+            Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
+            Assert.Equal(FaultRun.Whole.Metrics, run.Metrics);
         }
     }
 
     [SkippableFact]
+    [Trait("ring", "slow")]
     public void A_disk_that_fills_up_ends_the_run_with_73_and_loses_no_checkpoint()
     {
-        using var whole = new FaultRun();
-        Assert.Equal(0, whole.Run().ExitCode);
         // What is left when the disk fills: nothing, a few metrics rows, a part of a checkpoint.
         foreach (var (step, leftKilobytes) in new[] { (1, 0), (6, 4), (10, 120), (17, 300) })
         {
@@ -56,8 +54,8 @@ public partial class FaultTests
                 File.Delete(Path.Combine(disk, "filler"));
                 var resumed = run.Run("--resume");
                 Assert.True(resumed.ExitCode == 0, $"{leftKilobytes} KB: {resumed.Error}");
-                Assert.Equal(whole.AdapterHash, run.AdapterHash);
-                Assert.Equal(whole.Metrics, run.Metrics);
+                Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
+                Assert.Equal(FaultRun.Whole.Metrics, run.Metrics);
             }
             finally
             {
@@ -101,10 +99,19 @@ public partial class FaultTests
         using var run = new FaultRun();
         using var first = run.Start();
         WaitForStep(run, first, 1);
-        Assert.Contains("is writing there", run.Run("--resume").Faults(73)[0], StringComparison.Ordinal);
+        var recipe = File.ReadAllText(Path.Combine(run.Output, "recipe.yaml"));
+        foreach (var way in new[] { "--resume", "--overwrite-output-dir" })
+            Assert.Contains("is writing there", run.Run(way, "--weight-decay", "0.3").Faults(73)[0], StringComparison.Ordinal);
+        Assert.Equal(recipe, File.ReadAllText(Path.Combine(run.Output, "recipe.yaml")));
+        using (var log = new StreamReader(new FileStream(Path.Combine(run.Output, "trainer.log"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite)))
+            Assert.DoesNotContain("is writing there", log.ReadToEnd(), StringComparison.Ordinal);
         first.Kill();
         first.WaitForExit();
         Assert.Equal(0, run.Run("--resume").ExitCode);
+        Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
+        // The record names the very recipe that lies beside it.
+        var written = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(Path.Combine(run.Output, "recipe.yaml"))));
+        Assert.Contains(written, File.ReadAllText(Path.Combine(run.Output, "run.json")), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -112,8 +119,6 @@ public partial class FaultTests
     [InlineData(15, 143)]
     public void A_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_same(int signal, int exitCode)
     {
-        using var whole = new FaultRun();
-        Assert.Equal(0, whole.Run().ExitCode);
         using var run = new FaultRun();
         using var process = run.Start();
         WaitForStep(run, process, 5);
@@ -122,8 +127,23 @@ public partial class FaultTests
         Assert.Equal(exitCode, process.ExitCode);
         Assert.Equal(run.LastLoggedStep, run.Checkpoints[^1]);
         Assert.Equal(0, run.Run("--resume").ExitCode);
-        Assert.Equal(whole.AdapterHash, run.AdapterHash);
-        Assert.Equal(whole.Metrics, run.Metrics);
+        Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
+        Assert.Equal(FaultRun.Whole.Metrics, run.Metrics);
+    }
+
+    [Fact]
+    public void A_second_signal_ends_at_once_and_harms_nothing()
+    {
+        using var run = new FaultRun();
+        using var process = run.Start();
+        WaitForStep(run, process, 6);
+        Send(process.Id, 2);
+        Thread.Sleep(1);
+        _ = Kill(process.Id, 15);
+        process.WaitForExit();
+        Assert.True(process.ExitCode is 130 or 143, $"exit code {process.ExitCode}");
+        Assert.Equal(0, run.Run("--resume").ExitCode);
+        Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
     }
 
     [Fact]
