@@ -1,3 +1,5 @@
+using Trainer.Data.Chat;
+
 namespace Trainer.Data;
 
 /// <summary>A row as <c>data show</c> draws it: what the model reads and which part of it is trained.</summary>
@@ -26,6 +28,9 @@ public sealed record ShownRow
 
     /// <summary>Where the chat template came from, or null for rows that need none.</summary>
     public string? TemplateSource { get; init; }
+
+    /// <summary>How the assistant's turns of a chat were found; null for rows that are none.</summary>
+    public SpanMethod? MaskMethod { get; init; }
 
     /// <summary>The row's weight, not divided by the mean.</summary>
     public float Weight { get; init; } = 1;

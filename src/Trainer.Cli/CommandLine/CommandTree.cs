@@ -52,7 +52,7 @@ internal sealed class CommandTree
         var spec = SpecOf(words, out var depth, out var path);
         var faults = new List<string>();
         var known = AllSettings(spec).ToList();
-        string[] normalized = [.. words[..depth], .. WithoutUnknown(TokenNormalizer.Normalize(words[depth..], known), path, known, faults)];
+        string[] normalized = [.. words[..depth], .. WithoutUnknown(TokenNormalizer.Normalize(words[depth..], known), words, path, known, faults)];
         var result = _root.Parse(normalized, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var command = result.CommandResult.Command;
         var (options, words2) = _parts[command];
@@ -79,7 +79,7 @@ internal sealed class CommandTree
     }
 
     /// <summary>Takes unknown options (and the word after each, likely its value) out, so that an option that takes many words cannot swallow them.</summary>
-    private static List<string> WithoutUnknown(string[] words, string path, List<Setting> known, List<string> faults)
+    private static List<string> WithoutUnknown(string[] words, string[] typed, string path, List<Setting> known, List<string> faults)
     {
         var names = known.SelectMany(setting => setting.AllNames.Select(name => "--" + name).Append(setting.Short ?? "--help")).ToHashSet();
         var kept = new List<string>();
@@ -93,7 +93,7 @@ internal sealed class CommandTree
                 kept.Add(word);
                 continue;
             }
-            faults.Add(UnknownOption(word, path, known));
+            faults.Add(UnknownOption(AsTyped(word.Split('=')[0], typed), path, known));
             if (!word.Contains('=') && i + 1 < words.Length && !words[i + 1].StartsWith('-')) i++;
         }
         return kept;
@@ -117,9 +117,8 @@ internal sealed class CommandTree
     private static string AsTyped(string identifier, string[] words) =>
         words.Select(word => word.Split('=')[0]).FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal) && "--" + TokenNormalizer.Kebab(word[2..]) == identifier) ?? identifier;
 
-    private static string UnknownOption(string word, string path, List<Setting> known)
+    private static string UnknownOption(string typed, string path, List<Setting> known)
     {
-        var typed = word.Split('=')[0];
         var near = DidYouMean.Nearest(TokenNormalizer.Kebab(typed.TrimStart('-')), known.SelectMany(setting => setting.AllNames));
         var help = path.Length == 0 ? "trainer --help" : $"trainer {path} --help";
         return $"unknown option '{typed}'" + (near is null ? $"; '{help}' lists them" : $"; did you mean '--{near}'?");

@@ -3,6 +3,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Data.Chat;
 using Trainer.Models;
 
 namespace Trainer.Cli.Commands;
@@ -25,7 +26,7 @@ internal static class DataCommand
         [
             new CommandSpec("show", "Rendered text of rows with the trained tokens marked, and their ids.", Show)
             {
-                Description = "With --json, an array with an object per row: text, ids, labels, trained_spans (in Unicode characters).",
+                Description = "With --json, an array with an object per row: file, line, kind, text, ids, labels, trained_spans (in Unicode characters); for a chat also template and mask, which says how the assistant's words were found: by the template's own generation marks, by incremental rendering, or by a sentinel word.",
                 Positional = "[FILE...]",
                 PositionalHelp = "Same as --data.",
                 MaxPositionals = int.MaxValue,
@@ -83,6 +84,8 @@ internal static class DataCommand
                 row.Ids,
                 row.Labels,
                 trained_spans = row.TrainedSpansInCodePoints.Select(span => new[] { span.Start, span.End }),
+                template = row.TemplateSource,
+                mask = row.MaskMethod?.ToString().ToLowerInvariant(),
                 weight = row.Weight == 1 ? (float?)null : row.Weight,
                 fault = row.Fault?.Message,
             }, Json.Compact));
@@ -98,15 +101,44 @@ internal static class DataCommand
         var (on, off) = terminal.HasColour && terminal.OutIsTerminal ? ("\u001b[32m", "\u001b[0m") : ("[[", "]]");
         foreach (var row in rows)
         {
-            terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}");
+            terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}{(row.MaskMethod is { } mask ? $", {Found(mask)}" : "")}");
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
             terminal.Out.WriteLine(Marked(row, on, off));
-            terminal.Out.WriteLine("ids " + string.Join(' ', row.Ids.Select((id, i) => i < row.Labels.Count && row.Labels[i] != Example.IgnoredLabel ? $"{on}{id}{off}" : $"{id}")));
+            if (row.Offsets.Count > 0) terminal.Out.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
+            terminal.Out.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
             terminal.Out.WriteLine();
         }
         if (!invocation.Quiet) terminal.Error.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
         return ExitCode.Done;
     }
+
+    private static string Found(SpanMethod method) => method switch
+    {
+        SpanMethod.Generation => "answers marked by the template",
+        SpanMethod.Incremental => "answers found by incremental rendering",
+        SpanMethod.Sentinel => "answers found by a sentinel word",
+        _ => "no answers looked for",
+    };
+
+    /// <summary>A word per token, each run of trained ones marked.</summary>
+    private static string Runs(ShownRow row, IEnumerable<string> words, string between, string on, string off)
+    {
+        var text = new System.Text.StringBuilder();
+        var inside = false;
+        var i = 0;
+        foreach (var word in words)
+        {
+            var trained = i < row.Labels.Count && row.Labels[i] != Example.IgnoredLabel;
+            if (inside && !trained) text.Append(off);
+            if (i++ > 0) text.Append(between);
+            if (trained && !inside) text.Append(on);
+            inside = trained;
+            text.Append(word);
+        }
+        return (inside ? text.Append(off) : text).ToString();
+    }
+
+    private static string OneLine(string text) => text.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal);
 
     private static string Marked(ShownRow row, string on, string off)
     {

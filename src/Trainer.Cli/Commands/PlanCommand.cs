@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
@@ -15,14 +17,16 @@ internal static class PlanCommand
 {
     private static readonly Setting List = new("list", SettingKind.Flag, "General", "Tell which sizes of model this machine, or --max-memory, can train with these options.");
 
+    private static readonly Setting Measure = new("measure", SettingKind.Flag, "General", "Run no micro-step; the time is then not told.") { Default = "true", ShownAsNo = true };
+
     public static readonly CommandSpec Spec = new("plan", "What train would do and need: rows, tokens, memory by part, disk, time.", Run)
     {
         Group = "Train",
-        Description = "Takes every option of train. The model needs no more than its config.json; without --data, rows of --max-seq-length tokens are assumed. Exit code 4 if the run could not finish.",
+        Description = "Takes every option of train. The model needs no more than its config.json; where its weights are here too, micro-steps are run to tell the time. Without --data, rows of --max-seq-length tokens are assumed. Exit code 4 if the run could not finish.",
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), List],
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), List, Measure],
         Examples =
         [
             ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),
@@ -35,23 +39,42 @@ internal static class PlanCommand
         var values = TrainCommand.WithRecipe(invocation);
         if (values.Flag(List) is true) return ListSizes(invocation, values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
-        var plan = options.Data.Train.Count == 0 ? RunPlanner.Plan(options) : WithData(invocation, options);
+        using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
+        var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
-        else output.Write(Text(plan, options));
+        else output.Write(Text(plan, options, whyNoTime));
         return plan.Fits ? ExitCode.Done : throw new PlanRefusedException(plan.Verdict);
     }
 
-    private static RunPlan WithData(Invocation invocation, TrainingOptions options)
+    /// <summary>The plan with its time, or as it was and why there is none.</summary>
+    private static (RunPlan Plan, string? WhyNoTime) Timed(Invocation invocation, TrainingOptions options, RunPlan plan, Dataset? dataset)
+    {
+        if (!plan.Fits) return (plan, "not measured, as the run does not fit");
+        if (invocation.Values.Flag(Measure) is false) return (plan, "not measured (--no-measure)");
+        if (!Directory.EnumerateFiles(options.ModelDirectory, "*.safetensors").Any()) return (plan, "not measured, as the weights are not here");
+        try
+        {
+            using var view = new RunView(invocation, $"plan {options.Model}", null, "", []);
+            return (view.Run(() => PlanProbe.Measure(options, plan, dataset, view.Observers)), null);
+        }
+        catch (Exception fault) when (fault is BadFileException or ModelException)
+        {
+            // The counts and the memory hold without weights; half a download must not hide them.
+            return (plan, $"not measured: {fault.Message}");
+        }
+    }
+
+    private static Dataset Open(Invocation invocation, TrainingOptions options)
     {
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
         var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize);
-        using var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
+        var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
-        return RunPlanner.Plan(options, dataset);
+        return dataset;
     }
 
-    private static string Text(RunPlan plan, TrainingOptions options)
+    private static string Text(RunPlan plan, TrainingOptions options, string? whyNoTime)
     {
         var text = new StringBuilder();
         void Line(string name, string value) => text.AppendLine($"{name,-22} {value}");
@@ -70,7 +93,8 @@ internal static class PlanCommand
         Line("memory", $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}");
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
-        if (plan.Seconds is { } seconds) Line("time", Quantities.Duration(seconds));
+        var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
+        Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)} without evaluations; {microStep}" : microStep ?? whyNoTime ?? "unknown");
         Line("verdict", plan.Fits ? "it fits" : "it does not fit");
         foreach (var change in plan.Changes) Line("  " + change.Option, $"{Quantities.Bytes(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")} ({change.Cost})");
         return text.ToString();

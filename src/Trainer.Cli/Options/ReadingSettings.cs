@@ -34,7 +34,10 @@ internal static class ReadingSettings
     public static void SayIfTrainedQuantized(Invocation invocation, string? adapter)
     {
         if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize)) return;
-        var trained = Reports.RunReader.ReadSettings(Path.Combine(adapter, "recipe.yaml")).FirstOrDefault(setting => setting[0] == "quantize")?[1];
+        // The recipe lies in the run folder; a checkpoint is a folder below it.
+        var run = Path.GetFullPath(adapter).TrimEnd('/');
+        if (Path.GetFileName(run).StartsWith("checkpoint-", StringComparison.Ordinal)) run = Path.GetDirectoryName(run)!;
+        var trained = Reports.RunReader.ReadSettings(Path.Combine(run, "recipe.yaml")).FirstOrDefault(setting => setting[0] == "quantize")?[1];
         if (trained is not (null or "none")) invocation.Terminal.Error.WriteLine($"note: this adapter was trained on a base held as {trained}; the base is used as stored here, --quantize {trained} uses it as in training");
     }
 }

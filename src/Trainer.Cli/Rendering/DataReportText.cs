@@ -38,7 +38,7 @@ internal static class DataReportText
         text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained {Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
         if (s.TruncatedRows > 0) text.AppendLine($"truncated rows {Quantities.Count(s.TruncatedRows)}");
         if (s.SplitRows > 0) text.AppendLine($"split rows {Quantities.Count(s.SplitRows)}");
-        if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => row.ToString()))}");
+        if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => $"{row.Source} (as {Place(row)})"))}");
         if (s.EmptyAnswers > 0) text.AppendLine($"empty answers {Quantities.Count(s.EmptyAnswers)}: {string.Join(", ", report.EmptyAnswers.Take(5))}");
         foreach (var (kind, count) in s.Dropped) text.AppendLine($"dropped, {Words(kind)}: {Quantities.Count(count)}");
         foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"column '{column}' is not used ({Quantities.Count(count)} rows)");
@@ -60,6 +60,9 @@ internal static class DataReportText
         foreach (var bucket in shown)
             text.AppendLine($"{bucket.From,7}-{bucket.To,-7} {Quantities.Count(bucket.Rows),9} {new string(terminal.HasUnicode ? '█' : '#', (int)Math.Max(1, room * bucket.Rows / most))}");
     }
+
+    /// <summary>The line alone where the first of the two stands in the same file.</summary>
+    private static string Place(DuplicateRow row) => row.First.File == row.Source.File ? $"line {row.First.Line}" : row.First.ToString();
 
     private static string Snake(FaultKind kind) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString());
 

@@ -81,7 +81,8 @@ internal sealed class LivePanel : ITrainingObserver
         if (lines.Count == 0) return new Text("");
         return new Panel(new Rows(lines.Select(line => new Text(line))))
         {
-            Header = new PanelHeader($" {Markup.Escape(_title)} "),
+            // Of a path that does not fit, its end says more.
+            Header = new PanelHeader($" {Markup.Escape(_title.Length <= width - 2 ? _title : _title[(_title.LastIndexOf('/') + 1)..])} "),
             Border = _terminal.HasUnicode ? BoxBorder.Rounded : BoxBorder.Ascii,
             Expand = true,
         };

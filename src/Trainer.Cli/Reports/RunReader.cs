@@ -43,6 +43,7 @@ internal static class RunReader
             facts.Add(["tokens/s, median", steps.Values.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
         }
         if (evals.Count > 0) facts.Add(["best held-out loss", evals.Values.Min(row => row[1]).ToString("0.0000")]);
+        var (lengths, maxSteps, ended) = ReadManifest(Path.Combine(directory, "run.json"));
         return new ReportRun
         {
             Name = name ?? Path.GetFileName(Path.GetFullPath(directory).TrimEnd('/')),
@@ -50,9 +51,39 @@ internal static class RunReader
             Evals = [.. evals.Values],
             Samples = [.. samples.TakeLast(60)],
             Settings = ReadSettings(Path.Combine(directory, "recipe.yaml")),
+            Lengths = lengths,
+            MaxSteps = maxSteps,
+            Ended = ended,
             Facts = facts,
         };
     }
+
+    /// <summary>What run.json tells beyond the rows of metrics.jsonl; a run of another version, or one that is being begun, may lack any of it.</summary>
+    private static (IReadOnlyList<double[]> Lengths, int MaxSteps, string? Ended) ReadManifest(string path)
+    {
+        if (!File.Exists(path)) return ([], 0, null);
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            var lengths = new List<double[]>();
+            var maxSteps = 0.0;
+            if (Object(document.RootElement, "data") is { } data)
+            {
+                maxSteps = Value(data, "steps");
+                if (data.TryGetProperty("lengths", out var buckets) && buckets.ValueKind == JsonValueKind.Array)
+                    lengths.AddRange(buckets.EnumerateArray().Select(bucket => new[] { Value(bucket, "to"), Value(bucket, "rows") }));
+            }
+            var ended = Object(document.RootElement, "outcome") is { } outcome ? $"{Text(outcome, "reason")}, {Value(outcome, "steps"):0} steps" : null;
+            return (lengths, (int)maxSteps, ended);
+        }
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or IOException)
+        {
+            // The page shows what there is.
+            return ([], 0, null);
+        }
+    }
+
+    private static JsonElement? Object(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
 
     private static JsonDocument? Parse(string line, string file, int number)
     {

@@ -58,7 +58,7 @@ internal sealed class TemplateChatRenderer : IChatRenderer
         try
         {
             var found = _builder.Build(messages, tools, which, from);
-            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))]);
+            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))], found.Method);
         }
         catch (ChatMaskException error)
         {

@@ -1,3 +1,5 @@
+using Trainer.Data.Chat;
+
 namespace Trainer.Data.Rows;
 
 /// <summary>One row as tokens, with what is needed to show it.</summary>
@@ -8,6 +10,9 @@ namespace Trainer.Data.Rows;
 /// <param name="Spans">Trained ranges in characters.</param>
 internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int Start, int End)[]? Offsets, IReadOnlyList<(int Start, int End)> Spans)
 {
+    /// <summary>How the assistant's turns of a chat were found; null for rows that are none.</summary>
+    public SpanMethod? MaskMethod { get; init; }
+
     /// <summary>Targets that carry loss: the first token is predicted by nothing.</summary>
     public int TrainedTokens
     {
@@ -40,7 +45,7 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
         if (Text is null || Offsets is null) return this with { Ids = [.. Ids, id], Labels = [.. Labels, id] };
         var (from, to) = (Text.Length, Text.Length + piece.Length);
         IReadOnlyList<(int, int)> spans = Spans.Count > 0 && Spans[^1].End == from ? [.. Spans.SkipLast(1), (Spans[^1].Start, to)] : [.. Spans, (from, to)];
-        return new EncodedRow([.. Ids, id], [.. Labels, id], Text + piece, [.. Offsets, (from, to)], spans);
+        return this with { Ids = [.. Ids, id], Labels = [.. Labels, id], Text = Text + piece, Offsets = [.. Offsets, (from, to)], Spans = spans };
     }
 
     /// <summary>Tokens <paramref name="begin"/> to <paramref name="end"/> of this row.</summary>
@@ -60,6 +65,6 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
         if (from > to) (from, to) = (0, 0);
         var moved = Array.ConvertAll(offsets, each => each.Start == each.End ? (0, 0) : (each.Start - from, each.End - from));
         var spans = Spans.Select(span => (Start: Math.Max(span.Start, from) - from, End: Math.Min(span.End, to) - from)).Where(span => span.Start < span.End).ToList();
-        return new EncodedRow(Ids[begin..end], Labels[begin..end], Text[from..to], moved, spans);
+        return this with { Ids = Ids[begin..end], Labels = Labels[begin..end], Text = Text[from..to], Offsets = moved, Spans = spans };
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Chat;
 
 namespace Trainer.Data.Rows;
 
@@ -23,4 +24,5 @@ internal interface IChatRenderer
 /// <summary>A rendered conversation.</summary>
 /// <param name="Text">All of it.</param>
 /// <param name="Spans">Trained ranges in UTF-16 characters, in order.</param>
-internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans);
+/// <param name="Method">How they were found.</param>
+internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans, SpanMethod Method = SpanMethod.None);

@@ -59,6 +59,6 @@ internal sealed partial class RowEncoder
         var row = which == TrainOn.All
             ? new EncodedRow(ids, ids, rendered.Text, offsets, [(0, rendered.Text.Length)])
             : EncodedRow.Mask(rendered.Text, ids, offsets, rendered.Spans);
-        return (row, Messages.HasEmptyAnswer(messages));
+        return (row with { MaskMethod = rendered.Method }, Messages.HasEmptyAnswer(messages));
     }
 }

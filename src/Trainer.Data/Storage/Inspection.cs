@@ -80,7 +80,7 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
             Fault = row.Fault,
         };
         if (part is null) return shown;
-        shown = shown with { Ids = part.Ids, Labels = part.Labels };
+        shown = shown with { Ids = part.Ids, Labels = part.Labels, MaskMethod = part.MaskMethod };
         if (part.Text is null || part.Offsets is null) return Decoded(shown, part);
         return shown with
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Trainer.Data;
 using Trainer.Models;
 
 namespace Trainer.Training;
@@ -14,19 +15,33 @@ internal static class Probe
     public static RunPlan Measure(TrainingOptions options, RunPlan plan, TrainingData data, IAdaptedModel model, Events events)
     {
         var batch = data.LongestBatch();
+        var seconds = Seconds(options, batch, model);
+        var peak = RequireFits(batch, plan);
+        var measured = RunPlanner.Plan(options, data.Dataset, seconds);
+        events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
+        events.Emit(new Planned(measured));
+        return measured;
+    }
+
+    /// <summary>The memory that the process holds after the largest micro-step.</summary>
+    /// <exception cref="PlanRefusedException">It is above the limit.</exception>
+    public static long RequireFits(MicroBatch batch, RunPlan plan)
+    {
+        var peak = ProcessMemory.Resident();
+        if (peak <= plan.MemoryLimitBytes) return peak;
+        throw new PlanRefusedException(
+            $"the longest micro-batch of {batch.TokenIds.Length} tokens takes {Size.Of(peak)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed: "
+            + "lower --batch-size or --max-seq-length, or pass --gradient-checkpointing on");
+    }
+
+    /// <summary>Seconds of one micro-step.</summary>
+    public static double Seconds(TrainingOptions options, MicroBatch batch, IAdaptedModel model)
+    {
         var clock = Stopwatch.StartNew();
         // Rows without trained tokens cannot be here; the key is one that no step uses.
         model.ForwardBackward(batch, 1.0 / Math.Max(1, batch.TrainedTokens), new StepKey(options.Seed, -1, 0));
         var seconds = clock.Elapsed.TotalSeconds;
         model.Gradients.Clear();
-        var peak = ProcessMemory.Resident();
-        if (peak > plan.MemoryLimitBytes)
-            throw new PlanRefusedException(
-                $"the longest micro-batch of {batch.TokenIds.Length} tokens takes {Size.Of(peak)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed: "
-                + "lower --batch-size or --max-seq-length, or pass --gradient-checkpointing on");
-        var measured = RunPlanner.Plan(options, data.Dataset, seconds);
-        events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
-        events.Emit(new Planned(measured));
-        return measured;
+        return seconds;
     }
 }

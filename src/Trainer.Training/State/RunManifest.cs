@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Trainer.Checkpoints;
+using Trainer.Data;
 
 namespace Trainer.Training;
 
@@ -130,7 +131,8 @@ internal sealed record MachineFacts(string OperatingSystem, string Processor, in
 /// <param name="DroppedRows">Rows left out.</param>
 /// <param name="EvalRows">Held-out rows.</param>
 /// <param name="Steps">Optimizer steps of the run.</param>
-internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps);
+/// <param name="Lengths">Rows by length, before any cut.</param>
+internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps, IReadOnlyList<LengthBucket>? Lengths = null);
 
 /// <summary>What came out.</summary>
 /// <param name="Steps">Optimizer steps made.</param>

@@ -23,7 +23,8 @@ internal sealed class TrainingData : ITrainingData, IDisposable
         [.. _dataset.Statistics.Files.Concat(_dataset.EvalStatistics?.Files ?? []).Select(file => file.Path)];
 
     public DataCounts Counts => new(
-        _dataset.Train.Count, _dataset.Train.Tokens, _dataset.Train.TrainedTokens, _dataset.Statistics.Dropped.Values.Sum(), _dataset.Eval?.Count ?? 0, 0);
+        _dataset.Train.Count, _dataset.Train.Tokens, _dataset.Train.TrainedTokens, _dataset.Statistics.Dropped.Values.Sum(), _dataset.Eval?.Count ?? 0, 0,
+        [.. _dataset.Statistics.Lengths.Where(bucket => bucket.Rows > 0)]);
 
     public IReadOnlyList<MicroBatch> EvalBatches { get; }
 
@@ -31,18 +32,17 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 
     public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(rows => _dataset.Train.Batch(rows))];
 
-    public MicroBatch LongestBatch()
+    public MicroBatch LongestBatch() => BatchAt(1);
+
+    /// <summary>The micro-batch of the first pass that has more tokens than the given share of the others.</summary>
+    public MicroBatch BatchAt(double share)
     {
         var lengths = _dataset.Train.Lengths;
-        int[] longest = [];
-        long most = -1;
-        for (var index = 0; index < Plan.MicroBatches(0); index++)
-        {
-            var rows = Plan.MicroBatch(0, index);
-            var tokens = rows.Sum(row => (long)lengths[row]);
-            if (tokens > most) (longest, most) = (rows, tokens);
-        }
-        return _dataset.Train.Batch(longest);
+        var tokens = new (long Tokens, int Index)[Plan.MicroBatches(0)];
+        for (var index = 0; index < tokens.Length; index++) tokens[index] = (Plan.MicroBatch(0, index).Sum(row => (long)lengths[row]), index);
+        // Of equal ones the first, as in the order of the run.
+        Array.Sort(tokens, static (a, b) => a.Tokens != b.Tokens ? a.Tokens.CompareTo(b.Tokens) : b.Index.CompareTo(a.Index));
+        return _dataset.Train.Batch(Plan.MicroBatch(0, tokens[(int)(share * (tokens.Length - 1))].Index));
     }
 
     public double EpochAt(long stepsDone) => Plan.EpochAt(stepsDone);

@@ -133,6 +133,8 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
         var (page, picture) = (Path.Combine(folder.Path, "c.html"), Path.Combine(folder.Path, "c.png"));
         var result = TrainerProgram.Run("report", run.Folder, run.Folder, "--output", page, "--png", picture, "--json").Json();
         Assert.Equal(2, result.GetProperty("runs").GetArrayLength());
+        // Drawn after the fact, the page still knows what the run knew.
+        Assert.Matches("\"lengths\":\\[\\[\\d+,\\d+", File.ReadAllText(page));
         Assert.Equal([0x89, (byte)'P', (byte)'N', (byte)'G'], File.ReadAllBytes(picture)[..4]);
     }
 

@@ -1,0 +1,59 @@
+using Trainer.Data;
+
+namespace Trainer.Training;
+
+/// <summary>Gives a plan its time: runs micro-steps of the real model, forward and backward, and throws what they computed away.</summary>
+public static class PlanProbe
+{
+    // Below this a first micro-step is mostly the start of the machinery and says little of the second.
+    private const double ShortSeconds = 2;
+
+    /// <summary>The plan with the measured seconds of its largest micro-batch and, where the steps are known, of the whole run.</summary>
+    /// <param name="options">The run; its model folder holds the weights.</param>
+    /// <param name="plan">Its plan, which fits.</param>
+    /// <param name="dataset">The data, or null to measure on rows of <c>--max-seq-length</c> tokens.</param>
+    /// <param name="observers">Hear of loading.</param>
+    /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
+    public static RunPlan Measure(TrainingOptions options, RunPlan plan, Dataset? dataset, IReadOnlyList<ITrainingObserver> observers)
+    {
+        using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), new Events(observers));
+        if (dataset is null)
+        {
+            var full = Full(options, model.VocabularySize);
+            var each = Seconds(options, full, model);
+            Probe.RequireFits(full, plan);
+            return plan with { MicroStepSeconds = each, Seconds = plan.TotalSteps * options.GradientAccumulationSteps * each };
+        }
+        // Not disposed: it would close the caller's data.
+        var data = new TrainingData(options, dataset);
+        var (longest, usual) = (data.LongestBatch(), data.BatchAt(0.5));
+        var most = Seconds(options, longest, model);
+        Probe.RequireFits(longest, plan);
+        if (plan.TotalSteps is not { } steps) return plan with { MicroStepSeconds = most };
+        // Materialising the weights costs the same for a short micro-batch as for a long one: a line through two points, not one through zero.
+        var (perToken, fixedPart) = (most / longest.TokenIds.Length, 0.0);
+        if (usual.TokenIds.Length < longest.TokenIds.Length)
+        {
+            var less = Math.Min(Seconds(options, usual, model), most);
+            perToken = (most - less) / (longest.TokenIds.Length - usual.TokenIds.Length);
+            fixedPart = Math.Max(0, less - perToken * usual.TokenIds.Length);
+        }
+        var microBatches = (double)data.Plan.MicroBatches(0) / data.Plan.Steps(0);
+        var meanTokens = dataset.Train.Tokens / (double)data.Plan.MicroBatches(0);
+        return plan with { MicroStepSeconds = most, Seconds = steps * microBatches * (fixedPart + perToken * meanTokens) };
+    }
+
+    private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)
+    {
+        var first = Probe.Seconds(options, batch, model);
+        return first > ShortSeconds ? first : Math.Min(first, Probe.Seconds(options, batch, model));
+    }
+
+    /// <summary>Rows as long as they may be; the time does not depend on what they say.</summary>
+    private static MicroBatch Full(TrainingOptions options, int vocabularySize)
+    {
+        var ids = new int[options.Data.MaxSeqLength];
+        for (var t = 0; t < ids.Length; t++) ids[t] = t * 7 % vocabularySize;
+        return MicroBatch.From([.. Enumerable.Repeat(new Example(ids, ids, 1, new RowSource("", 1)), options.BatchSize)]);
+    }
+}

@@ -1,0 +1,27 @@
+namespace Trainer.Smoke.Tests.Runs;
+
+/// <summary><c>trainer data show</c> as people and programs read it.</summary>
+[Trait("ring", "smoke")]
+public sealed class DataShowTests
+{
+    private const string GenerationTemplate = "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}\n{% endfor %}";
+
+    [Fact]
+    public void The_template_and_the_way_its_answers_were_found_are_told()
+    {
+        using var folder = new TemporaryFolder();
+        var template = folder.File("marks.jinja", GenerationTemplate);
+        string[] words = ["data", "show", "--model", "tiny", "--data", "demo", "--rows", "1"];
+
+        var own = Assert.Single(TrainerProgram.Run([.. words, "--json"]).Json().EnumerateArray());
+        var marked = Assert.Single(TrainerProgram.Run([.. words, "--json", "--chat-template", template]).Json().EnumerateArray());
+        var text = TrainerProgram.Run([.. words, "--chat-template", template]).Output;
+
+        Assert.Contains(own.GetProperty("mask").GetString(), new[] { "generation", "incremental", "sentinel" });
+        Assert.NotEqual("", own.GetProperty("template").GetString());
+        Assert.Equal("generation", marked.GetProperty("mask").GetString());
+        Assert.Contains("marked by the template", text, StringComparison.Ordinal);
+        Assert.Contains("\npieces ", text, StringComparison.Ordinal);
+        Assert.Contains("\nids ", text, StringComparison.Ordinal);
+    }
+}
