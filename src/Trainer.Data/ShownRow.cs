@@ -32,6 +32,9 @@ public sealed record ShownRow
     /// <summary>How the assistant's turns of a chat were found; null for rows that are none.</summary>
     public SpanMethod? MaskMethod { get; init; }
 
+    /// <summary>Columns that are not used, and tools or tool calls that the chat template leaves out.</summary>
+    public IReadOnlyList<string> Ignored { get; init; } = [];
+
     /// <summary>The row's weight, not divided by the mean.</summary>
     public float Weight { get; init; } = 1;
 

@@ -46,6 +46,7 @@ public static class TrainingRun
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
         events.Emit(new DataOpened(data.Dataset.Statistics));
+        DataNotes.Tell(data.Dataset.Statistics, events);
         var files = Fingerprint.Of(options, data.Files, events);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);

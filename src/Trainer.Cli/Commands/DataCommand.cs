@@ -86,6 +86,7 @@ internal static class DataCommand
                 trained_spans = row.TrainedSpansInCodePoints.Select(span => new[] { span.Start, span.End }),
                 template = row.TemplateSource,
                 mask = row.MaskMethod?.ToString().ToLowerInvariant(),
+                ignored = row.Ignored.Count > 0 ? row.Ignored : null,
                 weight = row.Weight == 1 ? (float?)null : row.Weight,
                 fault = row.Fault?.Message,
             }, Json.Compact));
@@ -103,6 +104,7 @@ internal static class DataCommand
         {
             terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}{(row.MaskMethod is { } mask ? $", {Found(mask)}" : "")}");
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
+            if (row.Ignored.Count > 0) terminal.Out.WriteLine($"not used: {string.Join(", ", row.Ignored)}");
             terminal.Out.WriteLine(Marked(row, on, off));
             if (row.Offsets.Count > 0) terminal.Out.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
             terminal.Out.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));

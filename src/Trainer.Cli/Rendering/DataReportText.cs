@@ -41,7 +41,7 @@ internal static class DataReportText
         if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => $"{row.Source} (as {Place(row)})"))}");
         if (s.EmptyAnswers > 0) text.AppendLine($"empty answers {Quantities.Count(s.EmptyAnswers)}: {string.Join(", ", report.EmptyAnswers.Take(5))}");
         foreach (var (kind, count) in s.Dropped) text.AppendLine($"dropped, {Words(kind)}: {Quantities.Count(count)}");
-        foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"column '{column}' is not used ({Quantities.Count(count)} rows)");
+        foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"not used: {column}, {Quantities.Count(count)} rows");
         Histogram(text, s.Lengths, terminal);
         foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
         foreach (var fault in report.Faults.Take(MostFaultsShown)) text.AppendLine("refused: " + fault.Message);

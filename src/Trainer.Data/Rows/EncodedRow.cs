@@ -13,6 +13,9 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
     /// <summary>How the assistant's turns of a chat were found; null for rows that are none.</summary>
     public SpanMethod? MaskMethod { get; init; }
 
+    /// <summary>What the chat template left out.</summary>
+    public IReadOnlyList<string> PassedOver { get; init; } = [];
+
     /// <summary>Targets that carry loss: the first token is predicted by nothing.</summary>
     public int TrainedTokens
     {

@@ -59,6 +59,7 @@ internal sealed partial class RowEncoder
         var row = which == TrainOn.All
             ? new EncodedRow(ids, ids, rendered.Text, offsets, [(0, rendered.Text.Length)])
             : EncodedRow.Mask(rendered.Text, ids, offsets, rendered.Spans);
-        return (row with { MaskMethod = rendered.Method }, Messages.HasEmptyAnswer(messages));
+        var passedOver = PassedOver.Find(messages, tools, rendered.Text);
+        return (row with { MaskMethod = rendered.Method, PassedOver = passedOver }, Messages.HasEmptyAnswer(messages));
     }
 }

@@ -35,7 +35,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 };
                 (row, var empty) = Encode(fields, raw.Textual);
                 splittable = fields.Kind == RowKind.Text || fields.Kind == RowKind.Tokenized && row.Labels.AsSpan().SequenceEqual(row.Ids);
-                outcome = outcome with { EmptyAnswer = empty };
+                outcome = outcome with { EmptyAnswer = empty, Ignored = [.. outcome.Ignored, .. row.PassedOver] };
             }
             outcome = outcome with { Refused = row, Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
             Verify(row, outcome.Kind!.Value);

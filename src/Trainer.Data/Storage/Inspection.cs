@@ -76,6 +76,7 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
             Source = row.Source,
             Kind = row.Kind?.ToString().ToLowerInvariant() ?? "",
             TemplateSource = row.Kind is RowKind.Chat or RowKind.Instruction ? tools.Chat?.Source : null,
+            Ignored = row.Ignored,
             Weight = row.Weight,
             Fault = row.Fault,
         };

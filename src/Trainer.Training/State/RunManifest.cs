@@ -77,7 +77,6 @@ internal sealed record RunManifest
         DataSha256 = Fingerprint.Combined(files.Data),
         TokenizerSha256 = Fingerprint.Combined(files.Tokenizer),
         TemplateSha256 = files.Template.Count == 0 ? null : Fingerprint.Combined(files.Template),
-        RecipeSha256 = File.Exists(Recipe) ? FileDigest.Sha256(Recipe) : null,
         Data = counts,
         TrainableParameters = model.Tensors.Sum(tensor => tensor.Count),
     };
@@ -87,10 +86,13 @@ internal sealed record RunManifest
     public void WriteWithOutcome(string runDirectory, int totalSteps, RunOutcome outcome) =>
         (this with { Outcome = outcome, Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
 
-    private string Recipe => Path.Combine(Options.OutputDirectory, "recipe.yaml");
-
-    public void Write(string runDirectory) =>
-        AtomicFile.WriteText(Path.Combine(runDirectory, FileName), JsonSerializer.Serialize(this, RunJson.Options) + "\n");
+    public void Write(string runDirectory)
+    {
+        // Looked for at each writing: the recipe comes when the first step is near, after this record was begun.
+        var recipe = Path.Combine(runDirectory, "recipe.yaml");
+        var whole = this with { RecipeSha256 = File.Exists(recipe) ? FileDigest.Sha256(recipe) : null };
+        AtomicFile.WriteText(Path.Combine(runDirectory, FileName), JsonSerializer.Serialize(whole, RunJson.Options) + "\n");
+    }
 
     /// <summary>Reads run.json of a folder or the file itself.</summary>
     /// <exception cref="BadFileException">It is not one.</exception>
@@ -132,7 +134,14 @@ internal sealed record MachineFacts(string OperatingSystem, string Processor, in
 /// <param name="EvalRows">Held-out rows.</param>
 /// <param name="Steps">Optimizer steps of the run.</param>
 /// <param name="Lengths">Rows by length, before any cut.</param>
-internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps, IReadOnlyList<LengthBucket>? Lengths = null);
+/// <param name="Dropped">Rows left out, by reason.</param>
+/// <param name="TruncatedRows">Rows cut.</param>
+/// <param name="SplitRows">Rows laid out in several.</param>
+/// <param name="EmptyAnswers">Rows with an answer without text.</param>
+/// <param name="Duplicates">Rows that repeat an earlier one.</param>
+/// <param name="NotUsed">Columns and parts that nothing reads, and in how many rows.</param>
+internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps, IReadOnlyList<LengthBucket>? Lengths = null,
+    IReadOnlyDictionary<string, long>? Dropped = null, long TruncatedRows = 0, long SplitRows = 0, long EmptyAnswers = 0, long Duplicates = 0, IReadOnlyDictionary<string, long>? NotUsed = null);
 
 /// <summary>What came out.</summary>
 /// <param name="Steps">Optimizer steps made.</param>

@@ -22,9 +22,11 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     public IReadOnlyList<string> Files =>
         [.. _dataset.Statistics.Files.Concat(_dataset.EvalStatistics?.Files ?? []).Select(file => file.Path)];
 
-    public DataCounts Counts => new(
+    public DataCounts Counts => Count(_dataset.Statistics);
+
+    private DataCounts Count(DataStatistics data) => new(
         _dataset.Train.Count, _dataset.Train.Tokens, _dataset.Train.TrainedTokens, _dataset.Statistics.Dropped.Values.Sum(), _dataset.Eval?.Count ?? 0, 0,
-        [.. _dataset.Statistics.Lengths.Where(bucket => bucket.Rows > 0)]);
+        [.. data.Lengths.Where(bucket => bucket.Rows > 0)], DataNotes.Dropped(data), data.TruncatedRows, data.SplitRows, data.EmptyAnswers, data.Duplicates, data.IgnoredColumns);
 
     public IReadOnlyList<MicroBatch> EvalBatches { get; }
 

@@ -24,4 +24,15 @@ public sealed class DataShowTests
         Assert.Contains("\npieces ", text, StringComparison.Ordinal);
         Assert.Contains("\nids ", text, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Tools_that_the_template_leaves_out_are_told()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("calls.jsonl", """
+            {"messages":[{"role":"user","content":"Weather?"},{"role":"assistant","content":"","tool_calls":[{"type":"function","function":{"name":"forecast_of","arguments":{}}}]}],"tools":[{"type":"function","function":{"name":"forecast_of","parameters":{}}}]}
+            """);
+        var ignored = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--json").Json().GetProperty("ignored_columns").EnumerateObject().Select(column => column.Name);
+        Assert.Equal(["tool_calls (not in the chat template)", "tools (not in the chat template)"], ignored);
+    }
 }

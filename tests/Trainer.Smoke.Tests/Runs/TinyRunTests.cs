@@ -26,6 +26,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
         Assert.Equal(40, run.Log.Split('\n').Count(line => line.StartsWith("step ", StringComparison.Ordinal)));
         Assert.Contains("step 12/40 loss ", run.Log, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', run.Log);
+        Assert.StartsWith("data: 265 rows, ", run.Log, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -40,6 +41,15 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     [InlineData("report.html")]
     [InlineData("checkpoint-20/manifest.json")]
     public void The_run_folder_holds(string name) => Assert.True(new FileInfo(Path.Combine(run.Folder, name)).Length > 0);
+
+    [Fact]
+    public void The_record_of_the_run_knows_its_recipe_and_the_lengths_of_its_rows()
+    {
+        var record = JsonDocument.Parse(File.ReadAllText(Path.Combine(run.Folder, "run.json"))).RootElement;
+        var recipe = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(Path.Combine(run.Folder, "recipe.yaml")));
+        Assert.Equal(Convert.ToHexStringLower(recipe), record.GetProperty("recipe_sha256").GetString());
+        Assert.Equal(265, record.GetProperty("data").GetProperty("lengths").EnumerateArray().Sum(bucket => bucket.GetProperty("rows").GetInt32()));
+    }
 
     [Fact]
     public void The_report_needs_no_network_and_holds_the_samples()
