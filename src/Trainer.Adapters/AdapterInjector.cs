@@ -15,6 +15,7 @@ public static class AdapterInjector
     /// <exception cref="AdapterOptionException">Nothing matches, a rank is larger than a matrix, or names match nothing.</exception>
     public static void Inject(CausalModel model, LoraSpec spec, int seed)
     {
+        Check(model, spec.Targets);
         Attach(model, spec);
         Fill(model, spec, seed);
     }
@@ -36,6 +37,18 @@ public static class AdapterInjector
         if (!(spec.Dropout >= 0 && spec.Dropout < 1)) throw new AdapterOptionException($"--lora-dropout {spec.Dropout} is not in [0, 1)");
         if (!double.IsFinite(spec.Alpha)) throw new AdapterOptionException($"--lora-alpha {spec.Alpha} is not a number");
     }
+
+    // A name that adapts nothing would be dropped without a word, and the file would claim a target that it has no tensors for.
+    private static void Check(CausalModel model, TargetModules targets)
+    {
+        if (targets.MatchesPath(model.Embedding.Name))
+            throw new AdapterOptionException($"--target-modules names the embedding '{model.Embedding.Name}', which takes no low-rank adapter here; train it whole with --modules-to-save embed_tokens");
+        var linears = model.Linears.Append(model.Head).ToList();
+        if (linears.Exists(targets.Matches) && targets.Names.FirstOrDefault(name => !linears.Exists(linear => TargetModules.EndsWith(linear.Name, name))) is { } unknown)
+            throw new AdapterOptionException($"--target-modules '{unknown}' matches no module; the model has {Known(model)}");
+    }
+
+    private static string Known(CausalModel model) => string.Join(", ", model.Linears.Append(model.Head).Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct());
 
     private static void Clear(CausalModel model)
     {
@@ -158,9 +171,8 @@ public static class AdapterInjector
         private static AdapterOptionException NothingMatches(CausalModel model, LoraSpec spec)
         {
             var wanted = spec.Targets.Pattern ?? (spec.Targets.IsAllLinear ? "all-linear" : string.Join(",", spec.Targets.Names));
-            var known = string.Join(", ", model.Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct());
             var layers = spec.LayersToTransform is null ? "" : $" in layers {string.Join(",", spec.LayersToTransform)} of {model.Layers.Count}";
-            return new AdapterOptionException($"--target-modules '{wanted}' matches no module{layers}; the model has {known}");
+            return new AdapterOptionException($"--target-modules '{wanted}' matches no module{layers}; the model has {Known(model)}");
         }
     }
 }

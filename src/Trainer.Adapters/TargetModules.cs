@@ -63,9 +63,11 @@ public sealed record TargetModules
     public bool Matches(LinearModule linear)
     {
         if (IsAllLinear) return linear.Layer >= 0;
-        if (_pattern is not null) return _pattern.IsMatch(linear.Name);
-        return Names.Any(name => EndsWith(linear.Name, name));
+        return MatchesPath(linear.Name);
     }
+
+    /// <summary>Whether a module's path is named, whatever kind of module it is; false for all-linear, which names none.</summary>
+    internal bool MatchesPath(string path) => _pattern?.IsMatch(path) ?? Names.Any(name => EndsWith(path, name));
 
     /// <summary>PEFT's rule for names: equal, or the end of the path after a dot.</summary>
     internal static bool EndsWith(string path, string name) => path == name || path.EndsWith("." + name, StringComparison.Ordinal);

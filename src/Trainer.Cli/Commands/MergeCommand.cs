@@ -17,11 +17,13 @@ internal static class MergeCommand
     private static readonly Setting MaxShard = new("max-shard-size", SettingKind.Bytes, "Output", "Largest weights file.") { Value = "SIZE", Default = "5GB" };
     private static readonly Setting Check = new("check", SettingKind.Flag, "Output", "Do not load both models to measure how far their logits are apart.") { Default = "true", ShownAsNo = true };
 
+    private static readonly Setting MaxDrift = new("max-drift", SettingKind.Number, "Output", "Refuse, and take the folder away again, where any logit differs from base and adapter by more.") { Value = "X", Minimum = 0, DefaultNote = "no limit" };
+
     public static readonly CommandSpec Spec = new("merge", "Put an adapter into its base: one Hugging Face model folder.", Run)
     {
         Group = "Models",
         Description = "Writes a sharded model folder, a few rows of weights in memory at a time, and measures how far its logits are from base and adapter. With --quantize nf4 the adapter is put onto the 4-bit values it was trained on.",
-        Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, MaxShard, Check, ModelSettings.Threads, CommonSettings.Json],
+        Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, MaxShard, Check, MaxDrift, ModelSettings.Threads, CommonSettings.Json],
         Examples = [("trainer merge --model tiny --adapter runs/a --output models/a", "")],
     };
 
@@ -38,15 +40,24 @@ internal static class MergeCommand
             Threads = values.Integer(ModelSettings.Threads) ?? Environment.ProcessorCount,
         };
         var check = values.Flag(Check) ?? true;
+        var maxDrift = values.Number(MaxDrift);
+        if (!check && maxDrift is not null) values.Fault("--max-drift needs the check that --no-check leaves out; drop one of them");
         var source = AdapterSource.Read(values, needsWeights: true);
         ReadingSettings.SayIfTrainedQuantized(invocation, source.Folder);
+        // Before the hours of merging, not after them.
+        var batch = check ? TokenBatch.OfTokens(SampleIds(source.ModelFolder)) : null;
         invocation.Stop.IsWatched = true;
         invocation.Stop.Say = text => invocation.Terminal.Error.WriteLine("stopping; the same command continues");
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
         var report = ModelMerger.Merge(source.ModelFolder, source.Folder, output!, options with { Progress = (done, total) => bar.Show("merging", done, total) }, invocation.Stop.Token);
         bar.Finish();
         var trained = new ModelLoadOptions { Quantize = options.OntoQuantized ? QuantizeKind.Nf4 : QuantizeKind.None, DoubleQuantize = options.DoubleQuantize };
-        var drift = check ? MergeDrift.Measure(source.ModelFolder, source.Folder, output!, trained, TokenBatch.OfTokens(HfTokenizer.Load(source.ModelFolder).Encode(Sample, addSpecialTokens: true).Ids)) : null;
+        var drift = batch is null ? null : MergeDrift.Measure(source.ModelFolder, source.Folder, output!, trained, batch);
+        if (drift is not null && !(drift.Largest <= (maxDrift ?? double.PositiveInfinity)))
+        {
+            Directory.Delete(output!, recursive: true);
+            throw new CommandFailedException(ExitCode.BadData, FormattableString.Invariant($"the merged model's logits differ from base and adapter by {drift.Largest:0.0e+0} ({output}): --max-drift allows {maxDrift:0.0e+0}, so the folder was taken away; merge onto the values the adapter was trained on (--quantize), or allow more"));
+        }
         if (invocation.Json)
         {
             invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { output, merged = report.Merged, replaced = report.Replaced, copied = report.Copied, is_untied = report.IsUntied, largest_drift = drift?.Largest, mean_drift = drift?.Mean, agreement = drift?.Agreement }, Json.Indented));
@@ -59,5 +70,13 @@ internal static class MergeCommand
         }
         invocation.Terminal.Out.WriteLine(output);
         return ExitCode.Done;
+    }
+
+    // A folder of weights alone has no tokenizer, and needs none to be merged.
+    private static int[] SampleIds(string folder)
+    {
+        if (File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "tokenizer.model"))) return HfTokenizer.Load(folder).Encode(Sample, addSpecialTokens: true).Ids;
+        var vocabulary = ModelConfig.Load(folder).VocabularySize;
+        return [.. Enumerable.Range(0, 32).Select(i => (int)((i * 7919L + 11) % vocabulary))];
     }
 }

@@ -100,6 +100,17 @@ public sealed class PeftFolderTests : IDisposable
         Assert.Contains("'score'", saved.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("q_proj,v_prj", "'v_prj' matches no module; the model has q_proj")]
+    [InlineData("q_proj,embed_tokens", "names the embedding 'model.embed_tokens'")]
+    [InlineData(".*", "names the embedding 'model.embed_tokens'")]
+    public void One_target_among_others_that_would_adapt_nothing_is_refused(string targets, string said)
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"));
+        var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Targets = TargetModules.Parse(targets.Split(',')) }, 1));
+        Assert.Contains(said, fault.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_adapter_of_another_base_is_refused_by_tensor()
     {

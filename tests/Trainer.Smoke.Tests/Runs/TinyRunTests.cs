@@ -115,6 +115,28 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     }
 
     [Fact]
+    public void A_merge_that_drifts_more_than_allowed_leaves_no_folder()
+    {
+        using var folder = new TemporaryFolder();
+        var merged = Path.Combine(folder.Path, "merged");
+        var refused = TrainerProgram.Run("merge", "--model", "tiny", "--adapter", run.Folder, "--output", merged, "--max-drift", "0");
+        Assert.Equal(65, refused.ExitCode);
+        Assert.Contains("--max-drift allows", refused.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(merged));
+    }
+
+    [Fact]
+    public void A_folder_of_weights_without_a_tokenizer_is_merged_and_measured()
+    {
+        using var folder = new TemporaryFolder();
+        var weights = Path.Combine(folder.Path, "weights");
+        Assert.Equal(0, TrainerProgram.Run("merge", "--model", "tiny", "--adapter", run.Folder, "--output", weights).ExitCode);
+        foreach (var file in Directory.GetFiles(weights, "*token*").Append(Path.Combine(weights, "chat_template.jinja"))) File.Delete(file);
+        var drift = TrainerProgram.Run("merge", "--model", weights, "--adapter", run.Folder, "--output", Path.Combine(folder.Path, "again"), "--json").Json();
+        Assert.True(drift.GetProperty("largest_drift").GetDouble() < 0.2);
+    }
+
+    [Fact]
     public void Merge_and_exports_write_what_they_say()
     {
         using var folder = new TemporaryFolder();
