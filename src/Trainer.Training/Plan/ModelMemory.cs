@@ -67,6 +67,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         yield return new MemoryPart("loss chunk", 4 * Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) * config.VocabularySize);
     }
 
+    /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
+    public long ProofBytes(long stepBytes)
+    {
+        var logits = 4L * Math.Clamp(FinalAdapter.ProofLogits / config.VocabularySize, 16, FinalAdapter.ProofTokens) * config.VocabularySize;
+        return 2 * logits + Math.Max(0, TrainableParameters * 8 - stepBytes);
+    }
+
     // Rows of a matrix written out as float32 at a time: 4 MiB, at least 512 rows, 128 for short batches. What lies as float32 is used in place.
     private long PanelBytes(long tokens)
     {

@@ -65,10 +65,15 @@ public static class RunPlanner
             new("adapter and gradients", trainable * 8),
             new("optimizer", trainable * 8),
         ];
-        List<MemoryPart> keep = [.. fixedParts, .. memory.StepParts(tokens, lossRows, longest, recompute: false)];
+        List<MemoryPart> Parts(bool again)
+        {
+            List<MemoryPart> step = [.. memory.StepParts(tokens, lossRows, longest, again)];
+            return [.. fixedParts, .. step, new("proof of the saved adapter", memory.ProofBytes(step.Sum(part => part.Bytes)))];
+        }
+        var keep = Parts(false);
         // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
         var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
-        List<MemoryPart> parts = recompute ? [.. fixedParts, .. memory.StepParts(tokens, lossRows, longest, recompute: true)] : keep;
+        var parts = recompute ? Parts(true) : keep;
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
         var checkpoint = CheckpointStore.BytesOf(trainable);
         var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);

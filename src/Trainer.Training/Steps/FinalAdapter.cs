@@ -7,8 +7,8 @@ namespace Trainer.Training;
 internal static class FinalAdapter
 {
     public const string WeightsFile = "adapter_model.safetensors";
-    private const int ProofTokens = 256;
-    private const int ProofLogits = 1 << 20;
+    public const int ProofTokens = 256;
+    public const int ProofLogits = 1 << 20;
 
     /// <summary>Writes, proves, and gives the SHA-256 of the weights' file.</summary>
     public static string Write(TrainingOptions options, RunState state, IAdaptedModel model, ITrainingData data, Events events)
