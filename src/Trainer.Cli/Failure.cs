@@ -7,6 +7,7 @@ using Trainer.Data;
 using Trainer.Hub;
 using Trainer.Models;
 using Trainer.Tokenizers;
+using Trainer.Tokenizers.ChatTemplates;
 using Trainer.Training;
 
 namespace Trainer.Cli;
@@ -47,7 +48,7 @@ internal static class Failure
         UsageException usage => (ExitCode.Usage, usage.Faults),
         CommandFailedException failed => (failed.ExitCode, [failed.Message]),
         AdapterOptionException or OptionException or DriftException => (ExitCode.Usage, [OneLine(fault.Message)]),
-        BadFileException or ModelException or AdapterException or DataException or TokenizerException or ImplausibleLossException => (ExitCode.BadData, [OneLine(fault.Message)]),
+        BadFileException or ModelException or AdapterException or DataException or TokenizerException or TemplateException or ImplausibleLossException => (ExitCode.BadData, [OneLine(fault.Message)]),
         NonFiniteException => (ExitCode.NonFinite, [OneLine(fault.Message)]),
         PlanRefusedException => (ExitCode.PlanRefused, [OneLine(fault.Message)]),
         MemoryLimitException => (ExitCode.OutOfMemory, [OneLine(fault.Message)]),

@@ -29,6 +29,10 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
+    public void A_template_that_cannot_be_read_is_bad_input() =>
+        Assert.Contains("marks.jinja", Fault(65, "--model", "tiny", "--data", "demo", "--chat-template", _folder.File("marks.jinja", "{% for m in messages %}{{ m.content }")), StringComparison.Ordinal);
+
+    [Fact]
     public void Empty_data_is_refused() => Fault(65, "--model", "tiny", "--data", _folder.File("data.jsonl", ""));
 
     [Fact]
