@@ -3,7 +3,7 @@ namespace Trainer.Cli.CommandLine;
 /// <summary>Options of transformers, TRL, PEFT, mlx-lm and LLaMA-Factory that mean one of ours with a certain value.</summary>
 internal static class Habits
 {
-    /// <summary>The word to parse instead, and whether the word after it was its value.</summary>
+    /// <summary>The word to parse instead (empty where the option says what is done anyway), and whether the word after it was its value.</summary>
     /// <param name="name">Option name, kebab-case, without dashes.</param>
     /// <param name="following">The value, or the word that may be its value.</param>
     /// <param name="known">Names the command knows.</param>
@@ -11,6 +11,7 @@ internal static class Habits
     {
         var truth = following?.ToLowerInvariant() is "true" or "false" or "yes" or "no" or "on" or "off" or "1" or "0";
         var on = !truth || following!.ToLowerInvariant() is "true" or "yes" or "on" or "1";
+        if (known.Contains("lora-rank") && SaysNothingNew(name, following) is { } used) return ("", used);
         (string Name, string Value)? rewritten = name switch
         {
             "load-in-4bit" => ("quantize", on ? "nf4" : "none"),
@@ -21,9 +22,29 @@ internal static class Habits
             "no-gradient-checkpointing" => ("gradient-checkpointing", on ? "none" : "on"),
             "grad-checkpoint" => ("gradient-checkpointing", on ? "on" : "none"),
             "mask-prompt" => ("train-on", on ? "auto" : "all"),
+            "assistant-only-loss" when on => ("train-on", "assistant"),
+            "completion-only-loss" when on => ("train-on", "completion"),
+            "lora-target-linear" when on => ("target-modules", "all-linear"),
             "use-cpu" or "no-cuda" => ("device", on ? "cpu" : "auto"),
             _ => null,
         };
+        if (name == "quantization-bit" && following is "4" or "8" && known.Contains("quantize")) return (following == "4" ? "--quantize=nf4" : "--quantize=int8", true);
         return rewritten is { } pair && known.Contains(pair.Name) ? ($"--{pair.Name}={pair.Value}", truth) : null;
+    }
+
+    /// <summary>Whether the option asks for what train does in any case, and if so whether the word behind it was its value; another value of it stays an unknown option.</summary>
+    private static bool? SaysNothingNew(string name, string? following)
+    {
+        var word = following?.ToLowerInvariant();
+        return name switch
+        {
+            "do-train" or "use-peft" or "train" when word is "true" => true,
+            "do-train" or "use-peft" or "train" when word is not ("false" or "no" or "0") => false,
+            "stage" when word is "sft" => true,
+            "finetuning-type" or "fine-tune-type" when word is "lora" => true,
+            "optim" or "optimizer" when word is "adamw" or "adamw_torch" or "adamw_torch_fused" or "adamw_hf" => true,
+            "eval-strategy" or "save-strategy" or "logging-strategy" when word is "steps" => true,
+            _ => null,
+        };
     }
 }

@@ -32,7 +32,7 @@ internal static class TokenNormalizer
             }
             if (!known.Contains(name) && known.Contains("model") && Habits.Rewrite(name, value ?? Following(tokens, i), known) is { } habit)
             {
-                result.Add(habit.Word);
+                if (habit.Word.Length > 0) result.Add(habit.Word);
                 if (habit.UsedFollowing && value is null) i++;
                 continue;
             }

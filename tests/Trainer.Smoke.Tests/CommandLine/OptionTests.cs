@@ -48,6 +48,15 @@ public sealed class OptionTests : IDisposable
     }
 
     [Fact]
+    public void Options_that_ask_for_what_is_done_anyway_are_taken_and_their_other_values_are_not()
+    {
+        var effective = Effective("--stage", "sft", "--do_train", "--finetuning_type", "lora", "--use_peft", "--optim", "adamw_torch", "--eval_strategy", "steps", "--quantization_bit", "8", "--assistant_only_loss", "--lora_target_linear");
+        Assert.Equal("\"int8\"", effective["quantize"]);
+        Assert.Equal("\"assistant\"", effective["train_on"]);
+        Assert.Equal(4, Dry("--stage", "dpo", "--finetuning_type", "full", "--optim", "sgd", "--use_peft", "false").Faults(2).Length);
+    }
+
+    [Fact]
     public void Every_fault_is_reported_at_once()
     {
         var faults = Dry("--lora-rank", "0", "--lr", "fast", "--quantize", "np4", "--max-memory", "5Q", "--max-time", "5", "--warmup-steps", "2.5").Faults(2);
