@@ -132,6 +132,7 @@ public partial class FaultTests
     }
 
     [Fact]
+    [Trait("ring", "slow")]
     public void A_second_signal_ends_at_once_and_harms_nothing()
     {
         using var run = new FaultRun();
