@@ -50,7 +50,7 @@ internal static class DataCommand
         var values = invocation.Values;
         if (invocation.Positionals.Count > 0)
             values = values.Over(new Dictionary<string, SettingValue> { [DataSettings.Data.Key] = new("FILE", [.. invocation.Positionals.Select(word => new SettingItem(word))]) }, []);
-        var options = TrainingOptionsReader.ReadData(values);
+        var options = TrainingOptionsReader.ReadTrainingData(values, values.Has(ModelSettings.Model) ? TextSource.Folder(values) : null);
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
         int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;

@@ -16,10 +16,10 @@ internal static class DataSettings
     public static readonly Setting EvalSplit = new("eval-split", SettingKind.Number, Group, "Rows held out of the training data where no held-out data is named: a share below 1, or a count.")
     { Value = "N", Minimum = 0, Default = "0", InRecipe = true, Aliases = ["val-size", "val-set-size", "split-dataset-ratio"] };
 
-    public static readonly Setting MaxSeqLength = new("max-seq-length", SettingKind.Integer, Group, "Longest row in tokens.")
+    public static readonly Setting MaxSeqLength = new("max-seq-length", SettingKind.Integer, Group, "Longest row in tokens; where not given, training stays within the positions of the model.")
     { Value = "N", Minimum = 2, Maximum = 16777216, Default = "2048", InRecipe = true, Aliases = ["max-length", "cutoff-len", "sequence-len", "seq-len"] };
 
-    public static readonly Setting OnTooLong = new("on-too-long", SettingKind.Choice, Group, "What happens to a longer row.")
+    public static readonly Setting OnTooLong = new("on-too-long", SettingKind.Choice, Group, "What happens to a longer row; where neither this nor --max-seq-length is given, training text is split.")
     { Value = "ACTION", Choices = ["error", "drop", "truncate", "split"], Default = "error", InRecipe = true };
 
     public static readonly Setting Packing = new("packing", SettingKind.Flag, Group, "Fit several rows into one sequence; they never see each other.")

@@ -20,7 +20,7 @@ internal static class TrainingOptionsReader
         {
             Model = model.Name,
             ModelDirectory = model.Directory ?? "",
-            Data = ReadData(values),
+            Data = ReadTrainingData(values, model.Directory),
             OutputDirectory = OutputDirectory(values, model.Name, time),
             AdapterDirectory = ExistingFolder(values, AdapterSettings.Adapter),
             Lora = ReadLora(values),
@@ -78,6 +78,21 @@ internal static class TrainingOptionsReader
         if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData)) throw new CommandFailedException(ExitCode.Missing, model.Absence);
         values.ThrowIfFaulty();
         return options;
+    }
+
+    /// <summary>As <see cref="ReadData"/>, with a length that fits the model where the user names none: its positions are not exceeded, and plain text, which loses nothing by it, is split.</summary>
+    /// <param name="values">Command line over recipe.</param>
+    /// <param name="modelDirectory">The model's folder, or null where there is none.</param>
+    public static DataOptions ReadTrainingData(SettingValues values, string? modelDirectory)
+    {
+        var data = ReadData(values);
+        if (values.Has(DataSettings.MaxSeqLength)) return data;
+        var positions = modelDirectory is null ? null : ModelPositions.Of(modelDirectory);
+        return data with
+        {
+            MaxSeqLength = Math.Min(data.MaxSeqLength, positions ?? int.MaxValue),
+            OnTooLong = values.Has(DataSettings.OnTooLong) ? data.OnTooLong : OnTooLong.Split,
+        };
     }
 
     public static DataOptions ReadData(SettingValues values, SourceReader.Demo demo = SourceReader.Demo.Folder)

@@ -58,6 +58,6 @@ internal sealed partial class RowEncoder
         }
         throw new BadRowException(FaultKind.TooLong, rule == OnTooLong.Split
             ? $"the row has {length} tokens, more than --max-seq-length {most}, and only text can be split"
-            : $"the row has {length} tokens, more than --max-seq-length {most}", "raise --max-seq-length, or pass --on-too-long drop");
+            : $"the row has {length} tokens, more than --max-seq-length {most}", splittable ? "raise --max-seq-length, or pass --on-too-long split or drop" : "raise --max-seq-length, or pass --on-too-long drop");
     }
 }

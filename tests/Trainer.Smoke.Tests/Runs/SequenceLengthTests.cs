@@ -1,0 +1,28 @@
+namespace Trainer.Smoke.Tests.Runs;
+
+[Trait("ring", "smoke")]
+public sealed class SequenceLengthTests
+{
+    private static readonly string LongText = $$"""{"text":"{{string.Concat(Enumerable.Repeat("A banana is yellow. ", 200))}}"}""" + "\n";
+
+    [Fact]
+    public void Without_a_limit_of_the_user_long_text_is_split_at_the_model_s_positions()
+    {
+        using var folder = new TemporaryFolder();
+
+        var rows = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--json").Json();
+
+        // The embedded model has 256 positions; the row has 1600 tokens.
+        Assert.InRange(rows.GetProperty("examples").GetInt32(), 4, 20);
+    }
+
+    [Fact]
+    public void A_limit_of_the_user_refuses_longer_text_and_says_how_to_split_it()
+    {
+        using var folder = new TemporaryFolder();
+
+        var refused = TrainerProgram.Run("train", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--max-seq-length", "64", "--output-dir", Path.Combine(folder.Path, "run")).Faults(65);
+
+        Assert.Contains("--on-too-long split", Assert.Single(refused));
+    }
+}
