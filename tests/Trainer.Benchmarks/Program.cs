@@ -5,6 +5,7 @@ return args switch
     ["step", .. var rest] => StepCommand.Run(rest),
     ["make", var shape, var folder] => StepCommand.Make(shape, folder),
     ["kernels"] => KernelCommand.Run(),
+    ["int8", .. var rest] => NarrowCommand.Run(rest),
     ["attention", .. var rest] => AttentionCommand.Run(rest),
     _ => StepCommand.Usage(),
 };

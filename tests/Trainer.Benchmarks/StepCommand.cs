@@ -16,6 +16,7 @@ internal static class StepCommand
             make NAME DIR    writes the random model only
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
+            int8 [--threads N] [--cpu-time]   the forward product in 8 bits and bfloat16 beside fp32
             """);
         return 2;
     }

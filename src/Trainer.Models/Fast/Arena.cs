@@ -34,6 +34,9 @@ internal sealed unsafe class Arena : IDisposable
     /// <summary>Room for 32-bit integers, not cleared.</summary>
     public int* Ints(long count) => (int*)Bytes(count * sizeof(int));
 
+    /// <summary>Room for signed bytes, not cleared.</summary>
+    public sbyte* Codes(long count) => (sbyte*)Bytes(count);
+
     /// <summary>Room for doubles, not cleared.</summary>
     public double* Doubles(long count) => (double*)Bytes(count * sizeof(double));
 

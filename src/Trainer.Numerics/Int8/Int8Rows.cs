@@ -19,6 +19,14 @@ public static unsafe class Int8Rows
     /// <param name="count">How many.</param>
     public static void ToFloat(sbyte* codes, float scale, float* output, long count) => ToFloat(Kernels.Width, codes, scale, output, count);
 
+    /// <summary>y[i] = sums[i] * (row * columns[i]): one row of an integer product back in fp32.</summary>
+    /// <param name="sums">32-bit sums of code products.</param>
+    /// <param name="row">Scale of the left operand's row.</param>
+    /// <param name="columns">Scales of the right operand's rows.</param>
+    /// <param name="output">fp32 values.</param>
+    /// <param name="count">How many.</param>
+    public static void Rescale(int* sums, float row, float* columns, float* output, long count) => Rescale(Kernels.Width, sums, row, columns, output, count);
+
     internal static float Quantize(KernelWidth width, float* input, sbyte* codes, long count)
     {
         var absmax = 0f;
@@ -68,5 +76,16 @@ public static unsafe class Int8Rows
             }
         }
         for (; i < count; i++) output[i] = codes[i] * scale;
+    }
+
+    internal static void Rescale(KernelWidth width, int* sums, float row, float* columns, float* output, long count)
+    {
+        long i = 0;
+        if (width != KernelWidth.Scalar)
+        {
+            var factor = Vector256.Create(row);
+            for (; i + 8 <= count; i += 8) (Vector256.ConvertToSingle(Vector256.Load(sums + i)) * (factor * Vector256.Load(columns + i))).Store(output + i);
+        }
+        for (; i < count; i++) output[i] = sums[i] * (row * columns[i]);
     }
 }
