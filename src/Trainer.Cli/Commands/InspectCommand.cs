@@ -145,6 +145,25 @@ internal static class InspectCommand
         return facts;
     }
 
+    private static JsonObject OfGguf(string path)
+    {
+        var found = FolderInspector.Inspect(path);
+        var (gguf, tensors) = (found.Gguf!, found.Tensors!);
+        return new JsonObject
+        {
+            ["kind"] = found.Kind,
+            ["type"] = gguf.Type,
+            ["architecture"] = gguf.Architecture,
+            ["name"] = gguf.Name,
+            ["alpha"] = gguf.Alpha,
+            ["bytes"] = new FileInfo(path).Length,
+            ["parameters"] = tensors.Parameters,
+            ["tensor_count"] = tensors.Count,
+            ["types"] = new JsonObject(tensors.ByType.Select(one => KeyValuePair.Create(one.Type.ToLowerInvariant(), (JsonNode?)JsonValue.Create(one.Count)))),
+            ["metadata_keys"] = gguf.Metadata,
+        };
+    }
+
     private static JsonObject OfFile(string path)
     {
         if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
@@ -160,6 +179,7 @@ internal static class InspectCommand
                 ["tensors"] = ListTensors([path]),
             };
         }
+        if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return OfGguf(path);
         var (rows, columns, first) = (0L, new SortedDictionary<string, long>(), "");
         foreach (var line in File.ReadLines(path).Where(line => line.Length > 0))
         {

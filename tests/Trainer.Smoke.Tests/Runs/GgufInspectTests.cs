@@ -1,0 +1,30 @@
+namespace Trainer.Smoke.Tests.Runs;
+
+[Trait("ring", "smoke")]
+public sealed class GgufInspectTests
+{
+    [Fact]
+    public void A_model_exported_as_gguf_is_told_apart_from_data()
+    {
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(folder.Path, "tiny.gguf");
+
+        var export = TrainerProgram.Run("export", "--model", "tiny", "--format", "gguf", "--output", file);
+        Assert.True(export.ExitCode == 0, export.Error);
+        var facts = TrainerProgram.Run("inspect", file, "--json").Json();
+
+        Assert.Equal("gguf", facts.GetProperty("kind").GetString());
+        Assert.Equal("llama", facts.GetProperty("architecture").GetString());
+        Assert.True(facts.GetProperty("tensor_count").GetInt32() > 10);
+    }
+
+    [Fact]
+    public void A_file_that_only_calls_itself_gguf_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+
+        var fault = Assert.Single(TrainerProgram.Run("inspect", folder.File("x.gguf", "no such thing")).Faults(65));
+
+        Assert.Contains("x.gguf", fault);
+    }
+}
