@@ -94,6 +94,7 @@ public partial class FaultTests
     }
 
     [Fact]
+    [Trait("ring", "slow")]
     public void A_second_trainer_in_the_same_folder_is_refused()
     {
         using var run = new FaultRun();

@@ -5,6 +5,7 @@ namespace Trainer.Smoke.Tests.Runs;
 public sealed class MachineTests
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void Selftest_passes_on_the_embedded_model()
     {
         var result = TrainerProgram.Run("selftest", "--json").Json();
