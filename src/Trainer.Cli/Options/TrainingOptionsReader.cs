@@ -26,7 +26,6 @@ internal static class TrainingOptionsReader
             Lora = ReadLora(values),
         };
         var defaults = options;
-        // The embedded model is small enough to be sure of its plain answers; the demo's speech surprises it more than guessing would.
         options = options with
         {
             MaxSteps = values.Integer(StepSettings.MaxSteps) is { } steps and not -1 ? steps : null,
@@ -59,6 +58,7 @@ internal static class TrainingOptionsReader
             Resume = values.Text(RunSettings.Resume),
             AllowDrift = values.Flag(RunSettings.AllowDrift) ?? defaults.AllowDrift,
             OverwriteOutputDirectory = values.Flag(RunSettings.Overwrite) ?? defaults.OverwriteOutputDirectory,
+            // The embedded model knows one small world: text from outside it may surprise it more than guessing would.
             AllowHighLoss = values.Flag(RunSettings.AllowHighLoss) ?? (model.Directory == Embedded.TinyModel),
             Seed = values.Integer(StepSettings.Seed) ?? defaults.Seed,
             DataSeed = values.Integer(DataSettings.DataSeed),

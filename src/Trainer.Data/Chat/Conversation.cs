@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Text.Json;
+using Trainer.Data.Rows;
 
 namespace Trainer.Data.Chat;
 
@@ -22,13 +22,13 @@ internal sealed class Conversation
     public IEnumerable<int> AssistantTurns => Enumerable.Range(0, Count).Where(i => Text(i, "role") is "assistant" or "model" or "bot");
 
     /// <summary>The first messages.</summary>
-    public JsonElement Take(int count) => Write(writer =>
+    public JsonElement Take(int count) => Messages.Write(writer =>
     {
         foreach (var message in _messages.AsSpan(0, count)) message.WriteTo(writer);
     });
 
     /// <summary>The conversation with another content in one message; a list of parts stays a list.</summary>
-    public JsonElement WithContent(int index, string content) => Write(writer =>
+    public JsonElement WithContent(int index, string content) => Messages.Write(writer =>
     {
         for (var i = 0; i < Count; i++)
         {
@@ -57,7 +57,7 @@ internal sealed class Conversation
         && property.Value.ValueKind is JsonValueKind.String or JsonValueKind.Array or JsonValueKind.Object);
 
     /// <summary>The conversation with nothing but role and content in one message.</summary>
-    public JsonElement Bare(int index) => Write(writer =>
+    public JsonElement Bare(int index) => Messages.Write(writer =>
     {
         for (var i = 0; i < Count; i++)
         {
@@ -87,17 +87,5 @@ internal sealed class Conversation
         writer.WriteString("text", content);
         writer.WriteEndObject();
         writer.WriteEndArray();
-    }
-
-    private static JsonElement Write(Action<Utf8JsonWriter> write)
-    {
-        var bytes = new ArrayBufferWriter<byte>();
-        using (var writer = new Utf8JsonWriter(bytes))
-        {
-            writer.WriteStartArray();
-            write(writer);
-            writer.WriteEndArray();
-        }
-        return JsonDocument.Parse(bytes.WrittenMemory).RootElement;
     }
 }
