@@ -11,13 +11,10 @@ internal static class FastCapabilities
         if (model.Options.Device != "cpu") return $"it computes on the processor, not on '{model.Options.Device}'";
         if (model.Options.Compute == ComputeKind.BFloat16) return "it computes in float32";
         if (config.AttentionSoftCap is not null || config.LogitSoftCap is not null) return "it has no soft caps";
-        if (config.QkNorm == QkNorm.FullWidth) return "it has no query and key norms over the full width";
-        if (config.QkNorm == QkNorm.PerHead && config.FusedProjections) return "it has no query norms on fused projections";
+        if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
         if (config.Activation == Activation.Gelu) return "it has no exact GELU";
         foreach (var layer in model.Layers)
         {
-            if (layer.BeforeAttention is null || layer.BeforeMlp is null || layer.AfterAttention is not null || layer.AfterMlp is not null)
-                return "it has norms before the blocks only";
             if (layer.Norms.Any(norm => norm.Trained is not null)) return "it trains no norms";
             foreach (var linear in layer.Linears)
                 if (linear.Adapter?.Magnitude is not null) return "it has no DoRA";

@@ -20,7 +20,7 @@ internal sealed unsafe partial class FastLayer
         long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
         MlpBackward(layer, state, upper, rows);
         // upper is now the gradient of the stream between the blocks.
-        var delta = Scaled(upper, rows);
+        var delta = AddendGradient(layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         var attended = subset ? buffers.RowAttended : state.Attended;
         if (subset) Rows.Gather(state.Attended, Batch.LossRows, rows, shape.Query, attended);
         linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.LowOf(Slot.Output));
@@ -34,12 +34,12 @@ internal sealed unsafe partial class FastLayer
             state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow, buffers.AttendedGradient,
             buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
         Turn(layer, buffers.QueryGradient, buffers.KeyGradient, true);
-        HeadNormsBackward(layer, state, tokens);
+        QueryNormsBackward(layer, state, tokens);
         ProjectionsBackward(layer, state, x, tokens, subset, needsInput ? buffers.Delta : null);
         if (!needsInput) return;
         var begun = StepMeter.Now;
         // Where only some rows had an output, the gradient that goes around attention reaches these rows alone.
-        NormBackward(layer.BeforeAttention!, x, state.FirstInverse, buffers.Delta, subset ? null : upper, buffers.Gradient, shape.Hidden, tokens);
+        InputGradient(layer.BeforeAttention, x, state.FirstInverse, subset ? null : upper, buffers.Gradient, tokens);
         if (subset) Rows.ScatterAdd(upper, Batch.LossRows, rows, shape.Hidden, buffers.Gradient);
         meter.Add(StepPart.Elementwise, begun);
     }
@@ -48,7 +48,8 @@ internal sealed unsafe partial class FastLayer
     {
         var buffers = Buffers;
         Activate(state, rows);
-        linear.Backward(layer.Down, buffers.Activated, rows, Scaled(upper, rows), shape.Hidden, buffers.ActivatedGradient, false, state.LowOf(Slot.Down));
+        var delta = AddendGradient(layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
+        linear.Backward(layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.LowOf(Slot.Down));
         var start = StepMeter.Now;
         var (wide, stride) = (shape.Wide, (long)shape.GateStride);
         float* gate = state.Gate, up = state.Up, from = buffers.ActivatedGradient;
@@ -58,50 +59,51 @@ internal sealed unsafe partial class FastLayer
                 GatedUnit.Backward(shape.Gate, gate + t * stride, up + t * stride, from + t * wide, gate + t * stride, up + t * stride, 0, wide);
         });
         // gate and up now hold their own gradients.
-        NormRows(layer.BeforeMlp!, state.Middle, buffers.Normed, state.SecondInverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
+        var input = Normed(layer.BeforeMlp, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Backward(fused, buffers.Normed, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.GateUp));
+            linear.Backward(fused, input, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.GateUp));
         }
         else
         {
-            linear.Backward(layer.Gate!, buffers.Normed, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.Gate));
-            linear.Backward(layer.Up!, buffers.Normed, rows, up, stride, buffers.Delta, true, state.LowOf(Slot.Up));
+            linear.Backward(layer.Gate!, input, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.Gate));
+            linear.Backward(layer.Up!, input, rows, up, stride, buffers.Delta, true, state.LowOf(Slot.Up));
         }
         start = StepMeter.Now;
-        NormBackward(layer.BeforeMlp!, state.Middle, state.SecondInverse, buffers.Delta, upper, upper, shape.Hidden, rows);
+        InputGradient(layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
         meter.Add(StepPart.Elementwise, start);
     }
 
-    private void HeadNormsBackward(DecoderLayer layer, LayerState state, long tokens)
+    private void QueryNormsBackward(DecoderLayer layer, LayerState state, long tokens)
     {
-        if (!_headNorms) return;
+        if (!shape.QueryNorms) return;
         var start = StepMeter.Now;
-        NormBackward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, Buffers.QueryGradient, null, Buffers.QueryGradient, shape.HeadSize, tokens * shape.Heads);
-        NormBackward(layer.KeyNorm!, state.RawKey, state.KeyInverse, Buffers.KeyGradient, null, Buffers.KeyGradient, shape.HeadSize, tokens * shape.KvHeads);
+        var (query, key) = (shape.QueryNormWidth, shape.KeyNormWidth);
+        NormBackward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, Buffers.QueryGradient, null, Buffers.QueryGradient, query, tokens * shape.Query / query);
+        NormBackward(layer.KeyNorm!, state.RawKey, state.KeyInverse, Buffers.KeyGradient, null, Buffers.KeyGradient, key, tokens * shape.Kv / key);
         meter.Add(StepPart.Elementwise, start);
     }
 
     private void ProjectionsBackward(DecoderLayer layer, LayerState state, float* x, long tokens, bool subset, float* target)
     {
         var buffers = Buffers;
-        Norm(layer.BeforeAttention!, x, buffers.Normed, state.FirstInverse, tokens);
+        var input = Normed(layer.BeforeAttention, x, state.FirstInverse, tokens);
         if (layer.Qkv is { } fused)
         {
-            linear.Backward(fused, buffers.Normed, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.LowOf(Slot.Qkv));
+            linear.Backward(fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.LowOf(Slot.Qkv));
             return;
         }
-        linear.Backward(layer.Key!, buffers.Normed, tokens, buffers.KeyGradient, shape.Kv, target, false, state.LowOf(Slot.Key));
-        linear.Backward(layer.Value!, buffers.Normed, tokens, buffers.ValueGradient, shape.Kv, target, true, state.LowOf(Slot.Value));
+        linear.Backward(layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.LowOf(Slot.Key));
+        linear.Backward(layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.LowOf(Slot.Value));
         if (!subset)
         {
-            linear.Backward(layer.Query!, buffers.Normed, tokens, buffers.QueryGradient, shape.Query, target, true, state.LowOf(Slot.Query));
+            linear.Backward(layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.LowOf(Slot.Query));
             return;
         }
         var start = StepMeter.Now;
         long rows = Batch.LossCount;
-        Rows.Gather(buffers.Normed, Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
+        Rows.Gather(input, Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
         Rows.Gather(buffers.QueryGradient, Batch.LossRows, rows, shape.Query, buffers.RowQuery);
         meter.Add(StepPart.Elementwise, start);
         linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.LowOf(Slot.Query));
@@ -111,7 +113,28 @@ internal sealed unsafe partial class FastLayer
         meter.Add(StepPart.Elementwise, start);
     }
 
-    // The gradient of what a block added: the stream's times the residual multiplier.
+    // The gradient of a block's last product: the stream's times the residual multiplier, through the norm on the block's output where there is one.
+    private float* AddendGradient(NormModule? after, float* raw, float* inverse, float* upper, long rows)
+    {
+        var gradient = Scaled(upper, rows);
+        if (after is null) return gradient;
+        var start = StepMeter.Now;
+        NormBackward(after, raw, inverse, gradient, null, Buffers.Delta, shape.Hidden, rows);
+        meter.Add(StepPart.Elementwise, start);
+        return Buffers.Delta;
+    }
+
+    // dx = around + the gradient of a block's input in Delta, through the norm on that input where there is one. dx may be around.
+    private void InputGradient(NormModule? before, float* x, float* inverse, float* around, float* dx, long rows)
+    {
+        var from = Buffers.Delta;
+        var count = rows * shape.Hidden;
+        if (before is not null) NormBackward(before, x, inverse, from, around, dx, shape.Hidden, rows);
+        else if (around != null) AddScaled(around, from, 1f, dx, count);
+        else NativeMemory.Copy(from, dx, (nuint)count * sizeof(float));
+    }
+
+    // The stream's gradient times the residual multiplier.
     private float* Scaled(float* upper, long rows)
     {
         if (shape.ResidualMultiplier == 1f) return upper;

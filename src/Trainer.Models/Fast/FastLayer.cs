@@ -6,16 +6,16 @@ namespace Trainer.Models.Fast;
 /// <summary>One decoder layer by hand: forward, and backward from what <see cref="LayerState"/> keeps.</summary>
 /// <remarks>
 /// <code>
-/// n1 = norm(x);  q, k, v = n1 W (turned);  a = attention(q, k, v);  h = x + m (a Wo)
-/// n2 = norm(h);  g, u = n2 W;  out = h + m ((act(g) u) Wd)            m: residual multiplier
+/// n1 = norm(x);  q, k, v = n1 W (turned);  a = attention(q, k, v);  h = x + m norm(a Wo)
+/// n2 = norm(h);  g, u = n2 W;  out = h + m norm((act(g) u) Wd)        m: residual multiplier
 /// </code>
+/// Each norm is there or not, as the family has it: before the blocks, after them, or both.
 /// Where only some rows of the output are needed (the last layer: rows that carry loss), queries, attention output and all that follows are
 /// computed for these rows; keys and values for all.
 /// </remarks>
 internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shape, FastLinear linear, BlockAttention attention, StepMeter meter)
 {
     private const long Grain = 1 << 14;
-    private readonly bool _headNorms = shape.HeadNorms;
 
     /// <summary>The batch of this pass.</summary>
     public FastBatch Batch { get; set; } = null!;
@@ -32,9 +32,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     {
         var (state, buffers) = (Buffers.State(layer.Index), Buffers);
         long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
-        var normed = buffers.Normed;
-        Norm(layer.BeforeAttention!, x, normed, state.FirstInverse, tokens);
-        Projections(layer, state, normed, tokens, subset);
+        Projections(layer, state, Normed(layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
         Turn(layer, state.Query, state.Key, false);
         attention.Forward(state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow);
         float* attended = state.Attended, residual = x;
@@ -47,24 +45,25 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             attended = buffers.RowAttended;
             residual = buffers.RowInput;
         }
-        linear.Forward(layer.Output, attended, rows, buffers.Delta, shape.Hidden, state.LowOf(Slot.Output));
-        AddNorm(layer.BeforeMlp!, residual, buffers.Delta, state.Middle, normed, state.SecondInverse, rows);
+        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.LowOf(Slot.Output));
+        var input = AddNormed(layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Forward(fused, normed, rows, state.Gate, shape.GateStride, state.LowOf(Slot.GateUp));
+            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.LowOf(Slot.GateUp));
         }
         else
         {
-            linear.Forward(layer.Gate!, normed, rows, state.Gate, shape.GateStride, state.LowOf(Slot.Gate));
-            linear.Forward(layer.Up!, normed, rows, state.Up, shape.GateStride, state.LowOf(Slot.Up));
+            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.LowOf(Slot.Gate));
+            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.LowOf(Slot.Up));
         }
         Activate(state, rows);
-        if (output == null)
+        if (output == null && layer.AfterMlp is null)
         {
             linear.Low(layer.Down, buffers.Activated, rows, state.LowOf(Slot.Down));
             return;
         }
-        linear.Forward(layer.Down, buffers.Activated, rows, buffers.Delta, shape.Hidden, state.LowOf(Slot.Down));
+        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.LowOf(Slot.Down));
+        if (output == null) return;
         var begun = StepMeter.Now;
         AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
         meter.Add(StepPart.Elementwise, begun);
@@ -77,8 +76,8 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.LowOf(Slot.Qkv));
             return;
         }
-        var query = _headNorms ? state.RawQuery : state.Query;
-        var key = _headNorms ? state.RawKey : state.Key;
+        var query = shape.QueryNorms ? state.RawQuery : state.Query;
+        var key = shape.QueryNorms ? state.RawKey : state.Key;
         if (subset)
         {
             var start = StepMeter.Now;
@@ -95,10 +94,10 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         }
         linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.LowOf(Slot.Key));
         linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.LowOf(Slot.Value));
-        if (!_headNorms) return;
+        if (!shape.QueryNorms) return;
         var begun = StepMeter.Now;
-        NormRows(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.HeadSize, tokens * shape.Heads);
-        NormRows(layer.KeyNorm!, state.RawKey, state.Key, state.KeyInverse, shape.HeadSize, tokens * shape.KvHeads);
+        NormRows(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
+        NormRows(layer.KeyNorm!, state.RawKey, state.Key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
         meter.Add(StepPart.Elementwise, begun);
     }
 
@@ -129,11 +128,24 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         meter.Add(StepPart.Elementwise, start);
     }
 
-    private void Norm(NormModule norm, float* x, float* y, float* inverse, long rows)
+    // What a block adds to the stream, into Delta: its last product, normed where the family does so; the backward pass of that norm needs the product itself.
+    private void Addend(LinearModule last, NormModule? after, float* x, long rows, float* raw, float* inverse, float* u)
     {
+        linear.Forward(last, x, rows, after is null ? Buffers.Delta : raw, shape.Hidden, u);
+        if (after is null) return;
         var start = StepMeter.Now;
-        NormRows(norm, x, y, inverse, shape.Hidden, rows);
+        NormRows(after, raw, Buffers.Delta, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
+    }
+
+    // A block's input: x, or its norm.
+    private float* Normed(NormModule? norm, float* x, float* inverse, long rows)
+    {
+        if (norm is null) return x;
+        var start = StepMeter.Now;
+        NormRows(norm, x, Buffers.Normed, inverse, shape.Hidden, rows);
+        meter.Add(StepPart.Elementwise, start);
+        return Buffers.Normed;
     }
 
     private void NormRows(NormModule norm, float* x, float* y, float* inverse, int width, long rows)
@@ -142,13 +154,23 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         TorchThreads.For(0, rows, Math.Max(1, Grain / width), (begin, end) => RmsNorm.Forward(x, weight, y, inverse, width, shape.Epsilon, shape.UnitOffset, begin, end));
     }
 
-    private void AddNorm(NormModule norm, float* x, float* delta, float* sum, float* y, float* inverse, long rows)
+    // sum = x + m Delta; the next block's input: sum, or its norm in the same pass over memory.
+    private float* AddNormed(NormModule? norm, float* x, float* sum, float* inverse, long rows)
     {
         var start = StepMeter.Now;
-        var weight = TorchMemory.Pointer(norm.Weight);
-        TorchThreads.For(0, rows, Math.Max(1, Grain / shape.Hidden), (begin, end) => RmsNorm.AddForward(
-            x, delta, shape.ResidualMultiplier, sum, weight, y, inverse, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
+        float* delta = Buffers.Delta, y = norm is null ? sum : Buffers.Normed;
+        if (norm is null)
+        {
+            AddScaled(x, delta, shape.ResidualMultiplier, sum, rows * shape.Hidden);
+        }
+        else
+        {
+            var weight = TorchMemory.Pointer(norm.Weight);
+            TorchThreads.For(0, rows, Math.Max(1, Grain / shape.Hidden), (begin, end) => RmsNorm.AddForward(
+                x, delta, shape.ResidualMultiplier, sum, weight, y, inverse, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
+        }
         meter.Add(StepPart.Elementwise, start);
+        return y;
     }
 
     private static void AddScaled(float* a, float* b, float scale, float* sum, long count)

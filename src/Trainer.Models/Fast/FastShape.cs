@@ -31,7 +31,20 @@ internal sealed class FastShape(ModelConfig config)
 
     public bool Fused { get; } = config.FusedProjections;
 
-    public bool HeadNorms { get; } = config.QkNorm == QkNorm.PerHead;
+    /// <summary>Whether queries and keys are normed before they are turned.</summary>
+    public bool QueryNorms { get; } = config.QkNorm != QkNorm.None;
+
+    /// <summary>Width of one norm on queries: a head, or all of them together.</summary>
+    public int QueryNormWidth { get; } = config.QkNorm == QkNorm.FullWidth ? config.Heads * config.HeadSize : config.HeadSize;
+
+    /// <summary>Width of one norm on keys.</summary>
+    public int KeyNormWidth { get; } = config.QkNorm == QkNorm.FullWidth ? config.KvHeads * config.HeadSize : config.HeadSize;
+
+    /// <summary>Whether attention's output is normed before it joins the stream.</summary>
+    public bool NormsAttention { get; } = config.Norms.AfterAttention is not null;
+
+    /// <summary>Whether the feed-forward block's output is normed before it joins the stream.</summary>
+    public bool NormsMlp { get; } = config.Norms.AfterMlp is not null;
 
     public float Epsilon { get; } = (float)config.NormEpsilon;
 

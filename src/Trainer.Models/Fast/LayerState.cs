@@ -28,12 +28,22 @@ internal sealed unsafe class LayerState
             Gate = arena.Floats(tokens * shape.Wide);
             Up = arena.Floats(tokens * shape.Wide);
         }
-        if (shape.HeadNorms)
+        if (shape.QueryNorms)
         {
             RawQuery = arena.Floats(tokens * shape.Query);
             RawKey = arena.Floats(tokens * shape.Kv);
-            QueryInverse = arena.Floats(tokens * shape.Heads);
-            KeyInverse = arena.Floats(tokens * shape.KvHeads);
+            QueryInverse = arena.Floats(tokens * shape.Query / shape.QueryNormWidth);
+            KeyInverse = arena.Floats(tokens * shape.Kv / shape.KeyNormWidth);
+        }
+        if (shape.NormsAttention)
+        {
+            RawAttention = arena.Floats(tokens * shape.Hidden);
+            AttentionInverse = arena.Floats(tokens);
+        }
+        if (shape.NormsMlp)
+        {
+            RawMlp = arena.Floats(tokens * shape.Hidden);
+            MlpInverse = arena.Floats(tokens);
         }
         LogSums = arena.Floats(tokens * shape.Heads);
         Attended = arena.Floats(tokens * shape.Query);
@@ -62,6 +72,16 @@ internal sealed unsafe class LayerState
 
     /// <summary>Attention's output (T, query width).</summary>
     public float* Attended { get; }
+
+    /// <summary>What the attention block adds to the stream, before its norm (rows, hidden), or null where the family has none.</summary>
+    public float* RawAttention { get; }
+
+    public float* AttentionInverse { get; }
+
+    /// <summary>What the feed-forward block adds to the stream, before its norm (rows, hidden), or null.</summary>
+    public float* RawMlp { get; }
+
+    public float* MlpInverse { get; }
 
     /// <summary>The residual stream between the two blocks (rows, hidden).</summary>
     public float* Middle { get; }

@@ -56,8 +56,9 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         long hidden = config.HiddenSize, wide = config.IntermediateSize;
         yield return new MemoryPart("layer inputs", 4 * tokens * hidden * (config.LayerCount + 2));
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
+        var blockNorms = (config.Norms.AfterAttention is null ? 0 : hidden + 1) + (config.Norms.AfterMlp is null ? 0 : hidden + 1);
         var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
-        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + ranks;
+        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + blockNorms + ranks;
         yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
         var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
         // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
