@@ -1,3 +1,4 @@
+using Trainer.Numerics.Dot;
 using Trainer.Numerics.Half;
 using Trainer.Numerics.Nf4;
 using Trainer.Numerics.Optimizer;
@@ -44,11 +45,22 @@ internal static unsafe class SelfCheck
             Write(result, packed, absmax, output, bits);
             FlatAdamW.Step(width, pP, pG, pM, pV, 3, Count, new AdamWStep(1e-3, 0.9, 0.999, 1e-8, 0.1, 0.5, 3));
             norm = FlatAdamW.SquaredNorm(width, pG, Count);
+            Products(width, source, pInput, pAbsmax, pBits, pOutput);
         }
+        Write(result, packed, output, m, bits);
         Write(result, packed, p, m, bits);
         Write(result, packed, v, g, bits);
         result.Write(BitConverter.GetBytes(norm));
         return result.ToArray();
+    }
+
+    // Three rows of 192 columns, the two rows of x one value apart.
+    private static void Products(KernelWidth width, in Nf4Source source, float* x, float* scales, ushort* bits, float* y)
+    {
+        Nf4Dot.Run(width, source, 192, x + 1, 2, y, 3, 0, 3);
+        DenseDot.Run<FloatElements>(width, (byte*)x, null, 191, x + 2, 2, y + 6, 3, 0, 3);
+        DenseDot.Run<BFloat16Elements>(width, (byte*)bits, null, 191, x + 2, 2, y + 12, 3, 0, 3);
+        DenseDot.Run<Int8Elements>(width, (byte*)bits, scales, 191, x + 2, 2, y + 18, 3, 0, 3);
     }
 
     private static float[] Values(uint seed)

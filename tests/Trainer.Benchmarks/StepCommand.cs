@@ -14,6 +14,7 @@ internal static class StepCommand
             step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
                  NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
+            decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
             int8 [--threads N] [--cpu-time]   the forward product in 8 bits and bfloat16 beside fp32

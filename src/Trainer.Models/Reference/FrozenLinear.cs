@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Models.Native;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -49,8 +50,14 @@ internal sealed unsafe class FrozenLinear : autograd.SingleTensorFunction<Frozen
     public static Tensor Product(Tensor x, IFrozenWeight weight, ScalarType compute)
     {
         using var scope = NewDisposeScope();
-        if (weight.Resident is { } resident && compute == ScalarType.Float32 && x.device.type == DeviceType.CPU)
-            return x.matmul(resident.t()).MoveToOuterDisposeScope();
+        var plain = compute == ScalarType.Float32 && x.device.type == DeviceType.CPU;
+        if (plain && FewRows.Takes(weight, x.shape[0]))
+        {
+            var few = empty(x.shape[0], weight.Rows, dtype: ScalarType.Float32);
+            FewRows.Product(weight, TorchMemory.Pointer(x.contiguous()), x.shape[0], TorchMemory.Pointer(few), weight.Rows);
+            return few.MoveToOuterDisposeScope();
+        }
+        if (plain && weight.Resident is { } resident) return x.matmul(resident.t()).MoveToOuterDisposeScope();
         var y = empty(x.shape[0], weight.Rows, dtype: ScalarType.Float32, device: x.device);
         var cast = x.to(compute);
         Panels(weight, compute, x.device, (begin, panel) =>

@@ -11,6 +11,15 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     static abstract TSelf Create(float value);
 
+    /// <summary>Sixteen bfloat16 values.</summary>
+    static abstract TSelf LoadBFloat16(ushort* source);
+
+    /// <summary>Sixteen signed bytes.</summary>
+    static abstract TSelf LoadInt8(sbyte* source);
+
+    /// <summary>The codebook values of 32 packed NF4 codes: lane i of the result is the high nibble of byte i, of <paramref name="odd"/> the low one.</summary>
+    static abstract TSelf LoadNf4(byte* packed, out TSelf odd);
+
     void Store(float* target);
 
     static abstract TSelf operator +(TSelf a, TSelf b);

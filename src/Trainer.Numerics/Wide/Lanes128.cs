@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Trainer.Numerics.Nf4;
 
 namespace Trainer.Numerics.Wide;
 
@@ -25,6 +26,32 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Create(float value) => new(Vector128.Create(value), Vector128.Create(value), Vector128.Create(value), Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 LoadBFloat16(ushort* source)
+    {
+        var (a, b) = Vector128.Widen(Vector128.Load(source));
+        var (c, d) = Vector128.Widen(Vector128.Load(source + 8));
+        return new((a << 16).AsSingle(), (b << 16).AsSingle(), (c << 16).AsSingle(), (d << 16).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 LoadInt8(sbyte* source)
+    {
+        var (low, high) = Vector128.Widen(Vector128.Load(source));
+        var (a, b) = Vector128.Widen(low);
+        var (c, d) = Vector128.Widen(high);
+        return new(Vector128.ConvertToSingle(a), Vector128.ConvertToSingle(b), Vector128.ConvertToSingle(c), Vector128.ConvertToSingle(d));
+    }
+
+    // Without a permutation of floats by register (AVX2) the codebook is looked up in memory.
+    public static Lanes128 LoadNf4(byte* packed, out Lanes128 odd)
+    {
+        float* high = stackalloc float[16], low = stackalloc float[16];
+        for (var i = 0; i < 16; i++) (high[i], low[i]) = (Nf4Codebook.ValueTable[packed[i] >> 4], Nf4Codebook.ValueTable[packed[i] & 15]);
+        odd = Load(low);
+        return Load(high);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target)

@@ -1,11 +1,15 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Trainer.Numerics.Nf4;
 
 namespace Trainer.Numerics.Wide;
 
 /// <summary>Sixteen floats in two AVX2 registers.</summary>
 internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
 {
+    private static readonly Vector256<float> LowNf4Values = Vector256.Create(Nf4Codebook.Values[..8]);
+    private static readonly Vector256<float> HighNf4Values = Vector256.Create(Nf4Codebook.Values[8..]);
     private readonly Vector256<float> _a;
     private readonly Vector256<float> _b;
 
@@ -21,6 +25,31 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Create(float value) => new(Vector256.Create(value), Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadBFloat16(ushort* source)
+        => new((Avx2.ConvertToVector256Int32(Vector128.Load(source)) << 16).AsSingle(), (Avx2.ConvertToVector256Int32(Vector128.Load(source + 8)) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadInt8(sbyte* source)
+        => new(Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source)), Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source + 8)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadNf4(byte* packed, out Lanes256 odd)
+    {
+        Vector256<int> first = Avx2.ConvertToVector256Int32(packed), second = Avx2.ConvertToVector256Int32(packed + 8);
+        odd = new(Look(first), Look(second));
+        return new(Look(first >>> 4), Look(second >>> 4));
+    }
+
+    // vpermps reads three bits of an index and vblendvps the sign alone, to which the fourth is moved.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Look(Vector256<int> codes)
+    {
+        var low = Avx2.PermuteVar8x32(LowNf4Values, codes);
+        var high = Avx2.PermuteVar8x32(HighNf4Values, codes);
+        return Avx.BlendVariable(low, high, (codes << 28).AsSingle());
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target)

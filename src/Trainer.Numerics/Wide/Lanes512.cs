@@ -1,11 +1,14 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Trainer.Numerics.Nf4;
 
 namespace Trainer.Numerics.Wide;
 
 /// <summary>Sixteen floats in one AVX-512 register.</summary>
 internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
 {
+    private static readonly Vector512<float> Nf4Values = Vector512.Create(Nf4Codebook.Values);
     private readonly Vector512<float> _a;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -19,6 +22,21 @@ internal readonly unsafe struct Lanes512 : ILanes<Lanes512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Create(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadBFloat16(ushort* source) => new((Avx512F.ConvertToVector512UInt32(Vector256.Load(source)) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadInt8(sbyte* source) => new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(source))));
+
+    // vpermps reads the low four bits of an index alone: no mask, and the codebook is one register.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadNf4(byte* packed, out Lanes512 odd)
+    {
+        var bytes = Avx512F.ConvertToVector512Int32(Vector128.Load(packed));
+        odd = new(Avx512F.PermuteVar16x32(Nf4Values, bytes));
+        return new(Avx512F.PermuteVar16x32(Nf4Values, bytes >>> 4));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target)

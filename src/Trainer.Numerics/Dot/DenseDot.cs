@@ -1,0 +1,121 @@
+using Trainer.Numerics.Wide;
+
+namespace Trainer.Numerics.Dot;
+
+/// <summary>y = x W^T for a few rows of x, straight from W's stored values: what decoding one token does, at the speed memory gives W.</summary>
+/// <remarks>
+/// Each value of y is one sum in sixteen lanes, lane = column mod 16, fused, so its bits depend neither on the width nor on how rows are split or grouped.
+/// Four rows of W go together: one chain of fused additions would wait for itself.
+/// </remarks>
+public static unsafe class DenseDot
+{
+    private const int Group = 4;
+
+    /// <summary>Rows [begin, end) of W in fp32.</summary>
+    /// <param name="weight">(rows of W, columns).</param>
+    /// <param name="columns">Length of a row.</param>
+    /// <param name="x">(count, columns).</param>
+    /// <param name="count">Rows of x.</param>
+    /// <param name="y">(count, rows of W) in rows of <paramref name="stride"/> values; columns [begin, end) are written.</param>
+    /// <param name="stride">Values from one row of y to the next.</param>
+    /// <param name="begin">First row of W.</param>
+    /// <param name="end">One past the last.</param>
+    public static void Float(float* weight, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        => Run<FloatElements>(Kernels.Width, (byte*)weight, null, columns, x, count, y, stride, begin, end);
+
+    /// <summary>Rows [begin, end) of W in bfloat16.</summary>
+    /// <param name="weight">(rows of W, columns).</param>
+    /// <param name="columns">Length of a row.</param>
+    /// <param name="x">(count, columns).</param>
+    /// <param name="count">Rows of x.</param>
+    /// <param name="y">(count, rows of W) in rows of <paramref name="stride"/> values; columns [begin, end) are written.</param>
+    /// <param name="stride">Values from one row of y to the next.</param>
+    /// <param name="begin">First row of W.</param>
+    /// <param name="end">One past the last.</param>
+    public static void BFloat16(ushort* weight, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        => Run<BFloat16Elements>(Kernels.Width, (byte*)weight, null, columns, x, count, y, stride, begin, end);
+
+    /// <summary>Rows [begin, end) of W in 8 bits; the row's scale multiplies the sum.</summary>
+    /// <param name="codes">(rows of W, columns).</param>
+    /// <param name="scales">(rows of W).</param>
+    /// <param name="columns">Length of a row.</param>
+    /// <param name="x">(count, columns).</param>
+    /// <param name="count">Rows of x.</param>
+    /// <param name="y">(count, rows of W) in rows of <paramref name="stride"/> values; columns [begin, end) are written.</param>
+    /// <param name="stride">Values from one row of y to the next.</param>
+    /// <param name="begin">First row of W.</param>
+    /// <param name="end">One past the last.</param>
+    public static void Int8(sbyte* codes, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        => Run<Int8Elements>(Kernels.Width, (byte*)codes, scales, columns, x, count, y, stride, begin, end);
+
+    internal static void Run<TElements>(KernelWidth width, byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        where TElements : struct, IElements
+    {
+        switch (width)
+        {
+            case KernelWidth.Vector512: Lanes<TElements, Lanes512>(weight, scales, columns, x, count, y, stride, begin, end); break;
+            case KernelWidth.Vector256: Lanes<TElements, Lanes256>(weight, scales, columns, x, count, y, stride, begin, end); break;
+            case KernelWidth.Vector128: Lanes<TElements, Lanes128>(weight, scales, columns, x, count, y, stride, begin, end); break;
+            default: Scalar<TElements>(weight, scales, columns, x, count, y, stride, begin, end); break;
+        }
+    }
+
+    /// <summary>The specification.</summary>
+    private static void Scalar<TElements>(byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        where TElements : struct, IElements
+    {
+        var lanes = stackalloc float[16];
+        for (var row = begin; row < end; row++)
+        {
+            var values = weight + row * columns * TElements.Bytes;
+            for (var t = 0; t < count; t++)
+            {
+                new Span<float>(lanes, 16).Clear();
+                y[t * stride + row] = Finish<TElements>(lanes, values, x + t * columns, 0, columns, scales == null ? 1f : scales[row]);
+            }
+        }
+    }
+
+    private static void Lanes<TElements, T>(byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+        where TElements : struct, IElements
+        where T : struct, ILanes<T>
+    {
+        var lanes = stackalloc float[Group * 16];
+        var whole = columns / 16 * 16;
+        var pitch = columns * TElements.Bytes;
+        for (var row = begin; row < end; row += Group)
+        {
+            // The last group takes its last row several times.
+            var rows = Math.Min(Group, end - row);
+            byte* a = weight + row * pitch, b = a + Math.Min(1, rows - 1) * pitch, c = a + Math.Min(2, rows - 1) * pitch, d = a + (rows - 1) * pitch;
+            for (var t = 0; t < count; t++)
+            {
+                var input = x + t * columns;
+                T first = T.Create(0f), second = first, third = first, fourth = first;
+                for (long i = 0; i < whole; i += 16)
+                {
+                    var value = T.Load(input + i);
+                    var at = i * TElements.Bytes;
+                    first = T.Fused(TElements.Load<T>(a + at), value, first);
+                    second = T.Fused(TElements.Load<T>(b + at), value, second);
+                    third = T.Fused(TElements.Load<T>(c + at), value, third);
+                    fourth = T.Fused(TElements.Load<T>(d + at), value, fourth);
+                }
+                first.Store(lanes);
+                second.Store(lanes + 16);
+                third.Store(lanes + 32);
+                fourth.Store(lanes + 48);
+                for (var r = 0; r < rows; r++)
+                    y[t * stride + row + r] = Finish<TElements>(lanes + 16 * r, a + r * pitch, input, whole, columns, scales == null ? 1f : scales[row + r]);
+            }
+        }
+    }
+
+    // The columns from `begin` on, and the lanes' sum times the row's scale; times 1 changes no bit.
+    private static float Finish<TElements>(float* lanes, byte* values, float* x, long begin, long columns, float scale)
+        where TElements : struct, IElements
+    {
+        for (var i = begin; i < columns; i++) lanes[i % 16] = MathF.FusedMultiplyAdd(TElements.One(values + i * TElements.Bytes), x[i], lanes[i % 16]);
+        return LaneSum.Of(lanes) * scale;
+    }
+}

@@ -1,0 +1,99 @@
+using Trainer.Numerics.Nf4;
+using Trainer.Numerics.Wide;
+
+namespace Trainer.Numerics.Dot;
+
+/// <summary>y = x W^T for a few rows of x, W's 4-bit codes looked up in registers: W is read once, at half a byte a value, and never written out.</summary>
+/// <remarks>
+/// <code>
+/// lane(i) = (i / 2) mod 16;  s[lane] = sum over a block's 64 values, in order, of codebook[code] x;  total[lane] += s[lane] absmax
+/// </code>
+/// all fused; y is the sum of the sixteen totals. Two neighbours share a byte and so a lane: x is arranged once, the even columns of each 32 before the odd ones,
+/// and every register of codes meets its x by a plain load. Rows must be whole blocks (columns a multiple of 64).
+/// </remarks>
+public static unsafe class Nf4Dot
+{
+    private const int Block = Nf4Codebook.BlockSize;
+
+    /// <summary>Whether rows of this length are whole blocks.</summary>
+    /// <param name="columns">Length of a row.</param>
+    public static bool Takes(long columns) => columns % Block == 0;
+
+    /// <summary>Rows of x in the order <see cref="Run(in Nf4Source, long, float*, int, float*, long, long, long)"/> takes them.</summary>
+    /// <param name="x">Values, their number a multiple of 64.</param>
+    /// <param name="arranged">As many values; 64-byte alignment is quicker.</param>
+    /// <param name="length">How many.</param>
+    public static void Arrange(float* x, float* arranged, long length)
+    {
+        for (long at = 0; at < length; at += 32)
+            for (var i = 0; i < 16; i++) (arranged[at + i], arranged[at + 16 + i]) = (x[at + 2 * i], x[at + 2 * i + 1]);
+    }
+
+    /// <summary>Rows [begin, end) of W.</summary>
+    /// <param name="weight">(rows of W, columns), with plain or double-quantized absmax.</param>
+    /// <param name="columns">Length of a row, a multiple of 64.</param>
+    /// <param name="arranged">(count, columns) as <see cref="Arrange"/> gives them.</param>
+    /// <param name="count">Rows of x.</param>
+    /// <param name="y">(count, rows of W) in rows of <paramref name="stride"/> values; columns [begin, end) are written.</param>
+    /// <param name="stride">Values from one row of y to the next.</param>
+    /// <param name="begin">First row of W.</param>
+    /// <param name="end">One past the last.</param>
+    public static void Run(in Nf4Source weight, long columns, float* arranged, int count, float* y, long stride, long begin, long end)
+        => Run(Kernels.Width, weight, columns, arranged, count, y, stride, begin, end);
+
+    internal static void Run(KernelWidth width, in Nf4Source weight, long columns, float* arranged, int count, float* y, long stride, long begin, long end)
+    {
+        if (!Takes(columns)) throw new ArgumentException("rows of NF4 codes must be whole blocks of 64", nameof(columns));
+        for (var row = begin; row < end; row++)
+        {
+            for (var t = 0; t < count; t++)
+            {
+                var x = arranged + t * columns;
+                y[t * stride + row] = width switch
+                {
+                    KernelWidth.Vector512 => Row<Lanes512>(weight, row * columns, columns, x),
+                    KernelWidth.Vector256 => Row<Lanes256>(weight, row * columns, columns, x),
+                    KernelWidth.Vector128 => Row<Lanes128>(weight, row * columns, columns, x),
+                    _ => Scalar(weight, row * columns, columns, x),
+                };
+            }
+        }
+    }
+
+    /// <summary>The specification: one row of W, from element <paramref name="begin"/> of its codes on, times one row of x.</summary>
+    private static float Scalar(in Nf4Source weight, long begin, long columns, float* x)
+    {
+        float* total = stackalloc float[16], sum = stackalloc float[16];
+        new Span<float>(total, 16).Clear();
+        for (long at = 0; at < columns; at += Block)
+        {
+            new Span<float>(sum, 16).Clear();
+            for (var i = 0; i < Block; i++)
+            {
+                var pair = weight.Packed[(begin + at + i) / 2];
+                var lane = i / 2 % 16;
+                var code = i % 2 == 0 ? pair >> 4 : pair & 15;
+                sum[lane] = MathF.FusedMultiplyAdd(Nf4Codebook.ValueTable[code], x[at + i / 32 * 32 + i % 2 * 16 + lane], sum[lane]);
+            }
+            var absmax = weight.BlockAbsmax((begin + at) / Block);
+            for (var lane = 0; lane < 16; lane++) total[lane] = MathF.FusedMultiplyAdd(sum[lane], absmax, total[lane]);
+        }
+        return LaneSum.Of(total);
+    }
+
+    private static float Row<T>(in Nf4Source weight, long begin, long columns, float* x) where T : struct, ILanes<T>
+    {
+        var packed = weight.Packed + begin / 2;
+        var block = begin / Block;
+        T total = T.Create(0f), zero = total;
+        for (long at = 0; at < columns; at += Block, packed += Block / 2, block++)
+        {
+            var sum = T.Fused(T.LoadNf4(packed, out var odd), T.Load(x + at), zero);
+            sum = T.Fused(odd, T.Load(x + at + 16), sum);
+            sum = T.Fused(T.LoadNf4(packed + 16, out odd), T.Load(x + at + 32), sum);
+            sum = T.Fused(odd, T.Load(x + at + 48), sum);
+            total = T.Fused(sum, T.Create(weight.BlockAbsmax(block)), total);
+        }
+        return total.Sum();
+    }
+}

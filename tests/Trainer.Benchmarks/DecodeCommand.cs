@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using System.Globalization;
+using TorchSharp;
+using Trainer.Models;
+using Trainer.Models.Fast;
+using Trainer.Models.Native;
+
+namespace Trainer.Benchmarks;
+
+/// <summary>Prefill and greedy decoding on a random-weight model, beside the time that reading its weights once takes.</summary>
+internal static class DecodeCommand
+{
+    public static int Run(string folder, string[] counts)
+    {
+        int Count(int at, int otherwise) => counts.Length > at ? int.Parse(counts[at], CultureInfo.InvariantCulture) : otherwise;
+        var (promptTokens, tokens) = (Count(0, 64), Count(1, 33));
+        using var model = CausalModel.Load(folder);
+        int[] prompt = [.. Enumerable.Range(0, promptTokens).Select(i => 3 + i * 7 % 500)];
+        Warm(model, prompt);
+        var began = Stopwatch.GetTimestamp();
+        var (first, last, made) = (0.0, 0.0, 0);
+        foreach (var _ in new TextGenerator(model).Generate(prompt, new SamplingOptions { MaxTokens = tokens, StopIds = [] }))
+        {
+            last = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            if (made++ == 0) first = last;
+        }
+        var perToken = (last - first) / (made - 1);
+        var (bytes, rate) = (ReadPerToken(model), ReadRate());
+        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  weights read a token {bytes / 1e9:0.000} GB  memory read {rate / 1e9:0.0} GB/s");
+        Console.WriteLine($"prefill {promptTokens} tokens {first:0.00} s = {promptTokens / first:0.0} tokens/s");
+        Console.WriteLine($"decode {made - 1} tokens {perToken * 1e3:0.0} ms each = {1 / perToken:0.00} tokens/s, {bytes / rate / perToken:0.00} of the memory bound, {GC.CollectionCount(0)} collections");
+        return 0;
+    }
+
+    // Pages of a mapped file come in, methods are compiled at their last tier.
+    private static void Warm(CausalModel model, int[] prompt)
+    {
+        foreach (var _ in new TextGenerator(model).Generate(prompt[..2], new SamplingOptions { MaxTokens = 4, StopIds = [] }))
+        {
+        }
+        Thread.Sleep(500);
+    }
+
+    private static double ReadPerToken(CausalModel model) => model.Linears.Sum(linear => linear.Weight.ByteCount) + model.Head.Weight.ByteCount;
+
+    // Sums of 64-bit words over 512 MiB on all threads: nothing is written.
+    private static unsafe double ReadRate()
+    {
+        const long words = 64 << 20;
+        using var block = torch.ones(words, dtype: torch.ScalarType.Int64);
+        var start = (ulong*)TorchMemory.Pointer(block);
+        var best = double.MaxValue;
+        long sink = 0;
+        for (var i = 0; i < 5; i++)
+        {
+            var began = Stopwatch.GetTimestamp();
+            TorchThreads.For(0, words / 4096, 64, (from, to) =>
+            {
+                var sum = System.Runtime.Intrinsics.Vector256<ulong>.Zero;
+                for (var p = start + from * 4096; p < start + to * 4096; p += 16)
+                    sum += System.Runtime.Intrinsics.Vector256.Load(p) + System.Runtime.Intrinsics.Vector256.Load(p + 4) + System.Runtime.Intrinsics.Vector256.Load(p + 8) + System.Runtime.Intrinsics.Vector256.Load(p + 12);
+                Interlocked.Add(ref sink, (long)sum[0]);
+            });
+            best = Math.Min(best, Stopwatch.GetElapsedTime(began).TotalSeconds);
+        }
+        return words * sizeof(ulong) / best;
+    }
+}
