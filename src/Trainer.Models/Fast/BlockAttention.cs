@@ -12,7 +12,7 @@ namespace Trainer.Models.Fast;
 /// <remarks>
 /// A unit of work is one key head of one segment with its group of query heads, so gradients of keys and values are added by one thread alone.
 /// <code>
-/// S = s Q K^T;  P = exp(S - lse);  O = P V
+/// S = s Q K^T (softly capped where the family does so);  P = exp(S - lse);  O = P V
 /// dV = P^T dO;  dP = dO V^T;  dS = s P (dP - rowsum(dO O));  dQ = dS K;  dK = dS^T Q
 /// </code>
 /// </remarks>
@@ -20,10 +20,12 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
 {
     private float* _scores;
     private float* _gradients;
+    private float* _slopes;
+    private int _longest;
     private long _scratch;
     private int _block;
 
-    /// <summary>Cuts scratch for the longest segment: two blocks of scores a thread.</summary>
+    /// <summary>Cuts scratch for the longest segment: two blocks of scores a thread, and a row of slopes where scores are capped.</summary>
     public void Allocate(Arena arena, int[] starts)
     {
         var longest = 0;
@@ -34,6 +36,8 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         var threads = torch.get_num_threads();
         _scores = arena.Floats(_scratch * threads);
         _gradients = arena.Floats(_scratch * threads);
+        _longest = longest;
+        _slopes = arena.Floats(shape.ScoreCap is null ? 0 : (long)longest * threads);
     }
 
     /// <summary>Fills the state's output and log-sums (heads, T).</summary>
@@ -70,7 +74,7 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
                     NativeMemory.Clear(dv + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
                 }
                 for (var g = 0; g < shape.Group; g++)
-                    BackwardHead(state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, _scores + slot * _scratch, _gradients + slot * _scratch);
+                    BackwardHead(state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, slot);
             }
         });
         meter.Add(StepPart.Attention, begun, Operations(starts, window, 5));
@@ -90,6 +94,7 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
             for (var i = 0; i < count; i++)
             {
                 var (first, last) = Visible(q + i, k, window);
+                if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
                 var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
                 inverse[i] = 1f / sum;
                 state.LogSums[head * tokens + q + i] = largest + MathF.Log(sum);
@@ -104,8 +109,9 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     }
 
     private void BackwardHead(
-        LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, float* scores, float* scoreGradients)
+        LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, int slot)
     {
+        float* scores = _scores + slot * _scratch, scoreGradients = _gradients + slot * _scratch, slopes = _slopes + (long)slot * _longest;
         long d = shape.HeadSize, tokens = starts[^1];
         var scale = (float)shape.AttentionScale;
         foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment + 1], window))
@@ -118,7 +124,10 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
             {
                 var (first, last) = Visible(q + i, k, window);
                 var delta = Arithmetic.Dot(upper + (long)i * shape.Query, output + (long)i * shape.Query, shape.HeadSize);
-                SoftmaxRow.Backward(scores + (long)i * keys, scoreGradients + (long)i * keys, first, last, keys, state.LogSums[head * tokens + q + i], delta, scale);
+                float* row = scores + (long)i * keys, rowGradient = scoreGradients + (long)i * keys;
+                if (shape.ScoreCap is { } cap) SoftCap.Forward(row + first, slopes, last - first, cap);
+                SoftmaxRow.Backward(row, rowGradient, first, last, keys, state.LogSums[head * tokens + q + i], delta, scale);
+                if (shape.ScoreCap is not null) SoftCap.Backward(slopes, rowGradient + first, last - first);
             }
             Gemm.TransposedTimes(keys, d, count, 1f, scores, keys, upper, shape.Query, 1f, dv + shared, shape.KvStride);
             Gemm.Times(count, d, keys, 1f, scoreGradients, keys, state.Key + shared, shape.KvStride, 0f, dq + rows, shape.QueryStride);

@@ -1,3 +1,4 @@
+using TorchSharp;
 using Trainer.Models.Native;
 using Trainer.Numerics.Elementwise;
 
@@ -10,14 +11,16 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
     private const long ChunkFloats = 32 << 20;
     private float* _logits;
     private float* _normed;
+    private float* _slopes;
     private long _chunk;
 
-    /// <summary>Cuts the logits of one chunk.</summary>
+    /// <summary>Cuts the logits of one chunk, and a row of slopes a thread where logits are capped.</summary>
     public void Allocate(Arena arena, long lossRows)
     {
         _chunk = Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
         _logits = arena.Floats(_chunk * shape.Vocabulary);
         _normed = arena.Floats(lossRows * shape.Hidden);
+        _slopes = arena.Floats(shape.LogitCap is null ? 0 : (long)shape.Vocabulary * torch.get_num_threads());
     }
 
     /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into <see cref="FastBuffers.RowGradient"/>.</summary>
@@ -62,17 +65,26 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         var weight = TorchMemory.Pointer(model.FinalNorm.Weight);
         TorchThreads.For(0, tokens, 8, (begin, end) => RmsNorm.Forward(hidden, weight, hidden, null, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
         linear.Product(model.Head, hidden, tokens, logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+        if (shape.LogitCap is not { } cap) return;
+        TorchThreads.For(0, tokens, 1, (begin, end) =>
+        {
+            for (var t = begin; t < end; t++) SoftCap.Forward(logits + t * shape.Vocabulary, null, shape.Vocabulary, cap);
+        });
     }
 
     private void CrossEntropyRows(FastBatch batch, long first, long count, double? lossScale)
     {
         var logits = _logits;
+        var next = 0;
         TorchThreads.For(0, count, 1, (begin, end) =>
         {
+            var slopes = _slopes + (Interlocked.Increment(ref next) - 1L) * shape.Vocabulary;
             for (var i = begin; i < end; i++)
             {
+                if (shape.LogitCap is { } cap) SoftCap.Forward(logits + i * shape.Vocabulary, lossScale is null ? null : slopes, shape.Vocabulary, cap);
                 var factor = (float)(batch.LossFactors[first + i] * (lossScale ?? 0));
                 CrossEntropy.Rows(logits + i * shape.Vocabulary, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
+                if (shape.LogitCap is not null && lossScale is not null) SoftCap.Backward(slopes, logits + i * shape.Vocabulary, shape.Vocabulary);
             }
         });
     }

@@ -50,6 +50,12 @@ internal sealed class FastShape(ModelConfig config)
 
     public float UnitOffset { get; } = config.NormWeightPlusOne ? 1f : 0f;
 
+    /// <summary>Soft cap of attention scores, or null.</summary>
+    public float? ScoreCap { get; } = (float?)config.AttentionSoftCap;
+
+    /// <summary>Soft cap of logits, or null.</summary>
+    public float? LogitCap { get; } = (float?)config.LogitSoftCap;
+
     public double AttentionScale { get; } = config.AttentionScale;
 
     public float ResidualMultiplier { get; } = (float)config.ResidualMultiplier;

@@ -65,7 +65,8 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var rowWise = lossRows * (lossRows * 10 < tokens * 9 ? 5 * hidden + 2 * Query + 1 : 3 * hidden + 1);
         var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout) + rowWise);
         yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + AttentionBytes(longest));
-        yield return new MemoryPart("loss chunk", 4 * Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) * config.VocabularySize);
+        var capped = config.LogitSoftCap is null ? 0 : Threads;
+        yield return new MemoryPart("loss chunk", 4 * (Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) + capped) * config.VocabularySize);
     }
 
     /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
@@ -83,9 +84,11 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         return shapes.Count == 0 ? 0 : shapes.Max(shape => 4 * Math.Min(shape.Out, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / shape.In)) * shape.In);
     }
 
-    // Two blocks of scores a thread.
+    private long Threads => options.Threads ?? Environment.ProcessorCount;
+
+    // Two blocks of scores a thread, and a row of slopes where scores are capped.
     private long AttentionBytes(long longest) =>
-        2 * 4 * Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128)) * longest * (options.Threads ?? Environment.ProcessorCount);
+        4 * longest * Threads * (2 * Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128)) + (config.AttentionSoftCap is null ? 0 : 1));
 
     private IEnumerable<(LinearShape Linear, long Rank)> Adapted()
     {

@@ -9,25 +9,23 @@ namespace Trainer.Engine.Tests.Adapters;
 [Trait("ring", "model")]
 public class LoraGoldenTests
 {
-    public static TheoryData<string, bool> Cases
+    public static TheoryData<string, bool, EngineKind> Cases
     {
         get
         {
-            var data = new TheoryData<string, bool>();
+            var data = new TheoryData<string, bool, EngineKind>();
             foreach (var folder in Directory.GetDirectories(Golden.Folder("lora")).Order(StringComparer.Ordinal))
-            {
-                data.Add(Path.GetFileName(folder), true);
-                data.Add(Path.GetFileName(folder), false);
-            }
+                foreach (var checkpointing in (bool[])[true, false])
+                    foreach (var engine in (EngineKind[])[EngineKind.Reference, EngineKind.Auto]) data.Add(Path.GetFileName(folder), checkpointing, engine);
             return data;
         }
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Loss_and_every_gradient_equal_the_reference(string name, bool checkpointing)
+    public void Loss_and_every_gradient_equal_the_reference(string name, bool checkpointing, EngineKind engine)
     {
-        using var model = Load(name, "adapter_init", checkpointing);
+        using var model = Load(name, "adapter_init", checkpointing, engine);
         using var io = SafetensorsFile.Open(Golden.Folder(BaseOf(name), "io.safetensors"));
         using var expected = SafetensorsFile.Open(Golden.Folder("lora", name, "grads_step0.safetensors"));
         var batch = Golden.Batch(io, trimmed: true);
@@ -49,23 +47,23 @@ public class LoraGoldenTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Ten_steps_follow_the_reference(string name, bool checkpointing)
+    public void Ten_steps_follow_the_reference(string name, bool checkpointing, EngineKind engine)
     {
         foreach (var (key, accumulation) in new[] { ("traj", 1), ("traj_accum2_tokens", 2) })
         {
             if (!Golden.Expected(Golden.Folder("lora", name)).TryGetProperty(key, out var trajectory)) continue;
-            using var model = Load(name, "adapter_init", checkpointing);
+            using var model = Load(name, "adapter_init", checkpointing, engine);
             Follow(model, BaseOf(name), trajectory, accumulation);
         }
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void The_trained_adapter_gives_the_losses_of_the_reference(string name, bool checkpointing)
+    public void The_trained_adapter_gives_the_losses_of_the_reference(string name, bool checkpointing, EngineKind engine)
     {
         // Upstream trains these biases and does not save them, so its own reload differs from its memory.
         if (name == "qwen2_bias_lora_only") return;
-        using var model = Load(name, "adapter_final", checkpointing);
+        using var model = Load(name, "adapter_final", checkpointing, engine);
         using var io = SafetensorsFile.Open(Golden.Folder(BaseOf(name), "io.safetensors"));
         var batch = Golden.Batch(io, trimmed: true);
         var loss = model.TokenLosses(batch).Sum(value => (double)value) / batch.TrainedTokens;
@@ -89,9 +87,9 @@ public class LoraGoldenTests
         }
     }
 
-    internal static CausalModel Load(string name, string adapter, bool checkpointing)
+    internal static CausalModel Load(string name, string adapter, bool checkpointing, EngineKind engine = EngineKind.Reference)
     {
-        var model = CausalModel.Load(Golden.Folder(BaseOf(name)), new ModelLoadOptions { Engine = EngineKind.Reference, GradientCheckpointing = checkpointing });
+        var model = CausalModel.Load(Golden.Folder(BaseOf(name)), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing });
         PeftFolder.Load(model, Golden.Folder("lora", name, adapter));
         return model;
     }

@@ -1,5 +1,6 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Engine.Tests.Adapters;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Fast;
@@ -12,7 +13,7 @@ public sealed class FastGradientTests
     // Two orders of addition of the same float32 numbers: a hundredth of the gate against the goldens.
     private const double EngineGate = 2e-5;
 
-    public static TheoryData<string> Families => new("llama2", "llama31", "llama_bias", "llama_linear_rope", "mistral_sw8", "qwen2", "qwen3", "phi3", "phi3_partial_longrope", "granite", "smollm3", "gemma", "gemma3", "olmo2");
+    public static TheoryData<string> Families => new("llama2", "llama31", "llama_bias", "llama_linear_rope", "mistral_sw8", "qwen2", "qwen3", "phi3", "phi3_partial_longrope", "granite", "smollm3", "gemma", "gemma2", "gemma3", "olmo2");
 
     [Theory, MemberData(nameof(Families))]
     public void Logits_and_losses_equal_the_goldens(string name)
@@ -70,7 +71,7 @@ public sealed class FastGradientTests
         Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > EngineGate * pair.Value.Max(Math.Abs));
     }
 
-    [Theory, InlineData("qwen3"), InlineData("gemma3"), InlineData("olmo2")]
+    [Theory, InlineData("qwen3"), InlineData("gemma2"), InlineData("gemma3"), InlineData("olmo2")]
     public void Recomputing_and_keeping_give_the_same_bits(string name)
     {
         var kept = FastRun.Gradients(name, EngineKind.Fast, false, 0, false);
@@ -102,6 +103,7 @@ public sealed class FastGradientTests
     [Theory]
     [InlineData("llama31_base", "llama31")]
     [InlineData("qwen2_base", "qwen2")]
+    [InlineData("gemma2_all_linear", "gemma2")]
     [InlineData("phi3_fused", "phi3")]
     [InlineData("llama31_layers_pattern", "llama31")]
     [InlineData("llama_bias_lora_bias", "llama_bias")]
@@ -122,13 +124,12 @@ public sealed class FastGradientTests
         }
     }
 
-    [Theory]
-    [InlineData("gemma2", "soft caps")]
-    public void What_it_cannot_compute_is_left_to_the_reference_engine(string name, string reason)
+    [Fact]
+    public void What_it_cannot_compute_is_left_to_the_reference_engine()
     {
-        using var automatic = CausalModel.Load(Golden.Folder(name));
+        using var automatic = LoraGoldenTests.Load("llama31_dora", "adapter_init", true, EngineKind.Auto);
         Assert.Equal("reference", automatic.Engine.Name);
-        using var forced = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
-        Assert.Contains(reason, Assert.Throws<ModelException>(() => forced.Engine).Message);
+        using var forced = LoraGoldenTests.Load("llama31_dora", "adapter_init", true, EngineKind.Fast);
+        Assert.Contains("DoRA", Assert.Throws<ModelException>(() => forced.Engine).Message);
     }
 }

@@ -34,6 +34,22 @@ public sealed unsafe class ElementwiseTests
         Assert.True(float.IsNaN(Exponential.Of(float.NaN)));
     }
 
+    [Fact]
+    public void Soft_caps_err_by_little_more_than_a_unit_in_the_last_place_and_give_their_slope()
+    {
+        const float cap = 50;
+        var values = Enumerable.Range(-60000, 120001).Select(i => i * 0.0071f).ToArray();
+        float[] capped = [.. values, float.NaN], slopes = new float[capped.Length];
+        fixed (float* s = capped, d = slopes) SoftCap.Forward(s, d, capped.Length, cap);
+        for (var i = 0; i < values.Length; i++)
+        {
+            var exact = cap * Math.Tanh((double)values[i] / cap);
+            Assert.InRange(Math.Abs(capped[i] - exact), 0, 3e-7 * Math.Abs(exact));
+            Assert.Equal(1 - Math.Pow(Math.Tanh((double)values[i] / cap), 2), slopes[i], 3e-7);
+        }
+        Assert.True(float.IsNaN(capped[^1]));
+    }
+
     [Theory, InlineData(0f), InlineData(1f)]
     public void The_norms_gradient_is_the_slope_of_its_value(float unitOffset)
     {
