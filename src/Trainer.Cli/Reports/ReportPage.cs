@@ -15,6 +15,7 @@ internal static class ReportPage
         var data = JsonSerializer.Serialize(runs, Json.Compact).Replace("<", "\\u003c", StringComparison.Ordinal);
         return new StringBuilder(Resource("report.html"))
             .Replace("/*STYLE*/", Resource("report.css"))
+            .Replace("/*CHARTS*/", Resource("charts.js"))
             .Replace("/*SCRIPT*/", Resource("report.js"))
             .Replace("<!--REFRESH-->", isUnfinished ? "<meta http-equiv=\"refresh\" content=\"30\">" : "")
             .Replace("\"DATA\"", data)

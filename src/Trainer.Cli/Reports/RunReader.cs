@@ -29,20 +29,8 @@ internal static class RunReader
             var root = row.RootElement;
             if (root.TryGetProperty("loss", out _)) steps[Value(root, "step")] = [.. StepColumns.Select(column => Value(root, column))];
             else if (root.TryGetProperty("eval_loss", out _)) evals[Value(root, "step")] = [.. EvalColumns.Select(column => Value(root, column))];
-            else if (root.TryGetProperty("sample_text", out var text)) samples.Add(new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), text.GetString() ?? ""));
+            else if (root.TryGetProperty("sample_text", out var text)) Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), text.GetString() ?? ""));
         }
-        var facts = new List<string[]>();
-        if (steps.Count > 0)
-        {
-            var last = steps.Values.Last();
-            facts.Add(["steps", last[0].ToString("0")]);
-            facts.Add(["last loss", last[1].ToString("0.0000")]);
-            facts.Add(["time", Quantities.Duration(last[6])]);
-            facts.Add(["trained tokens a logged step", (steps.Values.Sum(row => row[8]) / steps.Count).ToString("0")]);
-            facts.Add(["most memory", Quantities.Bytes(steps.Values.Max(row => row[5]))]);
-            facts.Add(["tokens/s, median", steps.Values.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
-        }
-        if (evals.Count > 0) facts.Add(["best held-out loss", evals.Values.Min(row => row[1]).ToString("0.0000")]);
         var (lengths, maxSteps, ended) = ReadManifest(Path.Combine(directory, "run.json"));
         return new ReportRun
         {
@@ -54,8 +42,33 @@ internal static class RunReader
             Lengths = lengths,
             MaxSteps = maxSteps,
             Ended = ended,
-            Facts = facts,
+            Facts = Facts([.. steps.Values], [.. evals.Values]),
         };
+    }
+
+    private static void Say(List<ReportSample> samples, ReportSample sample)
+    {
+        samples.RemoveAll(other => other.Step == sample.Step && other.Prompt == sample.Prompt);
+        samples.Add(sample);
+    }
+
+    private static List<string[]> Facts(IReadOnlyList<double[]> steps, IReadOnlyList<double[]> evals)
+    {
+        if (steps.Count == 0) return [];
+        var facts = new List<string[]> { new[] { "steps", steps[^1][0].ToString("0") }, new[] { "loss, smoothed", Smoothed(steps).ToString("0.0000") } };
+        if (evals.MinBy(row => row[1]) is { } best) facts.Add(["best held-out loss", $"{best[1]:0.0000} at step {best[0]:0}"]);
+        facts.Add(["time", Quantities.Duration(steps[^1][6])]);
+        facts.Add(["tokens/s, median", steps.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
+        facts.Add(["most memory", Quantities.Bytes(steps.Max(row => row[5]))]);
+        return facts;
+    }
+
+    /// <summary>The mean of the loss that forgets a tenth at each row, as the live panel has it.</summary>
+    private static double Smoothed(IReadOnlyList<double[]> steps)
+    {
+        var (sum, weight) = (0.0, 0.0);
+        foreach (var row in steps) (sum, weight) = (0.9 * sum + 0.1 * row[1], 0.9 * weight + 0.1);
+        return sum / weight;
     }
 
     /// <summary>What run.json tells beyond the rows of metrics.jsonl; a run of another version, or one that is being begun, may lack any of it.</summary>
