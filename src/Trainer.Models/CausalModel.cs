@@ -58,6 +58,9 @@ public sealed class CausalModel : IDisposable
     /// <summary>Bytes that the base's matrices occupy, mapped pages included.</summary>
     public long WeightBytes => Linears.Sum(linear => linear.Weight.ByteCount) + Embedding.Weight.ByteCount + (Config.TiedEmbeddings ? 0 : Head.Weight.ByteCount);
 
+    /// <summary>The files that the base's tensors lie in.</summary>
+    internal IEnumerable<string> WeightPaths => _files.Paths;
+
     /// <summary>The engine that computes; made at first use.</summary>
     public IDecoderEngine Engine => _engine ??= EngineSelection.Create(this);
 
@@ -110,6 +113,9 @@ public sealed class CausalModel : IDisposable
     /// <summary>Logits [T, vocabulary], float32. The caller disposes it.</summary>
     /// <param name="batch">T tokens.</param>
     public torch.Tensor Logits(TokenBatch batch) => Engine.Logits(batch);
+
+    /// <summary>The file of an address in the mapping, and the offset in it.</summary>
+    internal (string Path, long Offset) Locate(IntPtr address) => _files.Locate(address);
 
     /// <inheritdoc/>
     public void Dispose()

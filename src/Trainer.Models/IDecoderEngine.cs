@@ -8,6 +8,9 @@ public interface IDecoderEngine : IDisposable
     /// <summary>Short name for logs and reports.</summary>
     string Name { get; }
 
+    /// <summary>How the base is read from disk while it computes, in words; null where it is held.</summary>
+    string? Streaming => null;
+
     /// <summary>Adds the gradient of <paramref name="lossScale"/> times the weighted loss sum to the parameter buffer.</summary>
     /// <param name="batch">T tokens.</param>
     /// <param name="lossScale">Multiplier of the gradient alone, not of the returned sum.</param>

@@ -21,8 +21,14 @@ public sealed record ModelLoadOptions
     /// <summary>Every weight is trainable and lies in the parameter buffer (pre-training small models).</summary>
     public bool TrainAllWeights { get; init; }
 
-    /// <summary>Keep only the layer at work and the next one of a mapped NF4 folder resident, prefetching on a thread of its own.</summary>
+    /// <summary>Read the layers of a base that lies on disk as it is used when they are needed, the next one ahead on a thread of its own, instead of holding them all.</summary>
     public bool Stream { get; init; }
+
+    /// <summary>With <see cref="Stream"/>: bytes that layers and head may take in memory, see <see cref="StreamWindow"/>; null is the least possible.</summary>
+    public long? StreamBytes { get; init; }
+
+    /// <summary>With <see cref="Stream"/>: how the files are read.</summary>
+    public StreamReads StreamReads { get; init; } = StreamReads.Auto;
 
     /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
     public string Device { get; init; } = "cpu";

@@ -11,7 +11,7 @@ internal static class StepCommand
     public static int Usage()
     {
         Console.Error.WriteLine("""
-            step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
+            step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream [--reads auto|mapped|direct] [--stream-gib N]] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
                  NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
@@ -58,7 +58,8 @@ internal static class StepCommand
             var report = StepBench.Run(new BenchOptions
             {
                 Folder = folder, Batch = Number("--batch", 1), Sequence = Number("--seq", 512), Rank = Number("--rank", 16), Steps = Number("--steps", 3),
-                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"), Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
+                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"),
+                StreamReads = Enum.Parse<StreamReads>(Value("--reads", "auto"), ignoreCase: true), StreamBytes = Number("--stream-gib", 0) is > 0 and var gib ? (long)gib << 30 : null, Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
             }, line => Console.Error.WriteLine(line));
             Print(report);
             return report.WithoutGradient.Count == 0 && double.IsFinite(report.Loss.Last) ? 0 : 1;
@@ -73,6 +74,7 @@ internal static class StepCommand
     {
         const double gib = 1L << 30;
         Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}");
+        if (r.Streaming is { } streaming) Console.WriteLine(streaming);
         Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  product ceiling {r.CeilingGigaflops:0.0} GFLOP/s");
         Console.WriteLine($"step {string.Join(" ", r.StepSeconds.Select(s => s.ToString("0.000")))} s  tokens/s {r.TokensPerSecond:0.0}");
         Console.WriteLine($"useful {r.UsefulOperations / 1e9:0.0} GFLOP at {r.UsefulGigaflops:0.0} GFLOP/s = {r.UsefulShare:0.000} of the ceiling");

@@ -99,6 +99,9 @@ public sealed unsafe class SafetensorsFile : IDisposable
         return _start + entry.Begin;
     }
 
+    /// <summary>The offset in the file of an address in its map, or null where it lies elsewhere.</summary>
+    public long? OffsetOf(byte* address) => address >= _start && address < _start + Length ? address - _start : null;
+
     /// <summary>The bytes of a tensor, little-endian, row-major. Tensors of 2 GiB and more are read through <see cref="Pointer"/> or in parts.</summary>
     public ReadOnlySpan<byte> Bytes(SafetensorsEntry entry)
     {

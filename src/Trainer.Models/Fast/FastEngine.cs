@@ -16,7 +16,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly BlockAttention _attention;
     private readonly FastLayer _layer;
     private readonly FastHead _head;
-    private readonly LayerStream? _stream;
+    private readonly StreamedBase? _stream;
     private Arena? _arena;
 
     public FastEngine(CausalModel model, long panelFloats = FastLinear.PanelFloats)
@@ -27,10 +27,14 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         _attention = new BlockAttention(_shape, Meter);
         _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
         _head = new FastHead(model, _shape, _linear, Meter);
-        if (model.Options.Stream) _stream = new LayerStream(model);
+        if (!model.Options.Stream) return;
+        _stream = new StreamedBase(model);
+        _linear.HeadPages = _stream.Head;
     }
 
     public string Name => "fast";
+
+    public string? Streaming => _stream?.Description;
 
     /// <summary>Time and operations by part.</summary>
     public StepMeter Meter { get; } = new();
@@ -118,7 +122,6 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         }
         var below = lowest <= last;
         var sum = _head.Run(work, buffers, LossRowsOf(work, buffers, subset), lossScale, below);
-        _stream?.AfterHead();
         if (!below) return sum;
         if (!subset) Rows.Scatter(buffers.RowGradient, work.LossRows, work.LossCount, _shape.Hidden, buffers.Gradient, work.Tokens);
         for (var l = last; l >= lowest; l--)

@@ -33,6 +33,9 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     /// <summary>Seeds the masks of this pass; null computes without dropout.</summary>
     public StepKey? Key { get; set; }
 
+    /// <summary>Told of each panel of a head that does not stay in memory.</summary>
+    public HeadPages? HeadPages { get; set; }
+
     /// <summary>Cuts the scratch for T rows.</summary>
     public void Allocate(Arena arena, long tokens)
     {
@@ -175,6 +178,7 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     private void WriteOut(IFrozenWeight weight, long begin, long count)
     {
         var target = _panel;
+        if (ReferenceEquals(weight, model.Head.Weight)) HeadPages?.Enter(begin, count);
         if (weight is DenseWeight { Form: "bfloat16" } dense)
         {
             var from = (ushort*)TorchMemory.Pointer(dense.Stored) + begin * weight.Columns;

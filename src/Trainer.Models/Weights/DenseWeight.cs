@@ -1,17 +1,19 @@
 using TorchSharp;
+using Trainer.Models.Native;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
 
 /// <summary>A matrix in float32, bfloat16 or float16, usually over a mapped file.</summary>
-internal sealed unsafe class DenseWeight : IFrozenWeight
+internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 {
-    private readonly Tensor _tensor;
+    private readonly Tensor _home;
+    private Tensor _tensor;
 
     /// <summary>Takes ownership of a CPU tensor [rows, columns] in any float type; memory it does not own must outlive it.</summary>
     public DenseWeight(Tensor tensor)
     {
-        _tensor = tensor;
+        _tensor = _home = tensor;
         Rows = tensor.shape[0];
         Columns = tensor.shape[1];
         Form = tensor.dtype switch
@@ -44,5 +46,24 @@ internal sealed unsafe class DenseWeight : IFrozenWeight
         target.copy_(_tensor.narrow(0, rowBegin, rowCount));
     }
 
-    public void Dispose() => _tensor.Dispose();
+    public IReadOnlyList<(IntPtr Start, long Length)> MappedParts => [((IntPtr)TorchMemory.Pointer(_home), ByteCount)];
+
+    public void Place(ReadOnlySpan<IntPtr> parts)
+    {
+        PlaceHome();
+        _tensor = TorchNative.FromBlob((void*)parts[0], _home.dtype, _home.shape).DetachFromDisposeScope();
+    }
+
+    public void PlaceHome()
+    {
+        if (ReferenceEquals(_tensor, _home)) return;
+        _tensor.Dispose();
+        _tensor = _home;
+    }
+
+    public void Dispose()
+    {
+        PlaceHome();
+        _home.Dispose();
+    }
 }

@@ -7,7 +7,10 @@ namespace Trainer.Models;
 /// <summary>Finds NaN and infinity in stored tensors: all exponent bits set.</summary>
 internal static class FiniteCheck
 {
-    /// <summary>Whether every element is finite. Types that have neither NaN nor infinity are.</summary>
+    // A larger tensor is not left in memory by the look at it.
+    private const long LargeTable = 64 << 20;
+
+    /// <summary>Whether every element of a mapped tensor is finite. Types that have neither NaN nor infinity are.</summary>
     public static unsafe bool IsFinite(byte* data, long elements, SafetensorsDtype type) => type switch
     {
         SafetensorsDtype.F32 => Scan<uint>(data, elements, 0x7F80_0000u),
@@ -29,6 +32,7 @@ internal static class FiniteCheck
                 if (Vector.EqualsAny(vector & mask, mask)) return false;
             foreach (var value in part[(vectors.Length * Vector<T>.Count)..])
                 if ((value & exponent) == exponent) return false;
+            if (elements * sizeof(T) > LargeTable) MappedPages.Drop(data + begin * sizeof(T), (long)part.Length * sizeof(T));
         }
         return true;
     }

@@ -2,10 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Models;
 
-/// <summary>Gives the pages of a mapped file back once they were read, so that loading does not count as resident memory.</summary>
+/// <summary>Which pages of a mapped file are resident: asks for them ahead of use and gives them back after it.</summary>
 internal static unsafe partial class MappedPages
 {
+    private const int WillNeedAdvice = 3;
     private const int DontNeed = 4;
+    private const int PopulateRead = 22;
+    private const int BadAddress = 14;
 
     /// <summary>Drops whole pages inside a range of a read-only file mapping; they come back from the file when touched.</summary>
     public static void Drop(void* start, long length)
@@ -17,6 +20,34 @@ internal static unsafe partial class MappedPages
         if (end > begin) _ = Advise((void*)begin, (nuint)(end - begin), DontNeed);
     }
 
-    [LibraryImport("libc", EntryPoint = "madvise")]
+    /// <summary>Starts reading a range into the page cache and returns at once.</summary>
+    public static void WillNeed(void* start, long length)
+    {
+        if (!OperatingSystem.IsLinux() || length <= 0) return;
+        var begin = First(start);
+        _ = Advise((void*)begin, (nuint)((long)start + length - begin), WillNeedAdvice);
+    }
+
+    /// <summary>Reads a range and maps it.</summary>
+    /// <returns>False where the file no longer has it or the disk does not give it; touching it would end the process.</returns>
+    public static bool TryPopulate(void* start, long length)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            var begin = First(start);
+            if (Advise((void*)begin, (nuint)((long)start + length - begin), PopulateRead) == 0) return true;
+            if (Marshal.GetLastPInvokeError() == BadAddress) return false;
+            // Kernels before 5.14 do not know it: the touch alone does it there.
+            WillNeed(start, length);
+        }
+        byte sum = 0;
+        for (long at = 0; at < length; at += Environment.SystemPageSize) sum += ((byte*)start)[at];
+        GC.KeepAlive(sum);
+        return true;
+    }
+
+    private static long First(void* start) => (long)start / Environment.SystemPageSize * Environment.SystemPageSize;
+
+    [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
     private static partial int Advise(void* start, nuint length, int advice);
 }

@@ -6,8 +6,6 @@ namespace Trainer.Models;
 /// <summary>Builds the modules of a model from its folder: every parameter filled, every tensor consumed.</summary>
 internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, WeightFiles files)
 {
-    private const long LargeTable = 64 << 20;
-
     // A folder that holds any matrix in 4 bits decided itself which matrices stay in full precision.
     private readonly bool _isStoredQuantized = StoredNf4.IsUsedBy(files);
 
@@ -27,8 +25,6 @@ internal sealed class ModelLoader(ModelConfig config, ModelLoadOptions options, 
             head = Matrix("lm_head.weight", config.VocabularySize, config.HiddenSize);
         }
         files.RefuseLeftOver();
-        // Looking for NaN touched every page; a pass needs the rows of its tokens only.
-        if (embedding.Weight.ByteCount > LargeTable) files.DropPages("model.embed_tokens.weight");
         return (layers, embedding, norm, new LinearModule("lm_head", -1, head, null));
     }
 

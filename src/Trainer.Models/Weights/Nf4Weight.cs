@@ -5,13 +5,16 @@ using Trainer.Numerics.Nf4;
 namespace Trainer.Models;
 
 /// <summary>A matrix in 4-bit NormalFloat, blocks of 64 over the flattened matrix, with plain or quantized absmax values.</summary>
-internal sealed unsafe class Nf4Weight : IFrozenWeight
+internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
 {
     private readonly NativeBlock? _memory;
+    private readonly Nf4Source _home;
 
     private Nf4Weight(long rows, long columns, Nf4Source source, NativeBlock? memory, long byteCount)
     {
-        (Rows, Columns, Source, _memory, ByteCount) = (rows, columns, source, memory, byteCount);
+        (Rows, Columns, Source, _home, _memory, ByteCount) = (rows, columns, source, source, memory, byteCount);
+        if (memory is null)
+            MappedParts = [((IntPtr)source.Packed, Nf4Codebook.PackedBytes(source.Count)), (Scales(source), Nf4Codebook.Blocks(source.Count) * (source.Absmax != null ? sizeof(float) : 1))];
     }
 
     public long Rows { get; }
@@ -24,11 +27,14 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight
 
     public torch.Tensor? Resident => null;
 
-    /// <summary>Where codes and absmax values lie; valid while the weight lives.</summary>
-    public Nf4Source Source { get; }
+    /// <summary>Where codes and absmax values lie; valid until the weight is placed elsewhere, or while it lives.</summary>
+    public Nf4Source Source { get; private set; }
 
-    /// <summary>Whether it lies in a mapped file rather than in memory of its own.</summary>
-    public bool IsMapped => _memory is null;
+    public IReadOnlyList<(IntPtr Start, long Length)> MappedParts { get; } = [];
+
+    public void Place(ReadOnlySpan<IntPtr> parts) => Source = _home.At((byte*)parts[0], (byte*)parts[1]);
+
+    public void PlaceHome() => Source = _home;
 
     /// <summary>A matrix over memory that outlives it (a mapped file).</summary>
     public static Nf4Weight Over(long rows, long columns, Nf4Source source, long byteCount, NativeBlock? memory = null) => new(rows, columns, source, memory, byteCount);
@@ -89,6 +95,8 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight
             TorchThreads.ForUnits(begin, end, Block, 1 << 15, (from, to) => Nf4Quantizer.Quantize(values + (from - begin), packed, absmax, from, to));
         }
     }
+
+    private static IntPtr Scales(Nf4Source source) => (IntPtr)(source.Absmax != null ? (byte*)source.Absmax : source.Codes);
 
     private static long Round(long bytes) => (bytes + 63) / 64 * 64;
 }

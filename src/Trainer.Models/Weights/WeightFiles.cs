@@ -26,6 +26,17 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>Names of all tensors.</summary>
     public IEnumerable<string> Names => _files.Tensors.Keys;
 
+    /// <summary>The mapped files.</summary>
+    public IEnumerable<string> Paths => _files.Files.Select(file => file.Path);
+
+    /// <summary>The file of an address in the mapping, and the offset in it.</summary>
+    public (string Path, long Offset) Locate(IntPtr address)
+    {
+        foreach (var file in _files.Files)
+            if (file.OffsetOf((byte*)address) is { } offset) return (file.Path, offset);
+        throw new ArgumentException("the address is in no mapped file of the model", nameof(address));
+    }
+
     public bool Has(string name) => _files.Tensors.ContainsKey(name);
 
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>
@@ -92,7 +103,10 @@ internal sealed unsafe class WeightFiles : IDisposable
         for (long at = 0; same && at < copy.ByteCount; at += Part)
         {
             var length = (int)Math.Min(Part, copy.ByteCount - at);
-            same = new ReadOnlySpan<byte>(_files.Pointer(name) + at, length).SequenceEqual(new ReadOnlySpan<byte>(_files.Pointer(original) + at, length));
+            byte* one = _files.Pointer(name) + at, other = _files.Pointer(original) + at;
+            same = new ReadOnlySpan<byte>(one, length).SequenceEqual(new ReadOnlySpan<byte>(other, length));
+            MappedPages.Drop(one, length);
+            MappedPages.Drop(other, length);
         }
         if (!same)
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' differs from '{original}' although config.json ties them; set tie_word_embeddings to false or take the original model");

@@ -51,6 +51,12 @@ public readonly unsafe struct Nf4Source
     public static Nf4Source Nested(byte* packed, byte* codes, float* nestedAbsmax, float* nestedMap, float offset, long count)
         => new(packed, null, codes, nestedAbsmax, nestedMap, offset, count);
 
+    /// <summary>The same tensor with its large parts elsewhere.</summary>
+    /// <param name="packed">Packed codes.</param>
+    /// <param name="scales">Absmax values, or their codes under double quantization.</param>
+    public Nf4Source At(byte* packed, byte* scales)
+        => Absmax != null ? Plain(packed, (float*)scales, Count) : Nested(packed, scales, NestedAbsmax, NestedMap, Offset, Count);
+
     /// <summary>The absmax of a block, in the rounding of the reference: product first, then the offset.</summary>
     /// <param name="block">Index of the block.</param>
     public float BlockAbsmax(long block)

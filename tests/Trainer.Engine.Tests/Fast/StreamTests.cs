@@ -1,21 +1,38 @@
 using Trainer.Adapters;
+using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Fast;
+using Trainer.Models.Native;
 
 namespace Trainer.Engine.Tests.Fast;
 
 [Trait("ring", "model")]
 public sealed class StreamTests : IDisposable
 {
+    // A little more than a layer of the shape below has, codes and scales; its parts lie at odd offsets in the file.
+    private const long LayerBytes = 30_000;
+    private const long HeadBytes = 300 * 64 * 2;
+    private static readonly ModelLoadOptions Resident = new() { Engine = EngineKind.Fast };
+    private static readonly ModelLoadOptions Streamed = Resident with { Stream = true };
     private readonly string _folder = Directory.CreateTempSubdirectory("stream-").FullName;
 
     public StreamTests() => RandomModelFolder.Write(_folder, new ModelShape("six", 64, 6, 4, 2, 16, 192, 300, false), 7);
 
-    [Theory, InlineData(true), InlineData(false)]
-    public void Every_gradient_streamed_equals_resident_bit_for_bit(bool checkpointing)
+    public static TheoryData<bool, StreamReads, long?> Ways()
     {
-        var resident = Run(false, checkpointing);
-        var streamed = Run(true, checkpointing);
+        var ways = new TheoryData<bool, StreamReads, long?>();
+        foreach (var checkpointing in new[] { true, false })
+            foreach (var reads in new[] { StreamReads.Mapped, StreamReads.Direct })
+                // The least, one layer more, the head too, some of everything, all.
+                foreach (var bytes in new long?[] { null, 3 * LayerBytes, 2 * LayerBytes + HeadBytes, 4 * LayerBytes + HeadBytes, 1 << 30 }) ways.Add(checkpointing, reads, bytes);
+        return ways;
+    }
+
+    [Theory, MemberData(nameof(Ways))]
+    public void Every_gradient_streamed_equals_resident_bit_for_bit(bool checkpointing, StreamReads reads, long? bytes)
+    {
+        var resident = Run(Resident with { GradientCheckpointing = checkpointing });
+        var streamed = Run(Streamed with { GradientCheckpointing = checkpointing, StreamReads = reads, StreamBytes = bytes });
         Assert.Equal(resident.Loss, streamed.Loss);
         Assert.Equal(6 * 7 * 2, streamed.Gradients.Count);
         foreach (var (name, values) in resident.Gradients)
@@ -25,23 +42,57 @@ public sealed class StreamTests : IDisposable
         }
     }
 
-    [Fact]
-    public void The_comparison_fails_where_one_layers_weights_are_not_the_resident_ones()
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void The_comparison_fails_where_one_layers_weights_are_not_the_resident_ones(StreamReads reads)
     {
-        var resident = Run(false, true);
+        var resident = Run(Resident);
         // The control: what a recycled buffer would do, one byte of the third layer's codes is another.
         var path = Path.Combine(_folder, "model-00003-of-00007.safetensors");
         var bytes = File.ReadAllBytes(path);
         bytes[^1000] ^= 0x77;
         File.WriteAllBytes(path, bytes);
-        var streamed = Run(true, true);
+        var streamed = Run(Streamed with { StreamReads = reads });
         Assert.Contains(resident.Gradients, pair => !pair.Value.AsSpan().SequenceEqual(streamed.Gradients[pair.Key]));
+    }
+
+    [SkippableTheory, InlineData(null, "2 of 6 layers in"), InlineData(3 * LayerBytes, "3 of 6 layers in"), InlineData(1L << 30, "6 of 6 layers and the head in")]
+    public void What_is_read_how_and_what_stays_is_said(long? bytes, string stays)
+    {
+        using var file = DirectFile.TryOpen(Path.Combine(_folder, "model-00003-of-00007.safetensors"));
+        Skip.If(file is null, "this disk refuses reads past the page cache");
+        using var direct = Load(Streamed with { StreamReads = StreamReads.Direct, StreamBytes = bytes });
+        Assert.Contains("past the page cache", direct.Engine.Streaming, StringComparison.Ordinal);
+        Assert.Contains(stays, direct.Engine.Streaming, StringComparison.Ordinal);
+        // Small beside the machine's memory.
+        using var chosen = Load(Streamed);
+        Assert.Contains("through the page cache", chosen.Engine.Streaming, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void Layers_that_share_one_file_are_read_from_their_own_place_in_it(StreamReads reads)
+    {
+        var folder = _folder + "-one";
+        try
+        {
+            ModelQuantizer.Quantize(Golden.Folder("llama31"), folder, new QuantizeOptions { Threads = 1 });
+            var batch = FastRun.Batch(320, true);
+            float[] Losses(bool stream)
+            {
+                using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = EngineKind.Fast, Stream = stream, StreamReads = reads });
+                return model.TokenLosses(batch);
+            }
+            Assert.Equal(Losses(false), Losses(true));
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
     }
 
     [Fact]
     public void Panels_of_rows_give_the_gradients_of_the_reference_engine_on_4_bit_weights()
     {
-        using var model = Load(false, true);
+        using var model = Load(Resident);
         var batch = FastRun.Batch(300, false);
         // Of 128 rows each: two panels a gate, three a head.
         using var engine = new FastEngine(model, panelFloats: 1);
@@ -59,15 +110,30 @@ public sealed class StreamTests : IDisposable
         }
     }
 
-    [Fact]
-    public void A_file_that_changes_under_the_mapping_stops_the_run_by_name()
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void A_file_that_changes_under_the_run_stops_it_by_name(StreamReads reads)
     {
-        using var model = Load(true, true);
+        using var model = Load(Streamed with { StreamReads = reads });
         var batch = FastRun.Batch(300, true);
         model.ForwardBackward(batch, 1);
         var path = Path.Combine(_folder, "model-00002-of-00007.safetensors");
         File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddMinutes(1));
-        Assert.Contains("model-00002-of-00007.safetensors", Assert.Throws<ModelException>(() => model.ForwardBackward(batch, 1)).Message);
+        Assert.Contains("model-00002-of-00007.safetensors", Assert.Throws<ModelException>(() => model.ForwardBackward(batch, 1)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void A_file_cut_off_between_two_layers_stops_the_step_that_needs_it(StreamReads reads)
+    {
+        using var model = Load(Streamed);
+        var files = new StreamedFiles(model.WeightPaths);
+        var layout = new StreamedLayout(model);
+        using var source = reads == StreamReads.Direct ? DirectLayers.TryOpen(layout, files) ?? (ILayerSource)new MappedLayers(layout, files) : new MappedLayers(layout, files);
+        using var stream = new LayerStream(source, layout.Layers, new StreamWindow(0, false));
+        stream.Visit(0, 1);
+        using (var file = new FileStream(Path.Combine(_folder, "model-00004-of-00007.safetensors"), FileMode.Open)) file.SetLength(5000);
+        stream.Visit(1, 2);
+        stream.Visit(2, 3);
+        Assert.Contains("model-00004-of-00007.safetensors", Assert.Throws<ModelException>(() => stream.Visit(3, 4)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,17 +148,17 @@ public sealed class StreamTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, true);
 
-    private (double Loss, Dictionary<string, float[]> Gradients) Run(bool stream, bool checkpointing)
+    private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options)
     {
-        using var model = Load(stream, checkpointing);
+        using var model = Load(options);
         double loss = 0;
         for (var i = 0; i < 2; i++) loss = model.ForwardBackward(FastRun.Batch(300, i == 0), 0.25).LossSum;
         return (loss, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
     }
 
-    private CausalModel Load(bool stream, bool checkpointing)
+    private CausalModel Load(ModelLoadOptions options)
     {
-        var model = CausalModel.Load(_folder, new ModelLoadOptions { Engine = EngineKind.Fast, GradientCheckpointing = checkpointing, Stream = stream });
+        var model = CausalModel.Load(_folder, options);
         AdapterInjector.Inject(model, new LoraSpec { Rank = 4 }, 1);
         FastRun.Randomize(model);
         return model;

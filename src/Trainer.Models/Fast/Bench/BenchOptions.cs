@@ -24,6 +24,12 @@ public sealed record BenchOptions
     /// <summary>Stream the layers' weights from the mapped file.</summary>
     public bool Stream { get; init; }
 
+    /// <summary>With <see cref="Stream"/>: bytes that layers and head may take; null is the least possible.</summary>
+    public long? StreamBytes { get; init; }
+
+    /// <summary>With <see cref="Stream"/>: how the files are read.</summary>
+    public StreamReads StreamReads { get; init; } = StreamReads.Auto;
+
     /// <summary>Which engine.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Fast;
 

@@ -9,6 +9,9 @@ public sealed record BenchReport
     /// <summary>What was measured.</summary>
     public required BenchOptions Options { get; init; }
 
+    /// <summary>How the base was read while it computed; null where it was held.</summary>
+    public required string? Streaming { get; init; }
+
     /// <summary>Compute threads.</summary>
     public required int Threads { get; init; }
 

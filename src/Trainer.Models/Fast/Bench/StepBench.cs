@@ -19,6 +19,7 @@ public static unsafe class StepBench
         using var model = CausalModel.Load(options.Folder, new ModelLoadOptions
         {
             Engine = options.Engine, GradientCheckpointing = options.Checkpointing, Quantize = options.Quantize, Stream = options.Stream,
+            StreamBytes = options.StreamBytes, StreamReads = options.StreamReads,
         });
         var shape = ModelShape.Of(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Folder)), model.Config);
         var tokens = (long)options.Batch * options.Sequence;
@@ -56,7 +57,7 @@ public static unsafe class StepBench
         var executed = meter is null ? 0 : meter.AllOperations / seconds.Count;
         return new BenchReport
         {
-            Shape = shape, Options = options, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
+            Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
             CopyGigabytes = copy, CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens)),
             StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens), ExecutedOperations = executed,
             PeakBytes = peak, ResidentBytes = resident, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
