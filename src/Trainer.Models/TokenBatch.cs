@@ -55,11 +55,14 @@ public sealed class TokenBatch
 
     /// <summary>One segment of tokens without targets, positions from 0: what a plain forward pass needs.</summary>
     /// <param name="tokenIds">The tokens.</param>
-    public static TokenBatch OfTokens(int[] tokenIds)
+    public static TokenBatch OfTokens(int[] tokenIds) => Continuation(tokenIds, 0);
+
+    /// <summary>The same with positions from <paramref name="first"/>: tokens behind others that are computed already.</summary>
+    internal static TokenBatch Continuation(int[] tokenIds, int first)
     {
         var targets = new int[tokenIds.Length];
         Array.Fill(targets, IgnoredTarget);
-        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(0, tokenIds.Length)], [0, tokenIds.Length], [1f]);
+        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(first, tokenIds.Length)], [0, tokenIds.Length], [1f]);
     }
 
     /// <summary>Rows with unshifted labels (as Hugging Face writes them), laid out flat.</summary>

@@ -44,7 +44,7 @@ internal static unsafe class AttentionCommand
         Fill(state.Key, (long)tokens * shape.Kv);
         Fill(state.Value, (long)tokens * shape.Kv);
         var attention = new BlockAttention(shape, new StepMeter());
-        attention.Allocate(arena, starts);
+        attention.Allocate(arena, starts, 0);
         Report(name, () => attention.Forward(state, starts, window), () => attention.Backward(state, starts, window, gradient, dq, dk, dv));
     }
 

@@ -16,10 +16,11 @@ internal static class DecodeCommand
         var (promptTokens, tokens) = (Count(0, 64), Count(1, 33));
         using var model = CausalModel.Load(folder);
         int[] prompt = [.. Enumerable.Range(0, promptTokens).Select(i => 3 + i * 7 % 500)];
-        Warm(model, prompt);
+        using var generator = new TextGenerator(model);
+        Warm(generator, prompt);
         var began = Stopwatch.GetTimestamp();
         var (first, last, made) = (0.0, 0.0, 0);
-        foreach (var _ in new TextGenerator(model).Generate(prompt, new SamplingOptions { MaxTokens = tokens, StopIds = [] }))
+        foreach (var _ in generator.Generate(prompt, new SamplingOptions { MaxTokens = tokens, StopIds = [] }))
         {
             last = Stopwatch.GetElapsedTime(began).TotalSeconds;
             if (made++ == 0) first = last;
@@ -33,9 +34,9 @@ internal static class DecodeCommand
     }
 
     // Pages of a mapped file come in, methods are compiled at their last tier.
-    private static void Warm(CausalModel model, int[] prompt)
+    private static void Warm(TextGenerator generator, int[] prompt)
     {
-        foreach (var _ in new TextGenerator(model).Generate(prompt[..2], new SamplingOptions { MaxTokens = 4, StopIds = [] }))
+        foreach (var _ in generator.Generate([.. prompt[..2].Reverse()], new SamplingOptions { MaxTokens = 8, StopIds = [] }))
         {
         }
         Thread.Sleep(500);

@@ -112,5 +112,9 @@ internal sealed class Speaker : IDisposable
         return found.Count > 0 ? found.Min() : null;
     }
 
-    public void Dispose() => Model.Dispose();
+    public void Dispose()
+    {
+        _generator.Dispose();
+        Model.Dispose();
+    }
 }

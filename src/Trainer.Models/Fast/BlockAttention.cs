@@ -26,10 +26,14 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     private int _block;
 
     /// <summary>Cuts scratch for the longest segment: two blocks of scores a thread, and a row of slopes where scores are capped.</summary>
-    public void Allocate(Arena arena, int[] starts)
+    /// <param name="arena">Where from.</param>
+    /// <param name="starts">Where segments begin, and the token count.</param>
+    /// <param name="past">Tokens before the only segment whose keys it sees too.</param>
+    public void Allocate(Arena arena, int[] starts, int past)
     {
         var longest = 0;
         for (var s = 0; s + 1 < starts.Length; s++) longest = Math.Max(longest, starts[s + 1] - starts[s]);
+        longest += past;
         // A block of scores of at most 512 KiB stays in the second-level cache through its products.
         _block = Math.Min(longest, Math.Clamp((1 << 17) / longest, 32, 128));
         _scratch = (long)_block * longest;
@@ -45,16 +49,33 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     {
         var begun = StepMeter.Now;
         var next = 0;
+        var own = new Source(state.Key, state.Value, shape.KvStride, 0);
         TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (begin, end) =>
         {
             var scores = _scores + (Interlocked.Increment(ref next) - 1) * _scratch;
             for (var unit = begin; unit < end; unit++)
             {
                 var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
-                for (var g = 0; g < shape.Group; g++) ForwardHead(state, starts, segment, kv, kv * shape.Group + g, window, scores);
+                for (var g = 0; g < shape.Group; g++) ForwardHead(state, own, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, window, scores);
             }
         });
         meter.Add(StepPart.Attention, begun, Operations(starts, window, 2));
+    }
+
+    /// <summary>The same for T tokens that continue a text: their keys and values join those of the tokens before, which all are seen.</summary>
+    public void Continue(LayerState state, int tokens, int? window, KeyValues past, int layer)
+    {
+        var begun = StepMeter.Now;
+        past.Put(layer, state.Key, state.Value, tokens);
+        var next = 0;
+        var all = new Source(past.Keys(layer), past.Values(layer), shape.Kv, past.Length);
+        TorchThreads.For(0, shape.KvHeads, 1, (begin, end) =>
+        {
+            var scores = _scores + (Interlocked.Increment(ref next) - 1) * _scratch;
+            for (var kv = (int)begin; kv < end; kv++)
+                for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+        });
+        meter.Add(StepPart.Attention, begun);
     }
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
@@ -80,26 +101,28 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         meter.Add(StepPart.Attention, begun, Operations(starts, window, 5));
     }
 
-    private void ForwardHead(LayerState state, int[] starts, int segment, int kv, int head, int? window, float* scores)
+    // Queries [start, end) of T; keys are counted from the first that is held, so query q sees as far as key held + q.
+    private void ForwardHead(LayerState state, Source source, int start, int end, long tokens, int kv, int head, int? window, float* scores)
     {
-        long d = shape.HeadSize, tokens = starts[^1];
+        long d = shape.HeadSize;
+        var held = source.Held;
         var inverse = stackalloc float[_block];
-        foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment + 1], window))
+        foreach (var (q, count, k, keys) in Blocks(start, start + held, end + held, window))
         {
-            var query = state.Query + q * (long)shape.QueryStride + head * d;
-            var key = state.Key + k * (long)shape.KvStride + kv * d;
-            var value = state.Value + k * (long)shape.KvStride + kv * d;
-            var output = state.Attended + q * (long)shape.Query + head * d;
-            Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, shape.KvStride, 0f, scores, keys);
+            var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
+            var key = source.Keys + k * source.Stride + kv * d;
+            var value = source.Values + k * source.Stride + kv * d;
+            var output = state.Attended + (q - held) * (long)shape.Query + head * d;
+            Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
             for (var i = 0; i < count; i++)
             {
                 var (first, last) = Visible(q + i, k, window);
                 if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
                 var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
                 inverse[i] = 1f / sum;
-                state.LogSums[head * tokens + q + i] = largest + MathF.Log(sum);
+                state.LogSums[head * tokens + q - held + i] = largest + MathF.Log(sum);
             }
-            Gemm.Times(count, d, keys, 1f, scores, keys, value, shape.KvStride, 0f, output, shape.Query);
+            Gemm.Times(count, d, keys, 1f, scores, keys, value, source.Stride, 0f, output, shape.Query);
             for (var i = 0; i < count; i++)
             {
                 var row = output + (long)i * shape.Query;
@@ -114,7 +137,7 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         float* scores = _scores + slot * _scratch, scoreGradients = _gradients + slot * _scratch, slopes = _slopes + (long)slot * _longest;
         long d = shape.HeadSize, tokens = starts[^1];
         var scale = (float)shape.AttentionScale;
-        foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment + 1], window))
+        foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment], starts[segment + 1], window))
         {
             long rows = q * (long)shape.QueryStride + head * d, flat = q * (long)shape.Query + head * d, shared = k * (long)shape.KvStride + kv * d;
             float* query = state.Query + rows, output = state.Attended + flat, upper = gradient + flat;
@@ -135,13 +158,13 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         }
     }
 
-    // Query rows and the key rows that any of them sees.
-    private IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int begin, int end, int? window)
+    // Query rows [begin, end) and the key rows, from `lowest` on, that any of them sees.
+    private IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int lowest, int begin, int end, int? window)
     {
         for (var q = begin; q < end; q += _block)
         {
             var last = Math.Min(q + _block, end);
-            var first = window is { } width ? Math.Max(begin, q - width + 1) : begin;
+            var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
             yield return (q, last - q, first, last - first);
         }
     }
@@ -154,7 +177,20 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     {
         double pairs = 0;
         for (var s = 0; s + 1 < starts.Length; s++)
-            foreach (var (_, count, _, keys) in Blocks(starts[s], starts[s + 1], window)) pairs += (double)count * keys;
+            foreach (var (_, count, _, keys) in Blocks(starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
         return 2.0 * products * pairs * shape.Heads * shape.HeadSize;
+    }
+
+    // Where keys and values of one layer lie: those of the batch itself, or of a whole text of which the batch is the end.
+    private readonly struct Source(float* keys, float* values, long stride, int held)
+    {
+        public float* Keys { get; } = keys;
+
+        public float* Values { get; } = values;
+
+        public long Stride { get; } = stride;
+
+        /// <summary>Tokens before the batch's first.</summary>
+        public int Held { get; } = held;
     }
 }

@@ -13,15 +13,16 @@ internal sealed unsafe class FastBatch
     public FastBatch(Arena arena, ModelConfig config, TokenBatch batch)
     {
         Batch = batch;
-        var length = batch.Positions.Max() + 1;
+        FirstPosition = batch.Positions.Min();
+        var rows = batch.Positions.Max() + 1 - FirstPosition;
         Positions = arena.Ints(batch.Length);
         _cos = new float*[config.Ropes.Count];
         _sin = new float*[config.Ropes.Count];
         for (var r = 0; r < config.Ropes.Count; r++)
         {
             var half = config.Ropes[r].Dimensions / 2;
-            _cos[r] = arena.Floats((long)length * half);
-            _sin[r] = arena.Floats((long)length * half);
+            _cos[r] = arena.Floats((long)rows * half);
+            _sin[r] = arena.Floats((long)rows * half);
         }
         LossCount = batch.TrainedTokens;
         LossRows = arena.Ints(LossCount);
@@ -29,8 +30,8 @@ internal sealed unsafe class FastBatch
         LossFactors = arena.Floats(LossCount);
         Losses = arena.Doubles(LossCount);
         if (Positions == null) return;
-        batch.Positions.CopyTo(new Span<int>(Positions, batch.Length));
-        FillTables(config, length);
+        for (var t = 0; t < batch.Length; t++) Positions[t] = batch.Positions[t] - FirstPosition;
+        FillTables(config, rows);
         FillLossRows();
     }
 
@@ -38,6 +39,10 @@ internal sealed unsafe class FastBatch
 
     public int Tokens => Batch.Length;
 
+    /// <summary>Lowest position, the tables' first row: 0, or the number of tokens that came before.</summary>
+    public int FirstPosition { get; }
+
+    /// <summary>Each token's row in the tables.</summary>
     public int* Positions { get; }
 
     /// <summary>How many rows carry loss.</summary>
@@ -58,19 +63,19 @@ internal sealed unsafe class FastBatch
 
     public float* Sin(int rope) => _sin[rope];
 
-    private void FillTables(ModelConfig config, int length)
+    private void FillTables(ModelConfig config, int rows)
     {
         for (var r = 0; r < config.Ropes.Count; r++)
         {
-            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], length);
-            for (var p = 0; p < length; p++)
+            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], FirstPosition + rows);
+            for (var row = 0; row < rows; row++)
             {
                 for (var i = 0; i < frequencies.Length; i++)
                 {
                     // The product is rounded to float32 first: transformers computes angles in that type.
-                    var (sin, cos) = Math.SinCos(p * frequencies[i]);
-                    _cos[r][p * frequencies.Length + i] = (float)((float)cos * multiplier);
-                    _sin[r][p * frequencies.Length + i] = (float)((float)sin * multiplier);
+                    var (sin, cos) = Math.SinCos((FirstPosition + row) * frequencies[i]);
+                    _cos[r][row * frequencies.Length + i] = (float)((float)cos * multiplier);
+                    _sin[r][row * frequencies.Length + i] = (float)((float)sin * multiplier);
                 }
             }
         }

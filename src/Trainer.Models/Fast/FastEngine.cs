@@ -8,7 +8,7 @@ namespace Trainer.Models.Fast;
 /// The hand-written CPU engine: no graph, every buffer of a pass cut from one arena, frozen products panel by panel, gradients straight into the flat buffer.
 /// It computes what <see cref="FastCapabilities"/> admits, with the reference engine's results.
 /// </summary>
-internal sealed unsafe class FastEngine : IDecoderEngine
+internal sealed unsafe partial class FastEngine : IDecoderEngine
 {
     private readonly CausalModel _model;
     private readonly FastShape _shape;
@@ -171,7 +171,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         var work = new FastBatch(arena, model.Config, batch);
         linear.Allocate(arena, batch.Length);
         head.Allocate(arena, work.LossCount);
-        attention.Allocate(arena, batch.SegmentStarts);
+        attention.Allocate(arena, batch.SegmentStarts, work.FirstPosition);
         return (work, new FastBuffers(arena, model, shape, mode, batch.Length, work.LossCount, LowestTrainedLayer(model)));
     }
 

@@ -23,6 +23,9 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     /// <summary>The memory of this pass.</summary>
     public FastBuffers Buffers { get; set; } = null!;
 
+    /// <summary>Where the batch continues a text: keys and values so far, and these join them. Null where it begins its texts.</summary>
+    public KeyValues? Past { get; set; }
+
     /// <summary>Computes the layer.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="x">(T, hidden).</param>
@@ -34,7 +37,8 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
         Projections(layer, state, Normed(layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
         Turn(layer, state.Query, state.Key, false);
-        attention.Forward(state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow);
+        if (Past is { } past) attention.Continue(state, Batch.Tokens, layer.Config.SlidingWindow, past, layer.Index);
+        else attention.Forward(state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow);
         float* attended = state.Attended, residual = x;
         if (subset)
         {

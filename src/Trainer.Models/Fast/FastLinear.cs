@@ -120,6 +120,14 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     public void Product(LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         long wide = linear.InFeatures;
+        if (FewRows.Takes(linear.Weight, rows) && !(model.AdaptersEnabled && linear.TrainedWeight is not null))
+        {
+            var begun = StepMeter.Now;
+            FewRows.Product(linear.Weight, x, rows, y, stride);
+            if (factor != 1f) Scale(y, rows, linear.OutFeatures, stride, factor);
+            meter.Add(part, begun, 2.0 * rows * wide * linear.OutFeatures);
+            return;
+        }
         Panels(linear, part, (begin, count, panel) =>
         {
             var start = StepMeter.Now;
@@ -222,6 +230,12 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     {
         for (var t = begin; t < end; t++) Arithmetic.AddScaled(y + t * stride, row, factor, y + t * stride, 0, width);
     });
+
+    private static void Scale(float* y, long rows, long width, long stride, float factor)
+    {
+        for (long t = 0; t < rows; t++)
+            for (var i = t * stride; i < t * stride + width; i++) y[i] *= factor;
+    }
 
     private float* Values(ParameterEntry entry) => _parameters.ValuePointer + entry.Offset;
 

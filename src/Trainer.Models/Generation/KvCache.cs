@@ -25,6 +25,9 @@ internal sealed class KvCache(int layers) : IDisposable
         return (buffer.Keys.narrow(0, 0, needed), buffer.Values.narrow(0, 0, needed));
     }
 
+    /// <summary>Forgets all but the first tokens.</summary>
+    public void Truncate(int length) => Array.Fill(_lengths, length);
+
     public void Dispose()
     {
         foreach (var buffer in _buffers)

@@ -25,7 +25,9 @@ internal sealed class PromptSampler
     {
         var ids = _template is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids : Conversation(_template, prompt);
         if (ids.Length == 0 || ids.Length + AnswerTokens > _model.Config.MaxPositions) return "";
-        var answer = new TextGenerator(_model).Generate(ids, new SamplingOptions { MaxTokens = AnswerTokens }).ToArray();
+        // A generator of its own: what an earlier one computed belongs to earlier adapter values.
+        using var generator = new TextGenerator(_model);
+        var answer = generator.Generate(ids, new SamplingOptions { MaxTokens = AnswerTokens }).ToArray();
         return _tokenizer.Decode(answer, skipSpecialTokens: true);
     }
 

@@ -14,6 +14,20 @@ public class GenerationTests
         Lily didn't want to help her mom, so she said, "I'm sorry, mom. I didn't know what to do." Her mom said, "Don't worry, Lily. We can help you.
         """;
 
+    public static TheoryData<string, EngineKind> Engines
+    {
+        get
+        {
+            var cases = new TheoryData<string, EngineKind>();
+            foreach (var name in (string[])["llama31", "llama_bias", "mistral_sw8", "qwen3", "granite", "gemma2", "gemma3", "olmo2", "phi3", "phi3_partial_longrope", "smollm3"])
+            {
+                cases.Add(name, EngineKind.Auto);
+                cases.Add(name, EngineKind.Reference);
+            }
+            return cases;
+        }
+    }
+
     [SkippableFact]
     public void Greedy_text_of_stories260K_is_the_published_one()
     {
@@ -21,25 +35,21 @@ public class GenerationTests
         Skip.IfNot(Directory.Exists(folder), $"no {Path.GetFullPath(folder)}");
         using var model = CausalModel.Load(folder);
         Assert.Equal([2, 1], model.Config.EosIds);
-        var ids = new TextGenerator(model).Generate([1], new SamplingOptions { MaxTokens = 256 }).ToList();
+        using var generator = new TextGenerator(model);
+        var ids = generator.Generate([1], new SamplingOptions { MaxTokens = 256 }).ToList();
         var text = HfTokenizer.Load(folder).Decode([.. ids], skipSpecialTokens: true);
         Assert.Equal(256, ids.Count);
         Assert.Equal(Story, text.TrimStart());
     }
 
-    [Theory]
-    [InlineData("llama31")]
-    [InlineData("mistral_sw8")]
-    [InlineData("gemma2")]
-    [InlineData("gemma3")]
-    [InlineData("phi3")]
-    [InlineData("smollm3")]
-    public void Tokens_from_the_cache_are_those_of_whole_passes(string name)
+    [Theory, MemberData(nameof(Engines))]
+    public void Tokens_from_the_cache_are_those_of_whole_passes(string name, EngineKind engine)
     {
-        using var model = CausalModel.Load(Golden.Folder(name));
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine });
         int[] prompt = [1, 17, 90, 33, 4];
         var options = new SamplingOptions { MaxTokens = 20, StopIds = [] };
-        var cached = new TextGenerator(model).Generate(prompt, options).ToList();
+        using var generator = new TextGenerator(model);
+        var cached = generator.Generate(prompt, options).ToList();
         var whole = new List<int>(prompt);
         for (var i = 0; i < 20; i++)
         {
@@ -54,7 +64,8 @@ public class GenerationTests
     public void Sampling_repeats_with_its_seed_and_narrows_with_its_limits()
     {
         using var model = CausalModel.Load(Golden.Folder("llama2"));
-        List<int> Text(SamplingOptions options) => [.. new TextGenerator(model).Generate([1, 2, 3], options with { MaxTokens = 30, StopIds = [] })];
+        using var generator = new TextGenerator(model);
+        List<int> Text(SamplingOptions options) => [.. generator.Generate([1, 2, 3], options with { MaxTokens = 30, StopIds = [] })];
         var warm = new SamplingOptions { Temperature = 1.5 };
         Assert.Equal(Text(warm), Text(warm));
         Assert.NotEqual(Text(warm), Text(warm with { Seed = 43 }));
@@ -82,8 +93,9 @@ public class GenerationTests
     public void Generation_ends_at_a_stop_id_without_it()
     {
         using var model = CausalModel.Load(Golden.Folder("llama2"));
-        var free = new TextGenerator(model).Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [] }).ToList();
-        var stopped = new TextGenerator(model).Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [free[4]] }).ToList();
+        using var generator = new TextGenerator(model);
+        var free = generator.Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [] }).ToList();
+        var stopped = generator.Generate([1, 2, 3], new SamplingOptions { MaxTokens = 10, StopIds = [free[4]] }).ToList();
         Assert.Equal(free.TakeWhile(id => id != free[4]), stopped);
     }
 }

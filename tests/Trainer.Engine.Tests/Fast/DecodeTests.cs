@@ -1,0 +1,89 @@
+using Trainer.Adapters;
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+using Trainer.Models.Fast;
+
+namespace Trainer.Engine.Tests.Fast;
+
+[Trait("ring", "model")]
+public sealed class DecodeTests
+{
+    // Other orders of addition of the same float32 numbers.
+    private const double Gate = 2e-5;
+
+    [Theory]
+    [InlineData("llama2"), InlineData("llama_bias"), InlineData("llama_linear_rope"), InlineData("mistral_sw8"), InlineData("qwen3"), InlineData("granite")]
+    [InlineData("gemma"), InlineData("gemma2"), InlineData("gemma3"), InlineData("olmo2"), InlineData("phi3"), InlineData("smollm3")]
+    public void Logits_of_a_continued_text_are_those_of_a_whole_pass(string name)
+    {
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
+        using var decoder = new FastDecoder(model, (FastEngine)model.Engine);
+        var ids = Enumerable.Range(0, 40).Select(i => 1 + i * 37 % 90).ToArray();
+        // Long parts, short ones and single tokens: products panel by panel, of a few rows, of one.
+        var at = 0;
+        foreach (var length in (int[])[19, 1, 1, 5, 13, 1])
+        {
+            var logits = decoder.Next(ids[at..(at + length)]).ToArray();
+            at += length;
+            AssertClose(Last(model, ids[..at]), logits);
+        }
+        Assert.Equal(40, decoder.Length);
+    }
+
+    [Fact]
+    public void A_text_cut_back_goes_on_as_if_the_rest_had_never_been()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast });
+        using var decoder = new FastDecoder(model, (FastEngine)model.Engine);
+        decoder.Next([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        decoder.Truncate(3);
+        AssertClose(Last(model, [1, 2, 3, 44, 45]), decoder.Next([44, 45]).ToArray());
+    }
+
+    [Theory, InlineData(EngineKind.Auto), InlineData(EngineKind.Reference)]
+    public void A_conversation_says_what_its_turns_would_say_alone(EngineKind engine)
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = engine });
+        var options = new SamplingOptions { MaxTokens = 6, StopIds = [] };
+        using var conversation = new TextGenerator(model);
+        List<int> text = [1, 17, 90, 33, 4, 6, 8, 1, 5, 9];
+        for (var turn = 0; turn < 3; turn++)
+        {
+            using var alone = new TextGenerator(model);
+            var said = conversation.Generate(text, options).ToList();
+            Assert.Equal(alone.Generate(text, options), said);
+            text.AddRange([.. said.Take(4), 70 + turn, 11]);
+        }
+        // The same text again, then a part of it: all of it is held, the last token is computed anew.
+        Assert.Equal(conversation.Generate(text, options).ToList(), conversation.Generate(text, options).ToList());
+        using var fresh = new TextGenerator(model);
+        Assert.Equal(fresh.Generate(text[..7], options).ToList(), conversation.Generate(text[..7], options).ToList());
+    }
+
+    [Fact]
+    public void An_adapter_switched_on_or_off_is_heard_in_the_next_text()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"));
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 64 }, 1);
+        FastRun.Randomize(model);
+        using var generator = new TextGenerator(model);
+        List<int> Text() => [.. generator.Generate([1, 17, 90, 33, 4], new SamplingOptions { MaxTokens = 8, StopIds = [] })];
+        var adapted = Text();
+        model.AdaptersEnabled = false;
+        var plain = Text();
+        using (var bare = CausalModel.Load(Golden.Folder("llama31")))
+        using (var alone = new TextGenerator(bare))
+            Assert.Equal(alone.Generate([1, 17, 90, 33, 4], new SamplingOptions { MaxTokens = 8, StopIds = [] }), plain);
+        model.AdaptersEnabled = true;
+        Assert.Equal(adapted, Text());
+        Assert.NotEqual(plain, adapted);
+    }
+
+    private static float[] Last(CausalModel model, int[] ids)
+    {
+        using var logits = model.Logits(TokenBatch.OfTokens(ids));
+        return logits.data<float>().ToArray()[^model.Config.VocabularySize..];
+    }
+
+    private static void AssertClose(float[] expected, float[] actual) => Assert.InRange(Golden.LargestDifference(expected, actual), 0, Gate * expected.Max(Math.Abs));
+}
