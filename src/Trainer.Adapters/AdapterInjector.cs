@@ -41,20 +41,20 @@ public static class AdapterInjector
     // A name that adapts nothing would be dropped without a word, and the file would claim a target that it has no tensors for.
     private static void Check(CausalModel model, TargetModules targets)
     {
-        if (targets.MatchesPath(model.Embedding.Name))
-            throw new AdapterOptionException($"--target-modules names the embedding '{model.Embedding.Name}', which takes no low-rank adapter here; train it whole with --modules-to-save embed_tokens");
-        var linears = model.Linears.Append(model.Head).ToList();
-        if (linears.Exists(targets.Matches) && targets.Names.FirstOrDefault(name => !linears.Exists(linear => TargetModules.EndsWith(linear.Name, name))) is { } unknown)
+        if (Norms(model).FirstOrDefault(norm => targets.MatchesPath(norm.Name)) is { } other)
+            throw new AdapterOptionException($"--target-modules matches '{other.Name}', a norm, which takes no low-rank adapter; name linear layers or embed_tokens, and train norms whole with --modules-to-save");
+        var paths = model.Linears.Append(model.Head).Select(linear => linear.Name).Append(model.Embedding.Name).ToList();
+        if (paths.Exists(targets.MatchesPath) && targets.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } unknown)
             throw new AdapterOptionException($"--target-modules '{unknown}' matches no module; the model has {Known(model)}");
     }
 
-    private static string Known(CausalModel model) => string.Join(", ", model.Linears.Append(model.Head).Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct());
+    private static string Known(CausalModel model) => string.Join(", ", model.Linears.Append(model.Head).Select(linear => linear.Name).Append(model.Embedding.Name).Select(path => path[(path.LastIndexOf('.') + 1)..]).Distinct());
 
     private static void Clear(CausalModel model)
     {
         foreach (var linear in model.Linears.Append(model.Head)) (linear.Adapter, linear.TrainedWeight, linear.TrainedBias) = (null, null, null);
         foreach (var norm in Norms(model)) norm.Trained = null;
-        model.Embedding.Trained = null;
+        (model.Embedding.Trained, model.Embedding.Adapter) = (null, null);
     }
 
     private static IEnumerable<NormModule> Norms(CausalModel model) => model.Layers.SelectMany(layer => layer.Norms).Append(model.FinalNorm);
@@ -73,6 +73,14 @@ public static class AdapterInjector
                 parameters.Write(adapter.A, values);
                 if (adapter.Magnitude is { } magnitude) parameters.Write(magnitude, linear.RowNorms());
             }
+        }
+        if (model.Embedding.Adapter is { } table)
+        {
+            // The other way round from a linear layer: A is 0 and B is drawn, as PyTorch draws embeddings.
+            var values = new float[table.B.Count];
+            new AdapterRandom(seed, table.B.Name).Normal(values, 1);
+            parameters.Write(table.B, values);
+            if (table.Magnitude is { } magnitude) parameters.Write(magnitude, model.Embedding.ColumnNorms());
         }
         BaseCopies.Write(model);
     }
@@ -95,6 +103,11 @@ public static class AdapterInjector
                 return suffix is not null;
             }
             if (IsSaved(model.Embedding.Name)) Whole(model.Embedding.Name, [model.Embedding.Weight.Rows, model.Embedding.Weight.Columns], entry => model.Embedding.Trained = entry);
+            else if (spec.Targets.MatchesPath(model.Embedding.Name) && spec.LayersToTransform is null)
+            {
+                Adapter(spec, model.Embedding);
+                adapted++;
+            }
             foreach (var linear in model.Linears.Append(model.Head))
             {
                 index++;
@@ -138,10 +151,7 @@ public static class AdapterInjector
 
         private void Adapter(LoraSpec spec, LinearModule linear, int index)
         {
-            var rank = Pattern(spec.RankPattern, linear.Name, spec.Rank);
-            var alpha = Pattern(spec.AlphaPattern, linear.Name, spec.Alpha);
-            if (rank < 1 || rank > Math.Min(linear.InFeatures, linear.OutFeatures))
-                throw new AdapterOptionException($"rank {rank} does not fit '{linear.Name}' of {linear.OutFeatures} x {linear.InFeatures}; lower --lora-rank to at most {Math.Min(linear.InFeatures, linear.OutFeatures)}");
+            var (rank, scale, alpha) = Shape(spec, linear.Name, linear.OutFeatures, linear.InFeatures);
             var path = Prefix + linear.Name;
             _tensors.Add(($"{path}.lora_A.weight", [rank, linear.InFeatures]));
             _tensors.Add(($"{path}.lora_B.weight", [linear.OutFeatures, rank]));
@@ -151,7 +161,7 @@ public static class AdapterInjector
             {
                 Rank = rank,
                 Alpha = alpha,
-                Scale = alpha / (spec.UseRslora ? Math.Sqrt(rank) : rank),
+                Scale = scale,
                 Dropout = spec.Dropout,
                 Index = index,
                 A = parameters.Find($"{path}.lora_A.weight")!,
@@ -159,6 +169,33 @@ public static class AdapterInjector
                 BiasB = parameters.Find($"{path}.lora_B.bias"),
                 Magnitude = parameters.Find($"{path}.lora_magnitude_vector"),
             });
+        }
+
+        private void Adapter(LoraSpec spec, EmbeddingModule embedding)
+        {
+            if (spec.LoraBias) throw new AdapterOptionException($"--lora-bias has no place on the embedding '{embedding.Name}'; leave the option or embed_tokens out");
+            var (rows, hidden) = (embedding.Weight.Rows, embedding.Weight.Columns);
+            var (rank, scale, _) = Shape(spec, embedding.Name, hidden, rows);
+            var path = Prefix + embedding.Name;
+            _tensors.Add(($"{path}.lora_embedding_A", [rank, rows]));
+            _tensors.Add(($"{path}.lora_embedding_B", [hidden, rank]));
+            if (spec.UseDora) _tensors.Add(($"{path}.lora_magnitude_vector", [hidden]));
+            _steps.Add(parameters => embedding.Adapter = new EmbeddingAdapter
+            {
+                Rank = rank,
+                Scale = scale,
+                A = parameters.Find($"{path}.lora_embedding_A")!,
+                B = parameters.Find($"{path}.lora_embedding_B")!,
+                Magnitude = parameters.Find($"{path}.lora_magnitude_vector"),
+            });
+        }
+
+        private static (int Rank, double Scale, double Alpha) Shape(LoraSpec spec, string path, long rows, long columns)
+        {
+            var (rank, alpha) = (Pattern(spec.RankPattern, path, spec.Rank), Pattern(spec.AlphaPattern, path, spec.Alpha));
+            if (rank < 1 || rank > Math.Min(rows, columns))
+                throw new AdapterOptionException($"rank {rank} does not fit '{path}' of {rows} x {columns}; lower --lora-rank to at most {Math.Min(rows, columns)}");
+            return (rank, alpha / (spec.UseRslora ? Math.Sqrt(rank) : rank), alpha);
         }
 
         private static T Pattern<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path, T otherwise)

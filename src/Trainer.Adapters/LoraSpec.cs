@@ -12,7 +12,7 @@ public sealed record LoraSpec
     /// <summary>Probability with which an element of an adapter's input is dropped.</summary>
     public double Dropout { get; init; }
 
-    /// <summary>Which linears are adapted.</summary>
+    /// <summary>Which linears are adapted, and whether the embedding is.</summary>
     public TargetModules Targets { get; init; } = TargetModules.AllLinear;
 
     /// <summary>Adapt these layers only; null adapts all.</summary>

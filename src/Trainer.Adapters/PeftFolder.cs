@@ -52,8 +52,7 @@ public static class PeftFolder
             }
             Fill(model.Parameters, entry, file, file.Tensors[name]);
         }
-        if (left.FirstOrDefault(name => name.Contains(".lora_embedding_", StringComparison.Ordinal)) is { } embedding)
-            throw new AdapterException($"tensor '{embedding}' of '{file.Path}' is a low-rank adapter of the embedding, which is not implemented; train with modules_to_save embed_tokens instead");
+        EmbeddingCopies.Verify(model, file, left);
         if (left.Count > 0)
             throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model '{model.Folder}' ({left.Count} such tensors); the adapter was made for another model");
         return spec;

@@ -4,7 +4,7 @@ using Trainer.Models;
 
 namespace Trainer.Adapters;
 
-/// <summary>Which linears are adapted: all but the head, a list of names or suffixes, or one regular expression over whole module paths.</summary>
+/// <summary>Which modules are adapted: all linears but the head, a list of names or suffixes, or one regular expression over whole module paths.</summary>
 public sealed record TargetModules
 {
     private static readonly SearchValues<char> PatternSigns = SearchValues.Create("*+?()[]{}|^$\\");

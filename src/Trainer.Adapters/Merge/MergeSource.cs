@@ -7,10 +7,13 @@ namespace Trainer.Adapters;
 /// <summary>What an adapter folder does to each tensor of its base.</summary>
 internal sealed class MergeSource : IDisposable
 {
-    private const string Prefix = "base_model.model.", Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
+    public const string Embedding = "model.embed_tokens", Head = "lm_head";
+
+    private const string Prefix = "base_model.model.";
 
     private readonly SafetensorsFile _file;
     private readonly Dictionary<string, string> _whole = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _copies = new(StringComparer.Ordinal);
     private readonly HashSet<string> _modules = new(StringComparer.Ordinal);
 
     public MergeSource(string folder)
@@ -41,8 +44,11 @@ internal sealed class MergeSource : IDisposable
     /// <summary>Base tensors that the adapter folder holds whole.</summary>
     public IReadOnlyCollection<string> Whole => _whole.Keys;
 
+    /// <summary>Embedding or head that the folder holds as the base has it; see <see cref="EmbeddingCopies"/>.</summary>
+    public IReadOnlyCollection<string> Copies => _copies.Keys;
+
     /// <summary>Whether a tied head must become a tensor of its own.</summary>
-    public bool Unties => _whole.ContainsKey(Embedding) || _whole.ContainsKey(Head) || _modules.Contains("lm_head");
+    public bool Unties => _whole.ContainsKey($"{Embedding}.weight") || _whole.ContainsKey($"{Head}.weight") || _modules.Contains(Head) || _modules.Contains(Embedding);
 
     public bool Changes(string tensor) => _whole.ContainsKey(tensor) || (Module(tensor) is { } module && (tensor.EndsWith(".weight", StringComparison.Ordinal) || Spec.LoraBias));
 
@@ -66,6 +72,23 @@ internal sealed class MergeSource : IDisposable
         return alpha / (Spec.UseRslora ? Math.Sqrt(rank) : rank);
     }
 
+    /// <summary>B [rows, rank] and A [rank, columns] of a module whose weight is [rows, columns]; an embedding holds both the other way round.</summary>
+    /// <exception cref="AdapterException">One of them is missing.</exception>
+    public ((float[] Values, long[] Shape) B, (float[] Values, long[] Shape) A) Pair(string module)
+    {
+        if (module != Embedding) return (Needed(module, "lora_B.weight"), Needed(module, "lora_A.weight"));
+        return (Transposed(Needed(module, "lora_embedding_A")), Transposed(Needed(module, "lora_embedding_B")));
+    }
+
+    /// <summary>The DoRA magnitude of a module.</summary>
+    /// <exception cref="AdapterException">There is none.</exception>
+    public float[] Magnitude(string module) => (Part(module, "lora_magnitude_vector.weight") ?? Needed(module, "lora_magnitude_vector")).Values;
+
+    /// <summary>A tensor that a module must have.</summary>
+    /// <exception cref="AdapterException">There is none.</exception>
+    public (float[] Values, long[] Shape) Needed(string module, string suffix) => Part(module, suffix)
+        ?? throw new AdapterException($"adapter '{Folder}' has no {suffix} for '{module}'; its weights file is incomplete, write or copy it again");
+
     /// <summary>A tensor of a module as fp32 with its shape, or null where the module has none.</summary>
     public (float[] Values, long[] Shape)? Part(string module, string suffix)
     {
@@ -83,6 +106,13 @@ internal sealed class MergeSource : IDisposable
         return values;
     }
 
+    /// <summary>Whether the copy of a base tensor holds its values.</summary>
+    public bool IsCopyOf(string tensor, long[] shape, WeightReader read)
+    {
+        var entry = _file.Entry(_copies[tensor]);
+        return entry.Shape.SequenceEqual(shape) && WeightCopies.AreEqual(shape, read, _file, entry);
+    }
+
     public string Digest() => FileDigest.Sha256(_file.Path);
 
     public void Dispose() => _file.Dispose();
@@ -91,14 +121,28 @@ internal sealed class MergeSource : IDisposable
     {
         if (!name.StartsWith(Prefix, StringComparison.Ordinal)) throw Unknown(name);
         var path = name[Prefix.Length..];
-        foreach (var suffix in (ReadOnlySpan<string>)[".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_magnitude_vector", ".lora_magnitude_vector.weight"])
+        foreach (var suffix in (ReadOnlySpan<string>)[".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector", ".lora_magnitude_vector.weight"])
         {
             if (!path.EndsWith(suffix, StringComparison.Ordinal)) continue;
             _modules.Add(path[..^suffix.Length]);
             return;
         }
         if (path.Contains(".lora_", StringComparison.Ordinal)) throw Unknown(name);
+        if (EmbeddingCopies.ModuleOf(name) is { } module && !Spec.ModulesToSave.Any(saved => module.EndsWith(saved, StringComparison.Ordinal)))
+        {
+            _copies[module + ".weight"] = name;
+            return;
+        }
         _whole[path.Replace(".base_layer.", ".", StringComparison.Ordinal).Replace(".modules_to_save.", ".", StringComparison.Ordinal)] = name;
+    }
+
+    private static (float[] Values, long[] Shape) Transposed((float[] Values, long[] Shape) part)
+    {
+        if (part.Shape is not [var rows, var columns]) return part;
+        var turned = new float[part.Values.Length];
+        for (long r = 0; r < rows; r++)
+            for (long c = 0; c < columns; c++) turned[c * rows + r] = part.Values[r * columns + c];
+        return (turned, [columns, rows]);
     }
 
     private AdapterException Unknown(string name) => new($"tensor '{name}' of adapter '{Folder}' is of a kind that cannot be merged; only LoRA, DoRA, biases and whole modules can");

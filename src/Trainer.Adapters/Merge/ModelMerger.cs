@@ -16,6 +16,8 @@ public static class ModelMerger
 
     private const int ElementsAtOnce = 1 << 24;
 
+    private delegate Tensor RowSum(long begin, Span<float> values);
+
     /// <summary>Merges; work that was broken off is continued.</summary>
     /// <param name="baseFolder">The model the adapter was trained on, dense or NF4 (then its dequantized values are merged into).</param>
     /// <param name="adapterFolder">A PEFT adapter folder.</param>
@@ -68,12 +70,16 @@ public static class ModelMerger
         {
             if (!tensors.Shapes.TryGetValue(Source(tensors, module + ".weight"), out var weight) || (module == "lm_head" && !mayHaveHead))
                 throw new AdapterException($"adapter '{adapter.Folder}' adapts '{module}', which the model '{baseFolder}' does not have; {hint}");
-            var a = adapter.Part(module, "lora_A.weight")?.Shape ?? throw Missing(adapter, module, "lora_A.weight");
-            var b = adapter.Part(module, "lora_B.weight")?.Shape ?? throw Missing(adapter, module, "lora_B.weight");
+            var ((_, b), (_, a)) = adapter.Pair(module);
             if (a.Length != 2 || b.Length != 2 || a[0] != b[1] || a[1] != weight.Shape[^1] || b[0] != weight.Shape[0])
                 throw new AdapterException($"adapter '{adapter.Folder}': A [{string.Join(", ", a)}] and B [{string.Join(", ", b)}] of '{module}' do not fit its weight [{string.Join(", ", weight.Shape)}] in '{baseFolder}'; {hint}");
             if (adapter.Spec.LoraBias && !tensors.Shapes.ContainsKey(module + ".bias"))
                 throw new AdapterException($"adapter '{adapter.Folder}' has a bias on B of '{module}', which the model '{baseFolder}' has no bias to take up; it cannot be merged, keep it as an adapter");
+        }
+        foreach (var name in adapter.Copies)
+        {
+            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var own) || !adapter.IsCopyOf(name, own.Shape, (begin, values) => tensors.Read(Source(tensors, name), begin, values)))
+                throw new AdapterException($"adapter '{adapter.Folder}' holds a copy of '{name}' that is not the one of '{baseFolder}': it was trained on another base, or after its vocabulary grew; {hint}");
         }
         foreach (var name in adapter.Whole)
         {
@@ -82,9 +88,6 @@ public static class ModelMerger
                 throw new AdapterException($"adapter '{adapter.Folder}' holds '{name}' [{string.Join(", ", shape)}], which the model '{baseFolder}' does not have in that shape; {hint}");
         }
     }
-
-    private static AdapterException Missing(MergeSource adapter, string module, string part) =>
-        new($"adapter '{adapter.Folder}' has no {part} for '{module}'; its weights file is incomplete, write or copy it again");
 
     private static void Produce(BaseTensors tensors, MergeSource adapter, TensorDeclaration tensor, TensorSink sink)
     {
@@ -101,55 +104,75 @@ public static class ModelMerger
             return;
         }
         var module = adapter.Module(tensor.Name)!;
-        var (a, aShape) = adapter.Part(module, "lora_A.weight")!.Value;
-        var (b, _) = adapter.Part(module, "lora_B.weight")!.Value;
+        var ((b, _), (a, aShape)) = adapter.Pair(module);
         var (rank, scale) = (aShape[0], adapter.Scale(module, aShape[0]));
         if (tensor.Name.EndsWith(".bias", StringComparison.Ordinal))
         {
             var bias = new float[tensor.Shape[0]];
             tensors.Read(source, 0, bias);
-            var more = adapter.Part(module, "lora_B.bias")?.Values ?? throw Missing(adapter, module, "lora_B.bias");
+            var more = adapter.Needed(module, "lora_B.bias").Values;
             for (var i = 0; i < bias.Length; i++) bias[i] += (float)scale * more[i];
             Put(sink, tensor, bias);
             return;
         }
-        var magnitude = adapter.Spec.UseDora ? (adapter.Part(module, "lora_magnitude_vector") ?? adapter.Part(module, "lora_magnitude_vector.weight") ?? throw Missing(adapter, module, "lora_magnitude_vector")).Values : null;
+        var magnitude = adapter.Spec.UseDora ? adapter.Magnitude(module) : null;
         var columns = tensor.Shape[1];
+        using var noGrad = no_grad();
         using var wide = Matrix(a, rank, columns);
+        // A linear layer's magnitudes belong to rows, an embedding's to columns, whose norms take a visit of their own.
+        var byColumn = magnitude is not null && module == MergeSource.Embedding;
+        using var factors = byColumn ? ColumnFactors(tensor, Sum, magnitude!) : null;
         InRows(tensor, (begin, values) =>
+        {
+            using var scope = NewDisposeScope();
+            var sum = Sum(begin, values);
+            if (factors is not null) sum = sum.mul_(factors);
+            else if (magnitude is not null) sum = sum.mul_(Matrix(magnitude.AsSpan((int)(begin / columns), (int)sum.shape[0]).ToArray(), sum.shape[0], 1) / sum.norm(1, true, 2f));
+            sum.data<float>().CopyTo(values);
+        }, sink);
+
+        Tensor Sum(long begin, Span<float> values)
         {
             tensors.Read(source, begin, values);
             var (row, rows) = (begin / columns, values.Length / columns);
-            AddRows(values, b.AsSpan((int)(row * rank), (int)(rows * rank)).ToArray(), wide, rank, rows, scale, magnitude is null ? null : magnitude.AsSpan((int)row, (int)rows).ToArray());
-        }, sink);
+            return Matrix(values.ToArray(), rows, columns).add_(Matrix(b.AsSpan((int)(row * rank), (int)(rows * rank)).ToArray(), rows, rank).matmul(wide).mul_(scale));
+        }
+    }
+
+    private static Tensor ColumnFactors(TensorDeclaration declaration, RowSum rows, float[] magnitude)
+    {
+        using var scope = NewDisposeScope();
+        var squares = zeros(magnitude.Length, dtype: ScalarType.Float32);
+        Visit(declaration, (begin, values) =>
+        {
+            using var inner = NewDisposeScope();
+            squares.add_(rows(begin, values).square().sum(dim: 0));
+        });
+        return (tensor(magnitude) / squares.sqrt()).MoveToOuterDisposeScope();
     }
 
     private static Tensor Matrix(float[] values, long rows, long columns) => tensor(values, [rows, columns]);
 
-    private static void AddRows(Span<float> weight, float[] b, Tensor a, long rank, long rows, double scale, float[]? magnitude)
+    private static void InRows(TensorDeclaration tensor, WeightReader fill, TensorSink sink)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var sum = tensor(weight.ToArray(), [rows, a.shape[1]]).add_(Matrix(b, rows, rank).matmul(a).mul_(scale));
-        if (magnitude is not null)
-            sum = sum.mul_((tensor(magnitude) / sum.norm(1, false, 2f)).unsqueeze(1));
-        sum.data<float>().CopyTo(weight);
+        byte[] bytes = [];
+        Visit(tensor, (begin, part) =>
+        {
+            fill(begin, part);
+            var size = part.Length * tensor.Dtype.Bits() / 8;
+            if (bytes.Length < size) bytes = new byte[size];
+            StoredValues.Write(part, tensor.Dtype, bytes.AsSpan(0, size));
+            sink.Write(tensor, bytes.AsSpan(0, size));
+        });
     }
 
-    private static void InRows(TensorDeclaration tensor, Action<long, Span<float>> fill, TensorSink sink)
+    // Whole rows, a few million elements at a time, in one buffer.
+    private static void Visit(TensorDeclaration tensor, WeightReader visit)
     {
         var columns = tensor.Shape.Length < 2 ? 1 : tensor.Shape[^1];
         var (count, step) = (tensor.Shape.Aggregate(1L, (product, side) => product * side), Math.Max(1, ElementsAtOnce / columns) * columns);
         var values = new float[Math.Min(step, count)];
-        var bytes = new byte[values.Length * tensor.Dtype.Bits() / 8];
-        for (long begin = 0; begin < count; begin += step)
-        {
-            var part = values.AsSpan(0, (int)Math.Min(step, count - begin));
-            fill(begin, part);
-            var raw = bytes.AsSpan(0, part.Length * tensor.Dtype.Bits() / 8);
-            StoredValues.Write(part, tensor.Dtype, raw);
-            sink.Write(tensor, raw);
-        }
+        for (long begin = 0; begin < count; begin += step) visit(begin, values.AsSpan(0, (int)Math.Min(step, count - begin)));
     }
 
     private static void Put(TensorSink sink, TensorDeclaration tensor, float[] values) => InRows(tensor, (begin, part) => values.AsSpan((int)begin, part.Length).CopyTo(part), sink);

@@ -16,7 +16,7 @@ internal static class AdapterSettings
     public static readonly Setting Dropout = new("lora-dropout", SettingKind.Number, Group, "Probability with which an adapter input is dropped.")
     { Value = "P", Minimum = 0, Maximum = 1, BelowMaximum = true, Default = "0", InRecipe = true };
 
-    public static readonly Setting TargetModules = new("target-modules", SettingKind.List, Group, "Which linears are adapted: all-linear, names or suffixes, or one regular expression.")
+    public static readonly Setting TargetModules = new("target-modules", SettingKind.List, Group, "Which modules are adapted: all-linear (all but the head), names or suffixes, or one regular expression; embed_tokens and lm_head by name.")
     { Value = "NAMES", Default = "all-linear", InRecipe = true, Aliases = ["lora-target", "lora-target-modules"] };
 
     public static readonly Setting Layers = new("lora-layers", SettingKind.Integer, Group, "Adapt the last N layers only.")

@@ -19,7 +19,7 @@ internal static class FastCapabilities
                 if (linear.Adapter?.Magnitude is not null) return "it has no DoRA";
         }
         if (model.FinalNorm.Trained is not null) return "it trains no norms";
-        if (model.Embedding.Trained is not null) return "it trains no embedding";
+        if (model.Embedding.Trained is not null || model.Embedding.Adapter is not null) return "it trains no embedding";
         return model.Head.Adapter is not null ? "it has no adapter on the head" : null;
     }
 }

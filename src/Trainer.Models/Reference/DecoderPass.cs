@@ -23,8 +23,18 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
         using var quiet = no_grad();
         Tensor rows;
         if (model.AdaptersEnabled && model.Embedding.Trained is { } trained) rows = model.Parameters.Value(trained).index_select(0, context.TokenIds);
-        else rows = EmbeddingRows(context);
+        else rows = FrozenRows(context);
+        if (model.AdaptersEnabled && model.Embedding.Adapter is { } adapter) rows = EmbeddingMath.Rows(model.Parameters, model.Embedding, adapter, context.TokenIds, rows);
         return _config.EmbeddingMultiplier == 1 ? rows : rows * (float)_config.EmbeddingMultiplier;
+    }
+
+    /// <summary>Rows of the frozen table [T, hidden], before any multiplier.</summary>
+    public Tensor FrozenRows(BatchContext context)
+    {
+        using var scope = NewDisposeScope();
+        if (model.Embedding.Weight is DenseWeight { Stored: var table })
+            return table.index_select(0, context.TokenIds.cpu()).to(ScalarType.Float32).to(context.TokenIds.device).MoveToOuterDisposeScope();
+        throw new InvalidOperationException($"an embedding held as {model.Embedding.Weight.Form}");
     }
 
     /// <summary>One layer on [T, hidden].</summary>
@@ -135,13 +145,5 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
             : FrozenLinear.Apply(x, linear.Weight, compute, Fault);
         if (on && linear.Adapter is { } adapter) product = AdapterMath.Add(model.Parameters, linear, adapter, x, product, key, compute, Fault);
         return Told(linear.Name, bias is null ? product : product + bias);
-    }
-
-    private Tensor EmbeddingRows(BatchContext context)
-    {
-        using var scope = NewDisposeScope();
-        if (model.Embedding.Weight is DenseWeight { Stored: var table })
-            return table.index_select(0, context.TokenIds.cpu()).to(ScalarType.Float32).to(context.TokenIds.device).MoveToOuterDisposeScope();
-        throw new InvalidOperationException($"an embedding held as {model.Embedding.Weight.Form}");
     }
 }

@@ -148,13 +148,14 @@ internal sealed class ReferenceEngine : IDecoderEngine
     {
         using var quiet = no_grad();
         var scaled = _model.Config.EmbeddingMultiplier == 1 ? gradient : gradient * (float)_model.Config.EmbeddingMultiplier;
-        _model.Parameters.Gradient(_model.Embedding.Trained!).index_add_(0, context.TokenIds, scaled, 1);
+        if (_model.Embedding.Trained is { } trained) _model.Parameters.Gradient(trained).index_add_(0, context.TokenIds, scaled, 1);
+        if (_model.Embedding.Adapter is { } adapter) EmbeddingMath.AddGradient(_model.Parameters, _model.Embedding, adapter, context.TokenIds, _pass.FrozenRows(context), scaled);
     }
 
     // -1 where the embedding is trained, the layer count where nothing below the head is.
     private int LowestTrainedLayer()
     {
-        if (_model.Embedding.Trained is not null) return -1;
+        if (_model.Embedding.Trained is not null || _model.Embedding.Adapter is not null) return -1;
         foreach (var layer in _model.Layers)
         {
             if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)

@@ -26,7 +26,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     public long BaseParameters => _linears.Sum(linear => linear.Count) + EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) + config.LayerCount * 2L * config.HiddenSize + config.HiddenSize;
 
-    public long TrainableParameters => Adapted().Sum(item => item.Rank * (item.Linear.In + item.Linear.Out) + (options.Lora.UseDora ? item.Linear.Out : 0)) + SavedModules();
+    public long TrainableParameters => Adapted().Sum(item => item.Rank * (item.Linear.In + item.Linear.Out) + (options.Lora.UseDora ? item.Linear.Out : 0)) + EndAdapters() + SavedModules();
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
     public long BaseBytes
@@ -111,6 +111,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         if (_targets.Pattern is { } pattern) return Regex.IsMatch(name, $"^(?:{pattern})$", RegexOptions.CultureInvariant);
         return _targets.Names.Any(target => name == target || name.EndsWith("." + target, StringComparison.Ordinal));
     }
+
+    // Embedding and head, adapted where they are named.
+    private long EndAdapters() => options.Lora is { LayersToTransform: null, Layers: null }
+        ? ((IsNamed("model.embed_tokens") ? 1 : 0) + (IsNamed("lm_head") ? 1 : 0)) * (long)options.Lora.Rank * (config.VocabularySize + config.HiddenSize)
+        : 0;
+
+    private bool IsNamed(string path) => !_targets.IsAllLinear && IsTarget(path);
 
     private long SavedModules() => options.Lora.ModulesToSave.Sum(name => name is "lm_head" or "embed_tokens" ? EmbeddingCount : 0);
 }

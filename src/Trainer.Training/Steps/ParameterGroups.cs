@@ -2,15 +2,20 @@ using Trainer.Models;
 
 namespace Trainer.Training;
 
-/// <summary>Runs of the flat buffer that share a learning rate: one in all, or B apart from the rest with LoRA+ (arXiv 2402.12354).</summary>
+/// <summary>
+/// Runs of the flat buffer that share a learning rate: one in all, or with LoRA+ (arXiv 2402.12354) B apart from the rest, and adapters of the
+/// embedding at a rate of their own, which is PEFT's.
+/// </summary>
 internal static class ParameterGroups
 {
-    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio)
+    private const double LoraPlusEmbeddingRate = 1e-6;
+
+    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio, double learningRate)
     {
         var groups = new List<ParameterGroup>();
         foreach (var tensor in tensors)
         {
-            var factor = loraPlusRatio is { } ratio && IsB(tensor.Name) ? ratio : 1.0;
+            var factor = loraPlusRatio is not { } ratio ? 1.0 : IsOfEmbedding(tensor.Name) ? LoraPlusEmbeddingRate / learningRate : IsB(tensor.Name) ? ratio : 1.0;
             var end = (int)(tensor.Offset + tensor.Count);
             // The gaps between tensors hold zeros and zero gradients: stepping over them changes nothing and keeps one long run.
             if (groups.Count > 0 && groups[^1].RateFactor == factor) groups[^1] = groups[^1] with { Count = end - groups[^1].Begin };
@@ -19,7 +24,12 @@ internal static class ParameterGroups
         return groups;
     }
 
-    public static bool IsB(string name) => name.Contains("lora_B", StringComparison.Ordinal) || name.Contains("lora_embedding_B", StringComparison.Ordinal);
+    /// <summary>Whether a fresh tensor is 0: B, and of an embedding's adapter A.</summary>
+    public static bool StartsAtZero(string name) => IsB(name) || name.Contains("lora_embedding_A", StringComparison.Ordinal);
+
+    private static bool IsB(string name) => name.Contains("lora_B", StringComparison.Ordinal);
+
+    private static bool IsOfEmbedding(string name) => name.Contains("lora_embedding_", StringComparison.Ordinal);
 }
 
 /// <summary>Elements of the flat buffer with one learning rate.</summary>

@@ -106,7 +106,7 @@ internal sealed class TrainingLoop
     {
         var values = _model.Values;
         var gradients = _model.Gradients;
-        foreach (var group in ParameterGroups.Of(_model.Tensors, _options.Lora.LoraPlusRatio))
+        foreach (var group in ParameterGroups.Of(_model.Tensors, _options.Lora.LoraPlusRatio, _options.LearningRate))
             Optimizer.Step(values, gradients, group.Begin, group.Count, State.Step + 1, rate * group.RateFactor, clip);
     }
 

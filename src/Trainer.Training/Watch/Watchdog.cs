@@ -40,10 +40,10 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
             + "so weights, tokenizer, chat template or data do not belong together; look at the ids with 'trainer data show', or pass --allow-high-loss");
     }
 
-    /// <summary>After the first update with a positive rate some B must have moved, or no gradient reaches the adapter.</summary>
+    /// <summary>After the first update with a positive rate some tensor that began at 0 must have moved, or no gradient reaches the adapter.</summary>
     public void CheckAdapterMoved(RunState state)
     {
-        var b = model.Tensors.Where(tensor => ParameterGroups.IsB(tensor.Name)).ToList();
+        var b = model.Tensors.Where(tensor => ParameterGroups.StartsAtZero(tensor.Name)).ToList();
         var still = b.Where(tensor => !model.Values.Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
         if (b.Count > 0 && still.Count == b.Count)
             throw new InvalidOperationException($"after step {state.Step + 1} every lora_B is still zero: no gradient reaches the adapter");

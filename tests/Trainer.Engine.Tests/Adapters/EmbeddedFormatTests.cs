@@ -57,27 +57,6 @@ public sealed class EmbeddedFormatTests : IDisposable
         Assert.NotEqual(onLoad, Logits(ReferenceData.Embedded, new ModelLoadOptions()));
     }
 
-    [Fact]
-    public void A_low_rank_adapter_of_the_embedding_is_refused_by_its_kind()
-    {
-        string folder = Directory.CreateDirectory(Path.Combine(_temp, "embedding")).FullName, layer = "base_model.model.model.layers.0.self_attn.q_proj.lora_";
-        using var model = CausalModel.Load(ReferenceData.Embedded);
-        long hidden = model.Config.HiddenSize, rows = model.Config.VocabularySize, outputs = model.Linears.First(linear => linear.Name.EndsWith("q_proj", StringComparison.Ordinal)).OutFeatures;
-        File.WriteAllText(Path.Combine(folder, AdapterConfig.FileName), """{"peft_type":"LORA","r":4,"lora_alpha":8,"layers_to_transform":null,"bias":"none","target_modules":["q_proj","embed_tokens"],"base_model_name_or_path":"tiny"}""");
-        TensorDeclaration[] tensors =
-        [
-            .. Enumerable.Range(0, model.Layers.Count).SelectMany(i => new TensorDeclaration[] { new(layer.Replace("layers.0", $"layers.{i}", StringComparison.Ordinal) + "A.weight", SafetensorsDtype.F32, [4, hidden]), new(layer.Replace("layers.0", $"layers.{i}", StringComparison.Ordinal) + "B.weight", SafetensorsDtype.F32, [outputs, 4]) }),
-            new("base_model.model.model.embed_tokens.lora_embedding_A", SafetensorsDtype.F32, [4, rows]), new("base_model.model.model.embed_tokens.lora_embedding_B", SafetensorsDtype.F32, [hidden, 4]),
-        ];
-        using (SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "adapter_model.safetensors"), tensors, SafetensorsWriter.PyTorchMetadata, verify: true))
-        {
-            foreach (TensorDeclaration tensor in tensors) writer.Write(tensor.Name, new byte[tensor.ByteCount]);
-            writer.Complete();
-        }
-        var fault = Assert.Throws<AdapterException>(() => PeftFolder.Load(model, folder, dropout: 0));
-        Assert.Contains("low-rank adapter of the embedding", fault.Message, StringComparison.Ordinal);
-    }
-
     [Theory]
     [InlineData(QuantizeKind.None)]
     [InlineData(QuantizeKind.Nf4)]

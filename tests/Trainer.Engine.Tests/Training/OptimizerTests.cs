@@ -56,10 +56,11 @@ public class OptimizerTests
     [Fact]
     public void LoraPlus_gives_B_its_own_rate_and_leaves_no_gap()
     {
-        ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48)];
-        var groups = ParameterGroups.Of(tensors, 16);
-        Assert.Equal([(0, 16, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
-        var one = Assert.Single(ParameterGroups.Of(tensors, null));
-        Assert.Equal((0, 51), (one.Begin, one.Count));
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];
+        var groups = ParameterGroups.Of(tensors, 16, 1e-4);
+        // The embedding's rate is 1e-6, whatever the others': PEFT's default.
+        Assert.Equal([(0, 16, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0), (64, 20, 1e-6 / 1e-4)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
+        var one = Assert.Single(ParameterGroups.Of(tensors, null, 1e-4));
+        Assert.Equal((0, 84), (one.Begin, one.Count));
     }
 }
