@@ -5,7 +5,7 @@ return args switch
     ["step", .. var rest] => StepCommand.Run(rest),
     ["make", var shape, var folder] => StepCommand.Make(shape, folder),
     ["kernels"] => KernelCommand.Run(),
-    ["int8", .. var rest] => NarrowCommand.Run(rest),
+    ["narrow", .. var rest] => NarrowCommand.Run(rest),
     ["decode", var folder, .. var rest] => DecodeCommand.Run(folder, rest),
     ["attention", .. var rest] => AttentionCommand.Run(rest),
     _ => StepCommand.Usage(),

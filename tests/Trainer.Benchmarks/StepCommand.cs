@@ -11,13 +11,13 @@ internal static class StepCommand
     public static int Usage()
     {
         Console.Error.WriteLine("""
-            step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream [--reads auto|mapped|direct] [--stream-gib N]] [--reference] [--threads N] [--cpu-time] [--folder DIR] [--keep]
-                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
+            step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream [--reads auto|mapped|direct] [--stream-gib N]] [--reference] [--dtype TYPE] [--threads N] [--cpu-time] [--folder DIR] [--keep]
+                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; TYPE: float32, bfloat16, int8; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
-            int8 [--threads N] [--cpu-time]   the forward product in 8 bits and bfloat16 beside fp32
+            narrow [--threads N] [--cpu-time]   frozen products in 8 bits and bfloat16 beside float32, both directions
             """);
         return 2;
     }
@@ -58,7 +58,7 @@ internal static class StepCommand
             var report = StepBench.Run(new BenchOptions
             {
                 Folder = folder, Batch = Number("--batch", 1), Sequence = Number("--seq", 512), Rank = Number("--rank", 16), Steps = Number("--steps", 3),
-                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"),
+                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"), Compute = Enum.Parse<ComputeKind>(Value("--dtype", "float32"), ignoreCase: true),
                 StreamReads = Enum.Parse<StreamReads>(Value("--reads", "auto"), ignoreCase: true), StreamBytes = Number("--stream-gib", 0) is > 0 and var gib ? (long)gib << 30 : null, Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
             }, line => Console.Error.WriteLine(line));
             Print(report);
@@ -73,7 +73,7 @@ internal static class StepCommand
     private static void Print(BenchReport r)
     {
         const double gib = 1L << 30;
-        Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}");
+        Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}  compute {r.Options.Compute}");
         if (r.Streaming is { } streaming) Console.WriteLine(streaming);
         Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  product ceiling {r.CeilingGigaflops:0.0} GFLOP/s");
         Console.WriteLine($"step {string.Join(" ", r.StepSeconds.Select(s => s.ToString("0.000")))} s  tokens/s {r.TokensPerSecond:0.0}");

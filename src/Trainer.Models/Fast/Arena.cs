@@ -37,6 +37,9 @@ internal sealed unsafe class Arena : IDisposable
     /// <summary>Room for signed bytes, not cleared.</summary>
     public sbyte* Codes(long count) => (sbyte*)Bytes(count);
 
+    /// <summary>Room for 16-bit values, not cleared.</summary>
+    public ushort* Halves(long count) => (ushort*)Bytes(count * sizeof(ushort));
+
     /// <summary>Room for doubles, not cleared.</summary>
     public double* Doubles(long count) => (double*)Bytes(count * sizeof(double));
 

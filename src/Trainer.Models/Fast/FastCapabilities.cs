@@ -9,7 +9,6 @@ internal static class FastCapabilities
     {
         var config = model.Config;
         if (model.Options.Device != "cpu") return $"it computes on the processor, not on '{model.Options.Device}'";
-        if (model.Options.Compute == ComputeKind.BFloat16) return "it computes in float32";
         if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
         if (config.Activation == Activation.Gelu) return "it has no exact GELU";
         foreach (var layer in model.Layers)

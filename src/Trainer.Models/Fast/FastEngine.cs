@@ -19,17 +19,18 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
     private readonly StreamedBase? _stream;
     private Arena? _arena;
 
-    public FastEngine(CausalModel model, long panelFloats = FastLinear.PanelFloats)
+    public FastEngine(CausalModel model, long panelElements = PanelPlan.Elements)
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _linear = new FastLinear(model, Meter, panelFloats);
+        var panels = new PanelPlan(panelElements);
+        _linear = new FastLinear(model, Meter, panels);
         _attention = new BlockAttention(_shape, Meter);
         _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
         _head = new FastHead(model, _shape, _linear, Meter);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model);
-        _linear.HeadPages = _stream.Head;
+        panels.HeadPages = _stream.Head;
     }
 
     public string Name => "fast";
@@ -39,12 +40,15 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
     /// <summary>Time and operations by part.</summary>
     public StepMeter Meter { get; } = new();
 
+    /// <summary>Bytes of the buffers that the last pass cut.</summary>
+    public long BufferBytes => _arena?.Used ?? 0;
+
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing)
     {
         var arena = new Arena();
         var shape = new FastShape(model.Config);
-        var linear = new FastLinear(model, new StepMeter());
+        var linear = new FastLinear(model, new StepMeter(), new PanelPlan());
         var mode = checkpointing ? PassMode.Recomputed : PassMode.Kept;
         var meter = new StepMeter();
         Cut(model, shape, linear, new FastHead(model, shape, linear, meter), new BlockAttention(shape, meter), arena, batch, mode);

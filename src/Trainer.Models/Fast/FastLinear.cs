@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Models.Native;
 using Trainer.Numerics.Elementwise;
-using Trainer.Numerics.Half;
 
 namespace Trainer.Models.Fast;
 
@@ -11,37 +10,46 @@ namespace Trainer.Models.Fast;
 /// y = x W^T + s (x' A^T) B^T + bias           x' = x with dropped elements, u = x' A^T is kept
 /// dx = dy W + mask (du A),  du = s dy B;  dB += s dy^T u;  dA += du^T x'
 /// </code>
-/// W is written out in panels of rows into one scratch, in both directions; the weight itself is never kept in float32.
+/// The frozen products are an <see cref="IFrozenProduct"/>'s, in the compute type asked for; adapters, biases and logits are float32 in any.
 /// </remarks>
-internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long panelFloats = FastLinear.PanelFloats)
+internal sealed unsafe class FastLinear
 {
-    // Measured at 512 tokens: panels of 4 MiB run at 0.95 of the product ceiling, of 16 MiB at 0.93, whole matrices at 0.90.
-    // A panel needs some hundred rows where x is long, since the BLAS packs x anew for each.
-    internal const long PanelFloats = 1 << 20;
-    private const long ShortBatch = 128;
-    private const long LeastPanelRows = 512;
-    private const long LeastPanelRowsOfShortBatch = 128;
-    private readonly ParameterBuffer _parameters = model.Parameters;
-    private float* _panel;
-    private long _tokens;
+    private readonly CausalModel _model;
+    private readonly StepMeter _meter;
+    private readonly ParameterBuffer _parameters;
+    private readonly Float32Product _exact;
+    private readonly IFrozenProduct _products;
+    private readonly IFrozenProduct _headGradient;
     private float* _low;
     private float* _upper;
     private float* _ones;
     private float* _dropped;
     private float* _mask;
 
+    public FastLinear(CausalModel model, StepMeter meter, PanelPlan panels)
+    {
+        (_model, _meter, _parameters) = (model, meter, model.Parameters);
+        _exact = new Float32Product(meter, panels);
+        _products = model.Options.Compute switch
+        {
+            ComputeKind.BFloat16 => new BFloat16Product(meter, panels),
+            ComputeKind.Int8 => new Int8Product(meter, panels),
+            _ => _exact,
+        };
+        _headGradient = model.Options.Compute == ComputeKind.BFloat16 ? _products : _exact;
+    }
+
     /// <summary>Seeds the masks of this pass; null computes without dropout.</summary>
     public StepKey? Key { get; set; }
-
-    /// <summary>Told of each panel of a head that does not stay in memory.</summary>
-    public HeadPages? HeadPages { get; set; }
 
     /// <summary>Cuts the scratch for T rows.</summary>
     public void Allocate(Arena arena, long tokens)
     {
-        _tokens = tokens;
-        var linears = model.Linears.Append(model.Head).ToList();
-        _panel = arena.Floats(linears.Max(linear => linear.Weight.Resident is null ? PanelRows(linear.Weight) * linear.Weight.Columns : 0));
+        var linears = _model.Linears.Append(_model.Head).ToList();
+        var layers = _model.Linears.Select(linear => linear.Weight).ToList();
+        var head = _model.Head.Weight;
+        _exact.Allocate(arena, tokens, _products == _exact ? [.. layers, head] : [head]);
+        if (_products != _exact) _products.Allocate(arena, tokens, _headGradient == _products ? [.. layers, head] : layers);
         var rank = linears.Max(linear => linear.Adapter?.Rank ?? 0);
         _low = arena.Floats(tokens * rank);
         _upper = arena.Floats(rank * linears.Max(linear => linear.Adapter is null ? 0 : linear.OutFeatures));
@@ -56,7 +64,7 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, float* u)
     {
         Product(linear, x, rows, y, stride, 1f, StepPart.Products);
-        var on = model.AdaptersEnabled;
+        var on = _model.AdaptersEnabled;
         if (on && linear.Adapter is { } adapter)
         {
             var start = StepMeter.Now;
@@ -66,7 +74,7 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
             Gemm.TimesTransposed(rows, r, wide, 1f, input, wide, a, wide, 0f, u, r);
             Gemm.TimesTransposed(rows, high, r, (float)adapter.Scale, u, r, b, r, 1f, y, stride);
             if (adapter.BiasB is { } biasB) AddRow(Values(biasB), (float)adapter.Scale, rows, high, y, stride);
-            meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (wide + high));
+            _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (wide + high));
         }
         if (on && linear.TrainedBias is { } trained) AddRow(Values(trained), 1f, rows, linear.OutFeatures, y, stride);
         else if (linear.Bias is { } bias) AddRow(TorchMemory.Pointer(bias), 1f, rows, linear.OutFeatures, y, stride);
@@ -75,11 +83,11 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     /// <summary>u = x' A^T alone: what the backward pass of a product needs whose output nobody reads.</summary>
     public void Low(LinearModule linear, float* x, long rows, float* u)
     {
-        if (!model.AdaptersEnabled || linear.Adapter is not { } adapter) return;
+        if (!_model.AdaptersEnabled || linear.Adapter is not { } adapter) return;
         var start = StepMeter.Now;
         var (r, wide) = (adapter.Rank, linear.InFeatures);
         Gemm.TimesTransposed(rows, r, wide, 1f, Drops(adapter) ? Drop(adapter, x, rows, wide) : x, wide, Values(adapter.A), wide, 0f, u, r);
-        meter.Add(StepPart.Adapters, start, 2.0 * rows * r * wide);
+        _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * wide);
     }
 
     /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's.</summary>
@@ -87,13 +95,13 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
         if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, 1f, StepPart.Products);
-        if (!model.AdaptersEnabled) return;
+        if (!_model.AdaptersEnabled) return;
         if (linear.TrainedWeight is { } weight) WeightGradient(weight, x, rows, dy, stride, 1f, StepPart.Products);
         var start = StepMeter.Now;
         if (linear.TrainedBias is { } bias) Gemm.Times(1, high, rows, 1f, _ones, rows, dy, stride, 1f, Gradients(bias), high);
         if (linear.Adapter is not { } adapter)
         {
-            meter.Add(StepPart.Adapters, start);
+            _meter.Add(StepPart.Adapters, start);
             return;
         }
         long r = adapter.Rank;
@@ -113,39 +121,43 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
             var (from, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
             TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.AddProduct(dx, (float*)from, (float*)mask, dx, begin, end));
         }
-        meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (2 * high + (dx == null ? 1 : 2) * wide));
+        _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (2 * high + (dx == null ? 1 : 2) * wide));
     }
 
     /// <summary>y = factor x W^T without adapter or bias.</summary>
     public void Product(LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
-        long wide = linear.InFeatures;
-        if (FewRows.Takes(linear.Weight, rows) && !(model.AdaptersEnabled && linear.TrainedWeight is not null))
+        var start = StepMeter.Now;
+        long wide = linear.InFeatures, high = linear.OutFeatures;
+        if (Trained(linear) is { } weight)
         {
-            var begun = StepMeter.Now;
+            Gemm.TimesTransposed(rows, high, wide, factor, x, wide, Values(weight), wide, 0f, y, stride);
+        }
+        else if (FewRows.Takes(linear.Weight, rows))
+        {
             FewRows.Product(linear.Weight, x, rows, y, stride);
-            if (factor != 1f) Scale(y, rows, linear.OutFeatures, stride, factor);
-            meter.Add(part, begun, 2.0 * rows * wide * linear.OutFeatures);
+            if (factor != 1f) Scale(y, rows, high, stride, factor);
+        }
+        else
+        {
+            (linear == _model.Head ? _exact : _products).Forward(linear.Weight, x, rows, y, stride, factor, part);
             return;
         }
-        Panels(linear, part, (begin, count, panel) =>
-        {
-            var start = StepMeter.Now;
-            Gemm.TimesTransposed(rows, count, wide, factor, x, wide, panel, wide, 0f, y + begin, stride);
-            meter.Add(part, start, 2.0 * rows * count * wide);
-        });
+        _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
     /// <summary>dx = factor dy W, or that added.</summary>
     public void InputGradient(LinearModule linear, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
-        long wide = linear.InFeatures;
-        Panels(linear, part, (begin, count, panel) =>
+        if (Trained(linear) is not { } weight)
         {
-            var start = StepMeter.Now;
-            Gemm.Times(rows, wide, count, factor, dy + begin, stride, panel, wide, add || begin > 0 ? 1f : 0f, dx, wide);
-            meter.Add(part, start, 2.0 * rows * count * wide);
-        });
+            (linear == _model.Head ? _headGradient : _products).InputGradient(linear.Weight, dy, stride, rows, dx, add, factor, part);
+            return;
+        }
+        var start = StepMeter.Now;
+        long wide = linear.InFeatures, high = linear.OutFeatures;
+        Gemm.Times(rows, wide, high, factor, dy, stride, Values(weight), wide, add ? 1f : 0f, dx, wide);
+        _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
     /// <summary>dW += factor dy^T x of a matrix trained whole.</summary>
@@ -154,54 +166,10 @@ internal sealed unsafe class FastLinear(CausalModel model, StepMeter meter, long
         var start = StepMeter.Now;
         var (high, wide) = (weight.Shape[0], weight.Shape[1]);
         Gemm.TransposedTimes(high, wide, rows, factor, dy, stride, x, wide, 1f, Gradients(weight), wide);
-        meter.Add(part, start, 2.0 * rows * high * wide);
+        _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
-    private delegate void Visit(long begin, long count, float* panel);
-
-    private void Panels(LinearModule linear, StepPart part, Visit visit)
-    {
-        if (model.AdaptersEnabled && linear.TrainedWeight is { } trained)
-        {
-            visit(0, linear.OutFeatures, Values(trained));
-            return;
-        }
-        var weight = linear.Weight;
-        if (weight.Resident is { } resident)
-        {
-            visit(0, weight.Rows, TorchMemory.Pointer(resident));
-            return;
-        }
-        var rows = PanelRows(weight);
-        for (long begin = 0; begin < weight.Rows; begin += rows)
-        {
-            var count = Math.Min(rows, weight.Rows - begin);
-            var start = StepMeter.Now;
-            WriteOut(weight, begin, count);
-            meter.Add(part == StepPart.Loss ? StepPart.Loss : StepPart.Materialize, start);
-            visit(begin, count, _panel);
-        }
-    }
-
-    private void WriteOut(IFrozenWeight weight, long begin, long count)
-    {
-        var target = _panel;
-        if (ReferenceEquals(weight, model.Head.Weight)) HeadPages?.Enter(begin, count);
-        if (weight is DenseWeight { Form: "bfloat16" } dense)
-        {
-            var from = (ushort*)TorchMemory.Pointer(dense.Stored) + begin * weight.Columns;
-            TorchThreads.For(0, count * weight.Columns, 1 << 16, (first, last) => BFloat16Bits.ToFloat(from + first, target + first, last - first));
-            return;
-        }
-        weight.Materialize(begin, count, target);
-    }
-
-    // A multiple of 64 rows, so that a panel starts at a block of any 4-bit matrix.
-    private long PanelRows(IFrozenWeight weight)
-    {
-        var least = _tokens <= ShortBatch ? LeastPanelRowsOfShortBatch : LeastPanelRows;
-        return Math.Min(weight.Rows, Math.Max(least, panelFloats / weight.Columns / 64 * 64));
-    }
+    private ParameterEntry? Trained(LinearModule linear) => _model.AdaptersEnabled ? linear.TrainedWeight : null;
 
     private bool Drops(LinearAdapter adapter) => adapter.Dropout > 0 && Key is not null;
 

@@ -38,13 +38,9 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
     /// <summary>The matrix in its stored type. Owned by the weight.</summary>
     public Tensor Stored => _tensor;
 
-    public void Materialize(long rowBegin, long rowCount, float* destination)
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var target = TorchNative.FromBlob(destination, ScalarType.Float32, rowCount, Columns);
-        target.copy_(_tensor.narrow(0, rowBegin, rowCount));
-    }
+    public void Materialize(long rowBegin, long rowCount, float* destination) => Write(rowBegin, rowCount, destination, ScalarType.Float32);
+
+    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination) => Write(rowBegin, rowCount, destination, ScalarType.BFloat16);
 
     public IReadOnlyList<(IntPtr Start, long Length)> MappedParts => [((IntPtr)TorchMemory.Pointer(_home), ByteCount)];
 
@@ -65,5 +61,13 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
     {
         PlaceHome();
         _home.Dispose();
+    }
+
+    private void Write(long rowBegin, long rowCount, void* destination, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var target = TorchNative.FromBlob(destination, type, rowCount, Columns);
+        target.copy_(_tensor.narrow(0, rowBegin, rowCount));
     }
 }

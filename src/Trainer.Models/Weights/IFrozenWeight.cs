@@ -26,6 +26,12 @@ public interface IFrozenWeight : IDisposable
     /// <param name="destination">Room for rowCount x columns floats.</param>
     unsafe void Materialize(long rowBegin, long rowCount, float* destination);
 
+    /// <summary>Writes rows as bfloat16 bits, row-major, rounded to nearest even from the float32 value.</summary>
+    /// <param name="rowBegin">First row.</param>
+    /// <param name="rowCount">Number of rows.</param>
+    /// <param name="destination">Room for rowCount x columns values.</param>
+    unsafe void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination);
+
     /// <summary>Writes rows as float32, row-major.</summary>
     /// <param name="rowBegin">First row.</param>
     /// <param name="rowCount">Number of rows.</param>

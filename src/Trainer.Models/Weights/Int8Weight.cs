@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Native;
+using Trainer.Numerics.Half;
 using Trainer.Numerics.Int8;
 
 namespace Trainer.Models;
@@ -62,6 +63,25 @@ internal sealed unsafe class Int8Weight : IFrozenWeight
         TorchThreads.For(0, rowCount, 16, (from, to) =>
         {
             for (var r = from; r < to; r++) Int8Rows.ToFloat(_codes + (rowBegin + r) * Columns, _scales[rowBegin + r], destination + r * Columns, Columns);
+        });
+        GC.KeepAlive(this);
+    }
+
+    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination)
+    {
+        TorchThreads.For(0, rowCount, 16, (from, to) =>
+        {
+            const int Chunk = 512;
+            var values = stackalloc float[Chunk];
+            for (var r = from; r < to; r++)
+            {
+                for (long at = 0; at < Columns; at += Chunk)
+                {
+                    var count = Math.Min(Chunk, Columns - at);
+                    Int8Rows.ToFloat(_codes + (rowBegin + r) * Columns + at, _scales[rowBegin + r], values, count);
+                    BFloat16Bits.FromFloat(values, destination + r * Columns + at, count);
+                }
+            }
         });
         GC.KeepAlive(this);
     }

@@ -77,6 +77,23 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
         GC.KeepAlive(this);
     }
 
+    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination)
+    {
+        const int Block = Nf4Codebook.BlockSize;
+        long begin = rowBegin * Columns, end = begin + rowCount * Columns;
+        var first = Math.Min(end, (begin + Block - 1) / Block * Block);
+        if (begin < first)
+        {
+            var block = stackalloc ushort[Block];
+            var blockBegin = begin / Block * Block;
+            Nf4Dequantizer.ToBFloat16(Source, block, blockBegin, first);
+            new ReadOnlySpan<ushort>(block + (begin - blockBegin), (int)(first - begin)).CopyTo(new Span<ushort>(destination, (int)(first - begin)));
+        }
+        var source = Source;
+        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToBFloat16(source, destination + (from - begin), from, to));
+        GC.KeepAlive(this);
+    }
+
     public void Dispose() => _memory?.Dispose();
 
     private static void Fill(IFrozenWeight dense, byte* packed, float* absmax)

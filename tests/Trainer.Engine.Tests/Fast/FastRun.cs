@@ -8,9 +8,10 @@ namespace Trainer.Engine.Tests.Fast;
 internal static class FastRun
 {
     public static (double Loss, Dictionary<string, float[]> Gradients) Gradients(
-        string name, EngineKind engine, bool checkpointing, double dropout, bool everyRow, Action<CausalModel>? change = null, TokenBatch? batch = null)
+        string name, EngineKind engine, bool checkpointing, double dropout, bool everyRow, Action<CausalModel>? change = null, TokenBatch? batch = null,
+        ComputeKind compute = ComputeKind.Auto)
     {
-        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing });
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing, Compute = compute });
         AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
         Randomize(model);
         change?.Invoke(model);

@@ -89,13 +89,27 @@ public sealed class StreamTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(ComputeKind.BFloat16, StreamReads.Mapped)]
+    [InlineData(ComputeKind.BFloat16, StreamReads.Direct)]
+    [InlineData(ComputeKind.Int8, StreamReads.Mapped)]
+    [InlineData(ComputeKind.Int8, StreamReads.Direct)]
+    public void Narrow_products_streamed_equal_resident_bit_for_bit(ComputeKind compute, StreamReads reads)
+    {
+        var resident = Run(Resident with { Compute = compute });
+        var streamed = Run(Streamed with { Compute = compute, StreamReads = reads });
+        Assert.NotEqual(Run(Resident).Loss, resident.Loss);
+        Assert.Equal(resident.Loss, streamed.Loss);
+        foreach (var (name, values) in resident.Gradients) Assert.Equal(values, streamed.Gradients[name]);
+    }
+
     [Fact]
     public void Panels_of_rows_give_the_gradients_of_the_reference_engine_on_4_bit_weights()
     {
         using var model = Load(Resident);
         var batch = FastRun.Batch(300, false);
         // Of 128 rows each: two panels a gate, three a head.
-        using var engine = new FastEngine(model, panelFloats: 1);
+        using var engine = new FastEngine(model, panelElements: 1);
         var loss = engine.ForwardBackward(batch, 0.25, null).LossSum;
         var panels = model.Parameters.GradientSpan.ToArray();
         model.Parameters.ZeroGradients();

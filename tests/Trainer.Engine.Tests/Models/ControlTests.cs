@@ -193,6 +193,8 @@ public sealed class ControlTests : IDisposable
             new Span<float>(destination, (int)(rowCount * Columns)).Fill(1);
         }
 
+        public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination) => throw new NotSupportedException();
+
         public void Dispose()
         {
         }

@@ -33,6 +33,9 @@ public sealed record BenchOptions
     /// <summary>Which engine.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Fast;
 
+    /// <summary>Type of the frozen products.</summary>
+    public ComputeKind Compute { get; init; } = ComputeKind.Auto;
+
     /// <summary>How weights that the folder holds unquantized are held.</summary>
     public QuantizeKind Quantize { get; init; } = QuantizeKind.None;
 }

@@ -18,7 +18,7 @@ public static unsafe class StepBench
         progress?.Invoke($"loading {options.Folder}");
         using var model = CausalModel.Load(options.Folder, new ModelLoadOptions
         {
-            Engine = options.Engine, GradientCheckpointing = options.Checkpointing, Quantize = options.Quantize, Stream = options.Stream,
+            Engine = options.Engine, GradientCheckpointing = options.Checkpointing, Quantize = options.Quantize, Stream = options.Stream, Compute = options.Compute,
             StreamBytes = options.StreamBytes, StreamReads = options.StreamReads,
         });
         var shape = ModelShape.Of(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Folder)), model.Config);

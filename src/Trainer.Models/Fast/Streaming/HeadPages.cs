@@ -12,6 +12,9 @@ internal sealed unsafe class HeadPages(DenseWeight weight)
     private long _begin;
     private long _end;
 
+    /// <summary>Whether a matrix is this head.</summary>
+    public bool Covers(IFrozenWeight other) => ReferenceEquals(other, weight);
+
     /// <summary>Rows are about to be read; those read before go.</summary>
     /// <exception cref="ModelException">The file does not give them.</exception>
     public void Enter(long row, long count)
