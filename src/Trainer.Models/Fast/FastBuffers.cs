@@ -18,7 +18,7 @@ internal sealed unsafe class FastBuffers
     public FastBuffers(Arena arena, CausalModel model, FastShape shape, PassMode mode, long tokens, long lossRows, int lowest)
     {
         long hidden = shape.Hidden, query = shape.Query;
-        var ranks = Ranks(model);
+        var adapters = Adapters(model);
         var forwardOnly = mode == PassMode.Forward;
         _inputs = new IntPtr[shape.Layers + 1];
         IntPtr even = (IntPtr)arena.Floats(tokens * hidden), odd = (IntPtr)arena.Floats(tokens * hidden);
@@ -33,7 +33,7 @@ internal sealed unsafe class FastBuffers
         for (var l = 0; l < shape.Layers; l++)
         {
             var own = mode == PassMode.Kept && l >= lowest;
-            _states[l] = own ? new LayerState(arena, shape, tokens, ranks) : shared ??= new LayerState(arena, shape, tokens, ranks);
+            _states[l] = own ? new LayerState(arena, shape, tokens, adapters) : shared ??= new LayerState(arena, shape, tokens, adapters);
         }
         Normed = arena.Floats(tokens * hidden);
         Delta = arena.Floats(tokens * hidden);
@@ -97,13 +97,19 @@ internal sealed unsafe class FastBuffers
 
     public float* RowInverse { get; }
 
-    private static int[] Ranks(CausalModel model)
+    private static AdapterSize[] Adapters(CausalModel model)
     {
-        var ranks = new int[9];
+        var sizes = new AdapterSize[Enum.GetValues<Slot>().Length];
         foreach (var layer in model.Layers)
+        {
             foreach (var (slot, linear) in Linears(layer))
-                ranks[(int)slot] = Math.Max(ranks[(int)slot], linear.Adapter?.Rank ?? 0);
-        return ranks;
+            {
+                ref var size = ref sizes[(int)slot];
+                var magnitudes = linear.Adapter?.Magnitude is null ? 0 : linear.OutFeatures;
+                size = new AdapterSize(Math.Max(size.Rank, linear.Adapter?.Rank ?? 0), Math.Max(size.Magnitudes, magnitudes));
+            }
+        }
+        return sizes;
     }
 
     private static IEnumerable<(Slot Slot, LinearModule Linear)> Linears(DecoderLayer layer)

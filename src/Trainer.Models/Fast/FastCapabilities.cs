@@ -14,8 +14,6 @@ internal static class FastCapabilities
         foreach (var layer in model.Layers)
         {
             if (layer.Norms.Any(norm => norm.Trained is not null)) return "it trains no norms";
-            foreach (var linear in layer.Linears)
-                if (linear.Adapter?.Magnitude is not null) return "it has no DoRA";
         }
         if (model.FinalNorm.Trained is not null) return "it trains no norms";
         if (model.Embedding.Trained is not null || model.Embedding.Adapter is not null) return "it trains no embedding";

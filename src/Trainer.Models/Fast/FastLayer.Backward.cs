@@ -23,7 +23,7 @@ internal sealed unsafe partial class FastLayer
         var delta = AddendGradient(layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         var attended = subset ? buffers.RowAttended : state.Attended;
         if (subset) Rows.Gather(state.Attended, Batch.LossRows, rows, shape.Query, attended);
-        linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.LowOf(Slot.Output));
+        linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.Of(Slot.Output));
         if (subset)
         {
             var start = StepMeter.Now;
@@ -49,7 +49,7 @@ internal sealed unsafe partial class FastLayer
         var buffers = Buffers;
         Activate(state, rows);
         var delta = AddendGradient(layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
-        linear.Backward(layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.LowOf(Slot.Down));
+        linear.Backward(layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.Of(Slot.Down));
         var start = StepMeter.Now;
         var (wide, stride) = (shape.Wide, (long)shape.GateStride);
         float* gate = state.Gate, up = state.Up, from = buffers.ActivatedGradient;
@@ -63,12 +63,12 @@ internal sealed unsafe partial class FastLayer
         var input = Normed(layer.BeforeMlp, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Backward(fused, input, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.GateUp));
+            linear.Backward(fused, input, rows, gate, stride, buffers.Delta, false, state.Of(Slot.GateUp));
         }
         else
         {
-            linear.Backward(layer.Gate!, input, rows, gate, stride, buffers.Delta, false, state.LowOf(Slot.Gate));
-            linear.Backward(layer.Up!, input, rows, up, stride, buffers.Delta, true, state.LowOf(Slot.Up));
+            linear.Backward(layer.Gate!, input, rows, gate, stride, buffers.Delta, false, state.Of(Slot.Gate));
+            linear.Backward(layer.Up!, input, rows, up, stride, buffers.Delta, true, state.Of(Slot.Up));
         }
         start = StepMeter.Now;
         InputGradient(layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
@@ -91,14 +91,14 @@ internal sealed unsafe partial class FastLayer
         var input = Normed(layer.BeforeAttention, x, state.FirstInverse, tokens);
         if (layer.Qkv is { } fused)
         {
-            linear.Backward(fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.LowOf(Slot.Qkv));
+            linear.Backward(fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.Of(Slot.Qkv));
             return;
         }
-        linear.Backward(layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.LowOf(Slot.Key));
-        linear.Backward(layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.LowOf(Slot.Value));
+        linear.Backward(layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.Of(Slot.Key));
+        linear.Backward(layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.Of(Slot.Value));
         if (!subset)
         {
-            linear.Backward(layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.LowOf(Slot.Query));
+            linear.Backward(layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.Of(Slot.Query));
             return;
         }
         var start = StepMeter.Now;
@@ -106,7 +106,7 @@ internal sealed unsafe partial class FastLayer
         Rows.Gather(input, Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
         Rows.Gather(buffers.QueryGradient, Batch.LossRows, rows, shape.Query, buffers.RowQuery);
         meter.Add(StepPart.Elementwise, start);
-        linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.LowOf(Slot.Query));
+        linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.Of(Slot.Query));
         if (target == null) return;
         start = StepMeter.Now;
         Rows.ScatterAdd(buffers.RowInput, Batch.LossRows, rows, shape.Hidden, target);

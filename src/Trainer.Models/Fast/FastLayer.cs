@@ -49,24 +49,24 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             attended = buffers.RowAttended;
             residual = buffers.RowInput;
         }
-        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.LowOf(Slot.Output));
+        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(Slot.Output));
         var input = AddNormed(layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.LowOf(Slot.GateUp));
+            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.Of(Slot.GateUp));
         }
         else
         {
-            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.LowOf(Slot.Gate));
-            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.LowOf(Slot.Up));
+            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(Slot.Gate));
+            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(Slot.Up));
         }
         Activate(state, rows);
         if (output == null && layer.AfterMlp is null)
         {
-            linear.Low(layer.Down, buffers.Activated, rows, state.LowOf(Slot.Down));
+            linear.Keep(layer.Down, buffers.Activated, rows, state.Of(Slot.Down));
             return;
         }
-        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.LowOf(Slot.Down));
+        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(Slot.Down));
         if (output == null) return;
         var begun = StepMeter.Now;
         AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
@@ -77,7 +77,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     {
         if (layer.Qkv is { } fused)
         {
-            linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.LowOf(Slot.Qkv));
+            linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.Of(Slot.Qkv));
             return;
         }
         var query = shape.QueryNorms ? state.RawQuery : state.Query;
@@ -88,16 +88,16 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             long rows = Batch.LossCount;
             Rows.Gather(normed, Batch.LossRows, rows, shape.Hidden, Buffers.RowNormed);
             meter.Add(StepPart.Elementwise, start);
-            linear.Forward(layer.Query!, Buffers.RowNormed, rows, Buffers.RowQuery, shape.Query, state.LowOf(Slot.Query));
+            linear.Forward(layer.Query!, Buffers.RowNormed, rows, Buffers.RowQuery, shape.Query, state.Of(Slot.Query));
             // Rows nobody asks for become zero queries: harmless, and without effect on the gradient.
             Rows.Scatter(Buffers.RowQuery, Batch.LossRows, rows, shape.Query, query, tokens);
         }
         else
         {
-            linear.Forward(layer.Query!, normed, tokens, query, shape.Query, state.LowOf(Slot.Query));
+            linear.Forward(layer.Query!, normed, tokens, query, shape.Query, state.Of(Slot.Query));
         }
-        linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.LowOf(Slot.Key));
-        linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.LowOf(Slot.Value));
+        linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.Of(Slot.Key));
+        linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(Slot.Value));
         if (!shape.QueryNorms) return;
         var begun = StepMeter.Now;
         NormRows(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
@@ -133,9 +133,9 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     }
 
     // What a block adds to the stream, into Delta: its last product, normed where the family does so; the backward pass of that norm needs the product itself.
-    private void Addend(LinearModule last, NormModule? after, float* x, long rows, float* raw, float* inverse, float* u)
+    private void Addend(LinearModule last, NormModule? after, float* x, long rows, float* raw, float* inverse, AdapterState kept)
     {
-        linear.Forward(last, x, rows, after is null ? Buffers.Delta : raw, shape.Hidden, u);
+        linear.Forward(last, x, rows, after is null ? Buffers.Delta : raw, shape.Hidden, kept);
         if (after is null) return;
         var start = StepMeter.Now;
         NormRows(after, raw, Buffers.Delta, inverse, shape.Hidden, rows);

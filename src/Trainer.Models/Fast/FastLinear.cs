@@ -12,7 +12,7 @@ namespace Trainer.Models.Fast;
 /// </code>
 /// The frozen products are an <see cref="IFrozenProduct"/>'s, in the compute type asked for; adapters, biases and logits are float32 in any.
 /// </remarks>
-internal sealed unsafe class FastLinear
+internal sealed unsafe partial class FastLinear
 {
     private readonly CausalModel _model;
     private readonly StepMeter _meter;
@@ -20,6 +20,8 @@ internal sealed unsafe class FastLinear
     private readonly Float32Product _exact;
     private readonly IFrozenProduct _products;
     private readonly IFrozenProduct _headGradient;
+    private readonly PanelPlan _panels;
+    private long _tokens;
     private float* _low;
     private float* _upper;
     private float* _ones;
@@ -28,7 +30,7 @@ internal sealed unsafe class FastLinear
 
     public FastLinear(CausalModel model, StepMeter meter, PanelPlan panels)
     {
-        (_model, _meter, _parameters) = (model, meter, model.Parameters);
+        (_model, _meter, _parameters, _panels) = (model, meter, model.Parameters, panels);
         _exact = new Float32Product(meter, panels);
         _products = model.Options.Compute switch
         {
@@ -45,6 +47,7 @@ internal sealed unsafe class FastLinear
     /// <summary>Cuts the scratch for T rows.</summary>
     public void Allocate(Arena arena, long tokens)
     {
+        _tokens = tokens;
         var linears = _model.Linears.Append(_model.Head).ToList();
         var layers = _model.Linears.Select(linear => linear.Weight).ToList();
         var head = _model.Head.Weight;
@@ -57,71 +60,60 @@ internal sealed unsafe class FastLinear
         var widest = linears.Max(linear => linear.Adapter is { Dropout: > 0 } ? linear.InFeatures : 0);
         _dropped = arena.Floats(tokens * widest);
         _mask = arena.Floats(tokens * widest);
+        AllocateDora(arena, tokens);
         if (_ones != null) new Span<float>(_ones, checked((int)tokens)).Fill(1f);
     }
 
     /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense.</summary>
-    public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, float* u)
+    public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, AdapterState kept)
     {
-        Product(linear, x, rows, y, stride, 1f, StepPart.Products);
-        var on = _model.AdaptersEnabled;
-        if (on && linear.Adapter is { } adapter)
+        var adapter = AdapterOf(linear);
+        if (adapter?.Magnitude is not null)
         {
-            var start = StepMeter.Now;
-            float* a = Values(adapter.A), b = Values(adapter.B);
-            long r = adapter.Rank, wide = linear.InFeatures, high = linear.OutFeatures;
-            var input = Drops(adapter) ? Drop(adapter, x, rows, wide) : x;
-            Gemm.TimesTransposed(rows, r, wide, 1f, input, wide, a, wide, 0f, u, r);
-            Gemm.TimesTransposed(rows, high, r, (float)adapter.Scale, u, r, b, r, 1f, y, stride);
-            if (adapter.BiasB is { } biasB) AddRow(Values(biasB), (float)adapter.Scale, rows, high, y, stride);
-            _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (wide + high));
+            ForwardDora(linear, adapter, x, rows, y, stride, kept);
         }
-        if (on && linear.TrainedBias is { } trained) AddRow(Values(trained), 1f, rows, linear.OutFeatures, y, stride);
+        else
+        {
+            Product(linear, x, rows, y, stride, 1f, StepPart.Products);
+            Keep(linear, x, rows, kept);
+            if (adapter is not null) Raise(linear, adapter, rows, kept.Low, y, stride);
+        }
+        if (_model.AdaptersEnabled && linear.TrainedBias is { } trained) AddRow(Values(trained), 1f, rows, linear.OutFeatures, y, stride);
         else if (linear.Bias is { } bias) AddRow(TorchMemory.Pointer(bias), 1f, rows, linear.OutFeatures, y, stride);
     }
 
-    /// <summary>u = x' A^T alone: what the backward pass of a product needs whose output nobody reads.</summary>
-    public void Low(LinearModule linear, float* x, long rows, float* u)
+    /// <summary>What the backward pass needs of a forward pass whose output nobody reads.</summary>
+    public void Keep(LinearModule linear, float* x, long rows, AdapterState kept)
     {
-        if (!_model.AdaptersEnabled || linear.Adapter is not { } adapter) return;
+        if (AdapterOf(linear) is not { } adapter) return;
         var start = StepMeter.Now;
         var (r, wide) = (adapter.Rank, linear.InFeatures);
-        Gemm.TimesTransposed(rows, r, wide, 1f, Drops(adapter) ? Drop(adapter, x, rows, wide) : x, wide, Values(adapter.A), wide, 0f, u, r);
+        var input = Drops(adapter) ? Drop(adapter, x, rows, wide) : x;
+        Gemm.TimesTransposed(rows, r, wide, 1f, input, wide, Values(adapter.A), wide, 0f, kept.Low, r);
         _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * wide);
+        if (adapter.Magnitude is not null) KeepWhole(linear, adapter, input, rows, kept);
     }
 
     /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's.</summary>
-    public void Backward(LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, float* u)
+    public void Backward(LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
-        if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, 1f, StepPart.Products);
-        if (!_model.AdaptersEnabled) return;
-        if (linear.TrainedWeight is { } weight) WeightGradient(weight, x, rows, dy, stride, 1f, StepPart.Products);
-        var start = StepMeter.Now;
-        if (linear.TrainedBias is { } bias) Gemm.Times(1, high, rows, 1f, _ones, rows, dy, stride, 1f, Gradients(bias), high);
-        if (linear.Adapter is not { } adapter)
+        var adapter = AdapterOf(linear);
+        if (_model.AdaptersEnabled && linear.TrainedBias is { } bias) AddRowSum(bias, 1f, rows, dy, stride, high);
+        if (adapter?.Magnitude is not null)
         {
-            _meter.Add(StepPart.Adapters, start);
+            BackwardDora(linear, adapter, x, rows, dy, stride, dx, add, kept);
             return;
         }
-        long r = adapter.Rank;
-        var scale = (float)adapter.Scale;
-        if (adapter.BiasB is { } biasB) Gemm.Times(1, high, rows, scale, _ones, rows, dy, stride, 1f, Gradients(biasB), high);
-        var du = _low;
-        Gemm.Times(rows, r, high, scale, dy, stride, Values(adapter.B), r, 0f, du, r);
-        AddUpperGradient(Gradients(adapter.B), u, dy, stride, rows, r, high, scale);
+        if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, 1f, StepPart.Products);
+        if (Trained(linear) is { } weight) WeightGradient(weight, x, rows, dy, stride, 1f, StepPart.Products);
+        if (adapter is null) return;
         var drops = Drops(adapter);
-        var input = drops ? Drop(adapter, x, rows, wide) : x;
-        Gemm.TransposedTimes(r, wide, rows, 1f, du, r, input, wide, 1f, Gradients(adapter.A), wide);
-        if (dx != null && !drops) Gemm.Times(rows, wide, r, 1f, du, r, Values(adapter.A), wide, 1f, dx, wide);
-        if (dx != null && drops)
-        {
-            // The dropped input is used up: its room takes du A, which the same mask thins out.
-            Gemm.Times(rows, wide, r, 1f, du, r, Values(adapter.A), wide, 0f, _dropped, wide);
-            var (from, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
-            TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.AddProduct(dx, (float*)from, (float*)mask, dx, begin, end));
-        }
-        _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (2 * high + (dx == null ? 1 : 2) * wide));
+        LowRankGradients(adapter, drops ? Drop(adapter, x, rows, wide) : x, rows, wide, dy, stride, high, kept.Low);
+        if (dx == null) return;
+        // The dropped input is used up: its room takes du A, which the same mask thins out.
+        AddLow(adapter, rows, wide, drops ? _dropped : dx, drops ? 0f : 1f);
+        if (drops) AddMasked(dx, rows * wide);
     }
 
     /// <summary>y = factor x W^T without adapter or bias.</summary>
@@ -170,6 +162,55 @@ internal sealed unsafe class FastLinear
     }
 
     private ParameterEntry? Trained(LinearModule linear) => _model.AdaptersEnabled ? linear.TrainedWeight : null;
+
+    private LinearAdapter? AdapterOf(LinearModule linear) => _model.AdaptersEnabled ? linear.Adapter : null;
+
+    // y += s (u B^T + b)
+    private void Raise(LinearModule linear, LinearAdapter adapter, long rows, float* u, float* y, long stride)
+    {
+        var start = StepMeter.Now;
+        var (r, high) = (adapter.Rank, linear.OutFeatures);
+        Gemm.TimesTransposed(rows, high, r, (float)adapter.Scale, u, r, Values(adapter.B), r, 1f, y, stride);
+        if (adapter.BiasB is { } bias) AddRow(Values(bias), (float)adapter.Scale, rows, high, y, stride);
+        _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * high);
+    }
+
+    // Gradients of A, B and B's bias; leaves du for the input's.
+    private void LowRankGradients(LinearAdapter adapter, float* input, long rows, long wide, float* dy, long stride, long high, float* u)
+    {
+        if (adapter.BiasB is { } bias) AddRowSum(bias, (float)adapter.Scale, rows, dy, stride, high);
+        var start = StepMeter.Now;
+        long r = adapter.Rank;
+        var scale = (float)adapter.Scale;
+        Gemm.Times(rows, r, high, scale, dy, stride, Values(adapter.B), r, 0f, _low, r);
+        AddUpperGradient(Gradients(adapter.B), u, dy, stride, rows, r, high, scale);
+        Gemm.TransposedTimes(r, wide, rows, 1f, _low, r, input, wide, 1f, Gradients(adapter.A), wide);
+        _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (2 * high + wide));
+    }
+
+    // target = beta target + du A
+    private void AddLow(LinearAdapter adapter, long rows, long wide, float* target, float beta)
+    {
+        var start = StepMeter.Now;
+        Gemm.Times(rows, wide, adapter.Rank, 1f, _low, adapter.Rank, Values(adapter.A), wide, beta, target, wide);
+        _meter.Add(StepPart.Adapters, start, 2.0 * rows * adapter.Rank * wide);
+    }
+
+    // dx += what lies in the dropped input's room, thinned out by its mask.
+    private void AddMasked(float* dx, long count)
+    {
+        var start = StepMeter.Now;
+        var (from, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
+        TorchThreads.For(0, count, 1 << 14, (begin, end) => Arithmetic.AddProduct(dx, (float*)from, (float*)mask, dx, begin, end));
+        _meter.Add(StepPart.Adapters, start);
+    }
+
+    private void AddRowSum(ParameterEntry bias, float factor, long rows, float* dy, long stride, long high)
+    {
+        var start = StepMeter.Now;
+        Gemm.Times(1, high, rows, factor, _ones, rows, dy, stride, 1f, Gradients(bias), high);
+        _meter.Add(StepPart.Adapters, start);
+    }
 
     private bool Drops(LinearAdapter adapter) => adapter.Dropout > 0 && Key is not null;
 

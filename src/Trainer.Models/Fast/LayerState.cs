@@ -3,14 +3,14 @@ namespace Trainer.Models.Fast;
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
 internal sealed unsafe class LayerState
 {
-    private const int Slots = 9;
+    private readonly AdapterState[] _adapters;
 
     /// <summary>Cuts the buffers for T tokens.</summary>
     /// <param name="arena">Where from.</param>
     /// <param name="shape">The model.</param>
     /// <param name="tokens">T.</param>
-    /// <param name="ranks">Adapter rank of each slot, 0 where it has none.</param>
-    public LayerState(Arena arena, FastShape shape, long tokens, int[] ranks)
+    /// <param name="adapters">What the adapter of each slot keeps.</param>
+    public LayerState(Arena arena, FastShape shape, long tokens, IReadOnlyList<AdapterSize> adapters)
     {
         if (shape.Fused)
         {
@@ -50,8 +50,7 @@ internal sealed unsafe class LayerState
         Middle = arena.Floats(tokens * shape.Hidden);
         FirstInverse = arena.Floats(tokens);
         SecondInverse = arena.Floats(tokens);
-        for (var slot = 0; slot < Slots; slot++)
-            Low[slot] = (IntPtr)arena.Floats(tokens * ranks[slot]);
+        _adapters = [.. adapters.Select(size => new AdapterState(arena, tokens, size))];
     }
 
     /// <summary>Queries (T, heads, size), turned; fused with keys and values in one row where the family does so.</summary>
@@ -94,11 +93,9 @@ internal sealed unsafe class LayerState
 
     public float* SecondInverse { get; }
 
-    /// <summary>x A^T of each slot's adapter (rows, rank).</summary>
-    public IntPtr[] Low { get; } = new IntPtr[Slots];
-
     /// <summary>Logarithm of each query's sum of exponentials (heads, T).</summary>
     public float* LogSums { get; }
 
-    public float* LowOf(Slot slot) => (float*)Low[(int)slot];
+    /// <summary>What the adapter of a slot keeps.</summary>
+    public AdapterState Of(Slot slot) => _adapters[(int)slot];
 }

@@ -58,13 +58,16 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
         var blockNorms = (config.Norms.AfterAttention is null ? 0 : hidden + 1) + (config.Norms.AfterMlp is null ? 0 : hidden + 1);
         var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
-        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + blockNorms + ranks;
+        // DoRA keeps each adapted product before its magnitudes.
+        List<LinearShape> scaled = options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
+        var wholes = scaled.GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Out)).DefaultIfEmpty().Max();
+        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + blockNorms + ranks + wholes;
         yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
         var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
         // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
         var rowWise = lossRows * (lossRows * 10 < tokens * 9 ? 5 * hidden + 2 * Query + 1 : 3 * hidden + 1);
-        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout) + rowWise);
-        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + AttentionBytes(longest));
+        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + rowWise);
+        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
         var capped = config.LogitSoftCap is null ? 0 : Threads;
         yield return new MemoryPart("loss chunk", 4 * (Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) + capped) * config.VocabularySize);
     }
@@ -81,8 +84,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     {
         List<(long Out, long In)> shapes = Form == Quantize.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
         if (config.StoredType is not "float32") shapes.Add((config.VocabularySize, config.HiddenSize));
-        return shapes.Count == 0 ? 0 : shapes.Max(shape => 4 * Math.Min(shape.Out, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / shape.In)) * shape.In);
+        return shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
+
+    // Rows of W + s B A at a time, for their norms.
+    private static long NormBytes(List<LinearShape> scaled, long tokens) => scaled.Select(linear => RowsBytes(linear.Out, linear.In, tokens)).DefaultIfEmpty().Max();
+
+    private static long RowsBytes(long rows, long columns, long tokens) => 4 * Math.Min(rows, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / columns)) * columns;
 
     private long Threads => options.Threads ?? Environment.ProcessorCount;
 

@@ -9,10 +9,10 @@ internal static class FastRun
 {
     public static (double Loss, Dictionary<string, float[]> Gradients) Gradients(
         string name, EngineKind engine, bool checkpointing, double dropout, bool everyRow, Action<CausalModel>? change = null, TokenBatch? batch = null,
-        ComputeKind compute = ComputeKind.Auto)
+        ComputeKind compute = ComputeKind.Auto, bool dora = false)
     {
         using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing, Compute = compute });
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, UseDora = dora, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
         Randomize(model);
         change?.Invoke(model);
         var result = model.ForwardBackward(batch ?? Batch(model.Config.VocabularySize, everyRow), 0.125, new StepKey(1, 2, 3));

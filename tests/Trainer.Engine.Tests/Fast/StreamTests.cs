@@ -43,6 +43,15 @@ public sealed class StreamTests : IDisposable
     }
 
     [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void Every_gradient_of_dora_streamed_equals_resident_bit_for_bit(StreamReads reads)
+    {
+        var resident = Run(Resident, dora: true);
+        var streamed = Run(Streamed with { StreamReads = reads }, dora: true);
+        Assert.Equal(6 * 7 * 3, streamed.Gradients.Count);
+        foreach (var (name, values) in resident.Gradients) Assert.Equal(values, streamed.Gradients[name]);
+    }
+
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
     public void The_comparison_fails_where_one_layers_weights_are_not_the_resident_ones(StreamReads reads)
     {
         var resident = Run(Resident);
@@ -103,10 +112,10 @@ public sealed class StreamTests : IDisposable
         foreach (var (name, values) in resident.Gradients) Assert.Equal(values, streamed.Gradients[name]);
     }
 
-    [Fact]
-    public void Panels_of_rows_give_the_gradients_of_the_reference_engine_on_4_bit_weights()
+    [Theory, InlineData(false), InlineData(true)]
+    public void Panels_of_rows_give_the_gradients_of_the_reference_engine_on_4_bit_weights(bool dora)
     {
-        using var model = Load(Resident);
+        using var model = Load(Resident, dora);
         var batch = FastRun.Batch(300, false);
         // Of 128 rows each: two panels a gate, three a head.
         using var engine = new FastEngine(model, panelElements: 1);
@@ -162,18 +171,18 @@ public sealed class StreamTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, true);
 
-    private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options)
+    private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options, bool dora = false)
     {
-        using var model = Load(options);
+        using var model = Load(options, dora);
         double loss = 0;
         for (var i = 0; i < 2; i++) loss = model.ForwardBackward(FastRun.Batch(300, i == 0), 0.25).LossSum;
         return (loss, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
     }
 
-    private CausalModel Load(ModelLoadOptions options)
+    private CausalModel Load(ModelLoadOptions options, bool dora = false)
     {
         var model = CausalModel.Load(_folder, options);
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 4 }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, UseDora = dora }, 1);
         FastRun.Randomize(model);
         return model;
     }
