@@ -1,55 +1,20 @@
 using System.Diagnostics;
-using Spectre.Console;
-using Spectre.Console.Rendering;
 using Trainer.Training;
 
 namespace Trainer.Cli.Rendering;
 
 /// <summary>A run drawn in place on a terminal; notes scroll away above it.</summary>
-internal sealed class LivePanel : ITrainingObserver
+internal sealed class LivePanel(Terminal terminal, string title) : ITrainingObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
-    private readonly IAnsiConsole _console;
-    private readonly Terminal _terminal;
-    private readonly string _title;
+    private readonly LiveRegion _region = new(terminal);
     private readonly RunHistory _history = new();
     private readonly Lock _lock = new();
-    private LiveDisplayContext? _context;
     private long _drawn;
-
-    public LivePanel(Terminal terminal, string title)
-    {
-        _terminal = terminal;
-        _title = title;
-        _console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Ansi = AnsiSupport.Yes,
-            Interactive = InteractionSupport.Yes,
-            ColorSystem = terminal.HasColour ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
-            Out = new AnsiConsoleOutput(terminal.Error),
-        });
-        _console.Profile.Width = terminal.Width;
-        _console.Profile.Capabilities.Unicode = terminal.HasUnicode;
-    }
-
-    /// <summary>Runs <paramref name="body"/> with the panel below its notes.</summary>
-    public void Run(Action body) => _console.Live(Draw()).AutoClear(false).Start(context =>
-    {
-        _context = context;
-        try
-        {
-            body();
-        }
-        finally
-        {
-            Redraw();
-            _context = null;
-        }
-    });
 
     public void Say(string text)
     {
-        lock (_lock) _console.WriteLine(text);
+        lock (_lock) _region.Say(text);
     }
 
     public void On(TrainingEvent trainingEvent)
@@ -58,33 +23,24 @@ internal sealed class LivePanel : ITrainingObserver
         {
             _history.On(trainingEvent);
             if (trainingEvent is Noted note)
-                _console.WriteLine((note.IsWarning ? "warning: " : "") + note.Text, note.IsWarning && _terminal.HasColour ? new Style(Color.Yellow) : Style.Plain);
+                _region.Say(note.IsWarning ? terminal.HasColour ? $"\u001b[33mwarning: {note.Text}\u001b[0m" : $"warning: {note.Text}" : note.Text);
             var isFrequent = trainingEvent is StepDone || trainingEvent is PhaseProgressed phase && phase.Done < phase.Total;
             if (isFrequent && _drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Interval) return;
             Redraw();
         }
     }
 
-    private void Redraw()
+    /// <summary>Draws what came since the last drawing; the panel then stays.</summary>
+    public void Finish()
     {
-        if (_context is null) return;
-        _drawn = Stopwatch.GetTimestamp();
-        _context.UpdateTarget(Draw());
-        _context.Refresh();
+        lock (_lock) Redraw();
     }
 
-    private IRenderable Draw()
+    private void Redraw()
     {
-        _console.Profile.Width = _terminal.CurrentWidth();
-        var width = Math.Max(20, _console.Profile.Width - 4);
-        var lines = RunLines.Panel(_history, width, _terminal.HasUnicode);
-        if (lines.Count == 0) return new Text("");
-        return new Panel(new Rows(lines.Select(line => new Text(line))))
-        {
-            // Of a path that does not fit, its end says more.
-            Header = new PanelHeader($" {Markup.Escape(_title.Length <= width - 2 ? _title : _title[(_title.LastIndexOf('/') + 1)..])} "),
-            Border = _terminal.HasUnicode ? BoxBorder.Rounded : BoxBorder.Ascii,
-            Expand = true,
-        };
+        _drawn = Stopwatch.GetTimestamp();
+        var width = Math.Max(24, terminal.CurrentWidth());
+        var lines = RunLines.Panel(_history, width - 4, terminal.HasUnicode);
+        _region.Draw(lines.Count == 0 ? [] : PanelFrame.Around(lines, title, width, terminal.HasUnicode));
     }
 }

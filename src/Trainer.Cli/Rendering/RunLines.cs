@@ -24,7 +24,9 @@ internal static class RunLines
         if (step is null) return lines;
         var loss = $"loss {step.Loss.ToString("0.0000", CultureInfo.InvariantCulture)}  smoothed {Number(history.SmoothedLoss, "0.0000")}  ";
         var room = width - loss.Length;
-        lines.Add(room >= 8 ? loss + Sparkline.Draw([.. history.Steps.Select(row => row.Loss)], Math.Min(room, 60), unicode) : Cut(loss.TrimEnd(), width));
+        double[] losses = [.. history.Steps.Select(row => row.Loss)];
+        if (room >= 8) lines.Add(loss + Sparkline.Draw(losses, Math.Min(room, 60), unicode));
+        else lines.AddRange([Cut(loss.TrimEnd(), width), Sparkline.Draw(losses, width, unicode)]);
         if (history.Evals.Count > 0)
             lines.AddRange(Join([$"held-out {Number(history.Evals[^1].EvalLoss, "0.0000")}", $"best {Number(history.BestEval!.EvalLoss, "0.0000")} at step {history.BestEval.Step}"], width));
         lines.AddRange(Join(
@@ -32,7 +34,7 @@ internal static class RunLines
             $"lr {Rate(step.LearningRate)}", $"grad norm {Number(step.GradNorm, "0.000")}", $"{Number(step.TokensPerSecond, "0")} tokens/s", $"memory {Quantities.Bytes(step.MemoryBytes)}",
             $"epoch {Number(step.Epoch, "0.00")}", $"{Quantities.Duration(step.ElapsedSeconds)} so far",
         ], width));
-        if (history.LastSaved is { } saved) lines.Add(Cut($"saved {Path.GetFileName(saved.Directory.TrimEnd('/'))} at step {saved.Step}", width));
+        if (history.LastSaved is { } saved) lines.Add(Cut($"saved {Path.GetFileName(saved.Directory.TrimEnd('/'))}", width));
         return lines;
     }
 

@@ -48,15 +48,16 @@ internal sealed class RunView : IDisposable
     {
         try
         {
-            if (_panel is null) return body();
-            var result = default(T);
-            _panel.Run(() => result = body());
-            return result!;
+            return body();
         }
         catch (Exception fault)
         {
             _log.Failed(fault);
             throw;
+        }
+        finally
+        {
+            _panel?.Finish();
         }
     }
 

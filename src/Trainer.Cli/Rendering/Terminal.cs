@@ -38,6 +38,19 @@ internal sealed class Terminal
     /// <summary>The width now; a terminal can be resized.</summary>
     public int CurrentWidth() => IsLive ? DetectWidth() : Width;
 
+    /// <summary>Rows of the terminal now.</summary>
+    public int CurrentHeight()
+    {
+        try
+        {
+            return IsLive && Console.WindowHeight > 1 ? Console.WindowHeight : 24;
+        }
+        catch (IOException)
+        {
+            return 24;
+        }
+    }
+
     public static Terminal Detect()
     {
         var ci = IsSet("CI");

@@ -1,60 +1,95 @@
 using System.Diagnostics;
-using System.Text.RegularExpressions;
+using System.Text;
 
 namespace Trainer.Smoke.Tests.CommandLine;
 
 /// <summary>A run on a terminal: <c>script</c> gives it one.</summary>
 [Trait("ring", "smoke")]
-public sealed partial class LivePanelTests : IDisposable
+public sealed class LivePanelTests : IDisposable
 {
+    private const string Interrupt = "\u0003";
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
-    [GeneratedRegex("\u001b\\[[0-9;?]*[A-Za-z]")]
-    private static partial Regex Escape();
-
     /// <summary>What the terminal got of a run of two steps.</summary>
-    private string OnTerminal(int columns, params string[] environment)
+    private string TwoSteps(int columns, params string[] environment)
     {
-        Skip.IfNot(File.Exists("/usr/bin/script") && File.Exists("/usr/bin/stty"), "needs script(1) and stty(1)");
         var data = _folder.File("rows.jsonl", string.Concat(Enumerable.Range(0, 6).Select(i => $"{{\"input_ids\":[{i},4,5,6,7,8]}}\n")));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
+        return OnTerminal(columns, 0, null, environment, "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1", "--eval-data", data, "--eval-steps", "1", "--allow-high-loss");
+    }
+
+    /// <summary>What the terminal got of a run; as soon as <paramref name="cue"/> is seen, Ctrl-C is typed.</summary>
+    private string OnTerminal(int columns, int exitCode, string? cue, string[] environment, params string[] options)
+    {
+        Skip.IfNot(File.Exists("/usr/bin/script") && File.Exists("/usr/bin/stty"), "needs script(1) and stty(1)");
         var program = TrainerProgram.Start(new ProgramRun("--version"));
         program.WaitForExit();
-        string[] words = [program.StartInfo.FileName, TrainerProgram.FilePath, "train", "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1", "--eval-data", data, "--eval-steps", "1",
-            "--allow-high-loss", "--report-to", "none", "--output-dir", Path.Combine(_folder.Path, "run")];
-        var start = new ProcessStartInfo("/usr/bin/script") { RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = _folder.Path };
-        foreach (var word in new[] { "-qec", $"stty cols {columns} rows 24; {string.Join(' ', words)}", "/dev/null" }) start.ArgumentList.Add(word);
+        string[] words = [program.StartInfo.FileName, TrainerProgram.FilePath, "train", .. options, "--report-to", "none", "--output-dir", Path.Combine(_folder.Path, "run")];
+        var start = new ProcessStartInfo("/usr/bin/script") { RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = _folder.Path, StandardOutputEncoding = Encoding.UTF8 };
+        foreach (var word in new[] { "-qec", $"stty cols {columns} rows 24; exec {string.Join(' ', words)}", "/dev/null" }) start.ArgumentList.Add(word);
         foreach (var name in new[] { "CI", "NO_COLOR", "COLUMNS", "TERM", "LC_ALL", "LC_CTYPE", "LANG" }) start.Environment.Remove(name);
         start.Environment["OMP_NUM_THREADS"] = "1";
         foreach (var pair in environment) start.Environment[pair.Split('=')[0]] = pair.Split('=')[1];
         using var process = Process.Start(start)!;
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEnd();
+        var (output, buffer) = (new StringBuilder(), new char[4096]);
+        if (cue is null) process.StandardInput.Close();
+        for (int got; (got = process.StandardOutput.Read(buffer)) > 0;)
+        {
+            output.Append(buffer, 0, got);
+            if (cue is null || !output.ToString().Contains(cue, StringComparison.Ordinal)) continue;
+            process.StandardInput.Write(Interrupt);
+            process.StandardInput.Flush();
+            cue = null;
+        }
         process.WaitForExit();
-        Assert.True(process.ExitCode == 0, output);
-        return output;
+        Assert.True(process.ExitCode == exitCode, output.ToString());
+        return output.ToString();
     }
 
     [SkippableFact]
     public void The_panel_fits_forty_columns_and_has_no_colour_where_none_is_wanted()
     {
-        var output = OnTerminal(40, "TERM=xterm-256color", "NO_COLOR=1", "LC_ALL=C.UTF-8");
-        Assert.Contains("╭", output, StringComparison.Ordinal);
-        Assert.Contains("step 2/2", output, StringComparison.Ordinal);
+        var output = TwoSteps(40, "TERM=xterm-256color", "NO_COLOR=1", "LC_ALL=C.UTF-8");
         Assert.DoesNotMatch("\u001b\\[[0-9;]*m", output);
-        var panel = Escape().Replace(output, "").Split('\n', '\r').Where(line => line.StartsWith('│') || line.StartsWith('╭')).ToList();
-        Assert.Contains(panel, line => line.Contains("llama31", StringComparison.Ordinal));
-        Assert.All(panel, line => Assert.True(line.Length <= 40, $"{line.Length}: {line}"));
+        var panel = Screen.Show(output, 40).SkipWhile(line => !line.StartsWith('╭')).ToList();
+        Assert.Contains("llama31", panel[0], StringComparison.Ordinal);
+        Assert.StartsWith("│ step 2/2 ", panel[1], StringComparison.Ordinal);
+        var end = panel.FindIndex(line => line.StartsWith('╰'));
+        Assert.All(panel[..end], line => Assert.True(line.Length == 40 && line[^1] is '│' or '╮', line));
+        Assert.DoesNotContain(panel[end..], line => line.Contains('╭'));
+    }
+
+    [SkippableFact]
+    public void A_terminal_without_unicode_gets_a_panel_in_ascii()
+    {
+        var output = TwoSteps(80, "TERM=xterm", "LC_ALL=C");
+        Assert.DoesNotContain(output, letter => letter > 127);
+        Assert.Contains(Screen.Show(output, 80), line => line.StartsWith("| step 2/2 ####", StringComparison.Ordinal));
     }
 
     [SkippableFact]
     public void A_dumb_terminal_gets_plain_lines()
     {
-        var output = OnTerminal(80, "TERM=dumb");
+        var output = TwoSteps(80, "TERM=dumb");
         Assert.DoesNotContain('\u001b', output);
         Assert.DoesNotContain('╭', output);
         Assert.Contains("step 2/2 loss", output, StringComparison.Ordinal);
+    }
+
+    [SkippableTheory]
+    [InlineData(100)]
+    [InlineData(50)]
+    public void An_interrupted_run_leaves_its_answer_and_one_whole_panel(int columns)
+    {
+        var output = OnTerminal(columns, 130, "step 3/", ["TERM=xterm-256color", "LC_ALL=C.UTF-8"], "--model", "tiny", "--data", "demo", "--max-steps", "100000", "--logging-steps", "1");
+        var screen = Screen.Show(output, columns);
+        Assert.Single(screen, line => line.StartsWith('╭'));
+        Assert.Single(screen, line => line.StartsWith('╰'));
+        // The echo of the key and the panel under it are gone from behind the answer.
+        var said = string.Concat(screen.SkipWhile(line => !line.StartsWith("stopping", StringComparison.Ordinal)).TakeWhile(line => !line.StartsWith('╭')));
+        Assert.Equal("stopping after this step with a checkpoint; once more to stop at once".Replace(" ", "", StringComparison.Ordinal), said.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Contains(screen, line => line.StartsWith("interrupted after step", StringComparison.Ordinal));
     }
 }
