@@ -34,6 +34,9 @@ internal sealed class AddedVocabulary
 
     public IReadOnlyCollection<AddedToken> Tokens => _byId.Values;
 
+    /// <summary>A token of which the normalizer leaves nothing, or null; the reference finds it between any two letters.</summary>
+    public AddedToken? Vanishing => _byId.Values.FirstOrDefault(token => _normalized.GetValueOrDefault(token.Id) is "");
+
     public int? IdOf(string content) => _ids.TryGetValue(content, out var id) ? id : null;
 
     public bool Contains(int id) => _byId.ContainsKey(id);

@@ -38,6 +38,8 @@ internal static class TokenizerFolder
         var (vocabulary, model) = BpeReader.Read(file.Member("model"));
         var normalizer = ComponentReader.Normalizer(file.Member("normalizer"));
         var added = new AddedVocabulary(AddedTokenReader.Read(file, config, vocabulary), normalizer);
+        if (added.Vanishing is { } vanishing)
+            throw file.Member("added_tokens").Fault($"the normalizer leaves nothing of added token '{vanishing.Content}' (id {vanishing.Id})", "give that token \"normalized\": false");
         var special = SpecialTokens.Read(config, map);
         var processor = PostProcessorReader.Read(file.Member("post_processor"), id => vocabulary.TokenOf(id) ?? added.ContentOf(id) ?? "");
         return new TokenizerParts(

@@ -44,6 +44,16 @@ public class LoadFaultTests
     }
 
     [Fact]
+    public void An_added_token_that_the_normalizer_empties_is_refused_for_it_would_match_everywhere()
+    {
+        const string Last = "\"special\":true}]";
+        var spaces = Last.Replace("]", ",{\"id\":6,\"content\":\"  \",\"normalized\":true}]", StringComparison.Ordinal);
+        var fault = Assert.Throws<TokenizerException>(() => Load(Small.Replace(Last, spaces, StringComparison.Ordinal)));
+        Assert.Contains("leaves nothing of added token '  ' (id 6)", fault.Message, StringComparison.Ordinal);
+        Assert.Equal(6, Load(Small.Replace(Last, spaces.Replace("true}]", "false}]", StringComparison.Ordinal), StringComparison.Ordinal)).IdOf("  "));
+    }
+
+    [Fact]
     public void The_small_file_itself_is_sound()
     {
         Assert.Equal([0, 4, 3], Load(Small).Encode("ab", true).Ids);
