@@ -165,7 +165,8 @@ internal static class DataCommand
         else invocation.Terminal.Out.Write(DataReportText.Write(report, invocation.Terminal));
         if (report.Usable) return ExitCode.Done;
         if (!invocation.Json) invocation.Terminal.Out.Flush();
-        throw new CommandFailedException(ExitCode.BadData, $"a run on this data would be refused ({report.FaultCounts.Values.Sum() + report.FileFaults.Count} faults); mend the rows, or pass the option each one names");
+        var faults = report.FaultCounts.Values.Sum() + report.FileFaults.Count;
+        throw new CommandFailedException(ExitCode.BadData, $"a run on this data would be refused ({faults} {(faults == 1 ? "fault" : "faults")}); mend the rows, or pass the option each one names");
     }
 
     /// <summary>Progress told on the thread that makes it; <see cref="Progress{T}"/> would tell it late and out of order.</summary>

@@ -31,7 +31,7 @@ public sealed class AssistantMaskBuilder
     }
 
     /// <summary>Renders a conversation and finds what is trained.</summary>
-    /// <param name="messages">A JSON array of messages.</param>
+    /// <param name="messages">A JSON array of messages; a turn with <c>"weight": 0</c> or <c>"train": false</c> is never trained, unless all is.</param>
     /// <param name="tools">A JSON array of tools, or null.</param>
     /// <param name="which"><see cref="TrainOn.All"/>, <see cref="TrainOn.Last"/>, or every assistant turn otherwise.</param>
     /// <param name="from">Turns before this message are never trained.</param>
@@ -54,7 +54,7 @@ public sealed class AssistantMaskBuilder
         }
         if (which == TrainOn.All) return new AssistantSpans(whole.Text, whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None, template);
         var all = conversation.AssistantTurns.ToArray();
-        var turns = which == TrainOn.Last ? [.. all.TakeLast(1).Where(turn => turn >= from)] : all.Where(turn => turn >= from).ToArray();
+        var turns = (which == TrainOn.Last ? all.TakeLast(1) : all).Where(turn => turn >= from && conversation.IsTrained(turn)).ToArray();
         if (turns.Length == 0) return new AssistantSpans(whole.Text, [], SpanMethod.None, template);
         if (template.HasGenerationMarks && whole.SpansVerified) return new AssistantSpans(whole.Text, Marked(whole, all, turns, renders, template), SpanMethod.Generation, template);
         var finder = new TurnFinder(renders, whole.Text, conversation, _endOfTurn);
@@ -88,7 +88,7 @@ public sealed class AssistantMaskBuilder
         if (turns.Length == all.Length) return marked;
         if (whole.GenerationSpans.Count == all.Length) return [.. whole.GenerationSpans.Where((span, index) => span.Length > 0 && Array.IndexOf(turns, all[index]) >= 0)];
         // Spans and turns are not one to one (a turn may have none or several): what comes before the first wanted turn must show where it begins.
-        if (renders.Before(turns[0], prompt: false) is { } before && whole.Text.StartsWith(before, StringComparison.Ordinal))
+        if (all.AsSpan().EndsWith(turns) && renders.Before(turns[0], prompt: false) is { } before && whole.Text.StartsWith(before, StringComparison.Ordinal))
             return [.. marked.Where(span => span.Start >= before.Length)];
         throw NotFound(template, turns[0]);
     }

@@ -21,6 +21,9 @@ internal sealed class Conversation
     /// <summary>Indices of the turns a model writes.</summary>
     public IEnumerable<int> AssistantTurns => Enumerable.Range(0, Count).Where(i => Text(i, "role") is "assistant" or "model" or "bot");
 
+    /// <summary>Whether a turn is to be trained, as far as the row says.</summary>
+    public bool IsTrained(int index) => Messages.IsTrained(_messages[index]);
+
     /// <summary>The first messages.</summary>
     public JsonElement Take(int count) => Messages.Write(writer =>
     {

@@ -55,7 +55,7 @@ internal sealed class InputFile : IDisposable
         {
             file.Dispose();
             if (fault is InvalidDataException or IOException)
-                throw new DataException($"cannot read data file '{path}': {fault.Message.TrimEnd('.')}; check that it is whole", fault);
+                throw new DataException($"cannot read data file '{path}': {Reason(path, fault)}; check that it is whole", fault);
             throw;
         }
     }
@@ -72,6 +72,10 @@ internal sealed class InputFile : IDisposable
             throw new DataException($"cannot read data file '{path}': {fault.Message.TrimEnd('.')}; check the path and its permissions", fault);
         }
     }
+
+    /// <summary>Why reading failed; what the decompressor says of a file that is no gzip is about another format.</summary>
+    public static string Reason(string path, Exception fault) =>
+        fault is InvalidDataException && path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? "it is no gzip file, or is damaged or cut off" : fault.Message.TrimEnd('.');
 
     public void Dispose()
     {

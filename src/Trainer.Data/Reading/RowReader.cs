@@ -28,7 +28,7 @@ internal static class RowReader
             }
             catch (Exception fault) when (fault is IOException or InvalidDataException)
             {
-                throw new DataException($"cannot read on in data file '{input.Path}' after line {line}: {fault.Message.TrimEnd('.')}; check that it is whole", fault);
+                throw new DataException($"cannot read on in data file '{input.Path}' after line {line}: {InputFile.Reason(input.Path, fault)}; check that it is whole", fault);
             }
             line = each.Current.Source.Line;
             yield return each.Current;

@@ -25,9 +25,24 @@ internal static class Messages
             }
             else if (content.ValueKind is not (JsonValueKind.String or JsonValueKind.Array))
                 throw BadRowException.Malformed($"'{at}.content' is {RowFields.Name(content)}; it must be a string");
+            CheckTrained(message, at);
             RowValue.Checked(message, at);
         }
         return messages;
+    }
+
+    /// <summary>Whether the row's author leaves a turn in the loss: not where its <c>weight</c> is 0 (OpenAI, mistral-finetune) or its <c>train</c> is false (axolotl).</summary>
+    public static bool IsTrained(JsonElement message) =>
+        !(message.TryGetProperty("weight", out var weight) && weight.ValueKind == JsonValueKind.Number && weight.GetDouble() == 0)
+        && !(message.TryGetProperty("train", out var train) && train.ValueKind == JsonValueKind.False);
+
+    private static void CheckTrained(JsonElement message, string at)
+    {
+        if (message.TryGetProperty("weight", out var weight) && weight.ValueKind != JsonValueKind.Null
+            && !(weight.ValueKind == JsonValueKind.Number && weight.GetDouble() is 0 or 1))
+            throw BadRowException.Malformed($"'{at}.weight' is {(weight.ValueKind == JsonValueKind.Number ? weight.GetRawText() : RowFields.Name(weight))}; a turn's weight must be 0 or 1", "give the row a weight of its own, or leave it out");
+        if (message.TryGetProperty("train", out var train) && train.ValueKind is not (JsonValueKind.Null or JsonValueKind.True or JsonValueKind.False))
+            throw BadRowException.Malformed($"'{at}.train' is {RowFields.Name(train)}; it must be true or false");
     }
 
     /// <summary>Whether an assistant turn says nothing and calls nothing.</summary>
@@ -56,11 +71,22 @@ internal static class Messages
     }
 
     /// <summary>One message of plain text.</summary>
-    public static void Write(Utf8JsonWriter writer, string role, string content)
+    /// <param name="writer">Where to.</param>
+    /// <param name="role">Who speaks.</param>
+    /// <param name="content">What is said.</param>
+    /// <param name="turn">The turn of another layout, whose word on training is kept.</param>
+    public static void Write(Utf8JsonWriter writer, string role, string content, JsonElement turn = default)
     {
         writer.WriteStartObject();
         writer.WriteString("role", role);
         writer.WriteString("content", content);
+        if (turn.ValueKind == JsonValueKind.Object) WriteTrained(writer, turn);
         writer.WriteEndObject();
+    }
+
+    /// <summary>Writes on what a turn of another layout says of its training.</summary>
+    public static void WriteTrained(Utf8JsonWriter writer, JsonElement turn)
+    {
+        foreach (var property in turn.EnumerateObject().Where(property => property.Name is "weight" or "train")) property.WriteTo(writer);
     }
 }

@@ -105,11 +105,27 @@ internal sealed class RowFields
             throw BadRowException.Malformed($"the row is of two kinds at once: it has {string.Join(" as well as ", found.Select(each => each.Item3))}",
                 "keep one of them, or leave columns out: --data FILE,ignore=NAME");
         var all = fields.Keys.Concat(strangers).ToList();
-        if (all.Count == 0) throw BadRowException.Malformed("the row has no columns");
+        if (all.Count == 0) throw BadRowException.Malformed("the row has no columns, or none that is not null");
         var hint = all.Contains("chosen") ? ": preference pairs are not supervised data" : all.Select(name => DidYouMean(name, Known)).FirstOrDefault(text => text.Length > 0) ?? "";
-        var way = all.Contains("question") && all.Contains("answer") ? "prompt=question,completion=answer" : "prompt=NAME,completion=NAME";
+        var way = Mapping(all) ?? "prompt=NAME,completion=NAME";
         throw BadRowException.Malformed($"columns {string.Join(", ", all.Take(8).Select(name => $"'{name}'"))} make no known kind of row{hint}",
             $"rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids; map other names, for instance --data FILE,{way}");
+    }
+
+    /// <summary>The mapping that fits common names of others, or null.</summary>
+    private static string? Mapping(List<string> columns)
+    {
+        string? First(params ReadOnlySpan<string> names)
+        {
+            foreach (var name in names)
+                if (columns.Contains(name)) return name;
+            return null;
+        }
+        if (First("conversation", "dialog", "dialogue", "chat") is { } chat) return $"messages={chat}";
+        var answer = First("completion", "response", "answer", "output", "target");
+        if (answer is null) return First("content", "document") is { } text ? $"text={text}" : null;
+        if (columns.Contains("instruction") && First("input", "context") is { } context) return $"instruction=instruction,input={context},output={answer}";
+        return First("prompt", "question", "query", "instruction", "input", "source") is { } prompt ? $"prompt={prompt},completion={answer}" : null;
     }
 
     private static string Describe(RowKind kind) => kind switch

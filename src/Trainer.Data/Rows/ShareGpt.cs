@@ -34,7 +34,7 @@ internal static class ShareGpt
                 Messages.Write(writer, "user", text);
                 break;
             case "gpt" or "assistant" or "chatgpt" or "model" or "bard" or "bing":
-                Messages.Write(writer, "assistant", text);
+                Messages.Write(writer, "assistant", text, turn);
                 break;
             case "system":
                 Messages.Write(writer, "system", text);
@@ -43,14 +43,14 @@ internal static class ShareGpt
                 Messages.Write(writer, "tool", text);
                 break;
             case "function_call" or "tool_call":
-                Call(writer, text, at + ".value");
+                Call(writer, turn, text, at + ".value");
                 break;
             default:
                 throw BadRowException.Malformed($"'{at}.from' is '{speaker}'; it must be human, gpt, system, function_call or observation");
         }
     }
 
-    private static void Call(Utf8JsonWriter writer, string text, string at)
+    private static void Call(Utf8JsonWriter writer, JsonElement turn, string text, string at)
     {
         JsonElement calls;
         try
@@ -64,6 +64,7 @@ internal static class ShareGpt
         writer.WriteStartObject();
         writer.WriteString("role", "assistant");
         writer.WriteString("content", "");
+        Messages.WriteTrained(writer, turn);
         writer.WriteStartArray("tool_calls");
         if (calls.ValueKind == JsonValueKind.Array)
             foreach (var call in calls.EnumerateArray()) Function(writer, call, at);

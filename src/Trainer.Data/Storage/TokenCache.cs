@@ -9,7 +9,7 @@ namespace Trainer.Data.Storage;
 internal sealed class TokenCache(DataOptions options, TextTools tools)
 {
     // Raise with any change of what rows become, or old caches would answer for new rules.
-    private const string Version = "1";
+    private const string Version = "2";
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(2);
 
     public byte[] Key(InputGroup group, bool heldOut)

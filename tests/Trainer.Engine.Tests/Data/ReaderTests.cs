@@ -145,7 +145,10 @@ public sealed class ReaderTests : IDisposable
     {
         var whole = DataFolder.Gzip(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"row {i * 7919}\"}}\n")));
         Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", whole[..(whole.Length / 2)]), StringComparison.Ordinal);
-        Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", "no gzip"u8.ToArray()), StringComparison.Ordinal);
+        Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", whole[..^8]), StringComparison.Ordinal); // every row is there, the proof that it is all of them is not
+        whole[^6] ^= 1;
+        Assert.Contains("damaged", Refused("a.jsonl.gz", whole), StringComparison.Ordinal);
+        Assert.Contains("no gzip file", Refused("a.jsonl.gz", "no gzip"u8.ToArray()), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -25,6 +25,27 @@ public sealed class AssistantMaskTests
         {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
         """;
 
+    private const string Marks = "{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}{{ m.content }}</s>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    private const string NoMarks = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+
+    [Theory]
+    [InlineData(Marks)]
+    [InlineData(NoMarks)]
+    public void A_turn_whose_row_says_weight_0_or_train_false_is_not_trained(string template)
+    {
+        const string three = """[{"role":"user","content":"A"},{"role":"assistant","content":"B","weight":0},{"role":"user","content":"C"},{"role":"assistant","content":"D","weight":1},{"role":"assistant","content":"E","train":false}]""";
+        var found = MaskFixtures.Builder(template, "</s>", "").Build(MaskFixtures.Json(three), null);
+        Assert.Equal(["D</s>"], found.Spans.Select(span => found.Text[span.Start..span.End]));
+        Assert.Empty(MaskFixtures.Builder(template, "</s>", "").Build(MaskFixtures.Json(three), null, TrainOn.Last).Spans);
+    }
+
+    [Fact]
+    public void A_shared_chat_keeps_what_its_turns_say_of_training()
+    {
+        var turns = MaskFixtures.Json("""[{"from":"human","value":"A"},{"from":"gpt","value":"B","weight":0},{"from":"function_call","value":"{\"name\":\"f\"}","train":false},{"from":"gpt","value":"D"}]""");
+        Assert.Equal([true, false, false, true], ShareGpt.ToMessages(turns, null, null).Messages.EnumerateArray().Select(Messages.IsTrained));
+    }
+
     [Fact]
     public void Spans_equal_those_of_the_generation_blocks()
     {
