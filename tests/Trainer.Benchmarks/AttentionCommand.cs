@@ -38,7 +38,7 @@ internal static unsafe class AttentionCommand
         };
         var shape = new FastShape(config);
         using var arena = new Arena(1L << 30);
-        var state = new LayerState(arena, shape, tokens, new int[9]);
+        var state = new LayerState(arena, shape, tokens, new AdapterSize[9]);
         float* gradient = Filled(arena, (long)tokens * shape.Query), dq = arena.Floats((long)tokens * shape.Query), dk = arena.Floats((long)tokens * shape.Kv), dv = arena.Floats((long)tokens * shape.Kv);
         Fill(state.Query, (long)tokens * shape.Query);
         Fill(state.Key, (long)tokens * shape.Kv);

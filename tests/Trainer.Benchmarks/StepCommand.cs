@@ -12,7 +12,7 @@ internal static class StepCommand
     {
         Console.Error.WriteLine("""
             step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream [--reads auto|mapped|direct] [--stream-gib N]] [--reference] [--dtype TYPE] [--threads N] [--cpu-time] [--folder DIR] [--keep]
-                 NAME: tiny, 134m, 1b, 8b, 70b; --none keeps activations; TYPE: float32, bfloat16, int8; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
+                 NAME: tiny, 15m, 134m, 1b, 8b, 70b; --none keeps activations; TYPE: float32, bfloat16, int8; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
             kernels          quantization, dequantization, element-wise kernels against memcpy

@@ -18,6 +18,7 @@ public sealed record ModelShape(string Name, int Hidden, int Layers, int Heads, 
     public static IReadOnlyList<ModelShape> Known { get; } =
     [
         new("tiny", 64, 2, 4, 2, 16, 192, 512, true),
+        new("15m", 288, 6, 6, 6, 48, 768, 32000, true),
         new("134m", 768, 12, 12, 12, 64, 2048, 32000, false),
         new("llama-3.2-1b", 2048, 16, 32, 8, 64, 8192, 128256, true),
         new("llama-3.1-8b", 4096, 32, 32, 8, 128, 14336, 128256, false),
