@@ -51,11 +51,12 @@ public static class TrainingRun
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);
         RunPlanner.Require(plan);
-        RunPlanner.RequireStreamable(options);
         if (plan.Stream && options.Stream == Choice.Auto)
-            events.Note($"the base is streamed from its 4-bit folder: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
+            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
         events.Emit(new Planned(plan));
-        using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), events);
+        var settled = RunPlanner.Settle(options, plan);
+        if (plan.Stream) settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
+        using var model = AdaptedModel.Load(settled, events, plan.StreamBytes);
         Probe.Measure(options, plan, data, model, events);
         manifest = manifest.With(files, data.Counts, model);
         return Continue(new RunParts
@@ -69,6 +70,19 @@ public static class TrainingRun
             Sample = options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
             SignalExitCode = signalExitCode ?? (() => 130),
         }, stop);
+    }
+
+    private static string Streamed(TrainingOptions options, Fingerprint files, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
+    {
+        try
+        {
+            return StreamedFolder.Of(options, files, events, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            folder.Forget();
+            throw new RunInterruptedException("stopped while the 4-bit folder to stream from was being made; the same command goes on where it was", signalExitCode?.Invoke() ?? 130, null);
+        }
     }
 
     /// <summary>Everything after loading: state, steps, final adapter, proof.</summary>

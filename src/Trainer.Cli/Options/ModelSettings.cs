@@ -19,7 +19,7 @@ internal static class ModelSettings
     public static readonly Setting Dtype = new("dtype", SettingKind.Choice, Group, "Compute type.")
     { Value = "TYPE", Choices = ["auto", "float32", "bfloat16"], Default = "auto", InRecipe = true, Aliases = ["torch-dtype"] };
 
-    public static readonly Setting Stream = new("stream", SettingKind.Choice, Group, "Read base weights from disk layer by layer instead of holding them; auto holds them.")
+    public static readonly Setting Stream = new("stream", SettingKind.Choice, Group, "Read base weights from disk layer by layer instead of holding them: always, never, or (auto) where they would not fit. A base that is not quantized on disk is written there once, in the cache.")
     { Value = "WHEN", Choices = ["auto", "on", "off"], Default = "auto", Bare = "on", InRecipe = true };
 
     public static readonly Setting Device = new("device", SettingKind.Choice, Group, "Where to compute.")

@@ -187,6 +187,7 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
         for (var t = 0; t < ids.Length; t++) weight.Materialize(ids[t], 1, target + (long)t * _shape.Hidden);
         if (_shape.EmbeddingMultiplier != 1f)
             for (long i = 0; i < (long)ids.Length * _shape.Hidden; i++) target[i] *= _shape.EmbeddingMultiplier;
+        _stream?.AfterEmbedding();
         Meter.Add(StepPart.Elementwise, start);
     }
 

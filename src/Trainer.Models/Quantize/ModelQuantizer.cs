@@ -87,6 +87,13 @@ public static unsafe class ModelQuantizer
 
     private static void Produce(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
     {
+        Write(model, group, sink, options);
+        // One tensor is in memory at a time, in the source's mapping too.
+        MappedPages.Drop(model.Pointer(group.Name), model.Entry(group.Name).ByteCount);
+    }
+
+    private static void Write(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    {
         var file = model.FileOf(group.Name);
         var entry = model.Entry(group.Name);
         if (!group.IsExact)

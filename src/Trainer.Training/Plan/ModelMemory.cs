@@ -29,22 +29,39 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     public long TrainableParameters => Adapted().Sum(item => item.Rank * (item.Linear.In + item.Linear.Out) + (options.Lora.UseDora ? item.Linear.Out : 0)) + EndAdapters() + SavedModules();
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
-    public long BaseBytes
+    public long BaseBytes => TableBytes * (config.TiedEmbeddings ? 1 : 2) + NormBytes + MatrixBytes;
+
+    /// <summary>What the smallest window of a streamed base takes.</summary>
+    public long SmallestWindow => StreamWindow.Smallest(LayerBytes, config.LayerCount);
+
+    /// <summary>What of a streamed base is in memory at a time.</summary>
+    /// <param name="window">Bytes that layers and head may take; null is the least.</param>
+    /// <param name="tokens">Tokens of a micro-batch, whose rows of the embedding are touched.</param>
+    public long StreamedBytes(long? window, long tokens)
     {
-        get
-        {
-            long stored = config.StoredType is "float32" ? 4 : 2;
-            var dense = EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) * stored + config.LayerCount * 2L * config.HiddenSize * 4;
-            var matrices = _linears.Sum(linear => Form switch
-            {
-                Quantize.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
-                Quantize.Int8 => linear.Count + linear.Out * 4,
-                _ => linear.Count * stored,
-            });
-            // A streamed base has the layer at work and the next one in memory.
-            return dense + (options.Stream == Choice.On ? matrices / config.LayerCount * Math.Min(2, config.LayerCount) : matrices);
-        }
+        var head = HeadIsUsedInPlace ? 0 : TableBytes;
+        var kept = StreamWindow.Of(window, LayerBytes, config.LayerCount, head).Bytes(LayerBytes, config.LayerCount, head);
+        // The system maps a row together with its neighbourhood.
+        var rows = Math.Min(TableBytes, tokens * Math.Max(64 << 10, config.HiddenSize * StoredSize));
+        return kept + rows + NormBytes + (HeadIsUsedInPlace ? TableBytes : 0);
     }
+
+    private long StoredSize => config.StoredType is "float32" ? 4 : 2;
+
+    private bool HeadIsUsedInPlace => config.StoredType is "float32";
+
+    private long TableBytes => EmbeddingCount * StoredSize;
+
+    private long NormBytes => config.LayerCount * 2L * config.HiddenSize * 4;
+
+    private long LayerBytes => MatrixBytes / config.LayerCount;
+
+    private long MatrixBytes => _linears.Sum(linear => Form switch
+    {
+        Quantize.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
+        Quantize.Int8 => linear.Count + linear.Out * 4,
+        _ => linear.Count * StoredSize,
+    });
 
     /// <summary>Parts of one micro-step.</summary>
     /// <param name="tokens">Tokens T.</param>

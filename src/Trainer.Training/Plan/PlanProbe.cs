@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Models;
 
 namespace Trainer.Training;
 
@@ -14,9 +15,11 @@ public static class PlanProbe
     /// <param name="dataset">The data, or null to measure on rows of <c>--max-seq-length</c> tokens.</param>
     /// <param name="observers">Hear of loading.</param>
     /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
+    /// <exception cref="ModelException">The weights are not here as they would be used.</exception>
     public static RunPlan Measure(TrainingOptions options, RunPlan plan, Dataset? dataset, IReadOnlyList<ITrainingObserver> observers)
     {
-        using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), new Events(observers));
+        StreamedFolder.RequireMade(options, plan);
+        using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), new Events(observers), plan.StreamBytes);
         if (dataset is null)
         {
             var full = Full(options, model.VocabularySize);

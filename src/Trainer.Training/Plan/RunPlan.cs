@@ -45,6 +45,9 @@ public sealed record RunPlan
     /// <summary>Whether the base is streamed from its mapped folder; decided here where the option says auto.</summary>
     public bool Stream { get; init; }
 
+    /// <summary>Bytes that the streamed layers and head may take, where <c>--max-memory</c> leaves more than the smallest window needs; else null.</summary>
+    public long? StreamBytes { get; init; }
+
     /// <summary>Memory by part.</summary>
     public required IReadOnlyList<MemoryPart> Memory { get; init; }
 

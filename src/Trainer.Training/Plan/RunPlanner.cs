@@ -7,14 +7,19 @@ namespace Trainer.Training;
 /// <summary>Works out what a run needs before it begins: from config.json and options alone, and from the data where it was read.</summary>
 public static class RunPlanner
 {
+    // The rest is for what no plan knows: garbage not yet collected, fragments between buffers.
+    private const double WindowShare = 0.93;
+
     /// <summary>Plans a run.</summary>
     /// <param name="options">The run; its model folder needs no more than config.json.</param>
     /// <param name="dataset">The data, or null to plan for rows of <c>--max-seq-length</c> tokens.</param>
     /// <param name="microStepSeconds">A measured micro-step at the largest micro-batch, or null.</param>
     /// <exception cref="ModelException">config.json is missing, broken or of an unknown family.</exception>
+    /// <exception cref="OptionException">The base cannot be streamed as the options say.</exception>
     public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null)
     {
         var config = ModelConfig.Load(options.ModelDirectory);
+        StreamedFolder.RequireAgreement(options, config);
         var plan = Compute(options, config, dataset, microStepSeconds);
         if (plan.Fits) return plan;
         var changes = Changes(options, config, dataset, plan).Take(3).ToList();
@@ -34,21 +39,13 @@ public static class RunPlanner
         if (plan.PeakBytes > plan.MemoryLimitBytes) throw new PlanRefusedException(plan.Verdict);
     }
 
-    /// <summary>Streaming reads what lies on disk as it is used: a base that is quantized while it loads lies nowhere.</summary>
-    /// <exception cref="OptionException">There is nothing to stream.</exception>
-    internal static void RequireStreamable(TrainingOptions options)
-    {
-        if (options.Stream != Choice.On || options.Quantize == Quantize.None || ModelConfig.Load(options.ModelDirectory).StoredQuantization is not null) return;
-        throw new OptionException($"--stream on: '{options.Model}' is not quantized on disk, so there is nothing to stream; write a 4-bit folder first with 'trainer quantize --model {options.Model} --output DIR' and train on that");
-    }
-
     private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds)
     {
         if (options.Stream == Choice.Auto)
         {
-            // Reading the base from disk twice a step is for what does not fit otherwise, and only a 4-bit folder lies there as it is used.
+            // Reading the base from disk twice a step is for what does not fit otherwise.
             var resident = Compute(options with { Stream = Choice.Off }, config, dataset, microStepSeconds);
-            if (resident.PeakBytes <= resident.MemoryLimitBytes || config.StoredQuantization is null || options.Device is not ("auto" or "cpu")) return resident;
+            if (resident.PeakBytes <= resident.MemoryLimitBytes || !CanStream(options, config)) return resident;
             return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds);
         }
         var memory = new ModelMemory(config, options);
@@ -58,22 +55,31 @@ public static class RunPlanner
         var longest = dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
         var trainable = memory.TrainableParameters;
-        List<MemoryPart> fixedParts =
-        [
-            new("runtime", ModelMemory.RuntimeBytes),
-            new($"base ({memory.Form.ToString().ToLowerInvariant()})", memory.BaseBytes),
-            new("adapter and gradients", trainable * 8),
-            new("optimizer", trainable * 8),
-        ];
-        List<MemoryPart> Parts(bool again)
+        var isStreamed = options.Stream == Choice.On;
+        var form = memory.Form.ToString().ToLowerInvariant();
+        List<MemoryPart> Parts(bool again, long? window = null)
         {
             List<MemoryPart> step = [.. memory.StepParts(tokens, lossRows, longest, again)];
-            return [.. fixedParts, .. step, new("proof of the saved adapter", memory.ProofBytes(step.Sum(part => part.Bytes)))];
+            return
+            [
+                new("runtime", ModelMemory.RuntimeBytes),
+                isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
+                new("adapter and gradients", trainable * 8),
+                new("optimizer", trainable * 8),
+                .. step,
+                new("proof of the saved adapter", memory.ProofBytes(step.Sum(part => part.Bytes))),
+            ];
         }
         var keep = Parts(false);
         // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
         var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
         var parts = recompute ? Parts(true) : keep;
+        long? window = null;
+        if (isStreamed && options.MaxMemoryBytes is { } given && (long)(given * WindowShare) - parts.Sum(part => part.Bytes) is > 0 and var spare)
+        {
+            window = memory.SmallestWindow + spare;
+            parts = Parts(recompute, window);
+        }
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
         var checkpoint = CheckpointStore.BytesOf(trainable);
         var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
@@ -93,7 +99,8 @@ public static class RunPlanner
             BaseParameters = memory.BaseParameters,
             TrainableParameters = trainable,
             GradientCheckpointing = recompute,
-            Stream = options.Stream == Choice.On,
+            Stream = isStreamed,
+            StreamBytes = window,
             Memory = parts,
             MemoryLimitBytes = limit,
             DiskBytes = (checkpoints + 1) * checkpoint,
@@ -118,6 +125,10 @@ public static class RunPlanner
         return dataset.Train.Lengths.OrderDescending().Take(options.BatchSize).Sum(length => (long)length);
     }
 
+    // An 8-bit base lies nowhere on disk; a 4-bit one is made there on first use.
+    private static bool CanStream(TrainingOptions options, ModelConfig config) =>
+        options.Device is "auto" or "cpu" && (config.StoredQuantization is not null || options.Quantize == Quantize.Nf4);
+
     private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
     {
         var candidates = new List<(string Option, TrainingOptions Options, string Cost)>();
@@ -130,7 +141,7 @@ public static class RunPlanner
         }
         if (options.Quantize != Quantize.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = Quantize.Nf4 }, "a 4-bit base"));
         if (options.Quantize == Quantize.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
-        if (!plan.Stream && config.StoredQuantization is not null) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
+        if (!plan.Stream && CanStream(options, config)) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
         if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
         if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));
         if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));
@@ -145,7 +156,7 @@ public static class RunPlanner
     private static string Refusal(RunPlan plan, List<PlanChange> changes)
     {
         var why = plan.PeakBytes > plan.MemoryLimitBytes
-            ? $"the run needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed"
+            ? $"the run needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
             : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
         var what = changes.Count == 0
             ? "no single option brings it down; take a smaller model or a larger machine"

@@ -26,11 +26,14 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public int VocabularySize => _model.Config.VocabularySize;
 
-    public static AdaptedModel Load(TrainingOptions options, Events events)
+    /// <param name="options">The run, its folder the one that holds the weights.</param>
+    /// <param name="events">Hears of loading.</param>
+    /// <param name="streamBytes">Bytes that a streamed base may take; null is the least.</param>
+    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null)
     {
         if (options.Threads is { } threads) torch.set_num_threads(threads);
         var phase = options.Quantize == Quantize.None ? "loading" : "loading and quantizing";
-        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
         try
         {
             LoraSpec spec;
@@ -38,6 +41,7 @@ internal sealed class AdaptedModel : IAdaptedModel
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
             if (options.Stream == Choice.On && model.Engine.Name != "fast")
                 events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
+            if (model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
             ResidentMemory.Trim();

@@ -8,6 +8,7 @@ internal sealed unsafe class StreamedBase : IDisposable
 {
     private readonly StreamedFiles _files;
     private readonly LayerStream _layers;
+    private readonly (IntPtr Start, long Length)? _embedding;
 
     public StreamedBase(CausalModel model)
     {
@@ -16,6 +17,7 @@ internal sealed unsafe class StreamedBase : IDisposable
         var head = model.Head.Weight as DenseWeight;
         var window = StreamWindow.Of(model.Options.StreamBytes, layout.LargestLayer, layout.Layers, model.Head.Weight.ByteCount);
         if (!window.HeadKept && head is { Resident: null }) Head = new HeadPages(head);
+        if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
         var source = Source(model.Options.StreamReads, layout, _files);
         _layers = new LayerStream(source, layout.Layers, window);
         // What loading touched need not stay.
@@ -33,6 +35,12 @@ internal sealed unsafe class StreamedBase : IDisposable
 
     /// <summary>Waits for a layer and has another read.</summary>
     public void Visit(int layer, int next) => _layers.Visit(layer, next);
+
+    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table.</summary>
+    public void AfterEmbedding()
+    {
+        if (_embedding is { } table) MappedPages.Drop((void*)table.Start, table.Length);
+    }
 
     /// <summary>Stops a run whose files changed.</summary>
     public void CheckFiles() => _files.Check();

@@ -1,0 +1,110 @@
+using Trainer.Checkpoints;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>The folder that a streamed base is read from: the model's own where it is used as it lies there, else a 4-bit one that is made once.</summary>
+/// <remarks>
+/// Made folders lie in <c>nf4/NAME-HASH</c> of the user's cache (<c>TRAINER_CACHE</c>, else <c>XDG_CACHE_HOME/trainer</c>, else <c>~/.cache/trainer</c>).
+/// The hash is of the base's files and the kind of quantization, so a changed base never meets an old folder.
+/// </remarks>
+internal static class StreamedFolder
+{
+    // A broken-off work goes on after its last whole shard.
+    private const long ShardBytes = 1L << 30;
+
+    /// <summary>Refuses options that the base on disk contradicts.</summary>
+    /// <exception cref="OptionException">Names them.</exception>
+    public static void RequireAgreement(TrainingOptions options, ModelConfig config)
+    {
+        if (options.Stream != Choice.On) return;
+        var kind = options.Quantize.ToString().ToLowerInvariant();
+        if (config.StoredQuantization is { } stored)
+        {
+            if (options.Quantize != Quantize.Nf4)
+                throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is an nf4 folder and is read as it lies; leave --quantize out, or pass the original model");
+            if (stored.DoubleQuantized && !options.DoubleQuant)
+                throw new OptionException($"--double-quant false --stream on: '{options.Model}' was quantized with it and is read as it lies; leave the option out, or pass the original model");
+        }
+        else if (options.Quantize == Quantize.Int8)
+        {
+            throw new OptionException("--quantize int8 --stream on: only nf4 and a base as stored can be read from disk as they are used; take --quantize nf4");
+        }
+    }
+
+    /// <summary>Refuses to measure what would first have to be made.</summary>
+    /// <exception cref="ModelException">The plan streams from a folder that only a run makes.</exception>
+    public static void RequireMade(TrainingOptions options, RunPlan plan)
+    {
+        if (plan.Stream && IsMade(options, ModelConfig.Load(options.ModelDirectory)))
+            throw new ModelException("the 4-bit folder to stream from is made by the first run; write one with 'trainer quantize' and pass that to measure now");
+    }
+
+    /// <summary>The folder, made now if it must be and is not there.</summary>
+    /// <param name="options">The run, which streams.</param>
+    /// <param name="files">Hashes of the base.</param>
+    /// <param name="events">Hears where it is, and of progress.</param>
+    /// <param name="stop">Ends the making; what is done is kept.</param>
+    /// <exception cref="CannotWriteException">The disk has no room, or the cache cannot be written.</exception>
+    public static string Of(TrainingOptions options, Fingerprint files, Events events, CancellationToken stop)
+    {
+        var config = ModelConfig.Load(options.ModelDirectory);
+        if (!IsMade(options, config)) return options.ModelDirectory;
+        var folder = PathOf(options, files);
+        if (File.Exists(Path.Combine(folder, "config.json")))
+        {
+            events.Note($"the base is read from its 4-bit folder '{folder}', which an earlier run made");
+            return folder;
+        }
+        events.Note($"the base is not quantized on disk: its 4-bit folder is made once, in '{folder}'");
+        RequireSpace(new ModelMemory(config, options).BaseBytes, folder);
+        MakeFolder(Path.GetDirectoryName(folder)!);
+        ModelQuantizer.Quantize(options.ModelDirectory, folder, new QuantizeOptions
+        {
+            DoubleQuantize = options.DoubleQuant,
+            MaxShardBytes = ShardBytes,
+            Threads = options.Threads ?? Environment.ProcessorCount,
+            Progress = (done, total) => events.Emit(new PhaseProgressed("quantizing to disk", done, total)),
+        }, stop);
+        return folder;
+    }
+
+    private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == Quantize.Nf4;
+
+    private static string PathOf(TrainingOptions options, Fingerprint files)
+    {
+        var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Model)).Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' ? letter : '-'));
+        return Path.Combine(CacheFolder(), "nf4", $"{name}-{(options.DoubleQuant ? "double" : "plain")}-{Fingerprint.Combined(files.Base)[..16]}");
+    }
+
+    private static string CacheFolder()
+    {
+        if (Environment.GetEnvironmentVariable("TRAINER_CACHE") is { Length: > 0 } given) return Path.GetFullPath(given);
+        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg && Path.IsPathRooted(xdg)
+            ? xdg
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        return Path.Combine(cache, "trainer");
+    }
+
+    private static void MakeFolder(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new CannotWriteException($"cannot make the folder '{path}' for 4-bit bases to stream from: {fault.Message.TrimEnd('.')}; set TRAINER_CACHE to a folder that can be written", fault);
+        }
+    }
+
+    // The writer asks as well, but its sentence speaks of an output folder that the user did not name. What an earlier attempt left is space already taken.
+    private static void RequireSpace(long bytes, string folder)
+    {
+        var partial = Path.Combine(Path.GetDirectoryName(folder)!, $".{Path.GetFileName(folder)}.partial");
+        var there = Directory.Exists(partial) ? Directory.EnumerateFiles(partial).Sum(file => new FileInfo(file).Length) : 0;
+        var needed = bytes + Math.Min(bytes, ShardBytes) - there;
+        if (DiskSpace.Free(folder) is { } free && free < needed)
+            throw new CannotWriteException($"cannot make the 4-bit folder '{folder}' to stream from: it needs {Size.Of(needed)}, {Size.Of(free)} are free on that disk; free some space, or set TRAINER_CACHE to a folder on another disk");
+    }
+}

@@ -1,0 +1,69 @@
+using Trainer.Checkpoints;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+/// <summary>The 4-bit folder that is made for a base which is not quantized on disk.</summary>
+public sealed class StreamedFolderTests : IDisposable
+{
+    private readonly string _cache = Directory.CreateTempSubdirectory("trainer-cache-").FullName;
+
+    // Read by these tests alone.
+    public StreamedFolderTests() => Environment.SetEnvironmentVariable("TRAINER_CACHE", _cache);
+
+    [Fact]
+    public void A_streamed_run_on_an_original_base_makes_its_4_bit_folder_once_and_trains_the_resident_runs_adapter()
+    {
+        using var resident = Streaming(Choice.Off);
+        var expected = resident.Run().AdapterSha256;
+        using var first = Streaming(Choice.On);
+        Assert.Equal(expected, first.Run().AdapterSha256);
+        Assert.Contains(first.Seen.OfType<PhaseProgressed>(), phase => phase.Phase == "quantizing to disk");
+        Assert.Contains(first.Seen.OfType<Noted>(), note => note.Text.StartsWith("streaming: ", StringComparison.Ordinal));
+        var made = Assert.Single(Directory.GetDirectories(Path.Combine(_cache, "nf4")));
+        Assert.StartsWith("llama31-double-", Path.GetFileName(made), StringComparison.Ordinal);
+
+        using var second = Streaming(Choice.On);
+        Assert.Equal(expected, second.Run().AdapterSha256);
+        Assert.DoesNotContain(second.Seen.OfType<PhaseProgressed>(), phase => phase.Phase == "quantizing to disk");
+        Assert.Contains(second.Seen.OfType<Noted>(), note => note.Text.Contains(made, StringComparison.Ordinal));
+
+        using var plain = Streaming(Choice.On);
+        plain.Options = plain.Options with { DoubleQuant = false };
+        Assert.NotEqual(expected, plain.Run().AdapterSha256);
+        Assert.Equal(2, Directory.GetDirectories(Path.Combine(_cache, "nf4")).Length);
+    }
+
+    [Fact]
+    public void A_making_that_was_broken_off_leaves_no_folder_and_the_same_command_goes_on()
+    {
+        using var run = Streaming(Choice.On);
+        using var stop = new CancellationTokenSource();
+        run.OnEvent = seen =>
+        {
+            if (seen is PhaseProgressed { Phase: "quantizing to disk" }) stop.Cancel();
+        };
+        Assert.Contains("same command", Assert.Throws<RunInterruptedException>(() => run.Run(stop.Token)).Message, StringComparison.Ordinal);
+        Assert.Equal(".partial", Path.GetExtension(Assert.Single(Directory.GetDirectories(Path.Combine(_cache, "nf4")))));
+        run.OnEvent = null;
+        run.Run();
+        Assert.NotEqual(".partial", Path.GetExtension(Assert.Single(Directory.GetDirectories(Path.Combine(_cache, "nf4")))));
+    }
+
+    [Fact]
+    public void A_cache_that_cannot_be_written_is_named()
+    {
+        File.WriteAllText(Path.Combine(_cache, "nf4"), "a file in the way");
+        using var run = Streaming(Choice.On);
+        Assert.Contains("nf4", Assert.Throws<CannotWriteException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => Directory.Delete(_cache, recursive: true);
+
+    private static GoldenRun Streaming(Choice stream)
+    {
+        var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        run.Options = run.Options with { Stream = stream, Quantize = Quantize.Nf4, MaxSteps = 2 };
+        return run;
+    }
+}
