@@ -29,7 +29,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     public long TrainableParameters => Adapted().Sum(item => item.Rank * (item.Linear.In + item.Linear.Out) + (options.Lora.UseDora ? item.Linear.Out : 0)) + EndAdapters() + SavedModules();
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
-    public long BaseBytes => TableBytes * (config.TiedEmbeddings ? 1 : 2) + NormBytes + MatrixBytes;
+    public long BaseBytes => TableBytes * (config.TiedEmbeddings ? 1 : 2) + NormWeightBytes + MatrixBytes;
 
     /// <summary>What the smallest window of a streamed base takes.</summary>
     public long SmallestWindow => StreamWindow.Smallest(LayerBytes, config.LayerCount);
@@ -43,7 +43,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var kept = StreamWindow.Of(window, LayerBytes, config.LayerCount, head).Bytes(LayerBytes, config.LayerCount, head);
         // The system maps a row together with its neighbourhood.
         var rows = Math.Min(TableBytes, tokens * Math.Max(64 << 10, config.HiddenSize * StoredSize));
-        return kept + rows + NormBytes + (HeadIsUsedInPlace ? TableBytes : 0);
+        return kept + rows + NormWeightBytes + (HeadIsUsedInPlace ? TableBytes : 0);
     }
 
     private long StoredSize => config.StoredType is "float32" ? 4 : 2;
@@ -52,7 +52,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private long TableBytes => EmbeddingCount * StoredSize;
 
-    private long NormBytes => config.LayerCount * 2L * config.HiddenSize * 4;
+    private long NormWeightBytes => config.LayerCount * 2L * config.HiddenSize * 4;
 
     private long LayerBytes => MatrixBytes / config.LayerCount;
 

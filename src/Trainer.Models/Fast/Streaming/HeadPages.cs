@@ -25,4 +25,7 @@ internal sealed unsafe class HeadPages(DenseWeight weight)
             throw new ModelException("the head of the streamed base cannot be read: its file was cut off, or the disk does not give it; check the disk and the file");
         MappedPages.WillNeed(_start + _end, Math.Min(ReadAhead, weight.ByteCount - _end));
     }
+
+    /// <summary>Everything goes.</summary>
+    public void DropAll() => MappedPages.Drop(_start, weight.ByteCount);
 }

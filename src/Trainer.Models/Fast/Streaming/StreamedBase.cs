@@ -36,10 +36,11 @@ internal sealed unsafe class StreamedBase : IDisposable
     /// <summary>Waits for a layer and has another read.</summary>
     public void Visit(int layer, int next) => _layers.Visit(layer, next);
 
-    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table.</summary>
+    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a single row.</summary>
     public void AfterEmbedding()
     {
         if (_embedding is { } table) MappedPages.Drop((void*)table.Start, table.Length);
+        Head?.DropAll();
     }
 
     /// <summary>Stops a run whose files changed.</summary>
