@@ -23,13 +23,17 @@ internal static class DecodeCommand
         foreach (var _ in generator.Generate(prompt, new SamplingOptions { MaxTokens = tokens, StopIds = [] }))
         {
             last = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            if (made++ == 0) first = last;
+            if (made++ > 0) continue;
+            first = last;
+            (model.Engine as FastEngine)?.Meter.Clear();
         }
         var perToken = (last - first) / (made - 1);
         var (bytes, rate) = (ReadPerToken(model), ReadRate());
         Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  weights read a token {bytes / 1e9:0.000} GB  memory read {rate / 1e9:0.0} GB/s");
         Console.WriteLine($"prefill {promptTokens} tokens {first:0.00} s = {promptTokens / first:0.0} tokens/s");
         Console.WriteLine($"decode {made - 1} tokens {perToken * 1e3:0.0} ms each = {1 / perToken:0.00} tokens/s, {bytes / rate / perToken:0.00} of the memory bound, {GC.CollectionCount(0)} collections");
+        if (model.Engine is FastEngine engine)
+            Console.WriteLine(string.Join("  ", Enum.GetValues<StepPart>().Select(part => $"{part} {engine.Meter.Seconds(part) / (made - 1) * 1e3:0.0} ms")));
         return 0;
     }
 

@@ -44,55 +44,75 @@ public static unsafe class Nf4Dot
     internal static void Run(KernelWidth width, in Nf4Source weight, long columns, float* arranged, int count, float* y, long stride, long begin, long end)
     {
         if (!Takes(columns)) throw new ArgumentException("rows of NF4 codes must be whole blocks of 64", nameof(columns));
+        var blocks = columns / Block;
+        var scratch = stackalloc float[weight.Absmax == null ? checked((int)blocks) : 0];
         for (var row = begin; row < end; row++)
         {
+            var packed = weight.Packed + row * columns / 2;
+            var absmax = Factors(weight, row * blocks, blocks, scratch);
             for (var t = 0; t < count; t++)
             {
                 var x = arranged + t * columns;
                 y[t * stride + row] = width switch
                 {
-                    KernelWidth.Vector512 => Row<Lanes512>(weight, row * columns, columns, x),
-                    KernelWidth.Vector256 => Row<Lanes256>(weight, row * columns, columns, x),
-                    KernelWidth.Vector128 => Row<Lanes128>(weight, row * columns, columns, x),
-                    _ => Scalar(weight, row * columns, columns, x),
+                    KernelWidth.Vector512 => Row<Lanes512>(packed, absmax, blocks, x),
+                    KernelWidth.Vector256 => Row<Lanes256>(packed, absmax, blocks, x),
+                    KernelWidth.Vector128 => Row<Lanes128>(packed, absmax, blocks, x),
+                    _ => Scalar(packed, absmax, blocks, x),
                 };
             }
         }
     }
 
-    /// <summary>The specification: one row of W, from element <paramref name="begin"/> of its codes on, times one row of x.</summary>
-    private static float Scalar(in Nf4Source weight, long begin, long columns, float* x)
+    // The absmax of a row's blocks: where they lie, or decoded into scratch, in runs that share a nested absmax.
+    private static float* Factors(in Nf4Source weight, long first, long blocks, float* scratch)
+    {
+        if (weight.Absmax != null) return weight.Absmax + first;
+        var (map, codes, offset) = ((nint)weight.NestedMap, (nint)weight.Codes, weight.Offset);
+        for (var begin = first; begin < first + blocks;)
+        {
+            var nested = weight.NestedAbsmax[begin / Nf4Codebook.NestedBlockSize];
+            var end = Math.Min(first + blocks, (begin / Nf4Codebook.NestedBlockSize + 1) * Nf4Codebook.NestedBlockSize);
+            for (; begin < end; begin++)
+            {
+                // Two roundings, as Nf4Source.BlockAbsmax does.
+                var product = ((float*)map)[((byte*)codes)[begin]] * nested;
+                scratch[begin - first] = product + offset;
+            }
+        }
+        return scratch;
+    }
+
+    /// <summary>The specification: one row of W times one row of x.</summary>
+    private static float Scalar(byte* packed, float* absmax, long blocks, float* x)
     {
         float* total = stackalloc float[16], sum = stackalloc float[16];
         new Span<float>(total, 16).Clear();
-        for (long at = 0; at < columns; at += Block)
+        for (long block = 0; block < blocks; block++)
         {
             new Span<float>(sum, 16).Clear();
             for (var i = 0; i < Block; i++)
             {
-                var pair = weight.Packed[(begin + at + i) / 2];
+                var pair = packed[block * (Block / 2) + i / 2];
                 var lane = i / 2 % 16;
                 var code = i % 2 == 0 ? pair >> 4 : pair & 15;
-                sum[lane] = MathF.FusedMultiplyAdd(Nf4Codebook.ValueTable[code], x[at + i / 32 * 32 + i % 2 * 16 + lane], sum[lane]);
+                sum[lane] = MathF.FusedMultiplyAdd(Nf4Codebook.ValueTable[code], x[block * Block + i / 32 * 32 + i % 2 * 16 + lane], sum[lane]);
             }
-            var absmax = weight.BlockAbsmax((begin + at) / Block);
-            for (var lane = 0; lane < 16; lane++) total[lane] = MathF.FusedMultiplyAdd(sum[lane], absmax, total[lane]);
+            for (var lane = 0; lane < 16; lane++) total[lane] = MathF.FusedMultiplyAdd(sum[lane], absmax[block], total[lane]);
         }
         return LaneSum.Of(total);
     }
 
-    private static float Row<T>(in Nf4Source weight, long begin, long columns, float* x) where T : struct, ILanes<T>
+    private static float Row<T>(byte* packed, float* absmax, long blocks, float* x) where T : struct, ILanes<T>
     {
-        var packed = weight.Packed + begin / 2;
-        var block = begin / Block;
         T total = T.Create(0f), zero = total;
-        for (long at = 0; at < columns; at += Block, packed += Block / 2, block++)
+        for (var last = absmax + blocks; absmax < last; absmax++, packed += Block / 2, x += Block)
         {
-            var sum = T.Fused(T.LoadNf4(packed, out var odd), T.Load(x + at), zero);
-            sum = T.Fused(odd, T.Load(x + at + 16), sum);
-            sum = T.Fused(T.LoadNf4(packed + 16, out odd), T.Load(x + at + 32), sum);
-            sum = T.Fused(odd, T.Load(x + at + 48), sum);
-            total = T.Fused(sum, T.Create(weight.BlockAbsmax(block)), total);
+            var sum = T.Fused(T.LoadNf4(packed, out var odd), T.Load(x), zero);
+            sum = T.Fused(odd, T.Load(x + 16), sum);
+            sum = T.Fused(T.LoadNf4(packed + 16, out odd), T.Load(x + 32), sum);
+            sum = T.Fused(odd, T.Load(x + 48), sum);
+            total = T.Fused(sum, T.Create(*absmax), total);
         }
         return total.Sum();
     }
