@@ -8,18 +8,16 @@ namespace Trainer.Models;
 /// <summary>y = x W^T where x has so few rows that writing W out as float32 would cost more than the product: decoding reads W once, as it is stored.</summary>
 internal static unsafe class FewRows
 {
-    /// <summary>Rows of x up to which this is the quicker way.</summary>
-    public const long Most = 8;
-
     private const long Grain = 1 << 17;
     private const int Alignment = 16;
 
-    /// <summary>Whether a product can be made here; any other is made panel by panel.</summary>
-    public static bool Takes(IFrozenWeight weight, long rows) => rows <= Most && weight switch
+    /// <summary>Whether a product can be made here and is the quicker way; any other is made panel by panel, where BLAS makes up for the writing.</summary>
+    public static bool Takes(IFrozenWeight weight, long rows) => weight switch
     {
-        Nf4Weight => Nf4Dot.Takes(weight.Columns),
-        DenseWeight => weight.Form != "float16",
-        Int8Weight => true,
+        Nf4Weight => rows <= 16 && Nf4Dot.Takes(weight.Columns),
+        DenseWeight { Form: "bfloat16" } or Int8Weight => rows <= 8,
+        // Nothing to write out: BLAS is as quick from a few rows on.
+        DenseWeight { Form: "float32" } => rows <= 2,
         _ => false,
     };
 

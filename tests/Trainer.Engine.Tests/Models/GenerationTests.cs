@@ -78,15 +78,22 @@ public class GenerationTests
     }
 
     [Theory]
-    [InlineData(0, 0.6)]
-    [InlineData(2, 0.75)]
-    public void Draws_follow_the_probabilities_that_are_kept(int topK, double share)
+    [InlineData(0, 1.0, 0.0, 4)]
+    [InlineData(2, 1.0, 0.0, 2)]
+    [InlineData(0, 0.75, 0.0, 2)]
+    [InlineData(0, 0.9999999, 0.0, 4)]
+    [InlineData(0, 1.0, 0.25, 3)]
+    [InlineData(3, 0.8, 0.0, 2)]
+    [InlineData(0, 0.99, 0.02, 4)]
+    public void Draws_follow_the_probabilities_that_are_kept(int topK, double topP, double minP, int kept)
     {
-        var sampler = new TokenSampler(new SamplingOptions { Temperature = 1, TopK = topK }, 3);
-        var counts = new int[3];
-        for (var i = 0; i < 20000; i++) counts[sampler.Next([(float)Math.Log(0.2), (float)Math.Log(0.6), (float)Math.Log(0.2)], [])]++;
-        Assert.InRange(counts[1] / 20000.0, share - 0.02, share + 0.02);
-        if (topK == 2) Assert.Equal(0, counts[2]);
+        double[] chances = [0.15, 0.5, 0.05, 0.3];
+        var likeliest = chances.Order().Reverse().Take(kept).ToArray();
+        var sampler = new TokenSampler(new SamplingOptions { Temperature = 1, TopK = topK, TopP = topP, MinP = minP }, 4);
+        var counts = new int[4];
+        for (var i = 0; i < 20000; i++) counts[sampler.Next([.. chances.Select(chance => (float)Math.Log(chance))], [])]++;
+        for (var id = 0; id < 4; id++)
+            Assert.Equal(likeliest.Contains(chances[id]) ? chances[id] / likeliest.Sum() : 0, counts[id] / 20000.0, likeliest.Contains(chances[id]) ? 0.015 : 0);
     }
 
     [Fact]
