@@ -10,6 +10,9 @@ internal sealed class StopSignal : IDisposable
     /// <summary>Where the answer to the first signal goes.</summary>
     public Action<string> Say { get; set; }
 
+    /// <summary>Asked first at SIGINT: true where something smaller than the command was there to be stopped, and was.</summary>
+    public Func<bool> Interrupt { get; set; } = () => false;
+
     private int _seen;
 
     public StopSignal(Action<string> say)
@@ -30,6 +33,7 @@ internal sealed class StopSignal : IDisposable
     private void OnSignal(PosixSignalContext context, int exitCode)
     {
         context.Cancel = true;
+        if (context.Signal == PosixSignal.SIGINT && Interrupt()) return;
         ExitCode = exitCode;
         if (Interlocked.Increment(ref _seen) > 1 || !IsWatched) Environment.Exit(exitCode);
         Say("stopping after this step with a checkpoint; once more to stop at once");

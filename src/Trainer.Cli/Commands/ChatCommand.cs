@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
@@ -5,6 +6,7 @@ using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Models;
+using Trainer.Tokenizers.ChatTemplates;
 
 namespace Trainer.Cli.Commands;
 
@@ -37,6 +39,7 @@ internal static class ChatCommand
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
         if (speaker.Template is null) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };
+        invocation.Stop.Interrupt = talk.Interrupt;
         if (!invocation.Quiet) invocation.Terminal.Error.WriteLine(Words);
         while (true)
         {
@@ -54,18 +57,67 @@ internal static class ChatCommand
 
         public string? System { get; set; }
 
+        private readonly Lock _lock = new();
+        private CancellationTokenSource? _answering;
+
+        /// <summary>Ctrl-C ends the answer that is being given, not the conversation; false where none is, so that it ends the program.</summary>
+        public bool Interrupt()
+        {
+            lock (_lock)
+            {
+                if (_answering is not { IsCancellationRequested: false } answering) return false;
+                answering.Cancel();
+                return true;
+            }
+        }
+
         public void Answer(string line)
         {
             _messages.Add(new ChatMessage("user", line));
-            var output = invocation.Terminal.Out;
-            var said = speaker.Continue(speaker.Conversation(All()), sampling, stops, text =>
+            var heard = new StringBuilder();
+            using var answering = new CancellationTokenSource();
+            SetAnswering(answering);
+            try
             {
-                output.Write(text);
-                output.Flush();
-            }, invocation.Stop.Token);
-            output.WriteLine();
-            output.Flush();
-            _messages.Add(new ChatMessage("assistant", said.Text));
+                var said = speaker.Continue(speaker.Conversation(All()), sampling, stops, Hear, answering.Token);
+                EndLine();
+                if (invocation.Verbose) Say(said.Summary);
+            }
+            catch (OperationCanceledException)
+            {
+                EndLine();
+                Say("(interrupted)");
+            }
+            catch (Exception fault) when (fault is CommandFailedException or TemplateException)
+            {
+                // The turn is taken back: the conversation is as it was before it.
+                _messages.RemoveAt(_messages.Count - 1);
+                Say($"error: {fault.Message}; this turn is not kept, /reset forgets the conversation");
+                return;
+            }
+            finally
+            {
+                SetAnswering(null);
+            }
+            _messages.Add(new ChatMessage("assistant", heard.ToString()));
+
+            void EndLine()
+            {
+                invocation.Terminal.Out.WriteLine();
+                invocation.Terminal.Out.Flush();
+            }
+
+            void Hear(string text)
+            {
+                heard.Append(text);
+                invocation.Terminal.Out.Write(text);
+                invocation.Terminal.Out.Flush();
+            }
+        }
+
+        private void SetAnswering(CancellationTokenSource? answering)
+        {
+            lock (_lock) _answering = answering;
         }
 
         public void Obey(string line)
@@ -80,15 +132,17 @@ internal static class ChatCommand
                     break;
                 case "/system":
                     System = rest.Length > 0 ? rest : null;
+                    Say(System is null ? "no system prompt" : "the system prompt is set");
                     break;
                 case "/save" when rest.Length > 0:
-                    Try(() => File.AppendAllText(rest, JsonSerializer.Serialize(new { messages = All() }, Json.Compact) + "\n"));
+                    Try(() => File.AppendAllText(rest, JsonSerializer.Serialize(new { messages = All() }, Json.Compact) + "\n"), $"a row of {All().Count} messages is appended to '{rest}'");
                     break;
                 case "/adapter" when rest is "on" or "off":
-                    speaker.Model.AdaptersEnabled = rest == "on";
+                    speaker.Model.AdaptersEnabled = rest == "on" && speaker.HasAdapter;
+                    Say(speaker.HasAdapter ? $"the adapter is {rest}" : "there is no adapter; load one with /adapter DIR");
                     break;
                 case "/adapter" when rest.Length > 0:
-                    Try(() => PeftFolder.Load(speaker.Model, rest, dropout: 0));
+                    Try(() => speaker.Adapt(rest), $"the adapter is '{rest}'");
                     break;
                 default:
                     Say(Words);
@@ -100,11 +154,12 @@ internal static class ChatCommand
 
         private void Say(string text) => invocation.Terminal.Error.WriteLine(text);
 
-        private void Try(Action action)
+        private void Try(Action action, string done)
         {
             try
             {
                 action();
+                Say(done);
             }
             catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or AdapterException or Checkpoints.BadFileException)
             {

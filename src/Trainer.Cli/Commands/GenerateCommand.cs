@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
@@ -48,12 +47,10 @@ internal static class GenerateCommand
         if (system is not null && !chat) throw new UsageException($"--system: model '{options.Model}' has no chat template; add --chat-template FILE or put it into the prompt");
         var ids = chat ? speaker.Conversation([.. system is null ? Array.Empty<ChatMessage>() : [new("system", system)], new("user", prompt)]) : speaker.Plain(prompt);
         Continuation? before = compare ? Speak(invocation, speaker, ids, sampling, "base", withAdapter: false) : null;
-        var began = Stopwatch.GetTimestamp();
         var said = Speak(invocation, speaker, ids, sampling, compare ? "adapter" : null, withAdapter: true);
-        var seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         if (invocation.Json)
-            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { prompt, text = said.Text, tokens = said.Tokens, prompt_tokens = ids.Length, finish_reason = said.FinishReason, base_text = before?.Text, tokens_per_second = Json.Finite(said.Tokens / seconds) }, Json.Indented));
-        else if (invocation.Verbose) invocation.Terminal.Error.WriteLine($"{said.Tokens} tokens in {Quantities.Duration(seconds)} after a prompt of {ids.Length}, ended by {said.FinishReason}");
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { prompt, text = said.Text, tokens = said.Tokens, prompt_tokens = ids.Length, finish_reason = said.FinishReason, base_text = before?.Text, tokens_per_second = Json.Finite(said.TokensPerSecond) }, Json.Indented));
+        else if (invocation.Verbose) invocation.Terminal.Error.WriteLine(said.Summary);
         return ExitCode.Done;
     }
 

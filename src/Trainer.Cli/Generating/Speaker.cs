@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using TorchSharp;
@@ -15,6 +16,7 @@ namespace Trainer.Cli.Generating;
 internal sealed class Speaker : IDisposable
 {
     private readonly TextGenerator _generator;
+    private string? _adapter;
 
     private Speaker(CausalModel model, HfTokenizer tokenizer, ChatTemplate? template)
     {
@@ -23,6 +25,8 @@ internal sealed class Speaker : IDisposable
     }
 
     public CausalModel Model { get; }
+
+    public bool HasAdapter => _adapter is not null;
 
     public HfTokenizer Tokenizer { get; }
 
@@ -42,13 +46,33 @@ internal sealed class Speaker : IDisposable
         }, (done, total) => bar.Show("loading", done, total));
         try
         {
-            if (options.AdapterDirectory is { } adapter) PeftFolder.Load(model, adapter, dropout: 0);
+            var speaker = new Speaker(model, tokenizer, template);
+            if (options.AdapterDirectory is { } adapter) speaker.Adapt(adapter);
             bar.Finish();
-            return new Speaker(model, tokenizer, template);
+            return speaker;
         }
         catch
         {
             model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Puts an adapter on the model in place of the former one and switches it on. One that fails to load leaves nothing of itself: the former one is back.</summary>
+    public void Adapt(string folder)
+    {
+        var former = _adapter;
+        _adapter = null;
+        try
+        {
+            PeftFolder.Load(Model, folder, dropout: 0);
+            (_adapter, Model.AdaptersEnabled) = (folder, true);
+        }
+        catch
+        {
+            // What is attached by now may be half filled.
+            Model.AdaptersEnabled = false;
+            if (former is not null) Adapt(former);
             throw;
         }
     }
@@ -76,40 +100,27 @@ internal sealed class Speaker : IDisposable
         // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
         var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
         foreach (var id in prompt) decoder.Add(id);
-        var (text, given, count) = (new StringBuilder(), 0, 0);
-        var hold = stops.Count == 0 ? 0 : stops.Max(word => word.Length) - 1;
+        var (text, filter, count) = (new StringBuilder(), new StopFilter(stops), 0);
         var room = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
+        var began = Stopwatch.GetTimestamp();
+        var first = 0.0;
         foreach (var id in _generator.Generate(prompt, room, stop))
         {
-            count++;
-            text.Append(decoder.Add(id));
-            if (CutAt(text, stops) is { } cut)
-            {
-                text.Length = cut;
-                Give(cut);
-                return new Continuation(text.ToString(), count, "stop");
-            }
-            Give(text.Length - hold);
+            if (count++ == 0) first = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            Give(filter.Add(decoder.Add(id)));
+            if (filter.HasStopped) break;
         }
-        text.Append(decoder.Flush());
-        if (CutAt(text, stops) is { } end) text.Length = end;
-        Give(text.Length);
-        return new Continuation(text.ToString(), count, count < room.MaxTokens ? "end" : "length");
+        Give(filter.Add(decoder.Flush()));
+        Give(filter.Flush());
+        var reason = filter.HasStopped ? "stop" : count < room.MaxTokens ? "end" : "length";
+        return new Continuation(text.ToString(), count, reason, prompt.Length, first, Stopwatch.GetElapsedTime(began).TotalSeconds);
 
-        void Give(int until)
+        void Give(string part)
         {
-            if (until <= given) return;
-            say(text.ToString(given, until - given));
-            given = until;
+            if (part.Length == 0) return;
+            text.Append(part);
+            say(part);
         }
-    }
-
-    private static int? CutAt(StringBuilder text, IReadOnlyList<string> stops)
-    {
-        if (stops.Count == 0) return null;
-        var all = text.ToString();
-        var found = stops.Select(word => all.IndexOf(word, StringComparison.Ordinal)).Where(at => at >= 0).ToList();
-        return found.Count > 0 ? found.Min() : null;
     }
 
     public void Dispose()

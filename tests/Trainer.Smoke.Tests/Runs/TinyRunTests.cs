@@ -159,6 +159,32 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     }
 
     [Fact]
+    public void A_conversation_outlives_what_goes_wrong_in_it()
+    {
+        using var folder = new TemporaryFolder();
+        var file = Path.Combine(folder.Path, "talk.jsonl");
+        // An adapter that breaks off half-way must leave nothing of itself behind.
+        var broken = Path.Combine(folder.Path, "broken");
+        Directory.CreateDirectory(broken);
+        File.Copy(Path.Combine(run.Folder, "adapter_config.json"), Path.Combine(broken, "adapter_config.json"));
+        File.WriteAllText(Path.Combine(broken, "adapter_model.safetensors"), "x");
+        var tooLong = string.Join(' ', Enumerable.Repeat("word", 400));
+        var result = TrainerProgram.Run(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens", "12", "--verbose")
+        {
+            Input = $"Where is the key?\n/reset\n/adapter {broken}\n{tooLong}\nWhere is the key?\n/save {file}\n/adapter off\n/reset\nWhere is the key?\n",
+        });
+        Assert.True(result.ExitCode == 0, result.Error);
+        Assert.Contains("tokens/s", result.Error, StringComparison.Ordinal);
+        Assert.Contains("shorten it; this turn is not kept", result.Error, StringComparison.Ordinal);
+        Assert.Contains("error: ", result.Error, StringComparison.Ordinal);
+        var answers = result.Output.TrimEnd('\n').Split('\n');
+        Assert.Equal(3, answers.Length);
+        Assert.Equal(answers[0], answers[1]);
+        Assert.NotEqual(answers[0], answers[2]);
+        Assert.Equal(2, JsonDocument.Parse(File.ReadAllText(file)).RootElement.GetProperty("messages").GetArrayLength());
+    }
+
+    [Fact]
     public void Report_draws_a_page_and_a_picture_of_two_runs()
     {
         using var folder = new TemporaryFolder();
