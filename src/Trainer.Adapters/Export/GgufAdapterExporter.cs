@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
 using Trainer.Models;
@@ -7,27 +8,13 @@ namespace Trainer.Adapters;
 
 /// <summary>
 /// Writes a PEFT adapter as llama.cpp loads it: blk.N.PART.weight.lora_a [in, r] and .lora_b [r, out] in F32, one alpha for the whole file, and for
-/// the llama architecture the rows of q and k in its interleaved rotary order, as the rows of the base are.
+/// the architectures that rotate in pairs the rows of q and k in that order, as the rows of the base are.
 /// </summary>
 public static partial class GgufAdapterExporter
 {
-    private const string Prefix = "base_model.model.";
+    private const string Prefix = "base_model.model.", EmbeddingA = "token_embd.weight.lora_a", EmbeddingB = "token_embd.weight.lora_b";
 
-    // In the order in which llama.cpp names the parts of a layer; fused projections are those of phi3, whose ffn_up holds gate and up.
-    private static readonly (string Module, string Part)[] Parts =
-    [
-        ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"), ("self_attn.v_proj", "attn_v"), ("self_attn.qkv_proj", "attn_qkv"), ("self_attn.o_proj", "attn_output"),
-        ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.gate_up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
-    ];
-
-    /// <summary>The architecture's name in llama.cpp and whether its q and k rows are permuted; null for a family that is not mapped.</summary>
-    public static (string Name, bool IsPermuted)? Architecture(string modelType) => modelType switch
-    {
-        "llama" or "mistral" => ("llama", true),
-        "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" => (modelType, false),
-        "gemma3" or "gemma3_text" => ("gemma3", false),
-        _ => null,
-    };
+    private static readonly List<(string Module, string Part)> Parts = [.. GgufArchitecture.LinearParts];
 
     /// <summary>Writes the file; returns the number of tensors.</summary>
     /// <param name="baseFolder">The base's folder; its config.json alone is read.</param>
@@ -40,9 +27,9 @@ public static partial class GgufAdapterExporter
         var model = ModelConfig.Load(baseFolder);
         var config = AdapterConfig.Read(adapterFolder);
         using var file = SafetensorsFile.Open(Path.Combine(adapterFolder, PeftFolder.WeightsFile));
-        TensorDeclaration[] tensors = [.. file.Entries.Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
+        TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name)).Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var verdict = ReaderRules.Judge(config, tensors, model.ModelType, model.TiedEmbeddings).Single(one => one.Reader == "llama.cpp");
-        if (!verdict.Loads || Architecture(model.ModelType) is not { } architecture)
+        if (!verdict.Loads || GgufArchitecture.Of(model.ModelType) is not { } architecture)
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {string.Join("; ", verdict.Reasons)}");
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
         var pairs = tensors.Select(tensor => Place(tensor, model, adapterFolder)).OrderBy(one => one.Order).ToList();
@@ -56,7 +43,7 @@ public static partial class GgufAdapterExporter
             new("general.architecture", GgufValue.Of(architecture.Name)), new("general.type", GgufValue.Of("adapter")), new("adapter.type", GgufValue.Of("lora")),
             new("adapter.lora.alpha", GgufValue.Of((float)alpha)), new("general.file_type", GgufValue.Of(0u)),
         ];
-        GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Tensor.Shape[1], one.Tensor.Shape[0]]))];
+        GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]]))];
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
@@ -68,17 +55,22 @@ public static partial class GgufAdapterExporter
 
     private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, ModelConfig model, string folder)
     {
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2);
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1);
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
         var path = tensor.Name[Prefix.Length..^".lora_A.weight".Length];
         if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0));
         var match = LayerPath().Match(path);
-        var part = Array.FindIndex(Parts, one => match.Success && one.Module == match.Groups[2].Value);
+        var part = match.Success ? Parts.FindIndex(one => one.Module == match.Groups[2].Value) : -1;
         if (part < 0 || tensor.Shape.Length != 2)
             throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
         var layer = int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
         if (layer >= model.LayerCount) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {model.LayerCount}; it was made for another model");
         return (tensor, $"blk.{layer}.{Parts[part].Part}.weight.lora_{(isA ? 'a' : 'b')}", (layer * 100L + part) * 2 + (isA ? 0 : 1));
     }
+
+    // llama.cpp looks A up by token, so it lies with a row for each.
+    private static bool IsTurned(string name) => name == EmbeddingA;
 
     private static ReadOnlySpan<byte> Values(SafetensorsFile file, TensorDeclaration tensor, string name, bool isPermuted, ModelConfig model)
     {
@@ -91,7 +83,16 @@ public static partial class GgufAdapterExporter
             if (tensor.Shape[0] != (long)heads * model.HeadSize) throw new AdapterException($"tensor '{tensor.Name}' has {tensor.Shape[0]} rows, {heads} heads of {model.HeadSize} need {heads * model.HeadSize}; the adapter was made for another model");
             values = RotaryOrder.Interleave(values, model.HeadSize, (int)tensor.Shape[1]);
         }
-        return System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values);
+        if (IsTurned(name)) values = Turned(values, tensor.Shape);
+        return MemoryMarshal.AsBytes<float>(values);
+    }
+
+    private static float[] Turned(float[] values, long[] shape)
+    {
+        var turned = new float[values.Length];
+        for (long r = 0; r < shape[0]; r++)
+            for (long c = 0; c < shape[1]; c++) turned[c * shape[0] + r] = values[r * shape[1] + c];
+        return turned;
     }
 
     [GeneratedRegex("^(?:.*\\.)?layers\\.([0-9]{1,6})\\.(.+)$", RegexOptions.CultureInvariant)]

@@ -10,7 +10,7 @@ public static class ReaderRules
 
     private const int VllmDefaultRank = 16, VllmLargestRank = 512;
 
-    private static readonly string[] LlamaCppFamilies = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text"];
+    private static readonly string[] LlamaCppFamilies = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text", "granite", "smollm3", "olmo2"];
 
     /// <summary>Judges an adapter folder.</summary>
     /// <param name="folder">The folder with adapter_config.json and adapter_model.safetensors.</param>
@@ -38,7 +38,7 @@ public static class ReaderRules
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         double? common = null;
-        foreach (TensorDeclaration tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)))
+        foreach (TensorDeclaration tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || tensor.Name.EndsWith(".lora_embedding_A", StringComparison.Ordinal)))
         {
             string module = Module(tensor.Name);
             double rank = tensor.Shape[0], alpha = config.AlphaOf(module) * (config.UseRslora ? Math.Sqrt(rank) : 1);
@@ -50,6 +50,14 @@ public static class ReaderRules
         }
         return common;
     }
+
+    /// <summary>Whether a tensor is the frozen weight of an adapted embedding or head, which PEFT writes beside the adapter and readers pass over.</summary>
+    /// <param name="name">Name in the adapter's file.</param>
+    public static bool IsFrozenCopy(string name) => name is $"{Prefix}lm_head.base_layer.weight" or $"{Prefix}model.embed_tokens.base_layer.weight";
+
+    private static bool IsPair(string name) =>
+        name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
+        || name.EndsWith(".lora_embedding_A", StringComparison.Ordinal) || name.EndsWith(".lora_embedding_B", StringComparison.Ordinal);
 
     private static string Module(string tensor)
     {
@@ -125,7 +133,7 @@ public static class ReaderRules
         {
             reasons.Add($"it takes no whole modules ({string.Join(", ", config.ModulesToSave)}); merge instead");
         }
-        string? other = tensors.Select(static tensor => tensor.Name).FirstOrDefault(static name => !name.EndsWith(".lora_A.weight", StringComparison.Ordinal) && !name.EndsWith(".lora_B.weight", StringComparison.Ordinal));
+        string? other = tensors.Select(static tensor => tensor.Name).FirstOrDefault(static name => !IsPair(name) && !IsFrozenCopy(name));
         if (other is not null && !config.UseDora && config.ModulesToSave.Count == 0)
         {
             reasons.Add($"it takes nothing but A and B, and the adapter holds '{other}'");
@@ -133,6 +141,10 @@ public static class ReaderRules
         if (isTied == true && tensors.Any(static tensor => Module(tensor.Name) == "lm_head"))
         {
             reasons.Add("it has no head of its own to adapt in a model with tied embeddings");
+        }
+        if (isTied == true && tensors.Any(static tensor => tensor.Name.Contains(".lora_embedding_", StringComparison.Ordinal)))
+        {
+            reasons.Add("it would adapt the head with the embedding in a model where they are tied");
         }
         if (CommonAlpha(config, tensors) is null)
         {

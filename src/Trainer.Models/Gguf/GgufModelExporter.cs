@@ -4,18 +4,12 @@ using Trainer.Checkpoints;
 namespace Trainer.Models;
 
 /// <summary>
-/// Writes a model folder of the llama, mistral, qwen2 or qwen3 family as one GGUF file with its tokenizer, a few rows in memory at a time.
-/// For the llama architecture the rows of q and k go from Hugging Face's rotary order (halves) to llama.cpp's (pairs).
+/// Writes a model folder as one GGUF file with its tokenizer, a few rows in memory at a time.
+/// For the architectures that llama.cpp rotates in pairs the rows of q and k are put in that order; Gemma's norms get the one that is added to them.
 /// </summary>
 public static class GgufModelExporter
 {
     private const int ElementsAtOnce = 1 << 22;
-
-    private static readonly Dictionary<string, string> LayerParts = new(StringComparer.Ordinal)
-    {
-        ["input_layernorm"] = "attn_norm", ["post_attention_layernorm"] = "ffn_norm", ["self_attn.q_proj"] = "attn_q", ["self_attn.k_proj"] = "attn_k", ["self_attn.v_proj"] = "attn_v",
-        ["self_attn.o_proj"] = "attn_output", ["self_attn.q_norm"] = "attn_q_norm", ["self_attn.k_norm"] = "attn_k_norm", ["mlp.gate_proj"] = "ffn_gate", ["mlp.up_proj"] = "ffn_up", ["mlp.down_proj"] = "ffn_down",
-    };
 
     /// <summary>Writes the file.</summary>
     /// <param name="folder">A model folder, dense or NF4 (then its dequantized values are written).</param>
@@ -33,12 +27,11 @@ public static class GgufModelExporter
             throw new ModelException($"type {options.Type} cannot be written; choose f32, f16, bf16 or q8_0");
         var metadata = GgufModelMetadata.Of(config, folder, options, notes);
         using var tensors = BaseTensors.Open(folder);
-        var isPermuted = config.ModelType is "llama" or "mistral";
+        var isPermuted = GgufArchitecture.Of(config.ModelType)!.IsPermuted;
         // A tied head is the embedding in llama.cpp too.
-        var plan = tensors.Names.Where(name => !(config.TiedEmbeddings && name == "lm_head.weight")).Select(name => (Name: name, Declaration: Declare(tensors, name, options.Type, folder))).ToList();
+        var plan = tensors.Names.Where(name => !(config.TiedEmbeddings && name == "lm_head.weight")).Select(name => (Name: name, Declaration: Declare(tensors, config, name, options.Type, folder))).ToList();
         var factors = GgufModelMetadata.RopeFactors(config);
-        List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration)];
-        if (factors is not null) declarations.Add(new GgufDeclaration("rope_freqs.weight", GgufTensorType.F32, [factors.Length]));
+        List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration), .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
         long total = declarations.Sum(one => one.ByteCount), done = 0;
         DiskSpace.Require(Path.GetDirectoryName(Path.GetFullPath(target))!, total, "the GGUF file");
         AtomicFile.Write(target, temporary =>
@@ -47,38 +40,25 @@ public static class GgufModelExporter
             foreach (var (name, declaration) in plan)
             {
                 var heads = !isPermuted ? 0 : name.Contains(".self_attn.q_proj.", StringComparison.Ordinal) ? config.Heads : name.Contains(".self_attn.k_proj.", StringComparison.Ordinal) ? config.KvHeads : 0;
-                Write(writer, tensors, name, declaration, heads, config.HeadSize);
+                Write(writer, tensors, name, declaration, heads, config.HeadSize, config.NormWeightPlusOne && name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0);
                 options.Progress?.Invoke(done += declaration.ByteCount, total);
             }
-            if (factors is not null) writer.Write("rope_freqs.weight", MemoryMarshal.AsBytes<float>(factors));
+            foreach (var (name, values) in factors) writer.Write(name, MemoryMarshal.AsBytes<float>(values));
             writer.Complete();
         }, temporary => GgufFile.Open(temporary).Dispose());
         return new GgufModelReport(declarations.Count, new FileInfo(target).Length, notes);
     }
 
-    private static GgufDeclaration Declare(BaseTensors tensors, string name, GgufTensorType type, string folder)
+    private static GgufDeclaration Declare(BaseTensors tensors, ModelConfig config, string name, GgufTensorType type, string folder)
     {
         var (shape, _) = tensors.Shapes[name];
         long[] dimensions = [.. shape.Reverse()];
         // As llama.cpp's converter does: vectors stay F32, and rows that are no whole number of blocks take F16.
         var own = shape.Length == 1 ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type;
-        return new GgufDeclaration(NameOf(name) ?? throw new ModelException($"tensor '{name}' of '{folder}' has no place in a GGUF file of this family; convert it with llama.cpp"), own, dimensions);
+        return new GgufDeclaration(GgufArchitecture.TensorName(config, name) ?? throw new ModelException($"tensor '{name}' of '{folder}' has no place in a GGUF file of this family; convert it with llama.cpp"), own, dimensions);
     }
 
-    private static string? NameOf(string name)
-    {
-        switch (name)
-        {
-            case "model.embed_tokens.weight": return "token_embd.weight";
-            case "model.norm.weight": return "output_norm.weight";
-            case "lm_head.weight": return "output.weight";
-        }
-        var parts = name.Split('.');
-        if (parts.Length < 5 || parts[0] != "model" || parts[1] != "layers" || !int.TryParse(parts[2], out var layer)) return null;
-        return LayerParts.TryGetValue(string.Join('.', parts[3..^1]), out var part) ? $"blk.{layer}.{part}.{parts[^1]}" : null;
-    }
-
-    private static void Write(GgufWriter writer, BaseTensors tensors, string name, GgufDeclaration declaration, int heads, int headSize)
+    private static void Write(GgufWriter writer, BaseTensors tensors, string name, GgufDeclaration declaration, int heads, int headSize, float shift)
     {
         var columns = declaration.Dimensions.Length == 1 ? 1 : declaration.Dimensions[0];
         var count = declaration.Dimensions.Aggregate(1L, (product, side) => product * side);
@@ -91,6 +71,7 @@ public static class GgufModelExporter
         {
             var part = values.AsSpan(0, (int)Math.Min(step, count - begin));
             tensors.Read(name, begin, part);
+            if (shift != 0) foreach (ref var value in part) value += shift;
             ReadOnlySpan<float> ordered = heads > 0 ? RotaryOrder.Interleave(part, headSize, (int)columns) : part;
             writer.Write(declaration.Name, GgufBlocks.Encode(ordered, declaration.Type));
         }

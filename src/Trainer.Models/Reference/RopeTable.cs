@@ -83,12 +83,17 @@ internal static class RopeTable
 
     private static (float[], double) LongRope(RopeConfig rope, int length)
     {
-        double original = rope.OriginalMaxPositions;
-        var factor = rope.Factor ?? rope.MaxPositions / original;
-        var multiplier = rope.AttentionFactor ?? (factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(factor) / Math.Log(original)));
         var factors = length > rope.OriginalMaxPositions ? rope.LongFactors : rope.ShortFactors;
         var frequencies = new float[rope.Dimensions / 2];
         for (var i = 0; i < frequencies.Length; i++) frequencies[i] = 1f / ((float)factors[i] * Power(rope.Theta, i, rope.Dimensions));
-        return (frequencies, multiplier);
+        return (frequencies, LongRopeMultiplier(rope));
+    }
+
+    /// <summary>LongRoPE's multiplier of cosine and sine.</summary>
+    public static double LongRopeMultiplier(RopeConfig rope)
+    {
+        double original = rope.OriginalMaxPositions;
+        var factor = rope.Factor ?? rope.MaxPositions / original;
+        return rope.AttentionFactor ?? (factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(factor) / Math.Log(original)));
     }
 }
