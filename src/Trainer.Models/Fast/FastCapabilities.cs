@@ -11,12 +11,7 @@ internal static class FastCapabilities
         if (model.Options.Device != "cpu") return $"it computes on the processor, not on '{model.Options.Device}'";
         if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
         if (config.Activation == Activation.Gelu) return "it has no exact GELU";
-        foreach (var layer in model.Layers)
-        {
-            if (layer.Norms.Any(norm => norm.Trained is not null)) return "it trains no norms";
-        }
-        if (model.FinalNorm.Trained is not null) return "it trains no norms";
-        if (model.Embedding.Trained is not null || model.Embedding.Adapter is not null) return "it trains no embedding";
-        return model.Head.Adapter is not null ? "it has no adapter on the head" : null;
+        if (model.Embedding.Adapter is not null) return "it has no adapter on the embedding";
+        return model.Head.Adapter?.Magnitude is not null ? "it has no DoRA on the head" : null;
     }
 }

@@ -1,5 +1,7 @@
-using Trainer.Models.Native;
+using System.Runtime.InteropServices;
 using TorchSharp;
+using Trainer.Models.Native;
+using Trainer.Numerics.Elementwise;
 using static TorchSharp.torch;
 
 namespace Trainer.Models.Fast;
@@ -26,8 +28,9 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
         var panels = new PanelPlan(panelElements);
         _linear = new FastLinear(model, Meter, panels);
         _attention = new BlockAttention(_shape, Meter);
-        _layer = new FastLayer(model, _shape, _linear, _attention, Meter);
-        _head = new FastHead(model, _shape, _linear, Meter);
+        var norms = new FastNorm(model, _shape);
+        _layer = new FastLayer(model, _shape, _linear, norms, _attention, Meter);
+        _head = new FastHead(model, _shape, _linear, norms, Meter);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model);
         panels.HeadPages = _stream.Head;
@@ -51,7 +54,7 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
         var linear = new FastLinear(model, new StepMeter(), new PanelPlan());
         var mode = checkpointing ? PassMode.Recomputed : PassMode.Kept;
         var meter = new StepMeter();
-        Cut(model, shape, linear, new FastHead(model, shape, linear, meter), new BlockAttention(shape, meter), arena, batch, mode);
+        Cut(model, shape, linear, new FastHead(model, shape, linear, new FastNorm(model, shape), meter), new BlockAttention(shape, meter), arena, batch, mode);
         return arena.Used;
     }
 
@@ -128,7 +131,7 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
         var sum = _head.Run(work, buffers, LossRowsOf(work, buffers, subset), lossScale, below);
         if (!below) return sum;
         if (!subset) Rows.Scatter(buffers.RowGradient, work.LossRows, work.LossCount, _shape.Hidden, buffers.Gradient, work.Tokens);
-        for (var l = last; l >= lowest; l--)
+        for (var l = last; l >= Math.Max(0, lowest); l--)
         {
             var layer = _model.Layers[l];
             if (l < last) Visit(l, l > lowest ? l - 1 : -1);
@@ -137,6 +140,7 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
             var rows = subset && l == last;
             _layer.Backward(layer, buffers.Input(l), rows ? buffers.RowGradient : buffers.Gradient, rows, l > lowest);
         }
+        if (lowest < 0) AddEmbeddingGradient(work, buffers.Gradient);
         return sum;
     }
 
@@ -174,7 +178,7 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
     {
         var work = new FastBatch(arena, model.Config, batch);
         linear.Allocate(arena, batch.Length);
-        head.Allocate(arena, work.LossCount);
+        head.Allocate(arena, batch.Length, work.LossCount);
         attention.Allocate(arena, batch.SegmentStarts, work.FirstPosition);
         return (work, new FastBuffers(arena, model, shape, mode, batch.Length, work.LossCount, LowestTrainedLayer(model)));
     }
@@ -182,22 +186,52 @@ internal sealed unsafe partial class FastEngine : IDecoderEngine
     private void Embed(FastBatch work, float* target)
     {
         var start = StepMeter.Now;
-        var weight = _model.Embedding.Weight;
-        var ids = work.Batch.TokenIds;
-        for (var t = 0; t < ids.Length; t++) weight.Materialize(ids[t], 1, target + (long)t * _shape.Hidden);
+        long hidden = _shape.Hidden;
+        var (weight, ids) = (_model.Embedding.Weight, work.Batch.TokenIds);
+        var trained = TrainsEmbedding(_model) ? _model.Parameters.ValuePointer + _model.Embedding.Trained!.Offset : null;
+        for (var t = 0; t < ids.Length; t++)
+        {
+            if (trained == null) weight.Materialize(ids[t], 1, target + t * hidden);
+            else NativeMemory.Copy(trained + ids[t] * hidden, target + t * hidden, (nuint)hidden * sizeof(float));
+        }
         if (_shape.EmbeddingMultiplier != 1f)
             for (long i = 0; i < (long)ids.Length * _shape.Hidden; i++) target[i] *= _shape.EmbeddingMultiplier;
         _stream?.AfterEmbedding();
         Meter.Add(StepPart.Elementwise, start);
     }
 
+    // A token may occur many times: columns are split among threads, so each sum has one owner and one order.
+    private void AddEmbeddingGradient(FastBatch work, float* gradient)
+    {
+        var start = StepMeter.Now;
+        long hidden = _shape.Hidden;
+        var ids = work.Batch.TokenIds;
+        var target = _model.Parameters.GradientPointer + _model.Embedding.Trained!.Offset;
+        TorchThreads.For(0, hidden, 64, (begin, end) =>
+        {
+            for (var t = 0; t < ids.Length; t++)
+            {
+                var row = target + ids[t] * hidden;
+                Arithmetic.AddScaled(row, gradient + t * hidden, _shape.EmbeddingMultiplier, row, begin, end);
+            }
+        });
+        Meter.Add(StepPart.Elementwise, start);
+    }
+
+    private static bool TrainsEmbedding(CausalModel model) => model.AdaptersEnabled && model.Embedding.Trained is not null;
+
     private void Visit(int layer, int next) => _stream?.Visit(layer, next);
 
+    // -1 where the embedding is trained, the layer count where nothing below the final norm is.
     private static int LowestTrainedLayer(CausalModel model)
     {
+        if (TrainsEmbedding(model)) return -1;
         if (!model.AdaptersEnabled) return model.Layers.Count;
         foreach (var layer in model.Layers)
-            if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)) return layer.Index;
+        {
+            if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)
+                || layer.Norms.Any(norm => norm.Trained is not null)) return layer.Index;
+        }
         return model.Layers.Count;
     }
 

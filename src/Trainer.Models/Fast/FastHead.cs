@@ -5,22 +5,27 @@ using Trainer.Numerics.Elementwise;
 namespace Trainer.Models.Fast;
 
 /// <summary>Final norm, head and cross entropy of the rows that carry loss, a chunk at a time: logits never exist whole, loss and gradient come in one pass.</summary>
-internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLinear linear, StepMeter meter)
+internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLinear linear, FastNorm norms, StepMeter meter)
 {
     // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
     private const long ChunkFloats = 32 << 20;
     private float* _logits;
     private float* _normed;
     private float* _slopes;
+    private AdapterState _kept;
     private long _chunk;
 
     /// <summary>Cuts the logits of one chunk, and a row of slopes a thread where logits are capped.</summary>
-    public void Allocate(Arena arena, long lossRows)
+    /// <param name="arena">Where from.</param>
+    /// <param name="tokens">T, for logits of all rows.</param>
+    /// <param name="lossRows">Rows that carry loss.</param>
+    public void Allocate(Arena arena, long tokens, long lossRows)
     {
         _chunk = Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
         _logits = arena.Floats(_chunk * shape.Vocabulary);
         _normed = arena.Floats(lossRows * shape.Hidden);
         _slopes = arena.Floats(shape.LogitCap is null ? 0 : (long)shape.Vocabulary * torch.get_num_threads());
+        _kept = new AdapterState(arena, tokens, new AdapterSize(model.Head.Adapter?.Rank ?? 0, 0));
     }
 
     /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into <see cref="FastBuffers.RowGradient"/>.</summary>
@@ -34,25 +39,24 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
     {
         var begun = StepMeter.Now;
         long rows = batch.LossCount;
-        var weight = TorchMemory.Pointer(model.FinalNorm.Weight);
         float* normed = _normed, inverse = buffers.RowInverse, gradient = buffers.RowGradient;
-        TorchThreads.For(0, rows, 8, (begin, end) => RmsNorm.Forward(hidden, weight, normed, inverse, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
+        needsInput |= norms.Trains(model.FinalNorm);
+        norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
         for (long first = 0; first < rows; first += _chunk)
         {
             var count = Math.Min(_chunk, rows - first);
-            linear.Product(model.Head, normed + first * shape.Hidden, count, _logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+            var x = normed + first * shape.Hidden;
+            linear.Forward(model.Head, x, count, _logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
             begun = StepMeter.Now;
             CrossEntropyRows(batch, first, count, lossScale);
             meter.Add(StepPart.Loss, begun);
             if (lossScale is null) continue;
-            if (needsInput) linear.InputGradient(model.Head, _logits, shape.Vocabulary, count, gradient + first * shape.Hidden, false, shape.LogitMultiplier, StepPart.Loss);
-            if (model.AdaptersEnabled && model.Head.TrainedWeight is { } trained)
-                linear.WeightGradient(trained, normed + first * shape.Hidden, count, _logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+            var dx = needsInput ? gradient + first * shape.Hidden : null;
+            linear.Backward(model.Head, x, count, _logits, shape.Vocabulary, dx, false, _kept, shape.LogitMultiplier, StepPart.Loss);
         }
         begun = StepMeter.Now;
-        if (lossScale is not null && needsInput)
-            TorchThreads.For(0, rows, 8, (begin, end) => RmsNorm.Backward(hidden, weight, inverse, gradient, null, gradient, shape.Hidden, shape.UnitOffset, begin, end));
+        if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, null, gradient, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
         double sum = 0;
         for (long i = 0; i < rows; i++) sum += batch.LossFactors[i] * batch.Losses[i];
@@ -62,9 +66,8 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
     /// <summary>Logits (T, vocabulary) of the stack's output (T, hidden), which is overwritten by its norm.</summary>
     public void Logits(float* hidden, long tokens, float* logits)
     {
-        var weight = TorchMemory.Pointer(model.FinalNorm.Weight);
-        TorchThreads.For(0, tokens, 8, (begin, end) => RmsNorm.Forward(hidden, weight, hidden, null, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
-        linear.Product(model.Head, hidden, tokens, logits, shape.Vocabulary, shape.LogitMultiplier, StepPart.Loss);
+        norms.Forward(model.FinalNorm, hidden, hidden, null, shape.Hidden, tokens);
+        linear.Forward(model.Head, hidden, tokens, logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
         if (shape.LogitCap is not { } cap) return;
         TorchThreads.For(0, tokens, 1, (begin, end) =>
         {

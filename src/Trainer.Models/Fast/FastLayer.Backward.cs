@@ -35,6 +35,8 @@ internal sealed unsafe partial class FastLayer
             buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
         Turn(layer, buffers.QueryGradient, buffers.KeyGradient, true);
         QueryNormsBackward(layer, state, tokens);
+        // A trained norm on the input needs the gradient of its output even where nothing below is trained.
+        needsInput |= norms.Trains(layer.BeforeAttention);
         ProjectionsBackward(layer, state, x, tokens, subset, needsInput ? buffers.Delta : null);
         if (!needsInput) return;
         var begun = StepMeter.Now;
@@ -80,8 +82,8 @@ internal sealed unsafe partial class FastLayer
         if (!shape.QueryNorms) return;
         var start = StepMeter.Now;
         var (query, key) = (shape.QueryNormWidth, shape.KeyNormWidth);
-        NormBackward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, Buffers.QueryGradient, null, Buffers.QueryGradient, query, tokens * shape.Query / query);
-        NormBackward(layer.KeyNorm!, state.RawKey, state.KeyInverse, Buffers.KeyGradient, null, Buffers.KeyGradient, key, tokens * shape.Kv / key);
+        norms.Backward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, Buffers.QueryGradient, null, Buffers.QueryGradient, query, tokens * shape.Query / query);
+        norms.Backward(layer.KeyNorm!, state.RawKey, state.KeyInverse, Buffers.KeyGradient, null, Buffers.KeyGradient, key, tokens * shape.Kv / key);
         meter.Add(StepPart.Elementwise, start);
     }
 
@@ -119,7 +121,7 @@ internal sealed unsafe partial class FastLayer
         var gradient = Scaled(upper, rows);
         if (after is null) return gradient;
         var start = StepMeter.Now;
-        NormBackward(after, raw, inverse, gradient, null, Buffers.Delta, shape.Hidden, rows);
+        norms.Backward(after, raw, inverse, gradient, null, Buffers.Delta, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
         return Buffers.Delta;
     }
@@ -129,7 +131,7 @@ internal sealed unsafe partial class FastLayer
     {
         var from = Buffers.Delta;
         var count = rows * shape.Hidden;
-        if (before is not null) NormBackward(before, x, inverse, from, around, dx, shape.Hidden, rows);
+        if (before is not null) norms.Backward(before, x, inverse, from, around, dx, shape.Hidden, rows);
         else if (around != null) AddScaled(around, from, 1f, dx, count);
         else NativeMemory.Copy(from, dx, (nuint)count * sizeof(float));
     }
@@ -143,11 +145,5 @@ internal sealed unsafe partial class FastLayer
         AddScaled(Buffers.Delta, upper, shape.ResidualMultiplier, Buffers.Delta, rows * shape.Hidden);
         meter.Add(StepPart.Elementwise, start);
         return Buffers.Delta;
-    }
-
-    private void NormBackward(NormModule norm, float* x, float* inverse, float* dy, float* residual, float* dx, int width, long rows)
-    {
-        var weight = TorchMemory.Pointer(norm.Weight);
-        TorchThreads.For(0, rows, Math.Max(1, Grain / width), (begin, end) => RmsNorm.Backward(x, weight, inverse, dy, residual, dx, width, shape.UnitOffset, begin, end));
     }
 }

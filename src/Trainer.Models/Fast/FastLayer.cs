@@ -13,7 +13,7 @@ namespace Trainer.Models.Fast;
 /// Where only some rows of the output are needed (the last layer: rows that carry loss), queries, attention output and all that follows are
 /// computed for these rows; keys and values for all.
 /// </remarks>
-internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shape, FastLinear linear, BlockAttention attention, StepMeter meter)
+internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shape, FastLinear linear, FastNorm norms, BlockAttention attention, StepMeter meter)
 {
     private const long Grain = 1 << 14;
 
@@ -100,8 +100,8 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(Slot.Value));
         if (!shape.QueryNorms) return;
         var begun = StepMeter.Now;
-        NormRows(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
-        NormRows(layer.KeyNorm!, state.RawKey, state.Key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
+        norms.Forward(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
+        norms.Forward(layer.KeyNorm!, state.RawKey, state.Key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
         meter.Add(StepPart.Elementwise, begun);
     }
 
@@ -138,7 +138,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         linear.Forward(last, x, rows, after is null ? Buffers.Delta : raw, shape.Hidden, kept);
         if (after is null) return;
         var start = StepMeter.Now;
-        NormRows(after, raw, Buffers.Delta, inverse, shape.Hidden, rows);
+        norms.Forward(after, raw, Buffers.Delta, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
     }
 
@@ -147,15 +147,9 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     {
         if (norm is null) return x;
         var start = StepMeter.Now;
-        NormRows(norm, x, Buffers.Normed, inverse, shape.Hidden, rows);
+        norms.Forward(norm, x, Buffers.Normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
         return Buffers.Normed;
-    }
-
-    private void NormRows(NormModule norm, float* x, float* y, float* inverse, int width, long rows)
-    {
-        var weight = TorchMemory.Pointer(norm.Weight);
-        TorchThreads.For(0, rows, Math.Max(1, Grain / width), (begin, end) => RmsNorm.Forward(x, weight, y, inverse, width, shape.Epsilon, shape.UnitOffset, begin, end));
     }
 
     // sum = x + m Delta; the next block's input: sum, or its norm in the same pass over memory.
@@ -163,16 +157,8 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     {
         var start = StepMeter.Now;
         float* delta = Buffers.Delta, y = norm is null ? sum : Buffers.Normed;
-        if (norm is null)
-        {
-            AddScaled(x, delta, shape.ResidualMultiplier, sum, rows * shape.Hidden);
-        }
-        else
-        {
-            var weight = TorchMemory.Pointer(norm.Weight);
-            TorchThreads.For(0, rows, Math.Max(1, Grain / shape.Hidden), (begin, end) => RmsNorm.AddForward(
-                x, delta, shape.ResidualMultiplier, sum, weight, y, inverse, shape.Hidden, shape.Epsilon, shape.UnitOffset, begin, end));
-        }
+        if (norm is null) AddScaled(x, delta, shape.ResidualMultiplier, sum, rows * shape.Hidden);
+        else norms.AddForward(norm, x, delta, sum, y, inverse, rows);
         meter.Add(StepPart.Elementwise, start);
         return y;
     }

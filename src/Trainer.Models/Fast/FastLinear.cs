@@ -64,8 +64,8 @@ internal sealed unsafe partial class FastLinear
         if (_ones != null) new Span<float>(_ones, checked((int)tokens)).Fill(1f);
     }
 
-    /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense.</summary>
-    public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, AdapterState kept)
+    /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense, times <paramref name="factor"/> (without DoRA only).</summary>
+    public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
     {
         var adapter = AdapterOf(linear);
         if (adapter?.Magnitude is not null)
@@ -74,12 +74,12 @@ internal sealed unsafe partial class FastLinear
         }
         else
         {
-            Product(linear, x, rows, y, stride, 1f, StepPart.Products);
+            Product(linear, x, rows, y, stride, factor, part);
             Keep(linear, x, rows, kept);
-            if (adapter is not null) Raise(linear, adapter, rows, kept.Low, y, stride);
+            if (adapter is not null) Raise(linear, adapter, rows, kept.Low, y, stride, factor);
         }
-        if (_model.AdaptersEnabled && linear.TrainedBias is { } trained) AddRow(Values(trained), 1f, rows, linear.OutFeatures, y, stride);
-        else if (linear.Bias is { } bias) AddRow(TorchMemory.Pointer(bias), 1f, rows, linear.OutFeatures, y, stride);
+        if (_model.AdaptersEnabled && linear.TrainedBias is { } trained) AddRow(Values(trained), factor, rows, linear.OutFeatures, y, stride);
+        else if (linear.Bias is { } bias) AddRow(TorchMemory.Pointer(bias), factor, rows, linear.OutFeatures, y, stride);
     }
 
     /// <summary>What the backward pass needs of a forward pass whose output nobody reads.</summary>
@@ -94,30 +94,31 @@ internal sealed unsafe partial class FastLinear
         if (adapter.Magnitude is not null) KeepWhole(linear, adapter, input, rows, kept);
     }
 
-    /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's.</summary>
-    public void Backward(LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept)
+    /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's; <paramref name="factor"/> as in the forward pass.</summary>
+    public void Backward(
+        LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
         var adapter = AdapterOf(linear);
-        if (_model.AdaptersEnabled && linear.TrainedBias is { } bias) AddRowSum(bias, 1f, rows, dy, stride, high);
+        if (_model.AdaptersEnabled && linear.TrainedBias is { } bias) AddRowSum(bias, factor, rows, dy, stride, high);
         if (adapter?.Magnitude is not null)
         {
             BackwardDora(linear, adapter, x, rows, dy, stride, dx, add, kept);
             return;
         }
-        if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, 1f, StepPart.Products);
-        if (Trained(linear) is { } weight) WeightGradient(weight, x, rows, dy, stride, 1f, StepPart.Products);
+        if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, factor, part);
+        if (Trained(linear) is { } weight) WeightGradient(weight, x, rows, dy, stride, factor, part);
         if (adapter is null) return;
         var drops = Drops(adapter);
-        LowRankGradients(adapter, drops ? Drop(adapter, x, rows, wide) : x, rows, wide, dy, stride, high, kept.Low);
+        LowRankGradients(adapter, drops ? Drop(adapter, x, rows, wide) : x, rows, wide, dy, stride, high, kept.Low, factor);
         if (dx == null) return;
         // The dropped input is used up: its room takes du A, which the same mask thins out.
         AddLow(adapter, rows, wide, drops ? _dropped : dx, drops ? 0f : 1f);
         if (drops) AddMasked(dx, rows * wide);
     }
 
-    /// <summary>y = factor x W^T without adapter or bias.</summary>
-    public void Product(LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    // y = factor x W^T without adapter or bias.
+    private void Product(LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         var start = StepMeter.Now;
         long wide = linear.InFeatures, high = linear.OutFeatures;
@@ -138,8 +139,8 @@ internal sealed unsafe partial class FastLinear
         _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
-    /// <summary>dx = factor dy W, or that added.</summary>
-    public void InputGradient(LinearModule linear, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    // dx = factor dy W, or that added.
+    private void InputGradient(LinearModule linear, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         if (Trained(linear) is not { } weight)
         {
@@ -152,8 +153,8 @@ internal sealed unsafe partial class FastLinear
         _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
-    /// <summary>dW += factor dy^T x of a matrix trained whole.</summary>
-    public void WeightGradient(ParameterEntry weight, float* x, long rows, float* dy, long stride, float factor, StepPart part)
+    // dW += factor dy^T x of a matrix trained whole.
+    private void WeightGradient(ParameterEntry weight, float* x, long rows, float* dy, long stride, float factor, StepPart part)
     {
         var start = StepMeter.Now;
         var (high, wide) = (weight.Shape[0], weight.Shape[1]);
@@ -165,23 +166,23 @@ internal sealed unsafe partial class FastLinear
 
     private LinearAdapter? AdapterOf(LinearModule linear) => _model.AdaptersEnabled ? linear.Adapter : null;
 
-    // y += s (u B^T + b)
-    private void Raise(LinearModule linear, LinearAdapter adapter, long rows, float* u, float* y, long stride)
+    // y += factor s (u B^T + b)
+    private void Raise(LinearModule linear, LinearAdapter adapter, long rows, float* u, float* y, long stride, float factor = 1f)
     {
         var start = StepMeter.Now;
-        var (r, high) = (adapter.Rank, linear.OutFeatures);
-        Gemm.TimesTransposed(rows, high, r, (float)adapter.Scale, u, r, Values(adapter.B), r, 1f, y, stride);
-        if (adapter.BiasB is { } bias) AddRow(Values(bias), (float)adapter.Scale, rows, high, y, stride);
+        var (r, high, scale) = (adapter.Rank, linear.OutFeatures, (float)adapter.Scale * factor);
+        Gemm.TimesTransposed(rows, high, r, scale, u, r, Values(adapter.B), r, 1f, y, stride);
+        if (adapter.BiasB is { } bias) AddRow(Values(bias), scale, rows, high, y, stride);
         _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * high);
     }
 
     // Gradients of A, B and B's bias; leaves du for the input's.
-    private void LowRankGradients(LinearAdapter adapter, float* input, long rows, long wide, float* dy, long stride, long high, float* u)
+    private void LowRankGradients(LinearAdapter adapter, float* input, long rows, long wide, float* dy, long stride, long high, float* u, float factor = 1f)
     {
-        if (adapter.BiasB is { } bias) AddRowSum(bias, (float)adapter.Scale, rows, dy, stride, high);
+        var scale = (float)adapter.Scale * factor;
+        if (adapter.BiasB is { } bias) AddRowSum(bias, scale, rows, dy, stride, high);
         var start = StepMeter.Now;
         long r = adapter.Rank;
-        var scale = (float)adapter.Scale;
         Gemm.Times(rows, r, high, scale, dy, stride, Values(adapter.B), r, 0f, _low, r);
         AddUpperGradient(Gradients(adapter.B), u, dy, stride, rows, r, high, scale);
         Gemm.TransposedTimes(r, wide, rows, 1f, _low, r, input, wide, 1f, Gradients(adapter.A), wide);

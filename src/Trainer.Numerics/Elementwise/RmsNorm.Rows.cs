@@ -29,6 +29,19 @@ public static unsafe partial class RmsNorm
         }
     }
 
+    /// <summary>The specification of the weight's gradient, one row of it.</summary>
+    private static void AddWeightRow(float* x, float r, float* dy, float* dw, int i, int end)
+    {
+        for (; i < end; i++) dw[i] = MathF.FusedMultiplyAdd(dy[i] * x[i], r, dw[i]);
+    }
+
+    private static void AddWeightRow<T>(float* x, float r, float* dy, float* dw, int i, int end) where T : struct, ILanes<T>
+    {
+        var factor = T.Create(r);
+        for (; i + 16 <= end; i += 16) T.Fused(T.Load(dy + i) * T.Load(x + i), factor, T.Load(dw + i)).Store(dw + i);
+        AddWeightRow(x, r, dy, dw, i, end);
+    }
+
     private static float ForwardRow<T>(float* x, float* weight, float* y, int n, float epsilon, float unitOffset) where T : struct, ILanes<T>
     {
         var sum = T.Create(0f);

@@ -2,11 +2,11 @@ using Trainer.Numerics.Wide;
 
 namespace Trainer.Numerics.Elementwise;
 
-/// <summary>Root-mean-square normalization of rows (arXiv 1910.07467), its fusion with the residual add, and its input gradient; weights are frozen.</summary>
+/// <summary>Root-mean-square normalization of rows (arXiv 1910.07467), its fusion with the residual add, and its gradients.</summary>
 /// <remarks>
 /// <code>
 /// r = 1 / sqrt(mean(x^2) + eps);  y = x r w          (w is 1 + weight for Gemma: <c>unitOffset</c> 1)
-/// dx = r (dy w) - x r^3 / n sum(dy w x)
+/// dx = r (dy w) - x r^3 / n sum(dy w x);  dw = sum over rows of dy x r
 /// </code>
 /// Sums run in sixteen fp32 lanes, lane = column mod 16, so the bits do not depend on the width. Rows are contiguous, of <c>n</c> values.
 /// </remarks>
@@ -61,6 +61,33 @@ public static unsafe partial class RmsNorm
     /// <param name="end">One past the last row.</param>
     public static void Backward(float* x, float* weight, float* inverse, float* dy, float* residual, float* dx, int n, float unitOffset, long begin, long end)
         => Backward(Kernels.Width, x, weight, inverse, dy, residual, dx, n, unitOffset, begin, end);
+
+    /// <summary>dw += the weight's gradient over all rows, for columns [begin, end).</summary>
+    /// <param name="x">(rows, n): the norm's input.</param>
+    /// <param name="inverse">(rows): r as the forward pass gave it.</param>
+    /// <param name="dy">(rows, n).</param>
+    /// <param name="dw">(n).</param>
+    /// <param name="n">Length of a row.</param>
+    /// <param name="rows">How many rows.</param>
+    /// <param name="begin">First column.</param>
+    /// <param name="end">One past the last column.</param>
+    public static void WeightGradient(float* x, float* inverse, float* dy, float* dw, int n, long rows, int begin, int end)
+        => WeightGradient(Kernels.Width, x, inverse, dy, dw, n, rows, begin, end);
+
+    internal static void WeightGradient(KernelWidth width, float* x, float* inverse, float* dy, float* dw, int n, long rows, int begin, int end)
+    {
+        for (long row = 0; row < rows; row++)
+        {
+            var at = row * n;
+            switch (width)
+            {
+                case KernelWidth.Vector512: AddWeightRow<Lanes512>(x + at, inverse[row], dy + at, dw, begin, end); break;
+                case KernelWidth.Vector256: AddWeightRow<Lanes256>(x + at, inverse[row], dy + at, dw, begin, end); break;
+                case KernelWidth.Vector128: AddWeightRow<Lanes128>(x + at, inverse[row], dy + at, dw, begin, end); break;
+                default: AddWeightRow(x + at, inverse[row], dy + at, dw, begin, end); break;
+            }
+        }
+    }
 
     internal static void Forward(KernelWidth width, float* x, float* weight, float* y, float* inverse, int n, float epsilon, float unitOffset, long begin, long end)
     {

@@ -24,6 +24,8 @@ internal static unsafe class ElementwiseRun
             RmsNorm.Backward(width, px, pw, pr, pdy, py, pdx, N, 1f, 0, Rows);
             Keep(y);
             Keep(dx);
+            RmsNorm.WeightGradient(width, px, pr, pdy, py, N, Rows, 3, N - 2);
+            Keep(y);
             Arithmetic.AddScaled(width, px, pdy, 0.22f, py, 0, Rows * N);
             Arithmetic.AddProduct(width, py, px, pdy, pdx, 0, Rows * N);
             Keep(dx);

@@ -53,22 +53,27 @@ public sealed unsafe class ElementwiseTests
     [Theory, InlineData(0f), InlineData(1f)]
     public void The_norms_gradient_is_the_slope_of_its_value(float unitOffset)
     {
-        float[] x = Values(1, N), w = Values(2, N), dy = Values(3, N), y = new float[N], dx = new float[N], around = Values(4, N);
-        fixed (float* px = x, pw = w, pdy = dy, py = y, pdx = dx, pa = around)
+        float[] x = Values(1, N), w = Values(2, N), dy = Values(3, N), y = new float[N], dx = new float[N], around = Values(4, N), dw = new float[N];
+        fixed (float* px = x, pw = w, pdy = dy, py = y, pdx = dx, pa = around, pdw = dw)
         {
             float r;
             RmsNorm.Forward(px, pw, py, &r, N, 1e-5f, unitOffset, 0, 1);
             RmsNorm.Backward(px, pw, &r, pdy, pa, pdx, N, unitOffset, 0, 1);
+            RmsNorm.WeightGradient(px, &r, pdy, pdw, N, 1, 0, N);
         }
-        double Loss(int at, double step)
+        double Loss(int at, double step, double heavier = 0)
         {
             double squares = 0, loss = 0;
             for (var i = 0; i < N; i++) squares += Math.Pow(x[i] + (i == at ? step : 0), 2);
             var r = 1 / Math.Sqrt(squares / N + 1e-5);
-            for (var i = 0; i < N; i++) loss += (x[i] + (i == at ? step : 0)) * r * (w[i] + unitOffset) * dy[i];
+            for (var i = 0; i < N; i++) loss += (x[i] + (i == at ? step : 0)) * r * (w[i] + (i == at ? heavier : 0) + unitOffset) * dy[i];
             return loss;
         }
-        for (var i = 0; i < N; i++) Assert.Equal((Loss(i, 1e-4) - Loss(i, -1e-4)) / 2e-4 + around[i], dx[i], 1e-5);
+        for (var i = 0; i < N; i++)
+        {
+            Assert.Equal((Loss(i, 1e-4) - Loss(i, -1e-4)) / 2e-4 + around[i], dx[i], 1e-5);
+            Assert.Equal((Loss(i, 0, 1e-4) - Loss(i, 0, -1e-4)) / 2e-4, dw[i], 1e-5);
+        }
     }
 
     [Theory, InlineData(Gate.Silu), InlineData(Gate.GeluTanh)]
