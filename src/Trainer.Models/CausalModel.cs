@@ -64,6 +64,9 @@ public sealed class CausalModel : IDisposable
     /// <summary>The engine that computes; made at first use.</summary>
     public IDecoderEngine Engine => _engine ??= EngineSelection.Create(this);
 
+    /// <summary>Why the reference engine computes this model with its present adapter though the processor's fast one might have been chosen, in words; null where it does not.</summary>
+    public string? Fallback => EngineSelection.Fallback(this);
+
     /// <summary>Loads a Hugging Face model folder through memory mapping.</summary>
     /// <param name="folder">Folder with config.json and safetensors files.</param>
     /// <param name="options">How to hold and compute it; null takes the defaults.</param>

@@ -5,6 +5,8 @@ namespace Trainer.Models;
 /// <summary>Which engine computes a model: the one place that knows them all.</summary>
 internal static class EngineSelection
 {
+    public static string? Fallback(CausalModel model) => model.Options is { Engine: EngineKind.Auto, Device: "cpu" } ? FastCapabilities.Refusal(model) : null;
+
     public static IDecoderEngine Create(CausalModel model)
     {
         var refusal = model.Options.Engine == EngineKind.Reference ? "the reference engine was asked for" : FastCapabilities.Refusal(model);

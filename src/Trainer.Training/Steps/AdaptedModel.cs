@@ -39,6 +39,8 @@ internal sealed class AdaptedModel : IAdaptedModel
             LoraSpec spec;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            if (model.Fallback is { } reason)
+                events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
             if (options.Stream == Choice.On && model.Engine.Name != "fast")
                 events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
             if (model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");

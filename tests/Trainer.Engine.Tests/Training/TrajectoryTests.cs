@@ -14,6 +14,9 @@ public class TrajectoryTests
     [InlineData("llama31_base", "llama31", 320, 2, "traj_accum2_tokens")]
     [InlineData("qwen2_base", "qwen2", 300, 1, "traj")]
     [InlineData("qwen2_base", "qwen2", 300, 2, "traj_accum2_tokens")]
+    [InlineData("gemma2_all_linear", "gemma2", 256, 1, "traj")]
+    [InlineData("llama31_dora", "llama31", 320, 1, "traj")]
+    [InlineData("llama31_modules_to_save", "llama31", 320, 1, "traj")]
     public void A_run_reproduces_the_reference_trajectory(string adapter, string model, int vocabulary, int accumulation, string trajectory)
     {
         using var run = new GoldenRun(adapter, model, vocabulary, accumulation);
@@ -93,6 +96,19 @@ public class TrajectoryTests
         Assert.Equal(FileDigest.Sha256(run.Out("adapter_model.safetensors")), json.RootElement.GetProperty("outcome").GetProperty("adapter_sha256").GetString());
         Assert.Contains("base_model: llama31", File.ReadAllText(run.Out("README.md")), StringComparison.Ordinal);
         Assert.Contains(run.Seen.OfType<Noted>(), note => note.Text.Contains("same bits", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("llama31_dora", "llama31", 320, null)]
+    [InlineData("gemma3_embedding", "gemma3", 256, "no adapter on the embedding")]
+    public void What_the_fast_engine_cannot_compute_is_said_with_its_reason_and_its_price(string adapter, string model, int vocabulary, string? reason)
+    {
+        using var run = new GoldenRun(adapter, model, vocabulary, 1);
+        run.Options = run.Options with { MaxSteps = 1 };
+        run.Run();
+        var said = run.Seen.OfType<Noted>().Where(note => note.Text.Contains("reference engine", StringComparison.Ordinal)).ToList();
+        if (reason is null) Assert.Empty(said);
+        else Assert.Contains(reason, Assert.Single(said, note => note.IsWarning && note.Text.Contains("slower and in more memory", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
     }
 
     private static double LargestDifference(string a, string b)
