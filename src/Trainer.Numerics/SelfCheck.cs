@@ -58,9 +58,10 @@ internal static unsafe class SelfCheck
     private static void Products(KernelWidth width, in Nf4Source source, float* x, float* scales, ushort* bits, float* y)
     {
         Nf4Dot.Run(width, source, 192, x + 1, 2, y, 3, 0, 3);
-        DenseDot.Run<FloatElements>(width, (byte*)x, null, 191, x + 2, 2, y + 6, 3, 0, 3);
-        DenseDot.Run<BFloat16Elements>(width, (byte*)bits, null, 191, x + 2, 2, y + 12, 3, 0, 3);
-        DenseDot.Run<Int8Elements>(width, (byte*)bits, scales, 191, x + 2, 2, y + 18, 3, 0, 3);
+        DenseDot.Run<FloatElements>(width, (byte*)x, null, 191, 191, x + 2, 2, y + 6, 3, 0, 3);
+        DenseDot.Run<BFloat16Elements>(width, (byte*)bits, null, 191, 191, x + 2, 2, y + 12, 3, 0, 3);
+        DenseDot.Run<Int8Elements>(width, (byte*)bits, scales, 191, 191, x + 2, 2, y + 18, 3, 0, 3);
+        RowSum.Run(width, x, 97, x + 300, 3, y + 24, 91);
     }
 
     private static float[] Values(uint seed)

@@ -36,7 +36,7 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         longest += past;
         // A block of scores of at most 512 KiB stays in the second-level cache through its products.
         _block = Math.Min(longest, Math.Clamp((1 << 17) / longest, 32, 128));
-        _scratch = (long)_block * longest;
+        _scratch = (long)Math.Max(_block, past > 0 ? shape.Group : 1) * longest;
         var threads = torch.get_num_threads();
         _scores = arena.Floats(_scratch * threads);
         _gradients = arena.Floats(_scratch * threads);
@@ -73,7 +73,11 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         {
             var scores = _scores + (Interlocked.Increment(ref next) - 1) * _scratch;
             for (var kv = (int)begin; kv < end; kv++)
-                for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+            {
+                if (tokens == 1 && past.Length > 0) TokenAttention.Run(shape, state.Query, all.Keys, all.Values, past.Length + 1, window, kv, scores, state.Attended);
+                else
+                    for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+            }
         });
         meter.Add(StepPart.Attention, begun);
     }

@@ -40,7 +40,7 @@ internal static unsafe class FewRows
                 break;
             case DenseWeight { Resident: { } resident }:
                 var values = TorchMemory.Pointer(resident);
-                TorchThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Float(values, wide, x, count, y, stride, begin, end));
+                TorchThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Float(values, wide, wide, x, count, y, stride, begin, end));
                 break;
             case DenseWeight dense:
                 var bits = (ushort*)TorchMemory.Pointer(dense.Stored);

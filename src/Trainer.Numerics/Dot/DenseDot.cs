@@ -14,14 +14,15 @@ public static unsafe class DenseDot
     /// <summary>Rows [begin, end) of W in fp32.</summary>
     /// <param name="weight">(rows of W, columns).</param>
     /// <param name="columns">Length of a row.</param>
+    /// <param name="pitch">Values from one row of W to the next: a head's keys lie among those of other heads.</param>
     /// <param name="x">(count, columns).</param>
     /// <param name="count">Rows of x.</param>
     /// <param name="y">(count, rows of W) in rows of <paramref name="stride"/> values; columns [begin, end) are written.</param>
     /// <param name="stride">Values from one row of y to the next.</param>
     /// <param name="begin">First row of W.</param>
     /// <param name="end">One past the last.</param>
-    public static void Float(float* weight, long columns, float* x, int count, float* y, long stride, long begin, long end)
-        => Run<FloatElements>(Kernels.Width, (byte*)weight, null, columns, x, count, y, stride, begin, end);
+    public static void Float(float* weight, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
+        => Run<FloatElements>(Kernels.Width, (byte*)weight, null, columns, pitch, x, count, y, stride, begin, end);
 
     /// <summary>Rows [begin, end) of W in bfloat16.</summary>
     /// <param name="weight">(rows of W, columns).</param>
@@ -33,7 +34,7 @@ public static unsafe class DenseDot
     /// <param name="begin">First row of W.</param>
     /// <param name="end">One past the last.</param>
     public static void BFloat16(ushort* weight, long columns, float* x, int count, float* y, long stride, long begin, long end)
-        => Run<BFloat16Elements>(Kernels.Width, (byte*)weight, null, columns, x, count, y, stride, begin, end);
+        => Run<BFloat16Elements>(Kernels.Width, (byte*)weight, null, columns, columns, x, count, y, stride, begin, end);
 
     /// <summary>Rows [begin, end) of W in 8 bits; the row's scale multiplies the sum.</summary>
     /// <param name="codes">(rows of W, columns).</param>
@@ -46,28 +47,28 @@ public static unsafe class DenseDot
     /// <param name="begin">First row of W.</param>
     /// <param name="end">One past the last.</param>
     public static void Int8(sbyte* codes, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
-        => Run<Int8Elements>(Kernels.Width, (byte*)codes, scales, columns, x, count, y, stride, begin, end);
+        => Run<Int8Elements>(Kernels.Width, (byte*)codes, scales, columns, columns, x, count, y, stride, begin, end);
 
-    internal static void Run<TElements>(KernelWidth width, byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+    internal static void Run<TElements>(KernelWidth width, byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
         where TElements : struct, IElements
     {
         switch (width)
         {
-            case KernelWidth.Vector512: Lanes<TElements, Lanes512>(weight, scales, columns, x, count, y, stride, begin, end); break;
-            case KernelWidth.Vector256: Lanes<TElements, Lanes256>(weight, scales, columns, x, count, y, stride, begin, end); break;
-            case KernelWidth.Vector128: Lanes<TElements, Lanes128>(weight, scales, columns, x, count, y, stride, begin, end); break;
-            default: Scalar<TElements>(weight, scales, columns, x, count, y, stride, begin, end); break;
+            case KernelWidth.Vector512: Lanes<TElements, Lanes512>(weight, scales, columns, pitch, x, count, y, stride, begin, end); break;
+            case KernelWidth.Vector256: Lanes<TElements, Lanes256>(weight, scales, columns, pitch, x, count, y, stride, begin, end); break;
+            case KernelWidth.Vector128: Lanes<TElements, Lanes128>(weight, scales, columns, pitch, x, count, y, stride, begin, end); break;
+            default: Scalar<TElements>(weight, scales, columns, pitch, x, count, y, stride, begin, end); break;
         }
     }
 
     /// <summary>The specification.</summary>
-    private static void Scalar<TElements>(byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+    private static void Scalar<TElements>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
         where TElements : struct, IElements
     {
         var lanes = stackalloc float[16];
         for (var row = begin; row < end; row++)
         {
-            var values = weight + row * columns * TElements.Bytes;
+            var values = weight + row * pitch * TElements.Bytes;
             for (var t = 0; t < count; t++)
             {
                 new Span<float>(lanes, 16).Clear();
@@ -76,13 +77,13 @@ public static unsafe class DenseDot
         }
     }
 
-    private static void Lanes<TElements, T>(byte* weight, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
+    private static void Lanes<TElements, T>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
         where TElements : struct, IElements
         where T : struct, ILanes<T>
     {
         var lanes = stackalloc float[Group * 16];
         var whole = columns / 16 * 16;
-        var pitch = columns * TElements.Bytes;
+        pitch *= TElements.Bytes;
         for (var row = begin; row < end; row += Group)
         {
             // The last group takes its last row several times.
@@ -100,6 +101,13 @@ public static unsafe class DenseDot
                     second = T.Fused(TElements.Load<T>(b + at), value, second);
                     third = T.Fused(TElements.Load<T>(c + at), value, third);
                     fourth = T.Fused(TElements.Load<T>(d + at), value, fourth);
+                }
+                if (whole == columns && rows == Group)
+                {
+                    var target = y + t * stride + row;
+                    (target[0], target[1], target[2], target[3]) = (first.Sum(), second.Sum(), third.Sum(), fourth.Sum());
+                    for (var r = 0; r < Group && scales != null; r++) target[r] *= scales[row + r];
+                    continue;
                 }
                 first.Store(lanes);
                 second.Store(lanes + 16);

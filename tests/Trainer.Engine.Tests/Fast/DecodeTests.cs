@@ -30,6 +30,22 @@ public sealed class DecodeTests
         Assert.Equal(40, decoder.Length);
     }
 
+    [Theory]
+    [InlineData("llama31", QuantizeKind.Nf4, true), InlineData("llama31", QuantizeKind.Nf4, false), InlineData("llama31", QuantizeKind.Int8, false), InlineData("llama_bf16", QuantizeKind.None, false)]
+    public void Logits_of_single_tokens_from_stored_weights_are_those_of_weights_written_out(string name, QuantizeKind quantize, bool twice)
+    {
+        foreach (var engine in (EngineKind[])[EngineKind.Fast, EngineKind.Reference])
+        {
+            using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, Quantize = quantize, DoubleQuantize = twice });
+            Assert.Contains(model.Linears, linear => linear.Weight.Resident is null && FewRows.Takes(linear.Weight, 1));
+            Assert.DoesNotContain(model.Linears, linear => FewRows.Takes(linear.Weight, 20));
+            using ITokenDecoder decoder = engine == EngineKind.Fast ? new FastDecoder(model, (FastEngine)model.Engine) : new ReferenceDecoder(model);
+            var ids = Enumerable.Range(0, 24).Select(i => 1 + i * 37 % 90).ToArray();
+            decoder.Next(ids[..20]);
+            for (var at = 20; at < 24; at++) AssertClose(Last(model, ids[..(at + 1)]), decoder.Next([ids[at]]).ToArray());
+        }
+    }
+
     [Fact]
     public void A_text_cut_back_goes_on_as_if_the_rest_had_never_been()
     {

@@ -18,7 +18,8 @@ public sealed unsafe class DotTests
     {
         Skip.IfNot(Kernels.IsSupported(width), $"this processor has no {width}");
         foreach (var form in Enum.GetValues<Form>())
-            Assert.Equal(Product(form, KernelWidth.Scalar, Rows, out _, out _), Product(form, width, Rows, out _, out _));
+            foreach (var columns in (int[])[Columns, Blocked])
+                Assert.Equal(Product(form, KernelWidth.Scalar, Rows, out _, out _, columns), Product(form, width, Rows, out _, out _, columns));
     }
 
     [Theory, InlineData(Form.Float), InlineData(Form.BFloat16), InlineData(Form.Int8), InlineData(Form.Nf4), InlineData(Form.DoubleQuantized)]
@@ -51,6 +52,23 @@ public sealed unsafe class DotTests
     }
 
     [Fact]
+    public void A_weighted_sum_of_rows_has_the_same_bits_at_every_width_and_is_that_of_its_columns()
+    {
+        const int n = 64 + 16 + 5, count = 9, pitch = n + 3;
+        float[] rows = ElementwiseTests.Values(1, count * pitch), weights = ElementwiseTests.Values(2, count), expected = new float[n], sum = new float[n];
+        fixed (float* r = rows, w = weights, e = expected, s = sum)
+        {
+            RowSum.Run(KernelWidth.Scalar, r, pitch, w, count, e, n);
+            foreach (var width in Enum.GetValues<KernelWidth>().Where(Kernels.IsSupported))
+            {
+                RowSum.Run(width, r, pitch, w, count, s, n);
+                Assert.Equal(expected, sum);
+            }
+        }
+        for (var i = 0; i < n; i++) Assert.Equal(Enumerable.Range(0, count).Sum(row => (double)weights[row] * rows[row * pitch + i]), sum[i], 1e-5);
+    }
+
+    [Fact]
     public void Rows_that_begin_inside_a_block_are_refused()
     {
         Assert.False(Nf4Dot.Takes(172));
@@ -67,9 +85,9 @@ public sealed unsafe class DotTests
     }
 
     // Rows [0, cut) and [cut, Rows) one after the other; y in rows of Rows + 2, filled with -7 before.
-    private static float[] Product(Form form, KernelWidth width, int cut, out float[] weight, out float[] x)
+    private static float[] Product(Form form, KernelWidth width, int cut, out float[] weight, out float[] x, int columns = Columns)
     {
-        var columns = form >= Form.Nf4 ? Blocked : Columns;
+        if (form >= Form.Nf4) columns = Blocked;
         weight = ElementwiseTests.Values(1, Rows * columns);
         x = ElementwiseTests.Values(2, Inputs * columns);
         float[] y = new float[Inputs * (Rows + 2)], arranged = new float[x.Length], scales = new float[Rows];
@@ -100,9 +118,9 @@ public sealed unsafe class DotTests
             {
                 switch (form)
                 {
-                    case Form.Float: DenseDot.Run<FloatElements>(width, (byte*)w, null, columns, input, Inputs, output, Rows + 2, begin, end); break;
-                    case Form.BFloat16: DenseDot.Run<BFloat16Elements>(width, (byte*)b, null, columns, input, Inputs, output, Rows + 2, begin, end); break;
-                    case Form.Int8: DenseDot.Run<Int8Elements>(width, (byte*)c, s, columns, input, Inputs, output, Rows + 2, begin, end); break;
+                    case Form.Float: DenseDot.Run<FloatElements>(width, (byte*)w, null, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
+                    case Form.BFloat16: DenseDot.Run<BFloat16Elements>(width, (byte*)b, null, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
+                    case Form.Int8: DenseDot.Run<Int8Elements>(width, (byte*)c, s, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
                     default: Nf4Dot.Run(width, source, columns, a, Inputs, output, Rows + 2, begin, end); break;
                 }
             }
