@@ -94,7 +94,7 @@ internal static class PlanCommand
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
         var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
-        Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)} without evaluations; {microStep}" : microStep ?? whyNoTime ?? "unknown");
+        Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}" : microStep ?? whyNoTime ?? "unknown");
         Line("verdict", plan.Fits ? "it fits" : "it does not fit");
         foreach (var change in plan.Changes) Line("  " + change.Option, $"{Quantities.Bytes(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")} ({change.Cost})");
         return text.ToString();

@@ -72,22 +72,44 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     {
         long hidden = config.HiddenSize, wide = config.IntermediateSize;
         yield return new MemoryPart("layer inputs", 4 * tokens * hidden * (config.LayerCount + 2));
+        var layer = LayerFloats();
+        yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
+        var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
+        List<LinearShape> scaled = Scaled();
+        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows));
+        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
+        yield return new MemoryPart("loss chunk", LossBytes(lossRows));
+    }
+
+    /// <summary>One forward pass, as an evaluation makes it: two layer inputs in turns, one layer's activations, no gradients.</summary>
+    /// <param name="tokens">Tokens T.</param>
+    /// <param name="lossRows">Tokens that carry loss.</param>
+    /// <param name="longest">Tokens of the longest row among them.</param>
+    public long ForwardBytes(long tokens, long lossRows, long longest)
+    {
+        var scaled = Scaled();
+        var floats = tokens * (4 * config.HiddenSize + LayerFloats() + config.IntermediateSize + options.Lora.Rank + 1 + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows);
+        return 4 * floats + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest) + LossBytes(lossRows);
+    }
+
+    // What a layer keeps of a token.
+    private long LayerFloats()
+    {
+        long hidden = config.HiddenSize;
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
         var blockNorms = (config.Norms.AfterAttention is null ? 0 : hidden + 1) + (config.Norms.AfterMlp is null ? 0 : hidden + 1);
         var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
-        // DoRA keeps each adapted product before its magnitudes.
-        List<LinearShape> scaled = options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
-        var wholes = scaled.GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Out)).DefaultIfEmpty().Max();
-        var layer = 2 * Query + 2 * Kv + 2 * wide + hidden + 2 + config.Heads + headNorms + blockNorms + ranks + wholes;
-        yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
-        var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
-        // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
-        var rowWise = lossRows * (lossRows * 10 < tokens * 9 ? 5 * hidden + 2 * Query + 1 : 3 * hidden + 1);
-        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + rowWise);
-        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
-        var capped = config.LogitSoftCap is null ? 0 : Threads;
-        yield return new MemoryPart("loss chunk", 4 * (Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) + capped) * config.VocabularySize);
+        var wholes = Scaled().GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Out)).DefaultIfEmpty().Max();
+        return 2 * Query + 2 * Kv + 2L * config.IntermediateSize + hidden + 2 + config.Heads + headNorms + blockNorms + ranks + wholes;
     }
+
+    // DoRA keeps each adapted product before its magnitudes.
+    private List<LinearShape> Scaled() => options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
+
+    // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
+    private long RowFloats(long tokens, long lossRows) => lossRows * (lossRows * 10 < tokens * 9 ? 5L * config.HiddenSize + 2 * Query + 1 : 3L * config.HiddenSize + 1);
+
+    private long LossBytes(long lossRows) => 4 * (Math.Min(lossRows, Math.Max(64, (32L << 20) / config.VocabularySize)) + (config.LogitSoftCap is null ? 0 : Threads)) * config.VocabularySize;
 
     /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
     public long ProofBytes(long stepBytes)

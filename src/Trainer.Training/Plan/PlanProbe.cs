@@ -25,7 +25,7 @@ public static class PlanProbe
             var full = Full(options, model.VocabularySize);
             var each = Seconds(options, full, model);
             Probe.RequireFits(full, plan);
-            return plan with { MicroStepSeconds = each, Seconds = plan.TotalSteps * options.GradientAccumulationSteps * each };
+            return plan with { MicroStepSeconds = each, Seconds = plan.TotalSteps * options.GradientAccumulationSteps * each + Besides(each / full.TokenIds.Length) };
         }
         // Not disposed: it would close the caller's data.
         var data = new TrainingData(options, dataset);
@@ -43,7 +43,9 @@ public static class PlanProbe
         }
         var microBatches = (double)data.Plan.MicroBatches(0) / data.Plan.Steps(0);
         var meanTokens = dataset.Train.Tokens / (double)data.Plan.MicroBatches(0);
-        return plan with { MicroStepSeconds = most, Seconds = steps * microBatches * (fixedPart + perToken * meanTokens) };
+        return plan with { MicroStepSeconds = most, Seconds = steps * microBatches * (fixedPart + perToken * meanTokens) + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
+
+        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, CheckpointStore.BytesOf(plan.TrainableParameters), plan.GradientCheckpointing, secondsPerToken);
     }
 
     private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)

@@ -66,7 +66,7 @@ public sealed record RunPlan
     /// <summary>Seconds of one measured micro-step at the largest micro-batch, or null.</summary>
     public double? MicroStepSeconds { get; init; }
 
-    /// <summary>Seconds of the whole run by the measured micro-step, scaled by tokens; null where not measured.</summary>
+    /// <summary>Seconds of the whole run by the measured micro-step, scaled by tokens, evaluations and checkpoints included; null where not measured.</summary>
     public double? Seconds { get; init; }
 
     /// <summary>Whether memory and disk suffice.</summary>

@@ -53,6 +53,8 @@ public static class RunPlanner
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
         var longest = dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength;
+        // Held-out rows may be longer than any trained on.
+        var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval, out var evalLossRows), evalLossRows, eval.Lengths.Max()) : 0;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
         var trainable = memory.TrainableParameters;
         var isStreamed = options.Stream == Choice.On;
@@ -60,6 +62,8 @@ public static class RunPlanner
         List<MemoryPart> Parts(bool again, long? window = null)
         {
             List<MemoryPart> step = [.. memory.StepParts(tokens, lossRows, longest, again)];
+            var stepBytes = step.Sum(part => part.Bytes);
+            if (evaluation > stepBytes) step.Add(new("longer rows held out", evaluation - stepBytes));
             return
             [
                 new("runtime", ModelMemory.RuntimeBytes),
@@ -67,7 +71,7 @@ public static class RunPlanner
                 new("adapter and gradients", trainable * 8),
                 new("optimizer", trainable * 8),
                 .. step,
-                new("proof of the saved adapter", memory.ProofBytes(step.Sum(part => part.Bytes))),
+                new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];
         }
         var keep = Parts(false);
@@ -106,7 +110,7 @@ public static class RunPlanner
             DiskBytes = (checkpoints + 1) * checkpoint,
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory),
             MicroStepSeconds = microStepSeconds,
-            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds),
+            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",
         };
         return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory and {Size.Of(plan.DiskBytes)} on disk" };
@@ -117,6 +121,22 @@ public static class RunPlanner
         if (dataset is null || batches is null || steps is null || microStepSeconds is null) return null;
         var tokensPerStep = dataset.Train.Tokens / (double)batches.Steps(0);
         return steps * tokensPerStep / worstTokens * microStepSeconds;
+    }
+
+    /// <summary>Seconds that evaluations and checkpoints take beside the steps.</summary>
+    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long checkpointBytes, bool recompute, double? secondsPerToken)
+    {
+        if (steps is not { } count) return 0;
+        var saves = PlanTime.Saves(options, count) * PlanTime.SaveSeconds(checkpointBytes);
+        return dataset?.Eval is { } eval && secondsPerToken is { } each ? saves + PlanTime.Evaluations(options, count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute) : saves;
+    }
+
+    /// <summary>Tokens of the largest batch of an evaluation, which takes the rows as they stand.</summary>
+    private static long WorstEvaluation(TrainingOptions options, ExampleSet eval, out long lossRows)
+    {
+        var worst = eval.Lengths.Chunk(options.BatchSize).Max(batch => batch.Sum(length => (long)length));
+        lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
+        return worst;
     }
 
     private static long WorstTokens(TrainingOptions options, Dataset? dataset)

@@ -1,0 +1,26 @@
+namespace Trainer.Training;
+
+/// <summary>How often a run evaluates and saves, and how long that takes.</summary>
+internal static class PlanTime
+{
+    // What a forward pass costs of a micro-step: the base is passed once in it, and once more backward, and again where layers are recomputed.
+    private const double ForwardShare = 1.0 / 2, ForwardShareRecomputed = 1.0 / 3;
+
+    // A checkpoint is hashed, written, synced to the disk, read back and hashed again: a slow solid-state disk's rate over all of it.
+    private const double SavedBytesPerSecond = 100e6;
+
+    /// <summary>Evaluations of a run: before the first step, at each multiple of --eval-steps, and at the end.</summary>
+    public static long Evaluations(TrainingOptions options, long steps) =>
+        options.EvalSteps is { } every ? 1 + steps / every + (steps % every == 0 ? 0 : 1) : 2;
+
+    /// <summary>Checkpoints a run writes, and the adapter at its end.</summary>
+    public static long Saves(TrainingOptions options, long steps) =>
+        1 + (options.SaveSteps == 0 ? 0 : steps / options.SaveSteps + (steps % options.SaveSteps == 0 ? 0 : 1));
+
+    /// <summary>Seconds of one evaluation, from the seconds of a token in a micro-step.</summary>
+    public static double EvaluationSeconds(long evalTokens, double secondsPerToken, bool recompute) =>
+        evalTokens * secondsPerToken * (recompute ? ForwardShareRecomputed : ForwardShare);
+
+    /// <summary>Seconds of one checkpoint.</summary>
+    public static double SaveSeconds(long bytes) => bytes / SavedBytesPerSecond;
+}
