@@ -15,7 +15,7 @@ internal static class ImportCommand
     public static readonly CommandSpec Spec = new("import", "Turn an axolotl, LLaMA-Factory, mlx-lm or TRL configuration into a recipe.", Run)
     {
         Group = "Recipes",
-        Description = "Prints the recipe; every key that has no counterpart stands in it as a comment with the reason, and on stderr.",
+        Description = "Prints the recipe; every key that has no counterpart stands in it as a comment with the reason, and on stderr. Where the tool would do something else than trainer by default, its default is written out. What is missing for a run, such as a data set that lies on a hub, is said first.",
         Positional = "FILE",
         PositionalHelp = "YAML or JSON configuration.",
         MaxPositionals = 1,
@@ -34,15 +34,27 @@ internal static class ImportCommand
         if (invocation.Json)
         {
             var dropped = result.Dropped.Select(drop => new { drop.Key, drop.Value, drop.Reason });
-            invocation.Terminal.Out.WriteLine(System.Text.Json.JsonSerializer.Serialize(new { from = result.Dialect, recipe = result.Entries.ToDictionary(entry => entry.Key, entry => entry.Value), dropped }, Json.Indented));
+            invocation.Terminal.Out.WriteLine(System.Text.Json.JsonSerializer.Serialize(new { from = result.Dialect, ready = result.Missing.Count == 0, missing = result.Missing, recipe = result.Entries.ToDictionary(entry => entry.Key, entry => entry.Value), defaults = result.Defaults, dropped }, Json.Indented));
             return ExitCode.Done;
         }
-        var text = new StringBuilder().AppendLine($"# from {result.Dialect} ({Path.GetFileName(path)})").Append(EffectiveRecipe.Yaml(result.Entries));
+        var text = new StringBuilder().AppendLine($"# from {result.Dialect} ({Path.GetFileName(path)})");
+        foreach (var fault in result.Missing) text.AppendLine($"# not ready: {fault}");
+        foreach (var entry in result.Entries) text.Append(Line(entry, result));
         if (result.Dropped.Count > 0) text.AppendLine("# not taken over:");
         foreach (var (key, value, reason) in result.Dropped) text.AppendLine($"#   {key}: {value.ReplaceLineEndings(" ")} ({reason})");
         invocation.Terminal.Out.Write(text);
         if (!invocation.Quiet)
+        {
             foreach (var (key, _, reason) in result.Dropped) invocation.Terminal.Error.WriteLine($"not taken over: {key} ({reason})");
+            foreach (var fault in result.Missing) invocation.Terminal.Error.WriteLine($"not ready: {fault}");
+        }
         return ExitCode.Done;
+    }
+
+    /// <summary>One key of the recipe; one that the configuration does not name says whose default it is.</summary>
+    private static string Line(KeyValuePair<string, object> entry, ImportResult result)
+    {
+        var yaml = EffectiveRecipe.Yaml([entry]);
+        return result.Defaults.Contains(entry.Key) ? yaml.Insert(yaml.IndexOf('\n', StringComparison.Ordinal), $"  # default of {result.Dialect}") : yaml;
     }
 }

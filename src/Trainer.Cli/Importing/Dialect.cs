@@ -41,7 +41,7 @@ internal sealed record Dialect(string Name, string[] Marks, IReadOnlyDictionary<
             ["base_model"] = "model", ["micro_batch_size"] = "batch_size", ["num_epochs"] = "epochs", ["lr_scheduler"] = "lr_scheduler", ["optimizer"] = "optim", ["sequence_len"] = "max_seq_length",
             ["sample_packing"] = "packing", ["val_set_size"] = "eval_split", ["lora_target_linear"] = "target_linear", ["lora_modules_to_save"] = "modules_to_save", ["peft_use_rslora"] = "use_rslora",
             ["peft_use_dora"] = "use_dora", ["loraplus_lr_ratio"] = "loraplus_ratio", ["lora_model_dir"] = "adapter", ["early_stopping_patience"] = "early_stopping_patience", ["cosine_min_lr_ratio"] = "min_lr_ratio",
-            ["adapter"] = "method", ["datasets"] = "datasets", ["test_datasets"] = "eval_datasets", ["train_on_inputs"] = "train_on_inputs", ["peft_layers_to_transform"] = "layers_to_transform", ["saves_per_epoch"] = "per_epoch", ["evals_per_epoch"] = "per_epoch",
+            ["adapter"] = "method", ["excess_length_strategy"] = "on_too_long", ["datasets"] = "datasets", ["test_datasets"] = "eval_datasets", ["train_on_inputs"] = "train_on_inputs", ["peft_layers_to_transform"] = "layers_to_transform", ["saves_per_epoch"] = "per_epoch", ["evals_per_epoch"] = "per_epoch",
         }), CommonReasons),
         new("llama-factory", ["cutoff_len", "dataset", "finetuning_type", "stage", "template"], With(new()
         {
@@ -56,7 +56,7 @@ internal sealed record Dialect(string Name, string[] Marks, IReadOnlyDictionary<
         }, CommonReasons),
         new("trl", ["dataset_name", "use_peft", "lora_r", "per_device_train_batch_size", "assistant_only_loss", "load_in_4bit"], With(new()
         {
-            ["use_bnb_nested_quant"] = "double_quant", ["lora_modules_to_save"] = "modules_to_save", ["dataset_name"] = "data", ["assistant_only_loss"] = "assistant_only", ["completion_only_loss"] = "completion_only", ["dtype"] = "dtype", ["torch_dtype"] = "dtype", ["chat_template_path"] = "chat_template",
+            ["use_bnb_nested_quant"] = "double_quant", ["lora_modules_to_save"] = "modules_to_save", ["dataset_name"] = "data", ["eval_dataset_name"] = "no_counterpart", ["dataset_config"] = "no_counterpart", ["dataset_train_split"] = "no_counterpart", ["dataset_test_split"] = "no_counterpart", ["assistant_only_loss"] = "assistant_only", ["completion_only_loss"] = "completion_only", ["dtype"] = "dtype", ["torch_dtype"] = "dtype", ["chat_template_path"] = "chat_template",
         }), CommonReasons),
     ];
 

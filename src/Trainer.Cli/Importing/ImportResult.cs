@@ -3,5 +3,8 @@ namespace Trainer.Cli.Importing;
 /// <summary>Another tool's configuration as ours, with what became of every key.</summary>
 /// <param name="Dialect">The tool.</param>
 /// <param name="Entries">Keys and values of the recipe.</param>
+/// <param name="Defaults">Which of them the configuration does not name: the tool's own defaults, where ours differ.</param>
 /// <param name="Dropped">Keys that have no counterpart, with their value and the reason.</param>
-internal sealed record ImportResult(string Dialect, IReadOnlyList<KeyValuePair<string, object>> Entries, IReadOnlyList<(string Key, string Value, string Reason)> Dropped);
+/// <param name="Missing">What stands between the recipe and a run, a sentence each.</param>
+internal sealed record ImportResult(
+    string Dialect, IReadOnlyList<KeyValuePair<string, object>> Entries, IReadOnlySet<string> Defaults, IReadOnlyList<(string Key, string Value, string Reason)> Dropped, IReadOnlyList<string> Missing);

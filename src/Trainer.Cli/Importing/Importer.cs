@@ -9,7 +9,9 @@ namespace Trainer.Cli.Importing;
 internal sealed class Importer
 {
     private readonly Dictionary<string, object> _entries = [];
+    private readonly HashSet<string> _defaults = [];
     private readonly List<(string, string, string)> _dropped = [];
+    private readonly List<string> _missing = [];
     private readonly Dialect _dialect;
 
     private Importer(Dialect dialect) => _dialect = dialect;
@@ -27,7 +29,7 @@ internal sealed class Importer
         foreach (var (key, node) in root.Children) importer.Take(key.ToString(), node);
         importer.Finish();
         var order = TrainSettings.Recipe.Select((setting, at) => (setting.Key, at)).ToDictionary(pair => pair.Key, pair => pair.at);
-        return new ImportResult(dialect.Name, [.. importer._entries.OrderBy(entry => order.GetValueOrDefault(entry.Key, int.MaxValue))], importer._dropped);
+        return new ImportResult(dialect.Name, [.. importer._entries.OrderBy(entry => order.GetValueOrDefault(entry.Key, int.MaxValue))], importer._defaults, importer._dropped, importer._missing);
     }
 
     private void Take(string key, YamlNode node)
@@ -64,16 +66,18 @@ internal sealed class Importer
             case "gradient_checkpointing": Set(ours, isOn || text == "unsloth" ? "on" : "none"); break;
             case "lr_scheduler": Scheduler(key, text); break;
             case "min_lr_ratio": _entries["min_lr_ratio"] = text; break;
-            case "num_layers": if (text != "-1") Set("lora_layers", text); break;
+            case "num_layers": Set("lora_layers", text); break;
+            case "data": _entries["data"] = node is YamlSequenceNode ? Words(text) : [text]; break;
             case "datasets": Datasets(key, node, "data"); break;
             case "eval_datasets": Datasets(key, node, "eval_data"); break;
-            case "dataset_names": Drop(key, text, "a name in dataset_info.json; give the file with --data"); break;
+            case "dataset_names": Drop(key, text, "names in dataset_info.json"); if (key == "dataset") foreach (var name in Words(text)) _missing.Add($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under data"); break;
             case "lora_parameters": LoraParameters(node); break;
             case "report_to": if (text is "none" or "tensorboard" or "all") Set(ours, text); else Drop(key, text, "a logging service; metrics.jsonl and TensorBoard files are written here"); break;
             case "max_steps" when text is "-1" or "0": break;
             case "warmup_steps" when text is "0" && _entries.ContainsKey("warmup_steps"): break;
             case "dtype": if (text is "bfloat16" or "float32" or "auto") Set(ours, text); else Drop(key, text, "computed in float32 or bfloat16"); break;
             case "target_modules": Set(ours, text.StartsWith("all", StringComparison.Ordinal) ? "all-linear" : node is YamlSequenceNode || text.Contains(',') ? Words(text) : text); break;
+            case "on_too_long": Set(ours, text == "raise" ? "error" : text); break;
             case "modules_to_save": Set(ours, Words(text)); break;
             case "save_steps" when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var share) && share is > 0 and < 1: Drop(key, text, "counted in steps here"); break;
             default: Set(ours, text); break;
@@ -84,16 +88,47 @@ internal sealed class Importer
     {
         if (_entries.Remove("min_lr_ratio", out var ratio) && _entries.TryGetValue("learning_rate", out var peak) && Parse(ratio) is { } share && Parse(peak) is { } rate) Set("min_lr", Quantities.Plain(share * rate));
         if (_entries.ContainsKey("max_steps") && _entries.Remove("epochs", out var epochs)) Drop("epochs", epochs.ToString()!, "max_steps says how long to train");
-        // axolotl, TRL and LLaMA-Factory hold the base as stored unless told otherwise; trainer would take 4 bits.
-        _entries.TryAdd("quantize", _dialect.Name == "mlx-lm" && !(_entries.GetValueOrDefault("model")?.ToString()?.Contains("bit", StringComparison.OrdinalIgnoreCase) ?? false) ? "none" : _dialect.Name == "mlx-lm" ? "nf4" : "none");
-        if (_entries["quantize"].ToString() != "nf4") _entries.Remove("double_quant");
-        if (!_entries.ContainsKey("gradient_accumulation_steps")) Set("gradient_accumulation_steps", "1");
-        if (_dialect.Name is "trl" && !_entries.ContainsKey("lr_scheduler")) Set("lr_scheduler", "linear");
-        if (_dialect.Name is "mlx-lm" && !_entries.ContainsKey("lr_scheduler"))
+        // A model folder of mlx-lm with "4bit" in its name is what it calls QLoRA.
+        if (_dialect.Name == "mlx-lm" && (_entries.GetValueOrDefault("model")?.ToString()?.Contains("bit", StringComparison.OrdinalIgnoreCase) ?? false)) _entries.TryAdd("quantize", "nf4");
+        foreach (var (key, value) in ToolDefaults.Of(_dialect.Name)) AddDefault(key, value);
+        // mlx-lm multiplies by 20 where nothing is said, whatever the rank.
+        if (_dialect.Name == "mlx-lm" && !IsContinued) AddDefault("lora_alpha", 20 * (Parse(_entries["lora_rank"]) ?? 8));
+        if (_entries["quantize"].ToString() != "nf4") Remove("double_quant");
+        // All layers, said as mlx-lm says it.
+        if (_entries.GetValueOrDefault("lora_layers") is -1.0) Remove("lora_layers");
+        FindMissing();
+    }
+
+    private bool IsContinued => _entries.ContainsKey("adapter");
+
+    private void AddDefault(string key, object value)
+    {
+        if (key is "epochs" && _entries.ContainsKey("max_steps")) return;
+        if (IsContinued && (key is "target_modules" or "lora_layers" || key.StartsWith("lora_", StringComparison.Ordinal) && key != "lora_dropout")) return;
+        if (_entries.TryAdd(key, value)) _defaults.Add(key);
+    }
+
+    private void Remove(string key)
+    {
+        _entries.Remove(key);
+        _defaults.Remove(key);
+    }
+
+    /// <summary>A recipe that cannot run must not look as if it could.</summary>
+    private void FindMissing()
+    {
+        if (!_entries.ContainsKey("model")) _missing.Add("no model is named; add model: DIR");
+        foreach (var key in new[] { "data", "eval_data" })
         {
-            Set("lr_scheduler", "constant");
-            Set("warmup_steps", "0");
+            if (_entries.GetValueOrDefault(key) is not IEnumerable<object> sources) continue;
+            var names = sources.Select(source => source.ToString()!).ToList();
+            var hub = names.Where(DataNames.IsHubName).ToList();
+            foreach (var name in hub) _missing.Add(DataNames.HowToGet(name));
+            foreach (var name in names.Except(hub).Where(name => !DataNames.IsHere(name))) _missing.Add($"there is no '{name}' here; name the file where it lies under {key}");
+            if (hub.Count == names.Count) _entries.Remove(key);
+            else _entries[key] = names.Except(hub).Cast<object>().ToList();
         }
+        if (!_entries.ContainsKey("data") && !_missing.Any(fault => fault.Contains("data", StringComparison.Ordinal))) _missing.Add("no data is named; add data: FILE.jsonl");
     }
 
     private void Scheduler(string key, string text)
