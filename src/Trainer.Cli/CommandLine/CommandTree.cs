@@ -119,7 +119,9 @@ internal sealed class CommandTree
 
     private static string UnknownOption(string typed, string path, List<Setting> known)
     {
-        var near = DidYouMean.Nearest(TokenNormalizer.Kebab(typed.TrimStart('-')), known.SelectMany(setting => setting.AllNames));
+        var name = TokenNormalizer.Kebab(typed.TrimStart('-'));
+        if (known.Any(setting => setting.Name == "lora-rank") && PeerOptions.Answer(name) is { } answer) return $"unknown option '{typed}': {answer}";
+        var near = DidYouMean.Nearest(name, known.SelectMany(setting => setting.AllNames));
         var help = path.Length == 0 ? "trainer --help" : $"trainer {path} --help";
         return $"unknown option '{typed}'" + (near is null ? $"; '{help}' lists them" : $"; did you mean '--{near}'?");
     }

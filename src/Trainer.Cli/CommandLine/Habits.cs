@@ -25,11 +25,13 @@ internal static class Habits
             "assistant-only-loss" when on => ("train-on", "assistant"),
             "completion-only-loss" when on => ("train-on", "completion"),
             "lora-target-linear" when on => ("target-modules", "all-linear"),
+            "save-strategy" when following is "no" => ("save-steps", "0"),
+            "fine-tune-type" when following is "dora" => ("use-dora", "true"),
             "use-cpu" or "no-cuda" => ("device", on ? "cpu" : "auto"),
             _ => null,
         };
         if (name == "quantization-bit" && following is "4" or "8" && known.Contains("quantize")) return (following == "4" ? "--quantize=nf4" : "--quantize=int8", true);
-        return rewritten is { } pair && known.Contains(pair.Name) ? ($"--{pair.Name}={pair.Value}", truth) : null;
+        return rewritten is { } pair && known.Contains(pair.Name) ? ($"--{pair.Name}={pair.Value}", truth || following is "dora") : null;
     }
 
     /// <summary>Whether the option asks for what train does in any case, and if so whether the word behind it was its value; another value of it stays an unknown option.</summary>
@@ -42,9 +44,21 @@ internal static class Habits
             "do-train" or "use-peft" or "train" when word is not ("false" or "no" or "0") => false,
             "stage" when word is "sft" => true,
             "finetuning-type" or "fine-tune-type" when word is "lora" => true,
-            "optim" or "optimizer" when word is "adamw" or "adamw_torch" or "adamw_torch_fused" or "adamw_hf" => true,
             "eval-strategy" or "save-strategy" or "logging-strategy" when word is "steps" => true,
+            "bnb-4bit-quant-type" when word is "nf4" => true,
+            "quantization-method" when word is "bitsandbytes" or "bnb" => true,
+            "lora-task-type" when word is "causal_lm" => true,
+            "fp16" or "push-to-hub" or "torch-compile" or "load-best-model-at-end" when word is "false" or "no" or "0" => true,
+            _ when ChangesNoResult.Contains(name) => word is not null && !word.EndsWith(".yaml", StringComparison.Ordinal) && !word.EndsWith(".yml", StringComparison.Ordinal),
             _ => null,
         };
     }
+
+    /// <summary>Switches of another engine's speed, of its caches and of its screen: whatever they say, the adapter would be the same.</summary>
+    private static readonly HashSet<string> ChangesNoResult =
+    [
+        "flash-attn", "flash-attention", "attn-implementation", "sdp-attention", "xformers-attention", "use-liger-kernel", "enable-liger-kernel", "tf32", "use-unsloth", "pad-to-sequence-len", "trust-remote-code",
+        "preprocessing-num-workers", "dataloader-num-workers", "dataloader-pin-memory", "dataset-num-proc", "dataset-processes", "overwrite-cache", "ddp-timeout", "ddp-find-unused-parameters", "low-cpu-mem-usage",
+        "plot-loss", "disable-tqdm", "logging-first-step", "eval-on-start", "remove-unused-columns", "ignore-pad-token-for-loss", "use-fast-tokenizer", "include-num-input-tokens-seen",
+    ];
 }

@@ -21,6 +21,9 @@ internal sealed record Setting(string Name, SettingKind Kind, string Group, stri
     /// <summary>Permitted words of a choice.</summary>
     public string[] Choices { get; init; } = [];
 
+    /// <summary>Other words for a choice, kebab-case, and the choice they mean.</summary>
+    public IReadOnlyDictionary<string, string> Synonyms { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Least value of a number.</summary>
     public double Minimum { get; init; } = double.NegativeInfinity;
 

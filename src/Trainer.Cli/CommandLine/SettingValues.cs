@@ -112,6 +112,7 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         if (Text(setting) is not { } text) return null;
         var word = text.ToLowerInvariant().Replace('_', '-');
         if (setting.Choices.Contains(word)) return word;
+        if (setting.Synonyms.TryGetValue(word, out var choice)) return choice;
         // `--gradient-checkpointing true` and `false`, as transformers takes them.
         if (setting.Bare is not null && word is "true" or "yes") return setting.Bare;
         if (setting.Bare is not null && word is "false" or "no") return setting.Choices[^1];

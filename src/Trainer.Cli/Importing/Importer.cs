@@ -123,7 +123,7 @@ internal sealed class Importer
             if (_entries.GetValueOrDefault(key) is not IEnumerable<object> sources) continue;
             var names = sources.Select(source => source.ToString()!).ToList();
             var hub = names.Where(DataNames.IsHubName).ToList();
-            foreach (var name in hub) _missing.Add(DataNames.HowToGet(name));
+            foreach (var name in hub) _missing.Add($"'{name}' is no file or folder here, and train reads local files; {DataNames.HowToGet(name)} under {key}");
             foreach (var name in names.Except(hub).Where(name => !DataNames.IsHere(name))) _missing.Add($"there is no '{name}' here; name the file where it lies under {key}");
             if (hub.Count == names.Count) _entries.Remove(key);
             else _entries[key] = names.Except(hub).Cast<object>().ToList();

@@ -8,7 +8,7 @@ internal static class DataSettings
     private const string Group = "Data";
 
     public static readonly Setting Data = new("data", SettingKind.Sources, Group, "Training file or folder, or 'demo' (embedded); repeatable. FILE,weight=2 mixes by weight; FILE,prompt=question renames a column.")
-    { Short = "-d", Value = "FILE|DIR", InRecipe = true, Aliases = ["dataset", "train-data", "train-file", "data-path"] };
+    { Short = "-d", Value = "FILE|DIR", InRecipe = true, Aliases = ["dataset", "dataset-name", "train-data", "train-file", "data-path"] };
 
     public static readonly Setting EvalData = new("eval-data", SettingKind.Sources, Group, "Held-out file or folder; repeatable.")
     { Value = "FILE|DIR", InRecipe = true, DefaultNote = "the folder's own valid file", Aliases = ["eval-dataset", "validation-file", "eval-file"] };
@@ -32,7 +32,7 @@ internal static class DataSettings
     { Value = "PART", Choices = ["auto", "assistant", "completion", "all", "last"], Default = "auto", InRecipe = true };
 
     public static readonly Setting ChatTemplate = new("chat-template", SettingKind.Text, Group, "Jinja file that replaces the model's chat template.")
-    { Value = "FILE", InRecipe = true };
+    { Value = "FILE", InRecipe = true, Aliases = ["chat-template-path"] };
 
     public static readonly Setting DropEmpty = new("drop-empty", SettingKind.Flag, Group, "Leave out rows that would train on nothing instead of refusing the run.")
     { Default = "false", InRecipe = true };

@@ -30,7 +30,7 @@ internal static class SourceReader
             }
             if (path.Length == 0) continue;
             var resolved = ResolveDemo(path, demo);
-            if (!File.Exists(resolved) && !Directory.Exists(resolved)) values.Fault($"{values.Origin(setting)} '{path}': no such file or folder; paths are taken from the current folder");
+            if (!File.Exists(resolved) && !Directory.Exists(resolved)) values.Fault($"{values.Origin(setting)} '{path}': no such file or folder; paths are taken from the current folder{(DataNames.IsHubName(path) ? "; " + DataNames.HowToGet(path) : "")}");
             else sources.Add(new DataSource(resolved, weight, columns.Count > 0 ? columns : null));
         }
         return sources;

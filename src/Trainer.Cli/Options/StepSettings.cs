@@ -26,7 +26,7 @@ internal static class StepSettings
     { Value = "X", Minimum = 0, AboveMinimum = true, Maximum = 10, Default = "2e-4", InRecipe = true, Aliases = ["lr"] };
 
     public static readonly Setting Scheduler = new("lr-scheduler", SettingKind.Choice, Group, "Schedule after warm-up; wsd holds the peak until the last tenth.")
-    { Value = "KIND", Choices = ["cosine", "linear", "constant", "wsd"], Default = "cosine", InRecipe = true, Aliases = ["lr-scheduler-type", "scheduler"] };
+    { Value = "KIND", Choices = ["cosine", "linear", "constant", "wsd"], Default = "cosine", InRecipe = true, Aliases = ["lr-scheduler-type", "scheduler"], Synonyms = new Dictionary<string, string> { ["warmup-stable-decay"] = "wsd", ["constant-with-warmup"] = "constant" } };
 
     public static readonly Setting Warmup = new("warmup-steps", SettingKind.Number, Group, "Steps of warm-up; a number below 1 is a ratio of all steps.")
     { Value = "N", Minimum = 0, Default = "0.03", InRecipe = true, Aliases = ["warmup-ratio", "warmup"] };
@@ -48,6 +48,9 @@ internal static class StepSettings
 
     public static readonly Setting MaxGradNorm = new("max-grad-norm", SettingKind.Number, Group, "Gradients are scaled down to this global norm; 0 is off.")
     { Value = "X", Minimum = 0, Default = "1", InRecipe = true };
+
+    public static readonly Setting Optim = new("optim", SettingKind.Choice, Group, "The optimizer: AdamW with 32-bit states.")
+    { Value = "NAME", Choices = ["adamw"], Default = "adamw", InRecipe = true, Aliases = ["optimizer"], Synonyms = new Dictionary<string, string> { ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw" } };
 
     public static readonly Setting Checkpointing = new("gradient-checkpointing", SettingKind.Choice, Group, "Keep only layer inputs and recompute the rest in the backward pass; auto keeps everything where the plan says it fits.")
     { Value = "WHEN", Choices = ["auto", "on", "none"], Default = "auto", Bare = "on", InRecipe = true, Aliases = ["activation-checkpointing"] };

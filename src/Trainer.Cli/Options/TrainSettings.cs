@@ -18,7 +18,7 @@ internal static class TrainSettings
         AdapterSettings.ModulesToSave, AdapterSettings.RankPattern, AdapterSettings.AlphaPattern, AdapterSettings.Bias, AdapterSettings.LoraBias,
         AdapterSettings.Adapter,
         StepSettings.MaxSteps, StepSettings.Epochs, StepSettings.MaxTime, StepSettings.BatchSize, StepSettings.Accumulation, StepSettings.LearningRate,
-        StepSettings.Scheduler, StepSettings.Warmup, StepSettings.MinLr, StepSettings.WeightDecay, StepSettings.Beta1, StepSettings.Beta2,
+        StepSettings.Optim, StepSettings.Scheduler, StepSettings.Warmup, StepSettings.MinLr, StepSettings.WeightDecay, StepSettings.Beta1, StepSettings.Beta2,
         StepSettings.Epsilon, StepSettings.MaxGradNorm, StepSettings.Checkpointing, StepSettings.Seed,
         RunSettings.OutputDirectory, RunSettings.LoggingSteps, RunSettings.EvalSteps, RunSettings.SaveSteps, RunSettings.SaveTotalLimit,
         RunSettings.Patience, RunSettings.Resume, RunSettings.AllowDrift, RunSettings.Overwrite, RunSettings.AllowHighLoss, RunSettings.SamplePrompts, RunSettings.ReportTo,

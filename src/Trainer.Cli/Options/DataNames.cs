@@ -1,4 +1,4 @@
-namespace Trainer.Cli.Importing;
+namespace Trainer.Cli.Options;
 
 /// <summary>Tells a data set's name on a hub from a file that is only not here.</summary>
 internal static class DataNames
@@ -13,5 +13,5 @@ internal static class DataNames
 
     /// <summary>How a data set of a hub becomes a file.</summary>
     public static string HowToGet(string name) =>
-        $"'{name}' is a data set on a hub, and train reads local files; get it with 'hf download --repo-type dataset {name} --local-dir data/{name[(name.LastIndexOf('/') + 1)..]}' or in a browser, and name its .jsonl, .json, .csv or .parquet file under data";
+        $"a data set of a hub is fetched with 'hf download --repo-type dataset {name} --local-dir data/{name[(name.LastIndexOf('/') + 1)..]}' or in a browser, and its .jsonl, .json, .csv or .parquet file named";
 }
