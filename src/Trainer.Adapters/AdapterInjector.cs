@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Trainer.Models;
 
 namespace Trainer.Adapters;
@@ -201,7 +200,7 @@ public static class AdapterInjector
         private static T Pattern<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path, T otherwise)
         {
             foreach (var (pattern, value) in patterns)
-                if (Regex.IsMatch(path, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) return value;
+                if (PathPattern.Matches(PathPattern.OfEnd(pattern, "a pattern of rank or alpha"), path)) return value;
             return otherwise;
         }
 

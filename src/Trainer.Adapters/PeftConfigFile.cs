@@ -9,15 +9,6 @@ internal static class PeftConfigFile
 {
     public const string FileName = "adapter_config.json";
 
-    // Keys that change what an adapter computes and that nothing here does.
-    private static readonly string[] NotImplemented =
-    [
-        "fan_in_fan_out", "layer_replication", "trainable_token_indices", "use_qalora", "alora_invocation_tokens", "arrow_config", "target_parameters",
-        "use_bdlora", "monteclora_config", "velora_config", "kasa_config", "exclude_modules", "ensure_weight_tying",
-    ];
-
-    private static readonly string[] BaseChangingInits = ["pissa", "olora", "corda", "loftq", "lora_ga"];
-
     public static (LoraSpec Spec, string? BaseModel) Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
@@ -25,7 +16,11 @@ internal static class PeftConfigFile
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return (ReadSpec(document.RootElement, path), Text(document.RootElement, "base_model_name_or_path"));
+            return (ReadSpec(document.RootElement, path), BaseModel(document.RootElement));
+        }
+        catch (AdapterOptionException fault)
+        {
+            throw new AdapterException($"adapter config '{path}': {fault.Message}", fault);
         }
         catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
@@ -97,21 +92,16 @@ internal static class PeftConfigFile
     private static LoraSpec ReadSpec(JsonElement root, string path)
     {
         if (Text(root, "peft_type") is { } type && type != "LORA") throw new AdapterException($"adapter config '{path}': peft_type '{type}' is not implemented; only LORA is");
-        foreach (var key in NotImplemented)
-        {
-            if (!Given(root, key, out var value)) continue;
-            if (value.GetRawText() is not ("false" or "[]" or "{}")) throw new AdapterException($"adapter config '{path}': '{key}' changes what the adapter computes and is not implemented");
-        }
-        // These change the base's weights when the adapter is made, so an adapter of them fits no base that was loaded plainly.
-        if (Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String && BaseChangingInits.Any(name => init.GetString()!.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
-            throw new AdapterException($"adapter config '{path}': init_lora_weights '{init.GetString()}' changes the base's weights and is not implemented; convert the adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
+        PeftConfigKeys.Check(root, path);
+        if (root.TryGetProperty("layers_pattern", out var pattern) && pattern.GetRawText() is not ("null" or "[]" or "\"\"") && !Texts(pattern).Contains("layers"))
+            throw new AdapterException($"adapter config '{path}': layers_pattern {pattern.GetRawText()} names no layers of the model, whose paths have 'layers'; write null");
         return new LoraSpec
         {
             Rank = Given(root, "r", out var rank) ? rank.GetInt32() : 8,
             Alpha = Given(root, "lora_alpha", out var alpha) ? alpha.GetDouble() : 8,
             Dropout = Given(root, "lora_dropout", out var dropout) ? dropout.GetDouble() : 0,
             Targets = Targets(root, path),
-            LayersToTransform = !Given(root, "layers_to_transform", out var layers) ? null
+            LayersToTransform = !Given(root, "layers_to_transform", out var layers) || layers.GetRawText() == "[]" ? null
                 : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(item => item.GetInt32())] : [layers.GetInt32()],
             UseRslora = Flag(root, "use_rslora"),
             UseDora = Flag(root, "use_dora"),
@@ -123,11 +113,25 @@ internal static class PeftConfigFile
                 "lora_only" => BiasMode.LoraOnly,
                 var other => throw new AdapterException($"adapter config '{path}': bias '{other}' is unknown; it is none, all or lora_only"),
             },
-            RankPattern = Given(root, "rank_pattern", out var ranks) ? [.. ranks.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, pair.Value.GetInt32()))] : [],
-            AlphaPattern = Given(root, "alpha_pattern", out var alphas) ? [.. alphas.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, pair.Value.GetDouble()))] : [],
+            RankPattern = Patterns(root, "rank_pattern", value => value.GetInt32()),
+            AlphaPattern = Patterns(root, "alpha_pattern", value => value.GetDouble()),
             ModulesToSave = Given(root, "modules_to_save", out var saved) ? [.. saved.EnumerateArray().Select(item => item.GetString()!)] : [],
         };
     }
+
+    // A hub model of a certain revision is another model than the newest.
+    private static string? BaseModel(JsonElement root) => Text(root, "base_model_name_or_path") is { Length: > 0 } name
+        ? Text(root, "revision") is { Length: > 0 } revision && revision != "main" && !name.Contains('@', StringComparison.Ordinal) && !Directory.Exists(name) ? $"{name}@{revision}" : name
+        : null;
+
+    private static IReadOnlyList<KeyValuePair<string, T>> Patterns<T>(JsonElement root, string key, Func<JsonElement, T> value)
+    {
+        if (!Given(root, key, out var pairs)) return [];
+        foreach (var pair in pairs.EnumerateObject()) _ = PathPattern.OfEnd(pair.Name, key);
+        return [.. pairs.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, value(pair.Value)))];
+    }
+
+    private static IEnumerable<string> Texts(JsonElement value) => value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Select(item => item.GetString()!) : [value.GetString()!];
 
     private static TargetModules Targets(JsonElement root, string path)
     {

@@ -48,13 +48,13 @@ public static class PeftFolder
             {
                 // PEFT trains these biases and does not write them; what it loads back is the base's bias.
                 if (spec.Bias == BiasMode.LoraOnly && name.EndsWith(".base_layer.bias", StringComparison.Ordinal)) continue;
-                throw new AdapterException($"tensor '{name}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was made for another model than '{model.Folder}'");
+                throw new AdapterException($"tensor '{name}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was {MadeFor(baseModel, model)}");
             }
-            Fill(model.Parameters, entry, file, file.Tensors[name]);
+            Fill(model, entry, file, file.Tensors[name], baseModel);
         }
         EmbeddingCopies.Verify(model, file, left);
         if (left.Count > 0)
-            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model '{model.Folder}' ({left.Count} such tensors); the adapter was made for another model");
+            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model ({left.Count} such tensors); the adapter was {MadeFor(baseModel, model)}");
         return spec;
     }
 
@@ -119,15 +119,17 @@ public static class PeftFolder
         }
     }
 
-    private static void Fill(ParameterBuffer parameters, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored)
+    private static string MadeFor(string? baseModel, CausalModel model) => $"made for '{baseModel ?? "another model"}', the model given is '{model.Folder}'";
+
+    private static void Fill(CausalModel model, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored, string? baseModel)
     {
         if (!stored.Shape.SequenceEqual(entry.Shape))
-            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", entry.Shape)}]; the adapter was made for another model");
+            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", entry.Shape)}]; the adapter was {MadeFor(baseModel, model)}");
         if (!AdapterValues.TryRead(file, stored, out var values))
             throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' is of type {stored.Dtype}, which is not implemented; save the adapter as float32");
         if (Array.Exists(values, value => !float.IsFinite(value)))
             throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' holds NaN or infinity; the adapter is damaged");
-        parameters.Write(entry, values);
+        model.Parameters.Write(entry, values);
     }
 
     // all-linear is written as the names it stands for, as PEFT does; sorted, so that the same adapter gives the same bytes.

@@ -46,17 +46,7 @@ public sealed record TargetModules
 
     /// <summary>Adapts modules whose whole path matches.</summary>
     /// <param name="pattern">Regular expression.</param>
-    public static TargetModules OfPattern(string pattern)
-    {
-        try
-        {
-            return new([], new Regex($"^(?:{pattern})$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)), false) { Pattern = pattern };
-        }
-        catch (ArgumentException fault)
-        {
-            throw new AdapterOptionException($"--target-modules '{pattern}' is not a regular expression: {fault.Message.TrimEnd('.')}", fault);
-        }
-    }
+    public static TargetModules OfPattern(string pattern) => new([], PathPattern.OfWhole(pattern, "--target-modules"), false) { Pattern = pattern };
 
     /// <summary>Whether a linear is adapted.</summary>
     /// <param name="linear">A linear of the layers, or the head.</param>
@@ -67,7 +57,7 @@ public sealed record TargetModules
     }
 
     /// <summary>Whether a module's path is named, whatever kind of module it is; false for all-linear, which names none.</summary>
-    internal bool MatchesPath(string path) => _pattern?.IsMatch(path) ?? Names.Any(name => EndsWith(path, name));
+    internal bool MatchesPath(string path) => _pattern is not null ? PathPattern.Matches(_pattern, path) : Names.Any(name => EndsWith(path, name));
 
     /// <summary>PEFT's rule for names: equal, or the end of the path after a dot.</summary>
     internal static bool EndsWith(string path, string name) => path == name || path.EndsWith("." + name, StringComparison.Ordinal);

@@ -25,14 +25,16 @@ public static partial class GgufAdapterExporter
     public static int Export(string baseFolder, string adapterFolder, string target)
     {
         var model = ModelConfig.Load(baseFolder);
+        PeftFolder.ReadSpec(adapterFolder);
         var config = AdapterConfig.Read(adapterFolder);
         using var file = SafetensorsFile.Open(Path.Combine(adapterFolder, PeftFolder.WeightsFile));
         TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name)).Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var verdict = ReaderRules.Judge(config, tensors, model.ModelType, model.TiedEmbeddings).Single(one => one.Reader == "llama.cpp");
         if (!verdict.Loads || GgufArchitecture.Of(model.ModelType) is not { } architecture)
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {string.Join("; ", verdict.Reasons)}");
+        var another = $"the adapter was made for '{config.BaseModel ?? "another model"}', the model given is '{baseFolder}'";
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
-        var pairs = tensors.Select(tensor => Place(tensor, model, adapterFolder)).OrderBy(one => one.Order).ToList();
+        var pairs = tensors.Select(tensor => Place(tensor, model, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
             if (pair.Count() != 2) throw new AdapterException($"adapter '{adapterFolder}' has A or B alone for '{pair.First().Tensor.Name}'; its weights file is incomplete, write or copy it again");
@@ -53,8 +55,9 @@ public static partial class GgufAdapterExporter
         return pairs.Count;
     }
 
-    private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, ModelConfig model, string folder)
+    private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, ModelConfig model, string folder, string another)
     {
+        if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2) throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2);
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1);
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
@@ -62,11 +65,29 @@ public static partial class GgufAdapterExporter
         if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0));
         var match = LayerPath().Match(path);
         var part = match.Success ? Parts.FindIndex(one => one.Module == match.Groups[2].Value) : -1;
-        if (part < 0 || tensor.Shape.Length != 2)
+        if (part < 0)
             throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
         var layer = int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
-        if (layer >= model.LayerCount) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {model.LayerCount}; it was made for another model");
+        if (layer >= model.LayerCount) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {model.LayerCount}; {another}");
+        var (rows, columns) = Expected(model, Parts[part].Module);
+        if (isA ? tensor.Shape[1] != columns : tensor.Shape[0] != rows)
+            throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is [{rows}, {columns}]; {another}");
         return (tensor, $"blk.{layer}.{Parts[part].Part}.weight.lora_{(isA ? 'a' : 'b')}", (layer * 100L + part) * 2 + (isA ? 0 : 1));
+    }
+
+    private static (long Rows, long Columns) Expected(ModelConfig model, string module)
+    {
+        long hidden = model.HiddenSize, wide = model.IntermediateSize, query = (long)model.Heads * model.HeadSize, kv = (long)model.KvHeads * model.HeadSize;
+        return module switch
+        {
+            "self_attn.q_proj" => (query, hidden),
+            "self_attn.k_proj" or "self_attn.v_proj" => (kv, hidden),
+            "self_attn.qkv_proj" => (query + 2 * kv, hidden),
+            "self_attn.o_proj" => (hidden, query),
+            "mlp.gate_up_proj" => (2 * wide, hidden),
+            "mlp.down_proj" => (hidden, wide),
+            _ => (wide, hidden),
+        };
     }
 
     // llama.cpp looks A up by token, so it lies with a row for each.
@@ -78,11 +99,7 @@ public static partial class GgufAdapterExporter
         var values = new float[entry.ElementCount];
         StoredValues.Read(file, entry, 0, values);
         var heads = !isPermuted ? 0 : name.EndsWith(".attn_q.weight.lora_b", StringComparison.Ordinal) ? model.Heads : name.EndsWith(".attn_k.weight.lora_b", StringComparison.Ordinal) ? model.KvHeads : 0;
-        if (heads > 0)
-        {
-            if (tensor.Shape[0] != (long)heads * model.HeadSize) throw new AdapterException($"tensor '{tensor.Name}' has {tensor.Shape[0]} rows, {heads} heads of {model.HeadSize} need {heads * model.HeadSize}; the adapter was made for another model");
-            values = RotaryOrder.Interleave(values, model.HeadSize, (int)tensor.Shape[1]);
-        }
+        if (heads > 0) values = RotaryOrder.Interleave(values, model.HeadSize, (int)tensor.Shape[1]);
         if (IsTurned(name)) values = Turned(values, tensor.Shape);
         return MemoryMarshal.AsBytes<float>(values);
     }

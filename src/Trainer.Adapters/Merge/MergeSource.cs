@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
 using Trainer.Models;
 
@@ -65,7 +64,7 @@ internal sealed class MergeSource : IDisposable
         var alpha = Spec.Alpha;
         foreach (var (pattern, value) in Spec.AlphaPattern)
         {
-            if (!Regex.IsMatch(module, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) continue;
+            if (!PathPattern.Matches(PathPattern.OfEnd(pattern, "alpha_pattern"), module)) continue;
             alpha = value;
             break;
         }

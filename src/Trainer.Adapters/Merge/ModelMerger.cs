@@ -63,7 +63,7 @@ public static class ModelMerger
 
     private static void Check(BaseTensors tensors, MergeSource adapter, string baseFolder, bool mayHaveHead)
     {
-        var hint = $"the adapter was made for '{adapter.BaseModel ?? "another model"}'; pass that with --model";
+        var hint = $"the adapter was made for '{adapter.BaseModel ?? "another model"}', the model given is '{baseFolder}'; pass the former with --model";
         // PEFT does not make such adapters, and its merge and its forward pass would disagree about them.
         if (adapter.Spec is { UseDora: true, LoraBias: true }) throw new AdapterException($"adapter '{adapter.Folder}' has DoRA and a bias on B, which cannot be merged; keep it as an adapter");
         foreach (var module in adapter.Modules)

@@ -120,7 +120,7 @@ public sealed class PeftFolderTests : IDisposable
         using var model = CausalModel.Load(Golden.Folder("llama2"));
         var fault = Assert.Throws<AdapterException>(() => PeftFolder.Load(model, Golden.Folder("lora", "llama31_base", "adapter_init")));
         Assert.Contains("lora_", fault.Message, StringComparison.Ordinal);
-        Assert.Contains("made for another model", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("made for 'llama31'", fault.Message, StringComparison.Ordinal);
     }
 
     [Fact]

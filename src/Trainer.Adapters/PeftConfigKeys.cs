@@ -1,0 +1,57 @@
+using System.Text.Json;
+
+namespace Trainer.Adapters;
+
+/// <summary>Which keys of adapter_config.json are honoured, which say nothing about the trained adapter, and which are refused: none is passed over.</summary>
+internal static class PeftConfigKeys
+{
+    private static readonly HashSet<string> Honoured = new(StringComparer.Ordinal)
+    {
+        "alpha_pattern", "base_model_name_or_path", "bias", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save",
+        "peft_type", "r", "rank_pattern", "revision", "target_modules", "task_type", "use_dora", "use_rslora",
+    };
+
+    // Who wrote the file and how, and from which statistics A was drawn before training.
+    private static readonly HashSet<string> Silent = new(StringComparer.Ordinal) { "auto_mapping", "eva_config", "inference_mode", "peft_version" };
+
+    // Keys of PEFT 0.20 that change what is computed or which modules are meant.
+    private static readonly HashSet<string> Refused = new(StringComparer.Ordinal)
+    {
+        "alora_invocation_tokens", "arrow_config", "corda_config", "ensure_weight_tying", "exclude_modules", "fan_in_fan_out", "kasa_config", "layer_replication", "loftq_config", "lora_ga_config",
+        "megatron_config", "megatron_core", "monteclora_config", "qalora_group_size", "target_parameters", "trainable_token_indices", "use_bdlora", "use_qalora", "velora_config",
+    };
+
+    // Inits that take a part out of the base's weights when the adapter is made, so that it fits no base that was loaded plainly.
+    private static readonly string[] BaseChanging = ["pissa", "olora", "corda", "loftq", "lora_ga"];
+
+    // Neutral values of keys whose default is not null, false or empty.
+    private static readonly Dictionary<string, string> Neutral = new(StringComparer.Ordinal) { ["megatron_core"] = "\"megatron.core\"", ["qalora_group_size"] = "16" };
+
+    /// <summary>Refuses the first key that is set and not honoured.</summary>
+    /// <exception cref="AdapterException">Such a key, by name.</exception>
+    public static void Check(JsonElement root, string path)
+    {
+        foreach (var property in root.EnumerateObject())
+        {
+            var (key, value) = (property.Name, property.Value.GetRawText());
+            if (Honoured.Contains(key) || Silent.Contains(key) || value is "null" or "false" or "[]" or "{}" || Neutral.GetValueOrDefault(key) == value) continue;
+            throw Refused.Contains(key)
+                ? new AdapterException($"adapter config '{path}': '{key}' changes what the adapter computes and is not implemented; use PEFT for this adapter")
+                : new AdapterException($"adapter config '{path}': '{key}' is not a key of PEFT 0.20 and may change what the adapter computes; take the key out of the file if it does not");
+        }
+        if (root.TryGetProperty("task_type", out var task) && task.ValueKind == JsonValueKind.String && task.GetString() is not "CAUSAL_LM")
+            throw new AdapterException($"adapter config '{path}': task_type '{task.GetString()}' is not implemented; only CAUSAL_LM is");
+        CheckInit(root, path);
+    }
+
+    private static void CheckInit(JsonElement root, string path)
+    {
+        if (!root.TryGetProperty("init_lora_weights", out var init) || init.ValueKind is not JsonValueKind.String) return;
+        var name = init.GetString()!;
+        // Drawn otherwise, then an adapter like any other.
+        if (name.ToLowerInvariant() is "gaussian" or "eva" or "orthogonal" or "mica") return;
+        if (BaseChanging.Any(known => name.StartsWith(known, StringComparison.OrdinalIgnoreCase)))
+            throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' changes the base's weights and is not implemented; convert the adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
+        throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' is not known here and may change the base's weights; set it to true if the adapter is plain LoRA");
+    }
+}
