@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Models;
 
 namespace Trainer.Training;
 
@@ -56,7 +57,7 @@ public static class TrainingRun
         events.Emit(new Planned(plan));
         var settled = RunPlanner.Settle(options, plan);
         if (plan.Stream) settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
-        using var model = AdaptedModel.Load(settled, events, plan.StreamBytes);
+        using var model = Load(options, settled, plan, events);
         Probe.Measure(options, plan, data, model, events);
         manifest = manifest.With(files, data.Counts, model);
         return Continue(new RunParts
@@ -70,6 +71,18 @@ public static class TrainingRun
             Sample = options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
             SignalExitCode = signalExitCode ?? (() => 130),
         }, stop);
+    }
+
+    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events)
+    {
+        try
+        {
+            return AdaptedModel.Load(settled, events, plan.StreamBytes);
+        }
+        catch (ModelException fault) when (settled.ModelDirectory != options.ModelDirectory)
+        {
+            throw new ModelException($"{fault.Message} (an earlier run made this folder: delete '{settled.ModelDirectory}' and the next one makes it again)", fault);
+        }
     }
 
     private static string Streamed(TrainingOptions options, Fingerprint files, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)

@@ -15,6 +15,7 @@ internal static class StepCommand
                  NAME: tiny, 15m, 134m, 1b, 8b, 70b; --none keeps activations; TYPE: float32, bfloat16, int8; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
             make NAME DIR    writes the random model only
             decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
+            growth [--stream] [--threads N] [--cpu-time]   time by tokens and layers, memory by layers and steps, on small models
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
             narrow [--threads N] [--cpu-time]   frozen products in 8 bits and bfloat16 beside float32, both directions

@@ -28,6 +28,6 @@ internal static class ModelSettings
     public static readonly Setting Threads = new("threads", SettingKind.Integer, Group, "Compute threads.")
     { Value = "N", Minimum = 1, Maximum = 4096, DefaultNote = "all cores", InRecipe = true };
 
-    public static readonly Setting MaxMemory = new("max-memory", SettingKind.Bytes, Group, "Most resident memory, such as 12GiB; the run is refused by the plan, or stopped with a checkpoint, above it.")
+    public static readonly Setting MaxMemory = new("max-memory", SettingKind.Bytes, Group, "Most resident memory, such as 12GiB; the run is refused by the plan, or stopped with a checkpoint, above it; what it leaves free keeps more of a streamed base in memory.")
     { Value = "SIZE", DefaultNote = "the machine's", InRecipe = true };
 }

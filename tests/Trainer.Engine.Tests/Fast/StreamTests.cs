@@ -64,6 +64,15 @@ public sealed class StreamTests : IDisposable
         Assert.Contains(resident.Gradients, pair => !pair.Value.AsSpan().SequenceEqual(streamed.Gradients[pair.Key]));
     }
 
+    [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
+    public void Whoever_reads_weights_beside_the_passes_reads_the_files(StreamReads reads)
+    {
+        using var resident = Load(Resident);
+        using var model = Load(Streamed with { StreamReads = reads });
+        model.ForwardBackward(FastRun.Batch(300, true), 1);
+        Assert.Equal(BaseWeights.Checksum(resident), BaseWeights.Checksum(model));
+    }
+
     [SkippableTheory, InlineData(null, "2 of 6 layers in"), InlineData(3 * LayerBytes, "3 of 6 layers in"), InlineData(1L << 30, "6 of 6 layers and the head in")]
     public void What_is_read_how_and_what_stays_is_said(long? bytes, string stays)
     {

@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Models;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -48,6 +49,23 @@ public sealed class StreamedFolderTests : IDisposable
         run.OnEvent = null;
         run.Run();
         Assert.NotEqual(".partial", Path.GetExtension(Assert.Single(Directory.GetDirectories(Path.Combine(_cache, "nf4")))));
+    }
+
+    [Fact]
+    public void A_made_folder_that_was_damaged_since_is_named_with_the_way_out()
+    {
+        using (var first = Streaming(Choice.On)) first.Run();
+        var made = Assert.Single(Directory.GetDirectories(Path.Combine(_cache, "nf4")));
+        using (var file = new FileStream(Path.Combine(made, "model.safetensors"), FileMode.Open)) file.SetLength(file.Length - 100);
+        using var run = Streaming(Choice.On);
+        Assert.Contains($"delete '{made}'", Assert.Throws<ModelException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_plan_does_not_measure_what_a_run_would_first_have_to_make()
+    {
+        using var run = Streaming(Choice.On);
+        Assert.Contains("made by the first run", Assert.Throws<ModelException>(() => PlanProbe.Measure(run.Options, RunPlanner.Plan(run.Options), null, [])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -54,6 +54,9 @@ public sealed record BenchReport
     /// <summary>Resident bytes after the last step.</summary>
     public required long ResidentBytes { get; init; }
 
+    /// <summary>Resident bytes after each step, the first one included.</summary>
+    public required IReadOnlyList<long> ResidentAfterSteps { get; init; }
+
     /// <summary>Bytes of the engine's buffers, known before the run (0 for the reference engine).</summary>
     public required long BufferBytes { get; init; }
 

@@ -33,6 +33,7 @@ public static unsafe class StepBench
         var optimizer = new Optimizer(model, moments);
         var seconds = new List<double>();
         var losses = new List<double>();
+        var residents = new List<long>();
         var meter = (model.Engine as FastEngine)?.Meter;
         double optimizing = 0;
         for (var step = 0; step <= options.Steps; step++)
@@ -47,6 +48,7 @@ public static unsafe class StepBench
             optimizer.Step(step + 1);
             optimizing += BenchClock.Since(stepped);
             if (step > 0 || options.Steps == 0) seconds.Add(BenchClock.Since(start));
+            residents.Add(ResidentMemory.Current);
             progress?.Invoke($"step {step}: {BenchClock.Since(start):0.00} s, loss {losses[^1]:0.0000}");
         }
         var peak = ResidentMemory.Peak;
@@ -60,7 +62,7 @@ public static unsafe class StepBench
             Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
             CopyGigabytes = copy, CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens)),
             StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens), ExecutedOperations = executed,
-            PeakBytes = peak, ResidentBytes = resident, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
+            PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
             Loss = (losses[0], losses[^1]), WithoutGradient = empty, Parts = parts,
         };
     }
