@@ -2,6 +2,7 @@ using Trainer.Numerics.Dot;
 using Trainer.Numerics.Half;
 using Trainer.Numerics.Nf4;
 using Trainer.Numerics.Optimizer;
+using Trainer.Numerics.Products;
 
 namespace Trainer.Numerics;
 
@@ -44,6 +45,8 @@ internal static unsafe class SelfCheck
             Float16Bits.ToFloat(width, pBits, pOutput, 200);
             Write(result, packed, absmax, output, bits);
             FlatAdamW.Step(width, pP, pG, pM, pV, 3, Count, new AdamWStep(1e-3, 0.9, 0.999, 1e-8, 0.1, 0.5, 3));
+            TileProduct.Run(width, pInput, pG, Count / TileProduct.Columns, pOutput, TileProduct.Columns + 5, add: true);
+            Write(result, packed, absmax, output, bits);
             norm = FlatAdamW.SquaredNorm(width, pG, Count);
             Products(width, source, pInput, pAbsmax, pBits, pOutput);
         }

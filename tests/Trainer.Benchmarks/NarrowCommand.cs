@@ -31,7 +31,7 @@ internal static unsafe class NarrowCommand
         var (from, to) = forward ? (wide, high) : (high, wide);
         using var arena = new Arena(64 * tokens * (wide + high) + (256 << 20));
         var meter = new StepMeter();
-        IFrozenProduct[] products = [new Float32Product(meter, new PanelPlan()), new BFloat16Product(meter, new PanelPlan()), new Int8Product(meter, new PanelPlan())];
+        IFrozenProduct[] products = [new BlasProduct(meter, new PanelPlan()), new BFloat16Product(meter, new PanelPlan()), new Int8Product(meter, new PanelPlan())];
         foreach (var product in products) product.Allocate(arena, tokens, [weight]);
         var x = arena.Floats(tokens * from);
         float*[] results = [arena.Floats(tokens * to), arena.Floats(tokens * to), arena.Floats(tokens * to)];

@@ -5,6 +5,7 @@ return args switch
     ["step", .. var rest] => StepCommand.Run(rest),
     ["make", var shape, var folder] => StepCommand.Make(shape, folder),
     ["growth", .. var rest] => GrowthCommand.Run(rest),
+    ["products", .. var rest] => ProductsCommand.Run(rest),
     ["kernels"] => KernelCommand.Run(),
     ["narrow", .. var rest] => NarrowCommand.Run(rest),
     ["decode", var folder, .. var rest] => DecodeCommand.Run(folder, rest),

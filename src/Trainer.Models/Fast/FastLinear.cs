@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
+using TorchSharp;
 using Trainer.Models.Native;
 using Trainer.Numerics.Elementwise;
+using Trainer.Numerics.Products;
 
 namespace Trainer.Models.Fast;
 
@@ -17,7 +19,7 @@ internal sealed unsafe partial class FastLinear
     private readonly CausalModel _model;
     private readonly StepMeter _meter;
     private readonly ParameterBuffer _parameters;
-    private readonly Float32Product _exact;
+    private readonly IFrozenProduct _exact;
     private readonly IFrozenProduct _products;
     private readonly IFrozenProduct _headGradient;
     private readonly PanelPlan _panels;
@@ -31,7 +33,7 @@ internal sealed unsafe partial class FastLinear
     public FastLinear(CausalModel model, StepMeter meter, PanelPlan panels)
     {
         (_model, _meter, _parameters, _panels) = (model, meter, model.Parameters, panels);
-        _exact = new Float32Product(meter, panels);
+        _exact = TileProduct.IsFast ? new TiledProduct(meter, panels, torch.get_num_threads()) : new BlasProduct(meter, panels);
         _products = model.Options.Compute switch
         {
             ComputeKind.BFloat16 => new BFloat16Product(meter, panels),

@@ -32,4 +32,11 @@ public sealed class StepMeter
         _ticks[(int)part] += BenchClock.Now - since;
         _operations[(int)part] += operations;
     }
+
+    /// <summary>Time counted as one part that was another's.</summary>
+    internal void Move(StepPart from, StepPart to, long ticks)
+    {
+        _ticks[(int)from] -= ticks;
+        _ticks[(int)to] += ticks;
+    }
 }

@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Native;
+using Trainer.Numerics.Half;
 using static TorchSharp.torch;
 
 namespace Trainer.Models;
@@ -9,11 +10,13 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 {
     private readonly Tensor _home;
     private Tensor _tensor;
+    private void* _start;
 
     /// <summary>Takes ownership of a CPU tensor [rows, columns] in any float type; memory it does not own must outlive it.</summary>
     public DenseWeight(Tensor tensor)
     {
         _tensor = _home = tensor;
+        _start = TorchMemory.Pointer(tensor);
         Rows = tensor.shape[0];
         Columns = tensor.shape[1];
         Form = tensor.dtype switch
@@ -42,12 +45,24 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 
     public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination) => Write(rowBegin, rowCount, destination, ScalarType.BFloat16);
 
+    public void Read(long row, long columnBegin, long columnCount, float* destination)
+    {
+        var first = row * Columns + columnBegin;
+        switch (Form)
+        {
+            case "bfloat16": BFloat16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
+            case "float16": Float16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
+            default: new ReadOnlySpan<float>((float*)_start + first, checked((int)columnCount)).CopyTo(new Span<float>(destination, (int)columnCount)); break;
+        }
+    }
+
     public IReadOnlyList<(IntPtr Start, long Length)> MappedParts => [((IntPtr)TorchMemory.Pointer(_home), ByteCount)];
 
     public void Place(ReadOnlySpan<IntPtr> parts)
     {
         PlaceHome();
-        _tensor = TorchNative.FromBlob((void*)parts[0], _home.dtype, _home.shape).DetachFromDisposeScope();
+        _start = (void*)parts[0];
+        _tensor = TorchNative.FromBlob(_start, _home.dtype, _home.shape).DetachFromDisposeScope();
     }
 
     public void PlaceHome()
@@ -55,6 +70,7 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
         if (ReferenceEquals(_tensor, _home)) return;
         _tensor.Dispose();
         _tensor = _home;
+        _start = TorchMemory.Pointer(_home);
     }
 
     public void Dispose()

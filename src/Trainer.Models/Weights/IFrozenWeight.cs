@@ -32,6 +32,21 @@ public interface IFrozenWeight : IDisposable
     /// <param name="destination">Room for rowCount x columns values.</param>
     unsafe void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination);
 
+    /// <summary>Writes part of one row as float32, on the calling thread alone.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="columnBegin">First column.</param>
+    /// <param name="columnCount">Number of columns.</param>
+    /// <param name="destination">Room for columnCount floats.</param>
+    unsafe void Read(long row, long columnBegin, long columnCount, float* destination);
+
+    /// <summary>Asks the processor's cache for what <see cref="Read"/> will need; changes nothing.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="columnBegin">First column.</param>
+    /// <param name="columnCount">Number of columns.</param>
+    void Prefetch(long row, long columnBegin, long columnCount)
+    {
+    }
+
     /// <summary>Writes rows as float32, row-major.</summary>
     /// <param name="rowBegin">First row.</param>
     /// <param name="rowCount">Number of rows.</param>

@@ -58,6 +58,8 @@ internal sealed unsafe class Int8Weight : IFrozenWeight
         return result;
     }
 
+    public void Read(long row, long columnBegin, long columnCount, float* destination) => Int8Rows.ToFloat(_codes + row * Columns + columnBegin, _scales[row], destination, columnCount);
+
     public void Materialize(long rowBegin, long rowCount, float* destination)
     {
         TorchThreads.For(0, rowCount, 16, (from, to) =>

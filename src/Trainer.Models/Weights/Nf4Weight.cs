@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using Trainer.Models.Native;
 using Trainer.Numerics.Nf4;
@@ -59,21 +60,27 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
         return new Nf4Weight(dense.Rows, dense.Columns, Nf4Source.Nested(packed, codes, nested, map, offset, count), memory, memory.Length);
     }
 
+    public void Read(long row, long columnBegin, long columnCount, float* destination)
+    {
+        var begin = row * Columns + columnBegin;
+        Write(begin, begin + columnCount, destination);
+    }
+
+    public void Prefetch(long row, long columnBegin, long columnCount)
+    {
+        if (!Sse.IsSupported) return;
+        var begin = row * Columns + columnBegin;
+        for (var at = Source.Packed + begin / 2; at < Source.Packed + (begin + columnCount) / 2; at += 64) Sse.Prefetch1(at);
+        if (Source.Codes != null) Sse.Prefetch1(Source.Codes + begin / Nf4Codebook.BlockSize);
+    }
+
     public void Materialize(long rowBegin, long rowCount, float* destination)
     {
         const int Block = Nf4Codebook.BlockSize;
         long begin = rowBegin * Columns, end = begin + rowCount * Columns;
         var first = Math.Min(end, (begin + Block - 1) / Block * Block);
-        if (begin < first)
-        {
-            // The row starts inside a block: decode that block aside.
-            var block = stackalloc float[Block];
-            var blockBegin = begin / Block * Block;
-            Nf4Dequantizer.ToFloat(Source, block, blockBegin, first);
-            new ReadOnlySpan<float>(block + (begin - blockBegin), (int)(first - begin)).CopyTo(new Span<float>(destination, (int)(first - begin)));
-        }
-        var source = Source;
-        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToFloat(source, destination + (from - begin), from, to));
+        Write(begin, first, destination);
+        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToFloat(Source, destination + (from - begin), from, to));
         GC.KeepAlive(this);
     }
 
@@ -95,6 +102,23 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
     }
 
     public void Dispose() => _memory?.Dispose();
+
+    // A range may start inside a block: that block is decoded aside.
+    private void Write(long begin, long end, float* destination)
+    {
+        const int Block = Nf4Codebook.BlockSize;
+        if (begin % Block != 0)
+        {
+            var block = stackalloc float[Block];
+            var blockBegin = begin / Block * Block;
+            var first = Math.Min(end, blockBegin + Block);
+            Nf4Dequantizer.ToFloat(Source, block, blockBegin, first);
+            new ReadOnlySpan<float>(block + (begin - blockBegin), (int)(first - begin)).CopyTo(new Span<float>(destination, (int)(first - begin)));
+            destination += first - begin;
+            begin = first;
+        }
+        if (begin < end) Nf4Dequantizer.ToFloat(Source, destination, begin, end);
+    }
 
     private static void Fill(IFrozenWeight dense, byte* packed, float* absmax)
     {

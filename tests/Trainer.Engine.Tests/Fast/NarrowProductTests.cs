@@ -72,7 +72,7 @@ public sealed unsafe class NarrowProductTests
         var meter = new StepMeter();
         // Panels of 128 rows: the last has 64.
         var panels = new PanelPlan(1);
-        IFrozenProduct[] products = [new Float32Product(meter, panels), compute == "int8" ? new Int8Product(meter, panels) : new BFloat16Product(meter, panels)];
+        IFrozenProduct[] products = [new BlasProduct(meter, panels), compute == "int8" ? new Int8Product(meter, panels) : new BFloat16Product(meter, panels)];
         IFrozenWeight[] weights = [exact, narrow];
         var counting = new Arena();
         foreach (var (product, weight) in products.Zip(weights)) product.Allocate(counting, Tokens, [weight]);

@@ -187,6 +187,8 @@ public sealed class ControlTests : IDisposable
 
         public TorchSharp.torch.Tensor? Resident => null;
 
+        public void Read(long row, long columnBegin, long columnCount, float* destination) => throw new NotSupportedException();
+
         public void Materialize(long rowBegin, long rowCount, float* destination)
         {
             if (Fails) throw new IOException("the disk is gone");

@@ -21,7 +21,10 @@ public sealed record BenchReport
     /// <summary>Bytes copied a second by memcpy, in 10^9, all threads.</summary>
     public required double CopyGigabytes { get; init; }
 
-    /// <summary>Product rate at the step's shapes, whole fp32 matrices, in 10^9 operations a second: the better of a measurement before and one after.</summary>
+    /// <summary>Multiply-add rate of all threads on operands in the first-level cache, in 10^9 operations a second (0 where it was not measured).</summary>
+    public required double PeakGigaflops { get; init; }
+
+    /// <summary>Rate of libtorch's BLAS at the step's shapes, whole fp32 matrices, in 10^9 operations a second: the better of a measurement before and one after.</summary>
     public required double CeilingGigaflops { get; init; }
 
     /// <summary>Seconds of each measured step: forward, backward and optimizer.</summary>

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using TorchSharp;
 using Trainer.Models.Native;
+using Trainer.Numerics.Products;
 
 namespace Trainer.Models.Fast;
 
@@ -25,7 +27,33 @@ internal static unsafe class Ceilings
         return bytes / best / 1e9;
     }
 
-    /// <summary>Operations a second over a step's forward and backward products, whole matrices, in 10^9.</summary>
+    /// <summary>Multiplications and additions a second from operands that lie in the first-level cache, all threads, in 10^9: what the processor can do at all; 0 without fused multiply-add.</summary>
+    public static double Peak()
+    {
+        const int depth = 128, rounds = 4000;
+        if (!TileProduct.IsFast) return 0;
+        var threads = torch.get_num_threads();
+        using var arena = new Arena(threads * (1L << 16));
+        var operands = arena.Floats(threads * (1L << 14));
+        NativeMemory.Clear(operands, (nuint)threads << 16);
+        var best = double.MaxValue;
+        for (var i = 0; i < 8; i++)
+        {
+            var start = BenchClock.Now;
+            TorchThreads.For(0, threads, 1, (begin, end) =>
+            {
+                for (var thread = begin; thread < end; thread++)
+                {
+                    float* a = operands + (thread << 14), b = a + TileProduct.Rows * depth, c = b + TileProduct.Columns * depth;
+                    for (var round = 0; round < rounds; round++) TileProduct.Run(a, b, depth, c, TileProduct.Columns, false);
+                }
+            });
+            best = Math.Min(best, BenchClock.Since(start));
+        }
+        return 2.0 * threads * rounds * depth * TileProduct.Rows * TileProduct.Columns / best / 1e9;
+    }
+
+    /// <summary>Operations a second of the BLAS over a step's forward and backward products, whole matrices, in 10^9.</summary>
     /// <param name="shapes">Rows, columns and how many of each matrix.</param>
     /// <param name="tokens">Rows of the activations.</param>
     public static double Products(IEnumerable<(long Rows, long Columns, long Count)> shapes, long tokens)

@@ -60,7 +60,7 @@ public static unsafe class StepBench
         return new BenchReport
         {
             Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
-            CopyGigabytes = copy, CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens)),
+            CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens)),
             StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens), ExecutedOperations = executed,
             PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
             Loss = (losses[0], losses[^1]), WithoutGradient = empty, Parts = parts,

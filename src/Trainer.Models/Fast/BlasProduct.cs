@@ -3,8 +3,8 @@ using Trainer.Numerics.Half;
 
 namespace Trainer.Models.Fast;
 
-/// <summary>Frozen products in float32: W is written out in panels of rows into one scratch, in both directions, and never kept; a matrix that lies in float32 is used in place.</summary>
-internal sealed unsafe class Float32Product(StepMeter meter, PanelPlan panels) : IFrozenProduct
+/// <summary>Frozen products in float32 by BLAS, for processors that <see cref="TiledProduct"/> is not for: W is written out in panels of rows into one scratch, in both directions, and never kept; a matrix that lies in float32 is used in place.</summary>
+internal sealed unsafe class BlasProduct(StepMeter meter, PanelPlan panels) : IFrozenProduct
 {
     private float* _panel;
     private long _tokens;

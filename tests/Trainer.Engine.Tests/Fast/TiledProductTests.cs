@@ -1,0 +1,102 @@
+using TorchSharp;
+using Trainer.Models;
+using Trainer.Models.Fast;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine.Tests.Fast;
+
+public sealed unsafe class TiledProductTests
+{
+    public static TheoryData<string, int, int, int> Cases
+    {
+        get
+        {
+            var data = new TheoryData<string, int, int, int>();
+            foreach (var form in new[] { "float32", "bfloat16", "float16", "int8", "nf4", "nf4 double" })
+            {
+                data.Add(form, 8, 64, 32);
+                data.Add(form, 1, 48, 40);
+                data.Add(form, 13, 600, 333);
+                data.Add(form, 21, 1100, 70);
+                data.Add(form, 40, 36, 1030);
+            }
+            data.Add("nf4 double", 200, 768, 4200);
+            data.Add("bfloat16", 1024, 256, 6150);
+            return data;
+        }
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Both_directions_equal_the_product_with_the_matrix_written_out(string form, int rows, int wide, int high)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(rows + wide + high);
+        using var weight = Weight(form, wide, high);
+        var w = new float[high * wide];
+        ((IFrozenWeight)weight).Materialize(0, high, w);
+        var matrix = tensor(w, high, wide).to(ScalarType.Float64);
+        Tensor x = randn(rows, wide), dy = randn(rows, high), before = randn(rows, wide);
+        using var arena = new Arena(16 << 20);
+        var product = Product(arena, rows, 2);
+        float[] y = new float[rows * (high + 3)], dx = [.. before.data<float>()];
+        fixed (float* py = y, px = x.data<float>().ToArray()) product.Forward(weight, px, rows, py, high + 3, 0.5f, StepPart.Products);
+        fixed (float* pdx = dx, pdy = dy.data<float>().ToArray()) product.InputGradient(weight, pdy, high, rows, pdx, true, 2f, StepPart.Products);
+        Close(x.to(ScalarType.Float64).matmul(matrix.t()).mul(0.5), tensor(y, rows, high + 3)[.., ..high]);
+        Close(dy.to(ScalarType.Float64).matmul(matrix).mul(2) + before, tensor(dx, rows, wide));
+    }
+
+    [Fact]
+    public void A_rows_product_has_the_same_bits_whatever_is_computed_beside_it_and_on_however_many_threads()
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(5);
+        const int wide = 1216, high = 448, rows = 43;
+        using var weight = Weight("nf4 double", wide, high);
+        var x = randn(rows, wide).data<float>().ToArray();
+        using var arena = new Arena(16 << 20);
+        float[] all = new float[rows * high], some = new float[9 * high];
+        fixed (float* px = x, pAll = all, pSome = some)
+        {
+            Product(arena, rows, 2).Forward(weight, px, rows, pAll, high, 1f, StepPart.Products);
+            Product(arena, rows, 1).Forward(weight, px + 11 * wide, 9, pSome, high, 1f, StepPart.Products);
+        }
+        Assert.Equal(all[(11 * high)..(20 * high)], some);
+    }
+
+    [Fact]
+    public void The_bytes_of_its_scratch_are_known_before_and_do_not_depend_on_the_matrix()
+    {
+        using var counting = new Arena();
+        using var real = new Arena(16 << 20);
+        Product(counting, 100, 2);
+        Product(real, 100, 2);
+        Assert.Equal(counting.Used, real.Used);
+        Assert.InRange(real.Used, 1, 2 << 20);
+    }
+
+    private static TiledProduct Product(Arena arena, long rows, int threads)
+    {
+        var product = new TiledProduct(new StepMeter(), new PanelPlan(), threads);
+        product.Allocate(arena, rows, []);
+        return product;
+    }
+
+    private static IFrozenWeight Weight(string form, long wide, long high)
+    {
+        var values = randn(high, wide);
+        return form switch
+        {
+            "float32" => new DenseWeight(values.DetachFromDisposeScope()),
+            "bfloat16" => new DenseWeight(values.to(ScalarType.BFloat16).DetachFromDisposeScope()),
+            "float16" => new DenseWeight(values.to(ScalarType.Float16).DetachFromDisposeScope()),
+            "int8" => Int8Weight.Quantize(new DenseWeight(values)),
+            _ => Nf4Weight.Quantize(new DenseWeight(values), form == "nf4 double"),
+        };
+    }
+
+    private static void Close(Tensor expected, Tensor actual)
+    {
+        var error = (expected - actual).abs().max().ToDouble();
+        Assert.True(error < 2e-6 * expected.abs().max().ToDouble() + 1e-6, $"off by {error}");
+    }
+}
