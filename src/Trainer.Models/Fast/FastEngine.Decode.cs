@@ -18,6 +18,7 @@ internal sealed unsafe partial class FastEngine
         _linear.Key = null;
         past.Reserve(tokens.Length);
         _layer.Past = past;
+        _linear.HeldNorms = past.RowNorms;
         try
         {
             Embed(work, buffers.Input(0));
@@ -26,12 +27,13 @@ internal sealed unsafe partial class FastEngine
                 Visit(l, l + 1 < _shape.Layers ? l + 1 : -1);
                 _layer.Forward(_model.Layers[l], buffers.Input(l), buffers.Input(l + 1), false);
             }
+            _head.Logits(buffers.Input(_shape.Layers) + (tokens.Length - 1L) * _shape.Hidden, 1, logits);
         }
         finally
         {
             _layer.Past = null;
+            _linear.HeldNorms = null;
         }
         past.Advance(tokens.Length);
-        _head.Logits(buffers.Input(_shape.Layers) + (tokens.Length - 1L) * _shape.Hidden, 1, logits);
     }
 }

@@ -16,6 +16,9 @@ internal sealed unsafe partial class FastLinear
     private float* _sums;
     private float* _scaled;
 
+    /// <summary>Row norms that stay from one pass to the next, as long as adapter values do: decoding would spend most of its time on them. Null computes them anew.</summary>
+    public Dictionary<LinearModule, float[]>? HeldNorms { get; set; }
+
     private void AllocateDora(Arena arena, long tokens)
     {
         var linears = _model.Linears.Where(linear => linear.Adapter?.Magnitude is not null).ToList();
@@ -81,6 +84,11 @@ internal sealed unsafe partial class FastLinear
     // |W + s B A| of each row, as many rows at a time as the products write out.
     private void RowNorms(LinearModule linear, LinearAdapter adapter, float* norms)
     {
+        if (HeldNorms is { } known && known.TryGetValue(linear, out var held))
+        {
+            held.CopyTo(new Span<float>(norms, held.Length));
+            return;
+        }
         var start = StepMeter.Now;
         var weight = linear.Weight;
         var (r, wide, most) = (adapter.Rank, weight.Columns, _panels.Rows(weight, _tokens));
@@ -95,6 +103,7 @@ internal sealed unsafe partial class FastLinear
                 for (var i = begin; i < end; i++) norms[at + i] = MathF.Sqrt(Arithmetic.Dot(written + i * wide, written + i * wide, (int)wide));
             });
         }
+        HeldNorms?.Add(linear, new Span<float>(norms, checked((int)weight.Rows)).ToArray());
         _meter.Add(StepPart.Adapters, start, 2.0 * weight.Rows * wide * r);
     }
 

@@ -34,6 +34,9 @@ internal sealed unsafe class KeyValues(FastShape shape) : IDisposable
         _capacity = capacity;
     }
 
+    /// <summary>DoRA's row norms, which are the same for every token of a text.</summary>
+    public Dictionary<LinearModule, float[]> RowNorms { get; } = [];
+
     public float* Keys(int layer) => (float*)_layers[layer]!.Start;
 
     public float* Values(int layer) => Keys(layer) + _capacity * shape.Kv;

@@ -47,6 +47,18 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    public void A_dora_adapter_decodes_as_a_whole_pass_does()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast, Quantize = QuantizeKind.Nf4 });
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 64, UseDora = true }, 1);
+        FastRun.Randomize(model);
+        using var decoder = new FastDecoder(model, (FastEngine)model.Engine);
+        int[] ids = [1, 17, 90, 33, 4, 6, 8];
+        decoder.Next(ids[..4]);
+        for (var at = 4; at < ids.Length; at++) AssertClose(Last(model, ids[..(at + 1)]), decoder.Next([ids[at]]).ToArray());
+    }
+
+    [Fact]
     public void A_text_cut_back_goes_on_as_if_the_rest_had_never_been()
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast });
