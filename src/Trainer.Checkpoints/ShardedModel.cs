@@ -156,7 +156,8 @@ public sealed unsafe class ShardedModel : IDisposable
             }
             return map.Count > 0 ? map : throw new BadFileException($"index '{index}' names no tensor; copy or download it again");
         }
-        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        // A string that is not valid Unicode is found when it is read, not when the document is parsed.
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw new BadFileException($"index '{index}' cannot be read: {fault.Message.TrimEnd('.')}; copy or download it again", fault);
         }

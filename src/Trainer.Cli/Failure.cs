@@ -57,6 +57,8 @@ internal static class Failure
         _ when IsNative(fault) && NativeLibraries.Fault() is { } reason => (ExitCode.Missing, [reason]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
+        // What System.Text.Json says of a string of a file that is not valid Unicode, when it is read.
+        InvalidOperationException when fault.Message.Contains("JSON text", StringComparison.Ordinal) => (ExitCode.BadData, [$"a JSON file holds text that is not valid Unicode ({Lower(fault.Message)}); copy or download it again"]),
         CannotWriteException => (ExitCode.CannotWrite, [OneLine(fault.Message)]),
         UnauthorizedAccessException or IOException => (ExitCode.CannotWrite, [Lower(fault.Message)]),
         _ => (ExitCode.OurFault, [$"{fault.GetType().Name}: {OneLine(fault.Message)}"]),

@@ -44,11 +44,25 @@ internal static class ConfigLoader
         try
         {
             var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            ReadTexts(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
         }
-        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw new ModelException($"config '{path}' cannot be read: {fault.Message.TrimEnd('.')}; copy or download it again", fault);
+        }
+    }
+
+    // A string that is not valid Unicode throws when it is read, so all are read once, where the file can still be named.
+    private static void ReadTexts(JsonElement element)
+    {
+        if (element.ValueKind == JsonValueKind.String) _ = element.GetString();
+        if (element.ValueKind == JsonValueKind.Array) foreach (var item in element.EnumerateArray()) ReadTexts(item);
+        if (element.ValueKind != JsonValueKind.Object) return;
+        foreach (var property in element.EnumerateObject())
+        {
+            _ = property.Name;
+            ReadTexts(property.Value);
         }
     }
 

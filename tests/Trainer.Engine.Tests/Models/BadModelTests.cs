@@ -56,6 +56,19 @@ public sealed class BadModelTests : IDisposable
         Assert.Contains(Path.Combine(_folder, "config.json"), fault, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("config.json", "\"model_type\"", "\"m\\ud800l_type\"")]
+    [InlineData("config.json", "\"silu\"", "\"\u00ff\"")]
+    public void Text_that_is_not_Unicode_is_refused_by_file(string file, string old, string damaged)
+    {
+        var path = Path.Combine(_folder, file);
+        var text = File.ReadAllText(path);
+        Assert.Contains(old, text, StringComparison.Ordinal);
+        // Latin-1 turns the letter into the byte 0xFF, which no UTF-8 has.
+        File.WriteAllBytes(path, System.Text.Encoding.Latin1.GetBytes(text.Replace(old, damaged, StringComparison.Ordinal)));
+        Assert.Contains(path, Refused(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_config_that_is_missing_or_no_json_is_refused()
     {

@@ -115,6 +115,8 @@ public sealed class ShardedModelTests
         Assert.Contains("no such folder", Assert.Throws<BadFileException>(() => ShardedModel.Open(temp["none"])).Message);
         temp.Write(ShardedModel.IndexFile, "{\"weight_map\":");
         Assert.Contains("cannot be read", Fault(temp));
+        temp.Write(ShardedModel.IndexFile, """{"weight_map":{"a":"\ud800"}}""");
+        Assert.Contains("cannot be read", Fault(temp));
         temp.Write(ShardedModel.IndexFile, """{"weight_map":{"a":"s","a":"t"}}""");
         Assert.Contains("cannot be read", Fault(temp));
         temp.Write(ShardedModel.IndexFile, "{}");
