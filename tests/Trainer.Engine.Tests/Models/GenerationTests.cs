@@ -97,6 +97,18 @@ public class GenerationTests
     }
 
     [Fact]
+    public void A_token_just_on_the_limit_is_the_last_that_top_p_keeps_and_one_that_min_p_keeps()
+    {
+        static IEnumerable<int> Drawn(SamplingOptions options, float[] logits)
+        {
+            var sampler = new TokenSampler(options with { Temperature = 1 }, 4);
+            return Enumerable.Range(0, 500).Select(_ => sampler.Next([.. logits], [])).Distinct().Order();
+        }
+        Assert.Equal([0, 1], Drawn(new SamplingOptions { TopP = 0.5 }, [1, 1, 1, 1]));
+        Assert.Equal([0, 1, 2], Drawn(new SamplingOptions { MinP = Math.Exp(-1) }, [1, 1, 0, -1]));
+    }
+
+    [Fact]
     public void Generation_ends_at_a_stop_id_without_it()
     {
         using var model = CausalModel.Load(Golden.Folder("llama2"));

@@ -54,6 +54,21 @@ public class OptimizerTests
     }
 
     [Fact]
+    public void A_run_with_LoraPlus_moves_B_as_one_with_that_many_times_the_rate()
+    {
+        // Everything the little model trains is a B, and powers of two scale exactly.
+        byte[] Trained(double? ratio, double rate)
+        {
+            using var run = new BigramRun();
+            run.Options = run.Options with { LearningRate = rate, Lora = run.Options.Lora with { LoraPlusRatio = ratio } };
+            run.Run();
+            return run.Adapter;
+        }
+        Assert.Equal(Trained(null, 1.0 / 4), Trained(16, 1.0 / 64));
+        Assert.NotEqual(Trained(null, 1.0 / 64), Trained(16, 1.0 / 64));
+    }
+
+    [Fact]
     public void LoraPlus_gives_B_its_own_rate_and_leaves_no_gap()
     {
         ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];

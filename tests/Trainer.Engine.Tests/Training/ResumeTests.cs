@@ -57,6 +57,19 @@ public class ResumeTests
     }
 
     [Fact]
+    public void The_mean_training_loss_is_that_of_all_steps_also_of_those_before_a_resume()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { MaxSteps = 8 };
+        run.Run();
+        run.Options = run.Options with { MaxSteps = 12, Resume = "auto" };
+        var result = run.Run();
+        var losses = run.Seen.OfType<StepDone>().Select(step => step.Loss).ToList();
+        Assert.Equal(12, losses.Count);
+        Assert.Equal(losses.Average(), result.TrainLoss, 1e-9);
+    }
+
+    [Fact]
     public void The_log_history_of_a_resumed_run_is_that_of_one_that_never_stopped()
     {
         using var whole = new BigramRun();
