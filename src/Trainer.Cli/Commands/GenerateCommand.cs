@@ -78,6 +78,7 @@ internal static class GenerateCommand
             output.Flush();
         }, invocation.Stop.Token);
         output.WriteLine();
+        output.Flush();
         return said;
     }
 }
