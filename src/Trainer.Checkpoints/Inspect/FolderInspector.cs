@@ -148,6 +148,10 @@ public static class FolderInspector
         return Part(document.RootElement, "chat_template") is not null;
     }
 
+    /// <summary>Parameters that files hold: a weight in four bits counts by its shape, its scales and tables do not.</summary>
+    /// <param name="files">Open files.</param>
+    public static long ParameterCount(IReadOnlyList<SafetensorsFile> files) => Summarise(files).Parameters;
+
     private static TensorSummary Summarise(IReadOnlyList<SafetensorsFile> files)
     {
         List<(SafetensorsFile File, SafetensorsEntry Entry)> all = [.. files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))];

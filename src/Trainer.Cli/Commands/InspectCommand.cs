@@ -82,13 +82,14 @@ internal static class InspectCommand
             ["tied_embeddings"] = config.TiedEmbeddings,
             ["stored_type"] = config.StoredType,
         };
+        if (config.StoredQuantization is { } quantization) facts["quantization"] = quantization.DoubleQuantized ? "nf4, scales quantized too" : "nf4";
         if (TensorFiles(folder).Count == 0)
         {
             facts["weights"] = "none here";
             return facts;
         }
         using var weights = ShardedModel.Open(folder);
-        facts["parameters"] = weights.Tensors.Values.Sum(entry => entry.ElementCount);
+        facts["parameters"] = FolderInspector.ParameterCount(weights.Files);
         facts["bytes"] = weights.TotalBytes;
         facts["files"] = weights.Files.Count;
         facts["types"] = Types(weights.Tensors.Values);
@@ -113,7 +114,7 @@ internal static class InspectCommand
         var weights = Path.Combine(folder, PeftFolder.WeightsFile);
         if (!File.Exists(weights)) return facts;
         using var file = SafetensorsFile.Open(weights);
-        facts["parameters"] = file.Entries.Sum(entry => entry.ElementCount);
+        facts["parameters"] = file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name)).Sum(entry => entry.ElementCount);
         facts["tensors_in_file"] = file.Entries.Count;
         facts["types"] = Types(file.Entries);
         return facts;

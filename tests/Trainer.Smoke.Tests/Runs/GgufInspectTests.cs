@@ -27,4 +27,15 @@ public sealed class GgufInspectTests
 
         Assert.Contains("x.gguf", fault);
     }
+
+    [Fact]
+    public void A_model_in_four_bits_has_as_many_parameters_as_its_original()
+    {
+        using var folder = new TemporaryFolder();
+        var quantized = Path.Combine(folder.Path, "q");
+        Assert.Equal(0, TrainerProgram.Run("quantize", "--model", "tiny", "--output", quantized).ExitCode);
+        var facts = TrainerProgram.Run("inspect", quantized, "--json").Json();
+        Assert.Equal(TrainerProgram.Run("inspect", "tiny", "--json").Json().GetProperty("parameters").GetInt64(), facts.GetProperty("parameters").GetInt64());
+        Assert.Equal("nf4, scales quantized too", facts.GetProperty("quantization").GetString());
+    }
 }
