@@ -26,7 +26,7 @@ public sealed class CausalModel : IDisposable
     public ModelConfig Config { get; }
 
     /// <summary>How it was loaded.</summary>
-    public ModelLoadOptions Options { get; }
+    public ModelLoadOptions Options { get; private set; }
 
     /// <summary>The layers, in order.</summary>
     public IReadOnlyList<DecoderLayer> Layers { get; }
@@ -97,6 +97,15 @@ public sealed class CausalModel : IDisposable
         _engine = null;
         if (!ReferenceEquals(Parameters, parameters)) Parameters.Dispose();
         Parameters = parameters;
+    }
+
+    /// <summary>Settles the compute type; an engine in use is released.</summary>
+    /// <param name="kind">Type of the frozen products.</param>
+    public void ComputeIn(ComputeKind kind)
+    {
+        _engine?.Dispose();
+        _engine = null;
+        Options = Options with { Compute = kind };
     }
 
     /// <summary>Adds the gradient of <paramref name="lossScale"/> x sum over tokens of weight x token loss to the parameter buffer.</summary>

@@ -34,7 +34,8 @@ public sealed record DataOpened(Data.DataStatistics Statistics) : TrainingEvent;
 /// <param name="MaxSteps">Steps in all.</param>
 /// <param name="TrainableParameters">Adapter parameters.</param>
 /// <param name="TotalParameters">Parameters of base and adapter.</param>
-public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters) : TrainingEvent;
+/// <param name="Compute">The type the base is multiplied in, never auto.</param>
+public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters, ComputeType Compute = ComputeType.Float32) : TrainingEvent;
 
 /// <summary>One optimizer step. Losses are means over the trained tokens of the step.</summary>
 /// <param name="Step">One-based optimizer step.</param>

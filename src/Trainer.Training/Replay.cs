@@ -12,7 +12,7 @@ public static class Replay
     public static ReplayResult Run(string directory, IReadOnlyList<ITrainingObserver> observers)
     {
         var content = CheckpointContent.ReadState(directory);
-        using var model = AdaptedModel.Load(content.Manifest.Options, new Events(observers));
+        using var model = AdaptedModel.Load(content.Manifest.Settled, new Events(observers));
         return Step(directory, model);
     }
 

@@ -18,7 +18,7 @@ public static class Reproduce
         var then = RunManifest.Read(file);
         if (then.Outcome is not { } outcome)
             throw new BadFileException($"the run of '{file}' did not finish; finish it with --resume before reproducing it");
-        var options = then.Options with { OutputDirectory = outputDirectory, Resume = null, Threads = then.Threads, OverwriteOutputDirectory = false, MaxTime = null };
+        var options = then.Settled with { OutputDirectory = outputDirectory, Resume = null, Threads = then.Threads, OverwriteOutputDirectory = false, MaxTime = null };
         var result = TrainingRun.Run(options, observers, stop);
         var now = RunManifest.Read(Path.Combine(outputDirectory, RunManifest.FileName));
         return new Reproduction(result.AdapterSha256 == outcome.AdapterSha256, outcome.AdapterSha256, result.AdapterSha256, Differences(then, now), outputDirectory);

@@ -22,6 +22,8 @@ public enum ComputeType
     Float32,
     /// <summary>bfloat16.</summary>
     BFloat16,
+    /// <summary>8 bits for the frozen base's products, float32 for the rest.</summary>
+    Int8,
 }
 
 /// <summary>On, off, or decided by the plan.</summary>

@@ -43,6 +43,8 @@ public static class TrainingRun
 
     private static TrainingResult Run(TrainingOptions options, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
     {
+        // What auto came to at the start belongs to the run, whatever a measurement would say now.
+        if (options.Compute == ComputeType.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
@@ -124,7 +126,7 @@ public static class TrainingRun
         run.Manifest.WriteWithSteps(directory, totalSteps);
 
         run.Folder.Began = true;
-        events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Tensors.Sum(tensor => tensor.Count), run.Model.TotalParameters));
+        events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Tensors.Sum(tensor => tensor.Count), run.Model.TotalParameters, run.Model.Compute));
         var loop = new TrainingLoop(new LoopParts
         {
             Options = options,
@@ -155,7 +157,7 @@ public static class TrainingRun
     private static void RequireNoDrift(RunFolder folder, TrainingOptions options, Fingerprint files, Events events)
     {
         if (folder.Checkpoint is not { } checkpoint) return;
-        var (refused, warned) = Drift.Between(checkpoint.Manifest.Options, checkpoint.Manifest.Files, options, files);
+        var (refused, warned) = Drift.Between(checkpoint.Manifest.Settled, checkpoint.Manifest.Files, options, files);
         if (warned.Count > 0) events.Warn($"the resumed run may differ in the last bits: {string.Join("; ", warned)}");
         if (refused.Count == 0) return;
         if (!options.AllowDrift)

@@ -76,7 +76,7 @@ internal static class StepCommand
         const double gib = 1L << 30;
         Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}  compute {r.Options.Compute}");
         if (r.Streaming is { } streaming) Console.WriteLine(streaming);
-        Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  multiply-add peak {r.PeakGigaflops:0.0} GFLOP/s  product ceiling (BLAS) {r.CeilingGigaflops:0.0} GFLOP/s");
+        Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  multiply-add peak {r.PeakGigaflops:0.0} GFLOP/s  product ceiling (BLAS) {r.CeilingGigaflops:0.0}{(r.ComputeCeilingGigaflops is { } narrow ? $" in float32, {narrow:0.0} in {r.Options.Compute.ToString().ToLowerInvariant()}" : "")} GFLOP/s");
         Console.WriteLine($"step {string.Join(" ", r.StepSeconds.Select(s => s.ToString("0.000")))} s  tokens/s {r.TokensPerSecond:0.0}");
         Console.WriteLine($"useful {r.UsefulOperations / 1e9:0.0} GFLOP at {r.UsefulGigaflops:0.0} GFLOP/s = {r.UsefulShare:0.000} of the ceiling");
         Console.WriteLine($"executed {r.ExecutedOperations / 1e9:0.0} GFLOP at {r.ExecutedGigaflops:0.0} GFLOP/s = {r.ExecutedShare:0.000} of the ceiling");

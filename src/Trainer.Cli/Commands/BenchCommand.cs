@@ -1,10 +1,11 @@
-using System.Diagnostics;
 using System.Text.Json;
 using TorchSharp;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Models;
+using Trainer.Models.Fast;
 using Trainer.Training;
 
 namespace Trainer.Cli.Commands;
@@ -17,7 +18,7 @@ internal static class BenchCommand
     public static readonly CommandSpec Spec = new("bench", "Tokens a second and memory of training steps, against the machine's ceiling.", Run)
     {
         Group = "Machine",
-        Description = "Trains for a few steps into a temporary folder; the ceiling is a matrix product of 1024 x 1024 in float32, measured in the same minute.",
+        Description = "Trains for a few steps into a temporary folder; the ceiling is a matrix product of 1024 x 1024 in float32, and beside it in the compute type, measured in the same minute.",
         Settings =
         [
             ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
@@ -48,10 +49,12 @@ internal static class BenchCommand
         var tokensPerSecond = measured.Select(step => step.TokensPerSecond).Order().ElementAt(measured.Count / 2);
         // A frozen weight costs a multiply and an add a token forward, and as many backward for the input's gradient.
         var reached = tokensPerSecond * 4 * history.Started!.TotalParameters;
-        var ceiling = Ceiling();
-        var result = new { model = options.Model, tokens_per_second = tokensPerSecond, memory_bytes = measured.Max(step => step.MemoryBytes), steps, flops_per_second = reached, ceiling_flops_per_second = ceiling, share_of_ceiling = reached / ceiling, threads = torch.get_num_threads() };
+        var compute = Enum.Parse<ComputeKind>(history.Started.Compute.ToString());
+        var ceiling = Ceiling(ComputeKind.Float32);
+        var narrow = compute == ComputeKind.Float32 ? (double?)null : Ceiling(compute);
+        var result = new { model = options.Model, tokens_per_second = tokensPerSecond, memory_bytes = measured.Max(step => step.MemoryBytes), steps, flops_per_second = reached, ceiling_flops_per_second = ceiling, share_of_ceiling = reached / ceiling, compute = compute.ToString().ToLowerInvariant(), compute_ceiling_flops_per_second = narrow ?? ceiling, threads = torch.get_num_threads() };
         invocation.Terminal.Out.WriteLine(invocation.Json ? JsonSerializer.Serialize(result, Json.Indented)
-            : $"{options.Model}: {tokensPerSecond:0} tokens/s (median of {steps} steps), {Quantities.Bytes(result.memory_bytes)} resident\n{reached / 1e9:0.#} GFLOP/s without recomputation, {100 * result.share_of_ceiling:0.#}% of the {ceiling / 1e9:0} GFLOP/s of a float32 matrix product on {result.threads} threads");
+            : $"{options.Model}: {tokensPerSecond:0} tokens/s (median of {steps} steps), {Quantities.Bytes(result.memory_bytes)} resident\n{reached / 1e9:0.#} GFLOP/s without recomputation, {100 * result.share_of_ceiling:0.#}% of the {ceiling / 1e9:0} GFLOP/s of a float32 matrix product on {result.threads} threads{(narrow is null ? "" : $" ({result.compute}: {narrow / 1e9:0} GFLOP/s)")}");
         return ExitCode.Done;
     }
 
@@ -61,15 +64,5 @@ internal static class BenchCommand
         [DataSettings.Data.Key] = new("--data", [new SettingItem("demo")]),
     }, []);
 
-    private static double Ceiling()
-    {
-        const int Size = 1024;
-        using var scope = torch.NewDisposeScope();
-        using var noGrad = torch.no_grad();
-        var (a, b) = (torch.randn(Size, Size), torch.randn(Size, Size));
-        a.matmul(b).Dispose();
-        var (began, count) = (Stopwatch.GetTimestamp(), 0);
-        for (; Stopwatch.GetElapsedTime(began).TotalSeconds < 0.5; count++) a.matmul(b).Dispose();
-        return 2.0 * Size * Size * Size * count / Stopwatch.GetElapsedTime(began).TotalSeconds;
-    }
+    private static double Ceiling(ComputeKind kind) => Ceilings.Products([(1024, 1024, 1)], 1024, kind) * 1e9;
 }

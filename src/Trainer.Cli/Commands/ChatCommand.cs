@@ -22,7 +22,7 @@ internal static class ChatCommand
         Description = $"Lines of standard input are your turns. {Words}.",
         Settings =
         [
-            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
+            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             System, DataSettings.ChatTemplate with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
         Examples = [("trainer chat --model tiny --adapter runs/a", "")],

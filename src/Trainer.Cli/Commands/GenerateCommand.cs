@@ -24,7 +24,7 @@ internal static class GenerateCommand
         MaxPositionals = 1,
         Settings =
         [
-            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
+            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             Prompt, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, .. SamplingSettings.All, Compare, CommonSettings.Json,
         ],
         Examples = [("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],

@@ -16,8 +16,8 @@ internal static class ModelSettings
     public static readonly Setting DoubleQuant = new("double-quant", SettingKind.Flag, Group, "Quantize the absmax values of nf4 too (saves 0.37 bits a weight).")
     { Default = "true", InRecipe = true, Aliases = ["double-quantization", "use-bnb-nested-quant", "bnb-4bit-use-double-quant", "use-double-quant"] };
 
-    public static readonly Setting Dtype = new("dtype", SettingKind.Choice, Group, "Compute type.")
-    { Value = "TYPE", Choices = ["auto", "float32", "bfloat16"], Default = "auto", InRecipe = true, Aliases = ["torch-dtype"] };
+    public static readonly Setting Dtype = new("dtype", SettingKind.Choice, Group, "Type the frozen base is multiplied in: auto is float32, and bfloat16 where a large model is measured to gain from it; int8 is the fastest and rounds the most.")
+    { Value = "TYPE", Choices = ["auto", "float32", "bfloat16", "int8"], Default = "auto", InRecipe = true, Aliases = ["torch-dtype", "compute"] };
 
     public static readonly Setting Stream = new("stream", SettingKind.Choice, Group, "Read base weights from disk layer by layer instead of holding them: always, never, or (auto) where they would not fit. A base that is not quantized on disk is written there once, in the cache.")
     { Value = "WHEN", Choices = ["auto", "on", "off"], Default = "auto", Bare = "on", InRecipe = true };

@@ -8,6 +8,8 @@ internal static class ReadingSettings
 {
     public static readonly Setting Quantize = ModelSettings.Quantize with { Default = "none", Help = "How the base is held: as stored, 8-bit, or the 4-bit NormalFloat of QLoRA training." };
 
+    public static readonly Setting Dtype = ModelSettings.Dtype with { Choices = ["auto", "float32", "bfloat16"], Help = "Type the base is multiplied in." };
+
     public static readonly Setting Adapter = AdapterSettings.Adapter with { Help = "PEFT adapter folder.", Aliases = ["adapter-path", .. AdapterSettings.Adapter.Aliases] };
 
     public static TrainingOptions Options(SettingValues values, SourceReader.Demo demo)
@@ -21,7 +23,7 @@ internal static class ReadingSettings
             AdapterDirectory = adapter,
             Quantize = values.Choice<Quantize>(Quantize) ?? Training.Quantize.None,
             DoubleQuant = values.Flag(ModelSettings.DoubleQuant) ?? defaults.DoubleQuant,
-            Compute = values.Choice<ComputeType>(ModelSettings.Dtype) ?? defaults.Compute,
+            Compute = values.Choice<ComputeType>(Dtype) ?? defaults.Compute,
             Device = values.Word(ModelSettings.Device) ?? defaults.Device,
             Threads = values.Integer(ModelSettings.Threads),
             BatchSize = values.Integer(StepSettings.BatchSize) ?? defaults.BatchSize,

@@ -22,8 +22,9 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
     {
         _tokens = tokens;
         var widest = weights.Select(weight => Math.Max(weight.Columns, panels.Rows(weight, tokens))).DefaultIfEmpty().Max();
-        _rows = arena.Halves(tokens * widest);
-        _result = arena.Halves(tokens * widest);
+        var room = NarrowGemm.PaddedRows(tokens) * widest;
+        _rows = arena.Halves(room);
+        _result = arena.Halves(room);
         _panel = arena.Halves(weights.Select(weight => IsStored(weight) ? 0 : panels.Rows(weight, tokens) * weight.Columns).DefaultIfEmpty().Max());
     }
 

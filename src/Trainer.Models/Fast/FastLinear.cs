@@ -33,7 +33,7 @@ internal sealed unsafe partial class FastLinear
     public FastLinear(CausalModel model, StepMeter meter, PanelPlan panels)
     {
         (_model, _meter, _parameters, _panels) = (model, meter, model.Parameters, panels);
-        _exact = TileProduct.IsFast ? new TiledProduct(meter, panels, torch.get_num_threads()) : new BlasProduct(meter, panels);
+        _exact = Exact(meter, panels);
         _products = model.Options.Compute switch
         {
             ComputeKind.BFloat16 => new BFloat16Product(meter, panels),
@@ -42,6 +42,9 @@ internal sealed unsafe partial class FastLinear
         };
         _headGradient = model.Options.Compute == ComputeKind.BFloat16 ? _products : _exact;
     }
+
+    /// <summary>The float32 products that are the fastest on this processor.</summary>
+    public static IFrozenProduct Exact(StepMeter meter, PanelPlan panels) => TileProduct.IsFast ? new TiledProduct(meter, panels, torch.get_num_threads()) : new BlasProduct(meter, panels);
 
     /// <summary>Seeds the masks of this pass; null computes without dropout.</summary>
     public StepKey? Key { get; set; }

@@ -26,12 +26,13 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         long Most(Func<IFrozenWeight, long> size) => weights.Select(size).DefaultIfEmpty().Max();
         var rows = Most(weight => panels.Rows(weight, tokens));
         var widest = Most(weight => Math.Max(weight.Columns, panels.Rows(weight, tokens)));
-        _codes = arena.Codes(tokens * widest);
+        var room = NarrowGemm.PaddedRows(tokens) * widest;
+        _codes = arena.Codes(room);
         _scales = arena.Floats(tokens);
         _panel = arena.Floats(Most(weight => weight is Int8Weight || weight.Resident is not null ? 0 : panels.Rows(weight, tokens) * weight.Columns));
         _panelCodes = arena.Codes(Most(weight => weight is Int8Weight ? 0 : panels.Rows(weight, tokens) * weight.Columns));
         _panelScales = arena.Floats(rows);
-        _sums = arena.Ints(tokens * widest);
+        _sums = arena.Ints(room);
     }
 
     public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)

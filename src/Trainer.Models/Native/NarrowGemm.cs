@@ -4,8 +4,24 @@ using TorchSharp;
 namespace Trainer.Models.Native;
 
 /// <summary>Products of narrow types on raw, dense, row-major memory, by libtorch's own operators (oneDNN's VNNI, AVX512-BF16 and AMX kernels where the processor has them).</summary>
+/// <remarks>
+/// oneDNN compiles a kernel for each shape it meets and keeps up to 1024 of them, 0.3 MiB each in bfloat16: batches of ever other lengths would fill hundreds of MiB.
+/// So rows go in blocks of eleven sizes. <c>a</c> and <c>c</c> have room for <see cref="PaddedRows"/>; what lies in a beyond m may be anything, what comes there in c is nothing.
+/// </remarks>
 internal static unsafe partial class NarrowGemm
 {
+    private const long BlockRows = 512;
+    private const long Step = 64;
+    private const long SmallStep = 16;
+
+    /// <summary>Rows that a product of m rows reads and writes.</summary>
+    public static long PaddedRows(long m)
+    {
+        var rest = m % BlockRows;
+        var step = rest > Step ? Step : SmallStep;
+        return m - rest + (rest + step - 1) / step * step;
+    }
+
     /// <summary>c[m, n] = a[m, k] b[n, k]^T, summed in float32, rounded to bfloat16.</summary>
     public static void TimesTransposed(long m, long n, long k, ushort* a, ushort* b, ushort* c)
     {
@@ -36,20 +52,24 @@ internal static unsafe partial class NarrowGemm
 
     private static void Multiply(long m, long n, long k, ushort* a, torch.Tensor right, ushort* c)
     {
-        if (m == 0 || n == 0) return;
-        using var left = TorchMemory.View(a, [m, k], [k, 1]);
-        using var result = TorchMemory.View(c, [m, n], [n, 1]);
-        Check(MmOut(result.Handle, left.Handle, right.Handle), "bfloat16", m, n, k);
-        GC.KeepAlive(left);
+        for (long first = 0, rows = PaddedRows(m); first < rows; first += BlockRows)
+        {
+            var count = Math.Min(BlockRows, rows - first);
+            using var left = TorchMemory.View(a + first * k, [count, k], [k, 1]);
+            using var result = TorchMemory.View(c + first * n, [count, n], [n, 1]);
+            Check(MmOut(result.Handle, left.Handle, right.Handle), "bfloat16", count, n, k);
+        }
     }
 
     private static void Multiply(long m, long n, long k, sbyte* a, torch.Tensor right, int* c)
     {
-        if (m == 0 || n == 0) return;
-        using var left = TorchMemory.View(a, [m, k], [k, 1]);
-        using var result = TorchMemory.View(c, [m, n], [n, 1]);
-        Check(IntMmOut(result.Handle, left.Handle, right.Handle), "8-bit", m, n, k);
-        GC.KeepAlive(left);
+        for (long first = 0, rows = PaddedRows(m); first < rows; first += BlockRows)
+        {
+            var count = Math.Min(BlockRows, rows - first);
+            using var left = TorchMemory.View(a + first * k, [count, k], [k, 1]);
+            using var result = TorchMemory.View(c + first * n, [count, n], [n, 1]);
+            Check(IntMmOut(result.Handle, left.Handle, right.Handle), "8-bit", count, n, k);
+        }
     }
 
     private static void Check(int code, string type, long m, long n, long k)

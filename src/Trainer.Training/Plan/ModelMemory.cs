@@ -77,7 +77,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
         List<LinearShape> scaled = Scaled();
         var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows));
-        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
+        yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NarrowBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
         yield return new MemoryPart("loss chunk", LossBytes(lossRows));
     }
 
@@ -89,7 +89,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     {
         var scaled = Scaled();
         var floats = tokens * (4 * config.HiddenSize + LayerFloats() + config.IntermediateSize + options.Lora.Rank + 1 + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows);
-        return 4 * floats + PanelBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest) + LossBytes(lossRows);
+        return 4 * floats + PanelBytes(tokens) + NarrowBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest) + LossBytes(lossRows);
     }
 
     // What a layer keeps of a token.
@@ -126,10 +126,24 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         return shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
 
+    // Both operands and the result of a narrow product; the rows that it reads and writes are rounded up to 64. In bfloat16 the kernels that libtorch compiles for each shape come to it.
+    private long NarrowBytes(long tokens)
+    {
+        var isAuto = options.Compute == ComputeType.Auto && ComputeChoice.MayMeasure(config.HiddenSize, BaseParameters);
+        var kernels = 48L << 20;
+        List<LinearShape> shapes = [.. _linears.DistinctBy(linear => (linear.Out, linear.In))];
+        var room = (tokens + 63) / 64 * 64 * shapes.Max(linear => Math.Max(linear.In, PanelRows(linear.Out, linear.In, tokens)));
+        var panel = shapes.Max(linear => PanelRows(linear.Out, linear.In, tokens) * linear.In);
+        if (options.Compute == ComputeType.BFloat16 || isAuto) return 4 * room + 2 * panel + kernels;
+        return options.Compute == ComputeType.Int8 ? 5 * room + panel : 0;
+    }
+
     // Rows of W + s B A at a time, for their norms.
     private static long NormBytes(List<LinearShape> scaled, long tokens) => scaled.Select(linear => RowsBytes(linear.Out, linear.In, tokens)).DefaultIfEmpty().Max();
 
-    private static long RowsBytes(long rows, long columns, long tokens) => 4 * Math.Min(rows, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / columns)) * columns;
+    private static long RowsBytes(long rows, long columns, long tokens) => 4 * PanelRows(rows, columns, tokens) * columns;
+
+    private static long PanelRows(long rows, long columns, long tokens) => Math.Min(rows, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / columns));
 
     private long Threads => options.Threads ?? Environment.ProcessorCount;
 

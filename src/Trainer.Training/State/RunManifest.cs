@@ -32,6 +32,13 @@ internal sealed record RunManifest
     /// <summary>Threads that computed; the bits of a run belong to this number.</summary>
     public int Threads { get; init; }
 
+    /// <summary>The type the base is multiplied in: what auto came to. A resumed, replayed or reproduced run takes it and measures nothing.</summary>
+    public ComputeType? Compute { get; init; }
+
+    /// <summary>The options with what was settled at the start.</summary>
+    [JsonIgnore]
+    public TrainingOptions Settled => Options with { Compute = Compute ?? Options.Compute };
+
     public MachineFacts? Machine { get; init; }
 
     /// <summary>Null until the files were read.</summary>
@@ -73,6 +80,7 @@ internal sealed record RunManifest
     {
         Files = files,
         Threads = model.Threads,
+        Compute = model.Compute,
         BaseSha256 = Fingerprint.Combined(files.Base),
         DataSha256 = Fingerprint.Combined(files.Data),
         TokenizerSha256 = Fingerprint.Combined(files.Tokenizer),

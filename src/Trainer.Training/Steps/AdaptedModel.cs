@@ -31,6 +31,21 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <param name="streamBytes">Bytes that a streamed base may take; null is the least.</param>
     public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null)
     {
+        var model = LoadAdapted(options, events, streamBytes);
+        try
+        {
+            model.SettleCompute(options, events);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes = null)
+    {
         if (options.Threads is { } threads) torch.set_num_threads(threads);
         var phase = options.Quantize == Quantize.None ? "loading" : "loading and quantizing";
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
@@ -39,11 +54,6 @@ internal sealed class AdaptedModel : IAdaptedModel
             LoraSpec spec;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
-            if (model.Fallback is { } reason)
-                events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
-            if (options.Stream == Choice.On && model.Engine.Name != "fast")
-                events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
-            if (model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
             ResidentMemory.Trim();
@@ -59,7 +69,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <summary>The base alone, or with the adapter of a folder, to be read and not trained.</summary>
     public static AdaptedModel LoadForReading(TrainingOptions options, Events events)
     {
-        if (options.AdapterDirectory is not null) return Load(options, events);
+        if (options.AdapterDirectory is not null) return LoadAdapted(options, events);
         if (options.Threads is { } threads) torch.set_num_threads(threads);
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed("loading", done, total)));
         return new AdaptedModel(model, new LoraSpec(), options.Model);
@@ -77,6 +87,8 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     public int Threads => torch.get_num_threads();
+
+    public ComputeType Compute => _model.Options.Compute switch { ComputeKind.BFloat16 => ComputeType.BFloat16, ComputeKind.Int8 => ComputeType.Int8, _ => ComputeType.Float32 };
 
     // A streamed base is mapped read-only and would be read from disk in full.
     public ulong BaseChecksum() => _model.Options.Stream ? 0 : BaseWeights.Checksum(_model);
@@ -113,13 +125,32 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public void Dispose() => _model.Dispose();
 
+    private void SettleCompute(TrainingOptions options, Events events)
+    {
+        if (options.Compute == ComputeType.Auto)
+        {
+            var choice = ComputeChoice.For(_model, (long)options.BatchSize * options.Data.MaxSeqLength);
+            _model.ComputeIn(choice.Kind);
+            if (choice.Reason is { } measured) events.Note(measured);
+        }
+        else if (ComputeChoice.Warning(_model.Options.Compute, _model.Options.Device) is { } warning)
+        {
+            events.Warn(warning);
+        }
+        if (_model.Fallback is { } reason)
+            events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
+        if (options.Stream == Choice.On && _model.Engine.Name != "fast")
+            events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
+        if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
+    }
+
     internal static TokenBatch Tokens(MicroBatch batch) => new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights);
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
     {
         Quantize = options.Quantize switch { Quantize.Nf4 => QuantizeKind.Nf4, Quantize.Int8 => QuantizeKind.Int8, _ => QuantizeKind.None },
         DoubleQuantize = options.DoubleQuant,
-        Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, _ => ComputeKind.Auto },
+        Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, ComputeType.Int8 => ComputeKind.Int8, _ => ComputeKind.Auto },
         GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
         Stream = options.Stream == Choice.On,
         Device = options.Device == "auto" ? "cpu" : options.Device,

@@ -37,6 +37,9 @@ internal interface IAdaptedModel : IDisposable
     /// <summary>Threads that compute; the bits of a run belong to this number.</summary>
     int Threads { get; }
 
+    /// <summary>The type the base is multiplied in, never auto; the bits of a run belong to it too.</summary>
+    ComputeType Compute { get; }
+
     /// <summary>A number over the bits of every frozen weight, to assert that training changed none.</summary>
     ulong BaseChecksum();
 

@@ -9,7 +9,7 @@ namespace Trainer.Engine.Tests.Fast;
 [Trait("ring", "model")]
 public sealed unsafe class NarrowProductTests
 {
-    private const int Tokens = 37, Wide = 192, High = 320;
+    private const int Tokens = 549, Wide = 192, High = 320;
 
     public static TheoryData<string, string> Cases
     {
@@ -61,6 +61,21 @@ public sealed unsafe class NarrowProductTests
             }
             Assert.Equal(expected, actual);
         }
+    }
+
+    [Fact]
+    public void Rows_of_any_number_come_in_few_sizes_and_none_is_lost()
+    {
+        var sizes = new HashSet<long>();
+        for (long rows = 1; rows <= 2000; rows++)
+        {
+            var padded = NarrowGemm.PaddedRows(rows);
+            Assert.InRange(padded, rows, rows + 63);
+            Assert.True(padded >= NarrowGemm.PaddedRows(rows - 1));
+            if (padded >= 512) sizes.Add(512);
+            if (padded % 512 > 0) sizes.Add(padded % 512);
+        }
+        Assert.Equal(11, sizes.Count);
     }
 
     private static double Gate(string compute) => compute == "int8" ? 0.02 : 0.006;

@@ -73,6 +73,8 @@ internal sealed class BigramModel : IAdaptedModel
 
     public int Threads => 1;
 
+    public ComputeType Compute => ComputeType.Float32;
+
     public ulong BaseChecksum() => 7;
 
     public void WriteAdapter(string directory)

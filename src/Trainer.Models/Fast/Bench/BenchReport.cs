@@ -27,6 +27,9 @@ public sealed record BenchReport
     /// <summary>Rate of libtorch's BLAS at the step's shapes, whole fp32 matrices, in 10^9 operations a second: the better of a measurement before and one after.</summary>
     public required double CeilingGigaflops { get; init; }
 
+    /// <summary>The same in the compute type, where that is not fp32.</summary>
+    public required double? ComputeCeilingGigaflops { get; init; }
+
     /// <summary>Seconds of each measured step: forward, backward and optimizer.</summary>
     public required IReadOnlyList<double> StepSeconds { get; init; }
 

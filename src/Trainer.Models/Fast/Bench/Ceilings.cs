@@ -6,7 +6,7 @@ using Trainer.Numerics.Products;
 namespace Trainer.Models.Fast;
 
 /// <summary>What the machine can do at a model's shapes: the bar that a step is measured against.</summary>
-internal static unsafe class Ceilings
+public static unsafe class Ceilings
 {
     private const long SliceFloats = 48 << 20;
 
@@ -53,10 +53,11 @@ internal static unsafe class Ceilings
         return 2.0 * threads * rounds * depth * TileProduct.Rows * TileProduct.Columns / best / 1e9;
     }
 
-    /// <summary>Operations a second of the BLAS over a step's forward and backward products, whole matrices, in 10^9.</summary>
+    /// <summary>Operations a second of the BLAS (of libtorch's operators in narrow types) over a step's forward and backward products, whole matrices that lie in the compute type already, in 10^9.</summary>
     /// <param name="shapes">Rows, columns and how many of each matrix.</param>
     /// <param name="tokens">Rows of the activations.</param>
-    public static double Products(IEnumerable<(long Rows, long Columns, long Count)> shapes, long tokens)
+    /// <param name="kind">Type of both operands.</param>
+    public static double Products(IEnumerable<(long Rows, long Columns, long Count)> shapes, long tokens, ComputeKind kind)
     {
         double seconds = 0, operations = 0;
         foreach (var (allRows, columns, count) in shapes)
@@ -64,16 +65,33 @@ internal static unsafe class Ceilings
             // A slice of the largest matrices has their rate, and keeps the measurement out of the run's peak memory.
             var rows = Math.Min(allRows, SliceFloats / columns);
             var whole = (double)allRows / rows;
-            using var arena = new Arena((rows * columns + tokens * (rows + columns)) * sizeof(float) + 256);
-            float* weight = arena.Floats(rows * columns), x = arena.Floats(tokens * columns), y = arena.Floats(tokens * rows);
+            var room = NarrowGemm.PaddedRows(tokens);
+            using var arena = new Arena((rows * columns + room * (rows + columns)) * sizeof(float) + 256);
+            float* weight = arena.Floats(rows * columns), x = arena.Floats(room * columns), y = arena.Floats(room * rows);
             Fill(weight, rows * columns);
-            Fill(x, tokens * columns);
-            var forward = Best(() => Gemm.TimesTransposed(tokens, rows, columns, 1f, x, columns, weight, columns, 0f, y, rows));
-            var backward = Best(() => Gemm.Times(tokens, columns, rows, 1f, y, rows, weight, columns, 0f, x, columns));
+            Fill(x, room * columns);
+            Fill(y, room * rows);
+            var forward = Best(() => Product(kind, tokens, rows, columns, x, weight, y));
+            var backward = Best(() => Gradient(kind, tokens, rows, columns, y, weight, x));
             seconds += count * whole * (forward + backward);
             operations += count * 4.0 * tokens * allRows * columns;
         }
         return operations / seconds / 1e9;
+    }
+
+    // The narrow types read the same room as other numbers, which cost the same.
+    private static void Product(ComputeKind kind, long tokens, long rows, long columns, float* x, float* weight, float* y)
+    {
+        if (kind == ComputeKind.BFloat16) NarrowGemm.TimesTransposed(tokens, rows, columns, (ushort*)x, (ushort*)weight, (ushort*)y);
+        else if (kind == ComputeKind.Int8) NarrowGemm.TimesTransposed(tokens, rows, columns, (sbyte*)x, (sbyte*)weight, (int*)y);
+        else Gemm.TimesTransposed(tokens, rows, columns, 1f, x, columns, weight, columns, 0f, y, rows);
+    }
+
+    private static void Gradient(ComputeKind kind, long tokens, long rows, long columns, float* y, float* weight, float* x)
+    {
+        if (kind == ComputeKind.BFloat16) NarrowGemm.Times(tokens, columns, rows, (ushort*)y, (ushort*)weight, (ushort*)x);
+        else if (kind == ComputeKind.Int8) NarrowGemm.Times(tokens, columns, rows, (sbyte*)y, (sbyte*)weight, (int*)x);
+        else Gemm.Times(tokens, columns, rows, 1f, y, rows, weight, columns, 0f, x, columns);
     }
 
     private static double Best(Action product)

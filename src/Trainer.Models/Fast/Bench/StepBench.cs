@@ -25,7 +25,8 @@ public static unsafe class StepBench
         var tokens = (long)options.Batch * options.Sequence;
         progress?.Invoke("measuring ceilings");
         var shapes = model.Linears.Append(model.Head).GroupBy(linear => (linear.OutFeatures, linear.InFeatures)).Select(group => (group.Key.OutFeatures, group.Key.InFeatures, (long)group.Count())).ToList();
-        var (copy, before) = (Ceilings.Copy(), Ceilings.Products(shapes, tokens));
+        var (copy, before) = (Ceilings.Copy(), Ceilings.Products(shapes, tokens, ComputeKind.Float32));
+        var narrow = IsNarrow(options.Compute) ? Ceilings.Products(shapes, tokens, options.Compute) : (double?)null;
         ResidentMemory.Trim();
         BenchAdapter.Attach(model, options.Rank);
         var batch = Batch(options, shape.Vocabulary);
@@ -60,12 +61,15 @@ public static unsafe class StepBench
         return new BenchReport
         {
             Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
-            CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens)),
+            CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens, ComputeKind.Float32)),
+            ComputeCeilingGigaflops = narrow is { } first ? Math.Max(first, Ceilings.Products(shapes, tokens, options.Compute)) : null,
             StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens), ExecutedOperations = executed,
             PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
             Loss = (losses[0], losses[^1]), WithoutGradient = empty, Parts = parts,
         };
     }
+
+    private static bool IsNarrow(ComputeKind kind) => kind is ComputeKind.BFloat16 or ComputeKind.Int8;
 
     private static double Useful(ModelShape shape, BenchOptions options, int trained)
     {
