@@ -1,3 +1,5 @@
+using Trainer.Numerics.Products;
+
 namespace Trainer.Models.Fast;
 
 /// <summary>What a training pass of the fast engine needs in memory, known to the byte before it runs.</summary>
@@ -9,6 +11,11 @@ public static class StepMemory
     /// <param name="checkpointing">Keep layer inputs only, or all that the backward pass needs.</param>
     public static long? Bytes(CausalModel model, TokenBatch batch, bool checkpointing)
         => model.Options.Engine == EngineKind.Reference || FastCapabilities.Refusal(model) is not null ? null : FastEngine.BytesFor(model, batch, checkpointing);
+
+    /// <summary>Bytes that products on register tiles take whatever the matrix; null where this processor writes panels out for its BLAS instead.</summary>
+    /// <param name="tokens">Tokens of a micro-batch.</param>
+    /// <param name="threads">Compute threads.</param>
+    public static long? TileBytes(long tokens, int threads) => TileProduct.IsFast ? TiledProduct.FloatsFor(tokens, threads) * sizeof(float) : null;
 
     /// <summary>Whether a pass that recomputes nothing fits: the rule of <c>--gradient-checkpointing auto</c>.</summary>
     /// <param name="model">A loaded model with its adapter.</param>

@@ -22,9 +22,12 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
     private float* _packed;
     private float* _scratch;
 
+    /// <summary>Floats of scratch for T rows of activations.</summary>
+    public static long FloatsFor(long tokens, int threads) => PackedFloats(tokens) + threads * ScratchFloats;
+
     public void Allocate(Arena arena, long tokens, IReadOnlyList<IFrozenWeight> weights)
     {
-        _packed = arena.Floats(Tiles(tokens, TileProduct.Rows) * TileProduct.Rows * BlockDepth);
+        _packed = arena.Floats(PackedFloats(tokens));
         _scratch = arena.Floats(threads * ScratchFloats);
     }
 
@@ -128,6 +131,8 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
             }
         }
     }
+
+    private static long PackedFloats(long tokens) => Tiles(tokens, TileProduct.Rows) * TileProduct.Rows * BlockDepth;
 
     private static long Tiles(long count, long size) => (count + size - 1) / size;
 

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Trainer.Adapters;
 using Trainer.Models;
+using Trainer.Models.Fast;
 
 namespace Trainer.Training;
 
@@ -118,12 +119,15 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         return 2 * logits + Math.Max(0, TrainableParameters * 8 - stepBytes);
     }
 
-    // Rows of a matrix written out as float32 at a time: 4 MiB, at least 512 rows, 128 for short batches. What lies as float32 is used in place.
+    // What products take besides their operands: on register tiles the same for any matrix, else rows written out as float32 at a time, 4 MiB and at least
+    // 512 rows, 128 for short batches, where what lies as float32 is used in place. Narrower types write out besides the tiles of their head.
     private long PanelBytes(long tokens)
     {
+        var tiles = StepMemory.TileBytes(tokens, checked((int)Threads));
+        if (tiles is { } bytes && options.Compute != ComputeType.BFloat16) return bytes;
         List<(long Out, long In)> shapes = Form == Quantize.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
         if (config.StoredType is not "float32") shapes.Add((config.VocabularySize, config.HiddenSize));
-        return shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
+        return (tiles ?? 0) + shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
 
     // Both operands and the result of a narrow product; the rows that it reads and writes are rounded up to 64. In bfloat16 the kernels that libtorch compiles for each shape come to it.
