@@ -10,10 +10,17 @@ public static class AtomicFile
 {
     /// <summary>Writes bytes, and compares them with what can be read back before they take the name.</summary>
     /// <exception cref="CannotWriteException">Full disk, no right, read-only place, or a disk that gives back other bytes.</exception>
-    public static void WriteBytes(string path, ReadOnlySpan<byte> bytes)
+    public static void WriteBytes(string path, ReadOnlySpan<byte> bytes) => WriteBytes(path, bytes, null);
+
+    // "written" comes between writing and reading again: where a test plays the bad disk.
+    internal static void WriteBytes(string path, ReadOnlySpan<byte> bytes, Action<string>? written)
     {
         byte[] copy = bytes.ToArray();
-        Write(path, temporary => File.WriteAllBytes(temporary, copy), temporary =>
+        Write(path, temporary =>
+        {
+            File.WriteAllBytes(temporary, copy);
+            written?.Invoke(temporary);
+        }, temporary =>
         {
             if (!File.ReadAllBytes(temporary).AsSpan().SequenceEqual(copy))
             {

@@ -27,7 +27,10 @@ public static class CheckpointFolder
     /// <param name="runId">Any text that is the same for every checkpoint of a run and differs between runs, e.g. the run's hash.</param>
     /// <param name="fill">Writes and closes the checkpoint's files in the folder it is given.</param>
     /// <exception cref="CannotWriteException">It could not be written; earlier checkpoints are untouched.</exception>
-    public static Checkpoint Write(string runFolder, long step, string runId, Action<string> fill)
+    public static Checkpoint Write(string runFolder, long step, string runId, Action<string> fill) => Write(runFolder, step, runId, fill, null);
+
+    // "written" stands between writing and reading again: where a test plays the bad disk.
+    internal static Checkpoint Write(string runFolder, long step, string runId, Action<string> fill, Action<string>? written)
     {
         ArgumentNullException.ThrowIfNull(fill);
         ArgumentOutOfRangeException.ThrowIfNegative(step);
@@ -37,6 +40,7 @@ public static class CheckpointFolder
             fill(temporary);
             AtomicFolder.Flush(temporary);
             File.WriteAllText(Path.Combine(temporary, ManifestFile), Manifest(temporary, step, runId) + "\n");
+            written?.Invoke(temporary);
         }, temporary => Verify(temporary, step));
         return new Checkpoint(path, step, runId, [.. FileNames(path)]);
     }

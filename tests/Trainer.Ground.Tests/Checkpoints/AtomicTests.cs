@@ -9,6 +9,17 @@ public sealed class AtomicTests
     private static string[] Names(string folder) => [.. Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal)!];
 
     [Fact]
+    public void A_file_that_reads_back_differently_leaves_the_old_one_in_its_place()
+    {
+        using var temp = new TempFolder();
+        AtomicFile.WriteText(temp["a.txt"], "old");
+        var fault = Assert.Throws<CannotWriteException>(() => AtomicFile.WriteBytes(temp["a.txt"], "new"u8, file => File.WriteAllText(file, "nex")));
+        Assert.Contains("what was read back differs", fault.Message, StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(temp["a.txt"]));
+        Assert.Single(Directory.EnumerateFileSystemEntries(temp.Path));
+    }
+
+    [Fact]
     public void A_file_is_replaced_whole_and_nothing_else_is_left()
     {
         using var temp = new TempFolder();

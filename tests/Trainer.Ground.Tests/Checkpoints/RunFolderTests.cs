@@ -99,6 +99,17 @@ public sealed class RunFolderTests
     }
 
     [Fact]
+    public void A_checkpoint_whose_bytes_change_on_the_way_to_the_disk_never_gets_its_name()
+    {
+        using var temp = new TempFolder();
+        Write(temp, 3);
+        var fault = Assert.Throws<BadFileException>(() => CheckpointFolder.Write(temp.Path, 6, "run-1", folder => File.WriteAllText(Path.Combine(folder, "adapter.bin"), "weights"),
+            folder => File.WriteAllText(Path.Combine(folder, "adapter.bin"), "weightz")));
+        Assert.Contains("'adapter.bin' are not those that were written", fault.Message, StringComparison.Ordinal);
+        Assert.Equal(["checkpoint-3"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void Manifests_that_are_foreign_older_newer_or_broken_are_told_apart()
     {
         using var temp = new TempFolder();
