@@ -149,7 +149,19 @@ public class WatchdogTests
         Assert.True(Directory.Exists(run.Out($"checkpoint-{best.Step}")));
         Assert.Equal(best.EvalLoss, result.BestEvalLoss);
         Assert.Equal(File.ReadAllBytes(run.Out($"checkpoint-{best.Step}/adapter_model.safetensors")), run.Adapter);
-        Assert.True(result.Steps < 200);
+        // Two evaluations that are no better end it, not three.
+        Assert.Equal(best.Step + 2, result.Steps);
+    }
+
+    [Fact]
+    public void The_best_checkpoint_outlives_the_limit_on_checkpoints()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { EvalSteps = 1, SaveSteps = 1, MaxSteps = 40, LearningRate = 3, WarmupSteps = 20, SaveTotalLimit = 1 };
+        run.Run();
+        var best = run.Seen.OfType<EvalDone>().Last(eval => eval.IsBest).Step;
+        Assert.InRange(best, 1, 38);
+        Assert.Equal([best, 40], CheckpointFolder.List(run.Options.OutputDirectory).Select(found => found.Step));
     }
 
     [Fact]
