@@ -17,4 +17,11 @@ public class MicroBatchTests
         Assert.Equal([0.5f, 0.25f], batch.SegmentWeights);
         Assert.Equal(3, batch.TrainedTokens);
     }
+
+    [Fact]
+    public void A_token_that_stands_for_no_text_is_not_trained_even_within_a_trained_range()
+    {
+        var row = Trainer.Data.Rows.EncodedRow.Mask("abc", [5, 6, 7, 8], [(0, 1), (1, 1), (1, 2), (2, 3)], [(0, 2)]);
+        Assert.Equal([5, -100, 7, -100], row.Labels);
+    }
 }

@@ -69,6 +69,24 @@ public class OptimizerTests
     }
 
     [Fact]
+    public void Dropout_scales_what_it_keeps_so_that_the_mean_stays()
+    {
+        var mask = new float[40_000];
+        DropoutMask.Fill(mask, new StepKey(1, 2, 3), 4, 0.25);
+        Assert.Equal([0f, 1 / 0.75f], mask.Distinct().Order());
+        Assert.Equal(1, mask.Average(), 0.02);
+    }
+
+    [Fact]
+    public void An_evaluation_is_the_mean_over_trained_tokens()
+    {
+        using var run = new BigramRun();
+        run.Run();
+        // Untrained, the little model gives each of its 7 tokens the same chance.
+        Assert.Equal(Math.Log(7), run.Seen.OfType<EvalDone>().First(eval => eval.Step == 0).EvalLoss, 1e-6);
+    }
+
+    [Fact]
     public void LoraPlus_gives_B_its_own_rate_and_leaves_no_gap()
     {
         ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];

@@ -154,6 +154,14 @@ public class WatchdogTests
     }
 
     [Fact]
+    public void An_update_that_overflows_the_weights_is_seen_at_once()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { LearningRate = 1e39, WarmupSteps = 0, MaxSteps = 1 };
+        Assert.Contains("a trained weight", Assert.Throws<NonFiniteException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_best_checkpoint_outlives_the_limit_on_checkpoints()
     {
         using var run = new BigramRun();
