@@ -113,11 +113,13 @@ internal static class PlanCommand
         var output = invocation.Terminal.Out;
         if (invocation.Json)
         {
-            output.WriteLine(JsonSerializer.Serialize(new { memory_limit_bytes = rows[0].Plan.MemoryLimitBytes, models = rows.Select(row => new { size = row.Shape.Name, example = row.Shape.Example, parameters = row.Plan.BaseParameters, peak_bytes = row.Plan.PeakBytes, fits = row.Plan.PeakBytes <= row.Plan.MemoryLimitBytes }) }, Json.Indented));
+            output.WriteLine(JsonSerializer.Serialize(new { memory_limit_bytes = rows[0].Plan.MemoryLimitBytes, models = rows.Select(row => new { size = row.Shape.Name, example = row.Shape.Example, parameters = row.Plan.BaseParameters, peak_bytes = row.Plan.PeakBytes, gradient_checkpointing = row.Plan.GradientCheckpointing, fits = row.Plan.PeakBytes <= row.Plan.MemoryLimitBytes }) }, Json.Indented));
             return ExitCode.Done;
         }
-        output.WriteLine($"with {Quantities.Bytes(rows[0].Plan.MemoryLimitBytes)} of memory and these options:");
-        foreach (var (shape, plan) in rows) output.WriteLine($"{(plan.PeakBytes <= plan.MemoryLimitBytes ? "fits   " : "too big")} {shape.Name,5} {Quantities.Bytes(plan.PeakBytes),10}  {shape.Example}");
+        var first = rows[0].Plan;
+        output.WriteLine($"with {Quantities.Bytes(first.MemoryLimitBytes)} of memory, {Quantities.Count(first.MicroBatchTokens)} tokens a micro-batch and these options:");
+        foreach (var (shape, plan) in rows)
+            output.WriteLine($"{(plan.PeakBytes <= plan.MemoryLimitBytes ? "fits   " : "too big")} {shape.Name,5} {Quantities.Bytes(plan.PeakBytes),10}  {(plan.Stream ? "base streamed" : plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed"),-18}  {shape.Example}");
         return ExitCode.Done;
     }
 

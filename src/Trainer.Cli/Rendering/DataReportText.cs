@@ -44,7 +44,8 @@ internal static class DataReportText
         foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"not used: {column}, {Quantities.Count(count)} rows");
         Histogram(text, s.Lengths, terminal);
         foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
-        foreach (var fault in report.Faults.Take(MostFaultsShown)) text.AppendLine("refused: " + fault.Message);
+        // A row is refused where its kind of fault is not asked to be left out.
+        foreach (var fault in report.Faults.Take(MostFaultsShown)) text.AppendLine((s.Dropped.ContainsKey(fault.Kind) ? "dropped: " : "refused: ") + fault.Message);
         var all = report.FaultCounts.Values.Sum();
         if (all > MostFaultsShown) text.AppendLine($"and {Quantities.Count(all - Math.Min(MostFaultsShown, report.Faults.Count))} more: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {pair.Value}"))}");
         return text.ToString();

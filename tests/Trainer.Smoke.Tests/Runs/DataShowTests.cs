@@ -26,6 +26,18 @@ public sealed class DataShowTests
     }
 
     [Fact]
+    public void Check_calls_a_row_dropped_that_the_run_would_leave_out()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("d.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"\n{\"text\":\"c\"}\n");
+        Assert.Contains("refused: ", TrainerProgram.Run("data", "check", "--model", "tiny", data).Output, StringComparison.Ordinal);
+        var dropped = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--on-bad-row", "drop");
+        Assert.Equal(0, dropped.ExitCode);
+        Assert.Contains("\ndropped: ", dropped.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("refused: ", dropped.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Tools_that_the_template_leaves_out_are_told()
     {
         using var folder = new TemporaryFolder();
