@@ -62,26 +62,12 @@ internal static class StepCommand
                 Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"), Compute = Enum.Parse<ComputeKind>(Value("--dtype", "float32"), ignoreCase: true),
                 StreamReads = Enum.Parse<StreamReads>(Value("--reads", "auto"), ignoreCase: true), StreamBytes = Number("--stream-gib", 0) is > 0 and var gib ? (long)gib << 30 : null, Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
             }, line => Console.Error.WriteLine(line));
-            Print(report);
+            foreach (var line in report.Lines()) Console.WriteLine(line);
             return report.WithoutGradient.Count == 0 && double.IsFinite(report.Loss.Last) ? 0 : 1;
         }
         finally
         {
             if (!args.Contains("--keep")) Directory.Delete(folder, true);
         }
-    }
-
-    private static void Print(BenchReport r)
-    {
-        const double gib = 1L << 30;
-        Console.WriteLine($"shape {r.Shape.Name}  batch {r.Options.Batch} x {r.Options.Sequence}  rank {r.Options.Rank}  checkpointing {(r.Options.Checkpointing ? "on" : "none")}  stream {r.Options.Stream}  engine {r.Options.Engine}  compute {r.Options.Compute}");
-        if (r.Streaming is { } streaming) Console.WriteLine(streaming);
-        Console.WriteLine($"threads {r.Threads}  kernels {r.KernelWidth}  copy {r.CopyGigabytes:0.0} GB/s  multiply-add peak {r.PeakGigaflops:0.0} GFLOP/s  product ceiling (BLAS) {r.CeilingGigaflops:0.0}{(r.ComputeCeilingGigaflops is { } narrow ? $" in float32, {narrow:0.0} in {r.Options.Compute.ToString().ToLowerInvariant()}" : "")} GFLOP/s");
-        Console.WriteLine($"step {string.Join(" ", r.StepSeconds.Select(s => s.ToString("0.000")))} s  tokens/s {r.TokensPerSecond:0.0}");
-        Console.WriteLine($"useful {r.UsefulOperations / 1e9:0.0} GFLOP at {r.UsefulGigaflops:0.0} GFLOP/s = {r.UsefulShare:0.000} of the ceiling");
-        Console.WriteLine($"executed {r.ExecutedOperations / 1e9:0.0} GFLOP at {r.ExecutedGigaflops:0.0} GFLOP/s = {r.ExecutedShare:0.000} of the ceiling");
-        Console.WriteLine($"peak RSS {r.PeakBytes / gib:0.00} GiB  resident {r.ResidentBytes / gib:0.00}  buffers {r.BufferBytes / gib:0.000}  weights {r.WeightBytes / gib:0.00}  trainable {r.Parameters / 1e6:0.0} M");
-        Console.WriteLine($"loss {r.Loss.First:0.0000} -> {r.Loss.Last:0.0000}  tensors without gradient {r.WithoutGradient.Count}");
-        Console.WriteLine(string.Join("  ", r.Parts.Select(part => $"{part.Part} {part.Seconds:0.000}")));
     }
 }

@@ -1,0 +1,90 @@
+using System.Text.Json;
+using TorchSharp;
+using Trainer.Cli.CommandLine;
+using Trainer.Cli.Options;
+using Trainer.Cli.Rendering;
+using Trainer.Models;
+using Trainer.Models.Fast;
+
+namespace Trainer.Cli.Benching;
+
+/// <summary><c>trainer bench --shape</c>: steps of a model with random 4-bit weights, so that a size can be judged before its weights are downloaded.</summary>
+internal static class ShapeBench
+{
+    public static readonly Setting Shape = new("shape", SettingKind.Text, "Random weights",
+        "Measure a model of this shape with random 4-bit weights instead: " + string.Join(", ", ModelShape.Known.Select(shape => shape.Name)) + "; or the sizes of a config.json.") { Value = "NAME|PATH" };
+
+    public static readonly Setting Layers = new("layers", SettingKind.Integer, "Random weights", "Fewer layers of that shape, for a small disk.") { Value = "N", Minimum = 1, Maximum = 10000 };
+
+    public static readonly Setting Sequence = new("seq", SettingKind.Integer, "Random weights", "Tokens a row.") { Value = "N", Minimum = 1, Maximum = 1 << 20, Default = "512", Aliases = ["sequence-length"] };
+
+    public static int Run(Invocation invocation, int steps)
+    {
+        var values = invocation.Values;
+        var shape = Find(values);
+        if (values.Integer(Layers) is { } layers) shape = shape with { Name = $"{shape.Name}-{layers}-layers", Layers = layers };
+        var options = new BenchOptions
+        {
+            Folder = Path.Combine(Path.GetTempPath(), $"trainer-bench-{Environment.ProcessId}", shape.Name),
+            Batch = values.Integer(StepSettings.BatchSize) ?? 1,
+            Sequence = values.Integer(Sequence) ?? 512,
+            Rank = values.Integer(AdapterSettings.Rank) ?? 16,
+            Steps = steps,
+            Checkpointing = values.Word(StepSettings.Checkpointing) is not "none",
+            Stream = values.Word(ModelSettings.Stream) is "on",
+            Compute = values.Word(ModelSettings.Dtype) is "bfloat16" ? ComputeKind.BFloat16 : ComputeKind.Float32,
+        };
+        values.ThrowIfFaulty();
+        if (values.Integer(ModelSettings.Threads) is { } threads) torch.set_num_threads(threads);
+        var folder = Path.GetDirectoryName(options.Folder)!;
+        Directory.CreateDirectory(options.Folder);
+        try
+        {
+            Room(options.Folder, shape);
+            if (!invocation.Json) invocation.Terminal.Error.WriteLine($"writing {Quantities.Bytes(RandomModelFolder.BytesOf(shape))} of random weights");
+            RandomModelFolder.Write(options.Folder, shape, 1);
+            Write(invocation, StepBench.Run(options, line =>
+            {
+                if (!invocation.Json) invocation.Terminal.Error.WriteLine(line);
+            }));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        return ExitCode.Done;
+    }
+
+    private static ModelShape Find(SettingValues values)
+    {
+        var name = values.Text(Shape)!;
+        if (ModelShape.Find(name) is { } known) return known;
+        var folder = File.Exists(name) ? Path.GetDirectoryName(Path.GetFullPath(name))! : name;
+        if (File.Exists(Path.Combine(folder, "config.json"))) return ModelShape.Of(Path.GetFileName(Path.GetFullPath(folder)), ModelConfig.Load(folder));
+        throw new UsageException($"unknown shape (--shape '{name}'): it is neither one of {string.Join(", ", ModelShape.Known.Select(shape => shape.Name))} nor a folder with a config.json; name one of these");
+    }
+
+    private static void Room(string folder, ModelShape shape)
+    {
+        var (needed, free) = (RandomModelFolder.BytesOf(shape) * 1.02, new DriveInfo(folder).AvailableFreeSpace);
+        if (needed > free)
+            throw new CommandFailedException(ExitCode.CannotWrite, $"no room for the random weights ({folder}): {Quantities.Bytes((long)needed)} are needed and {Quantities.Bytes(free)} are free; set TMPDIR to a larger disk, or measure fewer --layers");
+    }
+
+    private static void Write(Invocation invocation, BenchReport report)
+    {
+        if (invocation.Json)
+        {
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new
+            {
+                shape = report.Shape.Name, layers = report.Shape.Layers, batch = report.Options.Batch, sequence = report.Options.Sequence, threads = report.Threads,
+                copy_bytes_per_second = report.CopyGigabytes * 1e9, multiply_add_peak_per_second = report.PeakGigaflops * 1e9, ceiling_flops_per_second = report.CeilingGigaflops * 1e9,
+                flops_per_second = report.UsefulGigaflops * 1e9, executed_flops_per_second = report.ExecutedGigaflops * 1e9, share_of_ceiling = report.UsefulShare, executed_share_of_ceiling = report.ExecutedShare,
+                step_seconds = report.StepSeconds, tokens_per_second = report.TokensPerSecond, memory_bytes = report.PeakBytes,
+                seconds_by_part = report.Parts.ToDictionary(part => part.Part, part => part.Seconds),
+            }, Json.Indented));
+            return;
+        }
+        foreach (var line in report.Lines()) invocation.Terminal.Out.WriteLine(line);
+    }
+}
