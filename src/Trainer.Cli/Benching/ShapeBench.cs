@@ -32,7 +32,7 @@ internal static class ShapeBench
             Steps = steps,
             Checkpointing = values.Word(StepSettings.Checkpointing) is not "none",
             Stream = values.Word(ModelSettings.Stream) is "on",
-            Compute = values.Word(ModelSettings.Dtype) is "bfloat16" ? ComputeKind.BFloat16 : ComputeKind.Float32,
+            Compute = values.Choice<ComputeKind>(ModelSettings.Dtype) is { } compute and not ComputeKind.Auto ? compute : ComputeKind.Float32,
         };
         values.ThrowIfFaulty();
         if (values.Integer(ModelSettings.Threads) is { } threads) torch.set_num_threads(threads);

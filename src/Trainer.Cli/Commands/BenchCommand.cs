@@ -41,6 +41,7 @@ internal static class BenchCommand
         if (invocation.Values.Has(ShapeBench.Shape)) return OfShape(invocation);
         foreach (var setting in OnlyOfShapes)
             if (invocation.Values.Has(setting)) invocation.Values.Fault($"{setting.Option} goes with {ShapeBench.Shape.Option} alone: real rows have their own length; leave it away");
+        invocation.Values.ThrowIfFaulty();
         var values = Defaulted(invocation.Values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
         var steps = values.Integer(Steps) ?? 8;
