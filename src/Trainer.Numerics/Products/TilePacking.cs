@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -27,6 +28,7 @@ public static unsafe class TilePacking
     /// <param name="depth">Elements to take of each.</param>
     /// <param name="to">Where the first eight go.</param>
     /// <param name="toStride">Elements from one group of eight to the next.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Transpose(float* rows, long stride, int count, long depth, float* to, long toStride)
     {
         long p = 0;
@@ -46,6 +48,7 @@ public static unsafe class TilePacking
     /// <param name="count">Columns there are, 1 to 32.</param>
     /// <param name="depth">Rows to take.</param>
     /// <param name="packed">Where the first row goes; the next one 32 elements on.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Columns(float* rows, long stride, int count, long depth, float* packed)
     {
         if (count == TileProduct.Columns)
@@ -69,6 +72,7 @@ public static unsafe class TilePacking
     }
 
     // Pairs, then fours, then halves change places: 24 shuffles turn an 8 x 8 block.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Block(float* from, long stride, float* to, long toStride)
     {
         Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + stride), r2 = Vector256.Load(from + 2 * stride), r3 = Vector256.Load(from + 3 * stride);

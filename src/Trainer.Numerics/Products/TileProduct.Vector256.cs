@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -6,6 +7,7 @@ namespace Trainer.Numerics.Products;
 public static unsafe partial class TileProduct
 {
     // Sixteen registers hold eight sums, so the tile is made of 4 x 16 pieces.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RunVector256(float* a, float* b, long depth, float* c, long stride, bool add)
     {
         for (var i = 0; i < Rows; i += 4)
@@ -14,6 +16,7 @@ public static unsafe partial class TileProduct
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Piece256(float* a, float* b, long depth, float* c, long stride, bool add)
     {
         Vector256<float> c00 = default, c01 = default;
@@ -44,6 +47,7 @@ public static unsafe partial class TileProduct
         Put256(c30, c31, c + 3 * stride, add);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Put256(Vector256<float> low, Vector256<float> high, float* c, bool add)
     {
         if (add)

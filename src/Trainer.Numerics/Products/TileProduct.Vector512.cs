@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -6,6 +7,7 @@ namespace Trainer.Numerics.Products;
 public static unsafe partial class TileProduct
 {
     // Written out: the sixteen sums must be locals, since an array of them would live in memory.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RunVector512(float* a, float* b, long depth, float* c, long stride, bool add)
     {
         Vector512<float> c00 = default, c01 = default;
@@ -62,6 +64,7 @@ public static unsafe partial class TileProduct
         Put512(c70, c71, c + 7 * stride, add);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Put512(Vector512<float> low, Vector512<float> high, float* c, bool add)
     {
         if (add)

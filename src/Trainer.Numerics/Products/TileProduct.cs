@@ -5,6 +5,7 @@ namespace Trainer.Numerics.Products;
 /// <code>c[i, j] = sum over p of a[p, i] b[p, j], or that added to c        a (depth, 8), b (depth, 32)</code>
 /// Each element is one chain of fused multiply-adds in the order of p, at every width and for every neighbour it is computed with:
 /// a product's bits do not depend on the width, the number of threads or the number of rows.
+/// Compiled with all optimizations at once: the first steps of a run would take their time in slow code.
 /// After the register-tiled kernels of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): 16 accumulators of 16 lanes,
 /// two loads and eight broadcasts for sixteen multiply-adds.
 /// </remarks>
