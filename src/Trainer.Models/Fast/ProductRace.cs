@@ -1,11 +1,14 @@
 namespace Trainer.Models.Fast;
 
-/// <summary>Times bfloat16 products against float32's at a matrix's shape, a fraction of a second in all.</summary>
+/// <summary>Times bfloat16 products against float32's at a matrix's shape, in less than a second.</summary>
 internal static unsafe class ProductRace
 {
     private const double Operations = 4e9;
     private const long LeastRows = 512;
-    private const int Rounds = 3;
+    // Kernels run in slow code until the runtime has compiled them anew in the background, a tenth of a second after the last new method at the earliest.
+    private const double WarmUpSeconds = 0.5;
+    private const double Seconds = 0.3;
+    private const int LeastRounds = 3;
 
     /// <summary>How many times as fast bfloat16 is, both directions together: best of rounds in which the two take turns.</summary>
     /// <param name="tokens">Tokens of a micro-batch; more than 512 have the same rate.</param>
@@ -24,15 +27,19 @@ internal static unsafe class ProductRace
         var (x, y) = Cut(arena);
         new Span<float>((float*)x, checked((int)(tokens * columns))).Fill(0.5f);
         double[] best = [double.MaxValue, double.MaxValue];
-        // The first round warms up.
-        for (var round = 0; round <= Rounds; round++)
+        var begun = StepMeter.Now;
+        for (var rounds = 0; rounds < LeastRounds || BenchClock.Since(begun) < WarmUpSeconds + Seconds;)
+        {
+            var counts = BenchClock.Since(begun) >= WarmUpSeconds;
+            if (counts) rounds++;
             for (var i = 0; i < products.Length; i++)
             {
                 var start = StepMeter.Now;
                 products[i].Forward(weight, (float*)x, tokens, (float*)y, rows, 1f, StepPart.Products);
                 products[i].InputGradient(weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f, StepPart.Products);
-                if (round > 0) best[i] = Math.Min(best[i], BenchClock.Since(start));
+                if (counts) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
+        }
         return best[0] / best[1];
 
         (IntPtr X, IntPtr Y) Cut(Arena from)
