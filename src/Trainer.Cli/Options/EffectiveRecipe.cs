@@ -137,11 +137,18 @@ internal static class EffectiveRecipe
     private static string Inline(object value) => value switch
     {
         bool flag => flag ? "true" : "false",
-        double number => Quantities.Plain(number),
+        double number => Number(number),
         int number => number.ToString(CultureInfo.InvariantCulture),
         Dictionary<string, object> map => "{ " + string.Join(", ", map.Select(pair => $"{Quoted(pair.Key)}: {Inline(pair.Value)}")) + " }",
         _ => Quoted(value.ToString()!),
     };
+
+    // 1.0e-8: without the dot YAML 1.1 takes it for text.
+    private static string Number(double number)
+    {
+        var text = Quantities.Plain(number);
+        return text.Contains('.', StringComparison.Ordinal) ? text : text.Replace("e", ".0e", StringComparison.Ordinal);
+    }
 
     /// <summary>Plain where YAML reads the same word back, else in double quotes (JSON's escapes are YAML's).</summary>
     private static string Quoted(string text) =>

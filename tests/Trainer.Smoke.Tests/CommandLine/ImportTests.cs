@@ -30,10 +30,10 @@ public sealed class ImportTests
 
     [Theory]
     [InlineData("base_model: m\nmicro_batch_size: 2\nlora_r: 8\ndatasets:\n  - path: d.jsonl", "max_seq_length: 512,on_too_long: drop,gradient_accumulation_steps: 1,target_modules:", "batch_size,lora_rank")]
-    [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: lora\nlearning_rate: 1e-4\nmax_steps: 9", "batch_size: 8,lora_rank: 8,lr_scheduler: linear,warmup_steps: 0", "learning_rate,epochs,max_seq_length")]
-    [InlineData("model: m\niters: 9\ndata: d.jsonl", "learning_rate: 1e-5,lora_layers: 16,lora_alpha: 160,max_grad_norm: 0,train_on: all", "max_steps,data")]
+    [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: lora\nlearning_rate: 1.0e-4\nmax_steps: 9", "batch_size: 8,lora_rank: 8,lr_scheduler: linear,warmup_steps: 0", "learning_rate,epochs,max_seq_length")]
+    [InlineData("model: m\niters: 9\ndata: d.jsonl", "learning_rate: 1.0e-5,lora_layers: 16,lora_alpha: 160,max_grad_norm: 0,train_on: all", "max_steps,data")]
     [InlineData("model: m\niters: 9\ndata: d.jsonl\nnum_layers: -1\nlora_parameters: {rank: 4, scale: 2}", "batch_size: 4", "lora_layers,lora_alpha,lora_rank")]
-    [InlineData("model_name_or_path: m\nuse_peft: true\nlora_r: 8\nload_in_4bit: true\ndataset_name: d.jsonl", "learning_rate: 2e-5,epochs: 3,lora_alpha: 32,lora_dropout: 0.05,double_quant: false", "lora_rank,quantize")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\nlora_r: 8\nload_in_4bit: true\ndataset_name: d.jsonl", "learning_rate: 2.0e-5,epochs: 3,lora_alpha: 32,lora_dropout: 0.05,double_quant: false", "lora_rank,quantize")]
     public void What_the_tool_does_by_default_is_written_out_where_trainer_would_not(string yaml, string written, string own)
     {
         using var folder = new TemporaryFolder();

@@ -23,4 +23,15 @@ public sealed class RecipeFilesTests
         for (var i = 1; i < lines.Length; i++)
             Assert.False(lines[i].Length > 0 && char.IsAsciiLetter(lines[i][0]) && lines[i - 1].Length == 0, $"{name}:{i + 1} has no comment");
     }
+
+    [Fact]
+    public void Numbers_are_numbers_for_readers_of_yaml_1_1_too()
+    {
+        using var folder = new TemporaryFolder();
+        var run = TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--learning-rate", "3e-6", "--output", folder.Path, "--overwrite-output-dir");
+        Assert.True(run.ExitCode == 0, run.Error);
+        var files = Directory.EnumerateFiles(Path.Combine(TrainerProgram.Repository, "configs"), "*.yaml").Append(Path.Combine(folder.Path, "recipe.yaml"));
+        Assert.All(files, file => Assert.DoesNotMatch(@"(?m): *[0-9]+e[-+]?[0-9]", File.ReadAllText(file)));
+        Assert.Contains("learning_rate: 3.0e-6", File.ReadAllText(Path.Combine(folder.Path, "recipe.yaml")), StringComparison.Ordinal);
+    }
 }
