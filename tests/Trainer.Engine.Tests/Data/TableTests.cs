@@ -87,6 +87,7 @@ public sealed class TableTests : IDisposable
     }
 
     [Fact]
+    [Trait("ring", "slow")]
     public void A_struct_where_text_is_needed_is_refused_and_so_is_a_damaged_file()
     {
         var path = Parquet(new ParquetSchema(new StructField("text", new DataField<string>("body"))),

@@ -8,6 +8,7 @@ namespace Trainer.Engine.Tests.Training;
 public class ResumeTests
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void A_run_stopped_in_any_micro_step_and_resumed_equals_one_that_never_stopped()
     {
         using var whole = new BigramRun();
@@ -33,6 +34,7 @@ public class ResumeTests
     }
 
     [Fact]
+    [Trait("ring", "slow")]
     public void A_run_that_dies_between_any_two_records_and_is_resumed_equals_one_that_never_died()
     {
         using var whole = new BigramRun();

@@ -83,6 +83,7 @@ public sealed class LivePanelTests : IDisposable
     [SkippableTheory]
     [InlineData(100)]
     [InlineData(50)]
+    [Trait("ring", "slow")]
     public void An_interrupted_run_leaves_its_answer_and_one_whole_panel(int columns)
     {
         var output = OnTerminal(columns, 130, new Regex("step [1-9][0-9]*/"), ["TERM=xterm-256color", "LC_ALL=C.UTF-8"], "--model", "tiny", "--data", "demo", "--max-steps", "100000", "--logging-steps", "1");

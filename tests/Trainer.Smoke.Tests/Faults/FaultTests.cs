@@ -118,6 +118,7 @@ public partial class FaultTests
     [Theory]
     [InlineData(2, 130)]
     [InlineData(15, 143)]
+    [Trait("ring", "slow")]
     public void A_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_same(int signal, int exitCode)
     {
         using var run = new FaultRun();
@@ -149,6 +150,7 @@ public partial class FaultTests
     }
 
     [Fact]
+    [Trait("ring", "slow")]
     public void A_changed_base_and_changed_data_are_named_and_refused()
     {
         using var run = new FaultRun();

@@ -11,6 +11,7 @@ namespace Trainer.Smoke.Tests.Faults;
 public class KillCampaign(ITestOutputHelper output)
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void A_run_killed_a_few_times_ends_with_the_same_bytes_and_rows() => Campaign(3, seed: 2);
 
     [Fact]

@@ -4,6 +4,7 @@ namespace Trainer.Smoke.Tests.Runs;
 public sealed class CorrectedCommandTests
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void A_command_that_failed_before_its_first_step_can_be_corrected_and_typed_again()
     {
         using var folder = new TemporaryFolder();

@@ -4,6 +4,7 @@ namespace Trainer.Smoke.Tests.Runs;
 public sealed class SampleTests
 {
     [Fact]
+    [Trait("ring", "slow")]
     public void Samples_change_no_bit_of_what_is_trained()
     {
         using var folder = new TemporaryFolder();
