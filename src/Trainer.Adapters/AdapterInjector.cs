@@ -191,17 +191,10 @@ public static class AdapterInjector
 
         private static (int Rank, double Scale, double Alpha) Shape(LoraSpec spec, string path, long rows, long columns)
         {
-            var (rank, alpha) = (Pattern(spec.RankPattern, path, spec.Rank), Pattern(spec.AlphaPattern, path, spec.Alpha));
+            var (rank, alpha) = (PathPattern.ValueAt(spec.RankPattern, path, spec.Rank), PathPattern.ValueAt(spec.AlphaPattern, path, spec.Alpha));
             if (rank < 1 || rank > Math.Min(rows, columns))
                 throw new AdapterOptionException($"rank {rank} does not fit '{path}' of {rows} x {columns}; lower --lora-rank to at most {Math.Min(rows, columns)}");
             return (rank, alpha / (spec.UseRslora ? Math.Sqrt(rank) : rank), alpha);
-        }
-
-        private static T Pattern<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path, T otherwise)
-        {
-            foreach (var (pattern, value) in patterns)
-                if (PathPattern.Matches(PathPattern.OfEnd(pattern, "a pattern of rank or alpha"), path)) return value;
-            return otherwise;
         }
 
         private static AdapterOptionException NothingMatches(CausalModel model, LoraSpec spec)

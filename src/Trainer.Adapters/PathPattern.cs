@@ -29,6 +29,15 @@ internal static class PathPattern
         }
     }
 
+    /// <summary>The value of the first pattern that a path ends with, PEFT's rule for rank_pattern and alpha_pattern.</summary>
+    /// <exception cref="AdapterOptionException">A pattern is no expression, or needs too long to tell.</exception>
+    public static T ValueAt<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path, T otherwise)
+    {
+        foreach (var (pattern, value) in patterns)
+            if (Matches(OfEnd(pattern, "a pattern of rank or alpha"), path)) return value;
+        return otherwise;
+    }
+
     private static Regex Make(string whole, string pattern, string option)
     {
         try

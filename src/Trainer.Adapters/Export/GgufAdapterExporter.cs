@@ -100,16 +100,8 @@ public static partial class GgufAdapterExporter
         StoredValues.Read(file, entry, 0, values);
         var heads = !isPermuted ? 0 : name.EndsWith(".attn_q.weight.lora_b", StringComparison.Ordinal) ? model.Heads : name.EndsWith(".attn_k.weight.lora_b", StringComparison.Ordinal) ? model.KvHeads : 0;
         if (heads > 0) values = RotaryOrder.Interleave(values, model.HeadSize, (int)tensor.Shape[1]);
-        if (IsTurned(name)) values = Turned(values, tensor.Shape);
+        if (IsTurned(name)) values = MatrixTurn.Of(values, tensor.Shape[0], tensor.Shape[1]);
         return MemoryMarshal.AsBytes<float>(values);
-    }
-
-    private static float[] Turned(float[] values, long[] shape)
-    {
-        var turned = new float[values.Length];
-        for (long r = 0; r < shape[0]; r++)
-            for (long c = 0; c < shape[1]; c++) turned[c * shape[0] + r] = values[r * shape[1] + c];
-        return turned;
     }
 
     [GeneratedRegex("^(?:.*\\.)?layers\\.([0-9]{1,6})\\.(.+)$", RegexOptions.CultureInvariant)]

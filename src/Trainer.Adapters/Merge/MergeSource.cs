@@ -61,13 +61,7 @@ internal sealed class MergeSource : IDisposable
 
     public double Scale(string module, long rank)
     {
-        var alpha = Spec.Alpha;
-        foreach (var (pattern, value) in Spec.AlphaPattern)
-        {
-            if (!PathPattern.Matches(PathPattern.OfEnd(pattern, "alpha_pattern"), module)) continue;
-            alpha = value;
-            break;
-        }
+        var alpha = PathPattern.ValueAt(Spec.AlphaPattern, module, Spec.Alpha);
         return alpha / (Spec.UseRslora ? Math.Sqrt(rank) : rank);
     }
 
@@ -135,14 +129,8 @@ internal sealed class MergeSource : IDisposable
         _whole[path.Replace(".base_layer.", ".", StringComparison.Ordinal).Replace(".modules_to_save.", ".", StringComparison.Ordinal)] = name;
     }
 
-    private static (float[] Values, long[] Shape) Transposed((float[] Values, long[] Shape) part)
-    {
-        if (part.Shape is not [var rows, var columns]) return part;
-        var turned = new float[part.Values.Length];
-        for (long r = 0; r < rows; r++)
-            for (long c = 0; c < columns; c++) turned[c * rows + r] = part.Values[r * columns + c];
-        return (turned, [columns, rows]);
-    }
+    private static (float[] Values, long[] Shape) Transposed((float[] Values, long[] Shape) part) =>
+        part.Shape is [var rows, var columns] ? (MatrixTurn.Of(part.Values, rows, columns), [columns, rows]) : part;
 
     private AdapterException Unknown(string name) => new($"tensor '{name}' of adapter '{Folder}' is of a kind that cannot be merged; only LoRA, DoRA, biases and whole modules can");
 }
