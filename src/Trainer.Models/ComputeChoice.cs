@@ -13,7 +13,7 @@ public sealed record ComputeChoice(ComputeKind Kind, string? Reason)
     internal const long LeastParameters = 300_000_000;
     internal const int LeastHidden = 1025;
 
-    // With units bfloat16 measures 1.9 to 2.2, without them 0.2: the bound lies far from both, so that noise does not decide.
+    // With units an idle machine measures 1.7 and 1.8 against our tiles, without them 0.2. A busy one may measure less than this with them, and then keeps float32.
     internal const double LeastGain = 1.3;
 
     /// <summary>float32, except where bfloat16 units exist, the model is large, the hand-written engine computes it and a measurement of a fraction of a second shows a clear gain; on GPUs bfloat16.</summary>

@@ -30,13 +30,12 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
 
     public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
-        long wide = weight.Columns, panelRows = panels.Rows(weight, _tokens);
+        var wide = weight.Columns;
         var start = StepMeter.Now;
         Narrow(x, wide, rows, wide);
         meter.Add(part, start);
-        for (long begin = 0; begin < weight.Rows; begin += panelRows)
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
         {
-            var count = Math.Min(panelRows, weight.Rows - begin);
             var panel = Panel(weight, begin, count, part);
             start = StepMeter.Now;
             NarrowGemm.TimesTransposed(rows, count, wide, _rows, panel, _result);
@@ -48,10 +47,9 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
 
     public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
-        long wide = weight.Columns, panelRows = panels.Rows(weight, _tokens);
-        for (long begin = 0; begin < weight.Rows; begin += panelRows)
+        var wide = weight.Columns;
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
         {
-            var count = Math.Min(panelRows, weight.Rows - begin);
             var panel = Panel(weight, begin, count, part);
             var start = StepMeter.Now;
             // A panel meets columns of dy that no other does: each is rounded once.
@@ -67,7 +65,6 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
 
     private ushort* Panel(IFrozenWeight weight, long begin, long count, StepPart part)
     {
-        panels.Enter(weight, begin, count);
         if (IsStored(weight)) return (ushort*)TorchMemory.Pointer(((DenseWeight)weight).Stored) + begin * weight.Columns;
         var start = StepMeter.Now;
         weight.MaterializeBFloat16(begin, count, _panel);

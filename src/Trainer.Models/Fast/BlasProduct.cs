@@ -1,5 +1,4 @@
 using Trainer.Models.Native;
-using Trainer.Numerics.Half;
 
 namespace Trainer.Models.Fast;
 
@@ -18,55 +17,35 @@ internal sealed unsafe class BlasProduct(StepMeter meter, PanelPlan panels) : IF
     public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         var wide = weight.Columns;
-        Panels(weight, part, (begin, count, panel) =>
+        foreach (var (begin, count) in Parts(weight))
         {
+            var panel = Panel(weight, begin, count, part);
             var start = StepMeter.Now;
             Gemm.TimesTransposed(rows, count, wide, factor, x, wide, panel, wide, 0f, y + begin, stride);
             meter.Add(part, start, 2.0 * rows * count * wide);
-        });
+        }
     }
 
     public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         var wide = weight.Columns;
-        Panels(weight, part, (begin, count, panel) =>
+        foreach (var (begin, count) in Parts(weight))
         {
+            var panel = Panel(weight, begin, count, part);
             var start = StepMeter.Now;
             Gemm.Times(rows, wide, count, factor, dy + begin, stride, panel, wide, add || begin > 0 ? 1f : 0f, dx, wide);
             meter.Add(part, start, 2.0 * rows * count * wide);
-        });
-    }
-
-    private delegate void Visit(long begin, long count, float* panel);
-
-    private void Panels(IFrozenWeight weight, StepPart part, Visit visit)
-    {
-        if (weight.Resident is { } resident)
-        {
-            visit(0, weight.Rows, TorchMemory.Pointer(resident));
-            return;
-        }
-        var rows = panels.Rows(weight, _tokens);
-        for (long begin = 0; begin < weight.Rows; begin += rows)
-        {
-            var count = Math.Min(rows, weight.Rows - begin);
-            var start = StepMeter.Now;
-            panels.Enter(weight, begin, count);
-            WriteOut(weight, begin, count);
-            meter.Add(part == StepPart.Loss ? StepPart.Loss : StepPart.Materialize, start);
-            visit(begin, count, _panel);
         }
     }
 
-    private void WriteOut(IFrozenWeight weight, long begin, long count)
+    private IEnumerable<(long Begin, long Count)> Parts(IFrozenWeight weight) => panels.Parts(weight, weight.Resident is null ? panels.Rows(weight, _tokens) : weight.Rows);
+
+    private float* Panel(IFrozenWeight weight, long begin, long count, StepPart part)
     {
-        var target = _panel;
-        if (weight is DenseWeight { Form: "bfloat16" } dense)
-        {
-            var from = (ushort*)TorchMemory.Pointer(dense.Stored) + begin * weight.Columns;
-            TorchThreads.For(0, count * weight.Columns, 1 << 16, (first, last) => BFloat16Bits.ToFloat(from + first, target + first, last - first));
-            return;
-        }
-        weight.Materialize(begin, count, target);
+        if (weight.Resident is { } resident) return TorchMemory.Pointer(resident) + begin * weight.Columns;
+        var start = StepMeter.Now;
+        weight.Materialize(begin, count, _panel);
+        meter.Add(part == StepPart.Loss ? StepPart.Loss : StepPart.Materialize, start);
+        return _panel;
     }
 }

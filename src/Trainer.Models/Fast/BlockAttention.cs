@@ -48,11 +48,10 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     public void Forward(LayerState state, int[] starts, int? window)
     {
         var begun = StepMeter.Now;
-        var next = 0;
         var own = new Source(state.Key, state.Value, shape.KvStride, 0);
-        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (begin, end) =>
+        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = _scores + (Interlocked.Increment(ref next) - 1) * _scratch;
+            var scores = _scores + slot * _scratch;
             for (var unit = begin; unit < end; unit++)
             {
                 var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
@@ -67,11 +66,10 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     {
         var begun = StepMeter.Now;
         past.Put(layer, state.Key, state.Value, tokens);
-        var next = 0;
         var all = new Source(past.Keys(layer), past.Values(layer), shape.Kv, past.Length);
-        TorchThreads.For(0, shape.KvHeads, 1, (begin, end) =>
+        TorchThreads.For(0, shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = _scores + (Interlocked.Increment(ref next) - 1) * _scratch;
+            var scores = _scores + slot * _scratch;
             for (var kv = (int)begin; kv < end; kv++)
             {
                 if (tokens == 1 && past.Length > 0) TokenAttention.Run(shape, state.Query, all.Keys, all.Values, past.Length + 1, window, kv, scores, state.Attended);
@@ -86,10 +84,8 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     public void Backward(LayerState state, int[] starts, int? window, float* gradient, float* dq, float* dk, float* dv)
     {
         var begun = StepMeter.Now;
-        var next = 0;
-        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (begin, end) =>
+        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var slot = Interlocked.Increment(ref next) - 1;
             for (var unit = begin; unit < end; unit++)
             {
                 var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
@@ -154,7 +150,7 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
                 float* row = scores + (long)i * keys, rowGradient = scoreGradients + (long)i * keys;
                 if (shape.ScoreCap is { } cap) SoftCap.Forward(row + first, slopes, last - first, cap);
                 SoftmaxRow.Backward(row, rowGradient, first, last, keys, state.LogSums[head * tokens + q + i], delta, scale);
-                if (shape.ScoreCap is not null) SoftCap.Backward(slopes, rowGradient + first, last - first);
+                if (shape.ScoreCap is not null) Arithmetic.Product(slopes, rowGradient + first, rowGradient + first, 0, last - first);
             }
             Gemm.TransposedTimes(keys, d, count, 1f, scores, keys, upper, shape.Query, 1f, dv + shared, shape.KvStride);
             Gemm.Times(count, d, keys, 1f, scoreGradients, keys, state.Key + shared, shape.KvStride, 0f, dq + rows, shape.QueryStride);

@@ -78,16 +78,16 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
     private void CrossEntropyRows(FastBatch batch, long first, long count, double? lossScale)
     {
         var logits = _logits;
-        var next = 0;
-        TorchThreads.For(0, count, 1, (begin, end) =>
+        TorchThreads.For(0, count, 1, (slot, begin, end) =>
         {
-            var slopes = _slopes + (Interlocked.Increment(ref next) - 1L) * shape.Vocabulary;
+            var slopes = _slopes + (long)slot * shape.Vocabulary;
             for (var i = begin; i < end; i++)
             {
-                if (shape.LogitCap is { } cap) SoftCap.Forward(logits + i * shape.Vocabulary, lossScale is null ? null : slopes, shape.Vocabulary, cap);
+                var row = logits + i * shape.Vocabulary;
+                if (shape.LogitCap is { } cap) SoftCap.Forward(row, lossScale is null ? null : slopes, shape.Vocabulary, cap);
                 var factor = (float)(batch.LossFactors[first + i] * (lossScale ?? 0));
-                CrossEntropy.Rows(logits + i * shape.Vocabulary, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
-                if (shape.LogitCap is not null && lossScale is not null) SoftCap.Backward(slopes, logits + i * shape.Vocabulary, shape.Vocabulary);
+                CrossEntropy.Rows(row, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
+                if (shape.LogitCap is not null && lossScale is not null) Arithmetic.Product(slopes, row, row, 0, shape.Vocabulary);
             }
         });
     }

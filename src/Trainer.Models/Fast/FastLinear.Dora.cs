@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Trainer.Models.Native;
 using Trainer.Numerics.Elementwise;
 
@@ -51,8 +50,8 @@ internal sealed unsafe partial class FastLinear
             for (var t = begin; t < end; t++)
             {
                 var row = y + t * stride;
-                if (!drops) NativeMemory.Clear(row, (nuint)high * sizeof(float));
-                Arithmetic.AddProduct(row, (float*)ratio, kept.Whole + t * high, row, 0, high);
+                if (drops) Arithmetic.AddProduct(row, (float*)ratio, kept.Whole + t * high, row, 0, high);
+                else Arithmetic.Product((float*)ratio, kept.Whole + t * high, row, 0, high);
             }
         });
         _meter.Add(StepPart.Adapters, start);
@@ -91,11 +90,10 @@ internal sealed unsafe partial class FastLinear
         }
         var start = StepMeter.Now;
         var weight = linear.Weight;
-        var (r, wide, most) = (adapter.Rank, weight.Columns, _panels.Rows(weight, _tokens));
+        var (r, wide) = (adapter.Rank, weight.Columns);
         var written = _written;
-        for (long first = 0; first < weight.Rows; first += most)
+        foreach (var (at, count) in _panels.Parts(weight, _panels.Rows(weight, _tokens)))
         {
-            var (at, count) = (first, Math.Min(most, weight.Rows - first));
             weight.Materialize(at, count, written);
             Gemm.Times(count, wide, r, (float)adapter.Scale, Values(adapter.B) + at * r, r, Values(adapter.A), wide, 1f, written, wide);
             TorchThreads.For(0, count, 16, (begin, end) =>
@@ -135,12 +133,7 @@ internal sealed unsafe partial class FastLinear
         var (ratio, scaled) = ((IntPtr)_ratio, (IntPtr)_scaled);
         TorchThreads.For(0, rows, 16, (begin, end) =>
         {
-            for (var t = begin; t < end; t++)
-            {
-                var row = (float*)scaled + t * high;
-                NativeMemory.Clear(row, (nuint)high * sizeof(float));
-                Arithmetic.AddProduct(row, (float*)ratio, dy + t * stride, row, 0, high);
-            }
+            for (var t = begin; t < end; t++) Arithmetic.Product((float*)ratio, dy + t * stride, (float*)scaled + t * high, 0, high);
         });
         _meter.Add(StepPart.Adapters, start);
     }

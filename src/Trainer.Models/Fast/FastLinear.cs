@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Models.Native;
 using Trainer.Numerics.Elementwise;
@@ -224,8 +223,7 @@ internal sealed unsafe partial class FastLinear
     {
         DropoutMask.Fill(new Span<float>(_mask, checked((int)(rows * wide))), Key!.Value, adapter.Index, adapter.Dropout);
         var (target, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
-        NativeMemory.Clear(_dropped, (nuint)(rows * wide) * sizeof(float));
-        TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.AddProduct((float*)target, x, (float*)mask, (float*)target, begin, end));
+        TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.Product(x, (float*)mask, (float*)target, begin, end));
         return _dropped;
     }
 

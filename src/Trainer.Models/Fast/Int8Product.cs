@@ -37,13 +37,12 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
 
     public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
-        long wide = weight.Columns, panelRows = panels.Rows(weight, _tokens);
+        var wide = weight.Columns;
         var start = StepMeter.Now;
         Quantize(x, rows, wide, _codes, _scales);
         meter.Add(part, start);
-        for (long begin = 0; begin < weight.Rows; begin += panelRows)
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
         {
-            var count = Math.Min(panelRows, weight.Rows - begin);
             Panel(weight, begin, count, out var codes, out var scales);
             start = StepMeter.Now;
             NarrowGemm.TimesTransposed(rows, count, wide, _codes, codes, _sums);
@@ -60,10 +59,9 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
 
     public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
-        long wide = weight.Columns, panelRows = panels.Rows(weight, _tokens);
-        for (long begin = 0; begin < weight.Rows; begin += panelRows)
+        var wide = weight.Columns;
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
         {
-            var count = Math.Min(panelRows, weight.Rows - begin);
             Panel(weight, begin, count, out var codes, out var scales);
             var start = StepMeter.Now;
             QuantizeScaled(dy + begin, stride, rows, count, scales);
@@ -76,7 +74,6 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
 
     private void Panel(IFrozenWeight weight, long begin, long count, out sbyte* codes, out float* scales)
     {
-        panels.Enter(weight, begin, count);
         var wide = weight.Columns;
         if (weight is Int8Weight bytes)
         {
@@ -108,8 +105,7 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
             for (var t = first; t < last; t++)
             {
                 var row = scaled + t * count;
-                new Span<float>(row, (int)count).Clear();
-                Arithmetic.AddProduct(row, dy + t * stride, columns, row, 0, count);
+                Arithmetic.Product(dy + t * stride, columns, row, 0, count);
                 scales[t] = Int8Rows.Quantize(row, codes + t * count, count);
             }
         });

@@ -17,15 +17,25 @@ internal sealed class PanelPlan(long elements = PanelPlan.Elements)
     /// <summary>Rows a panel; a multiple of 64, so that a panel starts at a block of any 4-bit matrix.</summary>
     /// <param name="weight">The matrix.</param>
     /// <param name="tokens">Rows of the activations.</param>
-    public long Rows(IFrozenWeight weight, long tokens)
+    public long Rows(IFrozenWeight weight, long tokens) => Rows(weight.Rows, weight.Columns, tokens);
+
+    /// <summary>The same of a matrix that is known by its sizes alone.</summary>
+    public long Rows(long rows, long columns, long tokens)
     {
         var least = tokens <= ShortBatch ? LeastRowsOfShortBatch : LeastRows;
-        return Math.Min(weight.Rows, Math.Max(least, elements / weight.Columns / 64 * 64));
+        return Math.Min(rows, Math.Max(least, elements / columns / 64 * 64));
     }
 
-    /// <summary>Rows of a matrix are about to be read.</summary>
-    public void Enter(IFrozenWeight weight, long begin, long count)
+    /// <summary>The parts of a matrix in order; a head that does not stay in memory is told of each before it is used.</summary>
+    /// <param name="weight">The matrix.</param>
+    /// <param name="rows">Rows a part.</param>
+    public IEnumerable<(long Begin, long Count)> Parts(IFrozenWeight weight, long rows)
     {
-        if (HeadPages is { } pages && pages.Covers(weight)) pages.Enter(begin, count);
+        for (long begin = 0; begin < weight.Rows; begin += rows)
+        {
+            var count = Math.Min(rows, weight.Rows - begin);
+            if (HeadPages is { } pages && pages.Covers(weight)) pages.Enter(begin, count);
+            yield return (begin, count);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Models.Native;
 using Trainer.Numerics.Products;
 
 namespace Trainer.Models.Fast;
@@ -16,6 +17,16 @@ public static class StepMemory
     /// <param name="tokens">Tokens of a micro-batch.</param>
     /// <param name="threads">Compute threads.</param>
     public static long? TileBytes(long tokens, int threads) => TileProduct.IsFast ? TiledProduct.FloatsFor(tokens, threads) * sizeof(float) : null;
+
+    /// <summary>Rows of a frozen matrix that are written out at a time where products are not made of tiles.</summary>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="tokens">Tokens of a micro-batch.</param>
+    public static long PanelRows(long rows, long columns, long tokens) => new PanelPlan().Rows(rows, columns, tokens);
+
+    /// <summary>Rows that a narrow product of so many tokens reads and writes.</summary>
+    /// <param name="tokens">Tokens of a micro-batch.</param>
+    public static long NarrowRows(long tokens) => NarrowGemm.PaddedRows(tokens);
 
     /// <summary>Whether a pass that recomputes nothing fits: the rule of <c>--gradient-checkpointing auto</c>.</summary>
     /// <param name="model">A loaded model with its adapter.</param>

@@ -33,29 +33,16 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
 
     public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
-        for (long row = 0; row < weight.Rows; row += WindowRows)
-        {
-            var count = Enter(weight, row);
+        foreach (var (row, count) in panels.Parts(weight, WindowRows))
             Run(TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false, part);
-        }
         GC.KeepAlive(weight);
     }
 
     public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
-        for (long row = 0; row < weight.Rows; row += WindowRows)
-        {
-            var count = Enter(weight, row);
+        foreach (var (row, count) in panels.Parts(weight, WindowRows))
             Run(TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0, part);
-        }
         GC.KeepAlive(weight);
-    }
-
-    private long Enter(IFrozenWeight weight, long row)
-    {
-        var count = Math.Min(WindowRows, weight.Rows - row);
-        panels.Enter(weight, row, count);
-        return count;
     }
 
     private void Run(TileOperand weight, Left left, float* c, long stride, bool add, StepPart part)
@@ -91,10 +78,10 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
         var chunks = Tiles(weight.Columns, chunk);
         // The next chunk's codes are asked for late, so that this chunk's operands do not push them out of the cache again.
         var late = rows / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
-        long next = 0, slots = 0, packing = 0;
-        TorchThreads.For(0, threads, 1, (_, _) =>
+        long next = 0, packing = 0;
+        TorchThreads.For(0, threads, 1, (slot, _, _) =>
         {
-            var scratch = _scratch + (Interlocked.Increment(ref slots) - 1) * ScratchFloats;
+            var scratch = _scratch + slot * ScratchFloats;
             var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
             long Take() => Math.Min(Interlocked.Increment(ref next) - 1, chunks) * chunk;
             long Width(long column) => Math.Min(chunk, weight.Columns - column);

@@ -50,31 +50,18 @@ internal static unsafe partial class NarrowGemm
         Multiply(m, n, k, a, right, c);
     }
 
-    private static void Multiply(long m, long n, long k, ushort* a, torch.Tensor right, ushort* c)
+    private static void Multiply<TIn, TOut>(long m, long n, long k, TIn* a, torch.Tensor right, TOut* c)
+        where TIn : unmanaged
+        where TOut : unmanaged
     {
         for (long first = 0, rows = PaddedRows(m); first < rows; first += BlockRows)
         {
             var count = Math.Min(BlockRows, rows - first);
             using var left = TorchMemory.View(a + first * k, [count, k], [k, 1]);
             using var result = TorchMemory.View(c + first * n, [count, n], [n, 1]);
-            Check(MmOut(result.Handle, left.Handle, right.Handle), "bfloat16", count, n, k);
+            var code = typeof(TIn) == typeof(sbyte) ? IntMmOut(result.Handle, left.Handle, right.Handle) : MmOut(result.Handle, left.Handle, right.Handle);
+            if (code != 0) throw new InvalidOperationException($"libtorch's product of {typeof(TIn).Name} failed (code {code}) on [{count}, {k}] x [{k}, {n}]");
         }
-    }
-
-    private static void Multiply(long m, long n, long k, sbyte* a, torch.Tensor right, int* c)
-    {
-        for (long first = 0, rows = PaddedRows(m); first < rows; first += BlockRows)
-        {
-            var count = Math.Min(BlockRows, rows - first);
-            using var left = TorchMemory.View(a + first * k, [count, k], [k, 1]);
-            using var result = TorchMemory.View(c + first * n, [count, n], [n, 1]);
-            Check(IntMmOut(result.Handle, left.Handle, right.Handle), "8-bit", count, n, k);
-        }
-    }
-
-    private static void Check(int code, string type, long m, long n, long k)
-    {
-        if (code != 0) throw new InvalidOperationException($"libtorch's {type} product failed (code {code}) on [{m}, {k}] x [{k}, {n}]");
     }
 
     [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_cpu__int_mm_out")]

@@ -36,6 +36,17 @@ public static unsafe partial class TorchThreads
         work.Fault?.Throw();
     }
 
+    /// <summary>The same with a number for each part, below the number of threads: that of a scratch of its own.</summary>
+    /// <param name="begin">First index.</param>
+    /// <param name="end">One past the last.</param>
+    /// <param name="grain">Smallest part worth a thread.</param>
+    /// <param name="body">Takes a part's number, begin and end.</param>
+    public static void For(long begin, long end, long grain, Action<int, long, long> body)
+    {
+        var parts = 0;
+        For(begin, end, grain, (from, to) => body(Interlocked.Increment(ref parts) - 1, from, to));
+    }
+
     /// <summary>Splits a range whose parts must start at multiples of <paramref name="unit"/> (NF4 blocks, rows).</summary>
     /// <param name="begin">First index, a multiple of the unit.</param>
     /// <param name="end">One past the last.</param>

@@ -8,6 +8,7 @@ namespace Trainer.Models;
 /// <summary>A matrix in float32, bfloat16 or float16, usually over a mapped file.</summary>
 internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 {
+    private const long Grain = 1 << 16;
     private readonly Tensor _home;
     private Tensor _tensor;
     private void* _start;
@@ -41,9 +42,21 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
     /// <summary>The matrix in its stored type. Owned by the weight.</summary>
     public Tensor Stored => _tensor;
 
-    public void Materialize(long rowBegin, long rowCount, float* destination) => Write(rowBegin, rowCount, destination, ScalarType.Float32);
+    public void Materialize(long rowBegin, long rowCount, float* destination)
+    {
+        TorchThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (begin, end) =>
+        {
+            for (var row = begin; row < end; row++) Read(rowBegin + row, 0, Columns, destination + row * Columns);
+        });
+        GC.KeepAlive(this);
+    }
 
-    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination) => Write(rowBegin, rowCount, destination, ScalarType.BFloat16);
+    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        TorchNative.FromBlob(destination, ScalarType.BFloat16, rowCount, Columns).copy_(_tensor.narrow(0, rowBegin, rowCount));
+    }
 
     public void Read(long row, long columnBegin, long columnCount, float* destination)
     {
@@ -77,13 +90,5 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
     {
         PlaceHome();
         _home.Dispose();
-    }
-
-    private void Write(long rowBegin, long rowCount, void* destination, ScalarType type)
-    {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        var target = TorchNative.FromBlob(destination, type, rowCount, Columns);
-        target.copy_(_tensor.narrow(0, rowBegin, rowCount));
     }
 }

@@ -2,11 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Models;
 
-/// <summary>Which pages of a mapped file are resident: asks for them ahead of use and gives them back after it.</summary>
+/// <summary>What the system is told of pages: which of a mapped file are needed ahead of use and which no more, and which memory wants large ones.</summary>
 internal static unsafe partial class MappedPages
 {
     private const int WillNeedAdvice = 3;
     private const int DontNeed = 4;
+    private const int HugePage = 14;
     private const int PopulateRead = 22;
     private const int BadAddress = 14;
 
@@ -18,6 +19,12 @@ internal static unsafe partial class MappedPages
         var begin = ((long)start + page - 1) / page * page;
         var end = ((long)start + length) / page * page;
         if (end > begin) _ = Advise((void*)begin, (nuint)(end - begin), DontNeed);
+    }
+
+    /// <summary>Asks for large pages under memory of our own, which begins at one.</summary>
+    public static void PreferLarge(void* start, long length)
+    {
+        if (OperatingSystem.IsLinux()) _ = Advise(start, (nuint)length, HugePage);
     }
 
     /// <summary>Starts reading a range into the page cache and returns at once.</summary>

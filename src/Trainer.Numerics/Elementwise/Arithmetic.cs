@@ -2,7 +2,7 @@ using Trainer.Numerics.Wide;
 
 namespace Trainer.Numerics.Elementwise;
 
-/// <summary>Sums of vectors.</summary>
+/// <summary>Sums and products of vectors.</summary>
 public static unsafe class Arithmetic
 {
     /// <summary>sum = a + scale * b for elements [begin, end), fused; sum may be a or b.</summary>
@@ -22,6 +22,14 @@ public static unsafe class Arithmetic
     /// <param name="begin">First element.</param>
     /// <param name="end">One past the last.</param>
     public static void AddProduct(float* a, float* b, float* c, float* sum, long begin, long end) => AddProduct(Kernels.Width, a, b, c, sum, begin, end);
+
+    /// <summary>product = a * b for elements [begin, end); product may be a or b.</summary>
+    /// <param name="a">First factor.</param>
+    /// <param name="b">Second factor.</param>
+    /// <param name="product">Result.</param>
+    /// <param name="begin">First element.</param>
+    /// <param name="end">One past the last.</param>
+    public static void Product(float* a, float* b, float* product, long begin, long end) => Product(Kernels.Width, a, b, product, begin, end);
 
     /// <summary>sum of a[i] b[i] over n elements, in sixteen lanes.</summary>
     /// <param name="a">First operand.</param>
@@ -62,6 +70,17 @@ public static unsafe class Arithmetic
         }
     }
 
+    internal static void Product(KernelWidth width, float* a, float* b, float* product, long begin, long end)
+    {
+        switch (width)
+        {
+            case KernelWidth.Vector512: Product<Lanes512>(a, b, product, begin, end); break;
+            case KernelWidth.Vector256: Product<Lanes256>(a, b, product, begin, end); break;
+            case KernelWidth.Vector128: Product<Lanes128>(a, b, product, begin, end); break;
+            default: ProductScalar(a, b, product, begin, end); break;
+        }
+    }
+
     internal static float Dot(KernelWidth width, float* a, float* b, int n) => width switch
     {
         KernelWidth.Vector512 => Dot<Lanes512>(a, b, n),
@@ -99,6 +118,18 @@ public static unsafe class Arithmetic
         var i = begin;
         for (; i + 16 <= end; i += 16) T.Fused(T.Load(b + i), T.Load(c + i), T.Load(a + i)).Store(sum + i);
         Multiply(a, b, c, sum, i, end);
+    }
+
+    private static void ProductScalar(float* a, float* b, float* product, long begin, long end)
+    {
+        for (var i = begin; i < end; i++) product[i] = a[i] * b[i];
+    }
+
+    private static void Product<T>(float* a, float* b, float* product, long begin, long end) where T : struct, ILanes<T>
+    {
+        var i = begin;
+        for (; i + 16 <= end; i += 16) (T.Load(a + i) * T.Load(b + i)).Store(product + i);
+        ProductScalar(a, b, product, i, end);
     }
 
     private static void Add(float* a, float* b, float scale, float* sum, long begin, long end)

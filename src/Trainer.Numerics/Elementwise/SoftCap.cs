@@ -21,12 +21,6 @@ public static unsafe class SoftCap
     /// <param name="cap">The cap, greater than 0.</param>
     public static void Forward(float* s, float* slope, int n, float cap) => Forward(Kernels.Width, s, slope, n, cap);
 
-    /// <summary>d := d * slope.</summary>
-    /// <param name="slope">As <see cref="Forward(float*, float*, int, float)"/> gave it.</param>
-    /// <param name="d">Gradients of capped values, become those of the values before.</param>
-    /// <param name="n">How many.</param>
-    public static void Backward(float* slope, float* d, int n) => Backward(Kernels.Width, slope, d, n);
-
     internal static void Forward(KernelWidth width, float* s, float* slope, int n, float cap)
     {
         switch (width)
@@ -38,18 +32,7 @@ public static unsafe class SoftCap
         }
     }
 
-    internal static void Backward(KernelWidth width, float* slope, float* d, int n)
-    {
-        switch (width)
-        {
-            case KernelWidth.Vector512: Backward<Lanes512>(slope, d, n); break;
-            case KernelWidth.Vector256: Backward<Lanes256>(slope, d, n); break;
-            case KernelWidth.Vector128: Backward<Lanes128>(slope, d, n); break;
-            default: BackwardScalar(slope, d, 0, n); break;
-        }
-    }
-
-    /// <summary>The specification of the forward pass, from element <paramref name="i"/> on.</summary>
+    /// <summary>The specification, from element <paramref name="i"/> on.</summary>
     private static void ForwardScalar(float* s, float* slope, int i, int n, float cap)
     {
         for (; i < n; i++)
@@ -58,11 +41,6 @@ public static unsafe class SoftCap
             s[i] = t * cap;
             if (slope != null) slope[i] = MathF.FusedMultiplyAdd(t, 0f - t, 1f);
         }
-    }
-
-    private static void BackwardScalar(float* slope, float* d, int i, int n)
-    {
-        for (; i < n; i++) d[i] *= slope[i];
     }
 
     private static void Forward<T>(float* s, float* slope, int n, float cap) where T : struct, ILanes<T>
@@ -76,13 +54,6 @@ public static unsafe class SoftCap
             if (slope != null) T.Fused(t, zero - t, one).Store(slope + i);
         }
         ForwardScalar(s, slope, i, n, cap);
-    }
-
-    private static void Backward<T>(float* slope, float* d, int n) where T : struct, ILanes<T>
-    {
-        var i = 0;
-        for (; i + 16 <= n; i += 16) (T.Load(d + i) * T.Load(slope + i)).Store(d + i);
-        BackwardScalar(slope, d, i, n);
     }
 
     /// <summary>The specification of the hyperbolic tangent.</summary>

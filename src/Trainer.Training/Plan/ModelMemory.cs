@@ -130,14 +130,14 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         return (tiles ?? 0) + shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
 
-    // Both operands and the result of a narrow product; the rows that it reads and writes are rounded up to 64. In bfloat16 the kernels that libtorch compiles for each shape come to it.
+    // Both operands and the result of a narrow product. In bfloat16 the kernels that libtorch compiles for each shape come to it.
     private long NarrowBytes(long tokens)
     {
         var isAuto = options.Compute == ComputeType.Auto && ComputeChoice.MayMeasure(config.HiddenSize, BaseParameters);
         var kernels = 48L << 20;
         List<LinearShape> shapes = [.. _linears.DistinctBy(linear => (linear.Out, linear.In))];
-        var room = (tokens + 63) / 64 * 64 * shapes.Max(linear => Math.Max(linear.In, PanelRows(linear.Out, linear.In, tokens)));
-        var panel = shapes.Max(linear => PanelRows(linear.Out, linear.In, tokens) * linear.In);
+        var room = StepMemory.NarrowRows(tokens) * shapes.Max(linear => Math.Max(linear.In, StepMemory.PanelRows(linear.Out, linear.In, tokens)));
+        var panel = shapes.Max(linear => StepMemory.PanelRows(linear.Out, linear.In, tokens) * linear.In);
         if (options.Compute == ComputeType.BFloat16 || isAuto) return 4 * room + 2 * panel + kernels;
         return options.Compute == ComputeType.Int8 ? 5 * room + panel : 0;
     }
@@ -145,9 +145,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     // Rows of W + s B A at a time, for their norms.
     private static long NormBytes(List<LinearShape> scaled, long tokens) => scaled.Select(linear => RowsBytes(linear.Out, linear.In, tokens)).DefaultIfEmpty().Max();
 
-    private static long RowsBytes(long rows, long columns, long tokens) => 4 * PanelRows(rows, columns, tokens) * columns;
-
-    private static long PanelRows(long rows, long columns, long tokens) => Math.Min(rows, Math.Max(tokens <= 128 ? 128 : 512, (1L << 20) / columns));
+    private static long RowsBytes(long rows, long columns, long tokens) => 4 * StepMemory.PanelRows(rows, columns, tokens) * columns;
 
     private long Threads => options.Threads ?? Environment.ProcessorCount;
 

@@ -79,7 +79,7 @@ public sealed unsafe class LayerStreamTests
         {
             File.WriteAllBytes(path, new byte[5000]);
             using var file = DirectFile.TryOpen(path) ?? DirectFile.OpenCached(path)!;
-            using var buffer = new LayerBuffer(8192);
+            using var buffer = NativeBlock.OnLargePages(8192);
             file.Read(0, buffer.Start, 8192, 5000, default);
             Assert.Contains("ends at byte 5000", Assert.Throws<ModelException>(() => file.Read(0, buffer.Start, 8192, 5001, default)).Message, StringComparison.Ordinal);
             // Address 0 of this process: the one read that fails with an input/output error on every Linux.

@@ -50,7 +50,7 @@ internal static unsafe class ElementwiseRun
             Keep(y);
             Keep(dx);
             SoftCap.Forward(width, py, pdx, Rows * N, 0.75f);
-            SoftCap.Backward(width, pdx, py, Rows * N);
+            Arithmetic.Product(width, pdx, py, py, 0, Rows * N);
             Keep(y);
             Keep(dx);
             CrossEntropy.Rows(width, px, N, pt, pr, pl, 0, Rows);

@@ -13,14 +13,14 @@ internal sealed unsafe class DirectLayers : ILayerSource
     private readonly StreamedFiles _state;
     private readonly Dictionary<string, DirectFile> _files;
     private readonly long _bufferBytes;
-    private readonly LayerBuffer?[] _of;
-    private readonly Stack<LayerBuffer> _free = new();
+    private readonly NativeBlock?[] _of;
+    private readonly Stack<NativeBlock> _free = new();
 
     private DirectLayers(StreamedLayout layout, StreamedFiles state, Dictionary<string, DirectFile> files)
     {
         (_layout, _state, _files) = (layout, state, files);
         _bufferBytes = Enumerable.Range(0, layout.Layers).Max(BlockBytes);
-        _of = new LayerBuffer?[layout.Layers];
+        _of = new NativeBlock?[layout.Layers];
     }
 
     public string Description => "past the page cache";
@@ -88,7 +88,7 @@ internal sealed unsafe class DirectLayers : ILayerSource
         foreach (var file in _files.Values) file.Dispose();
     }
 
-    private IntPtr Address(int layer, IntPtr mapped, LayerBuffer buffer)
+    private IntPtr Address(int layer, IntPtr mapped, NativeBlock buffer)
     {
         var target = (IntPtr)buffer.Start;
         foreach (var extent in _layout.Extents(layer))
@@ -101,12 +101,12 @@ internal sealed unsafe class DirectLayers : ILayerSource
     }
 
     // The reader takes buffers, the computing thread gives them back.
-    private LayerBuffer Take()
+    private NativeBlock Take()
     {
-        lock (_free) return _free.TryPop(out var buffer) ? buffer : new LayerBuffer(_bufferBytes);
+        lock (_free) return _free.TryPop(out var buffer) ? buffer : NativeBlock.OnLargePages(_bufferBytes);
     }
 
-    private void Return(LayerBuffer buffer)
+    private void Return(NativeBlock buffer)
     {
         lock (_free) _free.Push(buffer);
     }
