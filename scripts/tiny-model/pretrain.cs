@@ -1,4 +1,5 @@
 #:project ../../src/Trainer.Models/Trainer.Models.csproj
+#:project ../../src/Trainer.Engine/Trainer.Engine.csproj
 #:project ../../src/Trainer.Tokenizers/Trainer.Tokenizers.csproj
 #:project ../../src/Trainer.Checkpoints/Trainer.Checkpoints.csproj
 #:project ../../src/Trainer.Numerics/Trainer.Numerics.csproj
@@ -16,6 +17,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Numerics.Optimizer;
 using Trainer.Tokenizers;

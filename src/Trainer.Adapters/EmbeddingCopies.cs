@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Adapters;

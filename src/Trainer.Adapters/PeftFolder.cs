@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Adapters;

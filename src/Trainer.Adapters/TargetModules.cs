@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Adapters;

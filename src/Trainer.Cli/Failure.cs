@@ -5,9 +5,10 @@ using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Hub;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 using Trainer.Training;
 
 namespace Trainer.Cli;

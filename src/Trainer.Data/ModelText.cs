@@ -29,7 +29,7 @@ public sealed class ModelText
     /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
     /// <param name="now">What templates that write the date are told; null takes today. A resumed run passes the day it began on.</param>
     /// <exception cref="TokenizerException">The tokenizer cannot be read.</exception>
-    /// <exception cref="Trainer.Tokenizers.ChatTemplates.TemplateException">A template cannot be read.</exception>
+    /// <exception cref="Trainer.Templates.TemplateException">A template cannot be read.</exception>
     public static ModelText Load(string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null)
     {
         if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))

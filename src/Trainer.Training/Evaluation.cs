@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Training;

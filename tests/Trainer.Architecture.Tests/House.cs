@@ -10,20 +10,22 @@ internal static class House
     {
         ["Trainer.Numerics"] = new(0, [], []),
         ["Trainer.Tokenizers"] = new(0, [], ["Microsoft.ML.Tokenizers"]),
+        ["Trainer.Templates"] = new(0, [], []),
         ["Trainer.Checkpoints"] = new(0, [], []),
         ["Trainer.Hub"] = new(0, [], []),
         ["Trainer.Distributed"] = new(0, [], []),
-        ["Trainer.Models"] = new(1, ["Trainer.Numerics", "Trainer.Checkpoints"], Torch),
-        ["Trainer.Data"] = new(1, ["Trainer.Tokenizers"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv"]),
-        ["Trainer.Adapters"] = new(2, ["Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
-        ["Trainer.Training"] = new(3, ["Trainer.Adapters", "Trainer.Models", "Trainer.Data", "Trainer.Checkpoints", "Trainer.Distributed", "Trainer.Numerics", "Trainer.Tokenizers"], [.. Torch, "Microsoft.ML.Tokenizers"]),
-        ["Trainer.Cli"] = new(4,
-            ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Checkpoints", "Trainer.Hub", "Trainer.Distributed", "Trainer.Models", "Trainer.Data", "Trainer.Adapters", "Trainer.Training"],
-            [.. Torch, "Microsoft.ML.Tokenizers", "System.CommandLine", "Spectre.Console", "Serilog", "Serilog.Sinks.Console", "Serilog.Sinks.File", "YamlDotNet", "ScottPlot"]),
+        ["Trainer.Models"] = new(1, [], []),
+        ["Trainer.Data"] = new(1, ["Trainer.Tokenizers", "Trainer.Templates"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv"]),
+        ["Trainer.Engine"] = new(2, ["Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
+        ["Trainer.Adapters"] = new(3, ["Trainer.Engine", "Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
+        ["Trainer.Training"] = new(4, ["Trainer.Adapters", "Trainer.Engine", "Trainer.Models", "Trainer.Data", "Trainer.Checkpoints", "Trainer.Distributed", "Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], [.. Torch, "Microsoft.ML.Tokenizers"]),
+        ["Trainer.Cli"] = new(5,
+            ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates", "Trainer.Checkpoints", "Trainer.Hub", "Trainer.Distributed", "Trainer.Models", "Trainer.Engine", "Trainer.Data", "Trainer.Adapters", "Trainer.Training"],
+            [.. Torch, "Microsoft.ML.Tokenizers", "System.CommandLine", "Spectre.Console", "Serilog", "Serilog.Sinks.File", "YamlDotNet", "ScottPlot"]),
     };
 
     /// <summary>One project's place.</summary>
-    /// <param name="Floor">0 to 4; references go down only.</param>
+    /// <param name="Floor">0 to 5; references go down only.</param>
     /// <param name="Projects">Our projects it may reference.</param>
     /// <param name="Packages">Packages it may name.</param>
     public sealed record Room(int Floor, string[] Projects, string[] Packages);

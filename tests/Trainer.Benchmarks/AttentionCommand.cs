@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
-using Trainer.Models.Native;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 using static TorchSharp.torch;
 
 namespace Trainer.Benchmarks;

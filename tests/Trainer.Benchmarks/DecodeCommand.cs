@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using TorchSharp;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
-using Trainer.Models.Native;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Benchmarks;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using TorchSharp;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Benchmarks;
 

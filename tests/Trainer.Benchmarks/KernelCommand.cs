@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Trainer.Models.Native;
+using Trainer.Engine.Native;
 using Trainer.Numerics;
 using Trainer.Numerics.Dot;
 using Trainer.Numerics.Elementwise;

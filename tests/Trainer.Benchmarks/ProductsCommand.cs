@@ -1,8 +1,9 @@
 using System.Globalization;
 using TorchSharp;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
-using Trainer.Models.Native;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Benchmarks;
 

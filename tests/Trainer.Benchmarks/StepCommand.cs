@@ -1,7 +1,8 @@
 using System.Globalization;
 using TorchSharp;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Benchmarks;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Adapters;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 using static TorchSharp.torch;
 

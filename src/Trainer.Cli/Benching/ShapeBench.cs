@@ -3,8 +3,9 @@ using TorchSharp;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Cli.Benching;
 

@@ -5,8 +5,9 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 using Trainer.Training;
 
 namespace Trainer.Cli.Commands;

@@ -5,8 +5,9 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Cli.Commands;
 

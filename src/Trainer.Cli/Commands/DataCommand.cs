@@ -4,6 +4,7 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Data.Chat;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Cli.Commands;

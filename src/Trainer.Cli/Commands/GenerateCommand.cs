@@ -3,6 +3,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Cli.Commands;

@@ -6,6 +6,7 @@ using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Cli.Commands;

@@ -3,6 +3,7 @@ using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Cli.Commands;

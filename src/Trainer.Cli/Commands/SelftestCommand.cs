@@ -6,6 +6,7 @@ using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
 

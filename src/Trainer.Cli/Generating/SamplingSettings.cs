@@ -1,5 +1,6 @@
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Cli.Generating;

@@ -5,9 +5,10 @@ using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 using Trainer.Training;
 
 namespace Trainer.Cli.Generating;

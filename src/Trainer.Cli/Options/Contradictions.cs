@@ -1,4 +1,5 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
 

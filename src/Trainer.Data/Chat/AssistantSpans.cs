@@ -1,4 +1,4 @@
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 

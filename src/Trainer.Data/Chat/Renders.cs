@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Trainer.Data.Rows;
 using Trainer.Tokenizers;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 

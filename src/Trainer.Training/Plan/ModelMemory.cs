@@ -1,7 +1,8 @@
 using System.Text.RegularExpressions;
 using Trainer.Adapters;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Training;
 

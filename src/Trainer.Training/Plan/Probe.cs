@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Training;

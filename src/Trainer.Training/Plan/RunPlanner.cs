@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Training;

@@ -2,8 +2,9 @@ using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Data;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Native;
+using Trainer.Engine.Native;
 
 namespace Trainer.Training;
 

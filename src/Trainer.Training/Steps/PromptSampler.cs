@@ -1,7 +1,8 @@
 using System.Text.Json;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Training;
 

@@ -1,7 +1,8 @@
 using Trainer.Data;
 using Trainer.Distributed;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Native;
+using Trainer.Engine.Native;
 
 namespace Trainer.Training;
 

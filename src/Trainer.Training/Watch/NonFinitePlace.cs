@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Training;

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

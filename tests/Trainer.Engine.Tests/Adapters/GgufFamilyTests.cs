@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

@@ -1,6 +1,7 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

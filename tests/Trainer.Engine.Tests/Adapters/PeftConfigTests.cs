@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

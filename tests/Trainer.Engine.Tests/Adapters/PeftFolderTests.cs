@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

@@ -1,3 +1,4 @@
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;

@@ -2,8 +2,9 @@ using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Adapters;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Engine.Tests.Fast;
 

@@ -1,5 +1,6 @@
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Fast;

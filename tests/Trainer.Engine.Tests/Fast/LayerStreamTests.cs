@@ -1,6 +1,7 @@
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
-using Trainer.Models.Native;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Engine.Tests.Fast;
 

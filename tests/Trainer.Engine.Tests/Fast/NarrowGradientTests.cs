@@ -1,7 +1,8 @@
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Engine.Tests.Fast;
 

@@ -1,4 +1,4 @@
-using Trainer.Models.Native;
+using Trainer.Engine.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,8 +1,9 @@
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
-using Trainer.Models.Native;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Engine.Tests.Fast;
 

@@ -1,6 +1,7 @@
 using TorchSharp;
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Tests.Fast;

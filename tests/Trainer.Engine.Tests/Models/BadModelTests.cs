@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;

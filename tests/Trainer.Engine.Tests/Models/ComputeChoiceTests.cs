@@ -1,5 +1,6 @@
+using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Fast;
+using Trainer.Engine.Fast;
 
 namespace Trainer.Engine.Tests.Models;
 

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Adapters;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;

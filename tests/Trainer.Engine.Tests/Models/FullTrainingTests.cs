@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Adapters;
+using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;

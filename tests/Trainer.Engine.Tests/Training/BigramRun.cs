@@ -42,7 +42,7 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
 
     public Action<TrainingEvent>? OnEvent { get; set; }
 
-    public Action<BigramModel, Trainer.Models.StepKey>? BeforeStep { get; set; }
+    public Action<BigramModel, StepKey>? BeforeStep { get; set; }
 
     public Trainer.Training.TrainingResult Run(CancellationToken stop = default)
     {

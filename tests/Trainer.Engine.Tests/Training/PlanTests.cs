@@ -1,4 +1,5 @@
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
 

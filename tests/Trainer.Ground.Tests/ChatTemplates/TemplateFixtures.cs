@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Ground.Tests.ChatTemplates;
 

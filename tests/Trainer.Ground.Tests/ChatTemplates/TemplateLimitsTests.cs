@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using CsCheck;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Ground.Tests.ChatTemplates;
 

@@ -2,7 +2,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Trainer.Data;
 using Trainer.Data.Chat;
-using Trainer.Tokenizers.ChatTemplates;
+using Trainer.Templates;
 
 namespace Trainer.Engine.Tests.Data.Chat;
 

@@ -1,0 +1,146 @@
+using TorchSharp;
+
+namespace Trainer.Engine;
+
+/// <summary>A causal language model with a frozen base and, once attached, trainable parameters. Not thread-safe.</summary>
+public sealed class CausalModel : IDisposable
+{
+    private readonly WeightFiles _files;
+    private IDecoderEngine? _engine;
+
+    private CausalModel(string folder, ModelConfig config, ModelLoadOptions options, WeightFiles files)
+    {
+        Folder = folder;
+        Config = config;
+        Options = options;
+        _files = files;
+        (Layers, Embedding, FinalNorm, Head) = new ModelLoader(config, options, files).Build();
+        Linears = [.. Layers.SelectMany(layer => layer.Linears)];
+        Parameters = new ParameterBuffer([], options.Device);
+    }
+
+    /// <summary>The folder it came from.</summary>
+    public string Folder { get; }
+
+    /// <summary>What it computes.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>How it was loaded.</summary>
+    public ModelLoadOptions Options { get; private set; }
+
+    /// <summary>The layers, in order.</summary>
+    public IReadOnlyList<DecoderLayer> Layers { get; }
+
+    /// <summary>Every linear of the layers, the head not among them.</summary>
+    public IReadOnlyList<LinearModule> Linears { get; }
+
+    /// <summary>The output head <c>lm_head</c>; its weight is the embedding's where they are tied.</summary>
+    public LinearModule Head { get; }
+
+    /// <summary>The token embedding.</summary>
+    public EmbeddingModule Embedding { get; }
+
+    /// <summary>The norm before the head.</summary>
+    public NormModule FinalNorm { get; }
+
+    /// <summary>What is trained; empty until <see cref="Attach"/>. Owned by the model.</summary>
+    public ParameterBuffer Parameters { get; private set; }
+
+    /// <summary>False computes the base alone: adapters and trained copies are passed over.</summary>
+    public bool AdaptersEnabled { get; set; } = true;
+
+    /// <summary>Parameters of the base (tied embeddings once).</summary>
+    public long ParameterCount => Linears.Sum(linear => linear.OutFeatures * linear.InFeatures + (linear.Bias is null ? 0 : linear.OutFeatures))
+        + Embedding.Weight.Rows * Embedding.Weight.Columns
+        + (Config.TiedEmbeddings ? 0 : Head.OutFeatures * Head.InFeatures)
+        + Layers.SelectMany(layer => layer.Norms).Append(FinalNorm).Sum(norm => norm.Weight.NumberOfElements);
+
+    /// <summary>Bytes that the base's matrices occupy, mapped pages included.</summary>
+    public long WeightBytes => Linears.Sum(linear => linear.Weight.ByteCount) + Embedding.Weight.ByteCount + (Config.TiedEmbeddings ? 0 : Head.Weight.ByteCount);
+
+    /// <summary>The files that the base's tensors lie in.</summary>
+    internal IEnumerable<string> WeightPaths => _files.Paths;
+
+    /// <summary>The engine that computes; made at first use.</summary>
+    public IDecoderEngine Engine => _engine ??= EngineSelection.Create(this);
+
+    /// <summary>Why the reference engine computes this model with its present adapter though the processor's fast one might have been chosen, in words; null where it does not.</summary>
+    public string? Fallback => EngineSelection.Fallback(this);
+
+    /// <summary>Loads a Hugging Face model folder through memory mapping.</summary>
+    /// <param name="folder">Folder with config.json and safetensors files.</param>
+    /// <param name="options">How to hold and compute it; null takes the defaults.</param>
+    /// <param name="progress">Called with bytes done and bytes in all.</param>
+    /// <exception cref="ModelException">Anything wrong with the folder, by name of file, key or tensor.</exception>
+    public static CausalModel Load(string folder, ModelLoadOptions? options = null, Action<long, long>? progress = null)
+    {
+        var config = ModelConfig.Load(folder);
+        var files = new WeightFiles(folder, progress);
+        try
+        {
+            var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
+            if (model.Options.TrainAllWeights) FullTraining.Prepare(model);
+            return model;
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes the buffer that adapters and trained copies of the modules refer to; the former buffer is released.</summary>
+    /// <param name="parameters">The new buffer; the model owns it from now on.</param>
+    public void Attach(ParameterBuffer parameters)
+    {
+        _engine?.Dispose();
+        _engine = null;
+        if (!ReferenceEquals(Parameters, parameters)) Parameters.Dispose();
+        Parameters = parameters;
+    }
+
+    /// <summary>Settles the compute type; an engine in use is released.</summary>
+    /// <param name="kind">Type of the frozen products.</param>
+    public void ComputeIn(ComputeKind kind)
+    {
+        _engine?.Dispose();
+        _engine = null;
+        Options = Options with { Compute = kind };
+    }
+
+    /// <summary>Adds the gradient of <paramref name="lossScale"/> x sum over tokens of weight x token loss to the parameter buffer.</summary>
+    /// <param name="batch">T tokens.</param>
+    /// <param name="lossScale">Multiplier of the gradient (1 / trained tokens of the whole step); the returned sum is not scaled.</param>
+    /// <param name="key">Where the run stands, for dropout; needed where an adapter has dropout.</param>
+    public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key = null)
+    {
+        if (key is null && Linears.Any(linear => linear.Adapter is { Dropout: > 0 })) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
+        return Engine.ForwardBackward(batch, lossScale, key);
+    }
+
+    /// <summary>Unweighted loss of each token (nats), length T, 0 where the target is ignored. No dropout.</summary>
+    /// <param name="batch">T tokens.</param>
+    public float[] TokenLosses(TokenBatch batch) => Engine.TokenLosses(batch);
+
+    /// <summary>Logits [T, vocabulary], float32. The caller disposes it.</summary>
+    /// <param name="batch">T tokens.</param>
+    public torch.Tensor Logits(TokenBatch batch) => Engine.Logits(batch);
+
+    /// <summary>The file of an address in the mapping, and the offset in it.</summary>
+    internal (string Path, long Offset) Locate(IntPtr address) => _files.Locate(address);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _engine?.Dispose();
+        Parameters.Dispose();
+        foreach (var linear in Linears.Append(Head))
+        {
+            linear.Weight.Dispose();
+            linear.Bias?.Dispose();
+        }
+        Embedding.Weight.Dispose();
+        foreach (var norm in Layers.SelectMany(layer => layer.Norms).Append(FinalNorm)) norm.Weight.Dispose();
+        _files.Dispose();
+    }
+}

@@ -1,0 +1,196 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using Trainer.Engine.Native;
+using Trainer.Numerics.Elementwise;
+
+namespace Trainer.Engine.Fast;
+
+/// <summary>
+/// Exact causal attention within segments, forward and backward, in blocks of queries: BLAS products over the keys a block can see, and one pass of our own
+/// for the softmax. Grouped heads share their keys in place, a window narrows the range of keys, and there is no mask of any size.
+/// </summary>
+/// <remarks>
+/// A unit of work is one key head of one segment with its group of query heads, so gradients of keys and values are added by one thread alone.
+/// <code>
+/// S = s Q K^T (softly capped where the family does so);  P = exp(S - lse);  O = P V
+/// dV = P^T dO;  dP = dO V^T;  dS = s P (dP - rowsum(dO O));  dQ = dS K;  dK = dS^T Q
+/// </code>
+/// </remarks>
+internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
+{
+    private float* _scores;
+    private float* _gradients;
+    private float* _slopes;
+    private int _longest;
+    private long _scratch;
+    private int _block;
+
+    /// <summary>Cuts scratch for the longest segment: two blocks of scores a thread, and a row of slopes where scores are capped.</summary>
+    /// <param name="arena">Where from.</param>
+    /// <param name="starts">Where segments begin, and the token count.</param>
+    /// <param name="past">Tokens before the only segment whose keys it sees too.</param>
+    public void Allocate(Arena arena, int[] starts, int past)
+    {
+        var longest = 0;
+        for (var s = 0; s + 1 < starts.Length; s++) longest = Math.Max(longest, starts[s + 1] - starts[s]);
+        longest += past;
+        // A block of scores of at most 512 KiB stays in the second-level cache through its products.
+        _block = Math.Min(longest, Math.Clamp((1 << 17) / longest, 32, 128));
+        _scratch = (long)Math.Max(_block, past > 0 ? shape.Group : 1) * longest;
+        var threads = torch.get_num_threads();
+        _scores = arena.Floats(_scratch * threads);
+        _gradients = arena.Floats(_scratch * threads);
+        _longest = longest;
+        _slopes = arena.Floats(shape.ScoreCap is null ? 0 : (long)longest * threads);
+    }
+
+    /// <summary>Fills the state's output and log-sums (heads, T).</summary>
+    public void Forward(LayerState state, int[] starts, int? window)
+    {
+        var begun = StepMeter.Now;
+        var own = new Source(state.Key, state.Value, shape.KvStride, 0);
+        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
+        {
+            var scores = _scores + slot * _scratch;
+            for (var unit = begin; unit < end; unit++)
+            {
+                var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
+                for (var g = 0; g < shape.Group; g++) ForwardHead(state, own, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, window, scores);
+            }
+        });
+        meter.Add(StepPart.Attention, begun, Operations(starts, window, 2));
+    }
+
+    /// <summary>The same for T tokens that continue a text: their keys and values join those of the tokens before, which all are seen.</summary>
+    public void Continue(LayerState state, int tokens, int? window, KeyValues past, int layer)
+    {
+        var begun = StepMeter.Now;
+        past.Put(layer, state.Key, state.Value, tokens);
+        var all = new Source(past.Keys(layer), past.Values(layer), shape.Kv, past.Length);
+        TorchThreads.For(0, shape.KvHeads, 1, (slot, begin, end) =>
+        {
+            var scores = _scores + slot * _scratch;
+            for (var kv = (int)begin; kv < end; kv++)
+            {
+                if (tokens == 1 && past.Length > 0) TokenAttention.Run(shape, state.Query, all.Keys, all.Values, past.Length + 1, window, kv, scores, state.Attended);
+                else
+                    for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+            }
+        });
+        meter.Add(StepPart.Attention, begun);
+    }
+
+    /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
+    public void Backward(LayerState state, int[] starts, int? window, float* gradient, float* dq, float* dk, float* dv)
+    {
+        var begun = StepMeter.Now;
+        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
+        {
+            for (var unit = begin; unit < end; unit++)
+            {
+                var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
+                for (long t = starts[segment]; t < starts[segment + 1]; t++)
+                {
+                    NativeMemory.Clear(dk + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
+                    NativeMemory.Clear(dv + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
+                }
+                for (var g = 0; g < shape.Group; g++)
+                    BackwardHead(state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, slot);
+            }
+        });
+        meter.Add(StepPart.Attention, begun, Operations(starts, window, 5));
+    }
+
+    // Queries [start, end) of T; keys are counted from the first that is held, so query q sees as far as key held + q.
+    private void ForwardHead(LayerState state, Source source, int start, int end, long tokens, int kv, int head, int? window, float* scores)
+    {
+        long d = shape.HeadSize;
+        var held = source.Held;
+        var inverse = stackalloc float[_block];
+        foreach (var (q, count, k, keys) in Blocks(start, start + held, end + held, window))
+        {
+            var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
+            var key = source.Keys + k * source.Stride + kv * d;
+            var value = source.Values + k * source.Stride + kv * d;
+            var output = state.Attended + (q - held) * (long)shape.Query + head * d;
+            Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
+            for (var i = 0; i < count; i++)
+            {
+                var (first, last) = Visible(q + i, k, window);
+                if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
+                var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
+                inverse[i] = 1f / sum;
+                state.LogSums[head * tokens + q - held + i] = largest + MathF.Log(sum);
+            }
+            Gemm.Times(count, d, keys, 1f, scores, keys, value, source.Stride, 0f, output, shape.Query);
+            for (var i = 0; i < count; i++)
+            {
+                var row = output + (long)i * shape.Query;
+                for (var x = 0; x < d; x++) row[x] *= inverse[i];
+            }
+        }
+    }
+
+    private void BackwardHead(
+        LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, int slot)
+    {
+        float* scores = _scores + slot * _scratch, scoreGradients = _gradients + slot * _scratch, slopes = _slopes + (long)slot * _longest;
+        long d = shape.HeadSize, tokens = starts[^1];
+        var scale = (float)shape.AttentionScale;
+        foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment], starts[segment + 1], window))
+        {
+            long rows = q * (long)shape.QueryStride + head * d, flat = q * (long)shape.Query + head * d, shared = k * (long)shape.KvStride + kv * d;
+            float* query = state.Query + rows, output = state.Attended + flat, upper = gradient + flat;
+            Gemm.TimesTransposed(count, keys, d, scale, query, shape.QueryStride, state.Key + shared, shape.KvStride, 0f, scores, keys);
+            Gemm.TimesTransposed(count, keys, d, 1f, upper, shape.Query, state.Value + shared, shape.KvStride, 0f, scoreGradients, keys);
+            for (var i = 0; i < count; i++)
+            {
+                var (first, last) = Visible(q + i, k, window);
+                var delta = Arithmetic.Dot(upper + (long)i * shape.Query, output + (long)i * shape.Query, shape.HeadSize);
+                float* row = scores + (long)i * keys, rowGradient = scoreGradients + (long)i * keys;
+                if (shape.ScoreCap is { } cap) SoftCap.Forward(row + first, slopes, last - first, cap);
+                SoftmaxRow.Backward(row, rowGradient, first, last, keys, state.LogSums[head * tokens + q + i], delta, scale);
+                if (shape.ScoreCap is not null) Arithmetic.Product(slopes, rowGradient + first, rowGradient + first, 0, last - first);
+            }
+            Gemm.TransposedTimes(keys, d, count, 1f, scores, keys, upper, shape.Query, 1f, dv + shared, shape.KvStride);
+            Gemm.Times(count, d, keys, 1f, scoreGradients, keys, state.Key + shared, shape.KvStride, 0f, dq + rows, shape.QueryStride);
+            Gemm.TransposedTimes(keys, d, count, 1f, scoreGradients, keys, query, shape.QueryStride, 1f, dk + shared, shape.KvStride);
+        }
+    }
+
+    // Query rows [begin, end) and the key rows, from `lowest` on, that any of them sees.
+    private IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int lowest, int begin, int end, int? window)
+    {
+        for (var q = begin; q < end; q += _block)
+        {
+            var last = Math.Min(q + _block, end);
+            var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
+            yield return (q, last - q, first, last - first);
+        }
+    }
+
+    // Columns of a block that a query sees; the block's first column is key `first`.
+    private static (int Begin, int End) Visible(int query, int first, int? window)
+        => (window is { } width ? Math.Max(0, query - width + 1 - first) : 0, query + 1 - first);
+
+    private double Operations(int[] starts, int? window, int products)
+    {
+        double pairs = 0;
+        for (var s = 0; s + 1 < starts.Length; s++)
+            foreach (var (_, count, _, keys) in Blocks(starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
+        return 2.0 * products * pairs * shape.Heads * shape.HeadSize;
+    }
+
+    // Where keys and values of one layer lie: those of the batch itself, or of a whole text of which the batch is the end.
+    private readonly struct Source(float* keys, float* values, long stride, int held)
+    {
+        public float* Keys { get; } = keys;
+
+        public float* Values { get; } = values;
+
+        public long Stride { get; } = stride;
+
+        /// <summary>Tokens before the batch's first.</summary>
+        public int Held { get; } = held;
+    }
+}

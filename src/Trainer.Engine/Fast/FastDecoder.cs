@@ -1,0 +1,24 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Decodes with the hand-written engine: weights are read as they are stored, all memory is there before the token.</summary>
+internal sealed unsafe class FastDecoder(CausalModel model, FastEngine engine) : ITokenDecoder
+{
+    private readonly KeyValues _past = new(new FastShape(model.Config));
+    private readonly NativeBlock _logits = new(model.Config.VocabularySize * sizeof(float));
+
+    public int Length => _past.Length;
+
+    public Span<float> Next(int[] tokens)
+    {
+        engine.Continue(tokens, _past, (float*)_logits.Start);
+        return new Span<float>(_logits.Start, model.Config.VocabularySize);
+    }
+
+    public void Truncate(int length) => _past.Truncate(length);
+
+    public void Dispose()
+    {
+        _past.Dispose();
+        _logits.Dispose();
+    }
+}

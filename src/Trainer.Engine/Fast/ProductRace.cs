@@ -1,0 +1,57 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Times bfloat16 products against float32's at a matrix's shape, in less than a second.</summary>
+internal static unsafe class ProductRace
+{
+    private const double Operations = 4e9;
+    private const long LeastRows = 512;
+    // Kernels run in slow code until the runtime has compiled them anew in the background, a tenth of a second after the last new method at the earliest.
+    private const double WarmUpSeconds = 0.5;
+    private const double Seconds = 0.3;
+    private const int LeastRounds = 3;
+
+    /// <summary>How many times as fast bfloat16 is, both directions together: best of rounds in which the two take turns.</summary>
+    /// <param name="tokens">Tokens of a micro-batch; more than 512 have the same rate.</param>
+    /// <param name="rows">Rows of the matrix; a part of it stands for a large one.</param>
+    /// <param name="columns">Columns of the matrix.</param>
+    public static double Gain(long tokens, long rows, long columns)
+    {
+        tokens = Math.Clamp(tokens, 1, 512);
+        rows = Math.Min(rows, Math.Max(LeastRows, (long)(Operations / 4 / tokens / columns)));
+        using var weight = Weight(rows, columns);
+        var panels = new PanelPlan();
+        IFrozenProduct[] products = [FastLinear.Exact(new StepMeter(), panels), new BFloat16Product(new StepMeter(), panels)];
+        var counting = new Arena();
+        Cut(counting);
+        using var arena = new Arena(counting.Used);
+        var (x, y) = Cut(arena);
+        new Span<float>((float*)x, checked((int)(tokens * columns))).Fill(0.5f);
+        double[] best = [double.MaxValue, double.MaxValue];
+        var begun = StepMeter.Now;
+        for (var rounds = 0; rounds < LeastRounds || BenchClock.Since(begun) < WarmUpSeconds + Seconds;)
+        {
+            var counts = BenchClock.Since(begun) >= WarmUpSeconds;
+            if (counts) rounds++;
+            for (var i = 0; i < products.Length; i++)
+            {
+                var start = StepMeter.Now;
+                products[i].Forward(weight, (float*)x, tokens, (float*)y, rows, 1f, StepPart.Products);
+                products[i].InputGradient(weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f, StepPart.Products);
+                if (counts) best[i] = Math.Min(best[i], BenchClock.Since(start));
+            }
+        }
+        return best[0] / best[1];
+
+        (IntPtr X, IntPtr Y) Cut(Arena from)
+        {
+            foreach (var product in products) product.Allocate(from, tokens, [weight]);
+            return ((IntPtr)from.Floats(tokens * columns), (IntPtr)from.Floats(tokens * rows));
+        }
+    }
+
+    private static Nf4Weight Weight(long rows, long columns)
+    {
+        using var dense = new DenseWeight(TorchSharp.torch.full(rows, columns, 0.01f));
+        return Nf4Weight.Quantize(dense, doubleQuantize: false);
+    }
+}

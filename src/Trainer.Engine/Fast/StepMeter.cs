@@ -1,0 +1,42 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Time and floating-point operations of the fast engine, by part, since it was last cleared.</summary>
+public sealed class StepMeter
+{
+    private static readonly int Parts = Enum.GetValues<StepPart>().Length;
+    private readonly long[] _ticks = new long[Parts];
+    private readonly double[] _operations = new double[Parts];
+
+    /// <summary>Seconds spent in a part.</summary>
+    /// <param name="part">The part.</param>
+    public double Seconds(StepPart part) => BenchClock.Seconds(_ticks[(int)part]);
+
+    /// <summary>Multiplications and additions executed in a part (0 for parts without products).</summary>
+    /// <param name="part">The part.</param>
+    public double Operations(StepPart part) => _operations[(int)part];
+
+    /// <summary>All executed operations.</summary>
+    public double AllOperations => _operations.Sum();
+
+    /// <summary>Sets everything to 0.</summary>
+    public void Clear()
+    {
+        Array.Clear(_ticks);
+        Array.Clear(_operations);
+    }
+
+    internal static long Now => BenchClock.Now;
+
+    internal void Add(StepPart part, long since, double operations = 0)
+    {
+        _ticks[(int)part] += BenchClock.Now - since;
+        _operations[(int)part] += operations;
+    }
+
+    /// <summary>Time counted as one part that was another's.</summary>
+    internal void Move(StepPart from, StepPart to, long ticks)
+    {
+        _ticks[(int)from] -= ticks;
+        _ticks[(int)to] += ticks;
+    }
+}

@@ -1,0 +1,56 @@
+using System.Globalization;
+using Trainer.Engine.Native;
+
+namespace Trainer.Engine.Fast;
+
+/// <summary>All of a model's streaming: its layers, its head, and the watch over its files.</summary>
+internal sealed unsafe class StreamedBase : IDisposable
+{
+    private readonly StreamedFiles _files;
+    private readonly LayerStream _layers;
+    private readonly (IntPtr Start, long Length)? _embedding;
+
+    public StreamedBase(CausalModel model)
+    {
+        _files = new StreamedFiles(model.WeightPaths);
+        var layout = new StreamedLayout(model);
+        var head = model.Head.Weight as DenseWeight;
+        var window = StreamWindow.Of(model.Options.StreamBytes, layout.LargestLayer, layout.Layers, model.Head.Weight.ByteCount);
+        if (!window.HeadKept && head is { Resident: null }) Head = new HeadPages(head);
+        if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
+        var source = Source(model.Options.StreamReads, layout, _files);
+        _layers = new LayerStream(source, layout.Layers, window);
+        // What loading touched need not stay.
+        using (var mapped = new MappedLayers(layout, _files))
+            for (var l = 0; l < layout.Layers; l++) mapped.Release(l);
+        Description = string.Create(CultureInfo.InvariantCulture,
+            $"{layout.TotalBytes / (double)(1L << 30):0.0} GiB of weights read {source.Description}, {Math.Min(layout.Layers, window.LayersKept + 2)} of {layout.Layers} layers{(window.HeadKept ? " and the head" : "")} in memory at a time");
+    }
+
+    /// <summary>How it reads and what stays, in words.</summary>
+    public string Description { get; }
+
+    /// <summary>Set where the head does not stay.</summary>
+    public HeadPages? Head { get; }
+
+    /// <summary>Waits for a layer and has another read.</summary>
+    public void Visit(int layer, int next) => _layers.Visit(layer, next);
+
+    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a single row.</summary>
+    public void AfterEmbedding()
+    {
+        if (_embedding is { } table) MappedPages.Drop((void*)table.Start, table.Length);
+        Head?.DropAll();
+    }
+
+    /// <summary>Stops a run whose files changed.</summary>
+    public void CheckFiles() => _files.Check();
+
+    public void Dispose() => _layers.Dispose();
+
+    private static ILayerSource Source(StreamReads reads, StreamedLayout layout, StreamedFiles files)
+    {
+        var direct = reads == StreamReads.Direct || (reads == StreamReads.Auto && !PageCache.CouldHold(layout.TotalBytes));
+        return (direct ? DirectLayers.TryOpen(layout, files) : null) ?? (ILayerSource)new MappedLayers(layout, files);
+    }
+}

@@ -1,0 +1,108 @@
+using Trainer.Checkpoints;
+
+namespace Trainer.Engine;
+
+/// <summary>config.json as GGUF metadata.</summary>
+internal static class GgufModelMetadata
+{
+    private static readonly string[] Phi3Tokens = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
+
+    public static List<KeyValuePair<string, GgufValue>> Of(ModelConfig config, string folder, GgufModelOptions options, List<string> notes)
+    {
+        var architecture = GgufArchitecture.Of(config.ModelType)?.Name
+            ?? throw new ModelException($"model '{folder}' is of family '{config.ModelType}', which is not written as GGUF here; convert it with llama.cpp");
+        if (GgufRefusals.Of(config) is { } refusal) throw new ModelException($"model '{folder}' cannot be exported for llama.cpp: {refusal}");
+        var rope = config.Ropes[0];
+        var metadata = new List<KeyValuePair<string, GgufValue>>();
+        void Add(string key, GgufValue value) => metadata.Add(KeyValuePair.Create(key, value));
+        void Own(string key, GgufValue value) => Add($"{architecture}.{key}", value);
+        Add("general.architecture", GgufValue.Of(architecture));
+        Add("general.type", GgufValue.Of("model"));
+        var vocabulary = GgufVocabulary.Read(folder, config.VocabularySize);
+        var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        if (IsSafe(name, vocabulary)) Add("general.name", GgufValue.Of(name));
+        Own("context_length", GgufValue.Of((uint)config.MaxPositions));
+        Own("embedding_length", GgufValue.Of((uint)config.HiddenSize));
+        Own("block_count", GgufValue.Of((uint)config.LayerCount));
+        Own("feed_forward_length", GgufValue.Of((uint)config.IntermediateSize));
+        Own("attention.head_count", GgufValue.Of((uint)config.Heads));
+        Own("attention.head_count_kv", GgufValue.Of((uint)config.KvHeads));
+        Own("attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
+        Own("rope.freq_base", GgufValue.Of((float)rope.Theta));
+        if (config.HeadSize * config.Heads != config.HiddenSize || architecture is "qwen3" or "gemma" or "gemma2" or "gemma3")
+        {
+            Own("attention.key_length", GgufValue.Of((uint)config.HeadSize));
+            Own("attention.value_length", GgufValue.Of((uint)config.HeadSize));
+        }
+        if (architecture is "llama" or "granite" or "smollm3" or "phi3") Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
+        if (rope.Kind is RopeKind.Linear or RopeKind.Yarn)
+        {
+            Own("rope.scaling.type", GgufValue.Of(rope.Kind == RopeKind.Linear ? "linear" : "yarn"));
+            Own("rope.scaling.factor", GgufValue.Of((float)(rope.Factor ?? (double)rope.MaxPositions / rope.OriginalMaxPositions)));
+            if (rope.Kind == RopeKind.Yarn) Own("rope.scaling.original_context_length", GgufValue.Of((uint)rope.OriginalMaxPositions));
+        }
+        if (rope.Kind == RopeKind.LongRope)
+        {
+            Own("rope.scaling.attn_factor", GgufValue.Of((float)RopeTable.LongRopeMultiplier(rope)));
+            notes.Add($"LongRoPE changes at {rope.OriginalMaxPositions} tokens: here by the length of the text, in llama.cpp by the context it is started with (-c)");
+        }
+        if (architecture == "phi3") Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
+        var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
+        if (architecture is "gemma2" or "gemma3" or "phi3") Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
+        if (config.AttentionSoftCap is { } attentionCap) Own("attn_logit_softcapping", GgufValue.Of((float)attentionCap));
+        if (config.LogitSoftCap is { } logitCap) Own("final_logit_softcapping", GgufValue.Of((float)logitCap));
+        if (architecture == "granite")
+        {
+            Own("attention.scale", GgufValue.Of((float)config.AttentionScale));
+            Own("embedding_scale", GgufValue.Of((float)config.EmbeddingMultiplier));
+            Own("residual_scale", GgufValue.Of((float)config.ResidualMultiplier));
+            Own("logit_scale", GgufValue.Of((float)config.LogitDivisor));
+        }
+        Own("vocab_size", GgufValue.Of((uint)config.VocabularySize));
+        Add("general.file_type", GgufValue.Of(options.Type switch { GgufTensorType.F32 => 0u, GgufTensorType.F16 => 1u, GgufTensorType.Q8_0 => 7u, _ => 32u }));
+        if (options.Type == GgufTensorType.Q8_0) Add("general.quantization_version", GgufValue.Of(2u));
+        metadata.AddRange(vocabulary);
+        if (window < config.MaxPositions && architecture is not ("gemma2" or "gemma3"))
+            notes.Add($"the model attends to {window} tokens back, llama.cpp to all of them: texts longer than that come out otherwise");
+        return metadata;
+    }
+
+    /// <summary>
+    /// Tensors that divide the rotary frequencies, one value for each pair: of llama3 scaling as llama.cpp's converter computes them, of LongRoPE both
+    /// lists; none for other kinds.
+    /// </summary>
+    public static IReadOnlyList<(string Name, float[] Values)> RopeFactors(ModelConfig config)
+    {
+        var rope = config.Ropes[0];
+        return rope.Kind switch
+        {
+            RopeKind.Llama3 => [("rope_freqs.weight", Llama3(rope))],
+            RopeKind.LongRope => [("rope_factors_long.weight", Floats(rope.LongFactors)), ("rope_factors_short.weight", Floats(rope.ShortFactors))],
+            _ => [],
+        };
+    }
+
+    // Of a model whose name has Phi-3 in it llama.cpp looks up Phi-3's own tokens, and does not load it where one of them is absent.
+    private static bool IsSafe(string name, IReadOnlyList<KeyValuePair<string, GgufValue>> vocabulary)
+    {
+        if (!name.Contains("phi-3", StringComparison.OrdinalIgnoreCase) && !name.Contains("phi3", StringComparison.OrdinalIgnoreCase)) return true;
+        var tokens = (string[])vocabulary.First(one => one.Key == "tokenizer.ggml.tokens").Value.Value;
+        return Phi3Tokens.All(tokens.Contains);
+    }
+
+    private static float[] Floats(IReadOnlyList<double> values) => [.. values.Select(value => (float)value)];
+
+    private static float[] Llama3(RopeConfig rope)
+    {
+        var (factor, original) = (rope.Factor!.Value, (double)rope.OriginalMaxPositions);
+        double longest = original / rope.LowFrequencyFactor, shortest = original / rope.HighFrequencyFactor;
+        return [.. Enumerable.Range(0, rope.Dimensions / 2).Select(pair =>
+        {
+            var wave = 2 * Math.PI * Math.Pow(rope.Theta, 2.0 * pair / rope.Dimensions);
+            if (wave < shortest) return 1f;
+            if (wave > longest) return (float)factor;
+            var smooth = (original / wave - rope.LowFrequencyFactor) / (rope.HighFrequencyFactor - rope.LowFrequencyFactor);
+            return (float)(1 / ((1 - smooth) / factor + smooth));
+        })];
+    }
+}

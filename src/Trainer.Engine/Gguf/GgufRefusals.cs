@@ -1,0 +1,73 @@
+namespace Trainer.Engine;
+
+/// <summary>What llama.cpp fixes in its code for a family and a config.json may say otherwise: such a model would load and compute something else.</summary>
+internal static class GgufRefusals
+{
+    /// <summary>Why llama.cpp would compute something else, or null.</summary>
+    public static string? Of(ModelConfig config) => config.ModelType switch
+    {
+        "gemma" => Gemma(config),
+        "gemma2" => Gemma(config) ?? Gemma2(config),
+        "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
+        _ when config.Activation != Activation.Silu => $"its activation is {config.Activation}, llama.cpp computes SiLU",
+        "granite" when config.HeadSize * config.Heads != config.HiddenSize => "its heads are not as wide as the model, which llama.cpp's granite has no key for",
+        "smollm3" => SmolLm3(config),
+        _ => null,
+    } ?? Rope(config);
+
+    private static string? Gemma(ModelConfig config)
+    {
+        if (!config.TiedEmbeddings) return "it has a head of its own, llama.cpp takes the embedding";
+        if (config.QkvBias || config.OutputBias) return "it has biases, llama.cpp's gemma has none";
+        return config.Activation == Activation.GeluTanh ? null : $"its activation is {config.Activation}, llama.cpp computes the tanh form of GELU";
+    }
+
+    private static string? Gemma2(ModelConfig config)
+    {
+        if (config.AttentionSoftCap is null || config.LogitSoftCap is null) return "it lacks a soft cap, llama.cpp applies two";
+        return Scale(config, 46) ?? Windows(config, layer => layer % 2 == 0, "every other layer");
+    }
+
+    private static string? Gemma3(ModelConfig config)
+    {
+        if (config.AttentionSoftCap is not null) return "it has a soft cap on attention, llama.cpp applies none";
+        if (config.Ropes is not [_, { Kind: RopeKind.Default, Theta: 10_000 }]) return "its local layers rotate with a base other than 10000";
+        return Scale(config, 62) ?? Windows(config, layer => (layer + 1) % 6 != 0, "five of six layers");
+    }
+
+    // Of the largest model of either generation llama.cpp scales by the width over the heads, of the others by the head; it tells them by their layers.
+    private static string? Scale(ModelConfig config, int layersOfLargest)
+    {
+        var width = config.LayerCount == layersOfLargest ? (double)config.HiddenSize / config.Heads : config.HeadSize;
+        return Math.Abs(config.AttentionScale * Math.Sqrt(width) - 1) < 1e-6 ? null : $"its query_pre_attn_scalar is not {width}, which llama.cpp takes";
+    }
+
+    private static string? Windows(ModelConfig config, Func<int, bool> isSliding, string which)
+    {
+        for (var layer = 0; layer < config.LayerCount; layer++)
+            if (config.Layers[layer].SlidingWindow is not null != isSliding(layer)) return $"its layer {layer} is {(isSliding(layer) ? "global" : "sliding")}, llama.cpp slides {which}";
+        return null;
+    }
+
+    private static string? SmolLm3(ModelConfig config)
+    {
+        for (var layer = 0; layer < config.LayerCount; layer++)
+            if (config.Layers[layer].Rope >= 0 != ((layer + 1) % 4 != 0)) return $"its layer {layer} {(config.Layers[layer].Rope >= 0 ? "has" : "lacks")} the rotary embedding, llama.cpp leaves it out of every fourth layer alone";
+        return null;
+    }
+
+    private static string? Rope(ModelConfig config)
+    {
+        var rope = config.Ropes[0];
+        var isKnown = rope.Kind switch
+        {
+            RopeKind.Default => true,
+            RopeKind.Linear => config.ModelType is not "phi3",
+            RopeKind.Llama3 => config.ModelType is "llama" or "mistral",
+            RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3" && rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true },
+            RopeKind.LongRope => config.ModelType is "phi3",
+            _ => false,
+        };
+        return isKnown ? null : $"it scales its rotary embedding as '{rope.Kind}', which is not written as GGUF here";
+    }
+}

@@ -1,0 +1,27 @@
+using TorchSharp;
+
+namespace Trainer.Engine;
+
+/// <summary>Computes a decoder: the seam between the reference engine and the hand-written one. Not thread-safe.</summary>
+public interface IDecoderEngine : IDisposable
+{
+    /// <summary>Short name for logs and reports.</summary>
+    string Name { get; }
+
+    /// <summary>How the base is read from disk while it computes, in words; null where it is held.</summary>
+    string? Streaming => null;
+
+    /// <summary>Adds the gradient of <paramref name="lossScale"/> times the weighted loss sum to the parameter buffer.</summary>
+    /// <param name="batch">T tokens.</param>
+    /// <param name="lossScale">Multiplier of the gradient alone, not of the returned sum.</param>
+    /// <param name="key">Seeds the dropout masks; null computes without dropout.</param>
+    LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key);
+
+    /// <summary>Unweighted loss of each token (nats), length T, 0 where the target is ignored.</summary>
+    /// <param name="batch">T tokens.</param>
+    float[] TokenLosses(TokenBatch batch);
+
+    /// <summary>Logits [T, vocabulary], float32, on the model's device. The caller disposes it.</summary>
+    /// <param name="batch">T tokens.</param>
+    torch.Tensor Logits(TokenBatch batch);
+}

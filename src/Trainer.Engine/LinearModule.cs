@@ -1,0 +1,64 @@
+using TorchSharp;
+
+namespace Trainer.Engine;
+
+/// <summary>One linear layer of the model: a frozen matrix, perhaps a bias, perhaps an adapter or trained copies.</summary>
+public sealed class LinearModule
+{
+    internal LinearModule(string name, int layer, IFrozenWeight weight, torch.Tensor? bias)
+    {
+        Name = name;
+        Layer = layer;
+        Weight = weight;
+        Bias = bias;
+        InFeatures = weight.Columns;
+        OutFeatures = weight.Rows;
+    }
+
+    /// <summary>Module path, e.g. <c>model.layers.0.self_attn.q_proj</c>; <c>lm_head</c> for the head.</summary>
+    public string Name { get; }
+
+    /// <summary>Zero-based layer, or -1 for the head.</summary>
+    public int Layer { get; }
+
+    /// <summary>Columns of the matrix.</summary>
+    public long InFeatures { get; }
+
+    /// <summary>Rows of the matrix.</summary>
+    public long OutFeatures { get; }
+
+    /// <summary>The frozen matrix [out, in].</summary>
+    public IFrozenWeight Weight { get; }
+
+    /// <summary>The frozen bias [out], float32, or null. Owned by the model.</summary>
+    public torch.Tensor? Bias { get; }
+
+    /// <summary>The adapter, or null.</summary>
+    public LinearAdapter? Adapter { get; set; }
+
+    /// <summary>A trained copy of the whole matrix which replaces <see cref="Weight"/>, or null.</summary>
+    public ParameterEntry? TrainedWeight { get; set; }
+
+    /// <summary>A trained copy of the bias which replaces <see cref="Bias"/>, or null.</summary>
+    public ParameterEntry? TrainedBias { get; set; }
+
+    /// <summary>Euclidean norm of each row of the frozen matrix, length out: DoRA's first magnitudes.</summary>
+    public unsafe float[] RowNorms()
+    {
+        var norms = new float[OutFeatures];
+        var rows = Math.Clamp((1 << 22) / InFeatures, 1, OutFeatures);
+        var part = new float[rows * InFeatures];
+        for (long begin = 0; begin < OutFeatures; begin += rows)
+        {
+            var count = Math.Min(rows, OutFeatures - begin);
+            fixed (float* scratch = part) Weight.Materialize(begin, count, scratch);
+            for (long r = 0; r < count; r++)
+            {
+                double sum = 0;
+                foreach (var value in part.AsSpan((int)(r * InFeatures), (int)InFeatures)) sum += (double)value * value;
+                norms[begin + r] = (float)Math.Sqrt(sum);
+            }
+        }
+        return norms;
+    }
+}

@@ -1,0 +1,35 @@
+namespace Trainer.Engine;
+
+/// <summary>How a model is loaded and computed.</summary>
+public sealed record ModelLoadOptions
+{
+    /// <summary>How frozen linear weights are held (the head and embeddings stay as stored).</summary>
+    public QuantizeKind Quantize { get; init; } = QuantizeKind.None;
+
+    /// <summary>With NF4: quantize the absmax values too.</summary>
+    public bool DoubleQuantize { get; init; } = true;
+
+    /// <summary>Type of the frozen matrix products.</summary>
+    public ComputeKind Compute { get; init; } = ComputeKind.Auto;
+
+    /// <summary>Which engine computes.</summary>
+    public EngineKind Engine { get; init; } = EngineKind.Auto;
+
+    /// <summary>Keep layer inputs only and recompute in the backward pass.</summary>
+    public bool GradientCheckpointing { get; init; } = true;
+
+    /// <summary>Every weight is trainable and lies in the parameter buffer (pre-training small models).</summary>
+    public bool TrainAllWeights { get; init; }
+
+    /// <summary>Read the layers of a base that lies on disk as it is used when they are needed, the next one ahead on a thread of its own, instead of holding them all.</summary>
+    public bool Stream { get; init; }
+
+    /// <summary>With <see cref="Stream"/>: bytes that layers and head may take in memory, see <see cref="StreamWindow"/>; null is the least possible.</summary>
+    public long? StreamBytes { get; init; }
+
+    /// <summary>With <see cref="Stream"/>: how the files are read.</summary>
+    public StreamReads StreamReads { get; init; } = StreamReads.Auto;
+
+    /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
+    public string Device { get; init; } = "cpu";
+}

@@ -1,0 +1,129 @@
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using Trainer.Checkpoints;
+using Trainer.Numerics.Nf4;
+
+namespace Trainer.Engine;
+
+/// <summary>
+/// Writes an NF4 model folder in bitsandbytes' layout, which transformers loads as it is. One tensor is in memory at a time, as codes and scales;
+/// its fp32 values exist in small pieces alone.
+/// </summary>
+public static unsafe class ModelQuantizer
+{
+    private const int PieceElements = 1 << 20;
+
+    /// <summary>Quantizes every linear weight of the decoder layers; embeddings, head, norms and biases are copied.</summary>
+    /// <param name="source">A model folder in F32, F16 or BF16.</param>
+    /// <param name="target">The folder to make; work that was broken off is continued.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancel">Looked at before each tensor; what is done is kept.</param>
+    /// <exception cref="ModelException">The source cannot be used, or is quantized already.</exception>
+    /// <exception cref="BadFileException">A file of the source is damaged.</exception>
+    /// <exception cref="CannotWriteException">The target cannot be written.</exception>
+    public static QuantizeReport Quantize(string source, string target, QuantizeOptions options, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var config = ModelConfig.Load(source);
+        if (config.StoredQuantization is not null)
+            throw new ModelException($"model '{source}' is quantized already; pass the original model");
+        using var model = ShardedModel.Open(source);
+        var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
+        var groups = names.Select(name => IsQuantized(model.Entry(name)) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
+        var plan = new ModelFolderPlan
+        {
+            Target = target,
+            Groups = groups,
+            Identity = $"nf4 double {options.DoubleQuantize} of {SourceIdentity(model)}",
+            MaxShardBytes = options.MaxShardBytes,
+            Progress = options.Progress,
+        };
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(model, group, sink, options), folder => Finish(source, folder, model, names, options), cancel);
+        using var written = ShardedModel.Open(target);
+        var quantized = groups.Count(group => !group.IsExact);
+        return new QuantizeReport(quantized, groups.Count - quantized, model.TotalBytes, written.TotalBytes);
+    }
+
+    /// <summary>Whether a tensor is a linear weight of a decoder layer, which is what bitsandbytes quantizes when the head is skipped.</summary>
+    public static bool IsQuantized(SafetensorsEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        return entry.Shape.Length == 2 && entry.Name.Contains(".layers.", StringComparison.Ordinal) && entry.Name.EndsWith("_proj.weight", StringComparison.Ordinal);
+    }
+
+    /// <summary>Quantizes one stored weight.</summary>
+    /// <param name="file">The file that holds it.</param>
+    /// <param name="entry">The weight.</param>
+    /// <param name="doubleQuantize">Quantize the scales too.</param>
+    /// <param name="threads">Threads to use.</param>
+    public static Nf4Bytes QuantizeWeight(SafetensorsFile file, SafetensorsEntry entry, bool doubleQuantize, int threads)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        var count = entry.ElementCount;
+        var packed = new byte[Nf4Codebook.PackedBytes(count)];
+        var absmax = new float[Nf4Codebook.Blocks(count)];
+        Parallel.For(0, (count + PieceElements - 1) / PieceElements, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, () => new float[Math.Min(PieceElements, count)], (piece, _, values) =>
+        {
+            var begin = piece * PieceElements;
+            var length = (int)Math.Min(PieceElements, count - begin);
+            StoredValues.Read(file, entry, begin, values.AsSpan(0, length));
+            fixed (float* input = values, scales = absmax)
+            fixed (byte* codes = packed)
+                Nf4Quantizer.Quantize(input, codes, scales, begin, begin + length);
+            return values;
+        }, _ => { });
+        var dtype = StoredValues.TorchName(entry.Dtype);
+        var map = MemoryMarshal.AsBytes(Nf4Codebook.Values).ToArray();
+        if (!doubleQuantize)
+            return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, null, null), packed, MemoryMarshal.AsBytes<float>(absmax).ToArray(), map, default, default);
+        var nestedCodes = new byte[absmax.Length];
+        var nested = new float[Nf4Codebook.NestedBlocks(count)];
+        var offset = NestedAbsmax.Quantize(absmax, nestedCodes, nested);
+        return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, Nf4Codebook.NestedBlockSize, offset), packed, nestedCodes, map,
+            MemoryMarshal.AsBytes<float>(nested).ToArray(), MemoryMarshal.AsBytes(DynamicMap.Values).ToArray());
+    }
+
+    private static TensorGroup Copied(SafetensorsEntry entry) => new(entry.Name, [new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)]);
+
+    private static void Produce(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    {
+        Write(model, group, sink, options);
+        // One tensor is in memory at a time, in the source's mapping too.
+        MappedPages.Drop(model.Pointer(group.Name), model.Entry(group.Name).ByteCount);
+    }
+
+    private static void Write(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    {
+        var file = model.FileOf(group.Name);
+        var entry = model.Entry(group.Name);
+        if (!group.IsExact)
+        {
+            try
+            {
+                Nf4Folder.Write(sink, group, QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
+            }
+            catch (AggregateException fault) when (fault.InnerExceptions.OfType<ModelException>().FirstOrDefault() is { } inner)
+            {
+                throw inner;
+            }
+            return;
+        }
+        const int part = 1 << 24;
+        for (long at = 0; at < entry.ByteCount; at += part)
+            sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(part, entry.ByteCount - at)));
+    }
+
+    private static void Finish(string source, string folder, ShardedModel model, List<string> names, QuantizeOptions options)
+    {
+        var config = (JsonObject)JsonNode.Parse(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
+        var first = names.Select(model.Entry).FirstOrDefault(IsQuantized)
+            ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
+        config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);
+        File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");
+        ModelFolderFiles.CopyCompanions(source, folder);
+    }
+
+    // Names and sizes and times of the source's files: enough to know a changed source from the one a broken-off work began with.
+    private static string SourceIdentity(ShardedModel model) =>
+        string.Join(' ', model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
+}

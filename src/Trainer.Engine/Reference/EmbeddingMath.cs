@@ -1,0 +1,56 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine;
+
+/// <summary>
+/// What an adapter makes of embedding rows, and its gradients by hand: the embedding is the bottom of the model, so no graph is needed below it.
+/// With a = A[:, v] of each token and f = m / norms (1 without a magnitude): y = f * (E[v] + s a B^T). See <see cref="EmbeddingAdapter"/>.
+/// </summary>
+internal static class EmbeddingMath
+{
+    /// <summary>Adapted rows [T, hidden] of the frozen rows E[v].</summary>
+    public static Tensor Rows(ParameterBuffer parameters, EmbeddingModule embedding, EmbeddingAdapter adapter, Tensor ids, Tensor frozen)
+    {
+        using var scope = NewDisposeScope();
+        var sum = Sum(parameters, adapter, ids, frozen);
+        if (adapter.Magnitude is { } magnitude) sum = sum * (parameters.Value(magnitude) / ColumnNorms(parameters, embedding, adapter, ids.device));
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Adds the gradients of A, B and the magnitude to the buffer.</summary>
+    /// <param name="parameters">The buffer.</param>
+    /// <param name="embedding">The embedding.</param>
+    /// <param name="adapter">Its adapter.</param>
+    /// <param name="ids">Token ids [T].</param>
+    /// <param name="frozen">The frozen rows E[v], [T, hidden].</param>
+    /// <param name="gradient">Gradient of the adapted rows [T, hidden].</param>
+    public static void AddGradient(ParameterBuffer parameters, EmbeddingModule embedding, EmbeddingAdapter adapter, Tensor ids, Tensor frozen, Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        if (adapter.Magnitude is { } magnitude)
+        {
+            var norms = ColumnNorms(parameters, embedding, adapter, ids.device);
+            parameters.Gradient(magnitude).add_((gradient * Sum(parameters, adapter, ids, frozen)).sum(dim: 0) / norms);
+            gradient = gradient * (parameters.Value(magnitude) / norms);
+        }
+        var scaled = gradient * adapter.Scale;
+        parameters.Gradient(adapter.B).add_(scaled.t().matmul(Chosen(parameters, adapter, ids)));
+        parameters.Gradient(adapter.A).index_add_(1, ids, scaled.matmul(parameters.Value(adapter.B)).t(), 1);
+    }
+
+    private static Tensor Sum(ParameterBuffer parameters, EmbeddingAdapter adapter, Tensor ids, Tensor frozen) =>
+        frozen + Chosen(parameters, adapter, ids).matmul(parameters.Value(adapter.B).t()) * adapter.Scale;
+
+    private static Tensor Chosen(ParameterBuffer parameters, EmbeddingAdapter adapter, Tensor ids) => parameters.Value(adapter.A).index_select(1, ids).t();
+
+    // Over the whole vocabulary, a few rows at a time. The dimension is named: a bare 0 would choose the overload that takes an element type.
+    private static Tensor ColumnNorms(ParameterBuffer parameters, EmbeddingModule embedding, EmbeddingAdapter adapter, Device device)
+    {
+        var squares = zeros(embedding.Weight.Columns, dtype: ScalarType.Float32, device: device);
+        var (a, b) = (parameters.Value(adapter.A), parameters.Value(adapter.B));
+        FrozenLinear.Panels(embedding.Weight, ScalarType.Float32, device, (begin, panel) =>
+            squares.add_((panel + a.narrow(1, begin, panel.shape[0]).t().matmul(b.t()) * adapter.Scale).square().sum(dim: 0)));
+        return squares.sqrt();
+    }
+}

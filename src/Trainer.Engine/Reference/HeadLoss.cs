@@ -1,0 +1,76 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine;
+
+/// <summary>Cross entropy at labelled positions only, a chunk of tokens at a time: logits never exist whole.</summary>
+internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
+{
+    private const long ChunkLogits = 16 << 20;
+
+    /// <summary>Sum of weighted token losses; the gradient of lossScale times it with respect to <paramref name="normed"/> comes back, the head's own gradients go to the buffer.</summary>
+    /// <param name="normed">Hidden states after the final norm, [T, hidden], outside any graph.</param>
+    /// <param name="context">The batch.</param>
+    /// <param name="lossScale">Multiplier of the gradient.</param>
+    public (double LossSum, Tensor Gradient) ForwardBackward(Tensor normed, BatchContext context, double lossScale)
+    {
+        var gradient = zeros_like(normed);
+        double sum = 0;
+        foreach (var (positions, targets, weights) in Chunks(context.Batch))
+        {
+            using var scope = NewDisposeScope();
+            var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
+            var chunk = normed.index_select(0, at).detach().requires_grad_(true);
+            var losses = TokenLosses(chunk, targets, context.Key);
+            var weighted = losses * tensor(weights, dtype: ScalarType.Float32, device: normed.device);
+            sum += weighted.to(ScalarType.Float64).sum().item<double>();
+            (weighted.sum() * lossScale).backward();
+            pass.Fault.Rethrow();
+            gradient.index_copy_(0, at, chunk.grad!);
+        }
+        return (sum, gradient);
+    }
+
+    /// <summary>Unweighted losses, length T, 0 at ignored targets.</summary>
+    public float[] Losses(Tensor normed, TokenBatch batch)
+    {
+        var result = new float[batch.Length];
+        foreach (var (positions, targets, _) in Chunks(batch))
+        {
+            using var scope = NewDisposeScope();
+            var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
+            var losses = TokenLosses(normed.index_select(0, at), targets, null).cpu();
+            var values = losses.data<float>().ToArray();
+            for (var i = 0; i < positions.Length; i++) result[positions[i]] = values[i];
+        }
+        return result;
+    }
+
+    private Tensor TokenLosses(Tensor hidden, long[] targets, StepKey? key)
+    {
+        var logits = pass.Head(hidden, key);
+        var wanted = tensor(targets, dtype: ScalarType.Int64, device: hidden.device);
+        return nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None);
+    }
+
+    private IEnumerable<(long[] Positions, long[] Targets, float[] Weights)> Chunks(TokenBatch batch)
+    {
+        var size = (int)Math.Clamp(ChunkLogits / model.Config.VocabularySize, 16, 4096);
+        var (positions, targets, weights) = (new List<long>(), new List<long>(), new List<float>());
+        var segment = 0;
+        for (var t = 0; t < batch.Length; t++)
+        {
+            while (t >= batch.SegmentStarts[segment + 1]) segment++;
+            if (batch.Targets[t] == TokenBatch.IgnoredTarget) continue;
+            positions.Add(t);
+            targets.Add(batch.Targets[t]);
+            weights.Add(batch.SegmentWeights[segment]);
+            if (positions.Count < size) continue;
+            yield return (positions.ToArray(), targets.ToArray(), weights.ToArray());
+            positions.Clear();
+            targets.Clear();
+            weights.Clear();
+        }
+        if (positions.Count > 0) yield return (positions.ToArray(), targets.ToArray(), weights.ToArray());
+    }
+}

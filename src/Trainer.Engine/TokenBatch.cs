@@ -1,0 +1,92 @@
+namespace Trainer.Engine;
+
+/// <summary>The tokens of one forward pass, flat: segments lie one behind the other without padding and never see each other.</summary>
+public sealed class TokenBatch
+{
+    /// <summary>The target of a token that carries no loss.</summary>
+    public const int IgnoredTarget = -100;
+
+    /// <summary>Makes a batch of T tokens in S segments.</summary>
+    /// <param name="tokenIds">Length T.</param>
+    /// <param name="targets">Length T, already shifted: the id that token t must predict, or <see cref="IgnoredTarget"/>.</param>
+    /// <param name="positions">Length T, rotary positions; each segment counts from its own start.</param>
+    /// <param name="segmentStarts">Length S + 1, from 0 to T, strictly rising.</param>
+    /// <param name="segmentWeights">Length S, multiplier of each segment's loss.</param>
+    public TokenBatch(int[] tokenIds, int[] targets, int[] positions, int[] segmentStarts, float[] segmentWeights)
+    {
+        if (tokenIds.Length == 0) throw new ArgumentException("a batch needs at least one token");
+        if (targets.Length != tokenIds.Length || positions.Length != tokenIds.Length)
+            throw new ArgumentException("tokens, targets and positions differ in length");
+        if (segmentStarts.Length < 2 || segmentStarts[0] != 0 || segmentStarts[^1] != tokenIds.Length)
+            throw new ArgumentException("segment starts must run from 0 to the token count");
+        if (segmentWeights.Length != segmentStarts.Length - 1)
+            throw new ArgumentException("one weight per segment");
+        for (var s = 1; s < segmentStarts.Length; s++)
+            if (segmentStarts[s] <= segmentStarts[s - 1]) throw new ArgumentException("a segment is empty");
+        TokenIds = tokenIds;
+        Targets = targets;
+        Positions = positions;
+        SegmentStarts = segmentStarts;
+        SegmentWeights = segmentWeights;
+        foreach (var target in targets)
+            if (target != IgnoredTarget) TrainedTokens++;
+    }
+
+    /// <summary>Token ids, length T.</summary>
+    public int[] TokenIds { get; }
+
+    /// <summary>Shifted targets, length T.</summary>
+    public int[] Targets { get; }
+
+    /// <summary>Rotary positions, length T.</summary>
+    public int[] Positions { get; }
+
+    /// <summary>Offsets of the segments, length S + 1.</summary>
+    public int[] SegmentStarts { get; }
+
+    /// <summary>Loss multiplier of each segment, length S.</summary>
+    public float[] SegmentWeights { get; }
+
+    /// <summary>How many targets are not ignored.</summary>
+    public int TrainedTokens { get; }
+
+    /// <summary>Token count T.</summary>
+    public int Length => TokenIds.Length;
+
+    /// <summary>One segment of tokens without targets, positions from 0: what a plain forward pass needs.</summary>
+    /// <param name="tokenIds">The tokens.</param>
+    public static TokenBatch OfTokens(int[] tokenIds) => Continuation(tokenIds, 0);
+
+    /// <summary>The same with positions from <paramref name="first"/>: tokens behind others that are computed already.</summary>
+    internal static TokenBatch Continuation(int[] tokenIds, int first)
+    {
+        var targets = new int[tokenIds.Length];
+        Array.Fill(targets, IgnoredTarget);
+        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(first, tokenIds.Length)], [0, tokenIds.Length], [1f]);
+    }
+
+    /// <summary>Rows with unshifted labels (as Hugging Face writes them), laid out flat.</summary>
+    /// <param name="rows">Token ids and labels of each row, equal lengths within a row.</param>
+    public static TokenBatch OfRows(IReadOnlyList<(int[] Ids, int[] Labels)> rows)
+    {
+        var total = rows.Sum(row => row.Ids.Length);
+        var (ids, targets, positions) = (new int[total], new int[total], new int[total]);
+        var starts = new int[rows.Count + 1];
+        var weights = new float[rows.Count];
+        Array.Fill(weights, 1f);
+        var at = 0;
+        for (var r = 0; r < rows.Count; r++)
+        {
+            starts[r] = at;
+            var (rowIds, labels) = rows[r];
+            for (var t = 0; t < rowIds.Length; t++, at++)
+            {
+                ids[at] = rowIds[t];
+                positions[at] = t;
+                targets[at] = t + 1 < rowIds.Length ? labels[t + 1] : IgnoredTarget;
+            }
+        }
+        starts[^1] = total;
+        return new TokenBatch(ids, targets, positions, starts, weights);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Runtime.InteropServices;
+using Trainer.Checkpoints;
+
+namespace Trainer.Engine;
+
+/// <summary>Writes whole models in Hugging Face layout: fresh ones, and ones whose weights were all trained. For pre-training small models.</summary>
+public static class FullModelFolder
+{
+    /// <summary>Writes model.safetensors with fresh weights for the config.json of a folder: matrices normal with the given deviation, norms 1 (0 where stored minus one), biases 0.</summary>
+    /// <param name="folder">A folder with config.json.</param>
+    /// <param name="seed">Seed of the weights.</param>
+    /// <param name="deviation">Standard deviation of matrices; those that write to the residual stream take it divided by sqrt(2 x layers), as GPT-2 does.</param>
+    public static void WriteFresh(string folder, int seed, double deviation = 0.02)
+    {
+        var config = ModelConfig.Load(folder);
+        var tensors = TensorShapes.Of(config);
+        var norm = config.NormWeightPlusOne ? 0f : 1f;
+        Write(folder, [.. tensors.Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape))], (name, shape) =>
+        {
+            var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
+            if (name.EndsWith(".bias", StringComparison.Ordinal)) return values;
+            if (shape.Length == 1) Array.Fill(values, norm);
+            else Normal(values, seed, name, name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? deviation / Math.Sqrt(2 * config.LayerCount) : deviation);
+            return values;
+        });
+    }
+
+    /// <summary>Writes model.safetensors (float32) of a model loaded with <see cref="ModelLoadOptions.TrainAllWeights"/>.</summary>
+    /// <param name="folder">Where to; config.json is not written.</param>
+    /// <param name="model">The model.</param>
+    public static void WriteTrained(string folder, CausalModel model)
+    {
+        if (!model.Options.TrainAllWeights) throw new ArgumentException("the model was not loaded to train all weights");
+        var parameters = model.Parameters;
+        Write(folder, [.. parameters.Entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, [.. entry.Shape]))], (name, _) =>
+        {
+            var entry = parameters.Find(name)!;
+            var values = new List<float>((int)entry.Count);
+            parameters.Read(entry, part => values.AddRange(part));
+            return [.. values];
+        });
+    }
+
+    private static void Write(string folder, List<TensorDeclaration> tensors, Func<string, long[], float[]> values)
+    {
+        using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), tensors, SafetensorsWriter.PyTorchMetadata);
+        foreach (var entry in writer.Entries) writer.Write(entry.Name, MemoryMarshal.AsBytes(values(entry.Name, entry.Shape).AsSpan()));
+        writer.Complete();
+    }
+
+    private static void Normal(float[] values, int seed, string name, double deviation)
+    {
+        var stream = 0xCBF2_9CE4_8422_2325UL;
+        foreach (var c in name) stream = (stream ^ c) * 0x0000_0100_0000_01B3;
+        ulong counter = stream ^ ((ulong)(uint)seed << 32);
+        double Unit() => (DropoutMask.Mix(counter++) >> 11) * (1.0 / (1UL << 53));
+        for (var i = 0; i < values.Length; i++) values[i] = (float)(deviation * Math.Sqrt(-2 * Math.Log(1 - Unit())) * Math.Cos(2 * Math.PI * Unit()));
+    }
+}

@@ -1,0 +1,6 @@
+namespace Trainer.Engine;
+
+/// <summary>Reads elements of a matrix as float32.</summary>
+/// <param name="begin">First element.</param>
+/// <param name="values">Takes as many as it holds.</param>
+public delegate void WeightReader(long begin, Span<float> values);

@@ -1,0 +1,26 @@
+namespace Trainer.Templates;
+
+/// <summary>
+/// A chat template that cannot be read, or that refuses or fails to render a conversation.
+/// <see cref="Exception.Message"/> is the finished sentence for the user.
+/// </summary>
+public sealed class TemplateException : Exception
+{
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">The finished sentence: what, where, why, what to do.</param>
+    /// <param name="kind">Python's name of the fault, for instance <c>TypeError</c>; <c>LimitError</c> where a limit of ours ended the render.</param>
+    /// <param name="reason">The fault's own message, as Python words it.</param>
+    /// <param name="inner">What caused it, or null.</param>
+    public TemplateException(string message, string kind = "TemplateError", string? reason = null, Exception? inner = null)
+        : base(message, inner)
+    {
+        Kind = kind;
+        Reason = reason ?? message;
+    }
+
+    /// <summary>Python's name of the fault: <c>TemplateError</c> (the template called <c>raise_exception</c>), <c>TypeError</c>, <c>UndefinedError</c> and so on.</summary>
+    public string Kind { get; }
+
+    /// <summary>The fault's own message, as Python words it.</summary>
+    public string Reason { get; }
+}
