@@ -1,6 +1,7 @@
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Commands;
 using Trainer.Cli.Rendering;
+using Trainer.Engine.Native;
 
 namespace Trainer.Cli;
 
@@ -9,6 +10,7 @@ internal static class Application
 {
     public static int Run(string[] words)
     {
+        OpenMp.WaitPassively();
         var terminal = Terminal.Detect();
         var verbose = words.Any(word => word is "--verbose" or "-v");
         try
