@@ -10,13 +10,7 @@ public sealed class Alone : ICollective
     public int Size => 1;
 
     /// <inheritdoc/>
-    public void Sum(Span<float> values)
-    {
-        // One rank: the sum is what is there.
-    }
-
-    /// <inheritdoc/>
-    public void Sum(Span<double> values)
+    public void Sum(Span<float> values, Span<double> riders)
     {
         // One rank: the sum is what is there.
     }

@@ -1,9 +1,12 @@
+using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
-/// <summary>Re-executes the single step of a replay bundle: same values, moments, rows and dropout masks.</summary>
+/// <summary>Re-executes the single step of a replay bundle: same values, optimizer state, rows and dropout masks.</summary>
 public static class Replay
 {
     /// <summary>Loads the bundle's model and repeats the step; nothing is written.</summary>
@@ -22,20 +25,17 @@ public static class Replay
         var content = CheckpointContent.ReadState(directory);
         var (options, state) = (content.Manifest.Options, content.State);
         var batches = ReplayBatches.Read(directory);
-        content.Restore(model, new AdamW(model.Values.Length, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay));
-        model.Gradients.Clear();
-        double trained = batches.Sum(batch => (double)batch.TrainedTokens), sum = 0;
-        for (var micro = 0; micro < batches.Count; micro++)
-            sum += model.ForwardBackward(batches[micro], 1 / trained, new StepKey(options.Seed, state.Step, micro));
-        var norm = GradientNorm.Of(model.Gradients);
+        content.Restore(model, OptimizerTable.Make(model.Parameters, options));
+        using var ranks = new Alone();
+        var (loss, norm) = new TrainingStep(options, model, new TokenObjective(), ranks).Gradients(state.Step, batches);
         var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps).At(state.Step);
-        var isFinite = double.IsFinite(sum) && double.IsFinite(norm);
-        var place = isFinite ? null : NonFinitePlace.In(model.Values, model.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient");
+        var isFinite = double.IsFinite(loss) && double.IsFinite(norm);
+        var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
         var rows = batches.SelectMany(batch =>
         {
             var losses = model.TokenLosses(batch);
             return batch.Rows.Select((row, segment) => new ReplayRow(row.ToString(), batch.SegmentStarts[segment + 1] - batch.SegmentStarts[segment], BatchLoss.OfSegment(losses, batch, segment)));
         }).ToList();
-        return new ReplayResult(state.Step + 1, sum / trained, norm, rate, isFinite, place, rows);
+        return new ReplayResult(state.Step + 1, loss, norm, rate, isFinite, place, rows);
     }
 }

@@ -173,6 +173,9 @@ public sealed record TrainingOptions
     /// <summary>The schedule's lowest rate.</summary>
     public double MinLr { get; init; }
 
+    /// <summary>Name of the optimizer, one of <see cref="Optimizers.OptimizerTable.Names"/>.</summary>
+    public string Optim { get; init; } = "adamw";
+
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 

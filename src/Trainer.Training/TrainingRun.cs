@@ -1,6 +1,8 @@
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -119,21 +121,22 @@ public static class TrainingRun
         events.Add(metrics);
         events.Add(history);
 
-        var optimizer = new AdamW(run.Model.Values.Length, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
+        var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
         checkpoint?.Restore(run.Model, optimizer);
         var baseBefore = run.Model.BaseChecksum();
         var store = new CheckpointStore(options, run.Manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
-        store.RequireSpace(run.Model, totalSteps - state.Step);
+        store.RequireSpace(run.Model, optimizer, totalSteps - state.Step);
         run.Manifest.WriteWithSteps(directory, totalSteps);
 
         run.Folder.Began = true;
-        events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Tensors.Sum(tensor => tensor.Count), run.Model.TotalParameters, run.Model.Compute));
+        events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Parameters.Count, run.Model.TotalParameters, run.Model.Compute));
         var loop = new TrainingLoop(new LoopParts
         {
             Options = options,
             Model = run.Model,
             Data = run.Data,
             State = state,
+            Objective = new TokenObjective(),
             Optimizer = optimizer,
             Rate = rate,
             Checkpoints = store,
@@ -167,7 +170,7 @@ public static class TrainingRun
     }
 
     /// <summary>After early stopping the best evaluation's values are the result, not the last step's.</summary>
-    private static string TakeBest(RunState state, string directory, IAdaptedModel model, AdamW optimizer, string reason)
+    private static string TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason)
     {
         if (state.BestStep is not { } best || best == state.Step) return reason;
         CheckpointContent.Read(CheckpointFolder.PathOf(directory, best)).Restore(model, optimizer);

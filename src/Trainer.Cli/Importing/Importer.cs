@@ -1,6 +1,7 @@
 using System.Globalization;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
+using Trainer.Training.Optimizers;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -47,7 +48,8 @@ internal sealed class Importer
             case "no_counterpart": Drop(key, text, "no counterpart"); break;
             case "per_epoch": Drop(key, text, "counted in steps here: set eval_steps and save_steps"); break;
             case "optim":
-                if (!text.Contains("adam", StringComparison.OrdinalIgnoreCase)) Drop(key, text, "AdamW is the optimizer here");
+                if (OptimizerTable.Names.Contains(text)) Set(ours, text);
+                else if (!text.Contains("adam", StringComparison.OrdinalIgnoreCase)) Drop(key, text, $"AdamW is used; --optim has {string.Join(", ", OptimizerTable.Names)}");
                 else if (text.Contains("8bit", StringComparison.OrdinalIgnoreCase)) Drop(key, text, "AdamW with 32-bit states is used; an adapter's are small");
                 break;
             case "bf16": if (isOn && text != "auto") Set("dtype", "bfloat16"); break;

@@ -23,8 +23,6 @@ internal static class Contradictions
 
     public static void Find(SettingValues values, TrainingOptions options)
     {
-        // There is one optimizer: another word is a fault, and none of them changes anything.
-        values.Word(StepSettings.Optim);
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
         if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))

@@ -57,6 +57,7 @@ internal static class EffectiveRecipe
         Add(StepSettings.BatchSize, o.BatchSize);
         Add(StepSettings.Accumulation, o.GradientAccumulationSteps);
         Add(StepSettings.LearningRate, o.LearningRate);
+        Add(StepSettings.Optim, o.Optim);
         Add(StepSettings.Scheduler, o.LrScheduler);
         Add(StepSettings.Warmup, o.WarmupSteps);
         Add(StepSettings.MinLr, o.MinLr);

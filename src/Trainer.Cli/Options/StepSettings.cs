@@ -1,4 +1,5 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Cli.Options;
 
@@ -49,8 +50,8 @@ internal static class StepSettings
     public static readonly Setting MaxGradNorm = new("max-grad-norm", SettingKind.Number, Group, "Gradients are scaled down to this global norm; 0 is off.")
     { Value = "X", Minimum = 0, Default = "1", InRecipe = true };
 
-    public static readonly Setting Optim = new("optim", SettingKind.Choice, Group, "The optimizer: AdamW with 32-bit states.")
-    { Value = "NAME", Choices = ["adamw"], Default = "adamw", InRecipe = true, Aliases = ["optimizer"], Synonyms = new Dictionary<string, string> { ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw" } };
+    public static readonly Setting Optim = new("optim", SettingKind.Choice, Group, "The optimizer; states are 32-bit.")
+    { Value = "NAME", Choices = [.. OptimizerTable.Names], Default = "adamw", InRecipe = true, Aliases = ["optimizer"], Synonyms = new Dictionary<string, string> { ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw" } };
 
     public static readonly Setting Checkpointing = new("gradient-checkpointing", SettingKind.Choice, Group, "Keep only layer inputs and recompute the rest in the backward pass; auto keeps everything where the plan says it fits.")
     { Value = "WHEN", Choices = ["auto", "on", "none"], Default = "auto", Bare = "on", InRecipe = true, Aliases = ["activation-checkpointing"] };

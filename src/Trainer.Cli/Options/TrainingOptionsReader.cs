@@ -36,6 +36,7 @@ internal static class TrainingOptionsReader
             Packing = values.Flag(DataSettings.Packing) ?? defaults.Packing,
             GroupByLength = values.Flag(DataSettings.GroupByLength) ?? defaults.GroupByLength,
             LearningRate = values.Number(StepSettings.LearningRate) ?? defaults.LearningRate,
+            Optim = values.Word(StepSettings.Optim) ?? defaults.Optim,
             LrScheduler = values.Choice<LrScheduler>(StepSettings.Scheduler) ?? defaults.LrScheduler,
             WarmupSteps = values.Number(StepSettings.Warmup) ?? defaults.WarmupSteps,
             MinLr = values.Number(StepSettings.MinLr) ?? defaults.MinLr,

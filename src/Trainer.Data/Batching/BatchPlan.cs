@@ -69,7 +69,7 @@ public sealed class BatchPlan
         return epoch + (double)within / Steps(epoch);
     }
 
-    /// <summary>The row numbers of every micro-batch of an optimizer step (from 0). Rank r of n takes those whose index is r modulo n.</summary>
+    /// <summary>The row numbers of every micro-batch of an optimizer step (from 0). Every rank knows them all; which of them it computes is the step's rule.</summary>
     public IReadOnlyList<int[]> Step(long step)
     {
         var (epoch, within) = Locate(step);

@@ -1,8 +1,9 @@
 using System.Text.RegularExpressions;
 using Trainer.Adapters;
 using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Models;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -12,6 +13,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     // .NET, libtorch and its thread pool, before any tensor: measured on Linux.
     public const long RuntimeBytes = 190L << 20;
 
+    private static readonly string[] Ends = ["model.embed_tokens", "lm_head"];
     private readonly TargetModules _targets = TargetModules.Parse(options.Lora.TargetModules);
     private readonly List<LinearShape> _linears = LinearShape.Of(config);
 
@@ -28,7 +30,12 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     public long BaseParameters => _linears.Sum(linear => linear.Count) + EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) + config.LayerCount * 2L * config.HiddenSize + config.HiddenSize;
 
-    public long TrainableParameters => Adapted().Sum(item => item.Rank * (item.Linear.In + item.Linear.Out) + (options.Lora.UseDora ? item.Linear.Out : 0)) + EndAdapters() + SavedModules();
+    public long TrainableParameters => TrainableShapes.Sum(OptimizerKind.Count);
+
+    /// <summary>Shape of every trained tensor.</summary>
+    public IEnumerable<long[]> TrainableShapes => Adapted()
+        .SelectMany(item => (long[][])[[item.Rank, item.Linear.In], [item.Linear.Out, item.Rank], .. options.Lora.UseDora ? new long[][] { [item.Linear.Out] } : []])
+        .Concat(EndShapes());
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
     public long BaseBytes => TableBytes * (config.TiedEmbeddings ? 1 : 2) + NormWeightBytes + MatrixBytes;
@@ -176,12 +183,19 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         return _targets.Names.Any(target => name == target || name.EndsWith("." + target, StringComparison.Ordinal));
     }
 
-    // Embedding and head, adapted where they are named.
-    private long EndAdapters() => options.Lora is { LayersToTransform: null, Layers: null }
-        ? ((IsNamed("model.embed_tokens") ? 1 : 0) + (IsNamed("lm_head") ? 1 : 0)) * (long)options.Lora.Rank * (config.VocabularySize + config.HiddenSize)
-        : 0;
+    // Embedding and head, adapted where they are named, and modules trained whole.
+    private IEnumerable<long[]> EndShapes()
+    {
+        var lora = options.Lora;
+        long vocabulary = config.VocabularySize, hidden = config.HiddenSize;
+        var ends = lora is { LayersToTransform: null, Layers: null } ? Ends.Count(IsNamed) : 0;
+        for (var i = 0; i < ends; i++)
+        {
+            yield return [lora.Rank, hidden];
+            yield return [vocabulary, lora.Rank];
+        }
+        foreach (var _ in lora.ModulesToSave.Where(name => name is "lm_head" or "embed_tokens")) yield return [vocabulary, hidden];
+    }
 
     private bool IsNamed(string path) => !_targets.IsAllLinear && IsTarget(path);
-
-    private long SavedModules() => options.Lora.ModulesToSave.Sum(name => name is "lm_head" or "embed_tokens" ? EmbeddingCount : 0);
 }

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
 using Trainer.Data;
+using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Training;
 
@@ -39,10 +41,8 @@ internal static class Probe
     public static double Seconds(TrainingOptions options, MicroBatch batch, IAdaptedModel model)
     {
         var clock = Stopwatch.StartNew();
-        // Rows without trained tokens cannot be here; the key is one that no step uses.
-        model.ForwardBackward(batch, 1.0 / Math.Max(1, batch.TrainedTokens), new StepKey(options.Seed, -1, 0));
-        var seconds = clock.Elapsed.TotalSeconds;
-        model.Gradients.Clear();
-        return seconds;
+        using var ranks = new Alone();
+        new TrainingStep(options, model, new TokenObjective(), ranks).Rehearse(batch);
+        return clock.Elapsed.TotalSeconds;
     }
 }

@@ -57,6 +57,9 @@ public sealed record RunPlan
     /// <summary>The limit it is held against: <c>--max-memory</c>, or what the machine has.</summary>
     public required long MemoryLimitBytes { get; init; }
 
+    /// <summary>Bytes of one checkpoint, the optimizer's state included.</summary>
+    public long CheckpointBytes { get; init; }
+
     /// <summary>Bytes the run writes and keeps, the temporary copy of a checkpoint included.</summary>
     public required long DiskBytes { get; init; }
 

@@ -2,6 +2,7 @@ using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -58,6 +59,7 @@ public static class RunPlanner
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval, out var evalLossRows), evalLossRows, eval.Lengths.Max()) : 0;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
         var trainable = memory.TrainableParameters;
+        var optimizer = OptimizerTable.StateBytes(options, memory.TrainableShapes);
         var isStreamed = options.Stream == Choice.On;
         var form = memory.Form.ToString().ToLowerInvariant();
         List<MemoryPart> Parts(bool again, long? window = null)
@@ -70,7 +72,7 @@ public static class RunPlanner
                 new("runtime", ModelMemory.RuntimeBytes),
                 isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
                 new("adapter and gradients", trainable * 8),
-                new("optimizer", trainable * 8),
+                new("optimizer", optimizer),
                 .. step,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];
@@ -86,7 +88,7 @@ public static class RunPlanner
             parts = Parts(recompute, window);
         }
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
-        var checkpoint = CheckpointStore.BytesOf(trainable);
+        var checkpoint = CheckpointStore.BytesOf(trainable, optimizer);
         var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
         if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
         var plan = new RunPlan
@@ -108,6 +110,7 @@ public static class RunPlanner
             StreamBytes = window,
             Memory = parts,
             MemoryLimitBytes = limit,
+            CheckpointBytes = checkpoint,
             DiskBytes = (checkpoints + 1) * checkpoint,
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory),
             MicroStepSeconds = microStepSeconds,

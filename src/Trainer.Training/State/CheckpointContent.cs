@@ -3,6 +3,7 @@ using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -13,7 +14,7 @@ namespace Trainer.Training;
 /// <param name="Manifest">run.json as it was when the checkpoint was written.</param>
 internal sealed record CheckpointContent(string Directory, RunState State, TrainerState History, RunManifest Manifest)
 {
-    /// <summary>Values and moments, by tensor: safetensors, float32.</summary>
+    /// <summary>Values and the optimizer's state, by tensor: safetensors.</summary>
     public const string TensorsFile = "trainer_state.safetensors";
 
     /// <summary>The state beside the tensors.</summary>
@@ -43,14 +44,14 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
     }
 
     /// <summary>Fills a checkpoint folder.</summary>
-    public static void Write(string directory, RunState state, TrainerState history, RunManifest manifest, IAdaptedModel model, AdamW optimizer)
+    public static void Write(string directory, RunState state, TrainerState history, RunManifest manifest, IAdaptedModel model, IOptimizer optimizer)
     {
         model.WriteAdapter(directory);
         WriteState(directory, state, history, manifest, model, optimizer);
     }
 
     /// <summary>Fills a folder with everything but the adapter's own files.</summary>
-    public static void WriteState(string directory, RunState state, TrainerState history, RunManifest manifest, IAdaptedModel model, AdamW optimizer)
+    public static void WriteState(string directory, RunState state, TrainerState history, RunManifest manifest, IAdaptedModel model, IOptimizer optimizer)
     {
         WriteTensors(Path.Combine(directory, TensorsFile), model, optimizer);
         File.WriteAllText(Path.Combine(directory, StateFile), JsonSerializer.Serialize(state, RunJson.Options) + "\n");
@@ -58,42 +59,45 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         File.WriteAllText(Path.Combine(directory, RunManifest.FileName), JsonSerializer.Serialize(manifest, RunJson.Options) + "\n");
     }
 
-    /// <summary>Fills model and optimizer with the checkpoint's values and moments, matching every tensor by name.</summary>
+    /// <summary>Fills model and optimizer with the checkpoint's values and state, matching every tensor by name.</summary>
     /// <exception cref="BadFileException">A tensor is missing, surplus or of another shape.</exception>
-    public void Restore(IAdaptedModel model, AdamW optimizer)
+    public void Restore(IAdaptedModel model, IOptimizer optimizer)
     {
         using var file = SafetensorsFile.Open(Path.Combine(Directory, TensorsFile));
-        foreach (var tensor in model.Tensors)
+        var values = model.Parameters.HostValues().ToArray();
+        foreach (var tensor in model.Parameters.Tensors) Fill(file, Declaration(tensor), MemoryMarshal.AsBytes(values.AsSpan((int)tensor.Offset, (int)tensor.Count)));
+        foreach (var state in optimizer.State) Fill(file, Declaration(state), state.Bytes);
+        if (file.Entries.Count != model.Parameters.Tensors.Count + optimizer.State.Count)
         {
-            Fill(file, "value." + tensor.Name, tensor, model.Values);
-            Fill(file, "exp_avg." + tensor.Name, tensor, optimizer.FirstMoments);
-            Fill(file, "exp_avg_sq." + tensor.Name, tensor, optimizer.SecondMoments);
+            throw new BadFileException(
+                $"checkpoint '{Directory}' holds {file.Entries.Count} tensors of values and optimizer state, this run has {model.Parameters.Tensors.Count + optimizer.State.Count}: "
+                + "it is of another adapter or optimizer; resume it with the options it was made with");
         }
-        if (file.Entries.Count != 3 * model.Tensors.Count)
-            throw new BadFileException($"checkpoint '{Directory}' holds {file.Entries.Count / 3} trained tensors, this run has {model.Tensors.Count}: it is of another adapter; resume it with the options it was made with");
+        model.Parameters.Write(values);
     }
 
-    private static void WriteTensors(string path, IAdaptedModel model, AdamW optimizer)
+    private static TensorDeclaration Declaration(ParameterEntry tensor) => new("value." + tensor.Name, SafetensorsDtype.F32, [.. tensor.Shape]);
+
+    private static TensorDeclaration Declaration(StateTensor state) => new(state.Name, state.Dtype, state.Shape);
+
+    private static void WriteTensors(string path, IAdaptedModel model, IOptimizer optimizer)
     {
-        string[] kinds = ["value.", "exp_avg.", "exp_avg_sq."];
-        var declarations = kinds.SelectMany(kind => model.Tensors.Select(tensor => new TensorDeclaration(kind + tensor.Name, SafetensorsDtype.F32, [.. tensor.Shape])));
-        using var writer = SafetensorsWriter.Create(path, declarations, SafetensorsWriter.PyTorchMetadata);
-        foreach (var tensor in model.Tensors)
-        {
-            writer.Write("value." + tensor.Name, Bytes(model.Values, tensor));
-            writer.Write("exp_avg." + tensor.Name, Bytes(optimizer.FirstMoments, tensor));
-            writer.Write("exp_avg_sq." + tensor.Name, Bytes(optimizer.SecondMoments, tensor));
-        }
+        var tensors = model.Parameters.Tensors;
+        var values = model.Parameters.HostValues();
+        using var writer = SafetensorsWriter.Create(path, [.. tensors.Select(Declaration), .. optimizer.State.Select(Declaration)], SafetensorsWriter.PyTorchMetadata);
+        foreach (var tensor in tensors) writer.Write("value." + tensor.Name, MemoryMarshal.AsBytes(values.Slice((int)tensor.Offset, (int)tensor.Count)));
+        foreach (var state in optimizer.State) writer.Write(state.Name, state.Bytes);
         writer.Complete();
     }
 
-    private static ReadOnlySpan<byte> Bytes(Span<float> buffer, ParameterEntry tensor) =>
-        MemoryMarshal.AsBytes(buffer.Slice((int)tensor.Offset, (int)tensor.Count));
-
-    private void Fill(SafetensorsFile file, string name, ParameterEntry tensor, Span<float> buffer)
+    private void Fill(SafetensorsFile file, TensorDeclaration wanted, Span<byte> target)
     {
-        if (!file.Tensors.TryGetValue(name, out var entry) || entry.Dtype != SafetensorsDtype.F32 || !entry.Shape.AsSpan().SequenceEqual([.. tensor.Shape]))
-            throw new BadFileException($"checkpoint '{Directory}' has no float32 tensor '{name}' of shape [{string.Join(", ", tensor.Shape)}]: it is of another adapter; resume it with the options it was made with");
-        file.Bytes(entry).CopyTo(MemoryMarshal.AsBytes(buffer.Slice((int)tensor.Offset, (int)tensor.Count)));
+        if (!file.Tensors.TryGetValue(wanted.Name, out var entry) || entry.Dtype != wanted.Dtype || !entry.Shape.AsSpan().SequenceEqual(wanted.Shape.AsSpan()))
+        {
+            throw new BadFileException(
+                $"checkpoint '{Directory}' has no {wanted.Dtype} tensor '{wanted.Name}' of shape [{string.Join(", ", wanted.Shape)}]: "
+                + "it is of another adapter or optimizer; resume it with the options it was made with");
+        }
+        file.Bytes(entry).CopyTo(target);
     }
 }

@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Data;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -16,27 +17,29 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
 
     public string? LastGoodCheckpoint => _lastSaved < 0 ? null : CheckpointFolder.PathOf(options.OutputDirectory, _lastSaved);
 
-    /// <summary>Bytes of one checkpoint: adapter, values and two moments, and room for the texts.</summary>
-    public static long BytesOf(long trainableParameters) => trainableParameters * 4 * 4 + (256L << 10);
+    /// <summary>Bytes of one checkpoint: the adapter, its values again, the optimizer's state, and room for the texts.</summary>
+    public static long BytesOf(long trainableParameters, long optimizerBytes) => trainableParameters * 4 * 2 + optimizerBytes + (256L << 10);
 
-    private static long BytesOf(IAdaptedModel model) => BytesOf(model.Tensors.Sum(tensor => tensor.Count));
+    private static long BytesOf(IAdaptedModel model, IOptimizer optimizer) =>
+        BytesOf(model.Parameters.Count, optimizer.State.Sum(state => (long)state.Bytes.Length));
 
     /// <summary>Asks the disk for the whole run before its first step.</summary>
     /// <exception cref="CannotWriteException">It would not fit.</exception>
-    public void RequireSpace(IAdaptedModel model, int stepsLeft)
+    public void RequireSpace(IAdaptedModel model, IOptimizer optimizer, int stepsLeft)
     {
         var made = options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
-        // One more than are kept while the newest is written, and the best; the final adapter is a third of a checkpoint.
+        var each = BytesOf(model, optimizer);
+        // One more than are kept while the newest is written, and the best; the final adapter is less than a checkpoint.
         var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;
-        DiskSpace.Require(options.OutputDirectory, (kept + 1) * BytesOf(model), $"the whole run ({kept} checkpoints of {Size.Of(BytesOf(model))} and the final adapter)");
+        DiskSpace.Require(options.OutputDirectory, (kept + 1) * each, $"the whole run ({kept} checkpoints of {Size.Of(each)} and the final adapter)");
     }
 
-    public string Save(RunState state, IAdaptedModel model, AdamW optimizer)
+    public string Save(RunState state, IAdaptedModel model, IOptimizer optimizer)
     {
         var path = CheckpointFolder.PathOf(options.OutputDirectory, state.Step);
         if (state.Step == _lastSaved && Directory.Exists(path)) return path;
         events.Emit(new PhaseProgressed("saving", 0, 1));
-        DiskSpace.Require(options.OutputDirectory, BytesOf(model), $"the checkpoint of step {state.Step}");
+        DiskSpace.Require(options.OutputDirectory, BytesOf(model, optimizer), $"the checkpoint of step {state.Step}");
         metrics.Flush();
         state.MetricsBytes = metrics.Length;
         state.ScheduledSteps = totalSteps;
@@ -49,7 +52,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
         return path;
     }
 
-    public string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, AdamW optimizer)
+    public string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, IOptimizer optimizer)
     {
         var path = Path.Combine(options.OutputDirectory, $"replay-step-{state.Step + 1}");
         state.ScheduledSteps = totalSteps;

@@ -86,7 +86,7 @@ internal sealed record RunManifest
         TokenizerSha256 = Fingerprint.Combined(files.Tokenizer),
         TemplateSha256 = files.Template.Count == 0 ? null : Fingerprint.Combined(files.Template),
         Data = counts,
-        TrainableParameters = model.Tensors.Sum(tensor => tensor.Count),
+        TrainableParameters = model.Parameters.Count,
     };
 
     public void WriteWithSteps(string runDirectory, int totalSteps) => (this with { Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);

@@ -17,11 +17,8 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     private AdaptedModel(CausalModel model, LoraSpec spec, string baseName) => (_model, _spec, _baseName) = (model, spec, baseName);
 
-    public Span<float> Values => _model.Parameters.ValueSpan;
-
-    public Span<float> Gradients => _model.Parameters.GradientSpan;
-
-    public IReadOnlyList<ParameterEntry> Tensors => _model.Parameters.Entries;
+    // Not kept: the proof of a saved adapter attaches another buffer.
+    public IParameterStore Parameters => new HostParameters(_model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan);
 
     public long TotalParameters => _model.ParameterCount + _model.Parameters.ParameterCount;
 

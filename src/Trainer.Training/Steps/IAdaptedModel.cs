@@ -4,17 +4,11 @@ using Trainer.Models;
 
 namespace Trainer.Training;
 
-/// <summary>What the loop needs of base and adapter: one flat buffer of trainable values, one of gradients, forward and backward.</summary>
+/// <summary>What the loop needs of base and adapter: the trained values, forward and backward.</summary>
 internal interface IAdaptedModel : IDisposable
 {
-    /// <summary>Every trainable value, fp32.</summary>
-    Span<float> Values { get; }
-
-    /// <summary>Gradients, laid out as <see cref="Values"/>; <see cref="ForwardBackward"/> adds into it.</summary>
-    Span<float> Gradients { get; }
-
-    /// <summary>The tensors inside the buffer, in order.</summary>
-    IReadOnlyList<ParameterEntry> Tensors { get; }
+    /// <summary>What is trained; <see cref="ForwardBackward"/> adds into its gradients.</summary>
+    IParameterStore Parameters { get; }
 
     /// <summary>Parameters of base and adapter.</summary>
     long TotalParameters { get; }

@@ -1,4 +1,6 @@
 using Trainer.Distributed;
+using Trainer.Training.Objectives;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -13,7 +15,9 @@ internal sealed record LoopParts
 
     public required RunState State { get; init; }
 
-    public required AdamW Optimizer { get; init; }
+    public required IObjective Objective { get; init; }
+
+    public required IOptimizer Optimizer { get; init; }
 
     public required LearningRate Rate { get; init; }
 

@@ -1,8 +1,10 @@
 using Trainer.Data;
 using Trainer.Distributed;
 using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Native;
+using Trainer.Models;
+using Trainer.Training.Objectives;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -12,7 +14,8 @@ internal sealed class TrainingLoop
     private readonly TrainingOptions _options;
     private readonly IAdaptedModel _model;
     private readonly ITrainingData _data;
-    private readonly ICollective _ranks;
+    private readonly IObjective _objective;
+    private readonly TrainingStep _step;
     private readonly ICheckpoints _checkpoints;
     private readonly StopWatcher _stop;
     private readonly Watchdog _watchdog;
@@ -25,7 +28,8 @@ internal sealed class TrainingLoop
 
     public TrainingLoop(LoopParts parts)
     {
-        (_options, _model, _data, _ranks, _sample) = (parts.Options, parts.Model, parts.Data, parts.Ranks, parts.Sample);
+        (_options, _model, _data, _objective, _sample) = (parts.Options, parts.Model, parts.Data, parts.Objective, parts.Sample);
+        _step = new TrainingStep(parts.Options, parts.Model, parts.Objective, parts.Ranks);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
         State = parts.State;
         Optimizer = parts.Optimizer;
@@ -37,7 +41,7 @@ internal sealed class TrainingLoop
 
     public RunState State { get; }
 
-    public AdamW Optimizer { get; }
+    public IOptimizer Optimizer { get; }
 
     public LearningRate Rate { get; }
 
@@ -59,56 +63,36 @@ internal sealed class TrainingLoop
         }
     }
 
-    /// <summary>One optimizer step: micro-batches, one sum over ranks, clip, update, record.</summary>
+    /// <summary>One optimizer step: gradients, checks, update, record.</summary>
     private void Step()
     {
         var began = _time.GetTimestamp();
         var batches = _data.Step(State.Step);
-        var totals = new double[] { batches.Sum(batch => (double)batch.TrainedTokens), batches.Sum(batch => (double)batch.TokenIds.Length), 0 };
-        _ranks.Sum(totals.AsSpan(0, 2));
-        var (trainedTokens, tokens) = (totals[0], totals[1]);
-
-        _model.Gradients.Clear();
-        double lossSum = 0;
-        for (var micro = 0; micro < batches.Count; micro++)
+        long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
+        var (loss, norm) = _step.Gradients(State.Step, batches, (micro, sum) =>
         {
-            var sum = _model.ForwardBackward(batches[micro], 1 / trainedTokens, new StepKey(_options.Seed, State.Step, micro));
             _watchdog.CheckLoss(sum, State, batches[micro], batches);
-            lossSum += sum;
             // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
             if (micro + 1 < batches.Count) StopIfAsked();
-        }
-        _ranks.Sum(_model.Gradients);
-        totals[2] = lossSum;
-        _ranks.Sum(totals.AsSpan(2, 1));
-
-        var loss = totals[2] / trainedTokens;
-        var norm = GradientNorm.Of(_model.Gradients);
+        });
         _watchdog.CheckGradients(norm, State, batches);
         _watchdog.CheckFirstLoss(loss, State);
         var rate = Rate.At(State.Step);
-        Update(rate, GradientNorm.ClipCoefficient(norm, _options.MaxGradNorm));
+        _step.Update(Optimizer, State.Step, rate, norm);
         _watchdog.CheckWeights(State, batches);
         if (!State.AdapterMoved && rate > 0) _watchdog.CheckAdapterMoved(State);
 
         State.Step++;
-        State.Tokens += (long)tokens;
-        State.TrainedTokens += (long)trainedTokens;
+        State.Tokens += tokens;
+        State.TrainedTokens += trainedTokens;
         State.LossSum += loss;
         var seconds = _time.GetElapsedTime(began).TotalSeconds;
         var memory = ProcessMemory.Resident();
         var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
-        _events.Emit(new StepDone(State.Step, _data.EpochAt(State.Step), loss, rate, norm, (long)tokens, (long)trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged));
+        _events.Emit(new StepDone(
+            State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged));
         if (_watchdog.MemoryFault(memory, State.Step) is { } fault)
             throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
-    }
-
-    private void Update(double rate, double clip)
-    {
-        var values = _model.Values;
-        var gradients = _model.Gradients;
-        foreach (var group in ParameterGroups.Of(_model.Tensors, _options.Lora.LoraPlusRatio, _options.LearningRate))
-            Optimizer.Step(values, gradients, group.Begin, group.Count, State.Step + 1, rate * group.RateFactor, clip);
     }
 
     private void EvaluateIfDue()
@@ -122,13 +106,13 @@ internal sealed class TrainingLoop
         foreach (var batch in _data.EvalBatches)
         {
             StopIfAsked();
-            var part = BatchLoss.Of(_model.TokenLosses(batch), batch);
+            var part = _objective.Evaluate(_model, batch);
             _watchdog.CheckLoss(part, State, batch, [batch]);
             sum += part;
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
         }
-        var loss = sum / trained;
+        var loss = sum / _objective.Divisor(_data.EvalBatches);
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
         var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
         if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);

@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
@@ -6,7 +7,7 @@ namespace Trainer.Training;
 internal interface IReplayBundles
 {
     /// <summary>Writes a bundle of the state before this step and its micro-batches; null where that is impossible.</summary>
-    string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, AdamW optimizer);
+    string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, IOptimizer optimizer);
 
     /// <summary>The newest checkpoint, for messages.</summary>
     string? LastGoodCheckpoint { get; }

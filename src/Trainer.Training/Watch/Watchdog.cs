@@ -1,11 +1,12 @@
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
 /// <summary>Looks at each step for what must not go on: non-finite numbers, a base that knows nothing, an adapter that does not move, memory.</summary>
-internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, AdamW optimizer, LearningRate rate, Events events, IReplayBundles bundles)
+internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles)
 {
     private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? ProcessMemory.Limit(), options.MaxMemoryBytes is not null);
 
@@ -13,20 +14,20 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
     public void CheckLoss(double lossSum, RunState state, MicroBatch batch, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(lossSum)) return;
-        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Values, "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient"), step);
+        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Parameters.HostValues(), "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient"), step);
     }
 
     /// <summary>Stops on a non-finite gradient norm, before the update.</summary>
     public void CheckGradients(double norm, RunState state, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(norm)) return;
-        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Gradients, model.Tensors, "gradient"), step);
+        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient"), step);
     }
 
     /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>
     public void CheckWeights(RunState state, IReadOnlyList<MicroBatch> step)
     {
-        if (FirstNonFinite(model.Values, "weight") is { } place) Stop("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place, step, updated: true);
+        if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place) Stop("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place, step, updated: true);
     }
 
     /// <summary>A pretrained base is better than guessing: 0.9 ln V on its first step means that something does not belong together.</summary>
@@ -44,8 +45,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
     /// <summary>After the first update with a positive rate some tensor that began at 0 must have moved, or no gradient reaches the adapter.</summary>
     public void CheckAdapterMoved(RunState state)
     {
-        var b = model.Tensors.Where(tensor => ParameterGroups.StartsAtZero(tensor.Name)).ToList();
-        var still = b.Where(tensor => !model.Values.Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
+        var b = model.Parameters.Tensors.Where(tensor => ParameterGroups.StartsAtZero(tensor.Name)).ToList();
+        var still = b.Where(tensor => !model.Parameters.HostValues().Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
         if (b.Count > 0 && still.Count == b.Count)
             throw new InvalidOperationException($"after step {state.Step + 1} every lora_B is still zero: no gradient reaches the adapter");
         if (still.Count > 0)
@@ -69,5 +70,5 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, Ada
             directory);
     }
 
-    private string? FirstNonFinite(ReadOnlySpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Tensors, kind);
+    private string? FirstNonFinite(ReadOnlySpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Parameters.Tensors, kind);
 }

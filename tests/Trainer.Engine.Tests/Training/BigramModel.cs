@@ -31,6 +31,8 @@ internal sealed class BigramModel : IAdaptedModel
 
     public IReadOnlyList<ParameterEntry> Tensors { get; }
 
+    public IParameterStore Parameters => new HostParameters(Tensors, () => _values, () => _gradients);
+
     public long TotalParameters => _values.Length;
 
     public int VocabularySize => _vocabulary;

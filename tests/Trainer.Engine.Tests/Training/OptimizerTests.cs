@@ -1,6 +1,7 @@
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Optimizers;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -9,14 +10,14 @@ public class OptimizerTests
     [Fact]
     public void AdamW_follows_the_published_recurrence_in_double()
     {
-        var adam = new AdamW(3, 0.9, 0.999, 1e-8, 0.01);
+        var adam = Optimizer("adamw", 3, weightDecay: 0.01);
         float[] values = [0.5f, -1.25f, 2f];
         double[] p = [0.5, -1.25, 2], m = [0, 0, 0], v = [0, 0, 0];
         var random = new Random(3);
         for (var t = 1; t <= 20; t++)
         {
             float[] gradients = [(float)(random.NextDouble() - 0.5), (float)random.NextDouble(), -1e-3f];
-            adam.Step(values, gradients, 0, 3, t, 1e-2, 0.5);
+            adam.Step(values, gradients, new OptimizerStep(t, 1e-2, 0.5));
             for (var i = 0; i < 3; i++)
             {
                 var g = gradients[i] * 0.5;
@@ -30,10 +31,72 @@ public class OptimizerTests
     [Fact]
     public void Without_bias_correction_the_first_step_would_be_ten_times_smaller()
     {
-        var adam = new AdamW(1, 0.9, 0.999, 1e-8, 0);
+        var adam = Optimizer("adamw", 1, weightDecay: 0);
         float[] values = [0];
-        adam.Step(values, [3f], 0, 1, 1, 0.1, 1);
+        adam.Step(values, [3f], new OptimizerStep(1, 0.1, 1));
         Assert.Equal(-0.1, values[0], 1e-6);
+    }
+
+    [Fact]
+    public void Sgd_follows_the_gradient_and_the_decay()
+    {
+        float[] values = [1, -2];
+        Optimizer("sgd", 2, weightDecay: 0.5).Step(values, [4f, 0f], new OptimizerStep(1, 0.1, 0.5));
+        Assert.Equal([1 - 0.1f * (2 + 0.5f), -2 - 0.1f * -1], values);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void The_planned_bytes_of_an_optimizer_are_those_it_holds(string name)
+    {
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [16, 32], 0), new("x.lora_B.weight", [48, 16], 512), new("x.lora_magnitude_vector", [48], 1280)];
+        var options = Options(0) with { Optim = name };
+        var optimizer = OptimizerTable.Make(new HostParameters(tensors, () => new float[1328], () => default), options);
+        Assert.Equal(optimizer.State.Sum(state => (long)state.Bytes.Length), OptimizerTable.StateBytes(options, tensors.Select(tensor => tensor.Shape.ToArray())));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_run_stopped_and_resumed_gives_the_bytes_of_one_that_never_stopped(string name)
+    {
+        using var whole = new BigramRun();
+        whole.Options = whole.Options with { Optim = name };
+        whole.Run();
+        using var run = new BigramRun();
+        run.Options = whole.Options with { OutputDirectory = run.Options.OutputDirectory, ModelDirectory = run.Folder };
+        using var source = new CancellationTokenSource();
+        run.OnEvent = record =>
+        {
+            if (record is StepDone { Step: 7 }) source.Cancel();
+        };
+        Assert.Throws<RunInterruptedException>(() => run.Run(source.Token));
+        run.OnEvent = null;
+        run.Options = run.Options with { Resume = "auto" };
+        run.Run();
+        Assert.Equal(7, run.Seen.OfType<RunStarted>().Last().FirstStep);
+        Assert.Equal(whole.Adapter, run.Adapter);
+        Assert.Equal(whole.Metrics, run.Metrics);
+    }
+
+    [Fact]
+    public void A_checkpoint_of_another_optimizer_is_refused_by_name()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { MaxSteps = 8 };
+        run.Run();
+        run.Options = run.Options with { Optim = "sgd", MaxSteps = 12, Resume = "auto", AllowDrift = true };
+        Assert.Contains("of another adapter or optimizer", Assert.Throws<Trainer.Checkpoints.BadFileException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> Names() => [.. OptimizerTable.Names];
+
+    private static TrainingOptions Options(double weightDecay) =>
+        new() { Model = "", ModelDirectory = "", Data = new Trainer.Data.DataOptions(), OutputDirectory = "", WeightDecay = weightDecay };
+
+    private static IOptimizer Optimizer(string name, int count, double weightDecay)
+    {
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [count], 0)];
+        return OptimizerTable.Make(new HostParameters(tensors, () => new float[count], () => default), Options(weightDecay) with { Optim = name });
     }
 
     [Fact]

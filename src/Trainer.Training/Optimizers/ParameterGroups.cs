@@ -1,7 +1,6 @@
 using Trainer.Engine;
-using Trainer.Models;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Optimizers;
 
 /// <summary>
 /// Runs of the flat buffer that share a learning rate: one in all, or with LoRA+ (arXiv 2402.12354) B apart from the rest, and adapters of the

@@ -1,0 +1,43 @@
+using Trainer.Distributed;
+using Trainer.Engine;
+using Trainer.Training.Optimizers;
+
+namespace Trainer.Training;
+
+/// <summary>
+/// The trained values and their gradients, wherever they live: one flat buffer each, float32. The gaps between tensors hold zeros.
+/// What is done to them is asked for here, so that no caller needs to know whether they are in this process's memory.
+/// </summary>
+internal interface IParameterStore
+{
+    /// <summary>The tensors inside the buffers, in order.</summary>
+    IReadOnlyList<ParameterEntry> Tensors { get; }
+
+    /// <summary>Floats in each buffer, gaps included.</summary>
+    int Length { get; }
+
+    /// <summary>Trained elements, gaps not counted.</summary>
+    long Count => Tensors.Sum(tensor => tensor.Count);
+
+    /// <summary>Sets every gradient to 0.</summary>
+    void ClearGradients();
+
+    /// <summary>Replaces the gradients by their sum over all ranks, and the numbers that ride along by theirs.</summary>
+    void SumGradients(ICollective ranks, Span<double> riders);
+
+    /// <summary>The Euclidean norm of all gradients; NaN or infinite where one is.</summary>
+    double GradientNorm();
+
+    /// <summary>Lets the optimizer update every value.</summary>
+    void Step(IOptimizer optimizer, in OptimizerStep step);
+
+    /// <summary>All values in this process's memory, to be read before the next change.</summary>
+    ReadOnlySpan<float> HostValues();
+
+    /// <summary>All gradients in this process's memory, to be read before the next change.</summary>
+    ReadOnlySpan<float> HostGradients();
+
+    /// <summary>Replaces all values.</summary>
+    /// <param name="values">As many as <see cref="Length"/>.</param>
+    void Write(ReadOnlySpan<float> values);
+}
