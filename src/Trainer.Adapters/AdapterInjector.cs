@@ -15,7 +15,7 @@ public static class AdapterInjector
     /// <exception cref="AdapterOptionException">Nothing matches, a rank is larger than a matrix, or names match nothing.</exception>
     public static void Inject(CausalModel model, LoraSpec spec, int seed)
     {
-        Check(model, spec.Targets);
+        CheckTargets(model, spec);
         Attach(model, spec);
         Fill(model, spec, seed);
     }
@@ -39,16 +39,28 @@ public static class AdapterInjector
     }
 
     // A name that adapts nothing would be dropped without a word, and the file would claim a target that it has no tensors for.
-    private static void Check(CausalModel model, TargetModules targets)
+    private static void CheckTargets(CausalModel model, LoraSpec spec)
     {
-        if (Norms(model).FirstOrDefault(norm => targets.MatchesPath(norm.Name)) is { } other)
+        var targets = spec.Targets;
+        if (Norms(model).FirstOrDefault(norm => targets.MatchesPath(norm.Name) && !ModuleChoice.IsExcluded(spec, norm.Name)) is { } other)
             throw new AdapterOptionException($"--target-modules matches '{other.Name}', a norm, which takes no low-rank adapter; name linear layers or embed_tokens, and train norms whole with --modules-to-save");
-        var paths = model.Linears.Append(model.Head).Select(linear => linear.Name).Append(model.Embedding.Name).ToList();
+        var paths = Matrices(model).ToList();
+        if (spec.Exclude is { } exclude && exclude.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } absent)
+            throw new AdapterOptionException($"--exclude-modules '{absent}' matches no module; the model has {Known(model)}");
         if (paths.Exists(targets.MatchesPath) && targets.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } unknown)
             throw new AdapterOptionException($"--target-modules '{unknown}' matches no module; the model has {Known(model)}");
     }
 
-    private static string Known(CausalModel model) => string.Join(", ", model.Linears.Append(model.Head).Select(linear => linear.Name).Append(model.Embedding.Name).Select(path => path[(path.LastIndexOf('.') + 1)..]).Distinct());
+    /// <summary>The names in modules_to_save that mean a module of the model: PEFT passes over the others and writes no tensors for them.</summary>
+    internal static IReadOnlyList<string> SavedNames(CausalModel model, LoraSpec spec)
+    {
+        var paths = Matrices(model).Concat(Norms(model).Select(norm => norm.Name)).ToList();
+        return [.. spec.ModulesToSave.Where(name => paths.Exists(path => ModuleChoice.SavedBy(spec, path).Contains(name)))];
+    }
+
+    private static IEnumerable<string> Matrices(CausalModel model) => model.Linears.Append(model.Head).Select(linear => linear.Name).Append(model.Embedding.Name);
+
+    private static string Known(CausalModel model) => string.Join(", ", Matrices(model).Select(path => path[(path.LastIndexOf('.') + 1)..]).Distinct());
 
     private static void Clear(CausalModel model)
     {
@@ -98,12 +110,12 @@ public static class AdapterInjector
             var saved = new HashSet<string>(StringComparer.Ordinal);
             bool IsSaved(string path)
             {
-                var suffix = spec.ModulesToSave.FirstOrDefault(name => path.EndsWith(name, StringComparison.Ordinal));
-                if (suffix is not null) saved.Add(suffix);
-                return suffix is not null;
+                var names = ModuleChoice.SavedBy(spec, path).ToList();
+                saved.UnionWith(names);
+                return names.Count > 0;
             }
             if (IsSaved(model.Embedding.Name)) Whole(model.Embedding.Name, [model.Embedding.Weight.Rows, model.Embedding.Weight.Columns], entry => model.Embedding.Trained = entry);
-            else if (spec.Targets.MatchesPath(model.Embedding.Name) && spec.LayersToTransform is null)
+            else if (spec.Targets.MatchesPath(model.Embedding.Name) && !ModuleChoice.IsExcluded(spec, model.Embedding.Name) && spec.LayersToTransform is null)
             {
                 Adapter(spec, model.Embedding);
                 adapted++;
@@ -118,7 +130,7 @@ public static class AdapterInjector
                     if (linear.Bias is not null) Tensor($"{Prefix}{linear.Name}.bias", [linear.OutFeatures], entry => linear.TrainedBias = entry);
                     continue;
                 }
-                if (spec.Targets.Matches(linear) && (spec.LayersToTransform is null || spec.LayersToTransform.Contains(linear.Layer)))
+                if (spec.Targets.Matches(linear) && !ModuleChoice.IsExcluded(spec, linear.Name) && (spec.LayersToTransform is null || spec.LayersToTransform.Contains(linear.Layer)))
                 {
                     Adapter(spec, linear, index);
                     isTarget = true;
@@ -131,7 +143,7 @@ public static class AdapterInjector
                 if (IsSaved(norm.Name)) Whole(norm.Name, [norm.Weight.NumberOfElements], entry => norm.Trained = entry);
             if (adapted == 0) throw NothingMatches(model, spec);
             if (spec.ModulesToSave.FirstOrDefault(name => !saved.Contains(name)) is { } unknown)
-                throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm or a projection");
+                throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm, a projection or a block");
         }
 
         public IReadOnlyList<(string Name, long[] Shape)> Tensors => _tensors;
@@ -151,7 +163,7 @@ public static class AdapterInjector
 
         private void Adapter(LoraSpec spec, LinearModule linear, int index)
         {
-            var (rank, scale, alpha) = Shape(spec, linear.Name, linear.OutFeatures, linear.InFeatures);
+            var (rank, scale, alpha) = Shape(spec, linear.Name);
             var path = Prefix + linear.Name;
             _tensors.Add(($"{path}.lora_A.weight", [rank, linear.InFeatures]));
             _tensors.Add(($"{path}.lora_B.weight", [linear.OutFeatures, rank]));
@@ -175,7 +187,7 @@ public static class AdapterInjector
         {
             if (spec.LoraBias) throw new AdapterOptionException($"--lora-bias has no place on the embedding '{embedding.Name}'; leave the option or embed_tokens out");
             var (rows, hidden) = (embedding.Weight.Rows, embedding.Weight.Columns);
-            var (rank, scale, _) = Shape(spec, embedding.Name, hidden, rows);
+            var (rank, scale, _) = Shape(spec, embedding.Name);
             var path = Prefix + embedding.Name;
             _tensors.Add(($"{path}.lora_embedding_A", [rank, rows]));
             _tensors.Add(($"{path}.lora_embedding_B", [hidden, rank]));
@@ -190,11 +202,11 @@ public static class AdapterInjector
             });
         }
 
-        private static (int Rank, double Scale, double Alpha) Shape(LoraSpec spec, string path, long rows, long columns)
+        private static (int Rank, double Scale, double Alpha) Shape(LoraSpec spec, string path)
         {
             var (rank, alpha) = (PathPattern.ValueAt(spec.RankPattern, path, spec.Rank), PathPattern.ValueAt(spec.AlphaPattern, path, spec.Alpha));
-            if (rank < 1 || rank > Math.Min(rows, columns))
-                throw new AdapterOptionException($"rank {rank} does not fit '{path}' of {rows} x {columns}; lower --lora-rank to at most {Math.Min(rows, columns)}");
+            // A rank above a side says no more than the side's, but it computes and PEFT takes it.
+            if (rank < 1) throw new AdapterOptionException($"rank {rank} of '{path}' is below 1");
             return (rank, alpha / (spec.UseRslora ? Math.Sqrt(rank) : rank), alpha);
         }
 

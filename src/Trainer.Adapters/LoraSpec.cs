@@ -15,6 +15,9 @@ public sealed record LoraSpec
     /// <summary>Which linears are adapted, and whether the embedding is.</summary>
     public TargetModules Targets { get; init; } = TargetModules.AllLinear;
 
+    /// <summary>Modules that are left alone though <see cref="Targets"/> names them; null for none.</summary>
+    public TargetModules? Exclude { get; init; }
+
     /// <summary>Adapt these layers only; null adapts all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
@@ -36,8 +39,11 @@ public sealed record LoraSpec
     /// <summary>Alpha by module name, likewise.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
 
-    /// <summary>Modules trained and saved whole: suffixes of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear).</summary>
+    /// <summary>Modules trained and saved whole: ends of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear, or a whole block such as <c>mlp</c>).</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
+    /// <summary>Whether a tied head follows the embedding where that is trained.</summary>
+    public bool EnsureWeightTying { get; init; }
 
     /// <summary>How fresh tensors are filled.</summary>
     public AdapterInit Init { get; init; }

@@ -15,6 +15,9 @@ internal static class PathPattern
     /// <exception cref="AdapterOptionException">It is none.</exception>
     public static Regex OfEnd(string pattern, string option) => Make($"^(?:.*\\.)?(?:{pattern})$", pattern, option);
 
+    /// <summary>An expression of PEFT's rule that fits one path alone.</summary>
+    public static string Exact(string path) => path.Replace(".", "\\.", StringComparison.Ordinal);
+
     /// <summary>Whether a path matches.</summary>
     /// <exception cref="AdapterOptionException">The expression needs too long to tell.</exception>
     public static bool Matches(Regex expression, string path)

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Trainer.Checkpoints;
 
 namespace Trainer.Adapters;
 
@@ -12,10 +13,10 @@ internal static class PeftConfigFile
     public static (LoraSpec Spec, string? BaseModel) Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new AdapterException($"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
+        if (!File.Exists(path)) throw new AdapterException(ForeignAdapters.Of(folder) is { } other ? $"no {FileName} in '{folder}': {other}" : $"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var document = PythonJson.Parse(File.ReadAllBytes(path));
             return (ReadSpec(document.RootElement, path), BaseModel(document.RootElement));
         }
         catch (AdapterOptionException fault)
@@ -37,6 +38,9 @@ internal static class PeftConfigFile
             Pairs(json, "alpha_pattern", spec.AlphaPattern, Number);
             json.WriteString("base_model_name_or_path", baseModel);
             json.WriteString("bias", spec.Bias switch { BiasMode.All => "all", BiasMode.LoraOnly => "lora_only", _ => "none" });
+            // Newer keys are written only where they say something, so that older readers keep accepting the rest.
+            if (spec.EnsureWeightTying) json.WriteBoolean("ensure_weight_tying", true);
+            if (spec.Exclude is { } excluded) Modules(json, "exclude_modules", excluded, excluded.Names);
             json.WriteBoolean("fan_in_fan_out", false);
             json.WriteBoolean("inference_mode", true);
             if (spec.Init == AdapterInit.Gaussian) json.WriteString("init_lora_weights", "gaussian");
@@ -45,7 +49,6 @@ internal static class PeftConfigFile
             List(json, "layers_to_transform", spec.LayersToTransform, value => json.WriteNumberValue(value));
             json.WritePropertyName("lora_alpha");
             json.WriteRawValue(Number(spec.Alpha));
-            // A newer key: written only where it says something, so that older readers keep accepting the rest.
             if (spec.LoraBias) json.WriteBoolean("lora_bias", true);
             json.WritePropertyName("lora_dropout");
             json.WriteRawValue(spec.Dropout == Math.Floor(spec.Dropout) ? $"{spec.Dropout:0.0}" : $"{spec.Dropout:R}");
@@ -54,14 +57,19 @@ internal static class PeftConfigFile
             json.WriteNumber("r", spec.Rank);
             Pairs(json, "rank_pattern", spec.RankPattern, value => value.ToString());
             json.WriteNull("revision");
-            if (spec.Targets.Pattern is { } pattern) json.WriteString("target_modules", pattern);
-            else List(json, "target_modules", targetNames, json.WriteStringValue);
+            Modules(json, "target_modules", spec.Targets, targetNames);
             json.WriteString("task_type", "CAUSAL_LM");
             json.WriteBoolean("use_dora", spec.UseDora);
             json.WriteBoolean("use_rslora", spec.UseRslora);
             json.WriteEndObject();
         }
         return stream.ToArray();
+    }
+
+    private static void Modules(Utf8JsonWriter json, string key, TargetModules modules, IReadOnlyList<string> names)
+    {
+        if (modules.Pattern is { } pattern) json.WriteString(key, pattern);
+        else List(json, key, names, json.WriteStringValue);
     }
 
     private static string Number(double value) => value == Math.Floor(value) && Math.Abs(value) < 1e15 ? $"{value:0}" : $"{value:R}";
@@ -101,6 +109,8 @@ internal static class PeftConfigFile
             Alpha = Given(root, "lora_alpha", out var alpha) ? alpha.GetDouble() : 8,
             Dropout = Given(root, "lora_dropout", out var dropout) ? dropout.GetDouble() : 0,
             Targets = Targets(root, path),
+            Exclude = Given(root, "exclude_modules", out var excluded) && excluded.GetRawText() is not ("[]" or "\"\"") ? OfNames(excluded) : null,
+            EnsureWeightTying = Flag(root, "ensure_weight_tying"),
             LayersToTransform = !Given(root, "layers_to_transform", out var layers) || layers.GetRawText() == "[]" ? null
                 : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(item => item.GetInt32())] : [layers.GetInt32()],
             UseRslora = Flag(root, "use_rslora"),
@@ -136,10 +146,11 @@ internal static class PeftConfigFile
     private static TargetModules Targets(JsonElement root, string path)
     {
         if (!Given(root, "target_modules", out var targets)) throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
-        if (targets.ValueKind == JsonValueKind.Array) return TargetModules.OfNames([.. targets.EnumerateArray().Select(item => item.GetString()!)]);
-        var text = targets.GetString()!;
-        return text == "all-linear" ? TargetModules.AllLinear : TargetModules.OfPattern(text);
+        return targets.ValueKind == JsonValueKind.String && targets.GetString() == "all-linear" ? TargetModules.AllLinear : OfNames(targets);
     }
+
+    private static TargetModules OfNames(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array ? TargetModules.OfNames([.. value.EnumerateArray().Select(item => item.GetString()!)]) : TargetModules.OfPattern(value.GetString()!);
 
     private static bool Given(JsonElement root, string key, out JsonElement value) => root.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
 

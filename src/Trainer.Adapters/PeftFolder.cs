@@ -30,6 +30,9 @@ public static class PeftFolder
     {
         var (spec, baseModel) = ReadSpec(folder);
         if (dropout is { } p) spec = spec with { Dropout = p };
+        using var file = Open(folder);
+        spec = OverlappingPatterns.Settle(spec, file);
+        spec = spec with { ModulesToSave = AdapterInjector.SavedNames(model, spec) };
         try
         {
             AdapterInjector.Attach(model, spec);
@@ -38,7 +41,9 @@ public static class PeftFolder
         {
             throw new AdapterException($"adapter '{folder}' does not fit the model '{model.Folder}': {fault.Message}; it was made for '{baseModel ?? "another model"}'", fault);
         }
-        using var file = Open(folder);
+        // PEFT then trains embedding and head as one; ours are two, so what it says is refused where it says something.
+        if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && IsTrained(model))
+            throw new AdapterException($"adapter '{folder}' ties a trained embedding to the head (ensure_weight_tying), which is not implemented; merge it with PEFT");
         var left = file.Tensors.Keys.ToHashSet(StringComparer.Ordinal);
         BaseCopies.Write(model);
         foreach (var entry in model.Parameters.Entries)
@@ -75,7 +80,9 @@ public static class PeftFolder
                 parameters.Read(parameters.Find(entry.Name)!, part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
             writer.Complete();
         }
-        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(spec, TargetNames(model, spec), baseModel));
+        var paths = model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => linear.Name).Concat(model.Embedding.Adapter is null ? [] : [model.Embedding.Name]).ToList();
+        var written = spec with { RankPattern = OverlappingPatterns.Ordered(spec.RankPattern, paths), AlphaPattern = OverlappingPatterns.Ordered(spec.AlphaPattern, paths) };
+        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(written, TargetNames(model, spec), baseModel));
     }
 
     /// <summary>The first tensor that a saved folder holds differently from the model in memory, or null where all bits are equal.</summary>
@@ -101,24 +108,36 @@ public static class PeftFolder
         return null;
     }
 
-    private static SafetensorsFile Open(string folder)
+    /// <summary>Opens the weights of an adapter folder.</summary>
+    /// <param name="folder">The adapter folder.</param>
+    /// <exception cref="AdapterException">They are missing, damaged, a pickle, or of another tool, by name.</exception>
+    public static SafetensorsFile Open(string folder)
     {
         var path = Path.Combine(folder, WeightsFile);
         if (!File.Exists(path))
-        {
-            throw new AdapterException(File.Exists(Path.Combine(folder, "adapter_model.bin"))
-                ? $"'{folder}' has its weights as 'adapter_model.bin' alone: a pickle can run code when opened and is never read; convert it once with save_pretrained(safe_serialization=True)"
-                : $"no {WeightsFile} in '{folder}'; an adapter folder needs it beside {ConfigFile}");
-        }
+            throw new AdapterException(ForeignAdapters.Of(folder) is { } other ? $"no {WeightsFile} in '{folder}': {other}" : $"no {WeightsFile} in '{folder}'; an adapter folder needs it beside {ConfigFile}");
+        SafetensorsFile file;
         try
         {
-            return SafetensorsFile.Open(path);
+            file = SafetensorsFile.Open(path);
         }
         catch (BadFileException fault)
         {
             throw new AdapterException(fault.Message, fault);
         }
+        try
+        {
+            ForeignAdapters.Refuse(path, file.Tensors.Keys);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
+
+    private static bool IsTrained(CausalModel model) => model.Embedding.Trained is not null || model.Embedding.Adapter is not null || model.Head.TrainedWeight is not null || model.Head.Adapter is not null;
 
     private static string MadeFor(string? baseModel, CausalModel model) => $"made for '{baseModel ?? "another model"}', the model given is '{model.Folder}'";
 

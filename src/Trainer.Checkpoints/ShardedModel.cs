@@ -13,14 +13,21 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>Name of the list of shards.</summary>
     public const string IndexFile = "model.safetensors.index.json";
 
+    private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
+
     private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> _tensors;
 
-    private ShardedModel(string folder, List<SafetensorsFile> files)
+    private ShardedModel(string folder, List<SafetensorsFile> files, bool isTied)
     {
         Folder = folder;
         Files = files;
         _tensors = files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))
             .ToDictionary(static pair => pair.entry.Name, static pair => pair, StringComparer.Ordinal);
+        // Savers keep one tensor of a shared pair, and some keep it under the head's name.
+        if (isTied && !_tensors.ContainsKey(Embedding) && _tensors.Remove(Head, out (SafetensorsFile File, SafetensorsEntry Entry) pair))
+        {
+            _tensors[Embedding] = (pair.File, pair.Entry with { Name = Embedding });
+        }
         Tensors = _tensors.ToDictionary(static pair => pair.Key, static pair => pair.Value.Entry, StringComparer.Ordinal);
     }
 
@@ -36,9 +43,11 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>Bytes of all tensors.</summary>
     public long TotalBytes => Tensors.Values.Sum(static entry => entry.ByteCount);
 
-    /// <summary>Maps model.safetensors, or every shard that model.safetensors.index.json names.</summary>
+    /// <summary>Maps model.safetensors, or every shard that model.safetensors.index.json names; what a shard holds beside the index belongs to the model too.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="isTied">Whether head and embedding are one: a pair stored under the head's name alone is then found as the embedding.</param>
     /// <exception cref="BadFileException">Weights missing or in an unsafe format; index and shards disagree; a shard lies outside the folder; a file is damaged.</exception>
-    public static ShardedModel Open(string folder)
+    public static ShardedModel Open(string folder, bool isTied = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
@@ -61,7 +70,7 @@ public sealed unsafe class ShardedModel : IDisposable
             {
                 throw NoWeights(folder);
             }
-            return new ShardedModel(folder, files);
+            return new ShardedModel(folder, files, isTied);
         }
         catch
         {
@@ -107,7 +116,7 @@ public sealed unsafe class ShardedModel : IDisposable
     private static void OpenShards(string folder, string index, List<SafetensorsFile> files)
     {
         Dictionary<string, string> map = ReadIndex(index);
-        foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList())
         {
             string path = FolderPath.Inside(folder, shard, $"shard named by {IndexFile}");
             if (!File.Exists(path))
@@ -119,11 +128,7 @@ public sealed unsafe class ShardedModel : IDisposable
             files.Add(file);
             foreach (SafetensorsEntry entry in file.Entries)
             {
-                if (!map.TryGetValue(entry.Name, out string? home))
-                {
-                    throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}' but not in {IndexFile}; index and shards are of different models");
-                }
-                if (home != shard)
+                if (!map.TryAdd(entry.Name, shard) && map[entry.Name] is string home && home != shard)
                 {
                     throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are of different models");
                 }
@@ -142,7 +147,7 @@ public sealed unsafe class ShardedModel : IDisposable
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(index), allowDuplicates: false);
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out JsonElement weights)
                 || weights.ValueKind != JsonValueKind.Object)
             {

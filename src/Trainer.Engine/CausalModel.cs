@@ -75,7 +75,7 @@ public sealed class CausalModel : IDisposable
     public static CausalModel Load(string folder, ModelLoadOptions? options = null, Action<long, long>? progress = null)
     {
         var config = ModelConfig.Load(folder);
-        var files = new WeightFiles(folder, progress);
+        var files = new WeightFiles(folder, config.TiedEmbeddings, progress);
         try
         {
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);

@@ -26,9 +26,10 @@ public static partial class GgufAdapterExporter
     public static int Export(string baseFolder, string adapterFolder, string target)
     {
         var model = ModelConfig.Load(baseFolder);
-        PeftFolder.ReadSpec(adapterFolder);
+        var (spec, _) = PeftFolder.ReadSpec(adapterFolder);
         var config = AdapterConfig.Read(adapterFolder);
-        using var file = SafetensorsFile.Open(Path.Combine(adapterFolder, PeftFolder.WeightsFile));
+        using var file = PeftFolder.Open(adapterFolder);
+        OverlappingPatterns.Settle(spec, file);
         TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name)).Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var verdict = ReaderRules.Judge(config, tensors, model.ModelType, model.TiedEmbeddings).Single(one => one.Reader == "llama.cpp");
         if (!verdict.Loads || GgufArchitecture.Of(model.ModelType) is not { } architecture)

@@ -20,9 +20,10 @@ internal sealed class MergeSource : IDisposable
     {
         (Spec, BaseModel) = PeftFolder.ReadSpec(folder);
         Folder = folder;
-        _file = SafetensorsFile.Open(Path.Combine(folder, PeftFolder.WeightsFile));
+        _file = PeftFolder.Open(folder);
         try
         {
+            Spec = OverlappingPatterns.Settle(Spec, _file);
             foreach (var name in _file.Tensors.Keys) Sort(name);
         }
         catch

@@ -181,7 +181,7 @@ public static class ModelMerger
     private static void Finish(string baseFolder, string folder, bool unties)
     {
         var original = File.ReadAllBytes(Path.Combine(baseFolder, "config.json"));
-        var config = (JsonObject)JsonNode.Parse(original)!;
+        var config = (JsonObject)PythonJson.ParseNode(original)!;
         var changed = config.Remove("quantization_config");
         if (unties)
         {

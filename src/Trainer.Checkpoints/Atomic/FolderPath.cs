@@ -7,7 +7,7 @@ internal static class FolderPath
 
     /// <summary>
     /// The path of a file named by data. The name must be plain (no separator, not rooted, no ".."), and where it is a link the link must end
-    /// inside the folder, or, in a Hugging Face cache, in the blobs beside its snapshots.
+    /// inside the folder, in the blobs of a Hugging Face cache, or at a file of the same kind: a link that calls a key file a template is no template.
     /// </summary>
     internal static string Inside(string folder, string name, string what)
     {
@@ -21,12 +21,15 @@ internal static class FolderPath
         {
             return path;
         }
-        string? snapshots = Path.GetDirectoryName(root);
-        if (snapshots is not null && Path.GetFileName(snapshots) == "snapshots" && IsBelow(target, Real(Path.Combine(Path.GetDirectoryName(snapshots)!, "blobs"))))
+        // Folders that snapshot_download(local_dir=...) made link to the cache wherever it is; large files are linked by hand too.
+        string? home = Path.GetDirectoryName(target);
+        bool isBlob = home is not null && Path.GetFileName(home) == "blobs" && Directory.Exists(Path.Combine(Path.GetDirectoryName(home)!, "snapshots"));
+        bool isSameKind = Path.HasExtension(name) && Path.GetExtension(target).Equals(Path.GetExtension(name), StringComparison.OrdinalIgnoreCase);
+        if (isBlob || isSameKind)
         {
             return path;
         }
-        throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', outside the folder; copy the file itself into the folder");
+        throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', which is no file of this kind; copy the file itself into the folder");
     }
 
     /// <summary>The path with every link followed, the missing tail kept.</summary>

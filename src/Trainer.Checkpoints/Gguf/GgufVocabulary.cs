@@ -21,7 +21,7 @@ public static class GgufVocabulary
         string path = Path.Combine(folder, "tokenizer.json");
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
             return Read(folder, path, document.RootElement, vocabularySize);
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
@@ -126,7 +126,7 @@ public static class GgufVocabulary
     private static void AddSpecial(string folder, JsonElement root, bool isByteLevel, Func<string, uint?> idOf, Action<string, GgufValue> add)
     {
         string configPath = Path.Combine(folder, "tokenizer_config.json");
-        using JsonDocument? document = File.Exists(configPath) ? JsonDocument.Parse(File.ReadAllBytes(configPath)) : null;
+        using JsonDocument? document = File.Exists(configPath) ? PythonJson.Parse(File.ReadAllBytes(configPath)) : null;
         JsonElement? config = document?.RootElement;
         uint? Named(string key) => config is { } one && one.TryGetProperty(key, out JsonElement value) ? (value.ValueKind == JsonValueKind.String ? value.GetString() : Content(value)) is string token ? idOf(token) : null : null;
         foreach ((string key, string name) in new[] { ("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding") })

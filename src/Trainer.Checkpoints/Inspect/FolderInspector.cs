@@ -86,7 +86,7 @@ public static class FolderInspector
         string path = Path.Combine(folder, "config.json");
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
             JsonElement root = document.RootElement;
             string? rope = Text(Part(root, "rope_scaling"), "rope_type") ?? Text(Part(root, "rope_scaling"), "type") ?? Text(Part(root, "rope_parameters"), "rope_type");
             return new ModelSummary
@@ -144,7 +144,7 @@ public static class FolderInspector
         {
             return false;
         }
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
         return Part(document.RootElement, "chat_template") is not null;
     }
 

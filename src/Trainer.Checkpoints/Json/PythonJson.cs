@@ -9,7 +9,7 @@ namespace Trainer.Checkpoints;
 /// JSON text as Python's json.dumps(value, indent=2, sort_keys=True) writes it, which is how transformers and PEFT write every file of theirs:
 /// sorted keys, two spaces, ASCII escapes, shortest floats with a fraction or an exponent of two digits.
 /// </summary>
-public static class PythonJson
+public static partial class PythonJson
 {
     /// <summary>The text of a value, without a newline at its end.</summary>
     /// <param name="value">The value; null becomes null. Non-finite numbers, which JSON lacks, become null.</param>
@@ -130,7 +130,9 @@ public static class PythonJson
         return FromText(value.ToJsonString());
     }
 
-    private static string FromText(string text) => text.AsSpan().IndexOfAny(".eE") < 0 ? text : Number(double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture));
+    private static string FromText(string text) => text.AsSpan().IndexOfAny(".eE") < 0 ? text : FromParsed(double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture));
+
+    private static string FromParsed(double number) => double.IsInfinity(number) ? number > 0 ? "Infinity" : "-Infinity" : Number(number);
 
     private static void AppendText(StringBuilder text, string value)
     {

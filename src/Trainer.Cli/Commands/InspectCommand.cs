@@ -30,7 +30,7 @@ internal static class InspectCommand
     {
         if (invocation.Positionals.Count == 0) throw new UsageException("nothing to inspect; name a folder, a file, a hub id or tiny");
         var path = invocation.Positionals[0];
-        var facts = File.Exists(path) ? OfFile(path) : OfFolder(Directory.Exists(path) ? path : ModelReference.Find(path, needsWeights: false).ThrowIfAbsent());
+        var facts = File.Exists(path) ? OfFile(path) : OfFolder(Directory.Exists(path) ? path : Found(path));
         if (invocation.Values.Flag(Tensors) is true && TensorFiles(path) is { Count: > 0 } files) facts["tensors"] = ListTensors(files);
         if (invocation.Json)
         {
@@ -45,6 +45,10 @@ internal static class InspectCommand
         }
         return ExitCode.Done;
     }
+
+    // The word may be a mistyped path as well as a model's name, so the message speaks of both.
+    private static string Found(string name) => ModelReference.Find(name, needsWeights: false) is { Directory: { } folder, Absence: null } ? folder
+        : throw new CommandFailedException(ExitCode.Missing, $"'{name}': there is no such file or folder, and no model of that name in the Hugging Face cache; check the path");
 
     private static string Show(string name, JsonNode? value) => value switch
     {
@@ -83,13 +87,17 @@ internal static class InspectCommand
             ["tied_embeddings"] = config.TiedEmbeddings,
             ["stored_type"] = config.StoredType,
         };
-        if (config.StoredQuantization is { } quantization) facts["quantization"] = quantization.DoubleQuantized ? "nf4, scales quantized too" : "nf4";
         if (TensorFiles(folder).Count == 0)
         {
+            if (config.StoredQuantization is { } claimed) facts["quantization"] = claimed.DoubleQuantized ? "nf4, scales quantized too" : "nf4";
             facts["weights"] = "none here";
             return facts;
         }
         using var weights = ShardedModel.Open(folder);
+        var stored = StoredForm.Of(weights);
+        facts["stored_type"] = stored.Dtype;
+        if (stored.Quantization is not null) facts["quantization"] = stored.Quantization;
+        else if (config.StoredQuantization is not null) facts["note"] = "config.json calls the weights quantized, the files hold them plain";
         facts["parameters"] = FolderInspector.ParameterCount(weights.Files);
         facts["bytes"] = weights.TotalBytes;
         facts["files"] = weights.Files.Count;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 
 namespace Trainer.Cli.Options;
 
@@ -10,7 +11,7 @@ internal static class ModelPositions
     {
         try
         {
-            using var config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
+            using var config = PythonJson.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
             var found = config.RootElement.TryGetProperty("max_position_embeddings", out var positions) && positions.ValueKind == JsonValueKind.Number;
             return found && positions.TryGetInt32(out var count) && count >= 2 ? count : null;
         }

@@ -46,7 +46,7 @@ public sealed unsafe class BaseTensors : IDisposable
     /// <param name="threads">Threads that quantize.</param>
     public static BaseTensors Open(string folder, bool throughNf4 = false, bool doubleQuantize = true, int threads = 1)
     {
-        var model = ShardedModel.Open(folder);
+        var model = ShardedModel.Open(folder, ModelConfig.Load(folder).TiedEmbeddings);
         try
         {
             return new BaseTensors(model, throughNf4, doubleQuantize, threads);

@@ -27,7 +27,7 @@ public static unsafe class ModelQuantizer
         var config = ModelConfig.Load(source);
         if (config.StoredQuantization is not null)
             throw new ModelException($"model '{source}' is quantized already; pass the original model");
-        using var model = ShardedModel.Open(source);
+        using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
         var groups = names.Select(name => IsQuantized(model.Entry(name)) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
         var plan = new ModelFolderPlan
@@ -115,7 +115,7 @@ public static unsafe class ModelQuantizer
 
     private static void Finish(string source, string folder, ShardedModel model, List<string> names, QuantizeOptions options)
     {
-        var config = (JsonObject)JsonNode.Parse(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
+        var config = (JsonObject)PythonJson.ParseNode(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
         var first = names.Select(model.Entry).FirstOrDefault(IsQuantized)
             ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
         config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);

@@ -13,9 +13,9 @@ internal sealed unsafe class WeightFiles : IDisposable
     private readonly long _total;
     private long _done;
 
-    public WeightFiles(string folder, Action<long, long>? progress)
+    public WeightFiles(string folder, bool isTied, Action<long, long>? progress)
     {
-        _files = OpenFiles(folder);
+        _files = OpenFiles(folder, isTied);
         _progress = progress;
         _total = _files.TotalBytes;
     }
@@ -131,11 +131,11 @@ internal sealed unsafe class WeightFiles : IDisposable
         _progress?.Invoke(_done, _total);
     }
 
-    private static ShardedModel OpenFiles(string folder)
+    private static ShardedModel OpenFiles(string folder, bool isTied)
     {
         try
         {
-            return ShardedModel.Open(folder);
+            return ShardedModel.Open(folder, isTied);
         }
         catch (BadFileException fault)
         {

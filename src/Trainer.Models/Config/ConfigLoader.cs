@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 
 namespace Trainer.Models;
 
@@ -43,7 +44,7 @@ internal static class ConfigLoader
     {
         try
         {
-            var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            var document = PythonJson.Parse(File.ReadAllBytes(path));
             ReadTexts(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
         }
@@ -87,7 +88,10 @@ internal static class ConfigLoader
     private static StoredQuantization? Quantization(ConfigReader reader)
     {
         if (reader.Object("quantization_config") is not { } quantization) return null;
-        var method = quantization.Text("quant_method") ?? (quantization.Bool("load_in_4bit") || quantization.Bool("load_in_8bit") ? "bitsandbytes" : "an unnamed method");
+        // bitsandbytes leaves its settings behind with both switches off: the weights are plain then.
+        var isOff = !quantization.Bool("load_in_4bit") && !quantization.Bool("load_in_8bit");
+        if (isOff && (quantization.Text("quant_method") == "bitsandbytes" || (!quantization.Has("quant_method") && quantization.Has("load_in_4bit")))) return null;
+        var method = quantization.Text("quant_method") ?? (isOff ? "an unnamed method" : "bitsandbytes");
         if (method != "bitsandbytes")
             throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which cannot be trained here; take the original model and let --quantize nf4 do it");
         if (!quantization.Bool("load_in_4bit")) throw quantization.NotImplemented("load_in_8bit", "true");

@@ -14,7 +14,23 @@ internal static class RopeReader
         var parameters = reader.Object("rope_parameters");
         if (parameters is not null && layerType is not null && parameters.Has(layerType)) parameters = parameters.Object(layerType);
         else if (parameters is not null && layerType is null && parameters.Has("full_attention")) parameters = parameters.Object("full_attention");
-        var scaling = parameters ?? reader.Object("rope_scaling");
+        var older = reader.Object("rope_scaling");
+        if (parameters is null || older is null) return Read(reader, parameters ?? older, headSize, theta, partial);
+        var rope = Read(reader, parameters, headSize, theta, partial);
+        // Which of the two counts depends on the reader's release, so both must say the same; rope_scaling never was about sliding layers.
+        if (layerType is not "sliding_attention" && !AreSame(rope, Read(reader, older, headSize, parameters.Has("rope_theta") && !older.Has("rope_theta") ? rope.Theta : theta, partial), older.Has("rope_theta")))
+            throw reader.Fault("rope_scaling", "says something else than 'rope_parameters', and readers differ in which of the two they follow; keep the right one");
+        return rope;
+    }
+
+    private static bool AreSame(RopeConfig one, RopeConfig other, bool withTheta)
+    {
+        static RopeConfig Plain(RopeConfig rope) => rope with { Theta = 0, ShortFactors = [], LongFactors = [] };
+        return Plain(one) == Plain(other) && (!withTheta || one.Theta == other.Theta) && one.ShortFactors.SequenceEqual(other.ShortFactors) && one.LongFactors.SequenceEqual(other.LongFactors);
+    }
+
+    private static RopeConfig Read(ConfigReader reader, ConfigReader? scaling, int headSize, double theta, bool partial)
+    {
         var share = scaling?.NumberOrNull("partial_rotary_factor") ?? reader.Number("partial_rotary_factor", 1);
         if (share != 1 && !partial) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
         var maxPositions = reader.Positive("max_position_embeddings", 2048);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
 using Trainer.Engine;
 using Trainer.Models;
@@ -15,26 +16,17 @@ public sealed class PeftConfigTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("exclude_modules", "[\"q_proj\"]")]
-    [InlineData("fan_in_fan_out", "true")]
     [InlineData("megatron_config", "{\"tensor_model_parallel_size\":2}")]
-    [InlineData("megatron_core", "\"megatron.other\"")]
     [InlineData("trainable_token_indices", "[1,2]")]
     [InlineData("trainable_token_indices", "{\"embed_tokens\":[0]}")]
-    [InlineData("loftq_config", "{\"loftq_bits\":4}")]
-    [InlineData("corda_config", "{\"corda_method\":\"ipm\"}")]
-    [InlineData("lora_ga_config", "{\"direction\":\"ArB2r\"}")]
-    [InlineData("velora_config", "{\"rank\":1}")]
     [InlineData("alora_invocation_tokens", "[5,6]")]
     [InlineData("use_qalora", "true")]
-    [InlineData("qalora_group_size", "32")]
     [InlineData("monteclora_config", "{\"num_samples\":8}")]
     [InlineData("layer_replication", "[[0,2],[1,3]]")]
     [InlineData("target_parameters", "[\"mlp.experts.gate_up_proj\"]")]
     [InlineData("use_bdlora", "{\"match_strict\":true}")]
     [InlineData("arrow_config", "{\"top_k\":3}")]
     [InlineData("kasa_config", "{\"beta\":0.0001}")]
-    [InlineData("ensure_weight_tying", "true")]
     [InlineData("peft_type", "\"HIRA\"")]
     [InlineData("task_type", "\"SEQ_CLS\"")]
     [InlineData("init_lora_weights", "\"pissa\"")]
@@ -62,6 +54,14 @@ public sealed class PeftConfigTests : IDisposable
     [InlineData("init_lora_weights", "\"eva\"")]
     [InlineData("init_lora_weights", "\"orthogonal\"")]
     [InlineData("init_lora_weights", "\"mica\"")]
+    [InlineData("fan_in_fan_out", "true")]
+    [InlineData("loftq_config", "{\"loftq_bits\":4}")]
+    [InlineData("corda_config", "{\"corda_method\":\"ipm\"}")]
+    [InlineData("lora_ga_config", "{\"direction\":\"ArB2r\"}")]
+    [InlineData("velora_config", "{\"rank\":1}")]
+    [InlineData("megatron_core", "\"megatron.other\"")]
+    [InlineData("qalora_group_size", "32")]
+    [InlineData("exclude_modules", "[]")]
     [InlineData("eva_config", "{\"rho\":2.0}")]
     [InlineData("auto_mapping", "{\"base_model_class\":\"LlamaForCausalLM\"}")]
     [InlineData("inference_mode", "false")]
@@ -91,6 +91,9 @@ public sealed class PeftConfigTests : IDisposable
         Assert.Equal([1], Read("layers_to_transform", "1").Spec.LayersToTransform);
         Assert.Equal(3, Read("rank_pattern", "{\"q_proj\":3}").Spec.RankPattern.Single().Value);
         Assert.Equal(3, Read("alpha_pattern", "{\"q_proj\":3}").Spec.AlphaPattern.Single().Value);
+        Assert.Equal(["o_proj"], Read("exclude_modules", "[\"o_proj\"]").Spec.Exclude!.Names);
+        Assert.Equal(".*o_proj", Read("exclude_modules", "\".*o_proj\"").Spec.Exclude!.Pattern);
+        Assert.True(Read("ensure_weight_tying", "true").Spec.EnsureWeightTying);
         Assert.Equal(["o_proj"], Read("target_modules", "[\"o_proj\"]").Spec.Targets.Names);
         Assert.Equal("org/name@abc", Read("revision", "\"abc\"").BaseModel);
         Assert.Equal("org/name", Read("revision", "\"main\"").BaseModel);
@@ -114,6 +117,38 @@ public sealed class PeftConfigTests : IDisposable
         using var model = CausalModel.Load(Golden.Folder("llama2"));
         var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Targets = TargetModules.OfPattern("((.*)*)*!") }, 1));
         Assert.Contains("takes more than a second", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{\"fine_tune_type\":\"lora\",\"lora_parameters\":{\"rank\":8}}", "x", "mlx-lm adapter")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "model.layers.0.self_attn.q_proj.lora_a", "mlx-lm")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "layers.0.attn.q_proj.lora_a.weight", "torchtune")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "model.layers.0.self_attn.q_proj.lora_A.weight", "lacks PEFT's 'base_model.model.'")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight", "carries an adapter's name")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "wrapped twice")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "_fsdp_wrapped_module.base_model.model.q_proj.lora_A.weight", "name of a wrapper")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "lora_unet_down_blocks_0.lora_down.weight", "image models")]
+    public void An_adapter_of_another_tool_is_named(string config, string tensor, string said)
+    {
+        File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), config);
+        using (var writer = SafetensorsWriter.Create(Path.Combine(_folder, PeftFolder.WeightsFile), [new TensorDeclaration(tensor, SafetensorsDtype.F32, [1])], SafetensorsWriter.PyTorchMetadata))
+        {
+            writer.Write(tensor, new byte[4]);
+            writer.Complete();
+        }
+        using var model = CausalModel.Load(Golden.Folder("llama2"));
+        Assert.Contains(said, Assert.Throws<AdapterException>(() => PeftFolder.Load(model, _folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(said, Assert.Throws<AdapterException>(() => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "merged"), new MergeOptions())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pickle_alone_is_refused_by_loading_merging_and_export()
+    {
+        File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), """{"peft_type":"LORA","target_modules":["q_proj"]}""");
+        File.WriteAllText(Path.Combine(_folder, "adapter_model.bin"), "pickle");
+        using var model = CausalModel.Load(Golden.Folder("llama2"));
+        foreach (var use in new Action[] { () => PeftFolder.Load(model, _folder), () => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "m"), new MergeOptions()), () => GgufAdapterExporter.Export(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "a.gguf")) })
+            Assert.Contains("never read", Assert.Throws<AdapterException>(use).Message, StringComparison.Ordinal);
     }
 
     private (LoraSpec Spec, string? BaseModel) Read(string key, string value)

@@ -37,6 +37,10 @@ public sealed class BadModelTests : IDisposable
     [InlineData("quantization_config", """{"quant_method": "awq"}""", "quantized with 'awq'")]
     [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}""", "'quantization_config.bnb_4bit_quant_type' is 'fp4'")]
     [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_8bit": true}""", "'quantization_config.load_in_8bit' is true")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": false, "load_in_8bit": false}""", null)]
+    [InlineData("quantization_config", """{"load_in_4bit": false, "bnb_4bit_quant_type": "fp4"}""", null)]
+    [InlineData("rope_parameters", """{"rope_type": "default", "rope_theta": 10000.0}""", null)]
+    [InlineData("rope_parameters", """{"rope_type": "linear", "factor": 4.0}""", null)]
     [InlineData("layer_types", """["full_attention"]""", null)]
     [InlineData("attention_dropout", "0.1", null)]
     public void A_config_that_cannot_be_used_is_refused_by_key(string key, string? value, string? message)
@@ -55,6 +59,45 @@ public sealed class BadModelTests : IDisposable
         var fault = Refused();
         Assert.Contains(message, fault, StringComparison.Ordinal);
         Assert.Contains(Path.Combine(_folder, "config.json"), fault, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"rope_type": "linear", "factor": 4.0}""", true)]
+    [InlineData("""{"rope_type": "default", "rope_theta": 500.0}""", true)]
+    [InlineData("""{"rope_type": "default"}""", false)]
+    public void Two_rope_entries_that_say_different_things_are_a_contradiction(string scaling, bool isRefused)
+    {
+        Change(config =>
+        {
+            config["rope_parameters"] = JsonNode.Parse("""{"rope_type": "default", "rope_theta": 10000.0}""");
+            config["rope_scaling"] = JsonNode.Parse(scaling);
+        });
+        if (isRefused) Assert.Contains("'rope_scaling' says something else than 'rope_parameters'", Refused(), StringComparison.Ordinal);
+        else CausalModel.Load(_folder).Dispose();
+    }
+
+    [Fact]
+    public void A_config_as_Python_writes_it_is_read_with_infinities_and_a_byte_order_mark()
+    {
+        var path = Path.Combine(_folder, "config.json");
+        var text = File.ReadAllText(path).TrimEnd().TrimEnd('}');
+        File.WriteAllText(path, "\uFEFF" + text + ", \"time_step_limit\": [0.0, Infinity, -Infinity], \"said\": \"NaN \\\"Infinity\"}");
+        CausalModel.Load(_folder).Dispose();
+        File.WriteAllText(path, text + ", \"rms_norm_eps\": NaN}");
+        Assert.Contains("'rms_norm_eps' is \"NaN\", not a number", Refused(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tied_pair_stored_as_the_head_alone_is_loaded()
+    {
+        Change(config => config["tie_word_embeddings"] = true);
+        Rewrite(tensors =>
+        {
+            tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"];
+            tensors.Remove("model.embed_tokens.weight");
+        });
+        using var model = CausalModel.Load(_folder);
+        Assert.Same(model.Embedding.Weight, model.Head.Weight);
     }
 
     [Theory]

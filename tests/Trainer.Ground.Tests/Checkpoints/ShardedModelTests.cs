@@ -45,12 +45,18 @@ public sealed class ShardedModelTests
     }
 
     [Fact]
-    public void A_surplus_tensor_and_one_in_the_wrong_shard_are_named()
+    public void A_tensor_beside_the_index_belongs_to_the_model_and_one_in_the_wrong_shard_is_named()
     {
         using var temp = new TempFolder();
         temp.Write("s1.safetensors", Shard("a", "x"));
         temp.Write(ShardedModel.IndexFile, Index(("a", "s1.safetensors")));
-        Assert.Contains("tensor 'x' is in shard 's1.safetensors'", Fault(temp));
+        using (ShardedModel model = ShardedModel.Open(temp.Path))
+        {
+            Assert.Equal([1], model.Bytes("x").ToArray());
+        }
+        temp.Write("s2.safetensors", Shard("x", "b"));
+        temp.Write(ShardedModel.IndexFile, Index(("a", "s1.safetensors"), ("b", "s2.safetensors")));
+        Assert.Contains("tensor 'x' is in shard 's2.safetensors'", Fault(temp));
         temp.Write("s2.safetensors", Shard("y"));
         temp.Write(ShardedModel.IndexFile, Index(("a", "s1.safetensors"), ("x", "s2.safetensors"), ("y", "s2.safetensors")));
         Assert.Contains("says 's2.safetensors'", Fault(temp));
@@ -77,11 +83,42 @@ public sealed class ShardedModelTests
         string outside = temp.Write("outside.bin", Shard("a"));
         string folder = Directory.CreateDirectory(temp["model"]).FullName;
         File.CreateSymbolicLink(temp["model", ShardedModel.SingleFile], outside);
-        Assert.Contains("outside the folder", Assert.Throws<BadFileException>(() => ShardedModel.Open(folder)).Message);
+        Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ShardedModel.Open(folder)).Message);
         File.Delete(temp["model", ShardedModel.SingleFile]);
         File.Move(outside, temp["model", "weights"]);
         File.CreateSymbolicLink(temp["model", ShardedModel.SingleFile], "weights");
         ShardedModel.Open(folder).Dispose();
+    }
+
+    [Fact]
+    public void Weights_linked_from_elsewhere_are_read_and_a_link_to_a_file_of_another_kind_is_not()
+    {
+        using var temp = new TempFolder();
+        string big = temp.Write("disk/big.safetensors", Shard("a")), blob = temp.Write("models--o--n/blobs/abc", Shard("a")), key = temp.Write("id_key", "secret");
+        Directory.CreateDirectory(temp["models--o--n", "snapshots"]);
+        string folder = Directory.CreateDirectory(temp["model"]).FullName, weights = temp["model", ShardedModel.SingleFile];
+        foreach (string target in new[] { big, blob })
+        {
+            File.CreateSymbolicLink(weights, target);
+            ShardedModel.Open(folder).Dispose();
+            File.Delete(weights);
+        }
+        File.CreateSymbolicLink(temp["model", "chat_template.jinja"], key);
+        Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ModelFolderFiles.CopyTokenizer(folder, temp.Path)).Message);
+    }
+
+    [Fact]
+    public void A_tied_pair_stored_under_the_heads_name_is_found_as_the_embedding()
+    {
+        using var temp = new TempFolder();
+        temp.Write(ShardedModel.SingleFile, Shard("x", "lm_head.weight"));
+        using (ShardedModel tied = ShardedModel.Open(temp.Path, isTied: true))
+        {
+            Assert.Equal([1], tied.Bytes("model.embed_tokens.weight").ToArray());
+            Assert.Equal(["model.embed_tokens.weight", "x"], tied.Tensors.Keys.Order());
+        }
+        using ShardedModel untied = ShardedModel.Open(temp.Path);
+        Assert.Contains("lm_head.weight", untied.Tensors.Keys);
     }
 
     [Fact]
