@@ -14,7 +14,7 @@ internal static class House
         ["Trainer.Checkpoints"] = new(0, [], []),
         ["Trainer.Hub"] = new(0, [], []),
         ["Trainer.Distributed"] = new(0, [], []),
-        ["Trainer.Models"] = new(1, [], []),
+        ["Trainer.Models"] = new(1, ["Trainer.Checkpoints"], []),
         ["Trainer.Data"] = new(1, ["Trainer.Tokenizers", "Trainer.Templates"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv"]),
         ["Trainer.Engine"] = new(2, ["Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
         ["Trainer.Adapters"] = new(3, ["Trainer.Engine", "Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),

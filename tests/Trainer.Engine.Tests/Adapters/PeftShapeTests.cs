@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Engine;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 
