@@ -4,4 +4,5 @@ namespace Trainer.Engine;
 /// <param name="Seed">Seed of the run.</param>
 /// <param name="Step">Optimizer steps made so far.</param>
 /// <param name="MicroStep">Micro-batch within the step (over all ranks).</param>
-public readonly record struct StepKey(int Seed, long Step, int MicroStep);
+/// <param name="FirstRow">Rows of a module's input that came before these: the head takes its rows in chunks, which must not share a mask.</param>
+public readonly record struct StepKey(int Seed, long Step, int MicroStep, long FirstRow = 0);

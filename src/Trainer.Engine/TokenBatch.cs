@@ -50,19 +50,22 @@ public sealed class TokenBatch
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 
+    /// <summary>Tokens of the whole text that these are a part of: rotary frequencies that depend on the length look at it. 0 where these are all.</summary>
+    public int TextLength { get; init; }
+
     /// <summary>Token count T.</summary>
     public int Length => TokenIds.Length;
 
     /// <summary>One segment of tokens without targets, positions from 0: what a plain forward pass needs.</summary>
     /// <param name="tokenIds">The tokens.</param>
-    public static TokenBatch OfTokens(int[] tokenIds) => Continuation(tokenIds, 0);
+    public static TokenBatch OfTokens(int[] tokenIds) => Continuation(tokenIds, 0, tokenIds.Length);
 
-    /// <summary>The same with positions from <paramref name="first"/>: tokens behind others that are computed already.</summary>
-    internal static TokenBatch Continuation(int[] tokenIds, int first)
+    /// <summary>The same with positions from <paramref name="first"/>: tokens behind others that are computed already, within a text of <paramref name="textLength"/>.</summary>
+    internal static TokenBatch Continuation(int[] tokenIds, int first, int textLength)
     {
         var targets = new int[tokenIds.Length];
         Array.Fill(targets, IgnoredTarget);
-        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(first, tokenIds.Length)], [0, tokenIds.Length], [1f]);
+        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(first, tokenIds.Length)], [0, tokenIds.Length], [1f]) { TextLength = textLength };
     }
 
     /// <summary>Rows with unshifted labels (as Hugging Face writes them), laid out flat.</summary>

@@ -16,6 +16,22 @@ public sealed class StreamDecoder(HfTokenizer tokenizer, bool skipSpecialTokens)
     /// <summary>Whether ids were added whose text is not given out yet.</summary>
     public bool IsWaiting => _window.Count > _contextCount;
 
+    // A decoder looks back a few tokens at most; one that reads the whole text gets the whole text.
+    private const int PrimeTokens = 64;
+
+    /// <summary>Begins behind a prompt: its ids are context, and nothing of them is ever given out, held back as it may be.</summary>
+    /// <param name="prompt">The ids before the first one that is added.</param>
+    public void Prime(IReadOnlyList<int> prompt)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        var first = tokenizer.IsIncremental ? Math.Max(0, prompt.Count - PrimeTokens) : 0;
+        // A run of bytes is joined as a whole, so it is not cut.
+        while (first > 0 && first < prompt.Count && tokenizer.IsByteToken(prompt[first])) first--;
+        _window.Clear();
+        for (var i = first; i < prompt.Count; i++) _window.Add(prompt[i]);
+        (_contextCount, _context) = (_window.Count, Text());
+    }
+
     /// <summary>Adds one id.</summary>
     /// <param name="id">The next id.</param>
     /// <returns>The text that is now certain; often empty while the bytes of a letter come in.</returns>
@@ -43,9 +59,11 @@ public sealed class StreamDecoder(HfTokenizer tokenizer, bool skipSpecialTokens)
 
     private string Release(string text)
     {
-        if (text.Length <= _context.Length || !text.StartsWith(_context, StringComparison.Ordinal))
+        // Half a letter at the end of a prompt shows as U+FFFD until the bytes that follow complete it.
+        var known = text.AsSpan().CommonPrefixLength(_context);
+        if (text.Length <= known || _context.AsSpan(known).ContainsAnyExcept('\uFFFD'))
             return "";
-        var released = text[_context.Length..];
+        var released = text[known..];
         _window.RemoveRange(0, _contextCount);
         _contextCount = _window.Count;
         _context = Text();

@@ -1,3 +1,5 @@
+using Trainer.Checkpoints;
+
 namespace Trainer.Adapters;
 
 /// <summary>How an adapter is merged into its base.</summary>
@@ -8,6 +10,9 @@ public sealed record MergeOptions
 
     /// <summary>With that: whether the scales were quantized too.</summary>
     public bool DoubleQuantize { get; init; } = true;
+
+    /// <summary>Type of the merged weights; null keeps each tensor's own.</summary>
+    public SafetensorsDtype? Type { get; init; }
 
     /// <summary>Largest shard in bytes.</summary>
     public long MaxShardBytes { get; init; } = 5_000_000_000;

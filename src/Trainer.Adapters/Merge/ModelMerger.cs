@@ -42,12 +42,12 @@ public static class ModelMerger
         var plan = new ModelFolderPlan
         {
             Target = target,
-            Groups = [.. names.Select(name => new TensorGroup(name, [Declare(tensors, name)]))],
-            Identity = $"merge {adapter.Digest()} onto {(options.OntoQuantized ? $"nf4 {options.DoubleQuantize}" : "stored")} {tensors.Identity}",
+            Groups = [.. names.Select(name => new TensorGroup(name, [Declare(tensors, name, options.Type)]))],
+            Identity = $"merge {adapter.Digest()} onto {(options.OntoQuantized ? $"nf4 {options.DoubleQuantize}" : "stored")} as {options.Type?.Name() ?? "stored"} {tensors.Identity}",
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, group.Tensors[0], sink), folder => Finish(baseFolder, folder, unties), cancel);
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, group.Tensors[0], sink), folder => Finish(baseFolder, folder, unties, options.Type), cancel);
         var merged = names.Count(name => adapter.Module(name) is not null && adapter.Changes(name));
         var replaced = names.Count(name => adapter.Whole.Contains(name));
         return new MergeReport(merged, replaced, names.Count(name => !adapter.Changes(name)), unties);
@@ -56,10 +56,10 @@ public static class ModelMerger
     // The head of a tied model is the embedding until something makes it its own.
     private static string Source(BaseTensors tensors, string name) => name == Head && !tensors.Shapes.ContainsKey(Head) ? Embedding : name;
 
-    private static TensorDeclaration Declare(BaseTensors tensors, string name)
+    private static TensorDeclaration Declare(BaseTensors tensors, string name, SafetensorsDtype? type)
     {
         var (shape, dtype) = tensors.Shapes[Source(tensors, name)];
-        return new TensorDeclaration(name, dtype, shape);
+        return new TensorDeclaration(name, StoredValues.CanRead(dtype) ? type ?? dtype : dtype, shape);
     }
 
     private static void Check(BaseTensors tensors, MergeSource adapter, string baseFolder, bool mayHaveHead)
@@ -100,7 +100,7 @@ public static class ModelMerger
         var source = Source(tensors, tensor.Name);
         if (!adapter.Changes(tensor.Name))
         {
-            if (!tensors.IsConverted(source)) tensors.Copy(source, bytes => sink.Write(tensor, bytes));
+            if (!tensors.IsConverted(source) && tensors.Shapes[source].Dtype == tensor.Dtype) tensors.Copy(source, bytes => sink.Write(tensor, bytes));
             else InRows(tensor, (begin, values) => tensors.Read(source, begin, values), sink);
             return;
         }
@@ -160,6 +160,8 @@ public static class ModelMerger
         Visit(tensor, (begin, part) =>
         {
             fill(begin, part);
+            if (StoredValues.FirstOverflow(part, tensor.Dtype) is >= 0 and var at)
+                throw new AdapterException(FormattableString.Invariant($"tensor '{tensor.Name}' of the merged model is {part[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep the adapter beside its base"));
             var size = part.Length * tensor.Dtype.Bits() / 8;
             if (bytes.Length < size) bytes = new byte[size];
             StoredValues.Write(part, tensor.Dtype, bytes.AsSpan(0, size));
@@ -178,7 +180,7 @@ public static class ModelMerger
 
     private static void Put(TensorSink sink, TensorDeclaration tensor, float[] values) => InRows(tensor, (begin, part) => values.AsSpan((int)begin, part.Length).CopyTo(part), sink);
 
-    private static void Finish(string baseFolder, string folder, bool unties)
+    private static void Finish(string baseFolder, string folder, bool unties, SafetensorsDtype? type)
     {
         var original = File.ReadAllBytes(Path.Combine(baseFolder, "config.json"));
         var config = (JsonObject)PythonJson.ParseNode(original)!;
@@ -186,6 +188,11 @@ public static class ModelMerger
         if (unties)
         {
             config["tie_word_embeddings"] = false;
+            changed = true;
+        }
+        if (type is { } stored)
+        {
+            config[config.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = StoredValues.TorchName(stored);
             changed = true;
         }
         File.WriteAllBytes(Path.Combine(folder, "config.json"), changed ? System.Text.Encoding.UTF8.GetBytes(PythonJson.Serialize(config) + "\n") : original);

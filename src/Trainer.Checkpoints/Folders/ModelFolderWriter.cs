@@ -33,8 +33,17 @@ public static class ModelFolderWriter
             Directory.CreateDirectory(work);
             using (RunLock.Acquire(work))
             {
-                WriteShards(plan, work, produce, cancel);
-                finish(work);
+                try
+                {
+                    WriteShards(plan, work, produce, cancel);
+                    finish(work);
+                }
+                catch (Exception fault) when (fault is not (OperationCanceledException or CannotWriteException) && !WriteFault.Covers(fault))
+                {
+                    // What the data forbids will not come right when it is continued.
+                    Directory.Delete(work, recursive: true);
+                    throw;
+                }
                 File.Delete(Path.Combine(work, StateFile));
             }
             AtomicFolder.Flush(work);

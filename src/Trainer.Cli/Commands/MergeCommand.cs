@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
@@ -15,6 +16,7 @@ internal static class MergeCommand
     // Any text will do: the two models are compared on the same tokens.
     private const string Sample = "The quick brown fox jumps over the lazy dog. 12 + 30 = 42; what else is there to say?";
     private static readonly Setting Output = new("output", SettingKind.Text, "Output", "Folder to write.") { Short = "-o", Value = "DIR", Aliases = ["output-dir"] };
+    private static readonly Setting Type = new("type", SettingKind.Choice, "Output", "Type of the merged weights.") { Value = "TYPE", Choices = ["f32", "f16", "bf16"], DefaultNote = "the base's" };
     private static readonly Setting MaxShard = new("max-shard-size", SettingKind.Bytes, "Output", "Largest weights file.") { Value = "SIZE", Default = "5GB" };
     private static readonly Setting Check = new("check", SettingKind.Flag, "Output", "Do not load both models to measure how far their logits are apart.") { Default = "true", ShownAsNo = true };
 
@@ -24,7 +26,7 @@ internal static class MergeCommand
     {
         Group = "Models",
         Description = "Writes a sharded model folder, a few rows of weights in memory at a time, and measures how far its logits are from base and adapter. With --quantize nf4 the adapter is put onto the 4-bit values it was trained on.",
-        Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, MaxShard, Check, MaxDrift, ModelSettings.Threads, CommonSettings.Json],
+        Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, Type, MaxShard, Check, MaxDrift, ModelSettings.Threads, CommonSettings.Json],
         Examples = [("trainer merge --model tiny --adapter runs/a --output models/a", "")],
     };
 
@@ -37,6 +39,7 @@ internal static class MergeCommand
         {
             OntoQuantized = values.Word(ReadingSettings.Quantize with { Choices = ["nf4", "none"] }) == "nf4",
             DoubleQuantize = values.Flag(ModelSettings.DoubleQuant) ?? true,
+            Type = values.Word(Type) switch { "f32" => SafetensorsDtype.F32, "f16" => SafetensorsDtype.F16, "bf16" => SafetensorsDtype.BF16, _ => null },
             MaxShardBytes = values.Bytes(MaxShard) ?? 5_000_000_000,
             Threads = values.Integer(ModelSettings.Threads) ?? Environment.ProcessorCount,
         };

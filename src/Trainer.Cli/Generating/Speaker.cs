@@ -100,7 +100,7 @@ internal sealed class Speaker : IDisposable
         if (prompt.Length >= Model.Config.MaxPositions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.MaxPositions} positions; shorten it");
         // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
         var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
-        foreach (var id in prompt) decoder.Add(id);
+        decoder.Prime(prompt);
         var (text, filter, count) = (new StringBuilder(), new StopFilter(stops), 0);
         var room = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
         var began = Stopwatch.GetTimestamp();

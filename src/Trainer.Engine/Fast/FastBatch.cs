@@ -67,7 +67,7 @@ internal sealed unsafe class FastBatch
     {
         for (var r = 0; r < config.Ropes.Count; r++)
         {
-            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], FirstPosition + rows);
+            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], Math.Max(FirstPosition + rows, Batch.TextLength));
             for (var row = 0; row < rows; row++)
             {
                 for (var i = 0; i < frequencies.Length; i++)

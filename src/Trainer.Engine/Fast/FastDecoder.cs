@@ -8,9 +8,9 @@ internal sealed unsafe class FastDecoder(CausalModel model, FastEngine engine) :
 
     public int Length => _past.Length;
 
-    public Span<float> Next(int[] tokens)
+    public Span<float> Next(int[] tokens, int textLength = 0)
     {
-        engine.Continue(tokens, _past, (float*)_logits.Start);
+        engine.Continue(tokens, _past, textLength, (float*)_logits.Start);
         return new Span<float>(_logits.Start, model.Config.VocabularySize);
     }
 

@@ -7,12 +7,13 @@ internal sealed unsafe partial class FastEngine
     /// <summary>Continues a text: computes tokens behind those that <paramref name="past"/> holds, adds theirs to it, and writes the logits after the last one.</summary>
     /// <param name="tokens">T tokens.</param>
     /// <param name="past">Keys and values so far.</param>
+    /// <param name="textLength">Tokens of the text that these belong to.</param>
     /// <param name="logits">(vocabulary).</param>
-    public void Continue(int[] tokens, KeyValues past, float* logits)
+    public void Continue(int[] tokens, KeyValues past, int textLength, float* logits)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var batch = TokenBatch.Continuation(tokens, past.Length);
+        var batch = TokenBatch.Continuation(tokens, past.Length, textLength);
         CheckIds(batch);
         var (work, buffers) = Prepare(batch, PassMode.Forward);
         _linear.Key = null;

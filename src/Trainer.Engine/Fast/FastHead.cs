@@ -43,8 +43,10 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
+        var key = linear.Key;
         for (long first = 0; first < rows; first += _chunk)
         {
+            linear.Key = key is { } step ? step with { FirstRow = first } : null;
             var count = Math.Min(_chunk, rows - first);
             var x = normed + first * shape.Hidden;
             linear.Forward(model.Head, x, count, _logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
@@ -55,6 +57,7 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
             var dx = needsInput ? gradient + first * shape.Hidden : null;
             linear.Backward(model.Head, x, count, _logits, shape.Vocabulary, dx, false, _kept, shape.LogitMultiplier, StepPart.Loss);
         }
+        linear.Key = key;
         begun = StepMeter.Now;
         if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, null, gradient, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);

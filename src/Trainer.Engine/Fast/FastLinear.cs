@@ -221,7 +221,7 @@ internal sealed unsafe partial class FastLinear
 
     private float* Drop(LinearAdapter adapter, float* x, long rows, long wide)
     {
-        DropoutMask.Fill(new Span<float>(_mask, checked((int)(rows * wide))), Key!.Value, adapter.Index, adapter.Dropout);
+        DropoutMask.Fill(new Span<float>(_mask, checked((int)(rows * wide))), Key!.Value, adapter.Index, wide, adapter.Dropout);
         var (target, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
         TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.Product(x, (float*)mask, (float*)target, begin, end));
         return _dropped;

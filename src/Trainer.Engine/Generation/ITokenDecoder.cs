@@ -8,7 +8,8 @@ internal interface ITokenDecoder : IDisposable
 
     /// <summary>Logits (vocabulary) after the last of further tokens; valid, and free to be overwritten, until the next call.</summary>
     /// <param name="tokens">At least one.</param>
-    Span<float> Next(int[] tokens);
+    /// <param name="textLength">Tokens of the text that these belong to, those still to be computed included; 0 where none is.</param>
+    Span<float> Next(int[] tokens, int textLength = 0);
 
     /// <summary>Forgets all but the first tokens.</summary>
     /// <param name="length">Tokens to keep, at most <see cref="Length"/>.</param>

@@ -14,6 +14,7 @@ public sealed class TextGenerator : IDisposable
     private readonly CausalModel _model;
     private readonly List<int> _computed = [];
     private ITokenDecoder? _decoder;
+    private int _textLength;
     private (ParameterBuffer Parameters, bool Enabled) _madeFor;
 
     /// <summary>Makes a generator; the model's adapters count while they are enabled.</summary>
@@ -66,16 +67,23 @@ public sealed class TextGenerator : IDisposable
             while (shared < Math.Min(_computed.Count, prompt.Count - 1) && _computed[shared] == prompt[shared]) shared++;
         _decoder.Truncate(shared);
         _computed.RemoveRange(shared, _computed.Count - shared);
+        _textLength = prompt.Count;
         return _decoder;
     }
 
     private int Step(ITokenDecoder decoder, List<int> seen, TokenSampler sampler, CancellationToken cancellation)
     {
+        if (_model.Config.Ropes.Any(rope => RopeTable.ChangesBetween(rope, _textLength, seen.Count)))
+        {
+            decoder.Truncate(0);
+            _computed.Clear();
+        }
+        _textLength = seen.Count;
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
             var part = seen.GetRange(decoder.Length, Math.Min(PromptPart, seen.Count - decoder.Length));
-            var logits = decoder.Next([.. part]);
+            var logits = decoder.Next([.. part], seen.Count);
             _computed.AddRange(part);
             if (decoder.Length < seen.Count) continue;
             foreach (var logit in logits)

@@ -73,7 +73,7 @@ public static class GgufModelExporter
             tensors.Read(name, begin, part);
             if (shift != 0) foreach (ref var value in part) value += shift;
             ReadOnlySpan<float> ordered = heads > 0 ? RotaryOrder.Interleave(part, headSize, (int)columns) : part;
-            writer.Write(declaration.Name, GgufBlocks.Encode(ordered, declaration.Type));
+            writer.Write(declaration.Name, GgufBlocks.Encode(ordered, declaration.Type, name));
         }
     }
 }

@@ -18,7 +18,7 @@ internal static class GgufModelMetadata
         void Own(string key, GgufValue value) => Add($"{architecture}.{key}", value);
         Add("general.architecture", GgufValue.Of(architecture));
         Add("general.type", GgufValue.Of("model"));
-        var vocabulary = GgufVocabulary.Read(folder, config.VocabularySize);
+        List<KeyValuePair<string, GgufValue>> vocabulary = [.. GgufVocabulary.Read(folder, config.VocabularySize, config.ModelType), .. GgufSpecialTokens.Of(folder, config)];
         var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
         if (IsSafe(name, vocabulary)) Add("general.name", GgufValue.Of(name));
         Own("context_length", GgufValue.Of((uint)config.MaxPositions));

@@ -62,16 +62,23 @@ public static unsafe class ModelQuantizer
         var count = entry.ElementCount;
         var packed = new byte[Nf4Codebook.PackedBytes(count)];
         var absmax = new float[Nf4Codebook.Blocks(count)];
-        Parallel.For(0, (count + PieceElements - 1) / PieceElements, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, () => new float[Math.Min(PieceElements, count)], (piece, _, values) =>
+        try
         {
-            var begin = piece * PieceElements;
-            var length = (int)Math.Min(PieceElements, count - begin);
-            StoredValues.Read(file, entry, begin, values.AsSpan(0, length));
-            fixed (float* input = values, scales = absmax)
-            fixed (byte* codes = packed)
-                Nf4Quantizer.Quantize(input, codes, scales, begin, begin + length);
-            return values;
-        }, _ => { });
+            Parallel.For(0, (count + PieceElements - 1) / PieceElements, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, () => new float[Math.Min(PieceElements, count)], (piece, _, values) =>
+            {
+                var begin = piece * PieceElements;
+                var length = (int)Math.Min(PieceElements, count - begin);
+                StoredValues.Read(file, entry, begin, values.AsSpan(0, length));
+                fixed (float* input = values, scales = absmax)
+                fixed (byte* codes = packed)
+                    Nf4Quantizer.Quantize(input, codes, scales, begin, begin + length);
+                return values;
+            }, _ => { });
+        }
+        catch (AggregateException fault) when (fault.InnerExceptions.OfType<ModelException>().FirstOrDefault() is { } inner)
+        {
+            throw inner;
+        }
         var dtype = StoredValues.TorchName(entry.Dtype);
         var map = MemoryMarshal.AsBytes(Nf4Codebook.Values).ToArray();
         if (!doubleQuantize)
@@ -98,14 +105,7 @@ public static unsafe class ModelQuantizer
         var entry = model.Entry(group.Name);
         if (!group.IsExact)
         {
-            try
-            {
-                Nf4Folder.Write(sink, group, QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
-            }
-            catch (AggregateException fault) when (fault.InnerExceptions.OfType<ModelException>().FirstOrDefault() is { } inner)
-            {
-                throw inner;
-            }
+            Nf4Folder.Write(sink, group, QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
             return;
         }
         const int part = 1 << 24;

@@ -47,6 +47,18 @@ public static unsafe class StoredValues
         }
     }
 
+    /// <summary>The first value that a type cannot hold: one that rounds to infinity, or is infinite or NaN itself. -1 where there is none.</summary>
+    /// <param name="values">The values.</param>
+    /// <param name="type">F32, F16 or BF16.</param>
+    public static int FirstOverflow(ReadOnlySpan<float> values, SafetensorsDtype type)
+    {
+        // The largest finite number and half of its last place: from there on the nearest is infinity.
+        var limit = type switch { SafetensorsDtype.F16 => 65520f, SafetensorsDtype.BF16 => BitConverter.Int32BitsToSingle(0x7F7F_8000), _ => float.PositiveInfinity };
+        for (var i = 0; i < values.Length; i++)
+            if (!(MathF.Abs(values[i]) < limit)) return i;
+        return -1;
+    }
+
     /// <summary>Rounds fp32 values to a stored type.</summary>
     /// <param name="values">The values.</param>
     /// <param name="type">F32, F16 or BF16.</param>

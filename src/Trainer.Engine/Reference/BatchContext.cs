@@ -24,7 +24,7 @@ internal sealed class BatchContext
         _device = device;
         TokenIds = tensor(batch.TokenIds, dtype: ScalarType.Int64, device: device);
         var positions = tensor(batch.Positions, dtype: ScalarType.Float32, device: device).unsqueeze(1);
-        var length = batch.Positions.Max() + 1;
+        var length = Math.Max(batch.Positions.Max() + 1, batch.TextLength);
         _rotary = new (Tensor, Tensor)[config.Ropes.Count];
         for (var r = 0; r < config.Ropes.Count; r++)
         {

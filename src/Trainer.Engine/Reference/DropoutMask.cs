@@ -10,15 +10,16 @@ internal static unsafe class DropoutMask
     public static Tensor Make(StepKey key, int module, long rows, long columns, double probability, Device device)
     {
         var mask = empty(rows, columns, dtype: ScalarType.Float32);
-        Fill(new Span<float>(TorchNative.DataPointer(mask), checked((int)(rows * columns))), key, module, probability);
+        Fill(new Span<float>(TorchNative.DataPointer(mask), checked((int)(rows * columns))), key, module, columns, probability);
         return device.type == DeviceType.CPU ? mask : mask.to(device);
     }
 
-    /// <summary>Fills a mask in element order.</summary>
-    public static void Fill(Span<float> mask, StepKey key, int module, double probability)
+    /// <summary>Fills a mask of whole rows in element order; rows before the key's first one count.</summary>
+    public static void Fill(Span<float> mask, StepKey key, int module, long columns, double probability)
     {
         var stream = Mix(Mix(Mix(Mix((ulong)key.Seed) ^ (ulong)key.Step) ^ (ulong)key.MicroStep) ^ (ulong)module);
         var (drop, keep) = ((ulong)(probability * (1L << 32)), (float)(1 / (1 - probability)));
+        stream += (ulong)(key.FirstRow * columns);
         for (var i = 0; i < mask.Length; i++) mask[i] = Mix(stream + (ulong)i) >> 32 < drop ? 0f : keep;
     }
 

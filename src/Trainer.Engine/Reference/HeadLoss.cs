@@ -16,12 +16,14 @@ internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
     {
         var gradient = zeros_like(normed);
         double sum = 0;
+        long first = 0;
         foreach (var (positions, targets, weights) in Chunks(context.Batch))
         {
             using var scope = NewDisposeScope();
             var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
             var chunk = normed.index_select(0, at).detach().requires_grad_(true);
-            var losses = TokenLosses(chunk, targets, context.Key);
+            var losses = TokenLosses(chunk, targets, context.Key is { } key ? key with { FirstRow = first } : null);
+            first += positions.Length;
             var weighted = losses * tensor(weights, dtype: ScalarType.Float32, device: normed.device);
             sum += weighted.to(ScalarType.Float64).sum().item<double>();
             (weighted.sum() * lossScale).backward();

@@ -11,9 +11,9 @@ internal sealed class ReferenceDecoder(CausalModel model) : ITokenDecoder
 
     public int Length => _cache.Length;
 
-    public Span<float> Next(int[] tokens)
+    public Span<float> Next(int[] tokens, int textLength = 0)
     {
-        using var onDevice = _engine.LastLogits(TokenBatch.Continuation(tokens, _cache.Length), _cache);
+        using var onDevice = _engine.LastLogits(TokenBatch.Continuation(tokens, _cache.Length, textLength), _cache);
         using var logits = onDevice.to(CPU);
         logits.data<float>().CopyTo(_logits);
         return _logits;

@@ -23,6 +23,9 @@ internal static class RopeTable
     /// <summary>Whether the frequencies depend on the length.</summary>
     public static bool DependsOnLength(RopeConfig rope) => rope.Kind is RopeKind.Dynamic or RopeKind.LongRope;
 
+    /// <summary>Whether a text that grows from one length to another must be computed anew: LongRoPE changes all its frequencies at once, and keys turned by the former fit no query of the latter.</summary>
+    public static bool ChangesBetween(RopeConfig rope, int from, int to) => rope.Kind == RopeKind.LongRope && from > rope.OriginalMaxPositions != to > rope.OriginalMaxPositions;
+
     private static float[] Plain(double theta, int dimensions)
     {
         var frequencies = new float[dimensions / 2];

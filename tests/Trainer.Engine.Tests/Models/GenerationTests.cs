@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
@@ -59,6 +60,64 @@ public class GenerationTests
             whole.Add(Array.IndexOf(row, row.Max()));
         }
         Assert.Equal(whole.Skip(prompt.Length), cached);
+    }
+
+    [Theory]
+    [InlineData(EngineKind.Auto, 5, 12)]
+    [InlineData(EngineKind.Reference, 5, 12)]
+    [InlineData(EngineKind.Auto, 530, 2)]
+    [InlineData(EngineKind.Reference, 530, 2)]
+    public void A_text_that_LongRoPE_crosses_is_that_of_whole_passes(EngineKind engine, int length, int count)
+    {
+        // The first crosses while it grows, the second within a prompt that is computed in parts of 512.
+        AsWhole("phi3_partial_longrope", engine, length, count, config =>
+        {
+            config["max_position_embeddings"] = 1024;
+            config["original_max_position_embeddings"] = length + 5 > 512 ? 520 : length + 5;
+            if (config["rope_scaling"] is JsonObject scaling) scaling.Remove("original_max_position_embeddings");
+            if (config["rope_parameters"] is JsonObject parameters) parameters["original_max_position_embeddings"] = length + 5 > 512 ? 520 : length + 5;
+        });
+    }
+
+    [Theory]
+    [InlineData(EngineKind.Auto)]
+    [InlineData(EngineKind.Reference)]
+    public void A_long_prompt_under_dynamic_scaling_is_computed_with_the_frequencies_of_its_whole_length(EngineKind engine) =>
+        AsWhole("llama2", engine, 700, 1, config =>
+        {
+            config["max_position_embeddings"] = 256;
+            config["rope_scaling"] = JsonNode.Parse("""{"rope_type": "dynamic", "factor": 4.0}""");
+        });
+
+    private static void AsWhole(string name, EngineKind engine, int length, int count, Action<JsonObject> change)
+    {
+        var folder = Directory.CreateTempSubdirectory("generation-").FullName;
+        try
+        {
+            File.Copy(Golden.Folder(name, "model.safetensors"), Path.Combine(folder, "model.safetensors"));
+            var config = JsonNode.Parse(File.ReadAllText(Golden.Folder(name, "config.json")))!.AsObject();
+            change(config);
+            File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString());
+            using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = engine });
+            foreach (var seed in (int[])[1, 2, 3])
+            {
+                var random = new Random(seed);
+                var whole = Enumerable.Range(0, length).Select(_ => random.Next(model.Config.VocabularySize)).ToList();
+                using var generator = new TextGenerator(model);
+                var cached = generator.Generate([.. whole], new SamplingOptions { MaxTokens = count, StopIds = [] }).ToList();
+                for (var i = 0; i < count; i++)
+                {
+                    using var logits = model.Logits(TokenBatch.OfTokens([.. whole]));
+                    var row = logits.data<float>().ToArray()[^model.Config.VocabularySize..];
+                    whole.Add(Array.IndexOf(row, row.Max()));
+                }
+                Assert.Equal(whole.Skip(length), cached);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

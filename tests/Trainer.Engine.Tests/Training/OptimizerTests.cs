@@ -136,7 +136,7 @@ public class OptimizerTests
     public void Dropout_scales_what_it_keeps_so_that_the_mean_stays()
     {
         var mask = new float[40_000];
-        DropoutMask.Fill(mask, new StepKey(1, 2, 3), 4, 0.25);
+        DropoutMask.Fill(mask, new StepKey(1, 2, 3), 4, 1, 0.25);
         Assert.Equal([0f, 1 / 0.75f], mask.Distinct().Order());
         Assert.Equal(1, mask.Average(), 0.02);
     }

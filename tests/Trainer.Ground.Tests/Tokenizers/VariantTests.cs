@@ -45,7 +45,26 @@ public class VariantTests
         if (tokenizer.Decode(plain.Ids, false) != decoded || tokenizer.Decode(plain.Ids, true) != skipped)
             return "decoding";
         var stream = new StreamDecoder(tokenizer, true);
-        return string.Concat(plain.Ids.Select(stream.Add)) + stream.Flush() == skipped ? null : "decoding in a stream";
+        if (string.Concat(plain.Ids.Select(stream.Add)) + stream.Flush() != skipped)
+            return "decoding in a stream";
+        return Primed(tokenizer, plain.Ids, skipped) is { } at ? $"decoding behind {at} tokens of prompt" : null;
+    }
+
+    // What follows a prompt is the whole text without the prompt's: nothing of the prompt is held back and given out later.
+    private static int? Primed(HfTokenizer tokenizer, int[] ids, string whole)
+    {
+        for (var at = 0; at <= ids.Length; at++)
+        {
+            var prompt = tokenizer.Decode(ids.AsSpan(0, at), true);
+            // A prompt that ends within a letter, or whose decoder changes what went before, is no text of its own.
+            if (!whole.StartsWith(prompt, StringComparison.Ordinal))
+                continue;
+            var stream = new StreamDecoder(tokenizer, true);
+            stream.Prime(ids[..at]);
+            if (string.Concat(ids[at..].Select(stream.Add)) + stream.Flush() != whole[prompt.Length..])
+                return at;
+        }
+        return null;
     }
 
     private static byte[] Build(byte[] from, JsonElement variant)
