@@ -3,11 +3,14 @@ namespace Trainer.Adapters;
 /// <summary>An adapter's shape, as PEFT's LoraConfig has it.</summary>
 public sealed record LoraSpec
 {
+    /// <summary>The rank where none is named.</summary>
+    public const int DefaultRank = 16;
+
     /// <summary>Rank r.</summary>
-    public int Rank { get; init; } = 16;
+    public int Rank { get; init; } = DefaultRank;
 
     /// <summary>Scaling numerator.</summary>
-    public double Alpha { get; init; } = 32;
+    public double Alpha { get; init; } = 2 * DefaultRank;
 
     /// <summary>Probability with which an element of an adapter's input is dropped.</summary>
     public double Dropout { get; init; }

@@ -1,3 +1,5 @@
+using Trainer.Models;
+
 namespace Trainer.Training;
 
 /// <summary>What the loop says; console, log file, metrics.jsonl, TensorBoard and report listen.</summary>
@@ -35,7 +37,7 @@ public sealed record DataOpened(Data.DataStatistics Statistics) : TrainingEvent;
 /// <param name="TrainableParameters">Adapter parameters.</param>
 /// <param name="TotalParameters">Parameters of base and adapter.</param>
 /// <param name="Compute">The type the base is multiplied in, never auto.</param>
-public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters, ComputeType Compute = ComputeType.Float32) : TrainingEvent;
+public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters, ComputeKind Compute = ComputeKind.Float32) : TrainingEvent;
 
 /// <summary>One optimizer step. Losses are means over the trained tokens of the step.</summary>
 /// <param name="Step">One-based optimizer step.</param>

@@ -1,30 +1,9 @@
+using System.Text.Json.Serialization;
+using Trainer.Adapters;
 using Trainer.Data;
+using Trainer.Models;
 
 namespace Trainer.Training;
-
-/// <summary>How the frozen base is held in memory.</summary>
-public enum Quantize
-{
-    /// <summary>4-bit NormalFloat, blocks of 64 (QLoRA, arXiv 2305.14314).</summary>
-    Nf4,
-    /// <summary>8-bit absmax per row.</summary>
-    Int8,
-    /// <summary>As stored, or in the compute type.</summary>
-    None,
-}
-
-/// <summary>Compute type.</summary>
-public enum ComputeType
-{
-    /// <summary>float32, or bfloat16 where the machine has units for it and a short measurement says it is faster.</summary>
-    Auto,
-    /// <summary>32-bit IEEE.</summary>
-    Float32,
-    /// <summary>bfloat16.</summary>
-    BFloat16,
-    /// <summary>8 bits for the frozen base's products, float32 for the rest.</summary>
-    Int8,
-}
 
 /// <summary>On, off, or decided by the plan.</summary>
 public enum Choice
@@ -61,23 +40,18 @@ public enum LrScheduler
     Wsd,
 }
 
-/// <summary>How fresh adapter tensors are filled.</summary>
-public enum InitLora
-{
-    /// <summary>PEFT's default: A Kaiming uniform with a = sqrt(5), B zero.</summary>
-    Kaiming,
-    /// <summary>A normal with standard deviation 1/rank, B zero.</summary>
-    Gaussian,
-}
-
 /// <summary>The adapter's shape, as PEFT's LoraConfig names it.</summary>
 public sealed record LoraOptions
 {
     /// <summary>Rank r.</summary>
-    public int Rank { get; init; } = 16;
+    public int Rank { get; init; } = LoraSpec.DefaultRank;
 
     /// <summary>Scaling numerator; null means twice the rank. The scale is alpha / r, or alpha / sqrt(r) with rsLoRA.</summary>
     public double? Alpha { get; init; }
+
+    /// <summary><see cref="Alpha"/>, or what stands for it.</summary>
+    [JsonIgnore]
+    public double EffectiveAlpha => Alpha ?? 2.0 * Rank;
 
     /// <summary>Probability with which an adapter input is dropped.</summary>
     public double Dropout { get; init; }
@@ -101,7 +75,7 @@ public sealed record LoraOptions
     public double? LoraPlusRatio { get; init; }
 
     /// <summary>How fresh tensors are filled.</summary>
-    public InitLora Init { get; init; } = InitLora.Kaiming;
+    public AdapterInit Init { get; init; } = AdapterInit.Kaiming;
 
     /// <summary>Modules trained and saved whole (suffixes), PEFT's modules_to_save.</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
@@ -112,8 +86,8 @@ public sealed record LoraOptions
     /// <summary>Alpha overrides by module name or regular expression.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
-    /// <summary>Which biases train: none, all or lora_only.</summary>
-    public string Bias { get; init; } = "none";
+    /// <summary>Which biases train.</summary>
+    public BiasMode Bias { get; init; } = BiasMode.None;
 
     /// <summary>A bias on lora_B.</summary>
     public bool LoraBias { get; init; }
@@ -192,13 +166,13 @@ public sealed record TrainingOptions
     public double MaxGradNorm { get; init; } = 1.0;
 
     /// <summary>How the base is held.</summary>
-    public Quantize Quantize { get; init; } = Quantize.Nf4;
+    public QuantizeKind Quantize { get; init; } = QuantizeKind.Nf4;
 
     /// <summary>8-bit absmax (QLoRA's double quantization).</summary>
     public bool DoubleQuant { get; init; } = true;
 
     /// <summary>Compute type.</summary>
-    public ComputeType Compute { get; init; } = ComputeType.Auto;
+    public ComputeKind Compute { get; init; } = ComputeKind.Auto;
 
     /// <summary>Stream base weights from disk.</summary>
     public Choice Stream { get; init; } = Choice.Auto;
@@ -253,4 +227,13 @@ public sealed record TrainingOptions
 
     /// <summary>Prompts to sample at each evaluation, or empty.</summary>
     public IReadOnlyList<string> SamplePrompts { get; init; } = [];
+
+    /// <summary>Where the prompts came from, or null.</summary>
+    public string? SamplePromptsFile { get; init; }
+
+    /// <summary>What is written beside metrics.jsonl and trainer.log; empty writes nothing else.</summary>
+    public IReadOnlyList<string> ReportTo { get; init; } = ReportKinds;
+
+    /// <summary>What <see cref="ReportTo"/> may hold.</summary>
+    public static IReadOnlyList<string> ReportKinds { get; } = ["tensorboard", "html"];
 }

@@ -47,7 +47,7 @@ public static class TrainingRun
     private static TrainingResult Run(TrainingOptions options, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
     {
         // What auto came to at the start belongs to the run, whatever a measurement would say now.
-        if (options.Compute == ComputeType.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
+        if (options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));

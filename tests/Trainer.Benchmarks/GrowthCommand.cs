@@ -24,7 +24,7 @@ internal static class GrowthCommand
             {
                 var folder = Path.Combine(root, layers.ToString(CultureInfo.InvariantCulture));
                 if (!Directory.Exists(folder)) RandomModelFolder.Write(Directory.CreateDirectory(folder).FullName, Small with { Layers = layers }, 1);
-                return StepBench.Run(new BenchOptions { Folder = folder, Sequence = tokens, Steps = steps, Stream = stream });
+                return StepBench.Run(new BenchOptions { Folder = folder, Sequence = tokens, Rank = 16, Steps = steps, Stream = stream });
             }
             Step(Layers, Tokens, 3); // the first model of a process pays for the machinery
             Times("tokens", [128, 256, 512, 1024, 2048], tokens => Step(Layers, tokens, 5));

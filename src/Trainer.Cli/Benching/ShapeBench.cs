@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TorchSharp;
+using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
@@ -29,7 +30,7 @@ internal static class ShapeBench
             Folder = Path.Combine(Path.GetTempPath(), $"trainer-bench-{Environment.ProcessId}", shape.Name),
             Batch = values.Integer(StepSettings.BatchSize) ?? 1,
             Sequence = values.Integer(Sequence) ?? 512,
-            Rank = values.Integer(AdapterSettings.Rank) ?? 16,
+            Rank = values.Integer(AdapterSettings.Rank) ?? LoraSpec.DefaultRank,
             Steps = steps,
             Checkpointing = values.Word(StepSettings.Checkpointing) is not "none",
             Stream = values.Word(ModelSettings.Stream) is "on",

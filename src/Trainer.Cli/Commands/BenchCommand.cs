@@ -63,7 +63,7 @@ internal static class BenchCommand
         var tokensPerSecond = measured.Select(step => step.TokensPerSecond).Order().ElementAt(measured.Count / 2);
         // A frozen weight costs a multiply and an add a token forward, and as many backward for the input's gradient.
         var reached = tokensPerSecond * 4 * history.Started!.TotalParameters;
-        var compute = Enum.Parse<ComputeKind>(history.Started.Compute.ToString());
+        var compute = history.Started.Compute;
         var ceiling = Ceiling(ComputeKind.Float32);
         var narrow = compute == ComputeKind.Float32 ? (double?)null : Ceiling(compute);
         var result = new { model = options.Model, tokens_per_second = tokensPerSecond, memory_bytes = measured.Max(step => step.MemoryBytes), steps, flops_per_second = reached, ceiling_flops_per_second = ceiling, share_of_ceiling = reached / ceiling, compute = compute.ToString().ToLowerInvariant(), compute_ceiling_flops_per_second = narrow ?? ceiling, threads = torch.get_num_threads() };

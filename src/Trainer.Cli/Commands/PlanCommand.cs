@@ -27,7 +27,7 @@ internal static class PlanCommand
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), List, Measure],
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure],
         Examples =
         [
             ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),

@@ -16,7 +16,7 @@ internal static class TrainCommand
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = TrainSettings.All,
+        Settings = [.. TrainSettings.All, CommonSettings.Json],
         Examples =
         [
             ("trainer train --model tiny --data demo --max-steps 200", "the embedded model on the embedded data, a minute on two cores"),
@@ -29,12 +29,11 @@ internal static class TrainCommand
     private static int Run(Invocation invocation)
     {
         var values = WithRecipe(invocation);
-        var extras = RunExtras.Read(values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
-        if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options, extras);
+        if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options);
         // Without `resume`: the same recipe with --resume continues, without it refuses the folder that is taken.
-        var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false }, extras));
-        using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, extras.ReportTo);
+        var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false }));
+        using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
         var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
@@ -79,9 +78,9 @@ internal static class TrainCommand
         return path is null ? invocation.Values : invocation.Values.Over(RecipeFile.Read(path, TrainSettings.Recipe), Contradictions.Rivals);
     }
 
-    private static int PrintRecipe(Invocation invocation, TrainingOptions options, RunExtras extras)
+    private static int PrintRecipe(Invocation invocation, TrainingOptions options)
     {
-        var entries = EffectiveRecipe.Entries(options, extras);
+        var entries = EffectiveRecipe.Entries(options);
         invocation.Terminal.Out.Write(invocation.Json
             ? JsonSerializer.Serialize(entries.ToDictionary(entry => entry.Key, entry => entry.Value), Json.Indented) + "\n"
             : EffectiveRecipe.Yaml(entries));

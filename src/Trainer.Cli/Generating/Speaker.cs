@@ -40,9 +40,9 @@ internal sealed class Speaker : IDisposable
         var template = ChatTemplate.Load(options.ModelDirectory, options.Data.ChatTemplateFile);
         var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions
         {
-            Quantize = options.Quantize switch { Quantize.Nf4 => QuantizeKind.Nf4, Quantize.Int8 => QuantizeKind.Int8, _ => QuantizeKind.None },
+            Quantize = options.Quantize,
             DoubleQuantize = options.DoubleQuant,
-            Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, _ => ComputeKind.Auto },
+            Compute = options.Compute,
             Device = options.Device == "auto" ? "cpu" : options.Device,
         }, (done, total) => bar.Show("loading", done, total));
         try

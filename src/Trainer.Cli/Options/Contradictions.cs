@@ -35,7 +35,7 @@ internal static class Contradictions
             values.Fault($"{values.Origin(DataSettings.EvalData)} and {values.Origin(DataSettings.EvalSplit)} both say what is held out; keep one");
         if (options.Data.EvalSplit >= 1 && options.Data.EvalSplit != Math.Truncate(options.Data.EvalSplit))
             values.Fault($"{values.Origin(DataSettings.EvalSplit)} {Quantities.Plain(options.Data.EvalSplit)} is neither a share below 1 nor a whole number of rows");
-        if (values.AreTogether(ModelSettings.DoubleQuant, ModelSettings.Quantize) && options.DoubleQuant && options.Quantize != Quantize.Nf4)
+        if (values.AreTogether(ModelSettings.DoubleQuant, ModelSettings.Quantize) && options.DoubleQuant && options.Quantize != QuantizeKind.Nf4)
             values.Fault($"{values.Origin(ModelSettings.DoubleQuant)} needs --quantize nf4, not {values.Origin(ModelSettings.Quantize)} {options.Quantize.ToString().ToLowerInvariant()}");
         // Only here is it known that the user said so: true is the default too.
         if (values.Has(ModelSettings.DoubleQuant) && options is { DoubleQuant: true, Stream: Choice.On } && File.Exists(Path.Combine(options.ModelDirectory, "config.json"))
@@ -55,12 +55,7 @@ internal static class Contradictions
     /// <summary>A continued adapter has its shape already; a second one beside it would be ignored.</summary>
     private static void FindShapeBesideAdapter(SettingValues values)
     {
-        Setting[] shape =
-        [
-            AdapterSettings.Rank, AdapterSettings.Alpha, AdapterSettings.TargetModules, AdapterSettings.Layers, AdapterSettings.LayersToTransform, AdapterSettings.UseRslora,
-            AdapterSettings.UseDora, AdapterSettings.Init, AdapterSettings.ModulesToSave, AdapterSettings.RankPattern, AdapterSettings.AlphaPattern, AdapterSettings.Bias, AdapterSettings.LoraBias,
-        ];
-        foreach (var setting in shape.Where(values.Has))
+        foreach (var setting in TrainSettings.All.Where(setting => setting.ShapesAdapter && values.Has(setting)))
             values.Fault($"{values.Origin(setting)} shapes a fresh adapter and {values.Origin(AdapterSettings.Adapter)} continues one that has its shape; drop one of them");
     }
 }

@@ -11,98 +11,32 @@ namespace Trainer.Cli.Options;
 internal static class EffectiveRecipe
 {
     /// <summary>Key and value (number, flag, word, list or mapping) of everything that has one.</summary>
-    public static IReadOnlyList<KeyValuePair<string, object>> Entries(TrainingOptions o, RunExtras extras)
+    public static IReadOnlyList<KeyValuePair<string, object>> Entries(TrainingOptions options)
     {
         var entries = new List<KeyValuePair<string, object>>();
-        void Add(Setting setting, object? value)
+        foreach (var setting in TrainSettings.Recipe.Where(setting => setting.Property is not null))
         {
-            if (value is not (null or System.Collections.ICollection { Count: 0 })) entries.Add(KeyValuePair.Create(setting.Key, value is Enum word ? Word(setting, word) : value));
+            // A continued adapter has its own shape.
+            if (setting.ShapesAdapter && options.AdapterDirectory is not null) continue;
+            if (Plain(setting.Writes is { } write ? write(options) : setting.Property!.Get(options)) is { } value) entries.Add(KeyValuePair.Create(setting.Key, value));
         }
-        Add(ModelSettings.Model, o.Model);
-        Add(ModelSettings.Quantize, o.Quantize);
-        if (o.Quantize == Quantize.Nf4) Add(ModelSettings.DoubleQuant, o.DoubleQuant);
-        Add(ModelSettings.Dtype, o.Compute);
-        Add(ModelSettings.Stream, o.Stream);
-        Add(ModelSettings.Device, o.Device);
-        Add(ModelSettings.Threads, o.Threads);
-        Add(ModelSettings.MaxMemory, o.MaxMemoryBytes?.ToString(CultureInfo.InvariantCulture));
-        Add(DataSettings.Data, Sources(o.Data.Train));
-        Add(DataSettings.EvalData, Sources(o.Data.Eval));
-        Add(DataSettings.EvalSplit, o.Data.EvalSplit);
-        Add(DataSettings.MaxSeqLength, o.Data.MaxSeqLength);
-        Add(DataSettings.OnTooLong, o.Data.OnTooLong);
-        Add(DataSettings.Packing, o.Packing);
-        if (o.Shuffle) Add(DataSettings.GroupByLength, o.GroupByLength);
-        Add(DataSettings.TrainOn, o.Data.TrainOn);
-        Add(DataSettings.ChatTemplate, o.Data.ChatTemplateFile);
-        Add(DataSettings.DropEmpty, o.Data.DropEmpty);
-        Add(DataSettings.AllowMissingEos, o.Data.AllowMissingEos);
-        Add(DataSettings.OnBadRow, o.Data.OnBadRow);
-        Add(DataSettings.TruncateAnswers, o.Data.TruncateAnswers);
-        Add(DataSettings.Shuffle, o.Shuffle);
-        Add(DataSettings.DataSeed, o.DataSeed);
-        if (o.AdapterDirectory is not null)
-        {
-            Add(AdapterSettings.Adapter, o.AdapterDirectory);
-            Add(AdapterSettings.Dropout, o.Lora.Dropout);
-            Add(AdapterSettings.LoraPlusRatio, o.Lora.LoraPlusRatio);
-        }
-        else
-        {
-            AddLora(Add, o.Lora);
-        }
-        if (o.MaxSteps is null) Add(StepSettings.Epochs, o.Epochs);
-        Add(StepSettings.MaxSteps, o.MaxSteps);
-        Add(StepSettings.MaxTime, o.MaxTime is { } time ? Quantities.Plain(time.TotalSeconds) + "s" : null);
-        Add(StepSettings.BatchSize, o.BatchSize);
-        Add(StepSettings.Accumulation, o.GradientAccumulationSteps);
-        Add(StepSettings.LearningRate, o.LearningRate);
-        Add(StepSettings.Optim, o.Optim);
-        Add(StepSettings.Scheduler, o.LrScheduler);
-        Add(StepSettings.Warmup, o.WarmupSteps);
-        Add(StepSettings.MinLr, o.MinLr);
-        Add(StepSettings.WeightDecay, o.WeightDecay);
-        Add(StepSettings.Beta1, o.AdamBeta1);
-        Add(StepSettings.Beta2, o.AdamBeta2);
-        Add(StepSettings.Epsilon, o.AdamEpsilon);
-        Add(StepSettings.MaxGradNorm, o.MaxGradNorm);
-        Add(StepSettings.Checkpointing, o.GradientCheckpointing);
-        Add(StepSettings.Seed, o.Seed);
-        Add(RunSettings.OutputDirectory, o.OutputDirectory);
-        Add(RunSettings.LoggingSteps, o.LoggingSteps);
-        Add(RunSettings.EvalSteps, o.EvalSteps);
-        Add(RunSettings.SaveSteps, o.SaveSteps);
-        Add(RunSettings.SaveTotalLimit, o.SaveTotalLimit);
-        Add(RunSettings.Patience, o.EarlyStoppingPatience);
-        Add(RunSettings.Resume, o.Resume);
-        Add(RunSettings.Overwrite, o.OverwriteOutputDirectory);
-        Add(RunSettings.AllowHighLoss, o.AllowHighLoss);
-        if (o.AllowDrift) Add(RunSettings.AllowDrift, o.AllowDrift);
-        Add(RunSettings.SamplePrompts, extras.SamplePromptsFile);
-        Add(RunSettings.ReportTo, extras.ReportTo.Count > 0 ? extras.ReportTo.ToList() : new List<string> { "none" });
         return entries;
     }
 
-    private static void AddLora(Action<Setting, object?> add, LoraOptions lora)
+    /// <summary>A value as YAML and JSON hold it, or null where there is nothing to hold.</summary>
+    private static object? Plain(object? value) => value switch
     {
-        add(AdapterSettings.Rank, lora.Rank);
-        add(AdapterSettings.Alpha, lora.Alpha ?? 2.0 * lora.Rank);
-        add(AdapterSettings.Dropout, lora.Dropout);
-        add(AdapterSettings.TargetModules, lora.TargetModules.ToList());
-        add(AdapterSettings.Layers, lora.Layers);
-        add(AdapterSettings.LayersToTransform, lora.LayersToTransform?.Select(layer => layer.ToString(CultureInfo.InvariantCulture)).ToList());
-        add(AdapterSettings.UseRslora, lora.UseRslora);
-        add(AdapterSettings.UseDora, lora.UseDora);
-        add(AdapterSettings.LoraPlusRatio, lora.LoraPlusRatio);
-        add(AdapterSettings.Init, lora.Init);
-        add(AdapterSettings.ModulesToSave, lora.ModulesToSave.ToList());
-        add(AdapterSettings.RankPattern, lora.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        add(AdapterSettings.AlphaPattern, lora.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        add(AdapterSettings.Bias, lora.Bias);
-        add(AdapterSettings.LoraBias, lora.LoraBias);
-    }
-
-    private static string Word(Setting setting, Enum value) => setting.Choices.First(choice => choice.Replace("-", "", StringComparison.Ordinal).Equals(value.ToString(), StringComparison.OrdinalIgnoreCase));
+        null or "" => null,
+        Enum word => OptionWords.Of(word),
+        TimeSpan time => Quantities.Plain(time.TotalSeconds) + "s",
+        long bytes => bytes.ToString(CultureInfo.InvariantCulture),
+        IReadOnlyList<DataSource> sources => sources.Count > 0 ? Sources(sources) : null,
+        IReadOnlyDictionary<string, int> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
+        IReadOnlyDictionary<string, double> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
+        IReadOnlyList<string> words => words.Count > 0 ? words.ToList() : null,
+        IReadOnlyList<int> numbers => numbers.Count > 0 ? numbers.ToList() : null,
+        _ => value,
+    };
 
     private static List<object> Sources(IReadOnlyList<DataSource> sources) =>
     [

@@ -1,4 +1,5 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Models;
 using Trainer.Training;
 
 namespace Trainer.Cli.Options;
@@ -15,19 +16,9 @@ internal static class ReadingSettings
     public static TrainingOptions Options(SettingValues values, SourceReader.Demo demo)
     {
         var model = ModelReference.Read(values);
-        var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = TrainingOptionsReader.ReadData(values, demo), OutputDirectory = "" };
-        var adapter = values.Text(AdapterSettings.Adapter);
-        if (adapter is not null && !Directory.Exists(adapter)) values.Fault($"{values.Origin(AdapterSettings.Adapter)} '{adapter}': no such folder");
-        var options = defaults with
-        {
-            AdapterDirectory = adapter,
-            Quantize = values.Choice<Quantize>(Quantize) ?? Training.Quantize.None,
-            DoubleQuant = values.Flag(ModelSettings.DoubleQuant) ?? defaults.DoubleQuant,
-            Compute = values.Choice<ComputeType>(Dtype) ?? defaults.Compute,
-            Device = values.Word(ModelSettings.Device) ?? defaults.Device,
-            Threads = values.Integer(ModelSettings.Threads),
-            BatchSize = values.Integer(StepSettings.BatchSize) ?? defaults.BatchSize,
-        };
+        // A reader takes the base as it lies, where the user does not say otherwise.
+        var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = new(), OutputDirectory = "", Quantize = QuantizeKind.None };
+        var options = OptionReader.Read(values, defaults, TrainingOptionsReader.Sources(values, demo));
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
         return options;
     }

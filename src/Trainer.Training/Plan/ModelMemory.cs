@@ -18,7 +18,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     private readonly List<LinearShape> _linears = LinearShape.Of(config);
 
     // A folder that is already quantized stays as it is, whatever --quantize says.
-    public Quantize Form => config.StoredQuantization is null ? options.Quantize : Quantize.Nf4;
+    public QuantizeKind Form => config.StoredQuantization is null ? options.Quantize : QuantizeKind.Nf4;
 
     private bool IsDoubleQuantized => config.StoredQuantization?.DoubleQuantized ?? options.DoubleQuant;
 
@@ -67,8 +67,8 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private long MatrixBytes => _linears.Sum(linear => Form switch
     {
-        Quantize.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
-        Quantize.Int8 => linear.Count + linear.Out * 4,
+        QuantizeKind.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
+        QuantizeKind.Int8 => linear.Count + linear.Out * 4,
         _ => linear.Count * StoredSize,
     });
 
@@ -132,8 +132,8 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     private long PanelBytes(long tokens)
     {
         var tiles = StepMemory.TileBytes(tokens, checked((int)Threads));
-        if (tiles is { } bytes && options.Compute != ComputeType.BFloat16) return bytes;
-        List<(long Out, long In)> shapes = Form == Quantize.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
+        if (tiles is { } bytes && options.Compute != ComputeKind.BFloat16) return bytes;
+        List<(long Out, long In)> shapes = Form == QuantizeKind.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
         if (config.StoredType is not "float32") shapes.Add((config.VocabularySize, config.HiddenSize));
         return (tiles ?? 0) + shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
@@ -141,13 +141,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     // Both operands and the result of a narrow product. In bfloat16 the kernels that libtorch compiles for each shape come to it.
     private long NarrowBytes(long tokens)
     {
-        var isAuto = options.Compute == ComputeType.Auto && ComputeChoice.MayMeasure(config.HiddenSize, BaseParameters);
+        var isAuto = options.Compute == ComputeKind.Auto && ComputeChoice.MayMeasure(config.HiddenSize, BaseParameters);
         var kernels = 48L << 20;
         List<LinearShape> shapes = [.. _linears.DistinctBy(linear => (linear.Out, linear.In))];
         var room = StepMemory.NarrowRows(tokens) * shapes.Max(linear => Math.Max(linear.In, StepMemory.PanelRows(linear.Out, linear.In, tokens)));
         var panel = shapes.Max(linear => StepMemory.PanelRows(linear.Out, linear.In, tokens) * linear.In);
-        if (options.Compute == ComputeType.BFloat16 || isAuto) return 4 * room + 2 * panel + kernels;
-        return options.Compute == ComputeType.Int8 ? 5 * room + panel : 0;
+        if (options.Compute == ComputeKind.BFloat16 || isAuto) return 4 * room + 2 * panel + kernels;
+        return options.Compute == ComputeKind.Int8 ? 5 * room + panel : 0;
     }
 
     // Rows of W + s B A at a time, for their norms.

@@ -151,7 +151,7 @@ public static class RunPlanner
 
     // An 8-bit base lies nowhere on disk; a 4-bit one is made there on first use.
     private static bool CanStream(TrainingOptions options, ModelConfig config) =>
-        options.Device is "auto" or "cpu" && (config.StoredQuantization is not null || options.Quantize == Quantize.Nf4);
+        options.Device is "auto" or "cpu" && (config.StoredQuantization is not null || options.Quantize == QuantizeKind.Nf4);
 
     private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
     {
@@ -163,8 +163,8 @@ public static class RunPlanner
             var accumulation = options.BatchSize * options.GradientAccumulationSteps;
             candidates.Add(($"--batch-size 1 --gradient-accumulation-steps {accumulation}", options with { BatchSize = 1, GradientAccumulationSteps = accumulation }, "the same result, a little slower"));
         }
-        if (options.Quantize != Quantize.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = Quantize.Nf4 }, "a 4-bit base"));
-        if (options.Quantize == Quantize.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
+        if (options.Quantize != QuantizeKind.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = QuantizeKind.Nf4 }, "a 4-bit base"));
+        if (options.Quantize == QuantizeKind.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
         if (!plan.Stream && CanStream(options, config)) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
         if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
         if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));

@@ -22,12 +22,12 @@ internal static class StreamedFolder
         var kind = options.Quantize.ToString().ToLowerInvariant();
         if (config.StoredQuantization is { } stored)
         {
-            if (options.Quantize != Quantize.Nf4)
+            if (options.Quantize != QuantizeKind.Nf4)
                 throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is an nf4 folder and is read as it lies; leave --quantize out, or pass the original model");
             if (stored.DoubleQuantized && !options.DoubleQuant)
                 throw new OptionException($"--double-quant false --stream on: '{options.Model}' was quantized with it and is read as it lies; leave the option out, or pass the original model");
         }
-        else if (options.Quantize == Quantize.Int8)
+        else if (options.Quantize == QuantizeKind.Int8)
         {
             throw new OptionException("--quantize int8 --stream on: only nf4 and a base as stored can be read from disk as they are used; take --quantize nf4");
         }
@@ -70,7 +70,7 @@ internal static class StreamedFolder
         return folder;
     }
 
-    private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == Quantize.Nf4;
+    private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4;
 
     private static string PathOf(TrainingOptions options, Fingerprint files)
     {

@@ -1,35 +1,25 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using Trainer.Data;
+using Trainer.Training.Options;
 
 namespace Trainer.Training;
 
 /// <summary>Names every difference between what a run was started with and what it would be resumed with.</summary>
 internal static class Drift
 {
-    // What may change without changing what is computed, and what has a rule of its own (steps, resume).
-    private static readonly HashSet<string> Free = new(StringComparer.Ordinal)
-    {
-        "model", "model_directory", "output_directory", "max_steps", "epochs", "max_time", "logging_steps", "save_steps", "save_total_limit",
-        "resume", "allow_drift", "overwrite_output_directory", "allow_high_loss", "max_memory_bytes", "sample_prompts", "adapter_directory",
-        "data.cache_directory", "data.chat_template_file",
-    };
-
-    // What changes no mathematics but may change the last bit: told, not refused.
-    private static readonly HashSet<string> LastBit = new(StringComparer.Ordinal) { "threads", "device", "stream", "gradient_checkpointing" };
-
     /// <summary>The differences between two runs.</summary>
     /// <returns>Sentences to refuse with, and sentences to warn with.</returns>
     public static (List<string> Refused, List<string> Warned) Between(TrainingOptions then, Fingerprint? filesThen, TrainingOptions now, Fingerprint filesNow)
     {
         var refused = new List<string>();
         var warned = new List<string>();
-        var before = Flatten(then);
-        var after = Flatten(now);
-        foreach (var name in before.Keys.Union(after.Keys).Order(StringComparer.Ordinal))
+        foreach (var setting in TrainSettings.All.Where(setting => setting.Property is not null && setting.Drift != DriftRule.Free))
         {
-            var (old, current) = (before.GetValueOrDefault(name, "unset"), after.GetValueOrDefault(name, "unset"));
-            if (old == current || Free.Contains(name)) continue;
-            (LastBit.Contains(name) ? warned : refused).Add($"{OptionName(name)} was {old} and is {current}");
+            // A value left out and the same value written are no difference; nor is one that another option, told itself, takes its meaning from.
+            var (old, current) = (Written(setting, then), Written(setting, now));
+            if (old == current || Text(setting.Property!.Get(then)) == Text(setting.Property.Get(now))) continue;
+            var name = setting.Kind == SettingKind.Sources ? $"{setting.Option} (shares and columns)" : setting.Option;
+            (setting.Drift == DriftRule.LastBit ? warned : refused).Add($"{name} was {old} and is {current}");
         }
         if (filesThen is null) return (refused, warned);
         Compare("base", filesThen.Base, filesNow.Base, refused);
@@ -57,36 +47,15 @@ internal static class Drift
         Compare("data", then, now, refused);
     }
 
-    private static SortedDictionary<string, string> Flatten(TrainingOptions options)
-    {
-        var flat = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        Walk("", JsonSerializer.SerializeToNode(options, RunJson.Options), flat);
-        return flat;
-    }
+    // What a recipe would hold.
+    private static string Written(Setting setting, TrainingOptions options) =>
+        Text(setting.Writes is { } write ? write(options) : setting.Property!.Get(options));
 
-    private static void Walk(string path, JsonNode? node, SortedDictionary<string, string> flat)
+    private static string Text(object? value)
     {
-        if (node is JsonObject map && path is "" or "data" or "lora")
-        {
-            foreach (var (key, value) in (JsonObject)node!) Walk(path.Length == 0 ? key : $"{path}.{key}", value, flat);
-            return;
-        }
-        if (node is JsonArray sources && path is "data.train" or "data.eval")
-        {
-            // Where a source lies may change; its share and its columns decide what is trained. The contents are compared by their hashes.
-            foreach (var source in ((JsonArray)node!).OfType<JsonObject>()) source.Remove("path");
-        }
-        if (node is not null) flat[path] = node.ToJsonString(RunJson.Line).Trim('"');
+        if (value is Enum word) return OptionWords.Of(word);
+        // Where a source lies may change; its share and its columns decide what is trained. The contents are compared by their hashes.
+        if (value is IReadOnlyList<DataSource> sources) value = sources.Select(source => source with { Path = "" }).ToList();
+        return value is null ? "unset" : JsonSerializer.Serialize(value, value.GetType(), RunJson.Line).Trim('"');
     }
-
-    private static string OptionName(string path) => path switch
-    {
-        "lora.rank" or "lora.alpha" or "lora.dropout" or "lora.layers" => "--" + path.Replace('.', '-'),
-        "lora.lora_plus_ratio" => "--loraplus-ratio",
-        "lora.init" => "--init-lora",
-        "compute" => "--dtype",
-        "data.train" => "--data (shares and columns)",
-        "data.eval" => "--eval-data (columns)",
-        _ => "--" + path[(path.IndexOf('.', StringComparison.Ordinal) + 1)..].Replace('_', '-'),
-    };
 }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Trainer.Checkpoints;
 using Trainer.Data;
+using Trainer.Models;
 
 namespace Trainer.Training;
 
@@ -33,7 +34,7 @@ internal sealed record RunManifest
     public int Threads { get; init; }
 
     /// <summary>The type the base is multiplied in: what auto came to. A resumed, replayed or reproduced run takes it and measures nothing.</summary>
-    public ComputeType? Compute { get; init; }
+    public ComputeKind? Compute { get; init; }
 
     /// <summary>The options with what was settled at the start.</summary>
     [JsonIgnore]

@@ -45,7 +45,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes = null)
     {
         if (options.Threads is { } threads) torch.set_num_threads(threads);
-        var phase = options.Quantize == Quantize.None ? "loading" : "loading and quantizing";
+        var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
         try
         {
@@ -86,7 +86,7 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public int Threads => torch.get_num_threads();
 
-    public ComputeType Compute => _model.Options.Compute switch { ComputeKind.BFloat16 => ComputeType.BFloat16, ComputeKind.Int8 => ComputeType.Int8, _ => ComputeType.Float32 };
+    public ComputeKind Compute => _model.Options.Compute == ComputeKind.Auto ? ComputeKind.Float32 : _model.Options.Compute;
 
     // A streamed base is mapped read-only and would be read from disk in full.
     public ulong BaseChecksum() => _model.Options.Stream ? 0 : BaseWeights.Checksum(_model);
@@ -125,7 +125,7 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     private void SettleCompute(TrainingOptions options, Events events)
     {
-        if (options.Compute == ComputeType.Auto)
+        if (options.Compute == ComputeKind.Auto)
         {
             var choice = ComputeChoice.For(_model, (long)options.BatchSize * options.Data.MaxSeqLength);
             _model.ComputeIn(choice.Kind);
@@ -146,9 +146,9 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
     {
-        Quantize = options.Quantize switch { Quantize.Nf4 => QuantizeKind.Nf4, Quantize.Int8 => QuantizeKind.Int8, _ => QuantizeKind.None },
+        Quantize = options.Quantize,
         DoubleQuantize = options.DoubleQuant,
-        Compute = options.Compute switch { ComputeType.Float32 => ComputeKind.Float32, ComputeType.BFloat16 => ComputeKind.BFloat16, ComputeType.Int8 => ComputeKind.Int8, _ => ComputeKind.Auto },
+        Compute = options.Compute,
         GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
         Stream = options.Stream == Choice.On,
         Device = options.Device == "auto" ? "cpu" : options.Device,
@@ -157,17 +157,17 @@ internal sealed class AdaptedModel : IAdaptedModel
     internal static LoraSpec SpecOf(LoraOptions lora, int layers) => new()
     {
         Rank = lora.Rank,
-        Alpha = lora.Alpha ?? 2 * lora.Rank,
+        Alpha = lora.EffectiveAlpha,
         Dropout = lora.Dropout,
         Targets = TargetModules.Parse(lora.TargetModules),
         LayersToTransform = lora.LayersToTransform ?? (lora.Layers is { } last ? [.. Enumerable.Range(Math.Max(0, layers - last), Math.Min(last, layers))] : null),
         UseRslora = lora.UseRslora,
         UseDora = lora.UseDora,
         LoraBias = lora.LoraBias,
-        Bias = lora.Bias switch { "all" => BiasMode.All, "lora_only" => BiasMode.LoraOnly, _ => BiasMode.None },
+        Bias = lora.Bias,
         RankPattern = [.. lora.RankPattern],
         AlphaPattern = [.. lora.AlphaPattern],
         ModulesToSave = lora.ModulesToSave,
-        Init = lora.Init == InitLora.Gaussian ? AdapterInit.Gaussian : AdapterInit.Kaiming,
+        Init = lora.Init,
     };
 }

@@ -33,7 +33,7 @@ internal interface IAdaptedModel : IDisposable
     int Threads { get; }
 
     /// <summary>The type the base is multiplied in, never auto; the bits of a run belong to it too.</summary>
-    ComputeType Compute { get; }
+    ComputeKind Compute { get; }
 
     /// <summary>A number over the bits of every frozen weight, to assert that training changed none.</summary>
     ulong BaseChecksum();

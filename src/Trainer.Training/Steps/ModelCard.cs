@@ -18,7 +18,7 @@ internal static class ModelCard
         card.Append("| | |\n| --- | --- |\n");
         if (options.AdapterDirectory is null)
         {
-            card.Append($"| rank, alpha, dropout | {rank}, {Number(options.Lora.Alpha ?? 2 * rank)}, {Number(options.Lora.Dropout)} |\n");
+            card.Append($"| rank, alpha, dropout | {rank}, {Number(options.Lora.EffectiveAlpha)}, {Number(options.Lora.Dropout)} |\n");
             card.Append($"| modules | {string.Join(", ", options.Lora.TargetModules)} |\n");
         }
         card.Append($"| base held as | {options.Quantize.ToString().ToLowerInvariant()} |\n");

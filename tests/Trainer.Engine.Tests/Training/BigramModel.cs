@@ -76,7 +76,7 @@ internal sealed class BigramModel : IAdaptedModel
 
     public int Threads => 1;
 
-    public ComputeType Compute => ComputeType.Float32;
+    public ComputeKind Compute => ComputeKind.Float32;
 
     public ulong BaseChecksum() => 7;
 

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Trainer.Checkpoints;
 using Trainer.Data;
+using Trainer.Models;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -19,7 +20,7 @@ public class DriftTests
         var then = Options();
         var now = then with
         {
-            LearningRate = 1e-3, BatchSize = 4, Seed = 7, Packing = true, LrScheduler = LrScheduler.Linear, MaxGradNorm = 0.5, Quantize = Quantize.None,
+            LearningRate = 1e-3, BatchSize = 4, Seed = 7, Packing = true, LrScheduler = LrScheduler.Linear, MaxGradNorm = 0.5, Quantize = QuantizeKind.None,
             Lora = then.Lora with { Rank = 8, Alpha = 4, TargetModules = ["q_proj"] }, Data = then.Data with { MaxSeqLength = 99, TrainOn = TrainOn.All },
         };
         var (refused, _) = Drift.Between(then, NoFiles, now, NoFiles);
@@ -59,7 +60,7 @@ public class DriftTests
     {
         // An option that drift passes over must be on the list of those that change no number.
         string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveTotalLimit", "Resume", "AllowDrift",
-            "OverwriteOutputDirectory", "AllowHighLoss", "MaxMemoryBytes", "SamplePrompts", "AdapterDirectory", "Data", "Lora", "Threads", "Device", "Stream", "GradientCheckpointing"];
+            "OverwriteOutputDirectory", "AllowHighLoss", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "AdapterDirectory", "Data", "Lora", "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
             if (free.Contains(property.Name)) continue;

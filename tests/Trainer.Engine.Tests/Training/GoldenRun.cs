@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Engine.Tests.Models;
+using Trainer.Models;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -30,8 +31,8 @@ internal sealed class GoldenRun : IDisposable, ITrainingObserver
             LrScheduler = LrScheduler.Cosine,
             WarmupSteps = 2,
             WeightDecay = 0.01,
-            Quantize = Quantize.None,
-            Compute = ComputeType.Float32,
+            Quantize = QuantizeKind.None,
+            Compute = ComputeKind.Float32,
             LoggingSteps = 1,
             SaveSteps = 4,
             Threads = 1,

@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Data;
 using Trainer.Engine.Tests.Models;
+using Trainer.Models;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -16,7 +17,7 @@ public class LongRunTests
         using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
         run.Options = run.Options with
         {
-            MaxSteps = steps, SaveSteps = 50, EvalSteps = 25, Epochs = 1, LearningRate = 1e-5, SaveTotalLimit = 2, Quantize = Quantize.Nf4,
+            MaxSteps = steps, SaveSteps = 50, EvalSteps = 25, Epochs = 1, LearningRate = 1e-5, SaveTotalLimit = 2, Quantize = QuantizeKind.Nf4,
             Data = run.Options.Data with { EvalSplit = 4 }, Lora = run.Options.Lora with { Dropout = 0.05 },
         };
         var tensors = new List<(int Step, long Count)>();

@@ -25,12 +25,12 @@ public class PlanTests
     public void A_run_that_does_not_fit_names_the_cheapest_changes()
     {
         using var folder = new Config70B();
-        var plan = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 50L << 30, BatchSize = 8, Quantize = Quantize.None });
+        var plan = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 50L << 30, BatchSize = 8, Quantize = QuantizeKind.None });
         Assert.False(plan.Fits);
         Assert.Contains("--batch-size 1 --gradient-accumulation-steps 64", plan.Verdict, StringComparison.Ordinal);
         Assert.Contains(plan.Changes, change => change.Option == "--quantize nf4");
         Assert.InRange(plan.Changes.Count, 1, 3);
-        var small = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 45L << 30, Quantize = Quantize.None });
+        var small = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 45L << 30, Quantize = QuantizeKind.None });
         Assert.Contains(small.Changes, change => change is { Option: "--quantize nf4", Suffices: true });
     }
 
@@ -57,7 +57,7 @@ public class PlanTests
         Assert.False(off.Fits || off.Stream);
         Assert.Contains(off.Changes, change => change is { Option: "--stream on", Suffices: true });
         // Held in 8 bits there is nothing on disk to read as it is used.
-        if (!isQuantizedOnDisk) Assert.False(RunPlanner.Plan(small with { Quantize = Quantize.Int8 }).Stream);
+        if (!isQuantizedOnDisk) Assert.False(RunPlanner.Plan(small with { Quantize = QuantizeKind.Int8 }).Stream);
     }
 
     [Fact]
@@ -85,9 +85,9 @@ public class PlanTests
     {
         using var folder = new Config70B();
         var on = folder.Options with { Stream = Choice.On };
-        Assert.Contains("--quantize int8 --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = Quantize.Int8 })).Message, StringComparison.Ordinal);
+        Assert.Contains("--quantize int8 --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.Int8 })).Message, StringComparison.Ordinal);
         folder.Quantized();
-        Assert.Contains("--quantize none --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = Quantize.None })).Message, StringComparison.Ordinal);
+        Assert.Contains("--quantize none --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.None })).Message, StringComparison.Ordinal);
         Assert.Contains("--double-quant false --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { DoubleQuant = false })).Message, StringComparison.Ordinal);
         Assert.True(RunPlanner.Plan(on).Stream);
     }
@@ -100,7 +100,7 @@ public class PlanTests
     {
         var options = new TrainingOptions
         {
-            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = Quantize.None, Lora = new LoraOptions { Rank = 4 },
+            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = QuantizeKind.None, Lora = new LoraOptions { Rank = 4 },
         };
         using var model = AdaptedModel.Load(options, new Events([]));
         var plan = RunPlanner.Plan(options);

@@ -24,7 +24,7 @@ public class PlannedStepTests
         AdapterInjector.Inject(model, new LoraSpec { Rank = 4, UseDora = dora }, 1);
         var options = new TrainingOptions
         {
-            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = Quantize.None,
+            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = QuantizeKind.None,
             Lora = new LoraOptions { Rank = 4, UseDora = dora }, Threads = TorchSharp.torch.get_num_threads(),
         };
         var ids = Enumerable.Range(0, 400).Select(i => i * 7 % 200).ToArray();

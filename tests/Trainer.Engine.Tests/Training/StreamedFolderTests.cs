@@ -82,7 +82,7 @@ public sealed class StreamedFolderTests : IDisposable
     private static GoldenRun Streaming(Choice stream)
     {
         var run = new GoldenRun("llama31_base", "llama31", 320, 1);
-        run.Options = run.Options with { Stream = stream, Quantize = Quantize.Nf4, MaxSteps = 2 };
+        run.Options = run.Options with { Stream = stream, Quantize = QuantizeKind.Nf4, MaxSteps = 2 };
         return run;
     }
 }

@@ -13,7 +13,7 @@ public sealed record BenchOptions
     public int Sequence { get; init; } = 512;
 
     /// <summary>Adapter rank, on every linear of the layers.</summary>
-    public int Rank { get; init; } = 16;
+    public required int Rank { get; init; }
 
     /// <summary>Steps measured after a first one that warms up; 0 measures the first.</summary>
     public int Steps { get; init; } = 3;

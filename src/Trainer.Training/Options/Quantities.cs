@@ -1,9 +1,9 @@
 using System.Globalization;
 
-namespace Trainer.Cli.CommandLine;
+namespace Trainer.Training.Options;
 
 /// <summary>Bytes and durations as people write and read them.</summary>
-internal static class Quantities
+public static class Quantities
 {
     private static readonly (string Unit, double Bytes)[] Units =
     [
@@ -13,6 +13,7 @@ internal static class Quantities
         ("T", 1L << 40), ("G", 1L << 30), ("M", 1L << 20), ("K", 1L << 10), ("B", 1), ("", 1),
     ];
 
+    /// <summary>An amount of memory: 12GiB, 800MB, 1.5T; a bare number is bytes.</summary>
     public static bool TryBytes(string text, out long bytes)
     {
         bytes = 0;
@@ -28,6 +29,7 @@ internal static class Quantities
         return false;
     }
 
+    /// <summary>A time with units: 90s, 45m, 2h30m, 1d or hh:mm:ss.</summary>
     public static bool TryDuration(string text, out TimeSpan duration)
     {
         duration = TimeSpan.Zero;
@@ -52,6 +54,7 @@ internal static class Quantities
         return true;
     }
 
+    /// <summary>Bytes in the largest binary unit that fits.</summary>
     public static string Bytes(double bytes)
     {
         if (bytes >= 1L << 40) return (bytes / (1L << 40)).ToString("0.##", CultureInfo.InvariantCulture) + " TiB";
@@ -61,6 +64,7 @@ internal static class Quantities
         return bytes.ToString("0", CultureInfo.InvariantCulture) + " B";
     }
 
+    /// <summary>Seconds as people say them: 42s, 3m05s, 2h10m.</summary>
     public static string Duration(double seconds)
     {
         if (!double.IsFinite(seconds) || seconds < 0) return "?";

@@ -1,7 +1,7 @@
-namespace Trainer.Cli.CommandLine;
+namespace Trainer.Training.Options;
 
 /// <summary>The known word nearest to a misspelt one.</summary>
-internal static class DidYouMean
+public static class DidYouMean
 {
     /// <summary>The nearest candidate, or null when none is near enough to be meant.</summary>
     public static string? Nearest(string word, IEnumerable<string> candidates)

@@ -1,12 +1,13 @@
 using System.Globalization;
 
-namespace Trainer.Cli.CommandLine;
+namespace Trainer.Training.Options;
 
 /// <summary>What the user said, read as numbers, words and lists; faults are collected, not thrown.</summary>
-internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> values)
+public sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> values)
 {
     private readonly List<string> _faults = [];
 
+    /// <summary>What was wrong so far, a sentence each.</summary>
     public IReadOnlyList<string> Faults => _faults;
 
     /// <summary>These values over <paramref name="below"/>: the command line over the recipe.</summary>
@@ -24,6 +25,7 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         return new SettingValues(merged);
     }
 
+    /// <summary>Whether it was said.</summary>
     public bool Has(Setting setting) => values.ContainsKey(setting.Key);
 
     /// <summary>Whether both were said in the same place, command line or recipe; across places the command line has won.</summary>
@@ -34,18 +36,22 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
     /// <summary>How a message names the setting: as the user typed it.</summary>
     public string Origin(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Origin : setting.Option;
 
+    /// <summary>Adds a fault, once.</summary>
     public void Fault(string message)
     {
         if (!_faults.Contains(message)) _faults.Add(message);
     }
 
+    /// <summary>Throws <see cref="UsageException"/> with every fault.</summary>
     public void ThrowIfFaulty()
     {
         if (_faults.Count > 0) throw new UsageException(_faults);
     }
 
+    /// <summary>The words that were given, or none.</summary>
     public IReadOnlyList<SettingItem> Items(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Items : [];
 
+    /// <summary>The one word that was given, the bare meaning where there is none, or null.</summary>
     public string? Text(Setting setting)
     {
         if (!values.TryGetValue(setting.Key, out var value)) return null;
@@ -63,29 +69,32 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
     public IReadOnlyList<string> List(Setting setting) =>
         [.. Items(setting).SelectMany(item => item.Text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
 
+    /// <summary>A whole number in the range, or null.</summary>
     public int? Integer(Setting setting)
     {
         if (Text(setting) is not { } text) return null;
         // 5e3 and 5000.0 are whole numbers too; recipes written by other tools hold them.
         if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || number != Math.Truncate(number) || Math.Abs(number) > int.MaxValue)
         {
-            Fault($"{Origin(setting)} '{text}' is not a whole number{Expected(setting)}");
+            Fault($"{Origin(setting)} '{text}' is not a whole number{setting.Range}");
             return null;
         }
         return InRange(setting, number, text) ? (int)number : null;
     }
 
+    /// <summary>A number in the range, or null.</summary>
     public double? Number(Setting setting)
     {
         if (Text(setting) is not { } text) return null;
         if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !double.IsFinite(number))
         {
-            Fault($"{Origin(setting)} '{text}' is not a number{Expected(setting)}");
+            Fault($"{Origin(setting)} '{text}' is not a number{setting.Range}");
             return null;
         }
         return InRange(setting, number, text) ? number : null;
     }
 
+    /// <summary>True or false, or null where nothing was said.</summary>
     public bool? Flag(Setting setting)
     {
         if (!Has(setting)) return null;
@@ -100,11 +109,8 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         }
     }
 
-    public T? Choice<T>(Setting setting) where T : struct, Enum
-    {
-        if (Word(setting) is not { } word) return null;
-        return Enum.Parse<T>(word.Replace("-", "", StringComparison.Ordinal), ignoreCase: true);
-    }
+    /// <summary>The value of an enumeration that was named.</summary>
+    public T? Choice<T>(Setting setting) where T : struct, Enum => Word(setting) is { } word ? (T)OptionWords.Parse(typeof(T), word) : null;
 
     /// <summary>One of the setting's words.</summary>
     public string? Word(Setting setting)
@@ -121,6 +127,7 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         return null;
     }
 
+    /// <summary>An amount of memory in bytes, or null.</summary>
     public long? Bytes(Setting setting)
     {
         if (Text(setting) is not { } text) return null;
@@ -129,6 +136,7 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
         return null;
     }
 
+    /// <summary>A time, or null.</summary>
     public TimeSpan? Duration(Setting setting)
     {
         if (Text(setting) is not { } text) return null;
@@ -139,18 +147,8 @@ internal sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> va
 
     private bool InRange(Setting setting, double number, string text)
     {
-        var low = setting.AboveMinimum ? number <= setting.Minimum : number < setting.Minimum;
-        var high = setting.BelowMaximum ? number >= setting.Maximum : number > setting.Maximum;
-        if (!low && !high) return true;
-        Fault($"{Origin(setting)} {text} is out of range{Expected(setting)}");
+        if (setting.Holds(number)) return true;
+        Fault($"{Origin(setting)} {text} is out of range{setting.Range}");
         return false;
-    }
-
-    private static string Expected(Setting setting)
-    {
-        var least = double.IsNegativeInfinity(setting.Minimum) ? null : (setting.AboveMinimum ? "above " : "at least ") + Quantities.Plain(setting.Minimum);
-        var most = double.IsPositiveInfinity(setting.Maximum) ? null : (setting.BelowMaximum ? "below " : "at most ") + Quantities.Plain(setting.Maximum);
-        var both = string.Join(" and ", new[] { least, most }.Where(part => part is not null));
-        return both.Length == 0 ? "" : $"; use a value {both}";
     }
 }

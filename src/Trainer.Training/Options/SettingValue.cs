@@ -1,4 +1,4 @@
-namespace Trainer.Cli.CommandLine;
+namespace Trainer.Training.Options;
 
 /// <summary>What the user said about one setting, and where: the option as typed, or the recipe's key, file and line.</summary>
-internal sealed record SettingValue(string Origin, IReadOnlyList<SettingItem> Items);
+public sealed record SettingValue(string Origin, IReadOnlyList<SettingItem> Items);

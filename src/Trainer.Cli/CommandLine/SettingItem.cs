@@ -1,4 +1,0 @@
-namespace Trainer.Cli.CommandLine;
-
-/// <summary>One word of a value, with the pairs that a recipe's mapping or a <c>,key=value</c> suffix added.</summary>
-internal sealed record SettingItem(string Text, IReadOnlyDictionary<string, string>? Pairs = null);

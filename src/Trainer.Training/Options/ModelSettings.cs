@@ -1,0 +1,46 @@
+using Trainer.Models;
+
+namespace Trainer.Training.Options;
+
+/// <summary>Settings that say which model is used and how it is held.</summary>
+public static class ModelSettings
+{
+#pragma warning disable CS1591 // the help text of each row is its documentation
+    private const string Group = "Model";
+
+    public static readonly Setting Model = Setting.Of(o => o.Model, "model", Group,
+        "Model folder, hub id found in the Hugging Face cache, or 'tiny' (embedded).") with
+    { Short = "-m", Value = "MODEL", Aliases = ["model-name-or-path", "base-model", "model-id"], Drift = DriftRule.Free };
+
+    public static readonly Setting Quantize = Setting.Of(o => o.Quantize, "quantize", Group,
+        "How the frozen base is held: 4-bit NormalFloat, 8-bit, or as stored.") with
+    { Value = "KIND", Aliases = ["quantization"] };
+
+    public static readonly Setting DoubleQuant = Setting.Of(o => o.DoubleQuant, "double-quant", Group,
+        "Quantize the absmax values of nf4 too (saves 0.37 bits a weight).") with
+    {
+        Aliases = ["double-quantization", "use-bnb-nested-quant", "bnb-4bit-use-double-quant", "use-double-quant"],
+        Writes = o => o.Quantize == QuantizeKind.Nf4 ? o.DoubleQuant : null,
+    };
+
+    public static readonly Setting Dtype = Setting.Of(o => o.Compute, "dtype", Group,
+        "Type the frozen base is multiplied in: auto is float32, and bfloat16 where a large model is measured to gain from it; int8 is the fastest " +
+        "and rounds the most.") with
+    { Value = "TYPE", Aliases = ["torch-dtype", "compute"] };
+
+    public static readonly Setting Stream = Setting.Of(o => o.Stream, "stream", Group,
+        "Read base weights from disk layer by layer instead of holding them: always, never, or (auto) where they would not fit. A base that is not " +
+        "quantized on disk is written there once, in the cache.") with
+    { Value = "WHEN", Bare = "on", Drift = DriftRule.LastBit };
+
+    public static readonly Setting Device = Setting.Of(o => o.Device, "device", Group, "Where to compute.") with
+    { Value = "DEVICE", Choices = ["auto", "cpu", "cuda"], Kind = SettingKind.Choice, Drift = DriftRule.LastBit };
+
+    public static readonly Setting Threads = Setting.Of(o => o.Threads, "threads", Group, "Compute threads.") with
+    { Value = "N", Minimum = 1, Maximum = 4096, DefaultNote = "all cores", Drift = DriftRule.LastBit };
+
+    public static readonly Setting MaxMemory = Setting.Of(o => o.MaxMemoryBytes, "max-memory", Group,
+        "Most resident memory, such as 12GiB; the run is refused by the plan, or stopped with a checkpoint, above it; what it leaves free keeps " +
+        "more of a streamed base in memory.") with
+    { Value = "SIZE", DefaultNote = "the machine's", Drift = DriftRule.Free };
+}

@@ -1,0 +1,79 @@
+namespace Trainer.Training.Options;
+
+/// <summary>Settings that say what a run writes, keeps and continues.</summary>
+public static class RunSettings
+{
+#pragma warning disable CS1591 // the help text of each row is its documentation
+    private const string Group = "Run";
+
+    private static readonly string[] NoReport = ["none"];
+
+    public static readonly Setting OutputDirectory = Setting.Of(o => o.OutputDirectory, "output-dir", Group,
+        "Run folder: adapter, checkpoints, metrics, report.") with
+    { Short = "-o", Value = "DIR", DefaultNote = "runs/<model>-<time>", Aliases = ["output", "adapter-path"], Drift = DriftRule.Free };
+
+    public static readonly Setting LoggingSteps = Setting.Of(o => o.LoggingSteps, "logging-steps", Group, "Optimizer steps between log rows.") with
+    {
+        Value = "N", Minimum = 1, DefaultNote = "1 on a terminal, else 10", Aliases = ["steps-per-report", "log-every"], Default = null,
+        Drift = DriftRule.Free,
+    };
+
+    public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group, "Optimizer steps between evaluations.") with
+    { Value = "N", Minimum = 1, DefaultNote = "at start and end", Aliases = ["steps-per-eval", "eval-every"] };
+
+    public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; 0 writes none.") with
+    { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
+
+    public static readonly Setting SaveTotalLimit = Setting.Of(o => o.SaveTotalLimit, "save-total-limit", Group,
+        "Checkpoints kept, besides the best and the last; 0 keeps all.") with
+    { Value = "N", Minimum = 0, Drift = DriftRule.Free };
+
+    public static readonly Setting Patience = Setting.Of(o => o.EarlyStoppingPatience, "early-stopping-patience", Group,
+        "Stop after this many evaluations without improvement.") with
+    { Value = "N", Minimum = 1, DefaultNote = "off" };
+
+    public static readonly Setting Resume = Setting.Of(o => o.Resume, "resume", Group,
+        "Continue as if nothing had happened: from the newest checkpoint of the run folder, or from this one.") with
+    {
+        Value = "auto|DIR", Bare = "auto", Unset = ["false"], Synonyms = new Dictionary<string, string> { ["true"] = "auto" },
+        Aliases = ["resume-from-checkpoint"], Drift = DriftRule.Free,
+    };
+
+    public static readonly Setting AllowDrift = Setting.Of(o => o.AllowDrift, "allow-drift", Group, "Resume although base, data or options differ.") with
+    { Writes = o => o.AllowDrift ? true : null, Drift = DriftRule.Free };
+
+    public static readonly Setting Overwrite = Setting.Of(o => o.OverwriteOutputDirectory, "overwrite-output-dir", Group,
+        "Take a run folder that holds another run, deleting that run's files.") with
+    { Drift = DriftRule.Free };
+
+    public static readonly Setting AllowHighLoss = Setting.Of(o => o.AllowHighLoss, "allow-high-loss", Group,
+        "Go on although the first loss of the base hardly beats guessing.") with
+    { Drift = DriftRule.Free };
+
+    public static readonly Setting SamplePrompts = Setting.Of(o => o.SamplePromptsFile, "sample-prompts", Group,
+        "File of prompts, one a line, answered at each evaluation.") with
+    { Value = "FILE", Kind = SettingKind.File, Drift = DriftRule.Free };
+
+    public static readonly Setting ReportTo = Setting.Of(o => o.ReportTo, "report-to", Group,
+        "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.") with
+    { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
+
+    public static readonly Setting Config = new("config", SettingKind.Text, "General", "YAML recipe; the command line wins over it.")
+    { Short = "-c", Value = "RECIPE.yaml", Aliases = ["recipe"] };
+
+    public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General", "Check everything, print the effective recipe and stop.");
+
+    // transformers says `all`; jsonl is written in any case.
+    private static List<string>? ReadReportTo(SettingValues values, Setting setting)
+    {
+        var known = TrainingOptions.ReportKinds;
+        var kinds = values.List(setting).Select(kind => kind.ToLowerInvariant()).Distinct().ToList();
+        foreach (var kind in kinds.Where(kind => !known.Contains(kind) && kind is not ("jsonl" or "none" or "all")))
+        {
+            var near = DidYouMean.Nearest(kind, [.. known, "none"]) is { } word ? $"; did you mean '{word}'?" : "";
+            values.Fault($"{values.Origin(setting)} '{kind}' is not one of {string.Join(", ", known)}, none{near}");
+        }
+        if (kinds.Contains("none") && kinds.Count > 1) values.Fault($"{values.Origin(setting)} says none and something else; keep one");
+        return kinds.Contains("none") ? [] : [.. kinds.Contains("all") ? known : kinds.Where(known.Contains)];
+    }
+}
