@@ -36,9 +36,9 @@ public static class TrainingRun
         {
             return Run(options, folder, signalExitCode, events, stop);
         }
-        catch (Exception fault) when (!folder.Began && fault is not (RunInterruptedException or OperationCanceledException))
+        catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null })
         {
-            // A mistake found before the first step must not make the corrected command look like a second run.
+            // What made no step must not make the same command, or the corrected one, look like a second run.
             folder.Forget();
             throw;
         }
@@ -53,7 +53,7 @@ public static class TrainingRun
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
-        var files = Fingerprint.Of(options, data.Files, events);
+        var files = Fingerprint.Of(options, data.Files, events, stop);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);
         RunPlanner.Require(plan);
@@ -98,7 +98,6 @@ public static class TrainingRun
         }
         catch (OperationCanceledException)
         {
-            folder.Forget();
             throw new RunInterruptedException("stopped while the 4-bit folder to stream from was being made; the same command goes on where it was", signalExitCode?.Invoke() ?? 130, null);
         }
     }
@@ -111,25 +110,30 @@ public static class TrainingRun
         if (checkpoint is not null && checkpoint.Manifest.Threads != run.Manifest.Threads)
             events.Warn($"the run was begun with {checkpoint.Manifest.Threads} threads and goes on with {run.Manifest.Threads}: the last bits may differ; set --threads {checkpoint.Manifest.Threads} for the same bytes");
         var state = checkpoint?.State ?? new RunState();
+        // Patience may have grown since the checkpoint was written.
+        state.StoppedEarly = options.EarlyStoppingPatience is { } patience && state.EvalsWithoutImprovement >= patience;
         var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
         var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, totalSteps);
         Extension.Explain(options, state, rate, events);
 
+        var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
+        checkpoint?.Restore(run.Model, optimizer);
+        var baseBefore = run.Model.BaseChecksum();
+        CheckpointStore.RequireSpace(options, run.Model, optimizer, totalSteps - state.Step, run.Folder.ReplacedBytes);
+        var manifest = checkpoint is null ? run.Manifest
+            : run.Manifest with { Segments = RunSegment.Of(checkpoint.Manifest, state.ScheduledSteps, run.Manifest, state.Step, totalSteps) };
+
+        // Nothing refuses the run any more: what it replaces goes now.
+        run.Folder.Begin();
         using var metrics = MetricsWriter.Reopen(directory, checkpoint, events);
         var history = new TrainerStateWriter(options);
         if (checkpoint is not null) history.Restore(checkpoint.History, state);
         events.Add(metrics);
         events.Add(history);
-
-        var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
-        checkpoint?.Restore(run.Model, optimizer);
-        var baseBefore = run.Model.BaseChecksum();
-        var store = new CheckpointStore(options, run.Manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
-        store.RequireSpace(run.Model, optimizer, totalSteps - state.Step);
-        run.Manifest.WriteWithSteps(directory, totalSteps);
-
-        run.Folder.Began = true;
+        var store = new CheckpointStore(options, manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
         events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Parameters.Count, run.Model.TotalParameters, run.Model.Compute));
+        // After the observers: the recipe that one of them leaves is in the record.
+        manifest.WriteWithSteps(directory, totalSteps);
         var loop = new TrainingLoop(new LoopParts
         {
             Options = options,
@@ -150,10 +154,10 @@ public static class TrainingRun
 
         if (run.Model.BaseChecksum() != baseBefore)
             throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
-        if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason);
+        if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason, events);
         var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
         var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
-        run.Manifest.WriteWithOutcome(directory, totalSteps, new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
+        manifest.WriteWithOutcome(directory, totalSteps, new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
         events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));
         return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, sha256);
     }
@@ -170,10 +174,18 @@ public static class TrainingRun
     }
 
     /// <summary>After early stopping the best evaluation's values are the result, not the last step's.</summary>
-    private static string TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason)
+    private static string TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason, Events events)
     {
         if (state.BestStep is not { } best || best == state.Step) return reason;
-        CheckpointContent.Read(CheckpointFolder.PathOf(directory, best)).Restore(model, optimizer);
-        return $"{reason}; the adapter is that of step {best}";
+        try
+        {
+            CheckpointContent.Read(CheckpointFolder.PathOf(directory, best)).Restore(model, optimizer);
+            return $"{reason}; the adapter is that of step {best}";
+        }
+        catch (BadFileException fault)
+        {
+            events.Warn($"the best checkpoint cannot be taken, so the adapter is that of the last step, {state.Step}: {fault.Message}");
+            return $"{reason}; the adapter is that of step {state.Step}";
+        }
     }
 }

@@ -1,7 +1,7 @@
 namespace Trainer.Checkpoints;
 
-/// <summary>Names of files that come from files: made into paths only when they stay inside their folder.</summary>
-internal static class FolderPath
+/// <summary>Paths as the disk has them, and names that come from files: made into paths only when they stay inside their folder.</summary>
+public static class FolderPath
 {
     private const int MaxLinks = 40;
 
@@ -32,10 +32,14 @@ internal static class FolderPath
         throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', which is no file of this kind; copy the file itself into the folder");
     }
 
-    /// <summary>The path with every link followed, the missing tail kept.</summary>
-    internal static string Real(string path)
+    /// <summary>Whether two names are of one place: a slash at the end, a link or a way around changes nothing.</summary>
+    public static bool AreSame(string first, string second) => Real(first) == Real(second);
+
+    /// <summary>The path with every link followed and without a slash at its end, the missing tail kept.</summary>
+    /// <exception cref="BadFileException">The links go in a circle.</exception>
+    public static string Real(string path)
     {
-        string full = Path.GetFullPath(path);
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         for (int links = 0; links <= MaxLinks; links++)
         {
             string? next = FollowFirst(full);

@@ -3,6 +3,9 @@ namespace Trainer.Checkpoints;
 /// <summary>The files of a model folder that are not weights.</summary>
 public static class ModelFolderFiles
 {
+    /// <summary>The folder of a model's chat templates beside the default one, as transformers names it.</summary>
+    public const string MoreTemplatesFolder = "additional_chat_templates";
+
     private static readonly string[] TokenizerNames =
     [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
@@ -36,6 +39,20 @@ public static class ModelFolderFiles
     }
 
     private static List<string> Copy(string source, string target, IEnumerable<string> names)
+    {
+        var copied = new List<string>();
+        string more = Path.Combine(source, MoreTemplatesFolder);
+        if (Directory.Exists(more))
+        {
+            string[] templates = [.. Directory.GetFiles(more, "*.jinja").Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+            Directory.CreateDirectory(Path.Combine(target, MoreTemplatesFolder));
+            copied.AddRange(CopyFiles(more, Path.Combine(target, MoreTemplatesFolder), templates).Select(static name => $"{MoreTemplatesFolder}/{name}"));
+        }
+        copied.AddRange(CopyFiles(source, target, names));
+        return copied;
+    }
+
+    private static List<string> CopyFiles(string source, string target, IEnumerable<string> names)
     {
         var copied = new List<string>();
         foreach (string name in names.Where(name => File.Exists(Path.Combine(source, name))))

@@ -18,6 +18,9 @@ public static class CheckpointFolder
 
     private const string Prefix = "checkpoint-", Format = "trainer-checkpoint";
 
+    // Any of them says that the folder is ours, also where the others are lost.
+    private static readonly string[] OwnFiles = [ManifestFile, "trainer_state.safetensors", "run_state.json"];
+
     /// <summary>The folder of a step.</summary>
     public static string PathOf(string runFolder, long step) => Path.Combine(runFolder, Prefix + step.ToString(CultureInfo.InvariantCulture));
 
@@ -35,6 +38,10 @@ public static class CheckpointFolder
         ArgumentNullException.ThrowIfNull(fill);
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         string path = PathOf(runFolder, step);
+        if (Directory.Exists(path) && IsForeign(path))
+        {
+            throw new CannotWriteException($"cannot write '{path}': a folder of that name is there that this program did not write; move it away, or choose another --output-dir");
+        }
         AtomicFolder.Write(path, temporary =>
         {
             fill(temporary);
@@ -45,16 +52,25 @@ public static class CheckpointFolder
         return new Checkpoint(path, step, runId, [.. FileNames(path)]);
     }
 
-    /// <summary>Every checkpoint folder of a run by step, oldest first; not verified.</summary>
-    public static IReadOnlyList<(long Step, string Path)> List(string runFolder)
+    /// <summary>Every checkpoint folder that this program wrote in a run by step, oldest first; not verified.</summary>
+    public static IReadOnlyList<(long Step, string Path)> List(string runFolder) => [.. Named(runFolder).Where(static one => !IsForeign(one.Path))];
+
+    /// <summary>Folders of that name that another program wrote, or that hold nothing of ours: they are never renamed, rotated or replaced.</summary>
+    public static IReadOnlyList<(long Step, string Path)> Foreign(string runFolder) => [.. Named(runFolder).Where(static one => IsForeign(one.Path))];
+
+    /// <summary>Whether a path is called checkpoint-N.</summary>
+    public static bool IsNamed(string path) => StepOf(path) is not null;
+
+    private static bool IsForeign(string path) => !OwnFiles.Any(name => File.Exists(Path.Combine(path, name)));
+
+    private static List<(long Step, string Path)> Named(string runFolder)
     {
         var found = new List<(long Step, string Path)>();
         if (Directory.Exists(runFolder))
         {
             foreach (string path in Directory.EnumerateDirectories(runFolder, Prefix + "*"))
             {
-                string digits = Path.GetFileName(path)[Prefix.Length..];
-                if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long step) && digits == step.ToString(CultureInfo.InvariantCulture))
+                if (StepOf(path) is long step)
                 {
                     found.Add((step, path));
                 }
@@ -68,9 +84,14 @@ public static class CheckpointFolder
     /// <exception cref="BadFileException">It is damaged, incomplete, of another checkpoint or of another version; the sentence names which.</exception>
     public static Checkpoint Verify(string path)
     {
+        return Verify(path, StepOf(path));
+    }
+
+    private static long? StepOf(string path)
+    {
         string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        long? step = name.StartsWith(Prefix, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long parsed) ? parsed : null;
-        return Verify(path, step);
+        return name.StartsWith(Prefix, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long step)
+            && name == Prefix + step.ToString(CultureInfo.InvariantCulture) ? step : null;
     }
 
     /// <summary>The newest checkpoint of a run that is whole, with the damaged ones that are newer.</summary>

@@ -82,7 +82,7 @@ public sealed record TrainerState
     {
         try
         {
-            JsonObject root = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("it is not an object");
+            JsonObject root = JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
             return new TrainerState
             {
                 GlobalStep = (long?)root["global_step"] ?? throw new JsonException("it has no global_step"),
@@ -101,7 +101,7 @@ public sealed record TrainerState
                 LogHistory = [.. (root["log_history"] as JsonArray ?? []).OfType<JsonObject>().Select(static row => (JsonObject)row.DeepClone())],
             };
         }
-        catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or OverflowException or IOException or UnauthorizedAccessException)
         {
             throw new BadFileException($"'{path}' is not a readable {FileName}: {fault.Message.Split('\n')[0].TrimEnd('.')}; use an earlier checkpoint", fault);
         }

@@ -31,8 +31,8 @@ internal static class TrainCommand
         var values = WithRecipe(invocation);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
         if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options);
-        // Without `resume`: the same recipe with --resume continues, without it refuses the folder that is taken.
-        var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false }));
+        // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
+        var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
         var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token));
         Tell(invocation, options, result, view.History);

@@ -14,6 +14,7 @@ internal static class Contradictions
     public static readonly IReadOnlyList<(Setting, Setting)> Rivals =
     [
         (StepSettings.MaxSteps, StepSettings.Epochs), (DataSettings.EvalData, DataSettings.EvalSplit), (AdapterSettings.Layers, AdapterSettings.LayersToTransform),
+        (RunSettings.Resume, RunSettings.Overwrite),
     ];
 
     public static void RequireData(SettingValues values, TrainingOptions options)

@@ -28,7 +28,7 @@ internal static class EffectiveRecipe
     {
         null or "" => null,
         Enum word => OptionWords.Of(word),
-        TimeSpan time => Quantities.Plain(time.TotalSeconds) + "s",
+        TimeSpan time => time.TotalSeconds.ToString("0.#######", CultureInfo.InvariantCulture) + "s",
         long bytes => bytes.ToString(CultureInfo.InvariantCulture),
         IReadOnlyList<DataSource> sources => sources.Count > 0 ? Sources(sources) : null,
         IReadOnlyDictionary<string, int> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
@@ -78,11 +78,13 @@ internal static class EffectiveRecipe
         _ => Quoted(value.ToString()!),
     };
 
-    // 1.0e-8: without the dot YAML 1.1 takes it for text.
+    // Every digit: a recipe makes the same run again. 1.0e-8: without the dot YAML 1.1 takes it for text.
     private static string Number(double number)
     {
-        var text = Quantities.Plain(number);
-        return text.Contains('.', StringComparison.Ordinal) ? text : text.Replace("e", ".0e", StringComparison.Ordinal);
+        var text = number.ToString("R", CultureInfo.InvariantCulture);
+        if (!text.Contains('E', StringComparison.Ordinal)) return text;
+        var parts = text.Split('E');
+        return $"{(parts[0].Contains('.', StringComparison.Ordinal) ? parts[0] : parts[0] + ".0")}e{(parts[1][0] == '-' ? "-" : "+")}{parts[1].TrimStart('+', '-').TrimStart('0')}";
     }
 
     /// <summary>Plain where YAML reads the same word back, else in double quotes (JSON's escapes are YAML's).</summary>

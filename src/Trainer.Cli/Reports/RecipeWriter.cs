@@ -1,3 +1,4 @@
+using Trainer.Checkpoints;
 using Trainer.Training;
 
 namespace Trainer.Cli.Reports;
@@ -7,10 +8,7 @@ internal sealed class RecipeWriter(string directory, string recipe) : ITrainingO
 {
     public void On(TrainingEvent trainingEvent)
     {
-        // The plan is the first thing said once the folder is this run's alone and nothing has drifted; run.json takes the recipe's hash after it.
-        if (trainingEvent is not Planned) return;
-        var path = Path.Combine(directory, "recipe.yaml");
-        File.WriteAllText(path + ".new", recipe);
-        File.Move(path + ".new", path, overwrite: true);
+        // Not before the first step: a refused run leaves nothing, and the recipe of a run that is replaced stays till then. run.json takes the recipe's hash after it.
+        if (trainingEvent is RunStarted) AtomicFile.WriteText(Path.Combine(directory, "recipe.yaml"), recipe);
     }
 }

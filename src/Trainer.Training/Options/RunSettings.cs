@@ -25,12 +25,12 @@ public static class RunSettings
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
 
     public static readonly Setting SaveTotalLimit = Setting.Of(o => o.SaveTotalLimit, "save-total-limit", Group,
-        "Checkpoints kept, besides the best and the last; 0 keeps all.") with
+        "Checkpoints kept, the best and the newest always among them; 0 keeps all.") with
     { Value = "N", Minimum = 0, Drift = DriftRule.Free };
 
     public static readonly Setting Patience = Setting.Of(o => o.EarlyStoppingPatience, "early-stopping-patience", Group,
         "Stop after this many evaluations without improvement.") with
-    { Value = "N", Minimum = 1, DefaultNote = "off" };
+    { Value = "N", Minimum = 1, DefaultNote = "off", Drift = DriftRule.Free };
 
     public static readonly Setting Resume = Setting.Of(o => o.Resume, "resume", Group,
         "Continue as if nothing had happened: from the newest checkpoint of the run folder, or from this one.") with
@@ -44,7 +44,7 @@ public static class RunSettings
 
     public static readonly Setting Overwrite = Setting.Of(o => o.OverwriteOutputDirectory, "overwrite-output-dir", Group,
         "Take a run folder that holds another run, deleting that run's files.") with
-    { Drift = DriftRule.Free };
+    { Writes = o => o.OverwriteOutputDirectory ? true : null, Drift = DriftRule.Free };
 
     public static readonly Setting AllowHighLoss = Setting.Of(o => o.AllowHighLoss, "allow-high-loss", Group,
         "Go on although the first loss of the base hardly beats guessing.") with

@@ -112,7 +112,7 @@ public static class RunPlanner
             MemoryLimitBytes = limit,
             CheckpointBytes = checkpoint,
             DiskBytes = (checkpoints + 1) * checkpoint,
-            DiskFreeBytes = DiskSpace.Free(options.OutputDirectory),
+            DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + (options.OverwriteOutputDirectory ? EarlierRun.Bytes(options.OutputDirectory) : 0),
             MicroStepSeconds = microStepSeconds,
             Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",

@@ -42,12 +42,33 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     {
         var path = Path.Combine(runDirectory, FileName);
         if (checkpoint is null) return new MetricsWriter(path);
-        var source = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint.Directory))!, FileName);
-        if (Path.GetFullPath(path) != source && File.Exists(source)) File.Copy(source, path, overwrite: true);
+        var source = Path.Combine(Path.GetDirectoryName(FolderPath.Real(checkpoint.Directory))!, FileName);
+        if (!FolderPath.AreSame(path, source) && File.Exists(source)) File.Copy(source, path, overwrite: true);
         var there = File.Exists(path) ? new FileInfo(path).Length : 0;
         if (there < checkpoint.State.MetricsBytes)
             events.Warn($"{path} is shorter than it was at step {checkpoint.State.Step}; its earlier rows are lost, those to come are written");
         return new MetricsWriter(path, checkpoint.State.MetricsBytes);
+    }
+
+    /// <summary>The highest step that a file of rows names; 0 where there is none. Rows that are no rows of ours are passed over.</summary>
+    internal static long LastStep(string path)
+    {
+        if (!File.Exists(path)) return 0;
+        long last = 0;
+        foreach (var line in File.ReadLines(path))
+        {
+            try
+            {
+                using var row = JsonDocument.Parse(line);
+                if (row.RootElement.ValueKind == JsonValueKind.Object && row.RootElement.TryGetProperty("step", out var value)
+                    && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var step)) last = Math.Max(last, step);
+            }
+            catch (JsonException)
+            {
+                // The last row of a killed run may be half written.
+            }
+        }
+        return last;
     }
 
     /// <summary>Bytes written so far, the kept ones included.</summary>

@@ -34,12 +34,13 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         var path = Path.Combine(directory, StateFile);
         try
         {
-            var state = RunState.FromJson(JsonDocument.Parse(File.ReadAllBytes(path)).RootElement);
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            var state = RunState.FromJson(document.RootElement);
             return new CheckpointContent(directory, state, TrainerState.Read(Path.Combine(directory, TrainerState.FileName)), RunManifest.Read(Path.Combine(directory, RunManifest.FileName)));
         }
-        catch (Exception fault) when (fault is JsonException or FileNotFoundException)
+        catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
-            throw new BadFileException($"checkpoint '{directory}': its {StateFile} cannot be read ({fault.Message.TrimEnd('.')}); use an earlier checkpoint", fault);
+            throw new BadFileException($"checkpoint '{directory}': its {StateFile} cannot be read ({RunJson.Why(fault)}); use an earlier checkpoint", fault);
         }
     }
 

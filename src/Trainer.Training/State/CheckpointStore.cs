@@ -15,6 +15,9 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
 
     private int _lastSaved = resumedFrom;
 
+    /// <summary>Begins the name of a replay bundle; the step it repeats follows.</summary>
+    public const string BundlePrefix = "replay-step-";
+
     public string? LastGoodCheckpoint => _lastSaved < 0 ? null : CheckpointFolder.PathOf(options.OutputDirectory, _lastSaved);
 
     /// <summary>Bytes of one checkpoint: the adapter, its values again, the optimizer's state, and room for the texts.</summary>
@@ -24,14 +27,19 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
         BytesOf(model.Parameters.Count, optimizer.State.Sum(state => (long)state.Bytes.Length));
 
     /// <summary>Asks the disk for the whole run before its first step.</summary>
+    /// <param name="options">Where, how often and how many.</param>
+    /// <param name="model">What a checkpoint holds.</param>
+    /// <param name="optimizer">The other part of it.</param>
+    /// <param name="stepsLeft">Steps to make.</param>
+    /// <param name="freedBytes">Bytes that the start of the run frees.</param>
     /// <exception cref="CannotWriteException">It would not fit.</exception>
-    public void RequireSpace(IAdaptedModel model, IOptimizer optimizer, int stepsLeft)
+    public static void RequireSpace(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, int stepsLeft, long freedBytes)
     {
         var made = options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
         var each = BytesOf(model, optimizer);
         // One more than are kept while the newest is written, and the best; the final adapter is less than a checkpoint.
         var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;
-        DiskSpace.Require(options.OutputDirectory, (kept + 1) * each, $"the whole run ({kept} checkpoints of {Size.Of(each)} and the final adapter)");
+        DiskSpace.Require(options.OutputDirectory, ((kept + 1) * each) - freedBytes, $"the whole run ({kept} checkpoints of {Size.Of(each)} and the final adapter)");
     }
 
     public string Save(RunState state, IAdaptedModel model, IOptimizer optimizer)
@@ -54,7 +62,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
 
     public string? Write(RunState state, IReadOnlyList<MicroBatch> step, IAdaptedModel model, IOptimizer optimizer)
     {
-        var path = Path.Combine(options.OutputDirectory, $"replay-step-{state.Step + 1}");
+        var path = Path.Combine(options.OutputDirectory, $"{BundlePrefix}{state.Step + 1}");
         state.ScheduledSteps = totalSteps;
         try
         {

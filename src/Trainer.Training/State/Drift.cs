@@ -11,8 +11,16 @@ internal static class Drift
     /// <returns>Sentences to refuse with, and sentences to warn with.</returns>
     public static (List<string> Refused, List<string> Warned) Between(TrainingOptions then, Fingerprint? filesThen, TrainingOptions now, Fingerprint filesNow)
     {
-        var refused = new List<string>();
-        var warned = new List<string>();
+        var (refused, warned) = OfOptions(then, now);
+        if (filesThen is not null) refused.AddRange(OfFiles(filesThen, filesNow));
+        return (refused, warned);
+    }
+
+    /// <summary>The options that differ, as they are read.</summary>
+    public static (List<string> Refused, List<string> Warned) OfOptions(TrainingOptions then, TrainingOptions now)
+    {
+        var (refused, warned) = (new List<string>(), new List<string>());
+        (then, now) = (Settled(then), Settled(now));
         foreach (var setting in TrainSettings.All.Where(setting => setting.Property is not null && setting.Drift != DriftRule.Free))
         {
             // A value left out and the same value written are no difference; nor is one that another option, told itself, takes its meaning from.
@@ -21,13 +29,21 @@ internal static class Drift
             var name = setting.Kind == SettingKind.Sources ? $"{setting.Option} (shares and columns)" : setting.Option;
             (setting.Drift == DriftRule.LastBit ? warned : refused).Add($"{name} was {old} and is {current}");
         }
-        if (filesThen is null) return (refused, warned);
-        Compare("base", filesThen.Base, filesNow.Base, refused);
-        Compare("tokenizer", filesThen.Tokenizer, filesNow.Tokenizer, refused);
-        Compare("chat template", filesThen.Template, filesNow.Template, refused);
-        CompareData(filesThen.Data, filesNow.Data, refused);
-        Compare("adapter", filesThen.Adapter, filesNow.Adapter, refused);
         return (refused, warned);
+    }
+
+    /// <summary>The files that differ by their contents.</summary>
+    public static List<string> OfFiles(Fingerprint then, Fingerprint now)
+    {
+        var refused = new List<string>();
+        Compare("base", then.Base, now.Base, refused);
+        Compare("tokenizer", then.Tokenizer, now.Tokenizer, refused);
+        // One file is the whole set of templates, whatever it is called.
+        if (then.Template.Count != 1 || now.Template.Count != 1 || then.Template.Values.Single() != now.Template.Values.Single())
+            Compare("chat template", then.Template, now.Template, refused);
+        if (DataDrift.Between(then.Data, now.Data) is { } difference) refused.Add(difference);
+        Compare("adapter", then.Adapter, now.Adapter, refused);
+        return refused;
     }
 
     private static void Compare(string what, IReadOnlyDictionary<string, string> then, IReadOnlyDictionary<string, string> now, List<string> refused)
@@ -40,12 +56,12 @@ internal static class Drift
         }
     }
 
-    // Data may lie elsewhere on another machine: the same contents in the same order are the same data.
-    private static void CompareData(IReadOnlyDictionary<string, string> then, IReadOnlyDictionary<string, string> now, List<string> refused)
+    /// <summary>The options as they are read: what says the default and what is unset are one.</summary>
+    private static TrainingOptions Settled(TrainingOptions options) => options with
     {
-        if (then.Values.SequenceEqual(now.Values)) return;
-        Compare("data", then, now, refused);
-    }
+        DataSeed = options.DataSeed == options.Seed ? null : options.DataSeed,
+        Lora = options.Lora with { LoraPlusRatio = options.Lora.LoraPlusRatio == 1 ? null : options.Lora.LoraPlusRatio },
+    };
 
     // What a recipe would hold.
     private static string Written(Setting setting, TrainingOptions options) =>

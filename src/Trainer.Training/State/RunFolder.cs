@@ -4,15 +4,29 @@ namespace Trainer.Training;
 
 /// <summary>
 /// A run's folder, held by one writer: what is in it decides whether a run may begin there and where a resumed one goes on.
+/// Deciding changes nothing on disk; <see cref="Begin"/> does, once nothing can refuse the run any more.
 /// </summary>
 internal sealed class RunFolder : IDisposable
 {
+    /// <summary>Begins the name of a checkpoint that a resumed run has left behind.</summary>
+    public const string Superseded = "superseded";
+
+    /// <summary>Begins the name of a checkpoint that could not be read.</summary>
+    public const string Damaged = "damaged";
+
     private readonly RunLock _lock;
     private readonly TrainingOptions _options;
     private readonly Events _events;
+    private readonly bool _isNew;
+    private readonly bool _hadRecord;
+    private readonly List<(string Path, string Prefix)> _aside = [];
+    private bool _replaces;
 
-    private RunFolder(TrainingOptions options, RunLock runLock, Events events) =>
-        (_options, _lock, _events, Directory) = (options, runLock, events, options.OutputDirectory);
+    private RunFolder(TrainingOptions options, RunLock runLock, bool isNew, Events events)
+    {
+        (_options, _lock, _isNew, _events, Directory) = (options, runLock, isNew, events, options.OutputDirectory);
+        _hadRecord = File.Exists(Path.Combine(Directory, RunManifest.FileName));
+    }
 
     public string Directory { get; }
 
@@ -23,13 +37,13 @@ internal sealed class RunFolder : IDisposable
     public CheckpointContent? Checkpoint { get; private set; }
 
     /// <summary>Whether the run got as far as its first step.</summary>
-    public bool Began { get; set; }
+    public bool Began { get; private set; }
 
-    /// <summary>Takes back what a run that never began has left here; an earlier run's files stay.</summary>
-    public void Forget()
-    {
-        if (Earlier is null) File.Delete(Path.Combine(Directory, RunManifest.FileName));
-    }
+    /// <summary>Whether a fresh run may leave its record already: nothing of an earlier one is here.</summary>
+    public bool IsFree => Earlier is null && !_replaces && !_hadRecord;
+
+    /// <summary>Bytes that the start of the run will free: those of the run it replaces.</summary>
+    public long ReplacedBytes => _replaces ? EarlierRun.Bytes(Directory) : 0;
 
     /// <summary>Takes the folder and decides.</summary>
     /// <exception cref="OptionException">It holds another run, or there is nothing to resume where there should be.</exception>
@@ -37,6 +51,7 @@ internal sealed class RunFolder : IDisposable
     public static RunFolder Open(TrainingOptions options, Events events)
     {
         var directory = options.OutputDirectory;
+        var isNew = !System.IO.Directory.Exists(directory);
         try
         {
             System.IO.Directory.CreateDirectory(directory);
@@ -45,7 +60,7 @@ internal sealed class RunFolder : IDisposable
         {
             throw new CannotWriteException($"cannot make the run folder '{directory}': {fault.Message.TrimEnd('.')}; choose another --output-dir", fault);
         }
-        var folder = new RunFolder(options, RunLock.Acquire(directory), events);
+        var folder = new RunFolder(options, RunLock.Acquire(directory), isNew, events);
         try
         {
             AtomicFolder.CleanLeftovers(directory);
@@ -60,26 +75,46 @@ internal sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>The first step is about to be made: what this run replaces goes now, and not before.</summary>
+    public void Begin()
+    {
+        if (_replaces)
+        {
+            EarlierRun.Delete(Directory);
+            _events.Warn($"replaced the run in {Directory}");
+        }
+        foreach (var (path, prefix) in _aside) PutAside(path, prefix);
+        if (Checkpoint is { } checkpoint && !IsOwn(checkpoint)) BringBest(checkpoint);
+        Began = true;
+    }
+
+    /// <summary>Takes back what a run that made no step has left here; an earlier run's files stay.</summary>
+    public void Forget()
+    {
+        if (IsFree || (Began && Earlier is null)) File.Delete(Path.Combine(Directory, RunManifest.FileName));
+    }
+
     /// <summary>Whether a checkpoint lies in this very folder.</summary>
-    public bool IsOwn(CheckpointContent checkpoint) => Path.GetDirectoryName(Path.GetFullPath(checkpoint.Directory)) == Path.GetFullPath(Directory);
+    public bool IsOwn(CheckpointContent checkpoint) => FolderPath.AreSame(RunOf(checkpoint.Directory), Directory);
 
-    public void Dispose() => _lock.Dispose();
-
-    private static bool HoldsRun(string directory) =>
-        File.Exists(Path.Combine(directory, RunManifest.FileName)) || File.Exists(Path.Combine(directory, "adapter_config.json")) || CheckpointFolder.List(directory).Count > 0;
+    public void Dispose()
+    {
+        _lock.Dispose();
+        if (!_isNew || Began || !System.IO.Directory.Exists(Directory) || System.IO.Directory.EnumerateFileSystemEntries(Directory).Any()) return;
+        System.IO.Directory.Delete(Directory);
+    }
 
     private void RequireFree()
     {
-        if (!HoldsRun(Directory)) return;
+        if (CheckpointFolder.Foreign(Directory) is [.., var foreign])
+            throw new OptionException($"--output-dir '{Directory}' holds '{Path.GetFileName(foreign.Path)}', which this program did not write and a run would replace: name another folder");
+        if (!EarlierRun.IsIn(Directory)) return;
         if (!_options.OverwriteOutputDirectory)
         {
             var newest = CheckpointFolder.List(Directory) is [.., var top] ? $", newest checkpoint {top.Step}" : "";
             throw new OptionException($"--output-dir '{Directory}' holds another run{newest}: continue it with --resume, replace it with --overwrite-output-dir, or name another folder");
         }
-        foreach (var (_, path) in CheckpointFolder.List(Directory)) AtomicFolder.Delete(path);
-        foreach (var name in new[] { "adapter_model.safetensors", "adapter_config.json", MetricsWriter.FileName, TrainerState.FileName, RunManifest.FileName })
-            File.Delete(Path.Combine(Directory, name));
-        _events.Warn($"replaced the run in {Directory}");
+        _replaces = true;
     }
 
     private void FindCheckpoint(string resume)
@@ -88,10 +123,10 @@ internal sealed class RunFolder : IDisposable
         var source = automatic ? Directory : Path.TrimEndingDirectorySeparator(resume);
         if (!automatic && !System.IO.Directory.Exists(source))
             throw new OptionException($"--resume '{resume}': there is no such checkpoint; name a checkpoint-N folder or a run folder, or pass --resume alone for the newest in --output-dir");
-        var isCheckpoint = File.Exists(Path.Combine(source, CheckpointFolder.ManifestFile));
-        var run = isCheckpoint ? Path.GetDirectoryName(Path.GetFullPath(source))! : source;
-        if (File.Exists(Path.Combine(run, RunManifest.FileName))) Earlier = RunManifest.Read(Path.Combine(run, RunManifest.FileName));
-        IReadOnlyList<(long Step, string Path)> candidates = isCheckpoint ? [(0, source)] : CheckpointFolder.List(run);
+        var isCheckpoint = File.Exists(Path.Combine(source, CheckpointFolder.ManifestFile)) || CheckpointFolder.IsNamed(source);
+        var run = isCheckpoint ? RunOf(source) : source;
+        var isOwn = FolderPath.AreSame(run, Directory);
+        var candidates = Candidates(run, isCheckpoint ? source : null);
         foreach (var (step, path) in candidates.Reverse())
         {
             try
@@ -102,25 +137,51 @@ internal sealed class RunFolder : IDisposable
             catch (BadFileException fault) when (!isCheckpoint)
             {
                 _events.Warn($"checkpoint-{step} is damaged and left aside ({fault.Message})");
-                if (Path.GetFullPath(run) == Path.GetFullPath(Directory)) PutAside(path, "damaged");
+                if (isOwn) _aside.Add((path, Damaged));
             }
         }
+        Earlier = EarlierOf(run);
         if (Checkpoint is null) RestartOrRefuse(run, candidates.Count);
-        else AfterFinding(run);
+        else AfterFinding(isOwn);
     }
 
-    private void AfterFinding(string run)
+    private static IReadOnlyList<(long Step, string Path)> Candidates(string run, string? named)
     {
-        if (Path.GetFullPath(run) != Path.GetFullPath(Directory))
+        if (named is not null) return [(0, named)];
+        var own = CheckpointFolder.List(run);
+        // Where there is nothing but another program's, reading one of them says why it cannot be resumed.
+        if (own.Count == 0 && CheckpointFolder.Foreign(run) is [.., var foreign]) CheckpointFolder.Verify(foreign.Path);
+        return own;
+    }
+
+    /// <summary>run.json as the run folder has it, or as the checkpoint has it where the folder's is lost.</summary>
+    private RunManifest? EarlierOf(string run)
+    {
+        var path = Path.Combine(run, RunManifest.FileName);
+        if (!File.Exists(path)) return Checkpoint?.Manifest;
+        try
         {
-            if (HoldsRun(Directory) && !_options.OverwriteOutputDirectory)
+            return RunManifest.Read(path);
+        }
+        catch (BadFileException fault) when (Checkpoint is { } checkpoint)
+        {
+            _events.Warn($"{fault.Message}; the checkpoint's own copy is taken");
+            return checkpoint.Manifest;
+        }
+    }
+
+    private void AfterFinding(bool isOwn)
+    {
+        if (!isOwn)
+        {
+            if (EarlierRun.IsIn(Directory) && !_options.OverwriteOutputDirectory)
                 throw new OptionException($"--resume '{_options.Resume}' is not of the run in --output-dir '{Directory}': name an empty folder, or that checkpoint's own run folder");
             return;
         }
-        foreach (var (step, path) in CheckpointFolder.List(Directory).Where(found => found.Step > Checkpoint!.State.Step))
+        foreach (var (step, path) in CheckpointFolder.List(Directory).Where(found => found.Step > Checkpoint!.State.Step && _aside.TrueForAll(one => one.Path != found.Path)))
         {
-            _events.Warn($"checkpoint-{step} is newer than the one to continue from and was put aside");
-            PutAside(path, "superseded");
+            _events.Warn($"checkpoint-{step} is newer than the one to continue from and is put aside");
+            _aside.Add((path, Superseded));
         }
     }
 
@@ -130,7 +191,7 @@ internal sealed class RunFolder : IDisposable
     /// </summary>
     private void RestartOrRefuse(string run, int damaged)
     {
-        var made = RowsMade(Path.Combine(run, MetricsWriter.FileName));
+        var made = MetricsWriter.LastStep(Path.Combine(run, MetricsWriter.FileName));
         if (damaged > 0)
             throw new BadFileException($"all {damaged} checkpoints are damaged ({run}): there is nothing to resume from; begin again with --overwrite-output-dir instead of --resume");
         if (_options.Resume is not ("auto" or "true" or ""))
@@ -144,29 +205,33 @@ internal sealed class RunFolder : IDisposable
         Earlier = null;
     }
 
-    private static long RowsMade(string metrics)
+    /// <summary>The best checkpoint comes along into another folder: early stopping takes its values, and the log history names it.</summary>
+    private void BringBest(CheckpointContent checkpoint)
     {
-        if (!File.Exists(metrics)) return 0;
-        long step = 0;
-        foreach (var line in File.ReadLines(metrics))
+        if (checkpoint.State.BestStep is not { } best) return;
+        var source = best == checkpoint.State.Step ? checkpoint.Directory : CheckpointFolder.PathOf(RunOf(checkpoint.Directory), best);
+        try
         {
-            try
-            {
-                using var row = System.Text.Json.JsonDocument.Parse(line);
-                if (row.RootElement.TryGetProperty("step", out var value)) step = Math.Max(step, value.GetInt64());
-            }
-            catch (System.Text.Json.JsonException)
-            {
-                // The last row of a killed run may be half written.
-            }
+            CheckpointFolder.Verify(source);
         }
-        return step;
+        catch (BadFileException fault)
+        {
+            _events.Warn($"the best checkpoint so far, of step {best}, cannot be brought along: {fault.Message}");
+            return;
+        }
+        AtomicFolder.Write(CheckpointFolder.PathOf(Directory, best), target =>
+        {
+            foreach (var file in System.IO.Directory.GetFiles(source)) File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
+        });
     }
+
+    private static string RunOf(string checkpoint) => Path.GetDirectoryName(FolderPath.Real(checkpoint))!;
 
     private static void PutAside(string path, string prefix)
     {
         var target = Path.Combine(Path.GetDirectoryName(path)!, $"{prefix}-{Path.GetFileName(path)}");
-        if (System.IO.Directory.Exists(target)) System.IO.Directory.Delete(target, recursive: true);
+        for (var number = 2; System.IO.Directory.Exists(target); number++)
+            target = Path.Combine(Path.GetDirectoryName(path)!, $"{prefix}-{Path.GetFileName(path)}.{number}");
         System.IO.Directory.Move(path, target);
     }
 }

@@ -60,6 +60,9 @@ internal sealed record RunManifest
 
     public long? TrainableParameters { get; init; }
 
+    /// <summary>The parts of a run that was resumed with more steps, other threads or other options, in order; null where it is all one.</summary>
+    public IReadOnlyList<RunSegment>? Segments { get; init; }
+
     public RunOutcome? Outcome { get; init; }
 
     /// <summary>The beginning of a run's record; a resumed run keeps its first start.</summary>
@@ -74,7 +77,7 @@ internal sealed record RunManifest
     /// <summary>Written before anything slow, so that a run killed while it loads is known as a run.</summary>
     public void WriteIfFirst(RunFolder folder)
     {
-        if (folder.Earlier is null) Write(folder.Directory);
+        if (folder.IsFree) Write(folder.Directory);
     }
 
     public RunManifest With(Fingerprint files, DataCounts counts, IAdaptedModel model) => this with
@@ -103,20 +106,23 @@ internal sealed record RunManifest
         AtomicFile.WriteText(Path.Combine(runDirectory, FileName), JsonSerializer.Serialize(whole, RunJson.Options) + "\n");
     }
 
-    /// <summary>Reads run.json of a folder or the file itself.</summary>
+    /// <summary>Reads a run.json.</summary>
     /// <exception cref="BadFileException">It is not one.</exception>
     public static RunManifest Read(string path)
     {
         try
         {
-            var manifest = JsonSerializer.Deserialize<RunManifest>(File.ReadAllText(path), RunJson.Options) ?? throw new JsonException("it is empty");
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            RunJson.RequireNoEmptyItems(document.RootElement);
+            var manifest = document.Deserialize<RunManifest>(RunJson.Options) ?? throw new JsonException("it is empty");
             if (manifest.Format != 1)
                 throw new BadFileException($"run file has format {manifest.Format} ({path}): this trainer reads format 1; use the version that wrote it, {manifest.TrainerVersion}");
+            _ = manifest.FirstDay;
             return manifest;
         }
-        catch (JsonException fault)
+        catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
-            throw new BadFileException($"run file cannot be read ({path}): {fault.Message.TrimEnd('.')}; restore it, or start again with --overwrite-output-dir", fault);
+            throw new BadFileException($"run file cannot be read ({path}): {RunJson.Why(fault)}; restore it, or start again with --overwrite-output-dir", fault);
         }
     }
 }

@@ -45,6 +45,15 @@ internal sealed record RunState
 
     public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, RunJson.Options);
 
-    public static RunState FromJson(JsonElement json) =>
-        json.Deserialize<RunState>(RunJson.Options) ?? throw new JsonException("the state is null");
+    /// <exception cref="JsonException">It is not a state, or one that no run can be in.</exception>
+    public static RunState FromJson(JsonElement json)
+    {
+        var state = json.Deserialize<RunState>(RunJson.Options) ?? throw new JsonException("the state is null");
+        long[] counts = [state.Step, state.Tokens, state.TrainedTokens, state.EvalsWithoutImprovement, state.ScheduledSteps, state.MetricsBytes, state.IntervalSteps, state.BestStep ?? 0, state.LastEvalStep + 1L];
+        if (counts.Any(count => count < 0)) throw new JsonException("a count in it is negative");
+        if (!double.IsFinite(state.LossSum) || !double.IsFinite(state.IntervalLossSum) || !double.IsFinite(state.BestEvalLoss ?? 0)) throw new JsonException("a loss in it is not finite");
+        // A century: beyond it the clock is not one.
+        if (!(state.ElapsedSeconds is >= 0 and < 3.2e9)) throw new JsonException("elapsed_seconds is no time that a run can have taken");
+        return state;
+    }
 }

@@ -7,6 +7,7 @@ namespace Trainer.Training;
 internal static class FinalAdapter
 {
     public const string WeightsFile = "adapter_model.safetensors";
+    public const string ConfigFile = "adapter_config.json";
     public const int ProofTokens = 256;
     public const int ProofLogits = 1 << 20;
 
@@ -54,8 +55,14 @@ internal static class FinalAdapter
 
     private static void CopyTexts(TrainingOptions options, string directory)
     {
-        List<string> files = [.. Fingerprint.TokenizerFiles(options.ModelDirectory), .. Directory.Exists(options.ModelDirectory) ? Directory.GetFiles(options.ModelDirectory, "chat_template.*") : []];
-        foreach (var file in files) AtomicFile.Write(Path.Combine(directory, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
+        // A template that the user named stands for all of the model's own.
+        List<string> templates = options.Data.ChatTemplateFile is null ? Fingerprint.TemplateFiles(options.ModelDirectory) : [];
+        foreach (var file in Fingerprint.TokenizerFiles(options.ModelDirectory).Concat(templates))
+        {
+            var target = Path.Combine(directory, Path.GetRelativePath(options.ModelDirectory, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            AtomicFile.Write(target, temporary => File.Copy(file, temporary, overwrite: true));
+        }
         if (options.Data.ChatTemplateFile is { } template)
             AtomicFile.Write(Path.Combine(directory, "chat_template.jinja"), temporary => File.Copy(template, temporary, overwrite: true));
     }

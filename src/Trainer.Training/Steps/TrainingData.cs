@@ -18,9 +18,11 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 
     public Dataset Dataset => _dataset;
 
-    /// <summary>Every file that was read.</summary>
-    public IReadOnlyList<string> Files =>
-        [.. _dataset.Statistics.Files.Concat(_dataset.EvalStatistics?.Files ?? []).Select(file => file.Path)];
+    /// <summary>Every file that was read, in the order of reading.</summary>
+    public IReadOnlyList<DataFile> Files =>
+        [.. FilesOf(DataFile.Train, _dataset.Statistics), .. _dataset.EvalStatistics is { } held ? FilesOf(DataFile.HeldOut, held) : []];
+
+    private static IEnumerable<DataFile> FilesOf(string role, DataStatistics data) => data.Files.Select(file => new DataFile(role, file.Path, file.Sha256));
 
     public DataCounts Counts => Count(_dataset.Statistics);
 

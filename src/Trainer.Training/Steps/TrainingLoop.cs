@@ -146,7 +146,8 @@ internal sealed class TrainingLoop
         if (_stop.Asked() is not { } stop) return;
         var saved = State.Step > 0 ? SaveNow() : null;
         _stop.Clear();
-        var left = saved is null ? "no step was made yet" : _checkpoints.Describe(saved);
-        throw new RunInterruptedException($"{stop.Reason} after step {State.Step} of {_totalSteps}; {left}; continue with --resume", stop.ExitCode, saved);
+        throw new RunInterruptedException(saved is null
+            ? $"{stop.Reason} before the first step; nothing is kept, the same command begins again"
+            : $"{stop.Reason} after step {State.Step} of {_totalSteps}; {_checkpoints.Describe(saved)}; continue with --resume", stop.ExitCode, saved);
     }
 }

@@ -17,12 +17,15 @@ internal static class ReplayBatches
         var path = Path.Combine(directory, FileName);
         try
         {
-            var rows = JsonSerializer.Deserialize<List<Rows>>(File.ReadAllText(path), RunJson.Line) ?? throw new JsonException("it is empty");
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            RunJson.RequireNoEmptyItems(document.RootElement);
+            var rows = document.Deserialize<List<Rows>>(RunJson.Line) ?? throw new JsonException("it is empty");
+            if (rows.Count == 0) throw new JsonException("it holds no micro-batch");
             return [.. rows.Select(row => row.ToBatch())];
         }
-        catch (Exception fault) when (fault is JsonException or IOException or ArgumentException)
+        catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
-            throw new BadFileException($"replay bundle '{directory}': its {FileName} cannot be read ({fault.Message.TrimEnd('.')}); name a replay-step-N folder of a run", fault);
+            throw new BadFileException($"replay bundle '{directory}': its {FileName} cannot be read ({RunJson.Why(fault)}); name a replay-step-N folder of a run", fault);
         }
     }
 
@@ -32,6 +35,15 @@ internal static class ReplayBatches
             batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights,
             [.. batch.Rows.Select(row => row.File)], [.. batch.Rows.Select(row => row.Line)]);
 
-        public MicroBatch ToBatch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))]);
+        public MicroBatch ToBatch()
+        {
+            if (Files.Length != Lines.Length) throw new JsonException("files and lines differ in number");
+            for (var i = 1; i < SegmentStarts.Length; i++)
+                if (SegmentStarts[i] <= SegmentStarts[i - 1]) throw new JsonException("a row in it has no tokens");
+            if (Array.Exists(Positions, position => position < 0)) throw new JsonException("a position in it is negative");
+            return Batch();
+        }
+
+        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))]);
     }
 }

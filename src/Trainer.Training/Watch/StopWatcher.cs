@@ -3,9 +3,15 @@ namespace Trainer.Training;
 /// <summary>Everything that may ask a run to stop or to save: the signal's token, files in the run folder, the time limit.</summary>
 internal sealed class StopWatcher(string runDirectory, TimeSpan? maxTime, TimeProvider time, Func<int> signalExitCode, CancellationToken token)
 {
+    /// <summary>A file of this name in the run folder ends the run after the step that is being made, with a checkpoint.</summary>
+    public const string StopName = "STOP";
+
+    /// <summary>A file of this name in the run folder asks for a checkpoint now.</summary>
+    public const string SaveName = "SAVE";
+
     private readonly long _begin = time.GetTimestamp();
-    private readonly string _stopFile = Path.Combine(runDirectory, "STOP");
-    private readonly string _saveFile = Path.Combine(runDirectory, "SAVE");
+    private readonly string _stopFile = Path.Combine(runDirectory, StopName);
+    private readonly string _saveFile = Path.Combine(runDirectory, SaveName);
 
     /// <summary>Why the run should stop now, with the exit code, or null.</summary>
     public (string Reason, int ExitCode)? Asked()

@@ -10,7 +10,7 @@ namespace Trainer.Engine.Tests.Training;
 [Trait("ring", "model")]
 public class DriftTests
 {
-    private static readonly Fingerprint NoFiles = new(Empty, Empty, Empty, Empty, Empty);
+    private static readonly Fingerprint NoFiles = new(Empty, Empty, Empty, [], Empty);
 
     private static Dictionary<string, string> Empty => [];
 
@@ -48,6 +48,26 @@ public class DriftTests
     }
 
     [Fact]
+    public void An_option_that_says_its_default_is_as_if_it_were_not_said()
+    {
+        var then = Options();
+        var said = then with { DataSeed = then.Seed, Lora = then.Lora with { Alpha = 32, LoraPlusRatio = 1 } };
+        Assert.Empty(Drift.Between(then, NoFiles, said, NoFiles).Refused);
+        Assert.Empty(Drift.Between(then with { Quantize = Quantize.None, Shuffle = false, DoubleQuant = false, GroupByLength = false }, NoFiles, then with { Quantize = Quantize.None, Shuffle = false }, NoFiles).Refused);
+        Assert.Single(Drift.Between(then, NoFiles, then with { Lora = then.Lora with { Alpha = 16 } }, NoFiles).Refused);
+    }
+
+    [Fact]
+    public void A_template_of_another_name_is_the_same_and_one_of_several_that_changed_is_named()
+    {
+        var one = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa" } };
+        Assert.Empty(Drift.OfFiles(one, NoFiles with { Template = new Dictionary<string, string> { ["mine.jinja"] = "aa" } }));
+        var two = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa", ["additional_chat_templates/tool_use.jinja"] = "bb" } };
+        var changed = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa", ["additional_chat_templates/tool_use.jinja"] = "cc" } };
+        Assert.Contains("tool_use.jinja", Assert.Single(Drift.OfFiles(two, changed)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Another_thread_count_is_a_warning()
     {
         var (refused, warned) = Drift.Between(Options(), NoFiles, Options() with { Threads = 3 }, NoFiles);
@@ -60,7 +80,8 @@ public class DriftTests
     {
         // An option that drift passes over must be on the list of those that change no number.
         string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveTotalLimit", "Resume", "AllowDrift",
-            "OverwriteOutputDirectory", "AllowHighLoss", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "AdapterDirectory", "Data", "Lora", "Threads", "Device", "Stream", "GradientCheckpointing"];
+            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "AdapterDirectory", "Data", "Lora",
+            "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
             if (free.Contains(property.Name)) continue;
