@@ -25,7 +25,7 @@ public static class RunSettings
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
 
     public static readonly Setting SaveTotalLimit = Setting.Of(o => o.SaveTotalLimit, "save-total-limit", Group,
-        "Checkpoints kept, the best and the newest always among them; 0 keeps all.") with
+        "Checkpoints kept, best and newest always among them; 0 keeps all.") with
     { Value = "N", Minimum = 0, Drift = DriftRule.Free };
 
     public static readonly Setting Patience = Setting.Of(o => o.EarlyStoppingPatience, "early-stopping-patience", Group,
