@@ -53,7 +53,7 @@ public class DriftTests
         var then = Options();
         var said = then with { DataSeed = then.Seed, Lora = then.Lora with { Alpha = 32, LoraPlusRatio = 1 } };
         Assert.Empty(Drift.Between(then, NoFiles, said, NoFiles).Refused);
-        Assert.Empty(Drift.Between(then with { Quantize = Quantize.None, Shuffle = false, DoubleQuant = false, GroupByLength = false }, NoFiles, then with { Quantize = Quantize.None, Shuffle = false }, NoFiles).Refused);
+        Assert.Empty(Drift.Between(then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false, DoubleQuant = false, GroupByLength = false }, NoFiles, then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false }, NoFiles).Refused);
         Assert.Single(Drift.Between(then, NoFiles, then with { Lora = then.Lora with { Alpha = 16 } }, NoFiles).Refused);
     }
 
