@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -12,9 +13,10 @@ public sealed class CausalModel : IDisposable
     {
         Folder = folder;
         Config = config;
+        Blueprint = DecoderBlueprint.Of(config);
         Options = options;
         _files = files;
-        (Layers, Embedding, FinalNorm, Head) = new ModelLoader(config, options, files).Build();
+        (Layers, Embedding, FinalNorm, Head) = new ModelLoader(Blueprint, options, files).Build();
         Linears = [.. Layers.SelectMany(layer => layer.Linears)];
         Parameters = new ParameterBuffer([], options.Device);
     }
@@ -24,6 +26,9 @@ public sealed class CausalModel : IDisposable
 
     /// <summary>What it computes.</summary>
     public ModelConfig Config { get; }
+
+    /// <summary>Its modules, as they were known before any weight was read.</summary>
+    public DecoderBlueprint Blueprint { get; }
 
     /// <summary>How it was loaded.</summary>
     public ModelLoadOptions Options { get; private set; }
@@ -50,10 +55,7 @@ public sealed class CausalModel : IDisposable
     public bool AdaptersEnabled { get; set; } = true;
 
     /// <summary>Parameters of the base (tied embeddings once).</summary>
-    public long ParameterCount => Linears.Sum(linear => linear.OutFeatures * linear.InFeatures + (linear.Bias is null ? 0 : linear.OutFeatures))
-        + Embedding.Weight.Rows * Embedding.Weight.Columns
-        + (Config.TiedEmbeddings ? 0 : Head.OutFeatures * Head.InFeatures)
-        + Layers.SelectMany(layer => layer.Norms).Append(FinalNorm).Sum(norm => norm.Weight.NumberOfElements);
+    public long ParameterCount => Blueprint.ParameterCount;
 
     /// <summary>Bytes that the base's matrices occupy, mapped pages included.</summary>
     public long WeightBytes => Linears.Sum(linear => linear.Weight.ByteCount) + Embedding.Weight.ByteCount + (Config.TiedEmbeddings ? 0 : Head.Weight.ByteCount);

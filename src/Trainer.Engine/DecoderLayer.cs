@@ -1,62 +1,77 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
-/// <summary>The modules of one layer; a fused family has <see cref="Qkv"/> and <see cref="GateUp"/> in place of the separate ones.</summary>
-public sealed record DecoderLayer
+/// <summary>The modules of one layer, by their roles; a fused family has <see cref="Qkv"/> and <see cref="GateUp"/> in place of the separate ones.</summary>
+public sealed class DecoderLayer
 {
+    internal DecoderLayer(int index, LayerConfig config, IReadOnlyList<LinearModule> linears, IReadOnlyList<NormModule> norms)
+    {
+        (Index, Config, Linears, Norms) = (index, config, linears, norms);
+        LinearModule? Linear(ModuleRole role) => linears.FirstOrDefault(linear => linear.Blueprint.Role == role);
+        NormModule? Norm(ModuleRole role) => norms.FirstOrDefault(norm => norm.Blueprint.Role == role);
+        (Qkv, Query, Key, Value) = (Linear(ModuleRole.Qkv), Linear(ModuleRole.Query), Linear(ModuleRole.Key), Linear(ModuleRole.Value));
+        (GateUp, Gate, Up) = (Linear(ModuleRole.GateUp), Linear(ModuleRole.Gate), Linear(ModuleRole.Up));
+        (Output, Down) = (Linear(ModuleRole.Output)!, Linear(ModuleRole.Down)!);
+        (BeforeAttention, AfterAttention) = (Norm(ModuleRole.BeforeAttention), Norm(ModuleRole.AfterAttention));
+        (BeforeMlp, AfterMlp) = (Norm(ModuleRole.BeforeMlp), Norm(ModuleRole.AfterMlp));
+        (QueryNorm, KeyNorm) = (Norm(ModuleRole.QueryNorm), Norm(ModuleRole.KeyNorm));
+    }
+
     /// <summary>Zero-based position.</summary>
-    public required int Index { get; init; }
+    public int Index { get; }
 
     /// <summary>What differs from layer to layer.</summary>
-    public required LayerConfig Config { get; init; }
-
-    /// <summary>Queries, keys and values in one matrix, in this order, or null.</summary>
-    public LinearModule? Qkv { get; init; }
-
-    /// <summary>Queries.</summary>
-    public LinearModule? Query { get; init; }
-
-    /// <summary>Keys.</summary>
-    public LinearModule? Key { get; init; }
-
-    /// <summary>Values.</summary>
-    public LinearModule? Value { get; init; }
-
-    /// <summary>Attention output.</summary>
-    public required LinearModule Output { get; init; }
-
-    /// <summary>Gate and up in one matrix, in this order, or null.</summary>
-    public LinearModule? GateUp { get; init; }
-
-    /// <summary>Gate.</summary>
-    public LinearModule? Gate { get; init; }
-
-    /// <summary>Up.</summary>
-    public LinearModule? Up { get; init; }
-
-    /// <summary>Down.</summary>
-    public required LinearModule Down { get; init; }
-
-    /// <summary>Norm on the input of attention, or null.</summary>
-    public NormModule? BeforeAttention { get; init; }
-
-    /// <summary>Norm on the output of attention, or null.</summary>
-    public NormModule? AfterAttention { get; init; }
-
-    /// <summary>Norm on the input of the feed-forward block, or null.</summary>
-    public NormModule? BeforeMlp { get; init; }
-
-    /// <summary>Norm on its output, or null.</summary>
-    public NormModule? AfterMlp { get; init; }
-
-    /// <summary>Norm on queries, or null.</summary>
-    public NormModule? QueryNorm { get; init; }
-
-    /// <summary>Norm on keys, or null.</summary>
-    public NormModule? KeyNorm { get; init; }
+    public LayerConfig Config { get; }
 
     /// <summary>The linears in the order PEFT visits them.</summary>
-    public IEnumerable<LinearModule> Linears => new[] { Qkv, Query, Key, Value, Output, GateUp, Gate, Up, Down }.OfType<LinearModule>();
+    public IReadOnlyList<LinearModule> Linears { get; }
 
     /// <summary>The norms.</summary>
-    public IEnumerable<NormModule> Norms => new[] { BeforeAttention, AfterAttention, BeforeMlp, AfterMlp, QueryNorm, KeyNorm }.OfType<NormModule>();
+    public IReadOnlyList<NormModule> Norms { get; }
+
+    /// <summary>Queries, keys and values in one matrix, in this order, or null.</summary>
+    public LinearModule? Qkv { get; }
+
+    /// <summary>Queries.</summary>
+    public LinearModule? Query { get; }
+
+    /// <summary>Keys.</summary>
+    public LinearModule? Key { get; }
+
+    /// <summary>Values.</summary>
+    public LinearModule? Value { get; }
+
+    /// <summary>Attention output.</summary>
+    public LinearModule Output { get; }
+
+    /// <summary>Gate and up in one matrix, in this order, or null.</summary>
+    public LinearModule? GateUp { get; }
+
+    /// <summary>Gate.</summary>
+    public LinearModule? Gate { get; }
+
+    /// <summary>Up.</summary>
+    public LinearModule? Up { get; }
+
+    /// <summary>Down.</summary>
+    public LinearModule Down { get; }
+
+    /// <summary>Norm on the input of attention, or null.</summary>
+    public NormModule? BeforeAttention { get; }
+
+    /// <summary>Norm on the output of attention, or null.</summary>
+    public NormModule? AfterAttention { get; }
+
+    /// <summary>Norm on the input of the feed-forward block, or null.</summary>
+    public NormModule? BeforeMlp { get; }
+
+    /// <summary>Norm on its output, or null.</summary>
+    public NormModule? AfterMlp { get; }
+
+    /// <summary>Norm on queries, or null.</summary>
+    public NormModule? QueryNorm { get; }
+
+    /// <summary>Norm on keys, or null.</summary>
+    public NormModule? KeyNorm { get; }
 }

@@ -1,16 +1,21 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
 /// <summary>The token embedding.</summary>
 public sealed class EmbeddingModule
 {
-    internal EmbeddingModule(string name, IFrozenWeight weight)
+    internal EmbeddingModule(ModuleBlueprint blueprint, IFrozenWeight weight)
     {
-        Name = name;
+        Blueprint = blueprint;
         Weight = weight;
     }
 
+    /// <summary>What it is.</summary>
+    public ModuleBlueprint Blueprint { get; }
+
     /// <summary>Module path, <c>model.embed_tokens</c>.</summary>
-    public string Name { get; }
+    public string Name => Blueprint.Path;
 
     /// <summary>The frozen table [vocabulary, hidden].</summary>
     public IFrozenWeight Weight { get; }

@@ -1,25 +1,28 @@
 using TorchSharp;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
 /// <summary>One linear layer of the model: a frozen matrix, perhaps a bias, perhaps an adapter or trained copies.</summary>
 public sealed class LinearModule
 {
-    internal LinearModule(string name, int layer, IFrozenWeight weight, torch.Tensor? bias)
+    internal LinearModule(ModuleBlueprint blueprint, IFrozenWeight weight, torch.Tensor? bias)
     {
-        Name = name;
-        Layer = layer;
+        Blueprint = blueprint;
         Weight = weight;
         Bias = bias;
         InFeatures = weight.Columns;
         OutFeatures = weight.Rows;
     }
 
+    /// <summary>What it is.</summary>
+    public ModuleBlueprint Blueprint { get; }
+
     /// <summary>Module path, e.g. <c>model.layers.0.self_attn.q_proj</c>; <c>lm_head</c> for the head.</summary>
-    public string Name { get; }
+    public string Name => Blueprint.Path;
 
     /// <summary>Zero-based layer, or -1 for the head.</summary>
-    public int Layer { get; }
+    public int Layer => Blueprint.Layer;
 
     /// <summary>Columns of the matrix.</summary>
     public long InFeatures { get; }

@@ -1,18 +1,22 @@
 using TorchSharp;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
 /// <summary>One root-mean-square norm's weight.</summary>
 public sealed class NormModule
 {
-    internal NormModule(string name, torch.Tensor weight)
+    internal NormModule(ModuleBlueprint blueprint, torch.Tensor weight)
     {
-        Name = name;
+        Blueprint = blueprint;
         Weight = weight;
     }
 
+    /// <summary>What it is.</summary>
+    public ModuleBlueprint Blueprint { get; }
+
     /// <summary>Module path, e.g. <c>model.layers.0.input_layernorm</c>.</summary>
-    public string Name { get; }
+    public string Name => Blueprint.Path;
 
     /// <summary>The frozen weight, float32 [width], as stored (without the family's +1). Owned by the model.</summary>
     public torch.Tensor Weight { get; }

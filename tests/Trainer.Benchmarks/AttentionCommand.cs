@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Drawing;
 using Trainer.Engine.Fast;
 using Trainer.Engine.Native;
 using static TorchSharp.torch;
@@ -39,7 +40,7 @@ internal static unsafe class AttentionCommand
         };
         var shape = new FastShape(config);
         using var arena = new Arena(1L << 30);
-        var state = new LayerState(arena, shape, tokens, new AdapterSize[9]);
+        var state = new LayerState(arena, shape, tokens, new Dictionary<ModuleRole, AdapterSize>());
         float* gradient = Filled(arena, (long)tokens * shape.Query), dq = arena.Floats((long)tokens * shape.Query), dk = arena.Floats((long)tokens * shape.Kv), dv = arena.Floats((long)tokens * shape.Kv);
         Fill(state.Query, (long)tokens * shape.Query);
         Fill(state.Key, (long)tokens * shape.Kv);

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Adapters;
 
@@ -14,8 +15,6 @@ namespace Trainer.Adapters;
 public static partial class GgufAdapterExporter
 {
     private const string Prefix = "base_model.model.", EmbeddingA = "token_embd.weight.lora_a", EmbeddingB = "token_embd.weight.lora_b";
-
-    private static readonly List<(string Module, string Part)> Parts = [.. GgufArchitecture.LinearParts];
 
     /// <summary>Writes the file; returns the number of tensors.</summary>
     /// <param name="baseFolder">The base's folder; its config.json alone is read.</param>
@@ -36,7 +35,8 @@ public static partial class GgufAdapterExporter
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {string.Join("; ", verdict.Reasons)}");
         var another = $"the adapter was made for '{config.BaseModel ?? "another model"}', the model given is '{baseFolder}'";
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
-        var pairs = tensors.Select(tensor => Place(tensor, model, adapterFolder, another)).OrderBy(one => one.Order).ToList();
+        var blueprint = DecoderBlueprint.Of(model);
+        var pairs = tensors.Select(tensor => Place(tensor, blueprint, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
             if (pair.Count() != 2) throw new AdapterException($"adapter '{adapterFolder}' has A or B alone for '{pair.First().Tensor.Name}'; its weights file is incomplete, write or copy it again");
@@ -57,7 +57,7 @@ public static partial class GgufAdapterExporter
         return pairs.Count;
     }
 
-    private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, ModelConfig model, string folder, string another)
+    private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, DecoderBlueprint blueprint, string folder, string another)
     {
         if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2) throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2);
@@ -66,30 +66,15 @@ public static partial class GgufAdapterExporter
         var path = tensor.Name[Prefix.Length..^".lora_A.weight".Length];
         if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0));
         var match = LayerPath().Match(path);
-        var part = match.Success ? Parts.FindIndex(one => one.Module == match.Groups[2].Value) : -1;
-        if (part < 0)
-            throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
-        var layer = int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
-        if (layer >= model.LayerCount) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {model.LayerCount}; {another}");
-        var (rows, columns) = Expected(model, Parts[part].Module);
-        if (isA ? tensor.Shape[1] != columns : tensor.Shape[0] != rows)
-            throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is [{rows}, {columns}]; {another}");
-        return (tensor, $"blk.{layer}.{Parts[part].Part}.weight.lora_{(isA ? 'a' : 'b')}", (layer * 100L + part) * 2 + (isA ? 0 : 1));
-    }
-
-    private static (long Rows, long Columns) Expected(ModelConfig model, string module)
-    {
-        long hidden = model.HiddenSize, wide = model.IntermediateSize, query = (long)model.Heads * model.HeadSize, kv = (long)model.KvHeads * model.HeadSize;
-        return module switch
-        {
-            "self_attn.q_proj" => (query, hidden),
-            "self_attn.k_proj" or "self_attn.v_proj" => (kv, hidden),
-            "self_attn.qkv_proj" => (query + 2 * kv, hidden),
-            "self_attn.o_proj" => (hidden, query),
-            "mlp.gate_up_proj" => (2 * wide, hidden),
-            "mlp.down_proj" => (hidden, wide),
-            _ => (wide, hidden),
-        };
+        var (layer, layers) = (match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0, blueprint.Config.LayerCount);
+        if (layer >= layers) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {layers}; {another}");
+        var modules = blueprint.Layer(layer);
+        var place = match.Success ? modules.TakeWhile(one => !one.Path.EndsWith($".{layer}.{match.Groups[2].Value}", StringComparison.Ordinal)).Count() : modules.Count;
+        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear) throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
+        var module = modules[place];
+        if (isA ? tensor.Shape[1] != module.Columns : tensor.Shape[0] != module.Rows)
+            throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is [{module.Rows}, {module.Columns}]; {another}");
+        return (tensor, $"{GgufArchitecture.NameOf(module)}.weight.lora_{(isA ? 'a' : 'b')}", (layer * 100L + place) * 2 + (isA ? 0 : 1));
     }
 
     // llama.cpp looks A up by token, so it lies with a row for each.

@@ -1,3 +1,5 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>All memory of a pass, cut from one arena: layer inputs, what layers keep, and scratch that layers share.</summary>
@@ -97,29 +99,16 @@ internal sealed unsafe class FastBuffers
 
     public float* RowInverse { get; }
 
-    private static AdapterSize[] Adapters(CausalModel model)
+    // The largest of all layers, role by role.
+    private static Dictionary<ModuleRole, AdapterSize> Adapters(CausalModel model)
     {
-        var sizes = new AdapterSize[Enum.GetValues<Slot>().Length];
-        foreach (var layer in model.Layers)
+        var sizes = new Dictionary<ModuleRole, AdapterSize>();
+        foreach (var linear in model.Linears)
         {
-            foreach (var (slot, linear) in Linears(layer))
-            {
-                ref var size = ref sizes[(int)slot];
-                var magnitudes = linear.Adapter?.Magnitude is null ? 0 : linear.OutFeatures;
-                size = new AdapterSize(Math.Max(size.Rank, linear.Adapter?.Rank ?? 0), Math.Max(size.Magnitudes, magnitudes));
-            }
+            var size = sizes.GetValueOrDefault(linear.Blueprint.Role);
+            var magnitudes = linear.Adapter?.Magnitude is null ? 0 : linear.OutFeatures;
+            sizes[linear.Blueprint.Role] = new AdapterSize(Math.Max(size.Rank, linear.Adapter?.Rank ?? 0), Math.Max(size.Magnitudes, magnitudes));
         }
         return sizes;
-    }
-
-    private static IEnumerable<(Slot Slot, LinearModule Linear)> Linears(DecoderLayer layer)
-    {
-        (Slot Slot, LinearModule? Linear)[] all =
-        [
-            (Slot.Qkv, layer.Qkv), (Slot.Query, layer.Query), (Slot.Key, layer.Key), (Slot.Value, layer.Value), (Slot.Output, layer.Output),
-            (Slot.GateUp, layer.GateUp), (Slot.Gate, layer.Gate), (Slot.Up, layer.Up), (Slot.Down, layer.Down),
-        ];
-        foreach (var (slot, linear) in all)
-            if (linear is not null) yield return (slot, linear);
     }
 }

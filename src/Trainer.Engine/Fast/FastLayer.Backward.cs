@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Engine.Native;
+using Trainer.Models.Drawing;
 using Trainer.Numerics.Elementwise;
 
 namespace Trainer.Engine.Fast;
@@ -23,7 +24,7 @@ internal sealed unsafe partial class FastLayer
         var delta = AddendGradient(layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         var attended = subset ? buffers.RowAttended : state.Attended;
         if (subset) Rows.Gather(state.Attended, Batch.LossRows, rows, shape.Query, attended);
-        linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.Of(Slot.Output));
+        linear.Backward(layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.Of(ModuleRole.Output));
         if (subset)
         {
             var start = StepMeter.Now;
@@ -51,7 +52,7 @@ internal sealed unsafe partial class FastLayer
         var buffers = Buffers;
         Activate(state, rows);
         var delta = AddendGradient(layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
-        linear.Backward(layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.Of(Slot.Down));
+        linear.Backward(layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.Of(ModuleRole.Down));
         var start = StepMeter.Now;
         var (wide, stride) = (shape.Wide, (long)shape.GateStride);
         float* gate = state.Gate, up = state.Up, from = buffers.ActivatedGradient;
@@ -65,12 +66,12 @@ internal sealed unsafe partial class FastLayer
         var input = Normed(layer.BeforeMlp, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Backward(fused, input, rows, gate, stride, buffers.Delta, false, state.Of(Slot.GateUp));
+            linear.Backward(fused, input, rows, gate, stride, buffers.Delta, false, state.Of(ModuleRole.GateUp));
         }
         else
         {
-            linear.Backward(layer.Gate!, input, rows, gate, stride, buffers.Delta, false, state.Of(Slot.Gate));
-            linear.Backward(layer.Up!, input, rows, up, stride, buffers.Delta, true, state.Of(Slot.Up));
+            linear.Backward(layer.Gate!, input, rows, gate, stride, buffers.Delta, false, state.Of(ModuleRole.Gate));
+            linear.Backward(layer.Up!, input, rows, up, stride, buffers.Delta, true, state.Of(ModuleRole.Up));
         }
         start = StepMeter.Now;
         InputGradient(layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
@@ -93,14 +94,14 @@ internal sealed unsafe partial class FastLayer
         var input = Normed(layer.BeforeAttention, x, state.FirstInverse, tokens);
         if (layer.Qkv is { } fused)
         {
-            linear.Backward(fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.Of(Slot.Qkv));
+            linear.Backward(fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.Of(ModuleRole.Qkv));
             return;
         }
-        linear.Backward(layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.Of(Slot.Key));
-        linear.Backward(layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.Of(Slot.Value));
+        linear.Backward(layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.Of(ModuleRole.Key));
+        linear.Backward(layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.Of(ModuleRole.Value));
         if (!subset)
         {
-            linear.Backward(layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.Of(Slot.Query));
+            linear.Backward(layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.Of(ModuleRole.Query));
             return;
         }
         var start = StepMeter.Now;
@@ -108,7 +109,7 @@ internal sealed unsafe partial class FastLayer
         Rows.Gather(input, Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
         Rows.Gather(buffers.QueryGradient, Batch.LossRows, rows, shape.Query, buffers.RowQuery);
         meter.Add(StepPart.Elementwise, start);
-        linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.Of(Slot.Query));
+        linear.Backward(layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target == null ? null : buffers.RowInput, false, state.Of(ModuleRole.Query));
         if (target == null) return;
         start = StepMeter.Now;
         Rows.ScatterAdd(buffers.RowInput, Batch.LossRows, rows, shape.Hidden, target);

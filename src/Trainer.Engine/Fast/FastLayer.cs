@@ -1,4 +1,5 @@
 using Trainer.Engine.Native;
+using Trainer.Models.Drawing;
 using Trainer.Numerics.Elementwise;
 
 namespace Trainer.Engine.Fast;
@@ -49,24 +50,24 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             attended = buffers.RowAttended;
             residual = buffers.RowInput;
         }
-        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(Slot.Output));
+        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(ModuleRole.Output));
         var input = AddNormed(layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.Of(Slot.GateUp));
+            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.GateUp));
         }
         else
         {
-            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(Slot.Gate));
-            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(Slot.Up));
+            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.Gate));
+            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(ModuleRole.Up));
         }
         Activate(state, rows);
         if (output == null && layer.AfterMlp is null)
         {
-            linear.Keep(layer.Down, buffers.Activated, rows, state.Of(Slot.Down));
+            linear.Keep(layer.Down, buffers.Activated, rows, state.Of(ModuleRole.Down));
             return;
         }
-        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(Slot.Down));
+        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(ModuleRole.Down));
         if (output == null) return;
         var begun = StepMeter.Now;
         AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
@@ -77,7 +78,7 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     {
         if (layer.Qkv is { } fused)
         {
-            linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.Of(Slot.Qkv));
+            linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.Of(ModuleRole.Qkv));
             return;
         }
         var query = shape.QueryNorms ? state.RawQuery : state.Query;
@@ -88,16 +89,16 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
             long rows = Batch.LossCount;
             Rows.Gather(normed, Batch.LossRows, rows, shape.Hidden, Buffers.RowNormed);
             meter.Add(StepPart.Elementwise, start);
-            linear.Forward(layer.Query!, Buffers.RowNormed, rows, Buffers.RowQuery, shape.Query, state.Of(Slot.Query));
+            linear.Forward(layer.Query!, Buffers.RowNormed, rows, Buffers.RowQuery, shape.Query, state.Of(ModuleRole.Query));
             // Rows nobody asks for become zero queries: harmless, and without effect on the gradient.
             Rows.Scatter(Buffers.RowQuery, Batch.LossRows, rows, shape.Query, query, tokens);
         }
         else
         {
-            linear.Forward(layer.Query!, normed, tokens, query, shape.Query, state.Of(Slot.Query));
+            linear.Forward(layer.Query!, normed, tokens, query, shape.Query, state.Of(ModuleRole.Query));
         }
-        linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.Of(Slot.Key));
-        linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(Slot.Value));
+        linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.Of(ModuleRole.Key));
+        linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(ModuleRole.Value));
         if (!shape.QueryNorms) return;
         var begun = StepMeter.Now;
         norms.Forward(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);

@@ -1,16 +1,18 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
 internal sealed unsafe class LayerState
 {
-    private readonly AdapterState[] _adapters;
+    private readonly Dictionary<ModuleRole, AdapterState> _adapters;
 
     /// <summary>Cuts the buffers for T tokens.</summary>
     /// <param name="arena">Where from.</param>
     /// <param name="shape">The model.</param>
     /// <param name="tokens">T.</param>
-    /// <param name="adapters">What the adapter of each slot keeps.</param>
-    public LayerState(Arena arena, FastShape shape, long tokens, IReadOnlyList<AdapterSize> adapters)
+    /// <param name="adapters">What the adapter of each linear keeps.</param>
+    public LayerState(Arena arena, FastShape shape, long tokens, IReadOnlyDictionary<ModuleRole, AdapterSize> adapters)
     {
         if (shape.Fused)
         {
@@ -50,7 +52,7 @@ internal sealed unsafe class LayerState
         Middle = arena.Floats(tokens * shape.Hidden);
         FirstInverse = arena.Floats(tokens);
         SecondInverse = arena.Floats(tokens);
-        _adapters = [.. adapters.Select(size => new AdapterState(arena, tokens, size))];
+        _adapters = adapters.ToDictionary(one => one.Key, one => new AdapterState(arena, tokens, one.Value));
     }
 
     /// <summary>Queries (T, heads, size), turned; fused with keys and values in one row where the family does so.</summary>
@@ -96,6 +98,6 @@ internal sealed unsafe class LayerState
     /// <summary>Logarithm of each query's sum of exponentials (heads, T).</summary>
     public float* LogSums { get; }
 
-    /// <summary>What the adapter of a slot keeps.</summary>
-    public AdapterState Of(Slot slot) => _adapters[(int)slot];
+    /// <summary>What the adapter of a linear keeps.</summary>
+    public AdapterState Of(ModuleRole role) => _adapters[role];
 }

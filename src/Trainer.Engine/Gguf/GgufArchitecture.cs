@@ -1,22 +1,15 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
 /// <summary>A model family as llama.cpp knows it: the architecture's name, the order of rotated rows, and the places of a layer's modules.</summary>
 public sealed record GgufArchitecture
 {
-    private static readonly (string Module, string Part)[] Projections =
-    [
-        ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"), ("self_attn.v_proj", "attn_v"), ("self_attn.qkv_proj", "attn_qkv"), ("self_attn.o_proj", "attn_output"),
-        ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.gate_up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),
-    ];
-
     /// <summary>general.architecture.</summary>
     public required string Name { get; init; }
 
     /// <summary>Whether the rows of q and k lie in pairs and not in halves; see <see cref="RotaryOrder"/>.</summary>
     public required bool IsPermuted { get; init; }
-
-    /// <summary>Modules of a layer with a matrix, in llama.cpp's order; fused projections are those of phi3, whose ffn_up holds gate and up.</summary>
-    public static IReadOnlyList<(string Module, string Part)> LinearParts => Projections;
 
     /// <summary>The architecture of a model_type, or null for a family that llama.cpp does not have or that is not mapped here.</summary>
     /// <param name="modelType">model_type of config.json.</param>
@@ -29,29 +22,34 @@ public sealed record GgufArchitecture
         _ => null,
     };
 
-    /// <summary>Name in the file of a tensor, or null where it has no place.</summary>
-    /// <param name="config">The model.</param>
-    /// <param name="name">Name in the model folder.</param>
-    internal static string? TensorName(ModelConfig config, string name)
+    /// <summary>Name in the file of a module, without <c>.weight</c> or <c>.bias</c>.</summary>
+    /// <param name="module">A module of a family that has an architecture.</param>
+    public static string NameOf(ModuleBlueprint module)
     {
-        switch (name)
-        {
-            case "model.embed_tokens.weight": return "token_embd.weight";
-            case "model.norm.weight": return "output_norm.weight";
-            case "lm_head.weight": return "output.weight";
-        }
-        var parts = name.Split('.');
-        if (parts.Length < 5 || parts[0] != "model" || parts[1] != "layers" || !int.TryParse(parts[2], out var layer)) return null;
-        return Part(config, string.Join('.', parts[3..^1])) is { } part ? $"blk.{layer}.{part}.{parts[^1]}" : null;
+        ArgumentNullException.ThrowIfNull(module);
+        return module.Layer < 0 ? Part(module.Role) : $"blk.{module.Layer}.{Part(module.Role)}";
     }
 
-    private static string? Part(ModelConfig config, string module)
+    // Fused projections are those of phi3, whose ffn_up holds gate and up.
+    private static string Part(ModuleRole role) => role switch
     {
-        if (module == config.Norms.BeforeAttention) return "attn_norm";
-        if (module == config.Norms.AfterAttention) return "post_attention_norm";
-        if (module == config.Norms.BeforeMlp) return "ffn_norm";
-        if (module == config.Norms.AfterMlp) return "post_ffw_norm";
-        if (module is "self_attn.q_norm" or "self_attn.k_norm") return $"attn_{module["self_attn.".Length..]}";
-        return Array.Find(Projections, one => one.Module == module).Part;
-    }
+        ModuleRole.Embedding => "token_embd",
+        ModuleRole.FinalNorm => "output_norm",
+        ModuleRole.Head => "output",
+        ModuleRole.Query => "attn_q",
+        ModuleRole.Key => "attn_k",
+        ModuleRole.Value => "attn_v",
+        ModuleRole.Qkv => "attn_qkv",
+        ModuleRole.Output => "attn_output",
+        ModuleRole.Gate => "ffn_gate",
+        ModuleRole.Up or ModuleRole.GateUp => "ffn_up",
+        ModuleRole.Down => "ffn_down",
+        ModuleRole.BeforeAttention => "attn_norm",
+        ModuleRole.AfterAttention => "post_attention_norm",
+        ModuleRole.BeforeMlp => "ffn_norm",
+        ModuleRole.AfterMlp => "post_ffw_norm",
+        ModuleRole.QueryNorm => "attn_q_norm",
+        ModuleRole.KeyNorm => "attn_k_norm",
+        _ => throw new ArgumentOutOfRangeException(nameof(role)),
+    };
 }

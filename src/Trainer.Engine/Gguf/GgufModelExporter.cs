@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -28,8 +29,9 @@ public static class GgufModelExporter
         var metadata = GgufModelMetadata.Of(config, folder, options, notes);
         using var tensors = BaseTensors.Open(folder);
         var isPermuted = GgufArchitecture.Of(config.ModelType)!.IsPermuted;
+        var blueprint = DecoderBlueprint.Of(config);
         // A tied head is the embedding in llama.cpp too.
-        var plan = tensors.Names.Where(name => !(config.TiedEmbeddings && name == "lm_head.weight")).Select(name => (Name: name, Declaration: Declare(tensors, config, name, options.Type, folder))).ToList();
+        var plan = tensors.Names.Where(name => !(config.TiedEmbeddings && name == blueprint.Head.WeightName)).Select(name => Declare(tensors, blueprint, name, options.Type, folder)).ToList();
         var factors = GgufModelMetadata.RopeFactors(config);
         List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration), .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
         long total = declarations.Sum(one => one.ByteCount), done = 0;
@@ -37,10 +39,10 @@ public static class GgufModelExporter
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
-            foreach (var (name, declaration) in plan)
+            foreach (var (module, name, declaration) in plan)
             {
-                var heads = !isPermuted ? 0 : name.Contains(".self_attn.q_proj.", StringComparison.Ordinal) ? config.Heads : name.Contains(".self_attn.k_proj.", StringComparison.Ordinal) ? config.KvHeads : 0;
-                Write(writer, tensors, name, declaration, heads, config.HeadSize, config.NormWeightPlusOne && name.EndsWith("norm.weight", StringComparison.Ordinal) ? 1 : 0);
+                var heads = (isPermuted, module.Role) switch { (true, ModuleRole.Query) => config.Heads, (true, ModuleRole.Key) => config.KvHeads, _ => 0 };
+                Write(writer, tensors, name, declaration, heads, config.HeadSize, config.NormWeightPlusOne && module.Kind == ModuleKind.Norm ? 1 : 0);
                 options.Progress?.Invoke(done += declaration.ByteCount, total);
             }
             foreach (var (name, values) in factors) writer.Write(name, MemoryMarshal.AsBytes<float>(values));
@@ -49,13 +51,14 @@ public static class GgufModelExporter
         return new GgufModelReport(declarations.Count, new FileInfo(target).Length, notes);
     }
 
-    private static GgufDeclaration Declare(BaseTensors tensors, ModelConfig config, string name, GgufTensorType type, string folder)
+    private static (ModuleBlueprint Module, string Name, GgufDeclaration Declaration) Declare(BaseTensors tensors, DecoderBlueprint blueprint, string name, GgufTensorType type, string folder)
     {
         var (shape, _) = tensors.Shapes[name];
         long[] dimensions = [.. shape.Reverse()];
         // As llama.cpp's converter does: vectors stay F32, and rows that are no whole number of blocks take F16.
         var own = shape.Length == 1 ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type;
-        return new GgufDeclaration(GgufArchitecture.TensorName(config, name) ?? throw new ModelException($"tensor '{name}' of '{folder}' has no place in a GGUF file of this family; convert it with llama.cpp"), own, dimensions);
+        var module = blueprint.OwnerOf(name) ?? throw new ModelException($"tensor '{name}' of '{folder}' has no place in a GGUF file of this family; convert it with llama.cpp");
+        return (module, name, new GgufDeclaration($"{GgufArchitecture.NameOf(module)}.{(name == module.WeightName ? "weight" : "bias")}", own, dimensions));
     }
 
     private static void Write(GgufWriter writer, BaseTensors tensors, string name, GgufDeclaration declaration, int heads, int headSize, float shift)

@@ -13,13 +13,14 @@ public sealed unsafe class BaseTensors : IDisposable
     private static readonly string[] Parts = [".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", Nf4Folder.StateSuffix];
 
     private readonly ShardedModel _model;
-    private readonly bool _isRounded, _isDouble;
+    private readonly IReadOnlySet<string> _rounded;
+    private readonly bool _isDouble;
     private readonly int _threads;
     private (string Name, Nf4Bytes Bytes)? _codes;
 
-    private BaseTensors(ShardedModel model, bool isRounded, bool isDouble, int threads)
+    private BaseTensors(ShardedModel model, IReadOnlySet<string> rounded, bool isDouble, int threads)
     {
-        (_model, _isRounded, _isDouble, _threads) = (model, isRounded, isDouble, threads);
+        (_model, _rounded, _isDouble, _threads) = (model, rounded, isDouble, threads);
         var shapes = new Dictionary<string, (long[], SafetensorsDtype)>(StringComparer.Ordinal);
         foreach (var (name, entry) in model.Tensors)
         {
@@ -49,7 +50,7 @@ public sealed unsafe class BaseTensors : IDisposable
         var model = ShardedModel.Open(folder, ModelConfig.Load(folder).TiedEmbeddings);
         try
         {
-            return new BaseTensors(model, throughNf4, doubleQuantize, threads);
+            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder)) : new HashSet<string>(), doubleQuantize, threads);
         }
         catch
         {
@@ -62,7 +63,7 @@ public sealed unsafe class BaseTensors : IDisposable
     public void Read(string name, long begin, Span<float> values)
     {
         var entry = _model.Entry(name);
-        if (!IsStoredNf4(name) && !(_isRounded && ModelQuantizer.IsQuantized(entry)))
+        if (!IsStoredNf4(name) && !_rounded.Contains(name))
         {
             StoredValues.Read(_model.FileOf(name), entry, begin, values);
             return;
@@ -81,7 +82,7 @@ public sealed unsafe class BaseTensors : IDisposable
     }
 
     /// <summary>Whether <see cref="Read"/> gives other values than the stored bytes, so that <see cref="Copy"/> must not be used.</summary>
-    public bool IsConverted(string name) => IsStoredNf4(name) || (_isRounded && ModelQuantizer.IsQuantized(_model.Entry(name)));
+    public bool IsConverted(string name) => IsStoredNf4(name) || _rounded.Contains(name);
 
     /// <summary>Unmaps the files.</summary>
     public void Dispose() => _model.Dispose();

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Models.Drawing;
 using Trainer.Numerics.Nf4;
 
 namespace Trainer.Engine;
@@ -29,7 +30,8 @@ public static unsafe class ModelQuantizer
             throw new ModelException($"model '{source}' is quantized already; pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
-        var groups = names.Select(name => IsQuantized(model.Entry(name)) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
+        var quantized = WeightNames(config);
+        var groups = names.Select(name => quantized.Contains(name) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
         var plan = new ModelFolderPlan
         {
             Target = target,
@@ -38,18 +40,16 @@ public static unsafe class ModelQuantizer
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(model, group, sink, options), folder => Finish(source, folder, model, names, options), cancel);
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(model, group, sink, options), folder => Finish(source, folder, model, groups, options), cancel);
         using var written = ShardedModel.Open(target);
-        var quantized = groups.Count(group => !group.IsExact);
-        return new QuantizeReport(quantized, groups.Count - quantized, model.TotalBytes, written.TotalBytes);
+        var count = groups.Count(group => !group.IsExact);
+        return new QuantizeReport(count, groups.Count - count, model.TotalBytes, written.TotalBytes);
     }
 
-    /// <summary>Whether a tensor is a linear weight of a decoder layer, which is what bitsandbytes quantizes when the head is skipped.</summary>
-    public static bool IsQuantized(SafetensorsEntry entry)
-    {
-        ArgumentNullException.ThrowIfNull(entry);
-        return entry.Shape.Length == 2 && entry.Name.Contains(".layers.", StringComparison.Ordinal) && entry.Name.EndsWith("_proj.weight", StringComparison.Ordinal);
-    }
+    /// <summary>The weights of the layers' linears, which is what bitsandbytes quantizes when the head is skipped.</summary>
+    /// <param name="config">The model.</param>
+    /// <returns>Names in the model folder.</returns>
+    public static IReadOnlySet<string> WeightNames(ModelConfig config) => DecoderBlueprint.Of(config).Linears.Select(module => module.WeightName).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Quantizes one stored weight.</summary>
     /// <param name="file">The file that holds it.</param>
@@ -113,10 +113,10 @@ public static unsafe class ModelQuantizer
             sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(part, entry.ByteCount - at)));
     }
 
-    private static void Finish(string source, string folder, ShardedModel model, List<string> names, QuantizeOptions options)
+    private static void Finish(string source, string folder, ShardedModel model, List<TensorGroup> groups, QuantizeOptions options)
     {
         var config = (JsonObject)PythonJson.ParseNode(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
-        var first = names.Select(model.Entry).FirstOrDefault(IsQuantized)
+        var first = groups.Where(group => !group.IsExact).Select(group => model.Entry(group.Name)).FirstOrDefault()
             ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
         config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);
         File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -13,14 +14,15 @@ public static class FullModelFolder
     public static void WriteFresh(string folder, int seed, double deviation = 0.02)
     {
         var config = ModelConfig.Load(folder);
-        var tensors = TensorShapes.Of(config);
+        var blueprint = DecoderBlueprint.Of(config);
+        var modules = blueprint.Stored.ToDictionary(module => module.WeightName, StringComparer.Ordinal);
         var norm = config.NormWeightPlusOne ? 0f : 1f;
-        Write(folder, [.. tensors.Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape))], (name, shape) =>
+        Write(folder, [.. blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape))], (name, shape) =>
         {
             var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
-            if (name.EndsWith(".bias", StringComparison.Ordinal)) return values;
-            if (shape.Length == 1) Array.Fill(values, norm);
-            else Normal(values, seed, name, name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? deviation / Math.Sqrt(2 * config.LayerCount) : deviation);
+            if (!modules.TryGetValue(name, out var module)) return values;
+            if (module.Kind == ModuleKind.Norm) Array.Fill(values, norm);
+            else Normal(values, seed, name, module.Role is ModuleRole.Output or ModuleRole.Down ? deviation / Math.Sqrt(2 * config.LayerCount) : deviation);
             return values;
         });
     }

@@ -3,6 +3,7 @@ using Trainer.Adapters;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
+using Trainer.Models.Drawing;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -15,7 +16,8 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private static readonly string[] Ends = ["model.embed_tokens", "lm_head"];
     private readonly TargetModules _targets = TargetModules.Parse(options.Lora.TargetModules);
-    private readonly List<LinearShape> _linears = LinearShape.Of(config);
+    private readonly DecoderBlueprint _blueprint = DecoderBlueprint.Of(config);
+    private readonly List<ModuleBlueprint> _linears = [.. DecoderBlueprint.Of(config).Linears];
 
     // A folder that is already quantized stays as it is, whatever --quantize says.
     public QuantizeKind Form => config.StoredQuantization is null ? options.Quantize : QuantizeKind.Nf4;
@@ -28,13 +30,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private long EmbeddingCount => (long)config.VocabularySize * config.HiddenSize;
 
-    public long BaseParameters => _linears.Sum(linear => linear.Count) + EmbeddingCount * (config.TiedEmbeddings ? 1 : 2) + config.LayerCount * 2L * config.HiddenSize + config.HiddenSize;
+    public long BaseParameters => _blueprint.ParameterCount;
 
     public long TrainableParameters => TrainableShapes.Sum(OptimizerKind.Count);
 
     /// <summary>Shape of every trained tensor.</summary>
     public IEnumerable<long[]> TrainableShapes => Adapted()
-        .SelectMany(item => (long[][])[[item.Rank, item.Linear.In], [item.Linear.Out, item.Rank], .. options.Lora.UseDora ? new long[][] { [item.Linear.Out] } : []])
+        .SelectMany(item => (long[][])[[item.Rank, item.Linear.Columns], [item.Linear.Rows, item.Rank], .. options.Lora.UseDora ? new long[][] { [item.Linear.Rows] } : []])
         .Concat(EndShapes());
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
@@ -67,9 +69,9 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private long MatrixBytes => _linears.Sum(linear => Form switch
     {
-        QuantizeKind.Nf4 => linear.Count / 2 + (IsDoubleQuantized ? linear.Count / 64 + linear.Count / 64 / 256 * 4 : linear.Count / 64 * 4),
-        QuantizeKind.Int8 => linear.Count + linear.Out * 4,
-        _ => linear.Count * StoredSize,
+        QuantizeKind.Nf4 => linear.WeightCount / 2 + (IsDoubleQuantized ? linear.WeightCount / 64 + linear.WeightCount / 64 / 256 * 4 : linear.WeightCount / 64 * 4),
+        QuantizeKind.Int8 => linear.WeightCount + linear.Rows * 4,
+        _ => linear.WeightCount * StoredSize,
     });
 
     /// <summary>Parts of one micro-step.</summary>
@@ -84,8 +86,8 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var layer = LayerFloats();
         yield return new MemoryPart(recompute ? "one layer's activations" : "all layers' activations", 4 * tokens * layer * (recompute ? 1 : config.LayerCount));
         var dropout = options.Lora.Dropout > 0 ? 2 * Math.Max(Math.Max(hidden, wide), Query) : 0;
-        List<LinearShape> scaled = Scaled();
-        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows));
+        List<ModuleBlueprint> scaled = Scaled();
+        var scratch = 4 * (tokens * (3 * hidden + 2 * wide + 2 * Query + 2 * Kv + options.Lora.Rank + 1 + dropout + scaled.Select(linear => linear.Rows).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows));
         yield return new MemoryPart("scratch", scratch + PanelBytes(tokens) + NarrowBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest));
         yield return new MemoryPart("loss chunk", LossBytes(lossRows));
     }
@@ -97,7 +99,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     public long ForwardBytes(long tokens, long lossRows, long longest)
     {
         var scaled = Scaled();
-        var floats = tokens * (4 * config.HiddenSize + LayerFloats() + config.IntermediateSize + options.Lora.Rank + 1 + scaled.Select(linear => linear.Out).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows);
+        var floats = tokens * (4 * config.HiddenSize + LayerFloats() + config.IntermediateSize + options.Lora.Rank + 1 + scaled.Select(linear => linear.Rows).DefaultIfEmpty().Max()) + RowFloats(tokens, lossRows);
         return 4 * floats + PanelBytes(tokens) + NarrowBytes(tokens) + NormBytes(scaled, tokens) + AttentionBytes(longest) + LossBytes(lossRows);
     }
 
@@ -108,12 +110,12 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
         var blockNorms = (config.Norms.AfterAttention is null ? 0 : hidden + 1) + (config.Norms.AfterMlp is null ? 0 : hidden + 1);
         var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
-        var wholes = Scaled().GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Out)).DefaultIfEmpty().Max();
+        var wholes = Scaled().GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Rows)).DefaultIfEmpty().Max();
         return 2 * Query + 2 * Kv + 2L * config.IntermediateSize + hidden + 2 + config.Heads + headNorms + blockNorms + ranks + wholes;
     }
 
     // DoRA keeps each adapted product before its magnitudes.
-    private List<LinearShape> Scaled() => options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
+    private List<ModuleBlueprint> Scaled() => options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
 
     // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
     private long RowFloats(long tokens, long lossRows) => lossRows * (lossRows * 10 < tokens * 9 ? 5L * config.HiddenSize + 2 * Query + 1 : 3L * config.HiddenSize + 1);
@@ -133,7 +135,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     {
         var tiles = StepMemory.TileBytes(tokens, checked((int)Threads));
         if (tiles is { } bytes && options.Compute != ComputeKind.BFloat16) return bytes;
-        List<(long Out, long In)> shapes = Form == QuantizeKind.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Out, linear.In))];
+        List<(long Out, long In)> shapes = Form == QuantizeKind.None && config.StoredType is "float32" ? [] : [.. _linears.Select(linear => (linear.Rows, linear.Columns))];
         if (config.StoredType is not "float32") shapes.Add((config.VocabularySize, config.HiddenSize));
         return (tiles ?? 0) + shapes.Select(shape => RowsBytes(shape.Out, shape.In, tokens)).DefaultIfEmpty().Max();
     }
@@ -143,15 +145,15 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     {
         var isAuto = options.Compute == ComputeKind.Auto && ComputeChoice.MayMeasure(config.HiddenSize, BaseParameters);
         var kernels = 48L << 20;
-        List<LinearShape> shapes = [.. _linears.DistinctBy(linear => (linear.Out, linear.In))];
-        var room = StepMemory.NarrowRows(tokens) * shapes.Max(linear => Math.Max(linear.In, StepMemory.PanelRows(linear.Out, linear.In, tokens)));
-        var panel = shapes.Max(linear => StepMemory.PanelRows(linear.Out, linear.In, tokens) * linear.In);
+        List<ModuleBlueprint> shapes = [.. _linears.DistinctBy(linear => (linear.Rows, linear.Columns))];
+        var room = StepMemory.NarrowRows(tokens) * shapes.Max(linear => Math.Max(linear.Columns, StepMemory.PanelRows(linear.Rows, linear.Columns, tokens)));
+        var panel = shapes.Max(linear => StepMemory.PanelRows(linear.Rows, linear.Columns, tokens) * linear.Columns);
         if (options.Compute == ComputeKind.BFloat16 || isAuto) return 4 * room + 2 * panel + kernels;
         return options.Compute == ComputeKind.Int8 ? 5 * room + panel : 0;
     }
 
     // Rows of W + s B A at a time, for their norms.
-    private static long NormBytes(List<LinearShape> scaled, long tokens) => scaled.Select(linear => RowsBytes(linear.Out, linear.In, tokens)).DefaultIfEmpty().Max();
+    private static long NormBytes(List<ModuleBlueprint> scaled, long tokens) => scaled.Select(linear => RowsBytes(linear.Rows, linear.Columns, tokens)).DefaultIfEmpty().Max();
 
     private static long RowsBytes(long rows, long columns, long tokens) => 4 * StepMemory.PanelRows(rows, columns, tokens) * columns;
 
@@ -161,17 +163,17 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     private long AttentionBytes(long longest) =>
         4 * longest * Threads * (2 * Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128)) + (config.AttentionSoftCap is null ? 0 : 1));
 
-    private IEnumerable<(LinearShape Linear, long Rank)> Adapted()
+    private IEnumerable<(ModuleBlueprint Linear, long Rank)> Adapted()
     {
         var lora = options.Lora;
         foreach (var linear in _linears)
         {
             if (lora.LayersToTransform is { } layers && !layers.Contains(linear.Layer)) continue;
             if (lora.Layers is { } last && linear.Layer < config.LayerCount - last) continue;
-            if (!IsTarget(linear.Name)) continue;
+            if (!IsTarget(linear.Path)) continue;
             var rank = lora.Rank;
             foreach (var (pattern, value) in lora.RankPattern)
-                if (Regex.IsMatch(linear.Name, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) rank = value;
+                if (Regex.IsMatch(linear.Path, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) rank = value;
             yield return (linear, rank);
         }
     }

@@ -31,7 +31,8 @@ public sealed class EmbeddedFormatTests : IDisposable
         File.WriteAllText(Path.Combine(folder, AdapterConfig.FileName), """{"peft_type":"LORA","r":4,"lora_alpha":8,"layers_to_transform":[0,3],"bias":"none","target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"base_model_name_or_path":"tiny"}""");
         var random = new Random(7);
         using ShardedModel model = ShardedModel.Open(ReferenceData.Embedded);
-        var tensors = model.Tensors.Values.Where(entry => ModelQuantizer.IsQuantized(entry) && entry.Name.Split('.')[2] is "0" or "3" && ModelQuantizer.IsQuantized(entry)).SelectMany(entry =>
+        var linears = ModelQuantizer.WeightNames(ModelConfig.Load(ReferenceData.Embedded));
+        var tensors = model.Tensors.Values.Where(entry => linears.Contains(entry.Name) && entry.Name.Split('.')[2] is "0" or "3").SelectMany(entry =>
         {
             string name = "base_model.model." + entry.Name[..^".weight".Length];
             return new TensorDeclaration[] { new(name + ".lora_A.weight", SafetensorsDtype.F32, [4, entry.Shape[1]]), new(name + ".lora_B.weight", SafetensorsDtype.F32, [entry.Shape[0], 4]) };

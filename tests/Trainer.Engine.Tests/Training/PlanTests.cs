@@ -105,8 +105,7 @@ public class PlanTests
         using var model = AdaptedModel.Load(options, new Events([]));
         var plan = RunPlanner.Plan(options);
         Assert.Equal(model.Parameters.Count, plan.TrainableParameters);
-        // Biases and head norms are left out of the plan: thousandths of the whole.
-        Assert.InRange(plan.BaseParameters + plan.TrainableParameters, model.TotalParameters * 0.99, model.TotalParameters * 1.01);
+        Assert.Equal(model.TotalParameters, plan.BaseParameters + plan.TrainableParameters);
     }
 
     [Fact]

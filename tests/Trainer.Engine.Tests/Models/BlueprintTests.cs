@@ -1,0 +1,24 @@
+using Trainer.Checkpoints;
+using Trainer.Models;
+using Trainer.Models.Drawing;
+
+namespace Trainer.Engine.Tests.Models;
+
+/// <summary>What a decoder is must be known before its weights are read.</summary>
+public sealed class BlueprintTests
+{
+    public static TheoryData<string> Families => [.. Directory.EnumerateDirectories(Golden.Root).Where(folder => File.Exists(Path.Combine(folder, "model.safetensors"))).Select(folder => Path.GetFileName(folder))];
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void The_drawing_of_a_config_names_every_tensor_of_the_folder_with_its_shape(string family)
+    {
+        var blueprint = DecoderBlueprint.Of(ModelConfig.Load(Golden.Folder(family)));
+        using var stored = ShardedModel.Open(Golden.Folder(family));
+        var drawn = blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => $"{tensor.Name} [{string.Join(", ", tensor.Shape)}]");
+        var there = stored.Tensors.Values.Where(entry => !(blueprint.Config.TiedEmbeddings && entry.Name == blueprint.Head.WeightName)).Select(entry => $"{entry.Name} [{string.Join(", ", entry.Shape)}]");
+        Assert.Equal(there.Order(StringComparer.Ordinal), drawn.Order(StringComparer.Ordinal));
+        Assert.Equal(blueprint.ParameterCount, blueprint.Stored.SelectMany(module => module.Tensors).Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)));
+        Assert.All(blueprint.Stored.SelectMany(module => module.Tensors.Select(tensor => (module, tensor))), one => Assert.Same(one.module, blueprint.OwnerOf(one.tensor.Name)));
+    }
+}
