@@ -15,6 +15,17 @@ public enum TrainOn
     Last,
 }
 
+/// <summary>What happens to the reasoning before answers.</summary>
+public enum Reasoning
+{
+    /// <summary>It is trained as the row has it; a row whose template leaves some of it out is refused.</summary>
+    Keep,
+    /// <summary>Only that of the turns behind the last question is kept.</summary>
+    Last,
+    /// <summary>It is taken out of every turn.</summary>
+    Strip,
+}
+
 /// <summary>What happens to a row longer than the sequence length.</summary>
 public enum OnTooLong
 {
@@ -69,6 +80,15 @@ public sealed record DataOptions
 
     /// <summary>A Jinja file that replaces the model's chat template, or null.</summary>
     public string? ChatTemplateFile { get; init; }
+
+    /// <summary>What happens to the reasoning before answers.</summary>
+    public Reasoning Reasoning { get; init; } = Reasoning.Keep;
+
+    /// <summary>Variables of the chat template by name, each as JSON (<c>enable_thinking</c>: <c>false</c>); a row's own win over them.</summary>
+    public IReadOnlyDictionary<string, string> TemplateVariables { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What a chat template may leave out of a trained turn without its row being refused: content, reasoning, tool_calls.</summary>
+    public IReadOnlyList<string> AllowDropped { get; init; } = [];
 
     /// <summary>Leave out rows that would train on nothing instead of refusing the run.</summary>
     public bool DropEmpty { get; init; }

@@ -36,8 +36,11 @@ public sealed record DataStatistics
     /// <summary>Rows whose tokens and labels equal an earlier row's.</summary>
     public long Duplicates { get; init; }
 
-    /// <summary>Columns left out, and in how many rows.</summary>
+    /// <summary>Columns left out and what the chat template leaves out, and in how many rows.</summary>
     public IReadOnlyDictionary<string, long> IgnoredColumns { get; init; } = new Dictionary<string, long>();
+
+    /// <summary>What was changed so that the chat template could take rows, and in how many.</summary>
+    public IReadOnlyDictionary<string, long> Notes { get; init; } = new Dictionary<string, long>();
 
     /// <summary>Lengths of rows before any cut.</summary>
     public IReadOnlyList<LengthBucket> Lengths { get; init; } = [];

@@ -11,6 +11,8 @@ public enum FaultKind
     NothingTrained,
     /// <summary>A trained turn without a trained end-of-turn token: a model taught so never stops.</summary>
     MissingEos,
+    /// <summary>The chat template leaves out something that a trained turn says.</summary>
+    LeftOut,
     /// <summary>Two beginning-of-text tokens in a row.</summary>
     DoubleBos,
 }

@@ -28,15 +28,16 @@ public sealed class ModelText
     /// <param name="chatTemplateFile">A template that replaces the folder's own, or null.</param>
     /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
     /// <param name="now">What templates that write the date are told; null takes today. A resumed run passes the day it began on.</param>
+    /// <param name="variables">Variables of the chat template, each as JSON; or null.</param>
     /// <exception cref="TokenizerException">The tokenizer cannot be read.</exception>
     /// <exception cref="Trainer.Templates.TemplateException">A template cannot be read.</exception>
-    public static ModelText Load(string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null)
+    public static ModelText Load(string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null, IReadOnlyDictionary<string, string>? variables = null)
     {
         if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))
             return new ModelText(null, TextTools.Of(null, vocabularySize));
         var tokenizer = HfTokenizer.Load(directory);
         // The date without the time: the cache of a model whose template writes the date is found again the same day.
-        var chat = TemplateChatRenderer.Load(directory, chatTemplateFile, tokenizer, now ?? TimeProvider.System.GetLocalNow().Date);
+        var chat = TemplateChatRenderer.Load(directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetLocalNow().Date);
         return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize) with { Chat = chat });
     }
 }

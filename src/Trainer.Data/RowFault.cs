@@ -15,6 +15,6 @@ public sealed record RowFault(RowSource Source, long Column, FaultKind Kind, str
     public string Message => $"bad row ({Where}): {Reason}; {Advice}";
 
     /// <summary>What to do, leaving the row out included.</summary>
-    public string Advice => Kind is not (FaultKind.Malformed or FaultKind.DoubleBos) ? WayOut
+    public string Advice => Kind is not (FaultKind.Malformed or FaultKind.DoubleBos or FaultKind.LeftOut) ? WayOut
         : WayOut.Length > 0 ? WayOut + ", or drop such rows with --on-bad-row drop" : "fix it, or drop such rows with --on-bad-row drop";
 }

@@ -32,8 +32,11 @@ public sealed record ShownRow
     /// <summary>How the assistant's turns of a chat were found; null for rows that are none.</summary>
     public SpanMethod? MaskMethod { get; init; }
 
-    /// <summary>Columns that are not used, and tools or tool calls that the chat template leaves out.</summary>
+    /// <summary>Columns that are not used, and what the chat template leaves out.</summary>
     public IReadOnlyList<string> Ignored { get; init; } = [];
+
+    /// <summary>What was changed so that the chat template could take the row.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>The row's weight, not divided by the mean.</summary>
     public float Weight { get; init; } = 1;

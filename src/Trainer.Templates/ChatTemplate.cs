@@ -118,6 +118,6 @@ public sealed class ChatTemplate
             ? "change the row, or give another template with --chat-template FILE"
             : "give a corrected template with --chat-template FILE";
         var reason = error.Kind == "TemplateError" ? $"it says '{error.Message}'" : $"{error.Kind}: {error.Message}";
-        return new TemplateException($"the chat template {what} ({where}): {reason}; {advice}", error.Kind, error.Message, inner ?? error);
+        return new TemplateException($"the chat template {what} ({where}): {reason}; {advice}", error.Kind, error.Message, inner ?? error, error.Line);
     }
 }

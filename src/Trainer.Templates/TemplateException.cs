@@ -11,10 +11,12 @@ public sealed class TemplateException : Exception
     /// <param name="kind">Python's name of the fault, for instance <c>TypeError</c>; <c>LimitError</c> where a limit of ours ended the render.</param>
     /// <param name="reason">The fault's own message, as Python words it.</param>
     /// <param name="inner">What caused it, or null.</param>
-    public TemplateException(string message, string kind = "TemplateError", string? reason = null, Exception? inner = null)
+    /// <param name="line">The template's line, or 0.</param>
+    public TemplateException(string message, string kind = "TemplateError", string? reason = null, Exception? inner = null, int line = 0)
         : base(message, inner)
     {
         Kind = kind;
+        Line = line;
         Reason = reason ?? message;
     }
 
@@ -23,4 +25,7 @@ public sealed class TemplateException : Exception
 
     /// <summary>The fault's own message, as Python words it.</summary>
     public string Reason { get; }
+
+    /// <summary>The line of the template where it happened, or 0 where none is known.</summary>
+    public int Line { get; }
 }

@@ -13,7 +13,7 @@ internal static class DataLoading
     public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null)
     {
         var directory = options.ModelDirectory;
-        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize, day);
+        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize, day, options.Data.TemplateVariables);
         return DatasetBuilder.Build(options.Data, text, new Teller(events));
     }
 

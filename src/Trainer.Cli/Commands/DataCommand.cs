@@ -17,6 +17,7 @@ internal static class DataCommand
     private static readonly Setting[] Text =
     [
         ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
+        DataSettings.ChatTemplateArg, DataSettings.Reasoning, DataSettings.AllowDropped,
         DataSettings.DropEmpty, DataSettings.AllowMissingEos, DataSettings.OnBadRow, DataSettings.TruncateAnswers,
     ];
 
@@ -55,7 +56,7 @@ internal static class DataCommand
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
         int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;
-        return (options, ModelText.Load(folder, options.ChatTemplateFile, vocabulary));
+        return (options, ModelText.Load(folder, options.ChatTemplateFile, vocabulary, variables: options.TemplateVariables));
     }
 
     private static int Show(Invocation invocation)
@@ -88,6 +89,7 @@ internal static class DataCommand
                 template = row.TemplateSource,
                 mask = row.MaskMethod?.ToString().ToLowerInvariant(),
                 ignored = row.Ignored.Count > 0 ? row.Ignored : null,
+                notes = row.Notes.Count > 0 ? row.Notes : null,
                 weight = row.Weight == 1 ? (float?)null : row.Weight,
                 fault = row.Fault?.Message,
             }, Json.Compact));
@@ -106,6 +108,7 @@ internal static class DataCommand
             terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}{(row.MaskMethod is { } mask ? $", {Found(mask)}" : "")}");
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
             if (row.Ignored.Count > 0) terminal.Out.WriteLine($"not used: {string.Join(", ", row.Ignored)}");
+            if (row.Notes.Count > 0) terminal.Out.WriteLine($"note: {string.Join("; ", row.Notes)}");
             terminal.Out.WriteLine(Marked(row, on, off));
             if (row.Offsets.Count > 0) terminal.Out.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
             terminal.Out.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));

@@ -19,7 +19,8 @@ internal static class EvalCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
-            Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
+            Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
+            DataSettings.Reasoning, DataSettings.AllowDropped, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
             DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
             PerRow, PerToken, CommonSettings.Json,
         ],

@@ -69,7 +69,7 @@ internal static class PlanCommand
     private static Dataset Open(Invocation invocation, TrainingOptions options)
     {
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
-        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize);
+        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables);
         var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
         return dataset;

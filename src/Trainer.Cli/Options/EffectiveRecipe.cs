@@ -32,6 +32,7 @@ internal static class EffectiveRecipe
         long bytes => bytes.ToString(CultureInfo.InvariantCulture),
         IReadOnlyList<DataSource> sources => sources.Count > 0 ? Sources(sources) : null,
         IReadOnlyDictionary<string, int> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
+        IReadOnlyDictionary<string, string> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
         IReadOnlyDictionary<string, double> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
         IReadOnlyList<string> words => words.Count > 0 ? words.ToList() : null,
         IReadOnlyList<int> numbers => numbers.Count > 0 ? numbers.ToList() : null,

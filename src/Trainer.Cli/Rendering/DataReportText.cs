@@ -23,6 +23,7 @@ internal static class DataReportText
         duplicates = report.Statistics.Duplicates,
         empty_answers = report.Statistics.EmptyAnswers,
         dropped = report.Statistics.Dropped.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
+        notes = report.Statistics.Notes,
         ignored_columns = report.Statistics.IgnoredColumns,
         lengths = report.Statistics.Lengths.Select(bucket => new { from = bucket.From, to = bucket.To, rows = bucket.Rows }),
         files = report.Statistics.Files,
@@ -42,6 +43,7 @@ internal static class DataReportText
         if (s.EmptyAnswers > 0) text.AppendLine($"empty answers {Quantities.Count(s.EmptyAnswers)}: {string.Join(", ", report.EmptyAnswers.Take(5))}");
         foreach (var (kind, count) in s.Dropped) text.AppendLine($"dropped, {Words(kind)}: {Quantities.Count(count)}");
         foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"not used: {column}, {Quantities.Count(count)} rows");
+        foreach (var (note, count) in s.Notes) text.AppendLine($"note: {note}, {Quantities.Count(count)} rows");
         Histogram(text, s.Lengths, terminal);
         foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
         // A row is refused where its kind of fault is not asked to be left out.

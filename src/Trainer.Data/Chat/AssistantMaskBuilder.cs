@@ -1,14 +1,18 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
+using Trainer.Data.Conversations;
+using Trainer.Data.Rows;
 using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 
 /// <summary>
-/// Conversations to text and trained spans. The assistant's words are found in a fixed order, each way verified on the conversation at hand:
+/// Conversations to text and trained spans. A conversation is handed to the template in the first form in which nothing of it is lost.
+/// The assistant's words are found in a fixed order, each way verified on the conversation at hand:
 /// <list type="number">
 /// <item>the template's own <c>{% generation %}</c> blocks;</item>
 /// <item>incremental: render(first k messages, generation prompt) is a prefix of render(first k+1 messages), and that one of the whole;</item>
-/// <item>sentinel: the turn's content replaced by a unique word, and the text found around it again around the real content.</item>
+/// <item>sentinel: what the turn says (words, reasoning, calls) replaced by unique words, and the text found around them again around the real ones.</item>
 /// </list>
 /// Where none holds the conversation is refused: nothing is ever trained on a guess. Safe for many threads.
 /// </summary>
@@ -17,6 +21,7 @@ public sealed class AssistantMaskBuilder
     private readonly ChatTemplateSet _templates;
     private readonly EndOfTurn _endOfTurn;
     private readonly DateTime _now;
+    private readonly ConcurrentDictionary<ChatTemplate, TemplateTraits> _traits = new();
 
     /// <summary>Makes a builder.</summary>
     /// <param name="templates">The model's templates.</param>
@@ -30,44 +35,89 @@ public sealed class AssistantMaskBuilder
         _now = now;
     }
 
-    /// <summary>Renders a conversation and finds what is trained.</summary>
+    /// <summary>Renders a conversation, letter for letter where the template takes it so, and finds what is trained.</summary>
     /// <param name="messages">A JSON array of messages; a turn with <c>"weight": 0</c> or <c>"train": false</c> is never trained, unless all is.</param>
     /// <param name="tools">A JSON array of tools, or null.</param>
     /// <param name="which"><see cref="TrainOn.All"/>, <see cref="TrainOn.Last"/>, or every assistant turn otherwise.</param>
     /// <param name="from">Turns before this message are never trained.</param>
     /// <param name="variables">More template variables (<c>enable_thinking</c> and the like), or null.</param>
     /// <returns>Text and spans; no spans where the conversation has no such turn.</returns>
-    /// <exception cref="ChatMaskException">The template refuses the conversation, or a turn cannot be told from the rest.</exception>
+    /// <exception cref="ChatMaskException">The conversation cannot be read, the template refuses it, or a turn cannot be told from the rest.</exception>
     public AssistantSpans Build(JsonElement messages, JsonElement? tools, TrainOn which = TrainOn.Assistant, int from = 0, IReadOnlyDictionary<string, JsonElement>? variables = null)
     {
-        var template = Template(tools is not null);
-        var conversation = new Conversation(messages);
-        var renders = new Renders(template, conversation, tools, variables, _now);
-        RenderedChat whole;
         try
         {
-            whole = renders.Whole();
+            return Build(ChatReader.Read([(messages, "messages")], asGiven: true) with { Tools = tools }, which, from, variables);
         }
-        catch (TemplateException error)
+        catch (BadRowException error)
         {
-            throw Refused(error);
+            throw new ChatMaskException(ChatFault.NotRendered, error.Message, error.WayOut, error);
         }
-        if (which == TrainOn.All) return new AssistantSpans(whole.Text, whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None, template);
-        var all = conversation.AssistantTurns.ToArray();
-        var turns = (which == TrainOn.Last ? all.TakeLast(1) : all).Where(turn => turn >= from && conversation.IsTrained(turn)).ToArray();
-        if (turns.Length == 0) return new AssistantSpans(whole.Text, [], SpanMethod.None, template);
-        if (template.HasGenerationMarks && whole.SpansVerified) return new AssistantSpans(whole.Text, Marked(whole, all, turns, renders, template), SpanMethod.Generation, template);
-        var finder = new TurnFinder(renders, whole.Text, conversation, _endOfTurn);
-        var (spans, method) = (new List<TextSpan>(turns.Length), SpanMethod.Incremental);
-        foreach (var turn in turns)
-        {
-            var (span, found) = finder.Find(turn) ?? throw NotFound(template, turn);
-            if (spans.Count > 0 && span.Start < spans[^1].End) throw NotFound(template, turn);
-            if (found > method) method = found;
-            if (span.Length > 0) spans.Add(span);
-        }
-        return new AssistantSpans(whole.Text, spans, method, template);
     }
+
+    /// <summary>The same for a conversation that is read already; its own variables win over the given ones.</summary>
+    internal AssistantSpans Build(ChatRow row, TrainOn which, int from, IReadOnlyDictionary<string, JsonElement>? variables)
+    {
+        var template = Template(row.Tools is not null);
+        var traits = _traits.GetOrAdd(template, each => new TemplateTraits(each));
+        var (turns, notes) = traits.Fit(row.Turns);
+        if (row.Variables.Count > 0) variables = (variables ?? new Dictionary<string, JsonElement>()).Concat(row.Variables).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Last().Value);
+        var best = Best(template, traits, turns, row.Tools, variables);
+        var (renders, whole) = (best.Renders, best.Whole);
+        var all = Enumerable.Range(0, turns.Count).Where(turn => turns[turn].IsAssistant).ToArray();
+        var wanted = which switch { TrainOn.All => all, TrainOn.Last => all.TakeLast(1), _ => all };
+        var trained = which == TrainOn.All ? all : wanted.Where(turn => turn >= from && turns[turn].IsTrained).ToArray();
+        AssistantSpans Found(IReadOnlyList<TextSpan> spans, SpanMethod method) =>
+            new(whole.Text, spans, method, template) { Losses = best.Losses, TrainedTurns = trained, Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)] };
+        if (which == TrainOn.All) return Found(whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None);
+        if (trained.Length == 0) return Found([], SpanMethod.None);
+        if (template.HasGenerationMarks && whole.SpansVerified) return Found(Marked(whole, all, trained, renders, template), SpanMethod.Generation);
+        var finder = new TurnFinder(renders, whole.Text, _endOfTurn);
+        var (spans, method) = (new List<TextSpan>(trained.Length), SpanMethod.Incremental);
+        foreach (var turn in trained)
+        {
+            if (finder.Find(turn) is not { } found)
+            {
+                // A turn that lost all it says is told as such, and has nothing to train.
+                if (best.Losses.Any(loss => loss.Message == turn && loss.What != "content")) continue;
+                throw NotFound(template, turn);
+            }
+            if (spans.Count > 0 && found.Spans[0].Start < spans[^1].End) throw NotFound(template, turn);
+            if (found.Method > method) method = found.Method;
+            spans.AddRange(found.Spans.Where(span => span.Length > 0));
+        }
+        // A last answer that the template leaves open is closed with what the model stops at.
+        if (_endOfTurn.NextQuestion is { } next && spans.Count > 0 && spans[^1].End == whole.Text.TrimEnd().Length && trained[^1] == turns.Count - 1 && !_endOfTurn.Ends(whole.Text, spans[^1]))
+            return Found([.. spans.SkipLast(1), new TextSpan(spans[^1].Start, whole.Text.TrimEnd().Length + next.Length)], method) with { Text = whole.Text.TrimEnd() + next };
+        return Found(spans, method);
+    }
+
+    /// <summary>The conversation in the first form in which nothing is lost, else in that in which least is.</summary>
+    private Attempt Best(ChatTemplate template, TemplateTraits traits, IReadOnlyList<Turn> turns, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables)
+    {
+        Attempt? best = null;
+        TemplateException? first = null;
+        foreach (var form in ChatForm.Of(turns, traits.ReasoningPlace))
+        {
+            if (best is not null && !form.MayMend(best.Losses, best.Form)) continue;
+            var renders = new Renders(template, turns, new TurnWriter(turns, form, traits), tools, variables, _now);
+            try
+            {
+                var whole = renders.Whole();
+                if (form.Parts && whole.Text.Contains("{'type': 'text'", StringComparison.Ordinal)) continue; // the list itself, written out
+                var attempt = new Attempt(form, renders, whole, LeftOut.Find(renders, whole.Text, tools));
+                if (best is null || attempt.Losses.Count < best.Losses.Count) best = attempt;
+                if (best.Losses.All(loss => loss.What == "tools")) break; // no form of the messages brings tools back
+            }
+            catch (TemplateException error)
+            {
+                first ??= error;
+            }
+        }
+        return best ?? throw TemplateFault.Of(first!, template, turns, tools, variables, _now, traits);
+    }
+
+    private sealed record Attempt(ChatForm Form, Renders Renders, RenderedChat Whole, List<Loss> Losses);
 
     private ChatTemplate Template(bool hasTools)
     {
@@ -77,7 +127,7 @@ public sealed class AssistantMaskBuilder
         }
         catch (TemplateException error)
         {
-            throw Refused(error);
+            throw new ChatMaskException(ChatFault.NotRendered, error.Message, "choose one with --chat-template FILE", error);
         }
     }
 
@@ -92,10 +142,6 @@ public sealed class AssistantMaskBuilder
             return [.. marked.Where(span => span.Start >= before.Length)];
         throw NotFound(template, turns[0]);
     }
-
-    private static ChatMaskException Refused(TemplateException error) => error.Kind == "TemplateError"
-        ? new ChatMaskException(ChatFault.NotRendered, $"the chat template refuses the conversation: '{error.Reason}'", "change the row, or pass another template with --chat-template FILE", error)
-        : new ChatMaskException(ChatFault.NotRendered, $"the chat template fails on the conversation: {error.Kind}: {error.Reason}", "check the row's fields, or pass another template with --chat-template FILE", error);
 
     private static ChatMaskException NotFound(ChatTemplate template, int turn) => new(ChatFault.TurnNotFound,
         $"the assistant's turn (message {turn + 1}) cannot be told from the rest of the text that the chat template '{template.Name}' renders",

@@ -7,4 +7,14 @@ namespace Trainer.Data.Chat;
 /// <param name="Spans">Trained ranges in UTF-16 chars: ascending, apart, none empty; each assistant turn from where the model is asked to speak up to its end-of-turn token.</param>
 /// <param name="Method">How they were found; where turns needed different ways, the last resort that was used.</param>
 /// <param name="Template">The template that rendered it.</param>
-public sealed record AssistantSpans(string Text, IReadOnlyList<TextSpan> Spans, SpanMethod Method, ChatTemplate Template);
+public sealed record AssistantSpans(string Text, IReadOnlyList<TextSpan> Spans, SpanMethod Method, ChatTemplate Template)
+{
+    /// <summary>What the conversation says and the text lacks.</summary>
+    public IReadOnlyList<Loss> Losses { get; init; } = [];
+
+    /// <summary>The messages that are trained.</summary>
+    public IReadOnlyList<int> TrainedTurns { get; init; } = [];
+
+    /// <summary>What was changed so that the template could take the conversation.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}

@@ -1,27 +1,66 @@
 using System.Text.Json;
+using Trainer.Data.Conversations;
 using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 
-/// <summary>The renders of one conversation and of its parts, with the same tools, variables and date.</summary>
-internal sealed class Renders(ChatTemplate template, Conversation conversation, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
+/// <summary>A text rendered with words in place of pieces.</summary>
+/// <param name="Text">All of it.</param>
+/// <param name="Pieces">The pieces and their words.</param>
+internal sealed record MarkedText(string Text, IReadOnlyList<Piece> Pieces);
+
+/// <summary>The renders of one conversation and of its parts, in one form, with the same tools, variables and date.</summary>
+internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, TurnWriter writer, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
 {
-    public RenderedChat Whole() => Render(conversation.Whole, prompt: false);
+    private readonly Dictionary<(int Count, bool Prompt), string?> _parts = [];
+    private readonly Dictionary<bool, MarkedText?> _all = [];
+    private string? _salt;
+
+    public IReadOnlyList<Turn> Turns => turns;
+
+    public RenderedChat Whole() => Render(writer.Write(turns.Count), prompt: false);
 
     /// <summary>The text of the messages before one, or null where the template refuses such a part.</summary>
-    public string? Before(int turn, bool prompt) => Try(() => conversation.Take(turn), prompt);
+    public string? Before(int turn, bool prompt)
+    {
+        if (_parts.TryGetValue((turn, prompt), out var known)) return known;
+        return _parts[(turn, prompt)] = Try(() => Render(writer.Write(turn), prompt).Text);
+    }
 
-    /// <summary>The whole text with another content in one message, or null where the template refuses it.</summary>
-    public string? WithContent(int turn, string content) => Try(() => conversation.WithContent(turn, content), prompt: false);
+    /// <summary>The whole text with words for the pieces of one turn (the names of its calls among them or not), or null where the template refuses it.</summary>
+    /// <param name="turn">Whose pieces.</param>
+    /// <param name="whole">The text itself, which holds none of the words.</param>
+    /// <param name="names">Whether names of calls are among them.</param>
+    /// <param name="kind">Which kind alone, or null for all.</param>
+    public MarkedText? Marked(int turn, string whole, bool names, PieceKind? kind) => Marked(whole, turns.Count, i => i == turn, -1, names, kind, prompt: false);
 
-    /// <summary>The whole text with nothing but role and content in one message, or null where the template refuses it.</summary>
-    public string? Bare(int turn) => Try(() => conversation.Bare(turn), prompt: false);
+    /// <summary>The whole text with words for all pieces, or null where the template refuses it.</summary>
+    public MarkedText? AllMarked(string whole, bool names = true)
+    {
+        if (_all.TryGetValue(names, out var known)) return known;
+        return _all[names] = Marked(whole, turns.Count, null, -1, names, null, prompt: false);
+    }
 
-    private string? Try(Func<JsonElement> messages, bool prompt)
+    /// <summary>The same with one turn reduced to its words.</summary>
+    public MarkedText? AllMarkedPlain(int turn, string whole) => Marked(whole, turns.Count, null, turn, names: true, null, prompt: false);
+
+    /// <summary>The messages before one, all marked, with a generation prompt; the words are those of <see cref="AllMarked"/>.</summary>
+    public MarkedText? PromptMarked(int turn, string whole) => Marked(whole, turn, null, -1, names: true, null, prompt: true);
+
+    /// <summary>The messages up to one, all marked, as a conversation that ends there.</summary>
+    public MarkedText? EndMarked(int turn, string whole) => Marked(whole, turn + 1, null, -1, names: true, null, prompt: false);
+
+    private MarkedText? Marked(string whole, int count, Func<int, bool>? isMarked, int plain, bool names, PieceKind? kind, bool prompt)
+    {
+        var marks = new Marks(_salt ??= Marks.Salt(whole), names, kind);
+        return Try(() => Render(writer.Write(count, marks, isMarked, plain), prompt).Text) is { } text ? new MarkedText(text, marks.Pieces) : null;
+    }
+
+    private static string? Try(Func<string> render)
     {
         try
         {
-            return Render(messages(), prompt).Text;
+            return render();
         }
         catch (TemplateException)
         {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Conversations;
 using Trainer.Data.Rows;
 using Trainer.Tokenizers;
 using Trainer.Templates;
@@ -9,13 +10,16 @@ namespace Trainer.Data.Chat;
 internal sealed class TemplateChatRenderer : IChatRenderer
 {
     private readonly AssistantMaskBuilder _builder;
+    private readonly IReadOnlyDictionary<string, JsonElement> _variables;
 
     /// <param name="templates">The model's templates.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="stopTokens">See <see cref="StopTokens"/>.</param>
+    /// <param name="variables">Variables of every render, each as JSON.</param>
     /// <param name="now">What <c>strftime_now</c> tells every row; a date without a time lets the token cache be found again the same day.</param>
-    public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens, DateTime now)
+    public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens, IReadOnlyDictionary<string, string> variables, DateTime now)
     {
+        _variables = variables.ToDictionary(pair => pair.Key, pair => JsonDocument.Parse(pair.Value).RootElement);
         _builder = new AssistantMaskBuilder(templates, token => tokenizer.IdOf(token) is { } id && tokenizer.IsSpecial(id), stopTokens, now);
         Source = string.Join(", ", templates.Templates.Values.Select(template => template.Name));
         // A template that writes the date gives other texts on another day.
@@ -29,8 +33,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
 
     /// <summary>The renderer of a model folder, or null where it has no template and none is given.</summary>
     /// <exception cref="TemplateException">A template file cannot be read or is no template.</exception>
-    public static TemplateChatRenderer? Load(string directory, string? overrideFile, HfTokenizer tokenizer, DateTime now) =>
-        ChatTemplateSet.Load(directory, overrideFile) is { } templates ? new TemplateChatRenderer(templates, tokenizer, StopTokens(directory, tokenizer), now) : null;
+    public static TemplateChatRenderer? Load(string directory, string? overrideFile, HfTokenizer tokenizer, IReadOnlyDictionary<string, string> variables, DateTime now) =>
+        ChatTemplateSet.Load(directory, overrideFile) is { } templates ? new TemplateChatRenderer(templates, tokenizer, StopTokens(directory, tokenizer), variables, now) : null;
 
     /// <summary>What the model stops at: the tokenizer's end-of-text token and the ids of generation_config.json (GLM stops at the next turn's header).</summary>
     public static IReadOnlyList<string> StopTokens(string directory, HfTokenizer tokenizer)
@@ -53,12 +57,12 @@ internal sealed class TemplateChatRenderer : IChatRenderer
         return tokens;
     }
 
-    public ChatText Render(JsonElement messages, JsonElement? tools, TrainOn which, int from)
+    public ChatText Render(ChatRow row, TrainOn which, int from)
     {
         try
         {
-            var found = _builder.Build(messages, tools, which, from);
-            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))], found.Method);
+            var found = _builder.Build(row, which, from, _variables);
+            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))], found.Method) { Losses = found.Losses, TrainedTurns = found.TrainedTurns, Notes = found.Notes };
         }
         catch (ChatMaskException error)
         {

@@ -16,6 +16,12 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
     /// <summary>What the chat template left out.</summary>
     public IReadOnlyList<string> PassedOver { get; init; } = [];
 
+    /// <summary>What was changed so that the template could take the row.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Why a trained turn must not be trained as the template writes it, or null.</summary>
+    public BadRowException? Lost { get; init; }
+
     /// <summary>Targets that carry loss: the first token is predicted by nothing.</summary>
     public int TrainedTokens
     {

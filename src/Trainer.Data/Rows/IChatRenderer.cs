@@ -1,5 +1,5 @@
-using System.Text.Json;
 using Trainer.Data.Chat;
+using Trainer.Data.Conversations;
 
 namespace Trainer.Data.Rows;
 
@@ -13,16 +13,25 @@ internal interface IChatRenderer
     string ContentHash { get; }
 
     /// <summary>The whole conversation as text, and the character ranges to train.</summary>
-    /// <param name="messages">The list of messages.</param>
-    /// <param name="tools">The list of tools, or null.</param>
+    /// <param name="row">The conversation.</param>
     /// <param name="which">Assistant, Last or All.</param>
     /// <param name="from">Messages before this index are never trained.</param>
     /// <exception cref="BadRowException">The template refuses the conversation, or the turns cannot be told apart.</exception>
-    ChatText Render(JsonElement messages, JsonElement? tools, TrainOn which, int from);
+    ChatText Render(ChatRow row, TrainOn which, int from);
 }
 
 /// <summary>A rendered conversation.</summary>
 /// <param name="Text">All of it.</param>
 /// <param name="Spans">Trained ranges in UTF-16 characters, in order.</param>
 /// <param name="Method">How they were found.</param>
-internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans, SpanMethod Method = SpanMethod.None);
+internal sealed record ChatText(string Text, IReadOnlyList<(int Start, int End)> Spans, SpanMethod Method = SpanMethod.None)
+{
+    /// <summary>What the conversation says and the text lacks.</summary>
+    public IReadOnlyList<Loss> Losses { get; init; } = [];
+
+    /// <summary>The messages that are trained.</summary>
+    public IReadOnlyList<int> TrainedTurns { get; init; } = [];
+
+    /// <summary>What was changed for the template's sake.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}

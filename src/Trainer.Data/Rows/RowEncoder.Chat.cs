@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Trainer.Data.Chat;
+using Trainer.Data.Conversations;
 
 namespace Trainer.Data.Rows;
 
@@ -6,30 +8,21 @@ internal sealed partial class RowEncoder
 {
     private (EncodedRow, bool) Conversation(RowFields fields)
     {
-        JsonElement messages;
-        JsonElement? tools = fields["tools"] is { } list ? RowValue.Checked(RowValue.Array(list, "tools"), "tools") : null;
-        if (fields["conversations"] is { } shared)
-        {
-            shared = RowValue.Array(shared, "conversations");
-            (messages, tools) = ShareGpt.ToMessages(shared, fields["system"], tools);
-        }
-        else messages = RowValue.Array(fields["messages"]!.Value, "messages");
-        return Rendered(Messages.Checked(messages, fields["conversations"] is null ? "messages" : "conversations"), tools, 0);
+        var column = fields["conversations"] is null ? "messages" : "conversations";
+        return Rendered(ChatReader.Read([(RowValue.Array(fields[column]!.Value, column), column)], fields["system"], Tools(fields), fields["chat_template_kwargs"]), 0);
     }
 
-    private (EncodedRow, bool) PromptMessages(JsonElement prompt, JsonElement completion, JsonElement? tools)
+    /// <summary>A prompt and a completion of messages; either may be a text, the user's or the assistant's.</summary>
+    private (EncodedRow, bool) PromptMessages(RowFields fields, JsonElement prompt, JsonElement completion)
     {
-        prompt = RowValue.Array(prompt, "prompt");
-        completion = RowValue.Array(completion, "completion");
-        Messages.Checked(prompt, "prompt");
-        Messages.Checked(completion, "completion");
-        var all = Messages.Write(writer =>
-        {
-            foreach (var message in prompt.EnumerateArray()) message.WriteTo(writer);
-            foreach (var message in completion.EnumerateArray()) message.WriteTo(writer);
-        });
-        return Rendered(all, tools is { } list ? RowValue.Checked(RowValue.Array(list, "tools"), "tools") : null, prompt.GetArrayLength());
+        prompt = prompt.ValueKind == JsonValueKind.String ? Messages.Write(writer => Messages.Write(writer, Turn.User, RowValue.Text(prompt, "prompt"))) : RowValue.Array(prompt, "prompt");
+        completion = completion.ValueKind == JsonValueKind.String
+            ? Messages.Write(writer => Messages.Write(writer, Turn.Assistant, RowValue.Text(completion, "completion"))) : RowValue.Array(completion, "completion");
+        return Rendered(ChatReader.Read([(prompt, "prompt"), (completion, "completion")], fields["system"], Tools(fields), fields["chat_template_kwargs"]), prompt.GetArrayLength());
     }
+
+    private static ToolList Tools(RowFields fields) =>
+        fields["tools"] is { } tools ? ToolList.Read(tools, "tools") : ToolList.Read(fields["functions"], "functions");
 
     /// <summary>Alpaca: a chat where the model has a template, else the prompt of the Stanford Alpaca project.</summary>
     private (EncodedRow, bool) Instruction(RowFields fields)
@@ -37,16 +30,16 @@ internal sealed partial class RowEncoder
         var instruction = RowValue.Text(fields["instruction"]!.Value, "instruction");
         var input = fields["input"] is { } given ? RowValue.Text(given, "input") : "";
         var output = RowValue.Text(fields["output"]!.Value, "output");
-        if (chat is not null) return Rendered(Alpaca.ToMessages(instruction, input, output, fields["system"], fields["history"]), null, 0);
+        if (chat is not null) return Rendered(ChatReader.Read([(Alpaca.ToMessages(instruction, input, output, fields["system"], fields["history"]), "messages")]), 0);
         if (fields["system"] is not null || fields["history"] is not null)
             throw BadRowException.Malformed("columns 'system' and 'history' need a chat template, and the model has none", "pass --chat-template FILE");
         return Joined(Alpaca.Prompt(instruction, input), output);
     }
 
-    private (EncodedRow, bool) Rendered(JsonElement messages, JsonElement? tools, int from)
+    private (EncodedRow, bool) Rendered(ChatRow row, int from)
     {
         if (chat is null) throw BadRowException.Malformed("the row is a chat and the model has no chat template", "pass --chat-template FILE");
-        if (tools is { } list && list.GetArrayLength() == 0) tools = null;
+        row = row.With(options.Reasoning);
         var which = options.TrainOn switch
         {
             TrainOn.All => TrainOn.All,
@@ -54,12 +47,28 @@ internal sealed partial class RowEncoder
             TrainOn.Completion when from == 0 => TrainOn.Last, // a chat's completion is its last answer
             _ => TrainOn.Assistant,
         };
-        var rendered = chat.Render(messages, tools, which, from);
+        var rendered = chat.Render(row, which, from);
         var (ids, offsets) = tokenizer.Encode(rendered.Text, addSpecialTokens: false);
-        var row = which == TrainOn.All
+        var encoded = which == TrainOn.All
             ? new EncodedRow(ids, ids, rendered.Text, offsets, [(0, rendered.Text.Length)])
             : EncodedRow.Mask(rendered.Text, ids, offsets, rendered.Spans);
-        var passedOver = PassedOver.Find(messages, tools, rendered.Text);
-        return (row with { MaskMethod = rendered.Method, PassedOver = passedOver }, Messages.HasEmptyAnswer(messages));
+        encoded = encoded with { MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes };
+        return (encoded with { Lost = Refused(rendered) }, row.Turns.Where((turn, i) => rendered.TrainedTurns.Contains(i)).Any(SaysNothing));
+    }
+
+    private static bool SaysNothing(Turn turn) => turn.Content.Trim().Length == 0 && turn.Calls.Count == 0 && !turn.HasReasoning;
+
+    /// <summary>A trained turn that lost something trains what nobody wrote: an answer without its call, or without the thought that leads to it.</summary>
+    private BadRowException? Refused(ChatText rendered)
+    {
+        if (rendered.Losses.FirstOrDefault(loss => loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message) && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
+        var what = lost.What switch { "tool_calls" => "the tool calls", "reasoning" => "the reasoning", _ => "words" };
+        var way = lost.What switch
+        {
+            "reasoning" => "train without it by --reasoning last or strip, pass another template with --chat-template FILE",
+            "tool_calls" => "pass a template that writes tool calls with --chat-template FILE",
+            _ => "pass another template with --chat-template FILE",
+        };
+        return new BadRowException(FaultKind.LeftOut, $"the chat template leaves out {what} of the assistant's turn (message {lost.Message + 1}), which would be trained without", $"{way}, or let it go with --allow-dropped {lost.What}");
     }
 }

@@ -35,9 +35,10 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 };
                 (row, var empty) = Encode(fields, raw.Textual);
                 splittable = fields.Kind == RowKind.Text || fields.Kind == RowKind.Tokenized && row.Labels.AsSpan().SequenceEqual(row.Ids);
-                outcome = outcome with { EmptyAnswer = empty, Ignored = [.. outcome.Ignored, .. row.PassedOver] };
+                outcome = outcome with { EmptyAnswer = empty, Ignored = [.. outcome.Ignored, .. row.PassedOver], Notes = row.Notes };
             }
             outcome = outcome with { Refused = row, Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
+            if (row.Lost is { } lost) throw lost;
             Verify(row, outcome.Kind!.Value);
             // A document has no rows to refuse, and held-out text loses nothing in windows: they are laid out so unless another rule is asked for.
             var rule = options.OnTooLong == OnTooLong.Error && (raw.Document is not null || heldOut && splittable) ? OnTooLong.Split : options.OnTooLong;
@@ -78,8 +79,9 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
     private (EncodedRow, bool) Completion(RowFields fields)
     {
         var (prompt, completion) = (fields["prompt"]!.Value, fields["completion"]!.Value);
-        if (prompt.ValueKind == JsonValueKind.Array || completion.ValueKind == JsonValueKind.Array) return PromptMessages(prompt, completion, fields["tools"]);
-        if (fields["tools"] is not null) throw BadRowException.Malformed("column 'tools' needs prompt and completion to be lists of messages");
+        if (prompt.ValueKind == JsonValueKind.Array || completion.ValueKind == JsonValueKind.Array) return PromptMessages(fields, prompt, completion);
+        foreach (var name in (ReadOnlySpan<string>)["tools", "functions", "system", "chat_template_kwargs"])
+            if (fields[name] is { } value && !Trainer.Data.Conversations.WireJson.IsAbsent(value)) throw BadRowException.Malformed($"column '{name}' needs prompt and completion to be lists of messages");
         return Joined(RowValue.Text(prompt, "prompt"), RowValue.Text(completion, "completion"));
     }
 

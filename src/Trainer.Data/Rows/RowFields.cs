@@ -7,11 +7,13 @@ internal sealed class RowFields
 {
     private static readonly string[] Known =
     [
-        "text", "prompt", "completion", "messages", "conversations", "tools", "system", "instruction", "input", "output", "history",
+        "text", "prompt", "completion", "messages", "conversations", "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output", "history",
         "input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight",
     ];
 
-    private static readonly string[] Optional = ["tools", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
+    private static readonly string[] Optional = ["tools", "functions", "chat_template_kwargs", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
+
+    private static readonly string[] BesideChats = ["tools", "functions", "system", "chat_template_kwargs", "weight"];
 
     private static readonly char[] Separators = [',', '+']; // on a command line the comma already parts one column from the next
 
@@ -90,11 +92,11 @@ internal sealed class RowFields
     private static (RowKind Kind, string[] Allowed) Decide(Dictionary<string, JsonElement> fields, List<string> strangers, IReadOnlyDictionary<string, string>? columns)
     {
         var found = new List<(RowKind, string[], string)>();
-        if (fields.ContainsKey("messages")) found.Add((RowKind.Chat, ["messages", "tools", "weight"], "messages"));
-        if (fields.ContainsKey("conversations")) found.Add((RowKind.Chat, ["conversations", "tools", "system", "weight"], "conversations"));
+        if (fields.ContainsKey("messages")) found.Add((RowKind.Chat, ["messages", .. BesideChats], "messages"));
+        if (fields.ContainsKey("conversations")) found.Add((RowKind.Chat, ["conversations", .. BesideChats], "conversations"));
         if (fields.ContainsKey("input_ids"))
             found.Add((RowKind.Tokenized, ["input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"], "input_ids"));
-        if (fields.ContainsKey("prompt") && fields.ContainsKey("completion")) found.Add((RowKind.Completion, ["prompt", "completion", "tools", "weight"], "prompt and completion"));
+        if (fields.ContainsKey("prompt") && fields.ContainsKey("completion")) found.Add((RowKind.Completion, ["prompt", "completion", .. BesideChats], "prompt and completion"));
         if (fields.ContainsKey("instruction") && fields.ContainsKey("output"))
             found.Add((RowKind.Instruction, ["instruction", "input", "output", "system", "history", "weight"], "instruction and output"));
         if (fields.ContainsKey("text")) found.Add((RowKind.Text, ["text", "weight"], "text"));

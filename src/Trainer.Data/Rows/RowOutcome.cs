@@ -24,8 +24,11 @@ internal sealed record RowOutcome(RowSource Source)
     /// <summary>A completion or assistant turn without text.</summary>
     public bool EmptyAnswer { get; init; }
 
-    /// <summary>Columns left out.</summary>
+    /// <summary>Columns left out, and what the chat template leaves out.</summary>
     public IReadOnlyList<string> Ignored { get; init; } = [];
+
+    /// <summary>What was changed so that the template could take the row.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>Digest of ids and labels before any cut: equal rows are duplicates.</summary>
     public ulong Fingerprint { get; init; }

@@ -77,6 +77,7 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
             Kind = row.Kind?.ToString().ToLowerInvariant() ?? "",
             TemplateSource = row.Kind is RowKind.Chat or RowKind.Instruction ? tools.Chat?.Source : null,
             Ignored = row.Ignored,
+            Notes = row.Notes,
             Weight = row.Weight,
             Fault = row.Fault,
         };

@@ -7,6 +7,7 @@ internal sealed class StatisticsBuilder
 {
     private readonly Dictionary<FaultKind, long> _dropped = [];
     private readonly SortedDictionary<string, long> _ignored = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, long> _notes = new(StringComparer.Ordinal);
     private readonly HashSet<ulong> _seen = [];
     private readonly List<FileStatistics> _files = [];
     private readonly long[] _lengths = new long[33];
@@ -24,6 +25,7 @@ internal sealed class StatisticsBuilder
     {
         Rows++;
         foreach (var name in row.Ignored) _ignored[name] = _ignored.GetValueOrDefault(name) + 1;
+        foreach (var note in row.Notes) _notes[note] = _notes.GetValueOrDefault(note) + 1;
         LastWasDuplicate = false;
         if (row.Length > 0)
         {
@@ -61,6 +63,7 @@ internal sealed class StatisticsBuilder
         EmptyAnswers = _empty,
         Duplicates = _duplicates,
         IgnoredColumns = _ignored,
+        Notes = _notes,
         Lengths = Histogram(_lengths),
     };
 

@@ -59,7 +59,7 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
     /// <summary>Whether the options leave such a row out instead of refusing the data.</summary>
     public static bool Drops(DataOptions options, FaultKind kind) => kind switch
     {
-        FaultKind.Malformed or FaultKind.DoubleBos => options.OnBadRow == OnBadRow.Drop,
+        FaultKind.Malformed or FaultKind.DoubleBos or FaultKind.LeftOut => options.OnBadRow == OnBadRow.Drop,
         FaultKind.NothingTrained => options.DropEmpty,
         FaultKind.TooLong => options.OnTooLong == OnTooLong.Drop,
         _ => false,

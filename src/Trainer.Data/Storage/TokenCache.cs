@@ -9,7 +9,7 @@ namespace Trainer.Data.Storage;
 internal sealed class TokenCache(DataOptions options, TextTools tools)
 {
     // Raise with any change of what rows become, or old caches would answer for new rules.
-    private const string Version = "2";
+    private const string Version = "3";
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(2);
 
     public byte[] Key(InputGroup group, bool heldOut)
@@ -18,7 +18,8 @@ internal sealed class TokenCache(DataOptions options, TextTools tools)
         {
             Version, heldOut ? "held out" : "trained", tools.Tokenizer.ContentHash, tools.Chat?.ContentHash ?? "", tools.Vocabulary?.ToString() ?? "",
             options.MaxSeqLength.ToString(), options.OnTooLong.ToString(), options.TrainOn.ToString(), options.OnBadRow.ToString(),
-            options.DropEmpty.ToString(), options.AllowMissingEos.ToString(), options.TruncateAnswers.ToString(),
+            options.DropEmpty.ToString(), options.AllowMissingEos.ToString(), options.TruncateAnswers.ToString(), options.Reasoning.ToString(),
+            string.Join('\n', options.TemplateVariables.OrderBy(each => each.Key, StringComparer.Ordinal).Select(each => $"{each.Key}\t{each.Value}")), string.Join(',', options.AllowDropped),
         };
         for (var f = 0; f < group.Files.Count; f++)
         {

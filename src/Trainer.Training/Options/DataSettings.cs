@@ -40,6 +40,18 @@ public static class DataSettings
         "Jinja file that replaces the model's chat template.") with
     { Value = "FILE", Aliases = ["chat-template-path"], Kind = SettingKind.File, Drift = DriftRule.Free };
 
+    public static readonly Setting ChatTemplateArg = Setting.Of(o => o.Data.TemplateVariables, "chat-template-arg", Group,
+        "Variable of the chat template, such as enable_thinking=false; repeatable. A row's own chat_template_kwargs win over it.") with
+    { Value = "NAME=VALUE", Aliases = ["chat-template-args", "chat-template-kwargs"], Reads = TemplateArguments.Read };
+
+    public static readonly Setting Reasoning = Setting.Of(o => o.Data.Reasoning, "reasoning", Group,
+        "Reasoning before answers: keep trains it as the rows have it, last keeps that of the turns behind the last question, strip takes it out.") with
+    { Value = "PART" };
+
+    public static readonly Setting AllowDropped = Setting.Of(o => o.Data.AllowDropped, "allow-dropped", Group,
+        "What the chat template may leave out of a trained turn (content, reasoning, tool_calls); a row that loses it otherwise is refused.") with
+    { Value = "LIST", Reads = ReadDroppable };
+
     public static readonly Setting DropEmpty = Setting.Of(o => o.Data.DropEmpty, "drop-empty", Group,
         "Leave out rows that would train on nothing instead of refusing the run.");
 
@@ -58,4 +70,14 @@ public static class DataSettings
 
     public static readonly Setting DataSeed = Setting.Of(o => o.DataSeed, "data-seed", Group, "Seed of the row order.") with
     { Value = "N", Minimum = 0, DefaultNote = "--seed" };
+
+    private static readonly string[] Droppable = ["content", "reasoning", "tool_calls"];
+
+    private static IReadOnlyList<string> ReadDroppable(SettingValues values, Setting setting)
+    {
+        var names = values.List(setting).Select(name => name.Replace('-', '_')).Distinct().Order(StringComparer.Ordinal).ToArray();
+        foreach (var name in names.Except(Droppable))
+            values.Fault($"{values.Origin(setting)} '{name}' is nothing that a turn can lose; use {string.Join(", ", Droppable)}");
+        return names;
+    }
 }

@@ -16,6 +16,7 @@ internal static class DataNotes
         if (data.SplitRows > 0) events.Note(string.Create(CultureInfo.InvariantCulture, $"{data.SplitRows} rows split into several"));
         if (data.EmptyAnswers > 0) events.Warn(string.Create(CultureInfo.InvariantCulture, $"{data.EmptyAnswers} rows have an answer without text; 'trainer data check' names them"));
         if (data.Duplicates > 0) events.Note(string.Create(CultureInfo.InvariantCulture, $"{data.Duplicates} rows repeat an earlier one"));
+        foreach (var (note, rows) in data.Notes) events.Note(string.Create(CultureInfo.InvariantCulture, $"{note}, {rows} rows"));
         foreach (var (column, rows) in data.IgnoredColumns) events.Warn(string.Create(CultureInfo.InvariantCulture, $"not used: {column}, {rows} rows"));
     }
 

@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Trainer.Data;
+using Trainer.Data.Conversations;
 using Trainer.Data.Rows;
 
 namespace Trainer.Engine.Tests.Data;
@@ -12,24 +14,27 @@ internal sealed class ChatMl : IChatRenderer
     public string ContentHash { get; init; } = "chatml";
     public string EndOfTurn { get; init; } = "<|im_end|>";
 
-    public ChatText Render(JsonElement messages, JsonElement? tools, TrainOn which, int from)
+    public ChatText Render(ChatRow row, TrainOn which, int from)
     {
         var text = new StringBuilder();
         var spans = new List<(int, int)>();
-        if (tools is { } list) text.Append("<|im_start|>tools\n").Append(list.GetRawText()).Append("<|im_end|>\n");
-        var i = 0;
-        foreach (var message in messages.EnumerateArray())
+        if (row.Tools is { } list) text.Append("<|im_start|>tools\n").Append(list.GetRawText()).Append("<|im_end|>\n");
+        var turns = new List<int>();
+        for (var i = 0; i < row.Turns.Count; i++)
         {
-            var role = message.GetProperty("role").GetString()!;
-            text.Append("<|im_start|>").Append(role).Append('\n');
+            var turn = row.Turns[i];
+            text.Append("<|im_start|>").Append(turn.Role).Append('\n');
             var begin = text.Length;
-            if (message.TryGetProperty("content", out var content)) text.Append(content.GetString());
-            if (message.TryGetProperty("tool_calls", out var calls)) text.Append(calls.GetRawText());
+            text.Append(turn.Verbatim ?? turn.Content);
+            if (turn.Calls.Count > 0) text.Append(new JsonArray([.. turn.Calls.Select(call => call.DeepClone())]).ToJsonString());
             text.Append(EndOfTurn);
-            if (role == "assistant" && i >= from) spans.Add((begin, text.Length));
+            if (turn.IsAssistant && turn.IsTrained && i >= from)
+            {
+                spans.Add((begin, text.Length));
+                turns.Add(i);
+            }
             text.Append('\n');
-            i++;
         }
-        return new ChatText(text.ToString(), which == TrainOn.Last ? [.. spans.TakeLast(1)] : spans);
+        return new ChatText(text.ToString(), which == TrainOn.Last ? [.. spans.TakeLast(1)] : spans) { TrainedTurns = which == TrainOn.Last ? [.. turns.TakeLast(1)] : turns };
     }
 }

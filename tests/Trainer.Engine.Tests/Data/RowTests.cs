@@ -138,7 +138,6 @@ public sealed class RowTests : IDisposable
     [InlineData("""{"text": "<s>a"}""", "two beginning-of-text tokens")]
     [InlineData("""{"text": ""}""", "is empty")]
     [InlineData("""{"input_ids": [3, 4], "labels": [3, -100]}""", "none of the row's 2 tokens")]
-    [InlineData("""{"conversations": [{"from":"alien","value":"a"}]}""", "'alien'")]
     public void A_bad_row_is_refused_with_file_line_and_reason(string row, string reason)
     {
         var message = Refused(row);

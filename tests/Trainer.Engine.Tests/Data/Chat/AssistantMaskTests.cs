@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Data.Chat;
+using Trainer.Data.Conversations;
 using Trainer.Data.Rows;
 using Trainer.Tokenizers;
 using System.IO.Compression;
@@ -43,7 +44,7 @@ public sealed class AssistantMaskTests
     public void A_shared_chat_keeps_what_its_turns_say_of_training()
     {
         var turns = MaskFixtures.Json("""[{"from":"human","value":"A"},{"from":"gpt","value":"B","weight":0},{"from":"function_call","value":"{\"name\":\"f\"}","train":false},{"from":"gpt","value":"D"}]""");
-        Assert.Equal([true, false, false, true], ShareGpt.ToMessages(turns, null, null).Messages.EnumerateArray().Select(Messages.IsTrained));
+        Assert.Equal([true, false, false, true], ChatReader.Read([(turns, "conversations")]).Turns.Select(turn => turn.IsTrained));
     }
 
     [Fact]
@@ -122,10 +123,10 @@ public sealed class AssistantMaskTests
     }
 
     [Fact]
-    public void The_end_of_turn_that_follows_directly_is_trained_though_the_turn_does_not_write_it()
+    public void The_header_that_a_model_stops_at_is_trained_behind_each_answer_the_last_one_too()
     {
         const string source = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
-        Assert.Equal(["Incremental", "B.<|user|>", "D."], MaskFixtures.Trained(MaskFixtures.Builder(source, "<|user|>"), TwoTurns));
+        Assert.Equal(["Incremental", "B.<|user|>", "D.<|user|>"], MaskFixtures.Trained(MaskFixtures.Builder(source, "<|user|>"), TwoTurns));
     }
 
     [Fact]

@@ -1,0 +1,83 @@
+using Trainer.Data.Conversations;
+
+namespace Trainer.Data.Chat;
+
+/// <summary>Where reasoning is written.</summary>
+internal enum ReasoningPlace
+{
+    /// <summary>Where the row has it.</summary>
+    AsGiven,
+    /// <summary>In the field that the template reads.</summary>
+    Field,
+    /// <summary>In front of the answer, between think tags.</summary>
+    Content,
+}
+
+/// <summary>How ids of calls are written.</summary>
+internal enum CallIds
+{
+    /// <summary>As the row has them, or not at all.</summary>
+    AsGiven,
+    /// <summary>Nine letters and digits each, as Mistral's templates demand.</summary>
+    Nine,
+    /// <summary><c>functions.NAME:NUMBER</c>, as Kimi's templates read the name from it.</summary>
+    Named,
+}
+
+/// <summary>One of the forms in which the same conversation can be handed to a template. Templates read some of them and lose or refuse the others.</summary>
+internal sealed record ChatForm
+{
+    private static readonly Wordless?[] Wordlesses = [null, Conversations.Wordless.Empty, Conversations.Wordless.Null, Conversations.Wordless.Absent];
+    private static readonly bool[] Either = [false, true];
+
+    /// <summary>How the content of a turn that only calls is written; null writes it as the row does.</summary>
+    public Wordless? Wordless { get; init; }
+
+    /// <summary>Arguments as JSON text: some templates write them as they are.</summary>
+    public bool TextArguments { get; init; }
+
+    /// <summary>How ids are written.</summary>
+    public CallIds Ids { get; init; }
+
+    /// <summary>Content as a list with one part: templates of models that see read only that.</summary>
+    public bool Parts { get; init; }
+
+    /// <summary>Where reasoning is written.</summary>
+    public ReasoningPlace Reasoning { get; init; }
+
+    /// <summary>The forms worth a try for a conversation, the plainest first.</summary>
+    /// <param name="turns">The conversation.</param>
+    /// <param name="place">Where the template looks for reasoning, besides where the row gives it.</param>
+    public static IEnumerable<ChatForm> Of(IReadOnlyList<Turn> turns, ReasoningPlace place)
+    {
+        var calls = turns.Any(turn => turn.Calls.Count > 0);
+        var thoughts = turns.Any(turn => turn.Reasoning is not null);
+        var wordless = turns.Any(turn => turn.Calls.Count > 0 && turn.Content.Length == 0) ? Wordlesses : Wordlesses[..1];
+        var ids = calls ? Enum.GetValues<CallIds>() : [CallIds.AsGiven];
+        ReasoningPlace[] reasoning = thoughts && place != ReasoningPlace.AsGiven ? [ReasoningPlace.AsGiven, place] : [ReasoningPlace.AsGiven];
+        return from parts in Either
+               from id in ids
+               from text in calls ? Either : Either[..1]
+               from empty in wordless
+               from thought in reasoning
+               let form = new ChatForm { Wordless = empty, TextArguments = text, Ids = id, Parts = parts, Reasoning = thought }
+               orderby form.Changes
+               select form;
+    }
+
+    /// <summary>Whether this form may keep what another one loses.</summary>
+    public bool MayMend(IReadOnlyList<Loss> losses, ChatForm other)
+    {
+        if (losses.All(loss => loss.What is "reasoning" or "tools")) return this with { Reasoning = other.Reasoning } == other;
+        return losses.Any(loss => loss.What == "content") || Parts == other.Parts;
+    }
+
+    /// <summary>What this form changed of a row, where a user may want to know.</summary>
+    public IEnumerable<string> Notes(IReadOnlyList<Turn> turns)
+    {
+        if (Ids != CallIds.AsGiven && turns.Any(turn => turn.Calls.Any(call => call["id"] is not null))) yield return "ids of tool calls were made anew: the chat template takes no others";
+        if (Reasoning == ReasoningPlace.Content && turns.Any(turn => turn.ReasoningField is not null)) yield return "reasoning is written as <think> text: the chat template reads no field of it";
+    }
+
+    private int Changes => (Wordless is null ? 0 : 1) + (TextArguments ? 1 : 0) + (Ids == CallIds.AsGiven ? 0 : 1) + (Parts ? 2 : 0) + (Reasoning == ReasoningPlace.AsGiven ? 0 : 1);
+}

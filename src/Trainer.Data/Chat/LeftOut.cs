@@ -1,0 +1,49 @@
+using System.Text.Json;
+using Trainer.Data.Conversations;
+
+namespace Trainer.Data.Chat;
+
+/// <summary>
+/// The check after rendering: every content, reasoning, call and tool of a row must stand in the text. A piece is there when the template
+/// writes the word that stands for it, and when the text holds what it says (trimmed or escaped, as templates do).
+/// </summary>
+internal static class LeftOut
+{
+    public static List<Loss> Find(Renders renders, string whole, JsonElement? tools)
+    {
+        var (turns, marked) = (renders.Turns, renders.AllMarked(whole));
+        var losses = new List<Loss>();
+        if (tools is { } list && Names(list) is { Count: > 0 } names && !names.Exists(name => (marked?.Text ?? whole).Contains(name, StringComparison.Ordinal))) losses.Add(new Loss("tools", -1, ""));
+        for (var i = 0; i < turns.Count; i++)
+        {
+            var turn = turns[i];
+            if (turn.Calls.Count > 0 && !(marked is null ? turn.Calls.All(call => Stands(whole, call["function"]?["name"]?.ToString() ?? "")) : Shows(marked, i, PieceKind.Call))) losses.Add(new Loss("tool_calls", i, turn.Role));
+            if (turn.HasReasoning && !(Shows(marked, i, PieceKind.Reasoning) && Stands(whole, turn.Reasoning!))) losses.Add(new Loss("reasoning", i, turn.Role));
+            if (turn.Content.Trim().Length > 0 && !(Shows(marked, i, PieceKind.Content) && Stands(whole, turn.Content))) losses.Add(new Loss("content", i, turn.Role));
+        }
+        return losses;
+    }
+
+    private static bool Shows(MarkedText? marked, int turn, PieceKind kind) =>
+        marked is null || marked.Pieces.All(piece => piece.Turn != turn || piece.Kind != kind || marked.Text.Contains(piece.Word, StringComparison.Ordinal));
+
+    /// <summary>Whether a text holds what a piece says: as it is, without the blanks around it, escaped as JSON, or line by line.</summary>
+    private static bool Stands(string whole, string piece)
+    {
+        var said = piece.Trim();
+        if (said.Length == 0 || whole.Contains(said, StringComparison.Ordinal)) return true;
+        if (whole.Contains(PythonJson.Escaped(said), StringComparison.Ordinal)) return true;
+        foreach (var line in said.Split('\n'))
+            if (line.Trim() is { Length: > 0 } words && !whole.Contains(words, StringComparison.Ordinal)) return false;
+        return true;
+    }
+
+    private static List<string> Names(JsonElement tools)
+    {
+        var names = new List<string>();
+        foreach (var tool in tools.EnumerateArray())
+            if ((tool.TryGetProperty("function", out var function) && function.ValueKind == JsonValueKind.Object ? function : tool).TryGetProperty("name", out var name)
+                && name.ValueKind == JsonValueKind.String && name.GetString() is { Length: > 0 } text) names.Add(text);
+        return names;
+    }
+}

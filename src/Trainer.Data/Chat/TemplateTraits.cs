@@ -1,0 +1,58 @@
+using System.Text.RegularExpressions;
+using Trainer.Data.Conversations;
+using Trainer.Templates;
+
+namespace Trainer.Data.Chat;
+
+/// <summary>What a template's source says of the names it reads.</summary>
+internal sealed partial class TemplateTraits(ChatTemplate template)
+{
+    private static readonly string[] Fields = ["reasoning_content", "reasoning", "thinking", "thought"];
+    private readonly Dictionary<string, bool> _roles = new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
+
+    /// <summary>Fields in which the template looks for reasoning.</summary>
+    public IReadOnlyList<string> ReasoningFields { get; } = [.. Fields.Where(field => Regex.IsMatch(template.Source, $@"(?:\.|\[\s*['""]|get\(\s*['""]|['""]){field}\b"))];
+
+    /// <summary>Where the template looks for reasoning: in fields, else in the answers' own text where it knows think tags.</summary>
+    public ReasoningPlace ReasoningPlace => ReasoningFields.Count > 0 ? ReasoningPlace.Field : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
+
+    /// <summary>Whether the template reads the ids of calls.</summary>
+    public bool ReadsCallIds { get; } = Ids().IsMatch(template.Source);
+
+    /// <summary>Whether the template takes a call's name out of its id.</summary>
+    public bool NamesCallsById { get; } = template.Source.Contains("tool_call_argument_begin", StringComparison.Ordinal);
+
+    /// <summary>The conversation in roles that the template has.</summary>
+    /// <exception cref="ChatMaskException">A role that it has not.</exception>
+    public (IReadOnlyList<Turn> Turns, IReadOnlyList<string> Notes) Fit(IReadOnlyList<Turn> turns)
+    {
+        if (turns.All(turn => turn.Role is Turn.System or Turn.User or Turn.Assistant)) return (turns, []);
+        var (fitted, notes) = (new List<Turn>(turns.Count), new List<string>());
+        foreach (var turn in turns)
+        {
+            var role = turn.Role;
+            if (!Roles.IsCommon(role) && !Quotes(template, role))
+                throw new ChatMaskException(ChatFault.NotRendered, $"message {fitted.Count + 1} has the role '{role}', which the chat template does not know", "use system, user, assistant or tool, or pass a template that knows it with --chat-template FILE");
+            if (role == Turn.Developer && !_roles[Turn.Developer])
+            {
+                role = Turn.System;
+                notes = ["turns of the role 'developer' are written as 'system': the chat template has no developer"];
+                // One system prompt is all that many templates take.
+                if (fitted.Count > 0 && fitted[^1].Role == Turn.System)
+                {
+                    fitted[^1] = fitted[^1] with { Content = fitted[^1].Content + "\n\n" + turn.Content };
+                    continue;
+                }
+            }
+            if (role == Turn.Tool && !_roles[Turn.Tool]) role = _roles.FirstOrDefault(known => known.Value && known.Key != Turn.Developer).Key ?? role;
+            fitted.Add(role == turn.Role ? turn : turn with { Role = role });
+        }
+        return (fitted, notes);
+    }
+
+    private static bool Quotes(ChatTemplate template, string word) =>
+        template.Source.Contains($"'{word}'", StringComparison.Ordinal) || template.Source.Contains($"\"{word}\"", StringComparison.Ordinal);
+
+    [GeneratedRegex(@"tool_call_id|(?:call|tool)s?(?:\.id\b|\[\s*['""]id['""])", RegexOptions.CultureInvariant)]
+    private static partial Regex Ids();
+}
