@@ -54,7 +54,7 @@ internal static class RecipeSchema
                 break;
             case SettingKind.Pairs:
                 property["type"] = Types("object");
-                property["additionalProperties"] = new JsonObject { ["type"] = "number" };
+                property["additionalProperties"] = new JsonObject { ["type"] = setting.Property?.Type == typeof(IReadOnlyDictionary<string, string>) ? Types("string", "number", "boolean") : "number" };
                 break;
             case SettingKind.Bytes:
                 property["type"] = Types("string", "integer");

@@ -73,7 +73,7 @@ public static class DataSettings
 
     private static readonly string[] Droppable = ["content", "reasoning", "tool_calls"];
 
-    private static IReadOnlyList<string> ReadDroppable(SettingValues values, Setting setting)
+    private static string[] ReadDroppable(SettingValues values, Setting setting)
     {
         var names = values.List(setting).Select(name => name.Replace('-', '_')).Distinct().Order(StringComparer.Ordinal).ToArray();
         foreach (var name in names.Except(Droppable))

@@ -10,7 +10,7 @@ public sealed class MutationTests
     {
         ["data"] = "{folder}/e.jsonl", ["eval_data"] = "{folder}/e.jsonl", ["chat_template"] = "{folder}/t.jinja", ["sample_prompts"] = "{folder}/p.txt", ["adapter"] = "{folder}/a", ["model"] = "{folder}/a",
         ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj", ["modules_to_save"] = "lm_head", ["layers_to_transform"] = "1",
-        ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["on_too_long"] = "truncate",
+        ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["on_too_long"] = "truncate", ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
