@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Drawing;
 
 namespace Trainer.Adapters;
 
@@ -28,40 +29,46 @@ public static class PeftFolder
     /// <exception cref="AdapterException">Broken folder, or an adapter of another base.</exception>
     public static LoraSpec Load(CausalModel model, string folder, double? dropout = null)
     {
+        var (blueprint, spec, baseModel) = Draw(model.Blueprint, model.Folder, folder, dropout);
+        using var file = Open(folder);
+        var places = Places(blueprint, spec, file, MadeFor(baseModel, model.Folder));
+        model.Attach(blueprint);
+        model.CopyBase();
+        foreach (var entry in model.Parameters.Entries)
+            if (places[entry.Name] is { } stored) Fill(model, entry, file, stored);
+        var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
+        EmbeddingCopies.Verify(model, file, left);
+        if (left.Count > 0)
+            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model ({left.Count} such tensors); the adapter was {MadeFor(baseModel, model.Folder)}");
+        return spec;
+    }
+
+    /// <summary>What the adapter of a folder trains, from its config and the headers of its tensors; no weight is read.</summary>
+    /// <param name="decoder">The base.</param>
+    /// <param name="modelFolder">The base's folder, for messages.</param>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="dropout">Dropout of the run to come; null takes the folder's.</param>
+    /// <exception cref="AdapterException">Broken folder, or an adapter of another base.</exception>
+    public static (AdapterBlueprint Blueprint, LoraSpec Spec, string? BaseModel) Draw(DecoderBlueprint decoder, string modelFolder, string folder, double? dropout = null)
+    {
         var (spec, baseModel) = ReadSpec(folder);
         if (dropout is { } p) spec = spec with { Dropout = p };
         using var file = Open(folder);
         spec = OverlappingPatterns.Settle(spec, file);
-        spec = spec with { ModulesToSave = AdapterInjector.SavedNames(model, spec) };
+        spec = spec with { ModulesToSave = AdapterBlueprint.SavedNames(decoder, spec) };
         try
         {
-            AdapterInjector.Attach(model, spec);
+            var blueprint = AdapterBlueprint.Of(decoder, spec);
+            // PEFT then trains embedding and head as one; ours are two, so what it says is refused where it says something.
+            if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head)) is not null)
+                throw new AdapterException($"adapter '{folder}' ties a trained embedding to the head (ensure_weight_tying), which is not implemented; merge it with PEFT");
+            _ = Places(blueprint, spec, file, MadeFor(baseModel, modelFolder));
+            return (blueprint, spec, baseModel);
         }
         catch (AdapterOptionException fault)
         {
-            throw new AdapterException($"adapter '{folder}' does not fit the model '{model.Folder}': {fault.Message}; it was made for '{baseModel ?? "another model"}'", fault);
+            throw new AdapterException($"adapter '{folder}' does not fit the model '{modelFolder}': {fault.Message}; it was made for '{baseModel ?? "another model"}'", fault);
         }
-        // PEFT then trains embedding and head as one; ours are two, so what it says is refused where it says something.
-        if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && IsTrained(model))
-            throw new AdapterException($"adapter '{folder}' ties a trained embedding to the head (ensure_weight_tying), which is not implemented; merge it with PEFT");
-        var left = file.Tensors.Keys.ToHashSet(StringComparer.Ordinal);
-        BaseCopies.Write(model);
-        foreach (var entry in model.Parameters.Entries)
-        {
-            var name = entry.Name;
-            if (!left.Contains(name) && left.Contains(name + ".weight")) name += ".weight"; // DoRA magnitudes of older releases
-            if (!left.Remove(name))
-            {
-                // PEFT trains these biases and does not write them; what it loads back is the base's bias.
-                if (spec.Bias == BiasMode.LoraOnly && name.EndsWith(".base_layer.bias", StringComparison.Ordinal)) continue;
-                throw new AdapterException($"tensor '{name}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was {MadeFor(baseModel, model)}");
-            }
-            Fill(model, entry, file, file.Tensors[name], baseModel);
-        }
-        EmbeddingCopies.Verify(model, file, left);
-        if (left.Count > 0)
-            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model ({left.Count} such tensors); the adapter was {MadeFor(baseModel, model)}");
-        return spec;
     }
 
     /// <summary>Writes adapter_config.json and adapter_model.safetensors into an existing folder; use it inside a folder that is renamed when whole.</summary>
@@ -137,14 +144,28 @@ public static class PeftFolder
         }
     }
 
-    private static bool IsTrained(CausalModel model) => model.Embedding.Trained is not null || model.Embedding.Adapter is not null || model.Head.TrainedWeight is not null || model.Head.Adapter is not null;
+    private static string MadeFor(string? baseModel, string modelFolder) => $"made for '{baseModel ?? "another model"}', the model given is '{modelFolder}'";
 
-    private static string MadeFor(string? baseModel, CausalModel model) => $"made for '{baseModel ?? "another model"}', the model given is '{model.Folder}'";
-
-    private static void Fill(CausalModel model, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored, string? baseModel)
+    // The tensor of the file for each trained tensor, by the latter's name; null where the base's own value is meant.
+    private static Dictionary<string, SafetensorsEntry?> Places(AdapterBlueprint blueprint, LoraSpec spec, SafetensorsFile file, string madeFor)
     {
-        if (!stored.Shape.SequenceEqual(entry.Shape))
-            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", entry.Shape)}]; the adapter was {MadeFor(baseModel, model)}");
+        var places = new Dictionary<string, SafetensorsEntry?>(StringComparer.Ordinal);
+        foreach (var (tensor, shape) in blueprint.Tensors)
+        {
+            // Older releases end the names of DoRA's magnitudes with .weight.
+            var stored = file.Tensors.GetValueOrDefault(tensor) ?? file.Tensors.GetValueOrDefault(tensor + ".weight");
+            // PEFT trains biases of adapted layers and does not write them; what it loads back is the base's bias.
+            if (stored is null && !(spec.Bias == BiasMode.LoraOnly && tensor.EndsWith(".base_layer.bias", StringComparison.Ordinal)))
+                throw new AdapterException($"tensor '{tensor}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was {madeFor}");
+            if (stored is not null && !stored.Shape.SequenceEqual(shape))
+                throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", shape)}]; the adapter was {madeFor}");
+            places[tensor] = stored;
+        }
+        return places;
+    }
+
+    private static void Fill(CausalModel model, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored)
+    {
         if (!AdapterValues.TryRead(file, stored, out var values))
             throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' is of type {stored.Dtype}, which is not implemented; save the adapter as float32");
         if (Array.Exists(values, value => !float.IsFinite(value)))

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -18,6 +17,7 @@ public sealed class CausalModel : IDisposable
         _files = files;
         (Layers, Embedding, FinalNorm, Head) = new ModelLoader(Blueprint, options, files).Build();
         Linears = [.. Layers.SelectMany(layer => layer.Linears)];
+        Adapter = AdapterBlueprint.None(Blueprint);
         Parameters = new ParameterBuffer([], options.Device);
     }
 
@@ -48,7 +48,13 @@ public sealed class CausalModel : IDisposable
     /// <summary>The norm before the head.</summary>
     public NormModule FinalNorm { get; }
 
-    /// <summary>What is trained; empty until <see cref="Attach"/>. Owned by the model.</summary>
+    /// <summary>Every norm, the final one last.</summary>
+    public IEnumerable<NormModule> Norms => Layers.SelectMany(layer => layer.Norms).Append(FinalNorm);
+
+    /// <summary>What is trained, module by module; nothing until <see cref="Attach"/>.</summary>
+    public AdapterBlueprint Adapter { get; private set; }
+
+    /// <summary>The values of what is trained and their gradients. Owned by the model.</summary>
     public ParameterBuffer Parameters { get; private set; }
 
     /// <summary>False computes the base alone: adapters and trained copies are passed over.</summary>
@@ -81,7 +87,9 @@ public sealed class CausalModel : IDisposable
         try
         {
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
-            if (model.Options.TrainAllWeights) FullTraining.Prepare(model);
+            if (!model.Options.TrainAllWeights) return model;
+            model.Attach(AdapterBlueprint.Whole(model.Blueprint));
+            model.CopyBase();
             return model;
         }
         catch
@@ -91,22 +99,44 @@ public sealed class CausalModel : IDisposable
         }
     }
 
-    /// <summary>Takes the buffer that adapters and trained copies of the modules refer to; the former buffer is released.</summary>
-    /// <param name="parameters">The new buffer; the model owns it from now on.</param>
-    public void Attach(ParameterBuffer parameters)
+    /// <summary>Makes the tensors of an adapter, all 0, and hangs them onto the modules; what was there before is released.</summary>
+    /// <param name="adapter">What is trained of this model.</param>
+    public void Attach(AdapterBlueprint adapter)
+    {
+        ReleaseBuffers();
+        Parameters.Dispose();
+        Adapter = adapter;
+        Parameters = new ParameterBuffer(adapter.Tensors, Options.Device);
+        foreach (var linear in Linears.Append(Head)) linear.Attach(adapter.Find(linear.Blueprint), Parameters);
+        foreach (var norm in Norms) norm.Trained = Parameters.Find(adapter.Find(norm.Blueprint)?.Weight);
+        Embedding.Attach(adapter.Find(Embedding.Blueprint), Parameters);
+    }
+
+    /// <summary>Fills trained copies of base tensors with the base's values.</summary>
+    public void CopyBase()
+    {
+        if (Embedding.Trained is { } embedding) Parameters.WriteWeight(embedding, Embedding.Weight);
+        foreach (var linear in Linears.Append(Head))
+        {
+            if (linear.TrainedWeight is { } weight) Parameters.WriteWeight(weight, linear.Weight);
+            if (linear.TrainedBias is { } bias) Parameters.Write(bias, linear.Bias!);
+        }
+        foreach (var norm in Norms)
+            if (norm.Trained is { } trained) Parameters.Write(trained, norm.Weight);
+    }
+
+    /// <summary>Lets the engine's buffers go; the next use makes them anew.</summary>
+    public void ReleaseBuffers()
     {
         _engine?.Dispose();
         _engine = null;
-        if (!ReferenceEquals(Parameters, parameters)) Parameters.Dispose();
-        Parameters = parameters;
     }
 
     /// <summary>Settles the compute type; an engine in use is released.</summary>
     /// <param name="kind">Type of the frozen products.</param>
     public void ComputeIn(ComputeKind kind)
     {
-        _engine?.Dispose();
-        _engine = null;
+        ReleaseBuffers();
         Options = Options with { Compute = kind };
     }
 
@@ -142,7 +172,7 @@ public sealed class CausalModel : IDisposable
             linear.Bias?.Dispose();
         }
         Embedding.Weight.Dispose();
-        foreach (var norm in Layers.SelectMany(layer => layer.Norms).Append(FinalNorm)) norm.Weight.Dispose();
+        foreach (var norm in Norms) norm.Weight.Dispose();
         _files.Dispose();
     }
 }

@@ -1,5 +1,3 @@
-using Trainer.Models.Drawing;
-
 namespace Trainer.Engine;
 
 /// <summary>The modules of one layer, by their roles; a fused family has <see cref="Qkv"/> and <see cref="GateUp"/> in place of the separate ones.</summary>

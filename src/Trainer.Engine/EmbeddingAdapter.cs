@@ -20,4 +20,13 @@ public sealed class EmbeddingAdapter
 
     /// <summary>DoRA magnitude [hidden], or null.</summary>
     public ParameterEntry? Magnitude { get; init; }
+
+    internal static EmbeddingAdapter Of(LowRankUpdate update, ParameterBuffer parameters) => new()
+    {
+        Rank = update.Rank,
+        Scale = update.Scale,
+        A = parameters.Find(update.A)!,
+        B = parameters.Find(update.B)!,
+        Magnitude = parameters.Find(update.Magnitude),
+    };
 }

@@ -1,5 +1,3 @@
-using Trainer.Models.Drawing;
-
 namespace Trainer.Engine;
 
 /// <summary>The token embedding.</summary>
@@ -21,10 +19,16 @@ public sealed class EmbeddingModule
     public IFrozenWeight Weight { get; }
 
     /// <summary>A trained copy which replaces <see cref="Weight"/>, or null.</summary>
-    public ParameterEntry? Trained { get; set; }
+    public ParameterEntry? Trained { get; private set; }
 
     /// <summary>The adapter, or null.</summary>
-    public EmbeddingAdapter? Adapter { get; set; }
+    public EmbeddingAdapter? Adapter { get; private set; }
+
+    internal void Attach(TrainedModule? trained, ParameterBuffer parameters)
+    {
+        Adapter = trained?.Update is { } update ? EmbeddingAdapter.Of(update, parameters) : null;
+        Trained = parameters.Find(trained?.Weight);
+    }
 
     /// <summary>Euclidean norm of each column of the frozen table, length hidden: DoRA's first magnitudes.</summary>
     public unsafe float[] ColumnNorms()

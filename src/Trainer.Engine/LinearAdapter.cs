@@ -32,4 +32,17 @@ public sealed class LinearAdapter
 
     /// <summary>Bias of B [out] (added times scale), or null.</summary>
     public ParameterEntry? BiasB { get; init; }
+
+    internal static LinearAdapter Of(LowRankUpdate update, ParameterBuffer parameters) => new()
+    {
+        Rank = update.Rank,
+        Scale = update.Scale,
+        Alpha = update.Alpha,
+        Dropout = update.Dropout,
+        Index = update.Index,
+        A = parameters.Find(update.A)!,
+        B = parameters.Find(update.B)!,
+        BiasB = parameters.Find(update.BiasB),
+        Magnitude = parameters.Find(update.Magnitude),
+    };
 }

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -37,13 +36,19 @@ public sealed class LinearModule
     public torch.Tensor? Bias { get; }
 
     /// <summary>The adapter, or null.</summary>
-    public LinearAdapter? Adapter { get; set; }
+    public LinearAdapter? Adapter { get; private set; }
 
     /// <summary>A trained copy of the whole matrix which replaces <see cref="Weight"/>, or null.</summary>
-    public ParameterEntry? TrainedWeight { get; set; }
+    public ParameterEntry? TrainedWeight { get; private set; }
 
     /// <summary>A trained copy of the bias which replaces <see cref="Bias"/>, or null.</summary>
-    public ParameterEntry? TrainedBias { get; set; }
+    public ParameterEntry? TrainedBias { get; private set; }
+
+    internal void Attach(TrainedModule? trained, ParameterBuffer parameters)
+    {
+        Adapter = trained?.Update is { } update ? LinearAdapter.Of(update, parameters) : null;
+        (TrainedWeight, TrainedBias) = (parameters.Find(trained?.Weight), parameters.Find(trained?.Bias));
+    }
 
     /// <summary>Euclidean norm of each row of the frozen matrix, length out: DoRA's first magnitudes.</summary>
     public unsafe float[] RowNorms()

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 
@@ -22,5 +21,5 @@ public sealed class NormModule
     public torch.Tensor Weight { get; }
 
     /// <summary>A trained copy which replaces <see cref="Weight"/>, or null.</summary>
-    public ParameterEntry? Trained { get; set; }
+    public ParameterEntry? Trained { get; internal set; }
 }

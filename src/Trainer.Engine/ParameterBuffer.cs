@@ -25,7 +25,7 @@ public sealed unsafe class ParameterBuffer : IDisposable
         {
             var entry = new ParameterEntry(name, shape, at);
             entries.Add(entry);
-            at += (entry.Count + Alignment - 1) / Alignment * Alignment;
+            at += Padded(entry.Count);
         }
         Entries = entries;
         Length = at;
@@ -72,8 +72,8 @@ public sealed unsafe class ParameterBuffer : IDisposable
     public Span<float> GradientSpan => new(GradientPointer, checked((int)Length));
 
     /// <summary>The entry of that name, or null.</summary>
-    /// <param name="name">Name on disk.</param>
-    public ParameterEntry? Find(string name) => _byName.GetValueOrDefault(name);
+    /// <param name="name">Name on disk, or null.</param>
+    public ParameterEntry? Find(string? name) => name is null ? null : _byName.GetValueOrDefault(name);
 
     /// <summary>One tensor's values as the autograd leaf (a view into <see cref="Values"/>). Owned by the buffer.</summary>
     /// <param name="entry">An entry of this buffer.</param>
@@ -141,6 +141,12 @@ public sealed unsafe class ParameterBuffer : IDisposable
             visit(new ReadOnlySpan<float>(TorchNative.DataPointer(part), (int)count));
         }
     }
+
+    /// <summary>Floats that a buffer of these tensors takes, gaps included.</summary>
+    /// <param name="tensors">Name and shape of each.</param>
+    public static long LengthOf(IEnumerable<(string Name, long[] Shape)> tensors) => tensors.Sum(tensor => Padded(tensor.Shape.Aggregate(1L, (product, side) => product * side)));
+
+    private static long Padded(long count) => (count + Alignment - 1) / Alignment * Alignment;
 
     /// <summary>Sets every gradient to 0.</summary>
     public void ZeroGradients() => Gradients.zero_().Dispose();

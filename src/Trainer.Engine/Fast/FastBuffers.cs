@@ -1,5 +1,3 @@
-using Trainer.Models.Drawing;
-
 namespace Trainer.Engine.Fast;
 
 /// <summary>All memory of a pass, cut from one arena: layer inputs, what layers keep, and scratch that layers share.</summary>

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Trainer.Engine.Native;
-using Trainer.Models.Drawing;
 using Trainer.Numerics.Elementwise;
 
 namespace Trainer.Engine.Fast;

@@ -1,5 +1,4 @@
 using Trainer.Engine.Native;
-using Trainer.Models.Drawing;
 using Trainer.Numerics.Elementwise;
 
 namespace Trainer.Engine.Fast;

@@ -1,5 +1,3 @@
-using Trainer.Models.Drawing;
-
 namespace Trainer.Engine.Fast;
 
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>

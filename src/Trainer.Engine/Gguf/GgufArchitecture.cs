@@ -1,5 +1,3 @@
-using Trainer.Models.Drawing;
-
 namespace Trainer.Engine;
 
 /// <summary>A model family as llama.cpp knows it: the architecture's name, the order of rotated rows, and the places of a layer's modules.</summary>

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
-using Trainer.Models.Drawing;
 using Trainer.Numerics.Nf4;
 
 namespace Trainer.Engine;

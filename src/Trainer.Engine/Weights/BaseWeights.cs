@@ -70,7 +70,7 @@ public static unsafe class BaseWeights
             if (!VisitMatrix(name + ".weight", weight, part, visitor)) return;
         foreach (var linear in model.Linears.Where(linear => linear.Bias is not null))
             if (!VisitVector(linear.Name + ".bias", linear.Bias!, visitor)) return;
-        foreach (var norm in model.Layers.SelectMany(layer => layer.Norms).Append(model.FinalNorm))
+        foreach (var norm in model.Norms)
             if (!VisitVector(norm.Name + ".weight", norm.Weight, visitor)) return;
     }
 

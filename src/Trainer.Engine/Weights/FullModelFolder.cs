@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
-using Trainer.Models.Drawing;
 
 namespace Trainer.Engine;
 

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Models.Drawing;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine;

@@ -1,23 +1,19 @@
-using System.Text.RegularExpressions;
 using Trainer.Adapters;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Models.Drawing;
-using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
 
 /// <summary>Memory of base, adapter and one micro-step as functions of config.json and options, by the layouts that the engines cut.</summary>
-internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
+internal sealed class ModelMemory(AdapterBlueprint adapter, TrainingOptions options)
 {
     // .NET, libtorch and its thread pool, before any tensor: measured on Linux.
     public const long RuntimeBytes = 190L << 20;
 
-    private static readonly string[] Ends = ["model.embed_tokens", "lm_head"];
-    private readonly TargetModules _targets = TargetModules.Parse(options.Lora.TargetModules);
-    private readonly DecoderBlueprint _blueprint = DecoderBlueprint.Of(config);
-    private readonly List<ModuleBlueprint> _linears = [.. DecoderBlueprint.Of(config).Linears];
+    private readonly ModelConfig config = adapter.Decoder.Config;
+    private readonly List<ModuleBlueprint> _linears = [.. adapter.Decoder.Linears];
 
     // A folder that is already quantized stays as it is, whatever --quantize says.
     public QuantizeKind Form => config.StoredQuantization is null ? options.Quantize : QuantizeKind.Nf4;
@@ -30,14 +26,15 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
 
     private long EmbeddingCount => (long)config.VocabularySize * config.HiddenSize;
 
-    public long BaseParameters => _blueprint.ParameterCount;
+    public long BaseParameters => adapter.Decoder.ParameterCount;
 
-    public long TrainableParameters => TrainableShapes.Sum(OptimizerKind.Count);
+    public long TrainableParameters => adapter.ParameterCount;
 
     /// <summary>Shape of every trained tensor.</summary>
-    public IEnumerable<long[]> TrainableShapes => Adapted()
-        .SelectMany(item => (long[][])[[item.Rank, item.Linear.Columns], [item.Linear.Rows, item.Rank], .. options.Lora.UseDora ? new long[][] { [item.Linear.Rows] } : []])
-        .Concat(EndShapes());
+    public IEnumerable<long[]> TrainableShapes => adapter.Tensors.Select(tensor => tensor.Shape);
+
+    /// <summary>Bytes of the values of what is trained; gradients and moments take as many each.</summary>
+    public long ParameterBytes => ParameterBuffer.LengthOf(adapter.Tensors) * sizeof(float);
 
     /// <summary>Frozen matrices: 4-bit codes with their absmax, 8-bit rows with a scale, or as stored; embedding and head always as stored.</summary>
     public long BaseBytes => TableBytes * (config.TiedEmbeddings ? 1 : 2) + NormWeightBytes + MatrixBytes;
@@ -109,13 +106,13 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
         long hidden = config.HiddenSize;
         var headNorms = config.QkNorm == QkNorm.None ? 0 : Query + Kv + config.Heads + config.KvHeads;
         var blockNorms = (config.Norms.AfterAttention is null ? 0 : hidden + 1) + (config.Norms.AfterMlp is null ? 0 : hidden + 1);
-        var ranks = _linears.Count(linear => linear.Layer == 0) * (long)options.Lora.Rank;
+        var ranks = adapter.Modules.Where(trained => trained.Module.Layer >= 0).GroupBy(trained => trained.Module.Role).Sum(role => role.Max(trained => trained.Update?.Rank ?? 0));
         var wholes = Scaled().GroupBy(linear => linear.Layer).Select(group => group.Sum(linear => linear.Rows)).DefaultIfEmpty().Max();
         return 2 * Query + 2 * Kv + 2L * config.IntermediateSize + hidden + 2 + config.Heads + headNorms + blockNorms + ranks + wholes;
     }
 
     // DoRA keeps each adapted product before its magnitudes.
-    private List<ModuleBlueprint> Scaled() => options.Lora.UseDora ? [.. Adapted().Select(item => item.Linear)] : [];
+    private List<ModuleBlueprint> Scaled() => [.. adapter.Modules.Where(trained => trained.Update?.Magnitude is not null && trained.Module.Layer >= 0).Select(trained => trained.Module)];
 
     // Where nearly all rows carry loss the last layer is not computed by rows of its own, and their buffers are never touched.
     private long RowFloats(long tokens, long lossRows) => lossRows * (lossRows * 10 < tokens * 9 ? 5L * config.HiddenSize + 2 * Query + 1 : 3L * config.HiddenSize + 1);
@@ -126,7 +123,7 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     public long ProofBytes(long stepBytes)
     {
         var logits = 4L * Math.Clamp(FinalAdapter.ProofLogits / config.VocabularySize, 16, FinalAdapter.ProofTokens) * config.VocabularySize;
-        return 2 * logits + Math.Max(0, TrainableParameters * 8 - stepBytes);
+        return 2 * logits + Math.Max(0, 2 * ParameterBytes - stepBytes);
     }
 
     // What products take besides their operands: on register tiles the same for any matrix, else rows written out as float32 at a time, 4 MiB and at least
@@ -162,42 +159,4 @@ internal sealed class ModelMemory(ModelConfig config, TrainingOptions options)
     // Two blocks of scores a thread, and a row of slopes where scores are capped.
     private long AttentionBytes(long longest) =>
         4 * longest * Threads * (2 * Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128)) + (config.AttentionSoftCap is null ? 0 : 1));
-
-    private IEnumerable<(ModuleBlueprint Linear, long Rank)> Adapted()
-    {
-        var lora = options.Lora;
-        foreach (var linear in _linears)
-        {
-            if (lora.LayersToTransform is { } layers && !layers.Contains(linear.Layer)) continue;
-            if (lora.Layers is { } last && linear.Layer < config.LayerCount - last) continue;
-            if (!IsTarget(linear.Path)) continue;
-            var rank = lora.Rank;
-            foreach (var (pattern, value) in lora.RankPattern)
-                if (Regex.IsMatch(linear.Path, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant)) rank = value;
-            yield return (linear, rank);
-        }
-    }
-
-    private bool IsTarget(string name)
-    {
-        if (_targets.IsAllLinear) return true;
-        if (_targets.Pattern is { } pattern) return Regex.IsMatch(name, $"^(?:{pattern})$", RegexOptions.CultureInvariant);
-        return _targets.Names.Any(target => name == target || name.EndsWith("." + target, StringComparison.Ordinal));
-    }
-
-    // Embedding and head, adapted where they are named, and modules trained whole.
-    private IEnumerable<long[]> EndShapes()
-    {
-        var lora = options.Lora;
-        long vocabulary = config.VocabularySize, hidden = config.HiddenSize;
-        var ends = lora is { LayersToTransform: null, Layers: null } ? Ends.Count(IsNamed) : 0;
-        for (var i = 0; i < ends; i++)
-        {
-            yield return [lora.Rank, hidden];
-            yield return [vocabulary, lora.Rank];
-        }
-        foreach (var _ in lora.ModulesToSave.Where(name => name is "lm_head" or "embed_tokens")) yield return [vocabulary, hidden];
-    }
-
-    private bool IsNamed(string path) => !_targets.IsAllLinear && IsTarget(path);
 }

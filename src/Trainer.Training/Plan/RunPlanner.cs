@@ -50,7 +50,7 @@ public static class RunPlanner
             if (resident.PeakBytes <= resident.MemoryLimitBytes || !CanStream(options, config)) return resident;
             return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds);
         }
-        var memory = new ModelMemory(config, options);
+        var memory = new ModelMemory(RunAdapter.Of(options, config), options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
@@ -71,7 +71,7 @@ public static class RunPlanner
             [
                 new("runtime", ModelMemory.RuntimeBytes),
                 isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
-                new("adapter and gradients", trainable * 8),
+                new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. step,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),

@@ -98,7 +98,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         if (PeftFolder.FirstDifference(directory, _model) is { } tensor)
             throw new CannotWriteException($"tensor '{tensor}' of '{directory}' is not what was in memory when it was written; the disk is at fault, the newest checkpoint is whole");
         // Lets the engine's buffers go first: the adapter of a large model is read back beside the one in memory.
-        _model.Attach(_model.Parameters);
+        _model.ReleaseBuffers();
         // Takes every adapter tensor off the base and builds them anew from the file, with an engine of their own.
         PeftFolder.Load(_model, directory, dropout: 0);
         return Logits(batch);

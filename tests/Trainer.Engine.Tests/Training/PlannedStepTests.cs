@@ -33,7 +33,7 @@ public class PlannedStepTests
         var batch = TokenBatch.OfRows([(ids, labels), (ids, labels), (ids, labels)]);
         foreach (var recompute in (bool[])[true, false])
         {
-            var planned = new ModelMemory(model.Config, options).StepParts(batch.Length, batch.TrainedTokens, ids.Length, recompute).Sum(part => part.Bytes);
+            var planned = new ModelMemory(model.Adapter, options).StepParts(batch.Length, batch.TrainedTokens, ids.Length, recompute).Sum(part => part.Bytes);
             Assert.InRange(planned / (double)StepMemory.Bytes(model, batch, recompute)!.Value, 0.9, 1.1);
         }
     }

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>Regular expressions that users and adapter files give for module paths.</summary>
 internal static class PathPattern

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>Adapter options that do not fit the model. The message is the finished sentence shown to the user.</summary>
 public sealed class AdapterOptionException : Exception

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>Which modules an adapter's shape means, by PEFT's rules for names.</summary>
 internal static class ModuleChoice

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>An adapter's shape, as PEFT's LoraConfig has it.</summary>
 public sealed record LoraSpec

@@ -1,9 +1,8 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Drawing;
 
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>Which modules are adapted: all linears but the head, a list of names or suffixes, or one regular expression over whole module paths.</summary>
 public sealed record TargetModules
@@ -51,10 +50,10 @@ public sealed record TargetModules
 
     /// <summary>Whether a linear is adapted.</summary>
     /// <param name="linear">A linear of the layers, or the head.</param>
-    public bool Matches(LinearModule linear)
+    public bool Matches(ModuleBlueprint linear)
     {
-        if (IsAllLinear) return linear.Layer >= 0;
-        return MatchesPath(linear.Name);
+        ArgumentNullException.ThrowIfNull(linear);
+        return IsAllLinear ? linear.Layer >= 0 : MatchesPath(linear.Path);
     }
 
     /// <summary>Whether a module's path is named, whatever kind of module it is; false for all-linear, which names none.</summary>

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>How fresh adapter tensors are filled; B is always 0, so a fresh adapter changes nothing.</summary>
 public enum AdapterInit

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Models.Lora;
 
 /// <summary>Which of the base's biases are trained with the adapter.</summary>
 public enum BiasMode

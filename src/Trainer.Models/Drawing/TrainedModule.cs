@@ -1,0 +1,26 @@
+namespace Trainer.Models.Drawing;
+
+/// <summary>A module of which something is trained: a low-rank update, or copies of its tensors.</summary>
+/// <param name="Module">The module.</param>
+public sealed record TrainedModule(ModuleBlueprint Module)
+{
+    /// <summary>The low-rank update, or null.</summary>
+    public LowRankUpdate? Update { get; init; }
+
+    /// <summary>Name of a trained copy of the whole weight, or null.</summary>
+    public string? Weight { get; init; }
+
+    /// <summary>Name of a trained copy of the bias, or null.</summary>
+    public string? Bias { get; init; }
+
+    /// <summary>Its tensors in the order of the parameter buffer.</summary>
+    public IEnumerable<(string Name, long[] Shape)> Tensors
+    {
+        get
+        {
+            foreach (var tensor in Update?.Tensors ?? []) yield return tensor;
+            if (Weight is not null) yield return (Weight, Module.Shape);
+            if (Bias is not null) yield return (Bias, [Module.Rows]);
+        }
+    }
+}
