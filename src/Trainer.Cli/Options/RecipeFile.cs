@@ -1,4 +1,5 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Cli.Importing;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -12,6 +13,11 @@ internal static class RecipeFile
         var faults = new List<string>();
         var values = new Dictionary<string, SettingValue>();
         if (Load(path) is not { } root) return values;
+        if (Tools.NameOf(root) is { } tool)
+        {
+            var way = tool.Contains("says where", StringComparison.Ordinal) ? "" : $"; type: trainer import {ShellWord.Quote(path)}";
+            throw new UsageException($"'{path}' is no recipe but a configuration of {tool}{way}");
+        }
         var byName = settings.SelectMany(setting => setting.AllNames.Select(name => (name, setting))).ToDictionary(pair => pair.name, pair => pair.setting);
         foreach (var (keyNode, node) in root.Children)
         {

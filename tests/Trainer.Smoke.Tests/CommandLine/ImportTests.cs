@@ -18,7 +18,7 @@ public sealed class ImportTests
         using var folder = new TemporaryFolder();
         folder.File("d.jsonl", "{\"text\":\"a\"}\n");
         folder.File("m/config.json", "{}");
-        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path });
+        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", yaml), "--accept", "frobnicate") { Directory = folder.Path });
         Assert.Equal(0, imported.ExitCode);
         Assert.Contains("# from " + tool, imported.Output, StringComparison.Ordinal);
         Assert.Contains("frobnicate", imported.Error, StringComparison.Ordinal);
@@ -29,7 +29,7 @@ public sealed class ImportTests
     }
 
     [Theory]
-    [InlineData("base_model: m\nmicro_batch_size: 2\nlora_r: 8\ndatasets:\n  - path: d.jsonl", "max_seq_length: 512,on_too_long: drop,gradient_accumulation_steps: 1,target_modules:", "batch_size,lora_rank")]
+    [InlineData("base_model: m\nadapter: lora\nmicro_batch_size: 2\nlora_r: 8\ndatasets:\n  - path: d.jsonl", "max_seq_length: 512,on_too_long: drop,gradient_accumulation_steps: 1,target_modules:", "batch_size,lora_rank")]
     [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: lora\nlearning_rate: 1.0e-4\nmax_steps: 9", "batch_size: 8,lora_rank: 8,lr_scheduler: linear,warmup_steps: 0", "learning_rate,epochs,max_seq_length")]
     [InlineData("model: m\niters: 9\ndata: d.jsonl", "learning_rate: 1.0e-5,lora_layers: 16,lora_alpha: 160,max_grad_norm: 0,train_on: all", "max_steps,data")]
     [InlineData("model: m\niters: 9\ndata: d.jsonl\nnum_layers: -1\nlora_parameters: {rank: 4, scale: 2}", "batch_size: 4", "lora_layers,lora_alpha,lora_rank")]
@@ -44,7 +44,7 @@ public sealed class ImportTests
     }
 
     [Theory]
-    [InlineData("base_model: m\ndatasets:\n  - path: tatsu-lab/alpaca\n    type: alpaca", "tatsu-lab/alpaca", "hf download --repo-type dataset tatsu-lab/alpaca")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - path: tatsu-lab/alpaca", "tatsu-lab/alpaca", "hf download --repo-type dataset tatsu-lab/alpaca")]
     [InlineData("model_name_or_path: m\nstage: sft\ndataset: alpaca_en_demo", "alpaca_en_demo", "dataset_info.json")]
     [InlineData("model_name_or_path: m\nuse_peft: true\ndataset_name: imdb", "imdb", "local files")]
     [InlineData("model: m\niters: 3\ndata: rows.jsonl", "rows.jsonl", "there is no")]
@@ -68,5 +68,87 @@ public sealed class ImportTests
         using var folder = new TemporaryFolder();
         var fault = Assert.Single(TrainerProgram.Run("import", folder.File("x.yaml", "hello: world")).Faults(2));
         Assert.Contains("--from", fault, StringComparison.Ordinal);
+    }
+
+    /// <summary>One key a line: what the tool means, by our names; each line was worked out by hand from the tool's own documents.</summary>
+    [Theory]
+    [InlineData("axolotl", "adapter: lora\nload_in_8bit: true", "quantize: int8")]
+    [InlineData("axolotl", "load_in_8bit: true\nadapter: lora", "quantize: int8")]
+    [InlineData("axolotl", "adapter: lora\nload_in_4bit: true", "quantize: nf4")]
+    [InlineData("axolotl", "adapter: lora\ncosine_min_lr_ratio: 0.1\nlearning_rate: 0.0002\nlr_scheduler: cosine", "min_lr: 2.0e-5|lr_scheduler: cosine")]
+    [InlineData("axolotl", "adapter: lora\nbatch_size: 8\nmicro_batch_size: 2", "gradient_accumulation_steps: 4|batch_size: 2")]
+    [InlineData("axolotl", "adapter: lora\noptimizer: adamw_bnb_8bit\nwarmup_ratio: 0.03\nwarmup_steps: 10", "optim: adamw|warmup_steps: 10")]
+    [InlineData("axolotl", "adapter: lora\ntrain_on_inputs: true\nsample_packing: true\nexcess_length_strategy: raise", "train_on: all|packing: true|on_too_long: error")]
+    [InlineData("axolotl", "adapter: qlora\noutput_dir: \"1.10\"", "output_dir: \"1.10\"")]
+    [InlineData("llama-factory", "stage: pt\nfinetuning_type: lora\ndisable_shuffling: true", "train_on: all|shuffle: false")]
+    [InlineData("llama-factory", "stage: sft\nfinetuning_type: lora\nmask_history: true\nquantization_bit: 8", "train_on: last|quantize: int8")]
+    [InlineData("llama-factory", "stage: sft\nfinetuning_type: lora\nlr_scheduler_type: constant\nwarmup_ratio: 0.1", "lr_scheduler: constant|warmup_steps: 0")]
+    [InlineData("trl", "use_peft: true\nlr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 1.0e-5}", "lr_scheduler: cosine|min_lr: 1.0e-5")]
+    [InlineData("trl", "use_peft: true\ncompletion_only_loss: false\nsave_strategy: \"no\"", "train_on: all|save_steps: 0")]
+    [InlineData("mlx-lm", "iters: 100\ngrad_accumulation_steps: 4\nsave_every: 40", "max_steps: 25|save_steps: 10|gradient_accumulation_steps: 4")]
+    [InlineData("mlx-lm", "iters: 100\noptimizer: adamw\noptimizer_config: {adamw: {betas: [0.8, 0.95], eps: 1.0e-6}}", "weight_decay: 0.01|adam_beta1: 0.8|adam_beta2: 0.95|adam_epsilon: 1.0e-6")]
+    [InlineData("mlx-lm", "iters: 110\nlr_schedule: {name: cosine_decay, warmup: 10, arguments: [1.0e-4, 100, 1.0e-6]}", "lr_scheduler: cosine|learning_rate: 0.0001|min_lr: 1.0e-6|warmup_steps: 10")]
+    [InlineData("unsloth", "model_name: m\nr: 16\nrandom_state: 3407\nuse_gradient_checkpointing: unsloth", "lora_rank: 16|seed: 3407|gradient_checkpointing: \"on\"|quantize: nf4|lora_alpha: 16")]
+    public void A_key_keeps_its_meaning(string tool, string yaml, string lines)
+    {
+        using var folder = new TemporaryFolder();
+        var name = tool switch { "axolotl" => "base_model: m\n", "llama-factory" or "trl" => "model_name_or_path: m\n", "mlx-lm" => "model: m\n", _ => "" };
+        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", name + yaml)) { Directory = folder.Path });
+        Assert.Contains("# from " + tool, imported.Output, StringComparison.Ordinal);
+        var recipe = imported.Output.Split('\n').Select(line => line.Split("  # default")[0]).ToList();
+        Assert.All(lines.Split('|'), line => Assert.Contains(line, recipe));
+    }
+
+    [Theory]
+    [InlineData("base_model: m\ndatasets: []\nlearning_rate: 2.0e-5", "adapter", "the whole model is trained")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: dpo", "rl", "supervised")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - {path: d.jsonl, split: 'train[:20%]'}", "datasets.split", "write these into a file")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - {path: d.jsonl, type: pygmalion}", "datasets.type", "messages")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nlr_scheduler: rex", "lr_scheduler", "schedules here are")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nsequence_len: long", "sequence_len", "not a number")]
+    [InlineData("model_name_or_path: m\nstage: dpo\nfinetuning_type: lora", "stage", "supervised")]
+    [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: full", "finetuning_type", "an adapter")]
+    [InlineData("model_name_or_path: m\ndataset_name: d.jsonl\nper_device_train_batch_size: 2", "use_peft", "the whole model is trained")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\nlr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs: {num_cycles: 4}", "lr_scheduler_type", "schedules here are")]
+    [InlineData("model: m\niters: 9\nfine_tune_type: full", "fine_tune_type", "an adapter")]
+    [InlineData("model: m\niters: 1000\nlr_schedule: {name: cosine_decay, arguments: [1.0e-4, 50]}", "lr_schedule.arguments", "ends with the run")]
+    public void What_would_be_another_job_stops_the_import(string yaml, string key, string why)
+    {
+        using var folder = new TemporaryFolder();
+        var run = new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path };
+        var refused = TrainerProgram.Run(run);
+        Assert.Contains(refused.Faults(2), fault => fault.StartsWith(key + ": ", StringComparison.Ordinal) && fault.Contains(why, StringComparison.Ordinal));
+        Assert.Empty(refused.Output);
+        Assert.Equal(0, TrainerProgram.Run(run with { Words = [.. run.Words, "--accept", "all"] }).ExitCode);
+    }
+
+    [Theory]
+    [InlineData("model:\n  _component_: torchtune.models.llama3_1.lora_llama3_1_8b", "torchtune")]
+    [InlineData("checkpoint_dir: checkpoints/a\nlora_r: 8\nprecision: bf16-true", "litgpt")]
+    [InlineData("model: m\ntrain_dataset: a.yaml\npeft_config: {name: lora}", "LLaMA-Factory v1")]
+    public void A_tool_that_is_not_read_is_named(string yaml, string tool)
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains(tool, Assert.Single(TrainerProgram.Run("import", folder.File("x.yaml", yaml)).Faults(2)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Training_with_another_tool_s_configuration_names_the_import()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File("their own.yaml", "base_model: m\nadapter: lora\ndatasets:\n  - path: d.jsonl\nmicro_batch_size: 2");
+        var fault = Assert.Single(TrainerProgram.Run("train", path).Faults(2));
+        Assert.Contains("axolotl", fault, StringComparison.Ordinal);
+        Assert.Contains($"trainer import '{path}'", fault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rows_that_mlx_puts_into_a_chat_are_not_silently_joined()
+    {
+        using var folder = new TemporaryFolder();
+        folder.File("rows/train.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
+        var model = Path.Combine(TrainerProgram.Repository, "configs", "tiny-model");
+        var fault = TrainerProgram.Run(new ProgramRun("import", folder.File("x.yaml", $"model: {model}\ndata: rows\niters: 3\nmask_prompt: true")) { Directory = folder.Path }).Faults(2)[0];
+        Assert.Contains("chat template", fault, StringComparison.Ordinal);
     }
 }

@@ -1,0 +1,221 @@
+using YamlDotNet.RepresentationModel;
+
+namespace Trainer.Cli.Importing;
+
+/// <summary>axolotl's configuration (schemas/config.py of 0.16).</summary>
+internal static class Axolotl
+{
+    private const string Preference = "import reads supervised fine-tuning";
+    private const string Experts = "expert layers are not rewritten";
+
+    // Plugins that make the same sums faster.
+    private static readonly string[] FasterPlugins = ["LigerPlugin", "CutCrossEntropyPlugin", "KernelsPlugin", "SpectrumPlugin"];
+
+    public static readonly Dialect Dialect = new("axolotl", ["base_model", "micro_batch_size", "sequence_len", "datasets", "val_set_size", "adapter", "sample_packing", "pretraining_dataset", "lora_target_linear", "evals_per_epoch", "saves_per_epoch"], new Dictionary<string, KeyRule>
+    {
+        ["base_model"] = KeyRules.To(ModelSettings.Model),
+        ["base_model_config"] = KeyRules.Drop(KeyRules.FromModel),
+        ["base_model_ignore_patterns"] = KeyRules.Drop("only the files that are needed are fetched"),
+        ["revision_of_model"] = Transformers.Keys["model_revision"],
+        ["micro_batch_size"] = KeyRules.To(StepSettings.BatchSize),
+        ["batch_size"] = Schedules.Later,
+        ["num_epochs"] = KeyRules.To(StepSettings.Epochs),
+        ["lr_scheduler"] = Schedules.Later,
+        ["cosine_min_lr_ratio"] = Schedules.Later,
+        ["optimizer"] = Schedules.Optimizer,
+        ["cosine_constant_lr_ratio"] = KeyRules.Stop("the cosine has no constant end"),
+        ["lr_quadratic_warmup"] = KeyRules.Stop("warm-up is a straight line"),
+        ["eta_min"] = KeyRules.To(StepSettings.MinLr),
+        ["adam_eps"] = KeyRules.To(StepSettings.Epsilon),
+        ["sequence_len"] = KeyRules.To(DataSettings.MaxSeqLength),
+        ["excess_length_strategy"] = (draft, key, text, _) => draft.Take(DataSettings.OnTooLong, key, text == "raise" ? "error" : text),
+        ["sample_packing"] = KeyRules.To(DataSettings.Packing),
+        ["eval_sample_packing"] = KeyRules.Drop("the loss of an evaluation does not depend on it"),
+        ["pad_to_sequence_len"] = KeyRules.Drop(KeyRules.Padding),
+        ["max_packed_sequence_len"] = KeyRules.Stop("packed sequences are as long as max_seq_length"),
+        ["curriculum_sampling"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.Shuffle, false)),
+        ["sample_packing_eff_est"] = KeyRules.Drop(KeyRules.Speed),
+        ["sample_packing_seq_len_multiplier"] = KeyRules.Drop(KeyRules.Speed),
+        ["sample_packing_sequentially"] = KeyRules.Drop(KeyRules.Speed),
+        ["total_num_tokens"] = KeyRules.Drop(KeyRules.Speed),
+        ["multipack_real_batches"] = KeyRules.Drop(KeyRules.Speed),
+        ["pretrain_multipack_attn"] = KeyRules.Drop("packed rows never see each other"),
+        ["val_set_size"] = KeyRules.To(DataSettings.EvalSplit),
+        ["lora_target_linear"] = KeyRules.WhenOn(draft => draft.Set(AdapterSettings.TargetModules, "all-linear")),
+        ["lora_modules_to_save"] = KeyRules.To(AdapterSettings.ModulesToSave),
+        ["peft_use_rslora"] = KeyRules.To(AdapterSettings.UseRslora),
+        ["peft_use_dora"] = KeyRules.To(AdapterSettings.UseDora),
+        ["peft_layers_to_transform"] = KeyRules.To(AdapterSettings.LayersToTransform),
+        ["peft_init_lora_weights"] = (draft, key, text, _) =>
+        {
+            if (ImportDraft.Truth(text) is not true) draft.Take(AdapterSettings.Init, key, text);
+        },
+        ["loraplus_lr_ratio"] = KeyRules.To(AdapterSettings.LoraPlusRatio),
+        ["loraplus_lr_embedding"] = KeyRules.Stop("the embedding has the learning rate of the others"),
+        ["lora_model_dir"] = KeyRules.To(AdapterSettings.Adapter),
+        ["adapter"] = Schedules.Later,
+        ["load_in_4bit"] = Schedules.Later,
+        ["load_in_8bit"] = Schedules.Later,
+        ["lora_fan_in_fan_out"] = KeyRules.Drop(KeyRules.FromModel),
+        ["lora_on_cpu"] = KeyRules.Drop(KeyRules.Speed),
+        ["lora_mlp_kernel"] = KeyRules.Drop(KeyRules.Speed),
+        ["lora_qkv_kernel"] = KeyRules.Drop(KeyRules.Speed),
+        ["lora_o_kernel"] = KeyRules.Drop(KeyRules.Speed),
+        ["lora_embedding_kernel"] = KeyRules.Drop(KeyRules.Speed),
+        ["lora_target_parameters"] = KeyRules.Stop("adapters sit on linears alone"),
+        ["peft"] = KeyRules.Stop("no such initialisation of an adapter"),
+        ["bnb_config_kwargs"] = Quantization,
+        ["full_finetune"] = KeyRules.Stop("an adapter is what train makes"),
+        ["datasets"] = (draft, key, _, node) => ImportedData.Axolotl(draft, key, node, DataSettings.Data),
+        ["test_datasets"] = (draft, key, _, node) => ImportedData.Axolotl(draft, key, node, DataSettings.EvalData),
+        ["pretraining_dataset"] = KeyRules.Stop("a stream of a hub is not read: download it and name its files under data"),
+        ["streaming"] = KeyRules.Stop("a stream of a hub is not read"),
+        ["dataset_prepared_path"] = KeyRules.Drop("tokenized rows are kept in the cache"),
+        ["skip_prepare_dataset"] = KeyRules.Drop(KeyRules.Speed),
+        ["shuffle_merged_datasets"] = KeyRules.Drop("rows are shuffled each epoch"),
+        ["shuffle_before_merging_datasets"] = KeyRules.Drop("rows are shuffled each epoch"),
+        ["dataset_exact_deduplication"] = KeyRules.Stop("repeated rows are counted and trained on"),
+        ["min_sample_len"] = KeyRules.Stop("short rows are trained on"),
+        ["train_on_inputs"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "all")),
+        ["chat_template"] = Template,
+        ["chat_template_jinja"] = KeyRules.Stop("write it into a file and name it under chat_template"),
+        ["default_system_message"] = KeyRules.Stop("no system turn is added to a row"),
+        ["special_tokens"] = SpecialTokens,
+        ["tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["added_tokens_overrides"] = KeyRules.Stop("no token is renamed"),
+        ["eot_tokens"] = KeyRules.Drop("the end of a turn is seen in the chat template"),
+        ["resize_token_embeddings_to_32x"] = KeyRules.Drop("rows of the embedding that no token uses change nothing"),
+        ["tokenizer_config"] = KeyRules.Stop("the model's own tokenizer is used"),
+        ["tokenizer_legacy"] = KeyRules.Drop(KeyRules.FromModel),
+        ["tokenizer_use_mistral_common"] = KeyRules.Stop("the chat template of the model's files is used"),
+        ["tokenizer_save_jinja_files"] = KeyRules.Drop("the run folder holds tokenizer and template"),
+        ["saves_per_epoch"] = KeyRules.Drop(KeyRules.Sets),
+        ["evals_per_epoch"] = KeyRules.Drop(KeyRules.Sets),
+        ["eval_table_size"] = KeyRules.Drop(KeyRules.Sets),
+        ["eval_max_new_tokens"] = KeyRules.Drop(KeyRules.Sets),
+        ["eval_causal_lm_metrics"] = KeyRules.Drop(KeyRules.Sets),
+        ["do_causal_lm_eval"] = KeyRules.Drop(KeyRules.Sets),
+        ["do_bench_eval"] = KeyRules.Drop(KeyRules.Sets),
+        ["auto_resume_from_checkpoints"] = KeyRules.Drop("--resume goes on from the newest checkpoint"),
+        ["loss_watchdog_threshold"] = KeyRules.Drop("a loss that is not finite ends a run in any case"),
+        ["loss_watchdog_patience"] = KeyRules.Drop("a loss that is not finite ends a run in any case"),
+        ["float16"] = Schedules.HalfPrecision,
+        ["bfloat16"] = Schedules.BFloat16,
+        ["is_llama_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
+        ["is_mistral_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
+        ["is_falcon_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
+        ["plugins"] = Plugins,
+        ["rl"] = KeyRules.Stop(Preference),
+        ["trl"] = KeyRules.Stop(Preference),
+        ["reward_model"] = KeyRules.Stop(Preference),
+        ["process_reward_model"] = KeyRules.Stop(Preference),
+        ["num_labels"] = KeyRules.Stop(Preference),
+        ["ebft"] = KeyRules.Stop(Preference),
+        ["diffusion"] = KeyRules.Stop(Preference),
+        ["qat"] = KeyRules.Stop("weights are not quantized while they are trained"),
+        ["fp8"] = KeyRules.Stop("weights are not held in 8-bit floats"),
+        ["unfrozen_parameters"] = KeyRules.Stop("the base stays frozen; modules_to_save trains whole modules"),
+        ["freeze_mm_modules"] = KeyRules.Drop("the base stays frozen"),
+        ["relora"] = KeyRules.Stop("an adapter is never merged in between"),
+        ["lisa_n_layers"] = KeyRules.Stop("an adapter is what train makes"),
+        ["reinit_weights"] = KeyRules.Stop("a base model is never filled at random"),
+        ["gptq"] = KeyRules.Stop("bases of GPTQ are not read"),
+        ["use_eaft"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["model_config"] = KeyRules.Stop("the model's config.json decides"),
+        ["overrides_of_model_config"] = KeyRules.Stop("the model's config.json decides"),
+        ["model_quantization_config"] = KeyRules.Stop("the model's config.json decides"),
+        ["quantize_moe_experts"] = KeyRules.Stop(Experts),
+        ["llama4_linearized_experts"] = KeyRules.Drop(KeyRules.FromModel),
+        ["noisy_embedding_alpha"] = KeyRules.Stop("no noise is added to embeddings"),
+        ["cut_cross_entropy"] = KeyRules.Drop(KeyRules.Speed),
+        ["tiled_mlp"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_scattermoe"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_sonicmoe"] = KeyRules.Drop(KeyRules.Speed),
+        ["experts_implementation"] = KeyRules.Drop(KeyRules.Speed),
+        ["fused_attn_kernel"] = KeyRules.Drop(KeyRules.Speed),
+        ["llmcompressor"] = KeyRules.Stop("weights are not pruned"),
+        ["use_onebitllms"] = KeyRules.Stop("bases of one bit are not read"),
+    }, Finish);
+
+    private static void Finish(ImportDraft draft)
+    {
+        Method(draft);
+        Schedules.Finish(draft, "lr_scheduler");
+        if (draft.Theirs("cosine_min_lr_ratio") is { } ratio) Schedules.Share(draft, "cosine_min_lr_ratio", ratio);
+        if (draft.Theirs("batch_size") is { } rows && draft.Theirs("gradient_accumulation_steps") is null) Accumulate(draft, rows);
+        draft.Default(StepSettings.BatchSize, 1.0);
+        draft.Default(StepSettings.Accumulation, 1.0);
+        draft.Default(DataSettings.MaxSeqLength, 512.0);
+        draft.Default(DataSettings.OnTooLong, "drop");
+        draft.Default(DataSettings.GroupByLength, false);
+        draft.Default(AdapterSettings.TargetModules, PeftTargets);
+    }
+
+    /// <summary>What PEFT adapts in a Llama where nothing is named.</summary>
+    public static readonly string[] PeftTargets = ["q_proj", "v_proj"];
+
+    // The method says what is trained, the two switches how the base is held; each alone says half.
+    private static void Method(ImportDraft draft)
+    {
+        var method = draft.Theirs("adapter");
+        var (four, eight) = (draft.Theirs("load_in_4bit"), draft.Theirs("load_in_8bit"));
+        if (method is null && draft.Theirs("lora_model_dir") is null) draft.Change("adapter", "none", "without it the whole model is trained, and an adapter is what train makes");
+        else if (method is not (null or "lora" or "qlora")) draft.Change("adapter", method, "adapters are lora here");
+        if (eight is not null && ImportDraft.Truth(eight) is true) draft.Set(ModelSettings.Quantize, "int8");
+        else if (method == "qlora" || (four is not null && ImportDraft.Truth(four) is true)) draft.Set(ModelSettings.Quantize, "nf4");
+        draft.Default(ModelSettings.Quantize, "none");
+        if (draft[ModelSettings.Quantize] is not "nf4") draft.Remove(ModelSettings.DoubleQuant);
+    }
+
+    private static void Accumulate(ImportDraft draft, string rows)
+    {
+        var micro = draft.Number(StepSettings.BatchSize) ?? 1;
+        if (ImportDraft.TryNumber(rows, out var all) && all >= micro && all % micro == 0) draft.Set(StepSettings.Accumulation, all / micro);
+        else draft.Change("batch_size", rows, "it is no multiple of micro_batch_size");
+    }
+
+    private static void Quantization(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        if (node is not YamlMappingNode map) return;
+        foreach (var (name, value) in map.Children)
+        {
+            var word = ImportDraft.Flat(value);
+            switch (name.ToString())
+            {
+                case "bnb_4bit_use_double_quant" when ImportDraft.Truth(word) is { } flag: draft.Set(ModelSettings.DoubleQuant, flag); break;
+                case "bnb_4bit_quant_type" when word == "nf4": break;
+                case "bnb_4bit_compute_dtype": Schedules.Type(draft, $"{key}.{name}", word, value); break;
+                case "llm_int8_has_fp16_weight" when ImportDraft.IsOff(word): break;
+                default: draft.Change($"{key}.{name}", word, "the 4-bit base is nf4 in blocks of 64"); break;
+            }
+        }
+    }
+
+    private static void Template(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        if (text.StartsWith("tokenizer_default", StringComparison.Ordinal)) draft.Drop(key, text, "the model's own chat template is used");
+        else ImportedData.NamedTemplate(draft, key, text);
+    }
+
+    private static void SpecialTokens(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        if (node is not YamlMappingNode map) return;
+        foreach (var (name, value) in map.Children)
+        {
+            var token = ImportDraft.Flat(value);
+            if (ImportDraft.IsNothing(token)) continue;
+            if (name.ToString() == "pad_token") draft.Drop($"{key}.{name}", token, KeyRules.Padding);
+            else if (ImportedData.IsToken(draft, name.ToString(), token) is not { } same) draft.Miss($"{key}.{name} is {token} there; see that the model's own is the same");
+            else if (!same) draft.Change($"{key}.{name}", token, "the model's own special token is another one");
+        }
+    }
+
+    private static void Plugins(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        foreach (var plugin in ImportDraft.Words(text).Cast<string>())
+        {
+            if (FasterPlugins.Any(faster => plugin.EndsWith(faster, StringComparison.Ordinal))) draft.Drop(key, plugin, KeyRules.Speed);
+            else draft.Change(key, plugin, "no code of a plugin is run");
+        }
+    }
+}

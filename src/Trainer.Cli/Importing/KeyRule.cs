@@ -1,0 +1,53 @@
+using YamlDotNet.RepresentationModel;
+
+namespace Trainer.Cli.Importing;
+
+/// <summary>What becomes of one key of another tool. Null values never get here.</summary>
+/// <param name="draft">The recipe so far.</param>
+/// <param name="key">The key.</param>
+/// <param name="text">Its value on one line.</param>
+/// <param name="node">Its value.</param>
+internal delegate void KeyRule(ImportDraft draft, string key, string text, YamlNode node);
+
+/// <summary>The kinds of rule that most keys have.</summary>
+internal static class KeyRules
+{
+    public const string Speed = "a speed or memory switch of its own engine; trainer decides this itself";
+    public const string Place = "metrics.jsonl, TensorBoard files and report.html lie in the run folder";
+    public const string Uploaded = "nothing is uploaded; the adapter lies in the run folder";
+    public const string FromModel = "read from the model's own files";
+    public const string Sets = "evaluations and checkpoints change nothing of the adapter: set eval_steps and save_steps";
+    public const string Padding = "padding carries no loss and meets no other token";
+
+    /// <summary>The same thing by our name.</summary>
+    public static KeyRule To(Setting setting) => (draft, key, text, _) => draft.Take(setting, key, text);
+
+    /// <summary>Nothing of the job hangs on it.</summary>
+    public static KeyRule Drop(string reason) => (draft, key, text, _) => draft.Drop(key, text, reason);
+
+    /// <summary>Another job, unless the value says that it is not used.</summary>
+    public static KeyRule Stop(string reason) => (draft, key, text, _) =>
+    {
+        if (!ImportDraft.IsOff(text)) draft.Change(key, text, reason);
+    };
+
+    /// <summary>Another job, unless the value is one of those that train has in any case.</summary>
+    public static KeyRule Only(string[] words, string reason) => (draft, key, text, _) =>
+    {
+        if (!words.Contains(text, StringComparer.OrdinalIgnoreCase)) draft.Change(key, text, reason);
+    };
+
+    /// <summary>Where it is on.</summary>
+    public static KeyRule WhenOn(Action<ImportDraft> act) => (draft, _, text, _) =>
+    {
+        if (ImportDraft.Truth(text) is true) act(draft);
+    };
+
+    /// <summary>A count of steps that may be a share of all steps there.</summary>
+    public static KeyRule Steps(Setting setting) => (draft, key, text, _) =>
+    {
+        if (ImportDraft.TryNumber(text, out var share) && share is > 0 and < 1) draft.Drop(key, text, Sets);
+        else if (setting != RunSettings.SaveSteps && text is "0") draft.Drop(key, text, Sets);
+        else draft.Take(setting, key, text);
+    };
+}

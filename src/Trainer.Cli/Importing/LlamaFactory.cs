@@ -1,0 +1,135 @@
+namespace Trainer.Cli.Importing;
+
+/// <summary>LLaMA-Factory's configuration (hparams of 0.9).</summary>
+internal static class LlamaFactory
+{
+    private const string Adapter = "an adapter is what train makes";
+    private const string TextOnly = "text alone is trained on; rows with pictures or sound are refused when they are read";
+
+    public static readonly Dialect Dialect = new("llama-factory", ["cutoff_len", "dataset", "finetuning_type", "stage", "template", "dataset_dir", "lora_target"], new Dictionary<string, KeyRule>
+    {
+        ["cutoff_len"] = KeyRules.To(DataSettings.MaxSeqLength),
+        ["lora_target"] = Transformers.Targets,
+        ["additional_target"] = KeyRules.To(AdapterSettings.ModulesToSave),
+        ["loraplus_lr_ratio"] = KeyRules.To(AdapterSettings.LoraPlusRatio),
+        ["adapter_name_or_path"] = KeyRules.To(AdapterSettings.Adapter),
+        ["create_new_adapter"] = KeyRules.Stop("a continued adapter is continued"),
+        ["quantization_bit"] = (draft, key, text, _) =>
+        {
+            if (text is "4") draft.Set(ModelSettings.Quantize, "nf4");
+            else if (text is "8") draft.Set(ModelSettings.Quantize, "int8");
+            else draft.Change(key, text, "bases are held in 4 bits, 8 bits or as stored");
+        },
+        ["quantization_method"] = KeyRules.Only(["bnb", "bitsandbytes"], "bases are quantized as bitsandbytes does"),
+        ["quantization_type"] = KeyRules.Only(["nf4"], "4-bit bases are nf4 here"),
+        ["double_quantization"] = KeyRules.To(ModelSettings.DoubleQuant),
+        ["val_size"] = KeyRules.To(DataSettings.EvalSplit),
+        ["dataset"] = Names,
+        ["eval_dataset"] = Names,
+        ["dataset_dir"] = KeyRules.Drop("data takes the file or folder itself"),
+        ["media_dir"] = KeyRules.Drop(TextOnly),
+        ["train_on_prompt"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "all")),
+        ["mask_history"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "last")),
+        ["max_samples"] = Samples,
+        ["neat_packing"] = KeyRules.To(DataSettings.Packing),
+        ["packing"] = (draft, key, text, _) =>
+        {
+            // Without neat_packing its packed rows see each other; ours never do.
+            draft.Take(DataSettings.Packing, key, text);
+            if (ImportDraft.Truth(text) is true && draft.Theirs("neat_packing") is null) draft.Drop(key, text, "rows packed together never see each other here, as with neat_packing");
+        },
+        ["stage"] = Stage,
+        ["finetuning_type"] = KeyRules.Only(["lora"], Adapter),
+        ["template"] = (draft, key, text, _) =>
+        {
+            if (text != "default") ImportedData.NamedTemplate(draft, key, text);
+        },
+        ["default_system"] = KeyRules.Stop("no system turn is added to a row"),
+        ["enable_thinking"] = KeyRules.Drop("the template decides"),
+        ["tool_format"] = KeyRules.Drop("the template decides"),
+        ["pissa_init"] = Initial,
+        ["use_galore"] = KeyRules.Stop(Adapter),
+        ["use_apollo"] = KeyRules.Stop(Adapter),
+        ["use_badam"] = KeyRules.Stop(Adapter),
+        ["use_llama_pro"] = KeyRules.Stop(Adapter),
+        ["use_adam_mini"] = KeyRules.Stop("optim says which optimizer"),
+        ["use_muon"] = KeyRules.Stop("optim says which optimizer"),
+        ["use_asft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["use_dft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["use_eaft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["freeze_trainable_layers"] = KeyRules.Stop(Adapter),
+        ["rope_scaling"] = KeyRules.Stop("the model's config.json decides"),
+        ["shift_attn"] = KeyRules.Stop("the model's config.json decides"),
+        ["mixture_of_depths"] = KeyRules.Stop("the model's config.json decides"),
+        ["moe_aux_loss_coef"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["resize_vocab"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["add_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["add_special_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["new_special_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["streaming"] = KeyRules.Drop("rows are read once into a mapped cache"),
+        ["mix_strategy"] = KeyRules.Only(["concat"], "weights say how files are mixed"),
+        ["interleave_probs"] = KeyRules.Stop("weights say how files are mixed"),
+        ["tokenized_path"] = KeyRules.Drop("tokenized rows are kept in the cache"),
+        ["disable_gradient_checkpointing"] = KeyRules.WhenOn(draft => draft.Set(StepSettings.Checkpointing, "none")),
+        ["disable_shuffling"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.Shuffle, false)),
+        ["pure_bf16"] = KeyRules.Drop("adapters, their moments and the loss stay float32"),
+        ["upcast_layernorm"] = KeyRules.Drop("norms are float32 in any case"),
+        ["upcast_lmhead_output"] = KeyRules.Drop("the loss is float32 in any case"),
+        ["image_max_pixels"] = KeyRules.Drop(TextOnly),
+        ["video_max_pixels"] = KeyRules.Drop(TextOnly),
+        ["freeze_vision_tower"] = KeyRules.Drop("the base stays frozen"),
+        ["freeze_multi_modal_projector"] = KeyRules.Drop("the base stays frozen"),
+        ["freeze_language_model"] = KeyRules.Stop("adapters sit on the language model"),
+        ["use_reentrant_gc"] = KeyRules.Drop(KeyRules.Speed),
+        ["flash_attn"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_kt"] = KeyRules.Drop(KeyRules.Speed),
+        ["kt_config"] = KeyRules.Drop(KeyRules.Speed),
+        ["kt_cpu_activation"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_v1_kernels"] = KeyRules.Drop(KeyRules.Speed),
+        ["export_dir"] = KeyRules.Stop("this is no training: 'trainer merge' and 'trainer export' write models"),
+        ["infer_backend"] = KeyRules.Stop("this is no training: 'trainer chat' and 'trainer generate' try a model"),
+        ["predict_with_generate"] = KeyRules.Drop(KeyRules.Sets),
+        ["do_predict"] = KeyRules.Drop("'trainer eval' reads other rows"),
+        ["cache_dir"] = KeyRules.Drop("HF_HOME says where the cache is"),
+        ["pref_beta"] = KeyRules.Stop("import reads supervised fine-tuning"),
+        ["pref_loss"] = KeyRules.Stop("import reads supervised fine-tuning"),
+        ["reward_model"] = KeyRules.Stop("import reads supervised fine-tuning"),
+    }, Finish);
+
+    private static void Stage(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
+    {
+        if (text == "pt") draft.Set(DataSettings.TrainOn, "all");
+        else if (text != "sft") draft.Change(key, text, "import reads supervised fine-tuning");
+    }
+
+    private static void Names(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
+    {
+        draft.Drop(key, text, "names in dataset_info.json");
+        var setting = key == "dataset" ? "data" : "eval_data";
+        foreach (var name in ImportDraft.Words(text)) draft.Miss($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under {setting}");
+    }
+
+    private static void Samples(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
+    {
+        if (TrainSettings.Recipe.FirstOrDefault(setting => setting.Name == "max-samples") is { } setting) draft.Take(setting, key, text);
+        else draft.Change(key, text, "all rows of a file are read; write fewer into it");
+    }
+
+    private static void Initial(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
+    {
+        if (ImportDraft.Truth(text) is not true) return;
+        draft.Take(AdapterSettings.Init, key, "pissa");
+    }
+
+    private static void Finish(ImportDraft draft)
+    {
+        if (draft.Theirs("finetuning_type") is null && draft.Theirs("stage") is null && draft.Theirs("lora_rank") is null)
+            draft.Miss("finetuning_type is not named; lora, its default, is what train makes");
+        Schedules.Finish(draft, "lr_scheduler_type");
+        draft.Default(StepSettings.LearningRate, 5e-5);
+        draft.Default(AdapterSettings.Rank, 8.0);
+        draft.Default(RunSettings.LoggingSteps, 500.0);
+        Trl.TrainingArguments(draft);
+        if (draft[ModelSettings.Quantize] is not "nf4") draft.Remove(ModelSettings.DoubleQuant);
+    }
+}

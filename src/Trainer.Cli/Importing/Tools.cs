@@ -1,0 +1,49 @@
+using YamlDotNet.RepresentationModel;
+
+namespace Trainer.Cli.Importing;
+
+/// <summary>Tells which tool a configuration was written for.</summary>
+internal static class Tools
+{
+    private const string Readable = "import reads axolotl, LLaMA-Factory, mlx-lm, TRL and Unsloth";
+
+    /// <summary>The dialect of a file.</summary>
+    /// <exception cref="UsageException">It is of a tool that is not read, or of none.</exception>
+    public static Dialect Detect(YamlMappingNode root)
+    {
+        var keys = root.Children.Keys.Select(key => key.ToString()).ToHashSet();
+        if (Stranger(root, keys) is { } stranger) throw new UsageException($"this is a configuration of {stranger}; {Readable}");
+        var scores = Dialect.All.Select(dialect => (dialect, score: dialect.Marks.Count(keys.Contains))).OrderByDescending(pair => pair.score).ToList();
+        if (scores[0].score > 0) return scores[0].dialect;
+        throw new UsageException($"this is no configuration that can be told apart: {Readable}; say which with --from");
+    }
+
+    /// <summary>What a file seems to be that is no recipe of ours, in words, or null.</summary>
+    public static string? NameOf(YamlMappingNode root)
+    {
+        var keys = root.Children.Keys.Select(key => key.ToString()).ToHashSet();
+        if (Stranger(root, keys) is { } stranger) return stranger;
+        var ours = TrainSettings.Recipe.SelectMany(setting => setting.AllNames).Select(name => name.Replace('-', '_')).ToHashSet();
+        // Names that trainer takes too tell nothing.
+        var best = Dialect.All.Select(dialect => (dialect.Name, score: dialect.Marks.Count(mark => keys.Contains(mark) && !ours.Contains(mark)))).MaxBy(pair => pair.score);
+        return best.score > 0 ? best.Name : null;
+    }
+
+    private static string? Stranger(YamlMappingNode root, HashSet<string> keys)
+    {
+        if (Holds(root, "_component_", 8)) return "torchtune";
+        if (keys.Contains("checkpoint_dir") && (keys.Contains("lora_r") || keys.Contains("train") || keys.Contains("precision"))) return "litgpt";
+        if (keys.Contains("compute_environment") || keys.Contains("distributed_type")) return "accelerate, which says where to run and not what";
+        if (keys.Contains("train_dataset") && (keys.Contains("dist_config") || keys.Contains("peft_config") || keys.Contains("kernel_config") || keys.Contains("model_class") || keys.Contains("sample_backend"))) return "LLaMA-Factory v1";
+        if (keys.Contains("model_class") && keys.Contains("model") && keys.Contains("kernel_config")) return "LLaMA-Factory v1";
+        if (keys.Contains("zero_optimization")) return "DeepSpeed, which says where to run and not what";
+        return null;
+    }
+
+    private static bool Holds(YamlNode node, string key, int depth) => depth > 0 && node switch
+    {
+        YamlMappingNode map => map.Children.Any(pair => pair.Key.ToString() == key || Holds(pair.Value, key, depth - 1)),
+        YamlSequenceNode list => list.Children.Any(child => Holds(child, key, depth - 1)),
+        _ => false,
+    };
+}
