@@ -89,7 +89,7 @@ internal static class InspectCommand
         };
         if (TensorFiles(folder).Count == 0)
         {
-            if (config.StoredQuantization is { } claimed) facts["quantization"] = claimed.DoubleQuantized ? "nf4, scales quantized too" : "nf4";
+            if (config.StoredQuantization is { } claimed) facts["quantization"] = claimed.DoubleQuantized ? $"{claimed.Name}, scales quantized too" : claimed.Name;
             facts["weights"] = "none here";
             return facts;
         }

@@ -5,8 +5,8 @@ using Trainer.Numerics.Nf4;
 namespace Trainer.Engine;
 
 /// <summary>
-/// The tensors of a model folder by their own names as fp32, whatever their stored form: dense, NF4 as bitsandbytes stores it, or dense seen
-/// through an NF4 quantization that was never written. A range at a time; the codes of one quantized tensor are kept.
+/// The tensors of a model folder by their own names as fp32, whatever their stored form: dense, NF4 as bitsandbytes stores it, other codes
+/// (<see cref="StoredFormat"/>), or dense seen through an NF4 quantization that was never written. A range at a time; the codes of one quantized tensor are kept.
 /// </summary>
 public sealed unsafe class BaseTensors : IDisposable
 {
@@ -16,14 +16,19 @@ public sealed unsafe class BaseTensors : IDisposable
     private readonly IReadOnlySet<string> _rounded;
     private readonly bool _isDouble;
     private readonly int _threads;
+    private readonly CodedTensors? _coded;
     private (string Name, Nf4Bytes Bytes)? _codes;
 
     private BaseTensors(ShardedModel model, IReadOnlySet<string> rounded, bool isDouble, int threads)
     {
         (_model, _rounded, _isDouble, _threads) = (model, rounded, isDouble, threads);
+        _coded = CodedTensors.Of(model.Folder);
         var shapes = new Dictionary<string, (long[], SafetensorsDtype)>(StringComparer.Ordinal);
+        if (_coded is not null)
+            foreach (var (name, shape) in _coded.Shapes) shapes[name] = shape;
         foreach (var (name, entry) in model.Tensors)
         {
+            if (shapes.ContainsKey(name) || _coded?.IsPart(name) == true) continue;
             if (Parts.Any(part => name.EndsWith(part, StringComparison.Ordinal))) continue;
             shapes[name] = IsStoredNf4(name) && State(name) is { } state ? (state.Shape, OfTorchName(state.Dtype, name)) : (entry.Shape, entry.Dtype);
         }
@@ -62,6 +67,11 @@ public sealed unsafe class BaseTensors : IDisposable
     /// <summary>Reads elements [begin, begin + values.Length) of a tensor.</summary>
     public void Read(string name, long begin, Span<float> values)
     {
+        if (_coded?.Shapes.ContainsKey(name) == true)
+        {
+            _coded.Read(name, begin, values);
+            return;
+        }
         var entry = _model.Entry(name);
         if (!IsStoredNf4(name) && !_rounded.Contains(name))
         {
@@ -82,10 +92,14 @@ public sealed unsafe class BaseTensors : IDisposable
     }
 
     /// <summary>Whether <see cref="Read"/> gives other values than the stored bytes, so that <see cref="Copy"/> must not be used.</summary>
-    public bool IsConverted(string name) => IsStoredNf4(name) || _rounded.Contains(name);
+    public bool IsConverted(string name) => _coded?.Shapes.ContainsKey(name) == true || IsStoredNf4(name) || _rounded.Contains(name);
 
     /// <summary>Unmaps the files.</summary>
-    public void Dispose() => _model.Dispose();
+    public void Dispose()
+    {
+        _coded?.Dispose();
+        _model.Dispose();
+    }
 
     private bool IsStoredNf4(string name) => _model.Tensors.ContainsKey(name + Nf4Folder.StateSuffix);
 

@@ -25,8 +25,8 @@ public static unsafe class ModelQuantizer
     {
         ArgumentNullException.ThrowIfNull(options);
         var config = ModelConfig.Load(source);
-        if (config.StoredQuantization is not null)
-            throw new ModelException($"model '{source}' is quantized already; pass the original model");
+        if (config.StoredQuantization is { } stored)
+            throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
         var quantized = WeightNames(config);

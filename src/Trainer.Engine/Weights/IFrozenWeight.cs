@@ -11,7 +11,7 @@ public interface IFrozenWeight : IDisposable
     /// <summary>Input features.</summary>
     long Columns { get; }
 
-    /// <summary>How it is held: <c>float32</c>, <c>bfloat16</c>, <c>float16</c>, <c>nf4</c> or <c>int8</c>.</summary>
+    /// <summary>How it is held: <c>float32</c>, <c>bfloat16</c>, <c>float16</c>, <c>nf4</c>, <c>int8</c>, <c>int4</c> or <c>fp8</c>.</summary>
     string Form { get; }
 
     /// <summary>Bytes it occupies, mapped pages included.</summary>

@@ -1,34 +1,26 @@
-using TorchSharp;
 using Trainer.Engine.Native;
-using Trainer.Numerics.Half;
 using Trainer.Numerics.Int8;
 
 namespace Trainer.Engine;
 
 /// <summary>A matrix in 8 bits with one absmax scale a row.</summary>
-internal sealed unsafe class Int8Weight : IFrozenWeight
+internal sealed unsafe class Int8Weight : RowWeight
 {
     private readonly NativeBlock _memory;
     private readonly sbyte* _codes;
     private readonly float* _scales;
 
     private Int8Weight(long rows, long columns)
+        : base(rows, columns)
     {
-        (Rows, Columns) = (rows, columns);
         _memory = new NativeBlock(rows * sizeof(float) + 64 + rows * columns);
         _scales = (float*)_memory.Start;
         _codes = (sbyte*)(_memory.Start + (rows * sizeof(float) + 63) / 64 * 64);
     }
 
-    public long Rows { get; }
+    public override string Form => "int8";
 
-    public long Columns { get; }
-
-    public string Form => "int8";
-
-    public long ByteCount => _memory.Length;
-
-    public torch.Tensor? Resident => null;
+    public override long ByteCount => _memory.Length;
 
     /// <summary>Codes, row-major; valid while the weight lives.</summary>
     public sbyte* Codes => _codes;
@@ -58,35 +50,7 @@ internal sealed unsafe class Int8Weight : IFrozenWeight
         return result;
     }
 
-    public void Read(long row, long columnBegin, long columnCount, float* destination) => Int8Rows.ToFloat(_codes + row * Columns + columnBegin, _scales[row], destination, columnCount);
+    public override void Read(long row, long columnBegin, long columnCount, float* destination) => Int8Rows.ToFloat(_codes + row * Columns + columnBegin, _scales[row], destination, columnCount);
 
-    public void Materialize(long rowBegin, long rowCount, float* destination)
-    {
-        TorchThreads.For(0, rowCount, 16, (from, to) =>
-        {
-            for (var r = from; r < to; r++) Int8Rows.ToFloat(_codes + (rowBegin + r) * Columns, _scales[rowBegin + r], destination + r * Columns, Columns);
-        });
-        GC.KeepAlive(this);
-    }
-
-    public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination)
-    {
-        TorchThreads.For(0, rowCount, 16, (from, to) =>
-        {
-            const int Chunk = 512;
-            var values = stackalloc float[Chunk];
-            for (var r = from; r < to; r++)
-            {
-                for (long at = 0; at < Columns; at += Chunk)
-                {
-                    var count = Math.Min(Chunk, Columns - at);
-                    Int8Rows.ToFloat(_codes + (rowBegin + r) * Columns + at, _scales[rowBegin + r], values, count);
-                    BFloat16Bits.FromFloat(values, destination + r * Columns + at, count);
-                }
-            }
-        });
-        GC.KeepAlive(this);
-    }
-
-    public void Dispose() => _memory.Dispose();
+    public override void Dispose() => _memory.Dispose();
 }

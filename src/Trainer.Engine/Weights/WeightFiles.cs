@@ -39,6 +39,9 @@ internal sealed unsafe class WeightFiles : IDisposable
 
     public bool Has(string name) => _files.Tensors.ContainsKey(name);
 
+    /// <summary>Type and shape of a tensor that is there.</summary>
+    public SafetensorsEntry Entry(string name) => _files.Entry(name);
+
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>
     public Tensor Take(string name, params ReadOnlySpan<long> shape)
     {

@@ -13,6 +13,14 @@ internal static class ConfigLoader
         "use_bidirectional_attention", "mrope_section",
     ];
 
+    public static StoredQuantization? LoadQuantization(string folder)
+    {
+        var path = Path.Combine(folder, "config.json");
+        if (!File.Exists(path)) return null;
+        using var document = Parse(path);
+        return QuantizationReader.Read(new ConfigReader(document.RootElement, path));
+    }
+
     public static ModelConfig Load(string folder)
     {
         if (!Directory.Exists(folder)) throw new ModelException($"model folder '{folder}': there is no such folder; check the path");
@@ -36,7 +44,7 @@ internal static class ConfigLoader
             BosId = reader.IntOrNull("bos_token_id"),
             EosIds = [.. eos.Distinct()],
             StoredType = reader.Text("dtype") ?? reader.Text("torch_dtype"),
-            StoredQuantization = Quantization(reader),
+            StoredQuantization = QuantizationReader.Read(reader),
         };
     }
 
@@ -83,21 +91,5 @@ internal static class ConfigLoader
     {
         var known = string.Join(", ", FamilyTable.Families.Keys.Order(StringComparer.Ordinal));
         return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented; choose a model of one of {known}");
-    }
-
-    private static StoredQuantization? Quantization(ConfigReader reader)
-    {
-        if (reader.Object("quantization_config") is not { } quantization) return null;
-        // bitsandbytes leaves its settings behind with both switches off: the weights are plain then.
-        var isOff = !quantization.Bool("load_in_4bit") && !quantization.Bool("load_in_8bit");
-        if (isOff && (quantization.Text("quant_method") == "bitsandbytes" || (!quantization.Has("quant_method") && quantization.Has("load_in_4bit")))) return null;
-        var method = quantization.Text("quant_method") ?? (isOff ? "an unnamed method" : "bitsandbytes");
-        if (method != "bitsandbytes")
-            throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which cannot be trained here; take the original model and let --quantize nf4 do it");
-        if (!quantization.Bool("load_in_4bit")) throw quantization.NotImplemented("load_in_8bit", "true");
-        // The type may be left out of old files; the tensors' own quant_state then decides.
-        var type = quantization.Text("bnb_4bit_quant_type");
-        if (type is not (null or "nf4")) throw quantization.NotImplemented("bnb_4bit_quant_type", $"'{type}'");
-        return new StoredQuantization(quantization.Bool("bnb_4bit_use_double_quant"));
     }
 }

@@ -7,6 +7,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 {
     public string Path => path;
 
+    public IEnumerable<string> Keys => element.EnumerateObject().Select(property => property.Name);
+
     public bool Has(string key) => element.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null;
 
     public ConfigReader? Object(string key)

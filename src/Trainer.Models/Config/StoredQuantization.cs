@@ -1,5 +1,34 @@
 namespace Trainer.Models;
 
-/// <summary>How a folder's linear weights are already quantized (bitsandbytes layout).</summary>
-/// <param name="DoubleQuantized">Whether config.json declares quantized absmax values.</param>
-public sealed record StoredQuantization(bool DoubleQuantized);
+/// <summary>How a folder's linear weights are already quantized, as its config.json declares.</summary>
+public sealed record StoredQuantization
+{
+    /// <summary>The layout of the tensors.</summary>
+    public required StoredFormat Format { get; init; }
+
+    /// <summary>Whether absmax values of the 4-bit codes are quantized too (bitsandbytes).</summary>
+    public bool DoubleQuantized { get; init; }
+
+    /// <summary>Rows and columns that share a scale (8-bit floats in blocks), or null where the scales' own shape says it.</summary>
+    public (int Rows, int Columns)? Block { get; init; }
+
+    /// <summary>Columns that share a scale (4-bit integers); null is all columns of a row.</summary>
+    public int? GroupSize { get; init; }
+
+    /// <summary>Zero points are stored minus one (GPTQ's first format).</summary>
+    public bool ZerosMinusOne { get; init; }
+
+    /// <summary>What the tool that made the folder calls it, for messages.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Bits of a code.</summary>
+    public int Bits => Format is StoredFormat.Fp8 or StoredFormat.CompressedFp8 ? 8 : 4;
+
+    /// <summary>Reads quantization_config of a folder's config.json; null where there is none.</summary>
+    /// <param name="folder">A model folder.</param>
+    /// <exception cref="ModelException">The file is missing or broken, or the method, format or bits are not read; it is named.</exception>
+    public static StoredQuantization? Load(string folder) => ConfigLoader.LoadQuantization(folder);
+
+    /// <summary>The codes are NF4 as this trainer holds them, so the folder stays as it is whatever is asked for.</summary>
+    public bool IsNf4 => Format == StoredFormat.Nf4;
+}

@@ -16,7 +16,7 @@ internal sealed class ModelMemory(AdapterBlueprint adapter, TrainingOptions opti
     private readonly List<ModuleBlueprint> _linears = [.. adapter.Decoder.Linears];
 
     // A folder that is already quantized stays as it is, whatever --quantize says.
-    public QuantizeKind Form => config.StoredQuantization is null ? options.Quantize : QuantizeKind.Nf4;
+    public QuantizeKind Form => config.StoredQuantization is { IsNf4: true } ? QuantizeKind.Nf4 : options.Quantize;
 
     private bool IsDoubleQuantized => config.StoredQuantization?.DoubleQuantized ?? options.DoubleQuant;
 
@@ -68,6 +68,8 @@ internal sealed class ModelMemory(AdapterBlueprint adapter, TrainingOptions opti
     {
         QuantizeKind.Nf4 => linear.WeightCount / 2 + (IsDoubleQuantized ? linear.WeightCount / 64 + linear.WeightCount / 64 / 256 * 4 : linear.WeightCount / 64 * 4),
         QuantizeKind.Int8 => linear.WeightCount + linear.Rows * 4,
+        // Codes with a scale for each group of about 128, or as stored.
+        _ when config.StoredQuantization is { } stored => linear.WeightCount * stored.Bits / 8 + linear.WeightCount / (stored.GroupSize ?? 128) * 5,
         _ => linear.WeightCount * StoredSize,
     });
 

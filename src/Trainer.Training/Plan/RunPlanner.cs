@@ -151,7 +151,7 @@ public static class RunPlanner
 
     // An 8-bit base lies nowhere on disk; a 4-bit one is made there on first use.
     private static bool CanStream(TrainingOptions options, ModelConfig config) =>
-        options.Device is "auto" or "cpu" && (config.StoredQuantization is not null || options.Quantize == QuantizeKind.Nf4);
+        options.Device is "auto" or "cpu" && (config.StoredQuantization is { IsNf4: true } || (config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4));
 
     private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
     {

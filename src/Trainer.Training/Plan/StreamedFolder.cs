@@ -20,6 +20,8 @@ internal static class StreamedFolder
     {
         if (options.Stream != Choice.On) return;
         var kind = options.Quantize.ToString().ToLowerInvariant();
+        if (config.StoredQuantization is { IsNf4: false } other)
+            throw new OptionException($"--stream on: '{options.Model}' is stored as {other.Name}; only nf4 and a base that is not quantized can be read from disk as they are used; pass the original model");
         if (config.StoredQuantization is { } stored)
         {
             if (options.Quantize != QuantizeKind.Nf4)

@@ -1,0 +1,41 @@
+using Trainer.Checkpoints;
+using Trainer.Numerics.Half;
+
+namespace Trainer.Engine;
+
+/// <summary>Weights in 8-bit floats, E4M3, with scales beside them.</summary>
+/// <remarks>
+/// <code>
+/// transformers:        weight_scale_inv, F32, a grid of blocks (of 128 x 128) or one number; activation_scale is of no use here
+/// compressed-tensors:  weight_scale, one number, [out, 1], or a grid of blocks; the product is rounded to the scale's type; input_scale is of no use here
+/// </code>
+/// </remarks>
+internal static unsafe class Fp8Layout
+{
+    /// <summary>Reads one weight; the codes stay in the mapped file.</summary>
+    public static Fp8Weight Read(WeightFiles files, Models.StoredQuantization stored, string name, long rows, long columns)
+    {
+        var codes = Codes(files, name, rows, columns);
+        var isCompressed = stored.Format == Models.StoredFormat.CompressedFp8;
+        var scaleName = StoredMatrix.Part(name, isCompressed ? "weight_scale" : "weight_scale_inv");
+        if (!files.Has(scaleName)) throw new ModelException($"tensor '{scaleName}' is missing from '{files.Folder}'; the quantized folder is incomplete");
+        foreach (var unused in new[] { "activation_scale", "input_scale" })
+            if (StoredMatrix.Part(name, unused) is var other && files.Has(other)) files.TakeRaw(other, files.Entry(other).ByteCount);
+        var shape = files.Entry(scaleName).Shape;
+        var (blockRows, blockColumns) = stored.Block ?? (shape is [_, 1] && shape[0] == rows ? (1, columns) : (rows, columns));
+        long[] grid = stored.Block is null && shape.Length < 2 ? [.. shape] : [(rows + blockRows - 1) / blockRows, (columns + blockColumns - 1) / blockColumns];
+        if (grid is not ([] or [1] or [_, _])) throw StoredMatrix.Damaged(files, scaleName, $"its shape [{string.Join(", ", shape)}] is none of one number, [{rows}, 1], or a grid of blocks");
+        var (scales, type) = StoredMatrix.Scales(files, scaleName, grid);
+        return new Fp8Weight(rows, columns, codes, scales, blockRows, blockColumns, isCompressed ? type : ProductType.Float32);
+    }
+
+    private static byte* Codes(WeightFiles files, string name, long rows, long columns)
+    {
+        var entry = files.Entry(name);
+        if (!entry.Shape.SequenceEqual([rows, columns])) throw StoredMatrix.Damaged(files, name, $"its shape is [{string.Join(", ", entry.Shape)}], config.json needs [{rows}, {columns}]");
+        var codes = files.TakePointer(name, SafetensorsDtype.F8E4M3, rows * columns);
+        for (long i = 0; i < rows * columns; i++)
+            if (float.IsNaN(Float8Bits.E4M3[codes[i]])) throw new ModelException($"tensor '{name}' of '{files.Folder}' holds NaN; the model is damaged: download it again");
+        return codes;
+    }
+}
