@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Trainer.Data.Chat;
 using Trainer.Data.Rows;
 using Trainer.Tokenizers;
@@ -12,6 +13,12 @@ public sealed class ModelText
         (Tokenizer, Tools) = (tokenizer, tools);
     }
 
+    /// <summary>What a user should know of how the model's texts end.</summary>
+    public IReadOnlyList<string> Notes { get; private init; } = [];
+
+    /// <summary>The tokens with which the chat template ends the assistant's turns; empty where there is no template, or it ends them with none.</summary>
+    public IReadOnlyList<int> TurnEnds { get; private init; } = [];
+
     /// <summary>The tokenizer, or null where the folder has none; then only rows of ids can be read.</summary>
     public HfTokenizer? Tokenizer { get; }
 
@@ -22,6 +29,20 @@ public sealed class ModelText
     public string? TemplateHash => Tools.Chat?.ContentHash;
 
     internal TextTools Tools { get; }
+
+    /// <summary>Token ids of a conversation up to where the assistant's next turn begins, by the chat template, with messages and tools in any dialect that rows may have.</summary>
+    /// <param name="messages">A JSON array of messages.</param>
+    /// <param name="tools">A JSON array of tools, or null.</param>
+    /// <exception cref="DataException">There is no template, or it refuses the conversation.</exception>
+    public int[] Prompt(JsonElement messages, JsonElement? tools = null)
+    {
+        if (Tools.Chat is not TemplateChatRenderer chat) throw new DataException("the model has no chat template; add --chat-template FILE");
+        return Tokenizer!.Encode(chat.Prompt(messages, tools), addSpecialTokens: false).Ids; // the template writes the special tokens itself
+    }
+
+    /// <summary>Where an answer ends: at the ids that the model's files name, and at those with which the chat template ends a turn.</summary>
+    /// <param name="named">Ids of config.json and generation_config.json.</param>
+    public IReadOnlyList<int> StopIds(IReadOnlyList<int> named) => [.. named.Union(TurnEnds)];
 
     /// <summary>Reads tokenizer and templates of a model folder.</summary>
     /// <param name="directory">The model's folder, or one with tokenizer files alone.</param>
@@ -36,8 +57,9 @@ public sealed class ModelText
         if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))
             return new ModelText(null, TextTools.Of(null, vocabularySize));
         var tokenizer = HfTokenizer.Load(directory);
+        var end = TextEnd.Of(directory, tokenizer, vocabularySize);
         // The date without the time: the cache of a model whose template writes the date is found again the same day.
         var chat = TemplateChatRenderer.Load(directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetLocalNow().Date);
-        return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize) with { Chat = chat });
+        return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize, end.Id) with { Chat = chat }) { Notes = end.Notes, TurnEnds = chat?.TurnEnds ?? [] };
     }
 }

@@ -13,8 +13,22 @@ internal static class DataLoading
     public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null)
     {
         var directory = options.ModelDirectory;
-        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize, day, options.Data.TemplateVariables);
-        return DatasetBuilder.Build(options.Data, text, new Teller(events));
+        var config = ModelConfig.Load(directory);
+        var text = ModelText.Load(directory, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables);
+        foreach (var note in text.Notes) events.Warn(note);
+        var dataset = DatasetBuilder.Build(options.Data, text, new Teller(events));
+        SayWhereServersGoOn(dataset, text, config, events);
+        return dataset;
+    }
+
+    /// <summary>A server stops at the ids that the base's files name; an end of turn that is none of them is trained, and read over there.</summary>
+    private static void SayWhereServersGoOn(Dataset dataset, ModelText text, ModelConfig config, Events events)
+    {
+        if (!dataset.Statistics.Files.Any(file => file.Kind is "chat" or "instruction")) return;
+        var ends = text.TurnEnds.Except(config.EosIds).Select(id => $"'{text.Tokenizer!.TokenOf(id)}' ({id})").ToList();
+        if (ends.Count == 0 || config.EosIds.Count == 0) return;
+        events.Warn($"answers end with {string.Join(" and ", ends)}, at which the base does not stop (eos_token_id {string.Join(", ", config.EosIds)}): trainer stops there, "
+            + "other programs go on unless the id is in eos_token_id of generation_config.json");
     }
 
     private sealed class Teller(Events events) : IProgress<DataProgress>

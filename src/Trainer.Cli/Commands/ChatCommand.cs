@@ -7,7 +7,7 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Templates;
+using Trainer.Data;
 
 namespace Trainer.Cli.Commands;
 
@@ -24,7 +24,7 @@ internal static class ChatCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
-            System, DataSettings.ChatTemplate with { Group = "Prompt" }, .. SamplingSettings.All,
+            System, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
         Examples = [("trainer chat --model tiny --adapter runs/a", "")],
     };
@@ -38,7 +38,7 @@ internal static class ChatCommand
         values.ThrowIfFaulty();
         ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
-        if (speaker.Template is null) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
+        if (!speaker.HasTemplate) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };
         invocation.Stop.Interrupt = talk.Interrupt;
         if (!invocation.Quiet) invocation.Terminal.Error.WriteLine(Words);
@@ -89,7 +89,7 @@ internal static class ChatCommand
                 EndLine();
                 Say("(interrupted)");
             }
-            catch (Exception fault) when (fault is CommandFailedException or TemplateException)
+            catch (Exception fault) when (fault is CommandFailedException or DataException)
             {
                 // The turn is taken back: the conversation is as it was before it.
                 _messages.RemoveAt(_messages.Count - 1);

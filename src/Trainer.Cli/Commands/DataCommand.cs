@@ -56,7 +56,10 @@ internal static class DataCommand
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
         int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;
-        return (options, ModelText.Load(folder, options.ChatTemplateFile, vocabulary, variables: options.TemplateVariables));
+        var text = ModelText.Load(folder, options.ChatTemplateFile, vocabulary, variables: options.TemplateVariables);
+        if (!invocation.Quiet)
+            foreach (var note in text.Notes) invocation.Terminal.Error.WriteLine("note: " + note);
+        return (options, text);
     }
 
     private static int Show(Invocation invocation)

@@ -26,7 +26,7 @@ internal static class GenerateCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
-            Prompt, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, .. SamplingSettings.All, Compare, CommonSettings.Json,
+            Prompt, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All, Compare, CommonSettings.Json,
         ],
         Examples = [("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],
     };
@@ -44,7 +44,7 @@ internal static class GenerateCommand
         invocation.Stop.IsWatched = true;
         invocation.Stop.Say = _ => { };
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
-        var chat = !raw && speaker.Template is not null;
+        var chat = !raw && speaker.HasTemplate;
         if (system is not null && !chat) throw new UsageException($"--system: model '{options.Model}' has no chat template; add --chat-template FILE or put it into the prompt");
         var ids = chat ? speaker.Conversation([.. system is null ? Array.Empty<ChatMessage>() : [new("system", system)], new("user", prompt)]) : speaker.Plain(prompt);
         Continuation? before = compare ? Speak(invocation, speaker, ids, sampling, "base", withAdapter: false) : null;

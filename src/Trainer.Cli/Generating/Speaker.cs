@@ -8,7 +8,7 @@ using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
-using Trainer.Templates;
+using Trainer.Data;
 using Trainer.Training;
 
 namespace Trainer.Cli.Generating;
@@ -19,9 +19,11 @@ internal sealed class Speaker : IDisposable
     private readonly TextGenerator _generator;
     private string? _adapter;
 
-    private Speaker(CausalModel model, HfTokenizer tokenizer, ChatTemplate? template)
+    private readonly ModelText _text;
+
+    private Speaker(CausalModel model, HfTokenizer tokenizer, ModelText text)
     {
-        (Model, Tokenizer, Template) = (model, tokenizer, template);
+        (Model, Tokenizer, _text) = (model, tokenizer, text);
         _generator = new TextGenerator(model);
     }
 
@@ -31,13 +33,14 @@ internal sealed class Speaker : IDisposable
 
     public HfTokenizer Tokenizer { get; }
 
-    public ChatTemplate? Template { get; }
+    /// <summary>Whether the model has a chat template.</summary>
+    public bool HasTemplate => _text.TemplateSource is not null;
 
     public static Speaker Load(TrainingOptions options, ProgressLine bar)
     {
         if (options.Threads is { } threads) torch.set_num_threads(threads);
-        var tokenizer = HfTokenizer.Load(options.ModelDirectory);
-        var template = ChatTemplate.Load(options.ModelDirectory, options.Data.ChatTemplateFile);
+        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, variables: options.Data.TemplateVariables, now: TimeProvider.System.GetLocalNow().DateTime);
+        var tokenizer = text.Tokenizer ?? HfTokenizer.Load(options.ModelDirectory);
         var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions
         {
             Quantize = options.Quantize,
@@ -47,7 +50,7 @@ internal sealed class Speaker : IDisposable
         }, (done, total) => bar.Show("loading", done, total));
         try
         {
-            var speaker = new Speaker(model, tokenizer, template);
+            var speaker = new Speaker(model, tokenizer, text);
             if (options.AdapterDirectory is { } adapter) speaker.Adapt(adapter);
             bar.Finish();
             return speaker;
@@ -87,12 +90,7 @@ internal sealed class Speaker : IDisposable
     }
 
     /// <summary>Ids of a conversation, up to where the assistant's next turn begins.</summary>
-    public int[] Conversation(IReadOnlyList<ChatMessage> messages)
-    {
-        var list = JsonSerializer.SerializeToElement(messages, Json.Compact);
-        // The template writes the special tokens itself.
-        return Tokenizer.Encode(Template!.Render(new TemplateInput { Messages = list, AddGenerationPrompt = true }).Text, addSpecialTokens: false).Ids;
-    }
+    public int[] Conversation(IReadOnlyList<ChatMessage> messages) => _text.Prompt(JsonSerializer.SerializeToElement(messages, Json.Compact));
 
     /// <summary>Continues, giving text out as it becomes certain; nothing of a stop string is given out.</summary>
     public Continuation Continue(int[] prompt, SamplingOptions sampling, IReadOnlyList<string> stops, Action<string> say, CancellationToken stop)
@@ -102,7 +100,8 @@ internal sealed class Speaker : IDisposable
         var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
         decoder.Prime(prompt);
         var (text, filter, count) = (new StringBuilder(), new StopFilter(stops), 0);
-        var room = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
+        // A turn ends with what the template writes behind answers, which the base's files may not name.
+        var room = sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
         var began = Stopwatch.GetTimestamp();
         var first = 0.0;
         foreach (var id in _generator.Generate(prompt, room, stop))

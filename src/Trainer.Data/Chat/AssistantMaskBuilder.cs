@@ -55,6 +55,22 @@ public sealed class AssistantMaskBuilder
         }
     }
 
+    /// <summary>The text of a conversation up to where the assistant is to speak.</summary>
+    internal string Prompt(ChatRow row, IReadOnlyDictionary<string, JsonElement>? variables)
+    {
+        var template = Template(row.Tools is not null);
+        var traits = _traits.GetOrAdd(template, each => new TemplateTraits(each));
+        var (turns, _) = traits.Fit(row.Turns);
+        try
+        {
+            return Best(template, traits, turns, row.Tools, variables).Renders.Prompt();
+        }
+        catch (TemplateException error)
+        {
+            throw TemplateFault.Of(error, template, turns, row.Tools, variables, _now, traits);
+        }
+    }
+
     /// <summary>The same for a conversation that is read already; its own variables win over the given ones.</summary>
     internal AssistantSpans Build(ChatRow row, TrainOn which, int from, IReadOnlyDictionary<string, JsonElement>? variables)
     {
@@ -99,15 +115,15 @@ public sealed class AssistantMaskBuilder
         TemplateException? first = null;
         foreach (var form in ChatForm.Of(turns, traits.ReasoningPlace))
         {
-            if (best is not null && !form.MayMend(best.Losses, best.Form)) continue;
+            if (best is not null && !form.MayMend(best.Losses, best.Form, best.PrintsPython)) continue;
             var renders = new Renders(template, turns, new TurnWriter(turns, form, traits), tools, variables, _now);
             try
             {
                 var whole = renders.Whole();
                 if (form.Parts && whole.Text.Contains("{'type': 'text'", StringComparison.Ordinal)) continue; // the list itself, written out
-                var attempt = new Attempt(form, renders, whole, LeftOut.Find(renders, whole.Text, tools));
-                if (best is null || attempt.Losses.Count < best.Losses.Count) best = attempt;
-                if (best.Losses.All(loss => loss.What == "tools")) break; // no form of the messages brings tools back
+                var attempt = new Attempt(form, renders, whole, LeftOut.Find(renders, whole.Text, tools), LeftOut.PrintsPython(renders, whole.Text));
+                if (best is null || attempt.Faults < best.Faults) best = attempt;
+                if (best.Losses.All(loss => loss.What == "tools") && !best.PrintsPython) break; // no form of the messages brings tools back
             }
             catch (TemplateException error)
             {
@@ -117,7 +133,10 @@ public sealed class AssistantMaskBuilder
         return best ?? throw TemplateFault.Of(first!, template, turns, tools, variables, _now, traits);
     }
 
-    private sealed record Attempt(ChatForm Form, Renders Renders, RenderedChat Whole, List<Loss> Losses);
+    private sealed record Attempt(ChatForm Form, Renders Renders, RenderedChat Whole, List<Loss> Losses, bool PrintsPython)
+    {
+        public int Faults => 2 * Losses.Count + (PrintsPython ? 1 : 0);
+    }
 
     private ChatTemplate Template(bool hasTools)
     {

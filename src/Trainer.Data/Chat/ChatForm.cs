@@ -66,8 +66,12 @@ internal sealed record ChatForm
     }
 
     /// <summary>Whether this form may keep what another one loses.</summary>
-    public bool MayMend(IReadOnlyList<Loss> losses, ChatForm other)
+    /// <param name="losses">What the other one loses.</param>
+    /// <param name="other">The other one.</param>
+    /// <param name="printsPython">Whether arguments of the other one stand in the text as Python prints them.</param>
+    public bool MayMend(IReadOnlyList<Loss> losses, ChatForm other, bool printsPython)
     {
+        if (printsPython && this == other with { TextArguments = true }) return true;
         if (losses.All(loss => loss.What is "reasoning" or "tools")) return this with { Reasoning = other.Reasoning } == other;
         return losses.Any(loss => loss.What == "content") || Parts == other.Parts;
     }
@@ -76,6 +80,7 @@ internal sealed record ChatForm
     public IEnumerable<string> Notes(IReadOnlyList<Turn> turns)
     {
         if (Ids != CallIds.AsGiven && turns.Any(turn => turn.Calls.Any(call => call["id"] is not null))) yield return "ids of tool calls were made anew: the chat template takes no others";
+        if (TextArguments && turns.Any(turn => turn.Calls.Count > 0)) yield return "arguments of tool calls are written as JSON text: the chat template takes no object";
         if (Reasoning == ReasoningPlace.Content && turns.Any(turn => turn.ReasoningField is not null)) yield return "reasoning is written as <think> text: the chat template reads no field of it";
     }
 

@@ -24,8 +24,11 @@ internal static class LeftOut
         return losses;
     }
 
-    private static bool Shows(MarkedText? marked, int turn, PieceKind kind) =>
-        marked is null || marked.Pieces.All(piece => piece.Turn != turn || piece.Kind != kind || marked.Text.Contains(piece.Word, StringComparison.Ordinal));
+    /// <summary>Whether arguments stand in the text as Python prints a dict, <c>{'city': 'Paris'}</c>, which no reader of calls takes.</summary>
+    public static bool PrintsPython(Renders renders, string whole) =>
+        renders.AllMarked(whole) is { } marked && marked.Pieces.Any(piece => piece.Kind == PieceKind.Call && marked.Text.Contains($"': '{piece.Word}'", StringComparison.Ordinal));
+
+    private static bool Shows(MarkedText? marked, int turn, PieceKind kind) => marked?.Shows(turn, kind) ?? true;
 
     /// <summary>Whether a text holds what a piece says: as it is, without the blanks around it, escaped as JSON, or line by line.</summary>
     private static bool Stands(string whole, string piece)

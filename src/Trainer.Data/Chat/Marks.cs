@@ -37,6 +37,27 @@ internal sealed class Marks(string salt, bool names = true, PieceKind? only = nu
         return salt;
     }
 
+    /// <summary>Where words stand in a text, in its order.</summary>
+    public List<(int Start, int End, int Piece)> Places(string text)
+    {
+        var places = new List<(int Start, int End, int Piece)>();
+        Add(salt, closed: true);
+        if (_digits) Add(Digits, closed: false);
+        if (_digits) places.Sort();
+        return places;
+
+        void Add(string prefix, bool closed)
+        {
+            for (var at = text.IndexOf(prefix, StringComparison.Ordinal); at >= 0; at = text.IndexOf(prefix, at + prefix.Length, StringComparison.Ordinal))
+            {
+                var (end, number) = (at + prefix.Length, 0);
+                while (end < text.Length && char.IsAsciiDigit(text[end]) && number < _pieces.Count) number = 10 * number + (text[end++] - '0');
+                if (closed) end++;
+                if (number < _pieces.Count && end - at == _pieces[number].Word.Length && string.CompareOrdinal(text, at, _pieces[number].Word, 0, end - at) == 0) places.Add((at, end, number));
+            }
+        }
+    }
+
     /// <summary>A new word, or the text itself where its kind has none.</summary>
     public string Word(int turn, PieceKind kind, string text)
     {

@@ -4,11 +4,6 @@ using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 
-/// <summary>A text rendered with words in place of pieces.</summary>
-/// <param name="Text">All of it.</param>
-/// <param name="Pieces">The pieces and their words.</param>
-internal sealed record MarkedText(string Text, IReadOnlyList<Piece> Pieces);
-
 /// <summary>The renders of one conversation and of its parts, in one form, with the same tools, variables and date.</summary>
 internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, TurnWriter writer, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
 {
@@ -19,6 +14,9 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
     public IReadOnlyList<Turn> Turns => turns;
 
     public RenderedChat Whole() => Render(writer.Write(turns.Count), prompt: false);
+
+    /// <summary>The whole text with a generation prompt.</summary>
+    public string Prompt() => Render(writer.Write(turns.Count), prompt: true).Text;
 
     /// <summary>The text of the messages before one, or null where the template refuses such a part.</summary>
     public string? Before(int turn, bool prompt)
@@ -53,7 +51,7 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
     private MarkedText? Marked(string whole, int count, Func<int, bool>? isMarked, int plain, bool names, PieceKind? kind, bool prompt)
     {
         var marks = new Marks(_salt ??= Marks.Salt(whole), names, kind);
-        return Try(() => Render(writer.Write(count, marks, isMarked, plain), prompt).Text) is { } text ? new MarkedText(text, marks.Pieces) : null;
+        return Try(() => Render(writer.Write(count, marks, isMarked, plain), prompt).Text) is { } text ? new MarkedText(text, marks) : null;
     }
 
     private static string? Try(Func<string> render)

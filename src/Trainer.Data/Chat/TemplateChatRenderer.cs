@@ -11,6 +11,7 @@ internal sealed class TemplateChatRenderer : IChatRenderer
 {
     private readonly AssistantMaskBuilder _builder;
     private readonly IReadOnlyDictionary<string, JsonElement> _variables;
+    private readonly HfTokenizer _tokenizer;
 
     /// <param name="templates">The model's templates.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
@@ -19,13 +20,18 @@ internal sealed class TemplateChatRenderer : IChatRenderer
     /// <param name="now">What <c>strftime_now</c> tells every row; a date without a time lets the token cache be found again the same day.</param>
     public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens, IReadOnlyDictionary<string, string> variables, DateTime now)
     {
+        _tokenizer = tokenizer;
         _variables = variables.ToDictionary(pair => pair.Key, pair => JsonDocument.Parse(pair.Value).RootElement);
         _builder = new AssistantMaskBuilder(templates, token => tokenizer.IdOf(token) is { } id && tokenizer.IsSpecial(id), stopTokens, now);
         Source = string.Join(", ", templates.Templates.Values.Select(template => template.Name));
+        TurnEnds = [.. Samples.SelectMany(Ends).Distinct()];
         // A template that writes the date gives other texts on another day.
         ContentHash = string.Join('-', templates.Templates.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}:{pair.Value.ContentHash}"))
             + (templates.Templates.Values.Any(template => template.UsesClock) ? $"-{now:yyyy-MM-dd HH:mm:ss}" : "") + $"-{string.Join(' ', stopTokens)}";
     }
+
+    /// <summary>The tokens that end the assistant's turns, of an answer and of a tool call; found by rendering one of each.</summary>
+    public IReadOnlyList<int> TurnEnds { get; }
 
     public string Source { get; }
 
@@ -55,6 +61,49 @@ internal sealed class TemplateChatRenderer : IChatRenderer
             // The file serves generation; training needs nothing else of it, and the loader of models reports it.
         }
         return tokens;
+    }
+
+    private static readonly JsonElement[] Samples =
+    [
+        JsonDocument.Parse("""[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]""").RootElement,
+        JsonDocument.Parse("""[{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}]},{"role":"tool","tool_call_id":"abcdefghi","name":"f","content":"c"},{"role":"assistant","content":"Yo"}]""").RootElement,
+    ];
+
+    private IEnumerable<int> Ends(JsonElement sample)
+    {
+        AssistantSpans found;
+        try
+        {
+            found = _builder.Build(ChatReader.Read([(sample, "messages")]), TrainOn.Assistant, 0, _variables);
+        }
+        catch (ChatMaskException)
+        {
+            yield break; // it takes no such conversation
+        }
+        if (found.Losses.Count > 0) yield break;
+        foreach (var span in found.Spans)
+        {
+            var ids = _tokenizer.Encode(found.Text[span.Start..span.End].TrimEnd(), addSpecialTokens: false).Ids;
+            if (ids.Length > 0 && (_tokenizer.IsSpecial(ids[^1]) || ids[^1] == _tokenizer.EosId)) yield return ids[^1];
+        }
+    }
+
+    /// <summary>The text of a conversation up to where the assistant is to speak.</summary>
+    /// <exception cref="DataException">It cannot be read, or the template refuses it.</exception>
+    public string Prompt(JsonElement messages, JsonElement? tools)
+    {
+        try
+        {
+            return _builder.Prompt(ChatReader.Read([(messages, "messages")], tools: ToolList.Read(tools, "tools")), _variables);
+        }
+        catch (ChatMaskException error)
+        {
+            throw new DataException($"{error.Message}; {error.WayOut}", error);
+        }
+        catch (BadRowException error)
+        {
+            throw new DataException(error.WayOut.Length > 0 ? $"{error.Message}; {error.WayOut}" : error.Message, error);
+        }
     }
 
     public ChatText Render(ChatRow row, TrainOn which, int from)

@@ -79,7 +79,7 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         // Words end with themselves; a call ends with the marks that close it here as in a conversation that ends with it.
         if (!mark.Kinds.Contains(PieceKind.Call)) return endOfTurn.Extended(whole, start, mark.Last);
         if (turn + 1 == renders.Turns.Count) return limit;
-        return renders.EndMarked(turn, whole) is { } ended && Landmarks.Before(ended, ended.Text.Length) is { Word: >= 0 } closing ? mark.Last + Common(after, closing.Text) : null;
+        return renders.EndMarked(turn, whole) is { } ended && ended.Before(ended.Text.Length) is { Word: >= 0 } closing ? mark.Last + Common(after, closing.Text) : null;
     }
 
     /// <summary>Chars in which two texts of a template begin alike. Two marks that begin alike (&lt;think&gt; and &lt;tool_call&gt;) part in their midst: neither is common.</summary>
@@ -100,8 +100,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         var from = mark.First - before.Length;
         // The text of a prompt for this turn, from the same word on.
         var all = renders.AllMarked(whole);
-        if (renders.PromptMarked(turn, whole) is { } asked && Landmarks.Before(asked, asked.Text.Length) is { Word: >= 0 } lead
-            && all is not null && Landmarks.Lead(all, turn) is { } inAll && inAll.Word == lead.Word && inAll.Text == before && before.StartsWith(lead.Text, StringComparison.Ordinal))
+        if (renders.PromptMarked(turn, whole) is { } asked && asked.Before(asked.Text.Length) is { Word: >= 0 } lead
+            && Lead(all, turn) is { } inAll && inAll.Word == lead.Word && inAll.Text == before && before.StartsWith(lead.Text, StringComparison.Ordinal))
             return from + lead.Text.Length;
         foreach (var header in Prompts(turn, wholeOnly: isPlain))
         {
@@ -110,9 +110,12 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         }
         if (isPlain) return mark.First;
         // No header is known: what stands before the turn's words stands before them too when they are all it says.
-        if (renders.AllMarkedPlain(turn, whole) is not { } plain || Landmarks.Lead(plain, turn) is not { } alone) return null;
+        if (Lead(renders.AllMarkedPlain(turn, whole), turn) is not { } alone) return null;
         return from + Common(before, alone.Text);
     }
+
+    /// <summary>The template's text before the first word of a turn.</summary>
+    private static (string Text, int Word)? Lead(MarkedText? marked, int turn) => marked?.Range(turn, null) is { } range ? marked.Before(range.First) : null;
 
     /// <summary>What a generation prompt adds, then the same without the marks at its end that not every turn has (an opened thought).</summary>
     private IEnumerable<string> Prompts(int turn, bool wholeOnly)

@@ -4,15 +4,17 @@ using Trainer.Tokenizers;
 namespace Trainer.Data.Rows;
 
 /// <summary>The model's own tokenizer.</summary>
-internal sealed class HfTextEncoder(HfTokenizer tokenizer) : ITextEncoder
+/// <param name="tokenizer">It.</param>
+/// <param name="eos">What ends a text, or null where nothing does.</param>
+internal sealed class HfTextEncoder(HfTokenizer tokenizer, int? eos) : ITextEncoder
 {
     private readonly ConcurrentDictionary<int, bool> _blank = new();
 
     public int VocabularySize => tokenizer.VocabularySize;
     public int? BosId => tokenizer.BosId;
-    public int? EosId => tokenizer.EosId;
-    public string? EosToken => tokenizer.EosToken;
-    public string ContentHash => tokenizer.ContentHash;
+    public int? EosId => eos;
+    public string? EosToken => eos is { } id ? tokenizer.TokenOf(id) : null;
+    public string ContentHash => $"{tokenizer.ContentHash} {eos}";
 
     public (int[] Ids, (int Start, int End)[] Offsets) Encode(string text, bool addSpecialTokens)
     {

@@ -8,8 +8,11 @@ namespace Trainer.Data.Rows;
 /// <param name="Vocabulary">Ids the model knows, or null where only the tokenizer says.</param>
 internal sealed record TextTools(ITextEncoder Tokenizer, IChatRenderer? Chat = null, int? Vocabulary = null)
 {
-    public static TextTools Of(HfTokenizer? tokenizer, int? vocabulary) =>
-        new(tokenizer is null ? new NoTokenizer(vocabulary ?? int.MaxValue) : new HfTextEncoder(tokenizer), null, vocabulary);
+    /// <param name="tokenizer">The tokenizer, or null.</param>
+    /// <param name="vocabulary">Ids the model knows, or null.</param>
+    /// <param name="eos">What ends a text; null takes the tokenizer's own.</param>
+    public static TextTools Of(HfTokenizer? tokenizer, int? vocabulary, int? eos = null) =>
+        new(tokenizer is null ? new NoTokenizer(vocabulary ?? int.MaxValue) : new HfTextEncoder(tokenizer, eos ?? tokenizer.EosId), null, vocabulary);
 
     public RowEncoder Encoder(DataOptions options, bool heldOut = false) => new(Tokenizer, Chat, options, Vocabulary, heldOut);
 }

@@ -66,6 +66,15 @@ public sealed class TemplateFormTests
     }
 
     [Fact]
+    public void Arguments_never_stand_in_the_text_as_Python_prints_them()
+    {
+        const string printing = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }} {{ c.function.arguments }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
+        var found = Build(printing, Called, eos: "</s>");
+        Assert.Contains("""get_weather {"city": "Paris"}</s>""", found.Text, StringComparison.Ordinal);
+        Assert.Contains("JSON text", Assert.Single(found.Notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_template_for_parts_gets_parts()
     {
         const string parts = "{% for m in messages %}{{ m.role }}:{% for p in m.content %}{{ p.text }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
