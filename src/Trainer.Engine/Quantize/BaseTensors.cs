@@ -55,7 +55,7 @@ public sealed unsafe class BaseTensors : IDisposable
         var model = ShardedModel.Open(folder, ModelConfig.Load(folder).TiedEmbeddings);
         try
         {
-            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder)) : new HashSet<string>(), doubleQuantize, threads);
+            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder), model.Tensors.Keys) : new HashSet<string>(), doubleQuantize, threads);
         }
         catch
         {

@@ -29,8 +29,8 @@ public sealed class AdapterBlueprint
     /// <summary>Trained parameters.</summary>
     public long ParameterCount => Tensors.Sum(tensor => Product(tensor.Shape));
 
-    /// <summary>The lowest layer of which something is trained: -1 where the embedding is, the number of layers where only what follows them is.</summary>
-    public int LowestLayer => Find(Decoder.Embedding) is not null
+    /// <summary>The lowest layer of which something is trained: -1 where the embedding is, or what lies beside the layers, the number of layers where only what follows them is.</summary>
+    public int LowestLayer => Find(Decoder.Embedding) is not null || Decoder.Ends.Any(module => Find(module) is not null)
         ? -1
         : Modules.Where(trained => trained.Module.Layer >= 0).Select(trained => trained.Module.Layer).DefaultIfEmpty(Decoder.Config.LayerCount).Min();
 
