@@ -123,6 +123,8 @@ public sealed class CausalModel : IDisposable
         Adapter = adapter;
         Parameters = new ParameterBuffer(adapter.Tensors, Options.Device);
         foreach (var linear in Linears.Append(Head)) linear.Attach(adapter.Find(linear.Blueprint), Parameters);
+        foreach (var experts in Experts) experts.Attach(adapter.Find(experts.Blueprint), Parameters);
+        Carried = new Dictionary<string, (long[], float[])>();
         foreach (var norm in Norms)
         {
             var trained = adapter.Find(norm.Blueprint);
@@ -130,6 +132,9 @@ public sealed class CausalModel : IDisposable
         }
         Embedding.Attach(adapter.Find(Embedding.Blueprint), Parameters);
     }
+
+    /// <summary>Tensors of a loaded adapter that adapt other towers: text does not reach them, and a saved adapter has them as they were.</summary>
+    public IReadOnlyDictionary<string, (long[] Shape, float[] Values)> Carried { get; set; } = new Dictionary<string, (long[], float[])>();
 
     /// <summary>Fills trained copies of base tensors with the base's values.</summary>
     public void CopyBase()
@@ -168,7 +173,7 @@ public sealed class CausalModel : IDisposable
     /// <param name="key">Where the run stands, for dropout; needed where an adapter has dropout.</param>
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key = null)
     {
-        if (key is null && Linears.Any(linear => linear.Adapter is { Dropout: > 0 })) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
+        if (key is null && (Linears.Any(linear => linear.Adapter is { Dropout: > 0 }) || Experts.Any(experts => experts.OwnAdapters.Any(adapter => adapter.Dropout > 0)))) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
         return Engine.ForwardBackward(batch, lossScale, key);
     }
 

@@ -11,14 +11,21 @@ public static class TensorNames
     private const string Bare = "model.";
     private static readonly string[] Prefixes = ["language_model.model.", "model.language_model.", Bare];
 
-    /// <summary>The name that a text model of its own has for a tensor or module: <c>model.X</c> or <c>lm_head</c>.</summary>
+    // Towers beside the text model; newer files have them inside the model's module.
+    private static readonly string[] Towers = ["vision_tower.", "multi_modal_projector.", "visual.", "audio_tower.", "embed_vision.", "embed_audio."];
+
+    /// <summary>The name that a text model of its own has for a tensor or module, <c>model.X</c> or <c>lm_head</c>; other towers' without <c>model.</c> in front.</summary>
     /// <param name="name">Name under any prefix.</param>
     public static string OfTextModel(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         if (name.StartsWith("language_model.lm_head", StringComparison.Ordinal)) return name["language_model.".Length..];
         foreach (var prefix in Prefixes)
-            if (name.StartsWith(prefix, StringComparison.Ordinal)) return Bare + name[prefix.Length..];
+        {
+            if (!name.StartsWith(prefix, StringComparison.Ordinal)) continue;
+            var rest = name[prefix.Length..];
+            return Array.Exists(Towers, tower => rest.StartsWith(tower, StringComparison.Ordinal)) ? rest : Bare + rest;
+        }
         return name;
     }
 

@@ -43,7 +43,7 @@ public sealed class AdapterBlueprint
     public static AdapterBlueprint Whole(DecoderBlueprint decoder)
     {
         ArgumentNullException.ThrowIfNull(decoder);
-        return new(decoder, [.. InOrder(decoder).Select(module => new TrainedModule(module)
+        return new(decoder, [.. InOrder(decoder).Where(module => module.Kind != ModuleKind.Experts).Select(module => new TrainedModule(module)
         {
             Weight = module == decoder.Head && decoder.Config.TiedEmbeddings ? decoder.Embedding.WeightName : module.WeightName,
             Bias = module.HasBias ? module.BiasName : null,
@@ -90,7 +90,7 @@ public sealed class AdapterBlueprint
     public TrainedModule? Find(ModuleBlueprint module) => _byPath.GetValueOrDefault(module.Path);
 
     // Norms behind all linears: the order of the buffer, which checkpoints and the sum of the gradient's norm keep.
-    private static IEnumerable<ModuleBlueprint> InOrder(DecoderBlueprint decoder) => [decoder.Embedding, .. decoder.Linears, decoder.Head, .. decoder.Norms];
+    private static IEnumerable<ModuleBlueprint> InOrder(DecoderBlueprint decoder) => [decoder.Embedding, .. decoder.Linears, .. decoder.Modules.Where(module => module.Kind == ModuleKind.Experts), decoder.Head, .. decoder.Norms];
 
     private static long Product(long[] shape) => shape.Aggregate(1L, (product, side) => product * side);
 }

@@ -30,6 +30,17 @@ public class GoldenLoraTests
             using var final = Load(baseFolder, Path.Combine(folder, "adapter_final"), checkpointing);
             Logits(final, baseFolder, folder, name);
         }
+        Merged(baseFolder, folder, name);
+    }
+
+    // Saved, read back and merged into the base it is the same model.
+    private static void Merged(string baseFolder, string folder, string name)
+    {
+        var merged = Directory.CreateTempSubdirectory("golden-merged-").FullName;
+        Directory.Delete(merged);
+        ModelMerger.Merge(baseFolder, Path.Combine(folder, "adapter_final"), merged, new MergeOptions());
+        using (var model = CausalModel.Load(merged, new ModelLoadOptions { Engine = EngineKind.Reference })) Logits(model, baseFolder, folder, name);
+        Directory.Delete(merged, recursive: true);
     }
 
     private static CausalModel Load(string baseFolder, string adapter, bool checkpointing)

@@ -52,7 +52,7 @@ public class GoldenFamilyTests
         {
             using var alone = model.Logits(TokenBatch.OfTokens(row));
             var expected = alone.data<float>().ToArray();
-            Assert.InRange(Golden.LargestDifference(all.AsSpan(at, expected.Length), expected), 0, 1e-5);
+            Assert.InRange(Golden.LargestDifference(all.AsSpan(at, expected.Length), expected), 0, GoldenFamilies.LogitGate(name) > 1e-4 ? 2e-5 : 1e-5);
             at += expected.Length;
         }
         if (!io.Tensors.ContainsKey("packed.logits")) return;
