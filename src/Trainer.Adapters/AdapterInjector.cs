@@ -25,6 +25,17 @@ public static class AdapterInjector
             parameters.Write(adapter.A, values);
             if (adapter.Magnitude is { } magnitude) parameters.Write(magnitude, linear.RowNorms());
         }
+        foreach (var experts in model.Experts)
+        {
+            var drawn = new[] { experts.GateUpAdapter, experts.DownAdapter }.OfType<ExpertAdapter>().Select(adapter => (adapter.A, adapter.Rank)).Concat(experts.OwnAdapters.Select(adapter => (adapter.A, adapter.Rank)));
+            foreach (var (a, rank) in drawn)
+            {
+                var values = new float[a.Count];
+                if (spec.Init == AdapterInit.Kaiming) new AdapterRandom(seed, a.Name).Uniform(values, 1 / Math.Sqrt(a.Shape[1]));
+                else new AdapterRandom(seed, a.Name).Normal(values, 1.0 / rank);
+                parameters.Write(a, values);
+            }
+        }
         if (model.Embedding.Adapter is { } table)
         {
             // The other way round from a linear layer: A is 0 and B is drawn, as PyTorch draws embeddings.

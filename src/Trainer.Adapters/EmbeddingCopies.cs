@@ -36,6 +36,7 @@ internal static class EmbeddingCopies
         if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(".weight", StringComparison.Ordinal)) return null;
         var module = name[Prefix.Length..^".weight".Length];
         if (module.EndsWith(".base_layer", StringComparison.Ordinal)) module = module[..^".base_layer".Length];
+        module = Trainer.Models.TensorNames.OfTextModel(module);
         return module is MergeSource.Head or MergeSource.Embedding ? module : null;
     }
 }

@@ -58,6 +58,8 @@ internal static class PeftConfigFile
             Pairs(json, "rank_pattern", spec.RankPattern, value => value.ToString());
             json.WriteNull("revision");
             Modules(json, "target_modules", spec.Targets, targetNames);
+            // A newer key: written only where it says something, so that older readers keep accepting the rest.
+            if (spec.TargetParameters.Count > 0) List(json, "target_parameters", [.. spec.TargetParameters.Order(StringComparer.Ordinal)], json.WriteStringValue);
             json.WriteString("task_type", "CAUSAL_LM");
             json.WriteBoolean("use_dora", spec.UseDora);
             json.WriteBoolean("use_rslora", spec.UseRslora);
@@ -109,6 +111,7 @@ internal static class PeftConfigFile
             Alpha = Given(root, "lora_alpha", out var alpha) ? alpha.GetDouble() : 8,
             Dropout = Given(root, "lora_dropout", out var dropout) ? dropout.GetDouble() : 0,
             Targets = Targets(root, path),
+            TargetParameters = Given(root, "target_parameters", out var parameters) ? [.. parameters.EnumerateArray().Select(item => item.GetString()!)] : [],
             Exclude = Given(root, "exclude_modules", out var excluded) && excluded.GetRawText() is not ("[]" or "\"\"") ? OfNames(excluded) : null,
             EnsureWeightTying = Flag(root, "ensure_weight_tying"),
             LayersToTransform = !Given(root, "layers_to_transform", out var layers) || layers.GetRawText() == "[]" ? null
@@ -145,7 +148,8 @@ internal static class PeftConfigFile
 
     private static TargetModules Targets(JsonElement root, string path)
     {
-        if (!Given(root, "target_modules", out var targets)) throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
+        if (!Given(root, "target_modules", out var targets) && Given(root, "target_parameters", out _)) return TargetModules.OfNames([]);
+        if (!Given(root, "target_modules", out targets)) throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
         return targets.ValueKind == JsonValueKind.String && targets.GetString() == "all-linear" ? TargetModules.AllLinear : OfNames(targets);
     }
 

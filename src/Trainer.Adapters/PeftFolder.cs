@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
@@ -7,8 +8,10 @@ using Trainer.Models.Drawing;
 namespace Trainer.Adapters;
 
 /// <summary>A PEFT adapter folder: adapter_config.json and adapter_model.safetensors, names, shapes and metadata as PEFT writes them.</summary>
-public static class PeftFolder
+public static partial class PeftFolder
 {
+    private const string Prefix = "base_model.model.";
+
     /// <summary>Name of the weights file.</summary>
     public const string WeightsFile = "adapter_model.safetensors";
 
@@ -38,6 +41,7 @@ public static class PeftFolder
             if (places[entry.Name] is { } stored) Fill(model, entry, file, stored);
         var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
         EmbeddingCopies.Verify(model, file, left);
+        model.Carried = Towers(model.Config, file, left);
         if (left.Count > 0)
             throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model ({left.Count} such tensors); the adapter was {MadeFor(baseModel, model.Folder)}");
         return spec;
@@ -55,7 +59,9 @@ public static class PeftFolder
         if (dropout is { } p) spec = spec with { Dropout = p };
         using var file = Open(folder);
         spec = OverlappingPatterns.Settle(spec, file);
-        spec = spec with { ModulesToSave = AdapterBlueprint.SavedNames(decoder, spec) };
+        // PEFT with transformers 5 never means single experts by names; only a folder that has their tensors does.
+        var hasExperts = file.Tensors.Keys.Any(name => SingleExpert().IsMatch(name));
+        spec = spec with { ModulesToSave = AdapterBlueprint.SavedNames(decoder, spec), LeavesExpertsAlone = !hasExperts };
         try
         {
             var blueprint = AdapterBlueprint.Of(decoder, spec);
@@ -80,16 +86,20 @@ public static class PeftFolder
     public static void Save(string folder, CausalModel model, LoraSpec spec, string baseModel)
     {
         var parameters = model.Parameters;
-        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, [.. entry.Shape]));
+        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, [.. entry.Shape]))
+            .Concat(model.Carried.Select(one => new TensorDeclaration(one.Key, SafetensorsDtype.F32, one.Value.Shape)));
         using (var writer = SafetensorsWriter.Create(Path.Combine(folder, WeightsFile), declarations, SafetensorsWriter.PyTorchMetadata))
         {
             foreach (var entry in writer.Entries)
-                parameters.Read(parameters.Find(entry.Name)!, part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
+            {
+                if (model.Carried.TryGetValue(entry.Name, out var carried)) writer.Write(entry.Name, MemoryMarshal.AsBytes(carried.Values.AsSpan()));
+                else parameters.Read(parameters.Find(entry.Name)!, part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
+            }
             writer.Complete();
         }
         var paths = model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => linear.Name).Concat(model.Embedding.Adapter is null ? [] : [model.Embedding.Name]).ToList();
         var written = spec with { RankPattern = OverlappingPatterns.Ordered(spec.RankPattern, paths), AlphaPattern = OverlappingPatterns.Ordered(spec.AlphaPattern, paths) };
-        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(written, TargetNames(model, spec), baseModel));
+        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(InText(model, written), TargetNames(model, spec), baseModel));
     }
 
     /// <summary>The first tensor that a saved folder holds differently from the model in memory, or null where all bits are equal.</summary>
@@ -98,7 +108,7 @@ public static class PeftFolder
     public static string? FirstDifference(string folder, CausalModel model)
     {
         using var file = Open(folder);
-        if (file.Tensors.Count != model.Parameters.Entries.Count) return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
+        if (file.Tensors.Count != model.Parameters.Entries.Count + model.Carried.Count) return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
         foreach (var entry in model.Parameters.Entries)
         {
             if (!file.Tensors.TryGetValue(entry.Name, out var stored) || stored.Dtype != SafetensorsDtype.F32 || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
@@ -146,14 +156,44 @@ public static class PeftFolder
 
     private static string MadeFor(string? baseModel, string modelFolder) => $"made for '{baseModel ?? "another model"}', the model given is '{modelFolder}'";
 
+    [GeneratedRegex("\\.experts\\.[0-9]+\\.", RegexOptions.CultureInvariant)]
+    private static partial Regex SingleExpert();
+
+    // In a multimodal model names alone would mean other towers' modules too.
+    private static LoraSpec InText(CausalModel model, LoraSpec spec)
+    {
+        if (model.Config.WrapperType is null || spec.Targets.Pattern is not null || model.Carried.Count > 0) return spec;
+        var names = TargetNames(model, spec).Select(name => Regex.Escape(name));
+        var inside = model.Config.TextPath[(model.Config.TextPath.LastIndexOf('.') + 1)..];
+        return spec with { Targets = TargetModules.OfPattern($@".*{inside}.*\.({string.Join('|', names)})") };
+    }
+
+    // Tensors that adapt vision or audio: kept as they are.
+    private static Dictionary<string, (long[] Shape, float[] Values)> Towers(ModelConfig config, SafetensorsFile file, HashSet<string> left)
+    {
+        var towers = new Dictionary<string, (long[], float[])>(StringComparer.Ordinal);
+        foreach (var name in left.ToList())
+        {
+            if (!name.StartsWith(Prefix, StringComparison.Ordinal) || config.ModuleTensor(name[Prefix.Length..]) is not null) continue;
+            var entry = file.Entry(name);
+            if (!AdapterValues.TryRead(file, entry, out var values)) continue;
+            towers[name] = (entry.Shape, values);
+            left.Remove(name);
+        }
+        return towers;
+    }
+
     // The tensor of the file for each trained tensor, by the latter's name; null where the base's own value is meant.
     private static Dictionary<string, SafetensorsEntry?> Places(AdapterBlueprint blueprint, LoraSpec spec, SafetensorsFile file, string madeFor)
     {
         var places = new Dictionary<string, SafetensorsEntry?>(StringComparer.Ordinal);
+        // Keys follow the class that was wrapped: the multimodal one, its former module tree, or the text model alone.
+        var plain = new Dictionary<string, SafetensorsEntry>(StringComparer.Ordinal);
+        foreach (var entry in file.Entries) plain.TryAdd(Plain(entry.Name), entry);
         foreach (var (tensor, shape) in blueprint.Tensors)
         {
             // Older releases end the names of DoRA's magnitudes with .weight.
-            var stored = file.Tensors.GetValueOrDefault(tensor) ?? file.Tensors.GetValueOrDefault(tensor + ".weight");
+            var stored = plain.GetValueOrDefault(Plain(tensor)) ?? plain.GetValueOrDefault(Plain(tensor) + ".weight");
             // PEFT trains biases of adapted layers and does not write them; what it loads back is the base's bias.
             if (stored is null && !(spec.Bias == BiasMode.LoraOnly && tensor.EndsWith(".base_layer.bias", StringComparison.Ordinal)))
                 throw new AdapterException($"tensor '{tensor}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was {madeFor}");
@@ -163,6 +203,8 @@ public static class PeftFolder
         }
         return places;
     }
+
+    private static string Plain(string name) => name.StartsWith(Prefix, StringComparison.Ordinal) ? TensorNames.OfTextModel(name[Prefix.Length..]) : name;
 
     private static void Fill(CausalModel model, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored)
     {

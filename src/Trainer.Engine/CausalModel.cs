@@ -15,8 +15,9 @@ public sealed class CausalModel : IDisposable
         Blueprint = DecoderBlueprint.Of(config);
         Options = options;
         _files = files;
-        (Layers, Embedding, FinalNorm, Head) = new ModelLoader(Blueprint, options, files).Build();
-        Linears = [.. Layers.SelectMany(layer => layer.Linears)];
+        (Layers, Ends, Embedding, FinalNorm, Head) = new ModelLoader(Blueprint, options, files).Build();
+        Linears = [.. Layers.SelectMany(layer => layer.Linears), .. Ends.Linears];
+        Norms = [.. Layers.SelectMany(layer => layer.Norms), .. Ends.Norms, FinalNorm];
         Adapter = AdapterBlueprint.None(Blueprint);
         Parameters = new ParameterBuffer([], options.Device);
     }
@@ -36,8 +37,14 @@ public sealed class CausalModel : IDisposable
     /// <summary>The layers, in order.</summary>
     public IReadOnlyList<DecoderLayer> Layers { get; }
 
-    /// <summary>Every linear of the layers, the head not among them.</summary>
+    /// <summary>Modules beside the layers that most families lack.</summary>
+    internal LayerModules Ends { get; }
+
+    /// <summary>Every linear, the head not among them.</summary>
     public IReadOnlyList<LinearModule> Linears { get; }
+
+    /// <summary>The experts of the layers that have any.</summary>
+    public IEnumerable<ExpertsModule> Experts => Layers.Select(layer => layer.Experts).OfType<ExpertsModule>();
 
     /// <summary>The output head <c>lm_head</c>; its weight is the embedding's where they are tied.</summary>
     public LinearModule Head { get; }
@@ -49,7 +56,7 @@ public sealed class CausalModel : IDisposable
     public NormModule FinalNorm { get; }
 
     /// <summary>Every norm, the final one last.</summary>
-    public IEnumerable<NormModule> Norms => Layers.SelectMany(layer => layer.Norms).Append(FinalNorm);
+    public IReadOnlyList<NormModule> Norms { get; }
 
     /// <summary>What is trained, module by module; nothing until <see cref="Attach"/>.</summary>
     public AdapterBlueprint Adapter { get; private set; }
@@ -64,7 +71,13 @@ public sealed class CausalModel : IDisposable
     public long ParameterCount => Blueprint.ParameterCount;
 
     /// <summary>Bytes that the base's matrices occupy, mapped pages included.</summary>
-    public long WeightBytes => Linears.Sum(linear => linear.Weight.ByteCount) + Embedding.Weight.ByteCount + (Config.TiedEmbeddings ? 0 : Head.Weight.ByteCount);
+    public long WeightBytes => Linears.Sum(linear => linear.Weight.ByteCount)
+        + Experts.SelectMany(module => module.Experts).Sum(expert => expert.GateUp.ByteCount + expert.Down.ByteCount)
+        + Embedding.Weight.ByteCount + Ends.Tables.Values.Sum(table => table.ByteCount)
+        + (Config.TiedEmbeddings ? 0 : Head.Weight.ByteCount);
+
+    /// <summary>Names of the folder's tensors that belong to other towers (vision, audio, prediction of further tokens) and are not used.</summary>
+    public IReadOnlyList<string> IgnoredTensors => _files.Ignored;
 
     /// <summary>The files that the base's tensors lie in.</summary>
     internal IEnumerable<string> WeightPaths => _files.Paths;
@@ -83,11 +96,13 @@ public sealed class CausalModel : IDisposable
     public static CausalModel Load(string folder, ModelLoadOptions? options = null, Action<long, long>? progress = null)
     {
         var config = ModelConfig.Load(folder);
-        var files = new WeightFiles(folder, config.TiedEmbeddings, progress);
+        var files = new WeightFiles(folder, config, progress);
         try
         {
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
             if (!model.Options.TrainAllWeights) return model;
+            if (model.Blueprint.Modules.FirstOrDefault(module => module.Kind is ModuleKind.Parameter or ModuleKind.Experts || (module.Kind == ModuleKind.Embedding && module != model.Blueprint.Embedding)) is { } fixedModule)
+                throw new ModelException($"model '{folder}': '{fixedModule.Path}' cannot be trained, so not all weights can; train an adapter");
             model.Attach(AdapterBlueprint.Whole(model.Blueprint));
             model.CopyBase();
             return model;
@@ -108,9 +123,18 @@ public sealed class CausalModel : IDisposable
         Adapter = adapter;
         Parameters = new ParameterBuffer(adapter.Tensors, Options.Device);
         foreach (var linear in Linears.Append(Head)) linear.Attach(adapter.Find(linear.Blueprint), Parameters);
-        foreach (var norm in Norms) norm.Trained = Parameters.Find(adapter.Find(norm.Blueprint)?.Weight);
+        foreach (var experts in Experts) experts.Attach(adapter.Find(experts.Blueprint), Parameters);
+        Carried = new Dictionary<string, (long[], float[])>();
+        foreach (var norm in Norms)
+        {
+            var trained = adapter.Find(norm.Blueprint);
+            (norm.Trained, norm.TrainedBias) = (Parameters.Find(trained?.Weight), Parameters.Find(trained?.Bias));
+        }
         Embedding.Attach(adapter.Find(Embedding.Blueprint), Parameters);
     }
+
+    /// <summary>Tensors of a loaded adapter that adapt other towers: text does not reach them, and a saved adapter has them as they were.</summary>
+    public IReadOnlyDictionary<string, (long[] Shape, float[] Values)> Carried { get; set; } = new Dictionary<string, (long[], float[])>();
 
     /// <summary>Fills trained copies of base tensors with the base's values.</summary>
     public void CopyBase()
@@ -122,7 +146,10 @@ public sealed class CausalModel : IDisposable
             if (linear.TrainedBias is { } bias) Parameters.Write(bias, linear.Bias!);
         }
         foreach (var norm in Norms)
+        {
             if (norm.Trained is { } trained) Parameters.Write(trained, norm.Weight);
+            if (norm.TrainedBias is { } bias) Parameters.Write(bias, norm.Bias!);
+        }
     }
 
     /// <summary>Lets the engine's buffers go; the next use makes them anew.</summary>
@@ -146,7 +173,7 @@ public sealed class CausalModel : IDisposable
     /// <param name="key">Where the run stands, for dropout; needed where an adapter has dropout.</param>
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key = null)
     {
-        if (key is null && Linears.Any(linear => linear.Adapter is { Dropout: > 0 })) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
+        if (key is null && (Linears.Any(linear => linear.Adapter is { Dropout: > 0 }) || Experts.Any(experts => experts.OwnAdapters.Any(adapter => adapter.Dropout > 0)))) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
         return Engine.ForwardBackward(batch, lossScale, key);
     }
 
@@ -172,7 +199,20 @@ public sealed class CausalModel : IDisposable
             linear.Bias?.Dispose();
         }
         Embedding.Weight.Dispose();
-        foreach (var norm in Norms) norm.Weight.Dispose();
+        foreach (var table in Ends.Tables.Values) table.Dispose();
+        foreach (var norm in Norms)
+        {
+            norm.Weight.Dispose();
+            norm.Bias?.Dispose();
+        }
+        foreach (var parameter in Layers.SelectMany(layer => layer.Parameters)) parameter.Value.Dispose();
+        foreach (var expert in Experts.SelectMany(module => module.Experts))
+        {
+            expert.GateUp.Dispose();
+            expert.GateUpBias?.Dispose();
+            expert.Down.Dispose();
+            expert.DownBias?.Dispose();
+        }
         _files.Dispose();
     }
 }

@@ -3,9 +3,11 @@ namespace Trainer.Engine;
 /// <summary>The modules of one layer, by their roles; a fused family has <see cref="Qkv"/> and <see cref="GateUp"/> in place of the separate ones.</summary>
 public sealed class DecoderLayer
 {
-    internal DecoderLayer(int index, LayerConfig config, IReadOnlyList<LinearModule> linears, IReadOnlyList<NormModule> norms)
+    internal DecoderLayer(int index, ModelConfig model, LayerModules modules)
     {
-        (Index, Config, Linears, Norms) = (index, config, linears, norms);
+        var config = model.Layers[index];
+        (Index, Config, Modules) = (index, config, modules);
+        var (linears, norms) = (modules.Linears, modules.Norms);
         LinearModule? Linear(ModuleRole role) => linears.FirstOrDefault(linear => linear.Blueprint.Role == role);
         NormModule? Norm(ModuleRole role) => norms.FirstOrDefault(norm => norm.Blueprint.Role == role);
         (Qkv, Query, Key, Value) = (Linear(ModuleRole.Qkv), Linear(ModuleRole.Query), Linear(ModuleRole.Key), Linear(ModuleRole.Value));
@@ -14,6 +16,9 @@ public sealed class DecoderLayer
         (BeforeAttention, AfterAttention) = (Norm(ModuleRole.BeforeAttention), Norm(ModuleRole.AfterAttention));
         (BeforeMlp, AfterMlp) = (Norm(ModuleRole.BeforeMlp), Norm(ModuleRole.AfterMlp));
         (QueryNorm, KeyNorm) = (Norm(ModuleRole.QueryNorm), Norm(ModuleRole.KeyNorm));
+        (Mixer, FeedForward) = (LayerParts.Mixer(this), LayerParts.FeedForward(this));
+        if (model.PerLayerInput is not null) PerLayer = new PerLayerStep(modules, index, model.Activation);
+        if (model.Streams is { } streams) Streams = new StreamsJoin(streams, this, PerLayer!);
     }
 
     /// <summary>Zero-based position.</summary>
@@ -23,10 +28,13 @@ public sealed class DecoderLayer
     public LayerConfig Config { get; }
 
     /// <summary>The linears in the order PEFT visits them.</summary>
-    public IReadOnlyList<LinearModule> Linears { get; }
+    public IReadOnlyList<LinearModule> Linears => Modules.Linears;
 
     /// <summary>The norms.</summary>
-    public IReadOnlyList<NormModule> Norms { get; }
+    public IReadOnlyList<NormModule> Norms => Modules.Norms;
+
+    /// <summary>Small tensors that are never trained.</summary>
+    public IReadOnlyList<ParameterModule> Parameters => Modules.Parameters;
 
     /// <summary>Queries, keys and values in one matrix, in this order, or null.</summary>
     public LinearModule? Qkv { get; }
@@ -40,7 +48,7 @@ public sealed class DecoderLayer
     /// <summary>Values.</summary>
     public LinearModule? Value { get; }
 
-    /// <summary>Attention output.</summary>
+    /// <summary>Attention output; only to be asked for where the layer attends.</summary>
     public LinearModule Output { get; }
 
     /// <summary>Gate and up in one matrix, in this order, or null.</summary>
@@ -52,7 +60,7 @@ public sealed class DecoderLayer
     /// <summary>Up.</summary>
     public LinearModule? Up { get; }
 
-    /// <summary>Down.</summary>
+    /// <summary>Down; only to be asked for where the layer has one dense block.</summary>
     public LinearModule Down { get; }
 
     /// <summary>Norm on the input of attention, or null.</summary>
@@ -72,4 +80,19 @@ public sealed class DecoderLayer
 
     /// <summary>Norm on keys, or null.</summary>
     public NormModule? KeyNorm { get; }
+
+    /// <summary>The matrices of its experts, or null.</summary>
+    public ExpertsModule? Experts => Modules.Experts;
+
+    /// <summary>What it makes of its small input, or null.</summary>
+    internal PerLayerStep? PerLayer { get; }
+
+    /// <summary>How it joins several streams, or null where there is one.</summary>
+    internal StreamsJoin? Streams { get; }
+
+    internal LayerModules Modules { get; }
+
+    internal ITokenMixer Mixer { get; }
+
+    internal IFeedForward FeedForward { get; }
 }

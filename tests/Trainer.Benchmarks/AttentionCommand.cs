@@ -35,8 +35,8 @@ internal static unsafe class AttentionCommand
     {
         var config = new ModelConfig
         {
-            ModelType = "llama", VocabularySize = 8, HiddenSize = Heads * size, IntermediateSize = 64, Heads = Heads, KvHeads = KvHeads, HeadSize = size, Layers = [new LayerConfig(window, -1)],
-            Ropes = [], MaxPositions = tokens, NormEpsilon = 1e-5, AttentionScale = 0.125,
+            ModelType = "llama", VocabularySize = 8, HiddenSize = Heads * size, Ropes = [], MaxPositions = tokens, Norm = new NormConfig(1e-5),
+            Layers = [new LayerConfig { Mixer = new SelfAttention { Heads = Heads, KvHeads = KvHeads, HeadSize = size, Scale = 0.125, Window = window, Rope = -1 }, FeedForward = new DenseFeedForward { Width = 64 } }],
         };
         var shape = new FastShape(config);
         using var arena = new Arena(1L << 30);

@@ -14,6 +14,7 @@ internal sealed class MergeSource : IDisposable
     private readonly SafetensorsFile _file;
     private readonly Dictionary<string, string> _whole = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _copies = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _paths = new(StringComparer.Ordinal);
     private readonly HashSet<string> _modules = new(StringComparer.Ordinal);
 
     public MergeSource(string folder)
@@ -87,7 +88,7 @@ internal sealed class MergeSource : IDisposable
     /// <summary>A tensor of a module as fp32 with its shape, or null where the module has none.</summary>
     public (float[] Values, long[] Shape)? Part(string module, string suffix)
     {
-        if (!_file.Tensors.TryGetValue($"{Prefix}{module}.{suffix}", out var entry)) return null;
+        if (!_paths.TryGetValue($"{module}.{suffix}", out var name) || !_file.Tensors.TryGetValue(name, out var entry)) return null;
         var values = new float[entry.ElementCount];
         StoredValues.Read(_file, entry, 0, values);
         return (values, entry.Shape);
@@ -115,7 +116,8 @@ internal sealed class MergeSource : IDisposable
     private void Sort(string name)
     {
         if (!name.StartsWith(Prefix, StringComparison.Ordinal)) throw Unknown(name);
-        var path = name[Prefix.Length..];
+        var path = TensorNames.OfTextModel(name[Prefix.Length..]);
+        _paths[path] = name;
         foreach (var suffix in (ReadOnlySpan<string>)[".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector", ".lora_magnitude_vector.weight"])
         {
             if (!path.EndsWith(suffix, StringComparison.Ordinal)) continue;

@@ -33,12 +33,13 @@ public static class ModelMerger
         var config = ModelConfig.Load(baseFolder);
         using var tensors = BaseTensors.Open(baseFolder, options.OntoQuantized, options.DoubleQuantize, options.Threads);
         using var adapter = new MergeSource(adapterFolder);
-        var hasHead = tensors.Shapes.ContainsKey(Head);
+        var hasHead = StoredName(tensors, Head) is not null;
+        var experts = ExpertMerge.Of(config, tensors, adapter, baseFolder);
         var unties = config.TiedEmbeddings && adapter.Unties;
-        Check(tensors, adapter, baseFolder, unties || !config.TiedEmbeddings);
+        Check(tensors, adapter, experts, baseFolder, unties || !config.TiedEmbeddings);
         // A tied checkpoint may hold the head all the same; it is only kept where it has become a tensor of its own.
-        var names = tensors.Names.Where(name => name != Head || !config.TiedEmbeddings || unties).ToList();
-        if (unties && !hasHead) names.Add(Head);
+        var names = tensors.Names.Where(name => Plain(name) != Head || !config.TiedEmbeddings || unties).ToList();
+        if (unties && !hasHead) names.Add(HeadLike(tensors));
         var plan = new ModelFolderPlan
         {
             Target = target,
@@ -47,14 +48,25 @@ public static class ModelMerger
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, group.Tensors[0], sink), folder => Finish(baseFolder, folder, unties, options.Type), cancel);
-        var merged = names.Count(name => adapter.Module(name) is not null && adapter.Changes(name));
-        var replaced = names.Count(name => adapter.Whole.Contains(name));
-        return new MergeReport(merged, replaced, names.Count(name => !adapter.Changes(name)), unties);
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink), folder => Finish(baseFolder, folder, unties, options.Type), cancel);
+        var merged = names.Count(name => experts?.Changes(name) == true || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
+        var replaced = names.Count(name => adapter.Whole.Contains(Plain(name)));
+        return new MergeReport(merged, replaced, names.Count(name => experts?.Changes(name) != true && !adapter.Changes(Plain(name))), unties);
     }
 
     // The head of a tied model is the embedding until something makes it its own.
-    private static string Source(BaseTensors tensors, string name) => name == Head && !tensors.Shapes.ContainsKey(Head) ? Embedding : name;
+    private static string Source(BaseTensors tensors, string name)
+    {
+        if (tensors.Shapes.ContainsKey(name)) return name;
+        return StoredName(tensors, name) ?? (Plain(name) == Head ? StoredName(tensors, Embedding) : null) ?? name;
+    }
+
+    // Folders of multimodal models have the text model under prefixes of their own; an adapter's names are compared without them.
+    private static string Plain(string name) => TensorNames.OfTextModel(name);
+
+    private static string? StoredName(BaseTensors tensors, string plain) => tensors.ByPlainName.GetValueOrDefault(Plain(plain));
+
+    private static string HeadLike(BaseTensors tensors) => StoredName(tensors, Embedding)!.StartsWith("language_model.", StringComparison.Ordinal) ? $"language_model.{Head}" : Head;
 
     private static TensorDeclaration Declare(BaseTensors tensors, string name, SafetensorsDtype? type)
     {
@@ -62,19 +74,20 @@ public static class ModelMerger
         return new TensorDeclaration(name, StoredValues.CanRead(dtype) ? type ?? dtype : dtype, shape);
     }
 
-    private static void Check(BaseTensors tensors, MergeSource adapter, string baseFolder, bool mayHaveHead)
+    private static void Check(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, string baseFolder, bool mayHaveHead)
     {
         var hint = $"the adapter was made for '{adapter.BaseModel ?? "another model"}', the model given is '{baseFolder}'; pass the former with --model";
         // PEFT does not make such adapters, and its merge and its forward pass would disagree about them.
         if (adapter.Spec is { UseDora: true, LoraBias: true }) throw new AdapterException($"adapter '{adapter.Folder}' has DoRA and a bias on B, which cannot be merged; keep it as an adapter");
         foreach (var module in adapter.Modules)
         {
+            if (experts?.Owns(module) == true) continue;
             if (!tensors.Shapes.TryGetValue(Source(tensors, module + ".weight"), out var weight) || (module == "lm_head" && !mayHaveHead))
                 throw new AdapterException($"adapter '{adapter.Folder}' adapts '{module}', which the model '{baseFolder}' does not have; {hint}");
             var ((_, b), (_, a)) = adapter.Pair(module);
             if (a.Length != 2 || b.Length != 2 || a[0] != b[1] || a[1] != weight.Shape[^1] || b[0] != weight.Shape[0])
                 throw new AdapterException($"adapter '{adapter.Folder}': A [{string.Join(", ", a)}] and B [{string.Join(", ", b)}] of '{module}' do not fit its weight [{string.Join(", ", weight.Shape)}] in '{baseFolder}'; {hint}");
-            if (adapter.Spec.LoraBias && !tensors.Shapes.ContainsKey(module + ".bias"))
+            if (adapter.Spec.LoraBias && StoredName(tensors, module + ".bias") is null)
                 throw new AdapterException($"adapter '{adapter.Folder}' has a bias on B of '{module}', which the model '{baseFolder}' has no bias to take up; it cannot be merged, keep it as an adapter");
         }
         foreach (var name in adapter.Copies)
@@ -90,21 +103,34 @@ public static class ModelMerger
         }
     }
 
-    private static void Produce(BaseTensors tensors, MergeSource adapter, TensorDeclaration tensor, TensorSink sink)
+    private static void Produce(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, TensorDeclaration tensor, TensorSink sink)
     {
-        if (adapter.Whole.Contains(tensor.Name))
+        var plain = Plain(tensor.Name);
+        if (experts?.Changes(tensor.Name) == true)
         {
-            Put(sink, tensor, adapter.ReadWhole(tensor.Name));
+            var part = new float[experts.SliceLength(tensor.Name)];
+            for (var slice = 0; slice < experts.Slices(tensor.Name); slice++)
+            {
+                experts.Read(tensor.Name, slice, part);
+                var bytes = new byte[part.Length * tensor.Dtype.Bits() / 8];
+                StoredValues.Write(part, tensor.Dtype, bytes);
+                sink.Write(tensor, bytes);
+            }
+            return;
+        }
+        if (adapter.Whole.Contains(plain))
+        {
+            Put(sink, tensor, adapter.ReadWhole(plain));
             return;
         }
         var source = Source(tensors, tensor.Name);
-        if (!adapter.Changes(tensor.Name))
+        if (!adapter.Changes(plain))
         {
             if (!tensors.IsConverted(source) && tensors.Shapes[source].Dtype == tensor.Dtype) tensors.Copy(source, bytes => sink.Write(tensor, bytes));
             else InRows(tensor, (begin, values) => tensors.Read(source, begin, values), sink);
             return;
         }
-        var module = adapter.Module(tensor.Name)!;
+        var module = adapter.Module(plain)!;
         var ((b, _), (a, aShape)) = adapter.Pair(module);
         var (rank, scale) = (aShape[0], adapter.Scale(module, aShape[0]));
         if (tensor.Name.EndsWith(".bias", StringComparison.Ordinal))

@@ -10,7 +10,7 @@ internal static class FastCapabilities
         var config = model.Config;
         if (model.Options.Device != "cpu") return $"it computes on the processor, not on '{model.Options.Device}'";
         if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
-        if (config.Activation == Activation.Gelu) return "it has no exact GELU";
+        if (FastFamilies.Refusal(config) is { } lacking) return lacking;
         if (model.Embedding.Adapter is not null) return "it has no adapter on the embedding";
         return model.Head.Adapter?.Magnitude is not null ? "it has no DoRA on the head" : null;
     }

@@ -14,7 +14,11 @@ internal sealed unsafe class FastDecoder(CausalModel model, FastEngine engine) :
         return new Span<float>(_logits.Start, model.Config.VocabularySize);
     }
 
-    public void Truncate(int length) => _past.Truncate(length);
+    public int Truncate(int length)
+    {
+        _past.Truncate(length);
+        return length;
+    }
 
     public void Dispose()
     {

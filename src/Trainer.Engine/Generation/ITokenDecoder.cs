@@ -13,5 +13,6 @@ internal interface ITokenDecoder : IDisposable
 
     /// <summary>Forgets all but the first tokens.</summary>
     /// <param name="length">Tokens to keep, at most <see cref="Length"/>.</param>
-    void Truncate(int length);
+    /// <returns>Tokens kept; fewer than asked where a layer's state knows no earlier token.</returns>
+    int Truncate(int length);
 }

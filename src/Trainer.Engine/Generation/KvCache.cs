@@ -4,29 +4,60 @@ using static TorchSharp.torch;
 
 namespace Trainer.Engine;
 
-/// <summary>Keys and values of the tokens seen so far, per layer, in buffers that double when full.</summary>
+/// <summary>What layers keep of the tokens seen so far: keys and values in buffers that double when full, and states that go from token to token.</summary>
 internal sealed class KvCache(int layers) : IDisposable
 {
     private readonly (Tensor Keys, Tensor Values)?[] _buffers = new (Tensor, Tensor)?[layers];
     private readonly int[] _lengths = new int[layers];
+    private readonly Dictionary<(int Layer, string Name), Tensor> _states = [];
 
     /// <summary>Tokens held by every layer once a pass is over.</summary>
-    public int Length => _lengths[^1];
+    public int Length { get; private set; }
+
+    /// <summary>A pass over further tokens is over.</summary>
+    public void Advance(int count) => Length += count;
+
+    /// <summary>A state of a layer, or null before the first token. Owned by the cache.</summary>
+    public Tensor? State(int layer, string name) => _states.GetValueOrDefault((layer, name));
+
+    /// <summary>Replaces a state of a layer.</summary>
+    public void Keep(int layer, string name, Tensor state)
+    {
+        var copy = state.detach().clone().DetachFromDisposeScope();
+        if (_states.Remove((layer, name), out var old)) old.Dispose();
+        _states[(layer, name)] = copy;
+    }
+
+    /// <summary>All keys and values [all, kv heads, size] of a layer.</summary>
+    public (Tensor Keys, Tensor Values) Read(int layer)
+    {
+        var (keys, values) = _buffers[layer]!.Value;
+        return (keys.narrow(0, 0, _lengths[layer]), values.narrow(0, 0, _lengths[layer]));
+    }
 
     /// <summary>Adds keys and values [new, kv heads, size] and gives all of them [all, kv heads, size].</summary>
     public (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)
     {
         var (count, known) = ((int)keys.shape[0], _lengths[layer]);
         var needed = known + count;
-        if (_buffers[layer] is not { } buffer || buffer.Keys.shape[0] < needed) buffer = Grow(layer, needed, keys);
+        if (_buffers[layer] is not { } buffer || buffer.Keys.shape[0] < needed) buffer = Grow(layer, needed, keys, values);
         buffer.Keys.narrow(0, known, count).copy_(keys);
         buffer.Values.narrow(0, known, count).copy_(values);
         _lengths[layer] = needed;
         return (buffer.Keys.narrow(0, 0, needed), buffer.Values.narrow(0, 0, needed));
     }
 
-    /// <summary>Forgets all but the first tokens.</summary>
-    public void Truncate(int length) => Array.Fill(_lengths, length);
+    /// <summary>Forgets all but the first tokens; a state knows no earlier token than the last, so with one everything is forgotten.</summary>
+    /// <returns>Tokens kept.</returns>
+    public int Truncate(int length)
+    {
+        if (length == Length) return length;
+        if (_states.Count > 0) length = 0;
+        foreach (var state in _states.Values) state.Dispose();
+        _states.Clear();
+        Array.Fill(_lengths, length);
+        return Length = length;
+    }
 
     public void Dispose()
     {
@@ -35,14 +66,15 @@ internal sealed class KvCache(int layers) : IDisposable
             buffer?.Keys.Dispose();
             buffer?.Values.Dispose();
         }
+        foreach (var state in _states.Values) state.Dispose();
     }
 
-    private (Tensor Keys, Tensor Values) Grow(int layer, int needed, Tensor like)
+    private (Tensor Keys, Tensor Values) Grow(int layer, int needed, Tensor likeKeys, Tensor likeValues)
     {
         using var scope = NewDisposeScope();
         var capacity = Math.Max(64, (int)BitOperations.RoundUpToPowerOf2((uint)needed));
-        Tensor Make() => empty(capacity, like.shape[1], like.shape[2], dtype: like.dtype, device: like.device).DetachFromDisposeScope();
-        var (keys, values) = (Make(), Make());
+        Tensor Make(Tensor like) => empty(capacity, like.shape[1], like.shape[2], dtype: like.dtype, device: like.device).DetachFromDisposeScope();
+        var (keys, values) = (Make(likeKeys), Make(likeValues));
         if (_buffers[layer] is { } old)
         {
             keys.narrow(0, 0, _lengths[layer]).copy_(old.Keys.narrow(0, 0, _lengths[layer]));

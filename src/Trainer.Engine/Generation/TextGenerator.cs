@@ -65,7 +65,7 @@ public sealed class TextGenerator : IDisposable
         // Keys turned under another length's frequencies are not those that a fresh pass would hold.
         if (!_model.Config.Ropes.Any(RopeTable.DependsOnLength))
             while (shared < Math.Min(_computed.Count, prompt.Count - 1) && _computed[shared] == prompt[shared]) shared++;
-        _decoder.Truncate(shared);
+        shared = _decoder.Truncate(shared);
         _computed.RemoveRange(shared, _computed.Count - shared);
         _textLength = prompt.Count;
         return _decoder;

@@ -33,11 +33,15 @@ public sealed unsafe class BaseTensors : IDisposable
             shapes[name] = IsStoredNf4(name) && State(name) is { } state ? (state.Shape, OfTorchName(state.Dtype, name)) : (entry.Shape, entry.Dtype);
         }
         Shapes = shapes;
+        ByPlainName = shapes.Keys.GroupBy(TensorNames.OfTextModel).ToDictionary(group => group.Key, group => group.First(), StringComparer.Ordinal);
         Names = [.. shapes.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames))];
     }
 
     /// <summary>Names of the tensors, quantization's own parts left out, in the order of layers.</summary>
     public IReadOnlyList<string> Names { get; }
+
+    /// <summary>Names of the tensors by those they have in a text model of its own.</summary>
+    public IReadOnlyDictionary<string, string> ByPlainName { get; }
 
     /// <summary>Shape and type of each tensor before quantization.</summary>
     public IReadOnlyDictionary<string, (long[] Shape, SafetensorsDtype Dtype)> Shapes { get; }
@@ -55,7 +59,7 @@ public sealed unsafe class BaseTensors : IDisposable
         var model = ShardedModel.Open(folder, ModelConfig.Load(folder).TiedEmbeddings);
         try
         {
-            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder)) : new HashSet<string>(), doubleQuantize, threads);
+            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder), model.Tensors.Keys) : new HashSet<string>(), doubleQuantize, threads);
         }
         catch
         {

@@ -29,7 +29,7 @@ public static unsafe class ModelQuantizer
             throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
-        var quantized = WeightNames(config);
+        var quantized = WeightNames(config, model.Tensors.Keys);
         var groups = names.Select(name => quantized.Contains(name) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
         var plan = new ModelFolderPlan
         {
@@ -47,8 +47,14 @@ public static unsafe class ModelQuantizer
 
     /// <summary>The weights of the layers' linears, which is what bitsandbytes quantizes when the head is skipped.</summary>
     /// <param name="config">The model.</param>
-    /// <returns>Names in the model folder.</returns>
-    public static IReadOnlySet<string> WeightNames(ModelConfig config) => DecoderBlueprint.Of(config).Linears.Select(module => module.WeightName).ToHashSet(StringComparer.Ordinal);
+    /// <param name="stored">Names of the folder's tensors.</param>
+    /// <returns>Those of them, as the folder has them.</returns>
+    public static IReadOnlySet<string> WeightNames(ModelConfig config, IEnumerable<string> stored)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        var names = DecoderBlueprint.Of(config).Linears.Select(module => module.WeightName).ToHashSet(StringComparer.Ordinal);
+        return stored.Where(name => config.ModuleTensor(name) is { } own && names.Contains(own)).ToHashSet(StringComparer.Ordinal);
+    }
 
     /// <summary>Quantizes one stored weight.</summary>
     /// <param name="file">The file that holds it.</param>

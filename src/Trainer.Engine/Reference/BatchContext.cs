@@ -3,11 +3,12 @@ using static TorchSharp.torch;
 
 namespace Trainer.Engine;
 
-/// <summary>What all layers of one forward pass share: rotary tables, runs of equal segments, attention masks. Its tensors live in the scope it was made in.</summary>
-internal sealed class BatchContext
+/// <summary>What all layers of one forward pass share: rotary tables, runs of equal segments, attention masks, and what layers give to later ones. Its tensors live in the scope it was made in.</summary>
+internal sealed class BatchContext : IDisposable
 {
-    private readonly Dictionary<(int Length, int Window), Tensor> _masks = [];
-    private readonly (Tensor Cos, Tensor Sin)[] _rotary;
+    private readonly SharedValues _shared = new();
+    private readonly Dictionary<(int Length, int? Window, int? Chunk), Tensor> _masks = [];
+    private readonly (Tensor Cos, Tensor Sin, bool IsInterleaved)[] _rotary;
     private readonly Device _device;
 
     /// <summary>Makes the tables of one batch.</summary>
@@ -25,14 +26,15 @@ internal sealed class BatchContext
         TokenIds = tensor(batch.TokenIds, dtype: ScalarType.Int64, device: device);
         var positions = tensor(batch.Positions, dtype: ScalarType.Float32, device: device).unsqueeze(1);
         var length = Math.Max(batch.Positions.Max() + 1, batch.TextLength);
-        _rotary = new (Tensor, Tensor)[config.Ropes.Count];
+        _rotary = new (Tensor, Tensor, bool)[config.Ropes.Count];
+        Positions = positions;
         for (var r = 0; r < config.Ropes.Count; r++)
         {
             var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], length);
             var angles = positions * tensor(frequencies, dtype: ScalarType.Float32, device: device).unsqueeze(0);
             var (cos, sin) = (angles.cos(), angles.sin());
             if (multiplier != 1) (cos, sin) = (cos * multiplier, sin * multiplier);
-            _rotary[r] = (cos.unsqueeze(1), sin.unsqueeze(1)); // [T, 1, rotated / 2]
+            _rotary[r] = (cos.unsqueeze(1), sin.unsqueeze(1), config.Ropes[r].IsInterleaved); // [T, 1, rotated / 2]
         }
         Runs = FindRuns(batch.SegmentStarts);
     }
@@ -52,25 +54,65 @@ internal sealed class BatchContext
     /// <summary>Neighbouring segments of equal length, which attention takes as one batch.</summary>
     public IReadOnlyList<(int Start, int Count, int Length)> Runs { get; }
 
-    /// <summary>Cosines and sines [T, 1, rotated / 2] of a rotary embedding.</summary>
-    public (Tensor Cos, Tensor Sin) Rotary(int rope) => _rotary[rope];
+    /// <summary>Rotary positions [T, 1], float32.</summary>
+    public Tensor Positions { get; }
 
-    /// <summary>True where query i may see key j: j &lt;= i and i - j &lt; window. [length, length].</summary>
-    public Tensor Mask(int length, int window)
+    /// <summary>Turns pairs of the first elements of each head [T, heads, size] by a rotary embedding; the rest passes.</summary>
+    public Tensor Rotate(int rope, Tensor x)
     {
-        if (_masks.TryGetValue((length, window), out var mask)) return mask;
-        mask = BandMask(length, length, window, _device);
-        return _masks[(length, window)] = mask.MoveToOuterDisposeScope();
+        var (cos, sin, isInterleaved) = _rotary[rope];
+        var (half, size, all) = (cos.shape[2], 2 * cos.shape[2], x.shape[2]);
+        Tensor turned;
+        if (isInterleaved)
+        {
+            var pairs = x.narrow(2, 0, size).reshape(x.shape[0], x.shape[1], half, 2);
+            var (first, second) = (pairs.select(3, 0), pairs.select(3, 1));
+            turned = stack([first * cos - second * sin, second * cos + first * sin], 3).reshape(x.shape[0], x.shape[1], size);
+        }
+        else
+        {
+            var (first, second) = (x.narrow(2, 0, half), x.narrow(2, half, half));
+            turned = cat([first * cos - second * sin, second * cos + first * sin], 2);
+        }
+        return size == all ? turned : cat([turned, x.narrow(2, size, all - size)], 2);
     }
 
-    /// <summary>The band of a causal window where the last <paramref name="queries"/> of <paramref name="keys"/> tokens ask. [queries, keys].</summary>
-    public static Tensor BandMask(int queries, int keys, int window, Device device)
+    /// <summary>The multiplier of each token's queries [T, 1, 1].</summary>
+    public Tensor Temperature(QueryTemperature temperature) =>
+        (1 + temperature.Slope * (1 + ((Positions + temperature.Shift) / temperature.Period).floor()).log()).unsqueeze(2);
+
+    /// <summary>Gives a value to later layers.</summary>
+    public void Share(string name, Tensor value) => _shared.Give(name, value);
+
+    /// <summary>What an earlier layer gave.</summary>
+    public Tensor Shared(string name) => _shared.Take(name);
+
+    /// <summary>From now on layers are computed again, each by itself, for its backward pass.</summary>
+    public void Replay() => _shared.Replay();
+
+    /// <summary>Runs the backward pass of a layer's output, and of what the layer gave to later ones.</summary>
+    public void Backward(Tensor output, Tensor gradient) => _shared.Backward(output, gradient);
+
+    public void Dispose() => _shared.Dispose();
+
+    /// <summary>True where query i may see key j: j &lt;= i, i - j &lt; window, both in one block. [length, length].</summary>
+    public Tensor Mask(int length, int? window, int? chunk)
+    {
+        if (_masks.TryGetValue((length, window, chunk), out var mask)) return mask;
+        mask = BandMask(length, length, window, chunk, _device);
+        return _masks[(length, window, chunk)] = mask.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same where the last <paramref name="queries"/> of <paramref name="keys"/> tokens ask. [queries, keys].</summary>
+    public static Tensor BandMask(int queries, int keys, int? window, int? chunk, Device device)
     {
         using var scope = NewDisposeScope();
         var i = arange(keys - queries, keys, dtype: ScalarType.Int64, device: device).unsqueeze(1);
         var j = arange(keys, dtype: ScalarType.Int64, device: device).unsqueeze(0);
-        var distance = i - j;
-        return distance.ge(0).logical_and(distance.lt(window)).MoveToOuterDisposeScope();
+        var mask = (i - j).ge(0);
+        if (window is { } near) mask = mask.logical_and((i - j).lt(near));
+        if (chunk is { } block) mask = mask.logical_and((i / block).floor().eq((j / block).floor()));
+        return mask.MoveToOuterDisposeScope();
     }
 
     private static List<(int, int, int)> FindRuns(int[] starts)

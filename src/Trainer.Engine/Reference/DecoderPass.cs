@@ -10,6 +10,18 @@ namespace Trainer.Engine;
 internal sealed class DecoderPass(CausalModel model, ScalarType compute)
 {
     private readonly ModelConfig _config = model.Config;
+    private readonly PerLayerInputs? _small = model.Config.PerLayerInput is null ? null : new(model.Config, model.Ends);
+    private readonly StreamEnds? _streams = model.Config.Streams is { } streams ? new(streams, model.Ends) : null;
+
+    /// <summary>Whether anything is computed between the embeddings and the first layer.</summary>
+    public bool HasEnds => _small is not null || _streams is not null;
+
+    /// <summary>What the first layer reads: the embeddings [T, hidden], or several streams made of them [streams, T, hidden]; small inputs are shared with the layers.</summary>
+    public Tensor Enter(Tensor embedded, BatchContext context)
+    {
+        if (_small is not null) context.Share(PerLayerInputs.Name, _small.Make(this, embedded, context));
+        return _streams is null ? embedded : _streams.Enter(this, embedded, context);
+    }
 
     /// <summary>Exceptions of backward passes; look at it after each.</summary>
     public BackwardFault Fault { get; } = new();
@@ -31,21 +43,48 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
     /// <summary>Rows of the frozen table [T, hidden], before any multiplier.</summary>
     public Tensor FrozenRows(BatchContext context)
     {
-        using var scope = NewDisposeScope();
-        if (model.Embedding.Weight is DenseWeight { Stored: var table })
-            return table.index_select(0, context.TokenIds.cpu()).to(ScalarType.Float32).to(context.TokenIds.device).MoveToOuterDisposeScope();
-        throw new InvalidOperationException($"an embedding held as {model.Embedding.Weight.Form}");
+        return Rows(model.Embedding.Weight, context.TokenIds);
     }
+
+    /// <summary>Rows of a frozen table as float32.</summary>
+    public static Tensor Rows(IFrozenWeight weight, Tensor ids)
+    {
+        using var scope = NewDisposeScope();
+        if (weight is DenseWeight { Stored: var table }) return table.index_select(0, ids.cpu()).to(ScalarType.Float32).to(ids.device).MoveToOuterDisposeScope();
+        throw new InvalidOperationException($"an embedding held as {weight.Form}");
+    }
+
+    /// <summary>Module path of a layer.</summary>
+    public string LayerName(int layer) => $"{_config.TextPath}.layers.{layer}";
+
+    /// <summary>The values of what is trained.</summary>
+    public ParameterBuffer Parameters => model.Parameters;
+
+    /// <summary>Whether adapters and trained copies count.</summary>
+    public bool AdaptersEnabled => model.AdaptersEnabled;
 
     /// <summary>One layer on [T, hidden].</summary>
     public Tensor Layer(DecoderLayer layer, Tensor hidden, BatchContext context)
     {
-        hidden = Add(hidden, Norm(layer.AfterAttention, Attention(layer, Norm(layer.BeforeAttention, hidden), context)));
-        return Told($"model.layers.{layer.Index}", Add(hidden, Norm(layer.AfterMlp, Mlp(layer, Norm(layer.BeforeMlp, hidden), context))));
+        if (layer.Streams is { } streams) return Told(LayerName(layer.Index), streams.Apply(this, hidden, context));
+        var normed = Norm(layer.BeforeAttention, hidden);
+        var mixed = Norm(layer.AfterAttention, layer.Mixer.Mix(this, normed, context));
+        if (layer.Config.IsParallel)
+        {
+            hidden = Add(hidden, mixed + Norm(layer.AfterMlp, layer.FeedForward.Forward(this, normed, context)));
+        }
+        else
+        {
+            hidden = Add(hidden, mixed);
+            hidden = Add(hidden, Norm(layer.AfterMlp, layer.FeedForward.Forward(this, Norm(layer.BeforeMlp, hidden), context)));
+        }
+        if (layer.PerLayer is { } small) hidden = hidden + small.Apply(this, hidden, context);
+        if (layer.Config.HasScalar) hidden = hidden * layer.Modules.Parameter("layer_scalar");
+        return Told(LayerName(layer.Index), hidden);
     }
 
     /// <summary>The norm before the head.</summary>
-    public Tensor FinalNorm(Tensor hidden) => Norm(model.FinalNorm, hidden);
+    public Tensor FinalNorm(Tensor hidden) => Norm(model.FinalNorm, _streams is null ? hidden : _streams.Leave(this, hidden, null));
 
     /// <summary>Logits [n, vocabulary] of normed hidden states [n, hidden].</summary>
     public Tensor Head(Tensor hidden, StepKey? key)
@@ -57,86 +96,30 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
 
     private Tensor Add(Tensor residual, Tensor block) => residual + (_config.ResidualMultiplier == 1 ? block : block * _config.ResidualMultiplier);
 
-    private Tensor Attention(DecoderLayer layer, Tensor x, BatchContext context)
-    {
-        var (heads, kvHeads, size) = (_config.Heads, _config.KvHeads, _config.HeadSize);
-        Tensor query, key, value;
-        if (layer.Qkv is { } fused)
-        {
-            var all = Linear(fused, x, context.Key);
-            query = all.narrow(1, 0, heads * size);
-            key = all.narrow(1, heads * size, kvHeads * size);
-            value = all.narrow(1, (heads + kvHeads) * size, kvHeads * size);
-        }
-        else
-        {
-            query = Linear(layer.Query!, x, context.Key);
-            key = Linear(layer.Key!, x, context.Key);
-            value = Linear(layer.Value!, x, context.Key);
-        }
-        if (_config.QkNorm == QkNorm.FullWidth) (query, key) = (Norm(layer.QueryNorm, query), Norm(layer.KeyNorm, key));
-        var tokens = x.shape[0];
-        query = query.reshape(tokens, heads, size);
-        key = key.reshape(tokens, kvHeads, size);
-        value = value.reshape(tokens, kvHeads, size);
-        if (_config.QkNorm == QkNorm.PerHead) (query, key) = (Norm(layer.QueryNorm, query), Norm(layer.KeyNorm, key));
-        if (layer.Config.Rope >= 0)
-        {
-            var (cos, sin) = context.Rotary(layer.Config.Rope);
-            (query, key) = (Rotate(query, cos, sin), Rotate(key, cos, sin));
-        }
-        return Linear(layer.Output, Told($"model.layers.{layer.Index}.self_attn", SegmentAttention.Apply(_config, layer, context, query, key, value)), context.Key);
-    }
-
-    private Tensor Mlp(DecoderLayer layer, Tensor x, BatchContext context)
-    {
-        Tensor gate, up;
-        if (layer.GateUp is { } fused)
-        {
-            var both = Linear(fused, x, context.Key);
-            gate = both.narrow(1, 0, _config.IntermediateSize);
-            up = both.narrow(1, _config.IntermediateSize, _config.IntermediateSize);
-        }
-        else
-        {
-            gate = Linear(layer.Gate!, x, context.Key);
-            up = Linear(layer.Up!, x, context.Key);
-        }
-        var activated = _config.Activation switch
-        {
-            Activation.Silu => nn.functional.silu(gate),
-            Activation.GeluTanh => GeluTanh(gate),
-            _ => nn.functional.gelu(gate),
-        };
-        return Linear(layer.Down, activated * up, context.Key);
-    }
-
-    private static Tensor GeluTanh(Tensor x) => 0.5 * x * (1 + (Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)).tanh());
-
-    private Tensor Norm(NormModule? norm, Tensor x)
+    /// <summary>A norm over the last dimension; null passes on.</summary>
+    public Tensor Norm(NormModule? norm, Tensor x)
     {
         if (norm is null) return x;
-        var weight = model.AdaptersEnabled && norm.Trained is { } trained ? model.Parameters.Value(trained) : norm.Weight;
-        var scaled = x * (x.square().mean([-1], keepdim: true) + _config.NormEpsilon).rsqrt();
-        return Told(norm.Name, scaled * (_config.NormWeightPlusOne ? weight + 1 : weight));
+        var (weight, bias) = (Weight(norm), norm.Bias);
+        if (model.AdaptersEnabled && norm.TrainedBias is { } trainedBias) bias = model.Parameters.Value(trainedBias);
+        return Told(norm.Name, Norms.Apply(norm.Blueprint.Norm!, x, weight, bias));
     }
 
-    private Tensor Told(string name, Tensor output)
+    /// <summary>A norm's weight, trained or frozen.</summary>
+    public Tensor Weight(NormModule norm) => model.AdaptersEnabled && norm.Trained is { } trained ? model.Parameters.Value(trained) : norm.Weight;
+
+    /// <summary>Tells the output of a module to whoever listens.</summary>
+    public Tensor Told(string name, Tensor output)
     {
         Seen?.Invoke(name, output);
         return output;
     }
 
-    // Rotates pairs (i, i + n/2) of the first n elements of each head; the rest pass.
-    private static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
-    {
-        var (half, size) = (cos.shape[2], x.shape[2]);
-        var (first, second) = (x.narrow(2, 0, half), x.narrow(2, half, half));
-        var (low, high) = (first * cos - second * sin, second * cos + first * sin);
-        return 2 * half == size ? cat([low, high], 2) : cat([low, high, x.narrow(2, 2 * half, size - 2 * half)], 2);
-    }
+    /// <summary>The product with a frozen matrix on [T, in].</summary>
+    public Tensor Frozen(IFrozenWeight weight, Tensor x) => FrozenLinear.Apply(x, weight, compute, Fault);
 
-    private Tensor Linear(LinearModule linear, Tensor x, StepKey? key)
+    /// <summary>A linear with its adapter on [T, in].</summary>
+    public Tensor Linear(LinearModule linear, Tensor x, StepKey? key)
     {
         var on = model.AdaptersEnabled;
         var bias = on && linear.TrainedBias is { } trainedBias ? model.Parameters.Value(trainedBias) : linear.Bias;

@@ -22,9 +22,10 @@ public static class NonFiniteActivation
         }
         var device = new Device(model.Options.Device);
         var pass = new DecoderPass(model, ReferenceEngine.ComputeType(model.Options, device)) { Seen = Look };
-        var context = new BatchContext(model.Config, batch, null, device);
+        using var context = new BatchContext(model.Config, batch, null, device);
         var hidden = pass.Embed(context);
         Look(model.Embedding.Name, hidden);
+        hidden = pass.Enter(hidden, context);
         foreach (var layer in model.Layers)
         {
             if (found is not null) return found;

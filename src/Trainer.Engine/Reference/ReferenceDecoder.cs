@@ -19,7 +19,7 @@ internal sealed class ReferenceDecoder(CausalModel model) : ITokenDecoder
         return _logits;
     }
 
-    public void Truncate(int length) => _cache.Truncate(length);
+    public int Truncate(int length) => _cache.Truncate(length);
 
     public void Dispose()
     {

@@ -37,7 +37,7 @@ internal sealed class ReferenceEngine : IDecoderEngine
     {
         CheckIds(batch);
         using var scope = NewDisposeScope();
-        var context = new BatchContext(_model.Config, batch, key, _device);
+        using var context = new BatchContext(_model.Config, batch, key, _device);
         var lowest = LowestTrainedLayer();
         var sum = _model.Options.GradientCheckpointing ? Recomputed(context, lossScale, lowest) : Kept(context, lossScale, lowest);
         return new LossResult(sum, batch.TrainedTokens);
@@ -48,7 +48,8 @@ internal sealed class ReferenceEngine : IDecoderEngine
         CheckIds(batch);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return _loss.Losses(Hidden(new BatchContext(_model.Config, batch, null, _device)), batch);
+        using var context = new BatchContext(_model.Config, batch, null, _device);
+        return _loss.Losses(Hidden(context), batch);
     }
 
     public Tensor Logits(TokenBatch batch)
@@ -56,7 +57,8 @@ internal sealed class ReferenceEngine : IDecoderEngine
         CheckIds(batch);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return _pass.Head(Hidden(new BatchContext(_model.Config, batch, null, _device)), null).MoveToOuterDisposeScope();
+        using var context = new BatchContext(_model.Config, batch, null, _device);
+        return _pass.Head(Hidden(context), null).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits [1, vocabulary] after the batch's last token, its keys and values added to the cache.</summary>
@@ -65,7 +67,9 @@ internal sealed class ReferenceEngine : IDecoderEngine
         CheckIds(batch);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        var hidden = Hidden(new BatchContext(_model.Config, batch, null, _device, cache));
+        using var context = new BatchContext(_model.Config, batch, null, _device, cache);
+        var hidden = Hidden(context);
+        cache.Advance(batch.Length);
         return _pass.Head(hidden.narrow(0, batch.Length - 1, 1), null).MoveToOuterDisposeScope();
     }
 
@@ -75,7 +79,7 @@ internal sealed class ReferenceEngine : IDecoderEngine
 
     private Tensor Hidden(BatchContext context)
     {
-        var hidden = _pass.Embed(context);
+        var hidden = _pass.Enter(_pass.Embed(context), context);
         foreach (var layer in _model.Layers)
         {
             using var inner = NewDisposeScope();
@@ -92,7 +96,7 @@ internal sealed class ReferenceEngine : IDecoderEngine
         var inputs = new Tensor[layers.Count + 1];
         using (no_grad())
         {
-            inputs[0] = _pass.Embed(context);
+            inputs[0] = _pass.Enter(_pass.Embed(context), context);
             for (var l = 0; l < layers.Count; l++)
             {
                 using var inner = NewDisposeScope();
@@ -101,26 +105,41 @@ internal sealed class ReferenceEngine : IDecoderEngine
                 if (l < lowest) inputs[l].Dispose();
             }
         }
+        context.Replay();
         var (sum, gradient) = Top(inputs[^1], context, lossScale, lowest < layers.Count);
         for (var l = layers.Count - 1; l >= lowest && l >= 0; l--)
         {
             using var inner = NewDisposeScope();
             var input = inputs[l].detach().requires_grad_(l > lowest || lowest < 0);
-            _pass.Layer(layers[l], input, context).backward([gradient!]);
+            context.Backward(_pass.Layer(layers[l], input, context), gradient!);
             _pass.Fault.Rethrow();
             var below = input.requires_grad ? input.grad!.MoveToOuterDisposeScope() : null;
             inputs[l + 1].Dispose();
             gradient!.Dispose();
             gradient = below;
         }
-        if (lowest < 0) AddEmbeddingGradient(context, gradient!);
+        if (lowest < 0) AddEndsGradient(context, gradient!);
         return sum;
+    }
+
+    // What lies before the layers, again, for its gradient and the embedding's.
+    private void AddEndsGradient(BatchContext context, Tensor gradient)
+    {
+        if (!_pass.HasEnds)
+        {
+            AddEmbeddingGradient(context, gradient);
+            return;
+        }
+        var rows = _pass.Embed(context).requires_grad_(true);
+        context.Backward(_pass.Enter(rows, context), gradient);
+        _pass.Fault.Rethrow();
+        AddEmbeddingGradient(context, rows.grad!);
     }
 
     private double Kept(BatchContext context, double lossScale, int lowest)
     {
         var input = _pass.Embed(context).requires_grad_(lowest < 0);
-        var hidden = input;
+        var hidden = _pass.Enter(input, context);
         foreach (var layer in _model.Layers) hidden = _pass.Layer(layer, hidden, context);
         var normed = _pass.FinalNorm(hidden);
         var (sum, gradient) = _loss.ForwardBackward(normed.detach(), context, lossScale);
@@ -155,14 +174,17 @@ internal sealed class ReferenceEngine : IDecoderEngine
     // -1 where the embedding is trained, the layer count where nothing below the head is.
     private int LowestTrainedLayer()
     {
-        if (_model.Embedding.Trained is not null || _model.Embedding.Adapter is not null) return -1;
+        if (_model.Embedding.Trained is not null || _model.Embedding.Adapter is not null || IsTrained(_model.Ends)) return -1;
         foreach (var layer in _model.Layers)
         {
-            if (layer.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)
-                || layer.Norms.Any(norm => norm.Trained is not null)) return layer.Index;
+            if (IsTrained(layer.Modules)) return layer.Index;
         }
         return _model.Layers.Count;
     }
+
+    private static bool IsTrained(LayerModules modules) =>
+        modules.Linears.Any(linear => linear.Adapter is not null || linear.TrainedWeight is not null || linear.TrainedBias is not null)
+        || modules.Norms.Any(norm => norm.Trained is not null) || modules.Experts is { IsTrained: true };
 
     private void CheckIds(TokenBatch batch)
     {

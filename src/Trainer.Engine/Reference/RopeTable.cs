@@ -12,6 +12,7 @@ internal static class RopeTable
     public static (float[] Frequencies, double Multiplier) Make(RopeConfig rope, int length) => rope.Kind switch
     {
         RopeKind.Default => (Plain(rope.Theta, rope.Dimensions), 1),
+        RopeKind.Proportional => ([.. Plain(rope.Theta, rope.Dimensions).Select((f, i) => i < rope.TurnedPairs ? f : 0f)], 1),
         RopeKind.Linear => ([.. Plain(rope.Theta, rope.Dimensions).Select(f => f / (float)rope.Factor!.Value)], 1),
         RopeKind.Dynamic => (Plain(DynamicTheta(rope, length), rope.Dimensions), 1),
         RopeKind.Llama3 => (Llama3(rope), 1),

@@ -9,10 +9,11 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
     // A folder that holds any matrix in nf4 decided itself which matrices stay in full precision.
     private readonly bool _isStoredNf4 = StoredNf4.IsUsedBy(files);
 
-    public (List<DecoderLayer> Layers, EmbeddingModule Embedding, NormModule FinalNorm, LinearModule Head) Build()
+    public (List<DecoderLayer> Layers, LayerModules Ends, EmbeddingModule Embedding, NormModule FinalNorm, LinearModule Head) Build()
     {
         var embedding = new EmbeddingModule(blueprint.Embedding, new DenseWeight(files.Take(blueprint.Embedding.WeightName, blueprint.Embedding.Shape)));
         var layers = blueprint.Config.Layers.Select(Layer).ToList();
+        var ends = Modules(blueprint.Config.TextPath, blueprint.Ends);
         var norm = Norm(blueprint.FinalNorm);
         var head = blueprint.Head;
         IFrozenWeight weight;
@@ -25,29 +26,42 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
         {
             weight = Matrix(head);
         }
+        var headModule = new LinearModule(head, weight, head.HasBias ? Small(head.BiasName, [head.Rows]) : null);
         files.RefuseLeftOver();
-        return (layers, embedding, norm, new LinearModule(head, weight, null));
+        return (layers, ends, embedding, norm, headModule);
     }
 
-    private DecoderLayer Layer(LayerConfig config, int index)
+    private DecoderLayer Layer(LayerConfig config, int index) => new(index, blueprint.Config, Modules($"{blueprint.Config.TextPath}.layers.{index}", blueprint.Layer(index)));
+
+    private LayerModules Modules(string path, IReadOnlyList<ModuleBlueprint> drawing)
     {
-        var modules = blueprint.Layer(index);
-        return new DecoderLayer(
-            index, config, [.. modules.Where(module => module.Kind == ModuleKind.Linear).Select(Linear)], [.. modules.Where(module => module.Kind == ModuleKind.Norm).Select(Norm)]);
+        IEnumerable<ModuleBlueprint> Of(ModuleKind kind) => drawing.Where(module => module.Kind == kind);
+        return new LayerModules(path,
+            [.. Of(ModuleKind.Linear).Select(Linear)],
+            [.. Of(ModuleKind.Norm).Select(Norm)],
+            [.. Of(ModuleKind.Parameter).Select(module => new ParameterModule(module.Path, Small(module.WeightName, module.Shape)))],
+            Of(ModuleKind.Experts).Select(module => new ExpertLoader(module, options, files, Held).Load()).FirstOrDefault())
+        {
+            Tables = Of(ModuleKind.Embedding).ToDictionary(module => module.Path, module => (IFrozenWeight)new DenseWeight(files.Take(module.WeightName, module.Shape)), StringComparer.Ordinal),
+        };
     }
 
     private LinearModule Linear(ModuleBlueprint module)
     {
-        var weight = Matrix(module);
-        if (weight is not Nf4Weight && options.Quantize != QuantizeKind.None && !_isStoredNf4)
-        {
-            var stored = weight;
-            weight = options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(stored, options.DoubleQuantize) : Int8Weight.Quantize(stored);
-            stored.Dispose();
-            if (files.Has(module.WeightName)) files.DropPages(module.WeightName);
-        }
+        var weight = Held(module);
         if (!module.HasBias) RefuseBias(module);
-        return new LinearModule(module, weight, module.HasBias ? Small(module.BiasName, module.Rows) : null);
+        return new LinearModule(module, weight, module.HasBias ? Small(module.BiasName, [module.Rows]) : null);
+    }
+
+    // A matrix of the layers as the run holds it.
+    private IFrozenWeight Held(ModuleBlueprint module)
+    {
+        var stored = Matrix(module);
+        if (stored is Nf4Weight || options.Quantize == QuantizeKind.None || _isStoredNf4) return stored;
+        IFrozenWeight weight = options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(stored, options.DoubleQuantize) : Int8Weight.Quantize(stored);
+        stored.Dispose();
+        if (files.Has(module.WeightName)) files.DropPages(module.WeightName);
+        return weight;
     }
 
     // Tools that quantize write a bias of zeros beside matrices that have none; any other value would change the model.
@@ -68,13 +82,20 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
         return StoredNf4.Read(files, module.WeightName, module.Rows, module.Columns);
     }
 
-    private NormModule Norm(ModuleBlueprint module) => new(module, Small(module.WeightName, module.Rows));
+    private NormModule Norm(ModuleBlueprint module) =>
+        new(module, module.IsStoredByRow ? Rows(module) : Small(module.WeightName, module.Shape), module.HasBias ? Small(module.BiasName, module.Shape) : null);
 
-    // Vectors are copied as float32 to the device: they are small and used in every token's arithmetic.
-    private Tensor Small(string name, long width)
+    private Tensor Rows(ModuleBlueprint module)
     {
         using var scope = NewDisposeScope();
-        var mapped = files.Take(name, width);
+        return stack([.. module.Tensors.Select(row => Small(row.Name, row.Shape).MoveToOuterDisposeScope())]).DetachFromDisposeScope();
+    }
+
+    // Vectors are copied as float32 to the device: they are small and used in every token's arithmetic.
+    private Tensor Small(string name, ReadOnlySpan<long> shape)
+    {
+        using var scope = NewDisposeScope();
+        var mapped = files.Take(name, shape);
         return mapped.to(ScalarType.Float32, new Device(options.Device), copy: true).DetachFromDisposeScope();
     }
 }

@@ -8,14 +8,26 @@ namespace Trainer.Engine;
 internal sealed unsafe class WeightFiles : IDisposable
 {
     private readonly ShardedModel _files;
+    private readonly Dictionary<string, string> _stored = new(StringComparer.Ordinal);
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly Action<long, long>? _progress;
     private readonly long _total;
     private long _done;
 
-    public WeightFiles(string folder, bool isTied, Action<long, long>? progress)
+    public WeightFiles(string folder, ModelConfig config, Action<long, long>? progress)
     {
-        _files = OpenFiles(folder, isTied);
+        _files = OpenFiles(folder, config.TiedEmbeddings);
+        var ignored = new List<string>();
+        try
+        {
+            foreach (var stored in _files.Tensors.Keys) Place(stored, config.ModuleTensor(stored), ignored);
+        }
+        catch
+        {
+            _files.Dispose();
+            throw;
+        }
+        Ignored = ignored;
         _progress = progress;
         _total = _files.TotalBytes;
     }
@@ -23,8 +35,11 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>The model folder.</summary>
     public string Folder => _files.Folder;
 
-    /// <summary>Names of all tensors.</summary>
-    public IEnumerable<string> Names => _files.Tensors.Keys;
+    /// <summary>Names of the text model's tensors, as its module tree has them.</summary>
+    public IEnumerable<string> Names => _stored.Keys;
+
+    /// <summary>Names in the files of tensors that belong to other towers.</summary>
+    public IReadOnlyList<string> Ignored { get; }
 
     /// <summary>The mapped files.</summary>
     public IEnumerable<string> Paths => _files.Files.Select(file => file.Path);
@@ -37,7 +52,7 @@ internal sealed unsafe class WeightFiles : IDisposable
         throw new ArgumentException("the address is in no mapped file of the model", nameof(address));
     }
 
-    public bool Has(string name) => _files.Tensors.ContainsKey(name);
+    public bool Has(string name) => _stored.ContainsKey(name);
 
     /// <summary>Type and shape of a tensor that is there.</summary>
     public SafetensorsEntry Entry(string name) => _files.Entry(name);
@@ -46,7 +61,7 @@ internal sealed unsafe class WeightFiles : IDisposable
     public Tensor Take(string name, params ReadOnlySpan<long> shape)
     {
         if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; config.json needs it: the folder is incomplete or of another model");
-        var entry = _files.Entry(name);
+        var entry = Entry(name);
         var type = entry.Dtype switch
         {
             SafetensorsDtype.F32 => ScalarType.Float32,
@@ -56,7 +71,7 @@ internal sealed unsafe class WeightFiles : IDisposable
         };
         if (!shape.SequenceEqual(entry.Shape))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' has shape [{string.Join(", ", entry.Shape)}], config.json needs [{string.Join(", ", shape.ToArray())}]; config and weights are of different models");
-        var pointer = _files.Pointer(name);
+        var pointer = Pointer(name);
         if (!FiniteCheck.IsFinite(pointer, entry.ElementCount, entry.Dtype))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' holds NaN or infinity; the model is damaged: download it again");
         Taken(entry);
@@ -67,46 +82,46 @@ internal sealed unsafe class WeightFiles : IDisposable
     public ReadOnlySpan<byte> TakeBytes(string name, SafetensorsDtype type, long elements)
     {
         if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; the quantized folder is incomplete");
-        var entry = _files.Entry(name);
+        var entry = Entry(name);
         if (entry.Dtype != type || (elements >= 0 && entry.ElementCount != elements))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' is {entry.Dtype} with {entry.ElementCount} elements, expected {type} with {elements}; the quantized folder is damaged");
-        if (!FiniteCheck.IsFinite(_files.Pointer(name), entry.ElementCount, entry.Dtype))
+        if (!FiniteCheck.IsFinite(Pointer(name), entry.ElementCount, entry.Dtype))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' holds NaN or infinity; the model is damaged: download it again");
         Taken(entry);
-        return _files.Bytes(name);
+        return _files.Bytes(_stored[name]);
     }
 
     /// <summary>Address of a tensor of the given type.</summary>
     public byte* TakePointer(string name, SafetensorsDtype type, long elements)
     {
         _ = TakeBytes(name, type, elements);
-        return _files.Pointer(name);
+        return Pointer(name);
     }
 
     /// <summary>Address of packed bytes, whatever type they are declared as (bitsandbytes may store them as bfloat16).</summary>
     public byte* TakeRaw(string name, long byteCount)
     {
         if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; the quantized folder is incomplete");
-        var entry = _files.Entry(name);
+        var entry = Entry(name);
         if (entry.ByteCount != byteCount)
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' has {entry.ByteCount} bytes, its shape needs {byteCount}; the quantized folder is damaged");
         Taken(entry);
-        return _files.Pointer(name);
+        return Pointer(name);
     }
 
     /// <summary>Gives the mapped pages of a tensor back that was copied.</summary>
-    public void DropPages(string name) => MappedPages.Drop(_files.Pointer(name), _files.Entry(name).ByteCount);
+    public void DropPages(string name) => MappedPages.Drop(Pointer(name), Entry(name).ByteCount);
 
     /// <summary>A tensor that the model does not need; it must equal one that it has, byte for byte, else the folder contradicts itself.</summary>
     public void TakeCopy(string name, string original)
     {
-        var (copy, of) = (_files.Entry(name), _files.Entry(original));
+        var (copy, of) = (Entry(name), Entry(original));
         var same = copy.Dtype == of.Dtype && copy.ByteCount == of.ByteCount;
         const int Part = 1 << 24;
         for (long at = 0; same && at < copy.ByteCount; at += Part)
         {
             var length = (int)Math.Min(Part, copy.ByteCount - at);
-            byte* one = _files.Pointer(name) + at, other = _files.Pointer(original) + at;
+            byte* one = Pointer(name) + at, other = Pointer(original) + at;
             same = new ReadOnlySpan<byte>(one, length).SequenceEqual(new ReadOnlySpan<byte>(other, length));
             MappedPages.Drop(one, length);
             MappedPages.Drop(other, length);
@@ -120,12 +135,23 @@ internal sealed unsafe class WeightFiles : IDisposable
     public void RefuseLeftOver()
     {
         // Old checkpoints carry the rotary frequencies, which are computed from config.json.
-        var left = _files.Tensors.Keys.Where(name => !_taken.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        var left = _stored.Values.Where(name => !_taken.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
         if (left.Count == 0) return;
         throw new ModelException($"tensor '{left[0]}' of '{_files.Folder}' belongs to nothing in the model that config.json describes ({left.Count} such tensors); config and weights are of different models");
     }
 
     public void Dispose() => _files.Dispose();
+
+    private SafetensorsEntry Entry(string name) => _files.Entry(_stored[name]);
+
+    private byte* Pointer(string name) => _files.Pointer(_stored[name]);
+
+    private void Place(string stored, string? name, List<string> ignored)
+    {
+        if (name is null) ignored.Add(stored);
+        else if (!_stored.TryAdd(name, stored))
+            throw new ModelException($"tensors '{_stored[name]}' and '{stored}' of '{_files.Folder}' are the same module's; the folder holds a model twice: take the original one");
+    }
 
     private void Taken(SafetensorsEntry entry)
     {

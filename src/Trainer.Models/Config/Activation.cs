@@ -1,6 +1,6 @@
 namespace Trainer.Models;
 
-/// <summary>The gate's activation in the feed-forward block.</summary>
+/// <summary>The activation in the feed-forward block.</summary>
 public enum Activation
 {
     /// <summary>x * sigmoid(x).</summary>
@@ -9,4 +9,8 @@ public enum Activation
     GeluTanh,
     /// <summary>GELU, exact.</summary>
     Gelu,
+    /// <summary>max(x, 0) squared.</summary>
+    ReluSquared,
+    /// <summary>xIELU (arXiv 2411.13010), with learned slopes for either side.</summary>
+    Xielu,
 }

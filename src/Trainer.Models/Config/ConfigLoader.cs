@@ -29,10 +29,11 @@ internal static class ConfigLoader
         using var document = Parse(path);
         var reader = new ConfigReader(document.RootElement, path);
         var type = reader.Text("model_type") ?? throw reader.Missing("model_type");
-        RefuseForeign(reader, type);
-        if (!FamilyTable.Families.TryGetValue(type, out var family)) throw Unknown(reader, type);
-        var config = family(reader, type);
-        var eos = new List<int>(reader.Ids("eos_token_id"));
+        if (reader.Object("quantization") is not null)
+            throw new ModelException($"config '{reader.Path}': the folder is quantized for MLX, which cannot be trained here; take the original model and let --quantize nf4 do it");
+        var text = WrapperTable.Wrappers.TryGetValue(type, out var wrapper) ? wrapper.TextOf(reader) : reader;
+        var config = wrapper is null ? Describe(reader, type) : wrapper.Around(Describe(text, text.Text("model_type") is { } own && own != type ? own : wrapper.TextType), type, reader);
+        var eos = new List<int>((reader.Has("eos_token_id") ? reader : text).Ids("eos_token_id"));
         var generation = Path.Combine(folder, "generation_config.json");
         if (File.Exists(generation))
         {
@@ -41,11 +42,19 @@ internal static class ConfigLoader
         }
         return config with
         {
-            BosId = reader.IntOrNull("bos_token_id"),
+            BosId = reader.IntOrNull("bos_token_id") ?? text.IntOrNull("bos_token_id"),
             EosIds = [.. eos.Distinct()],
-            StoredType = reader.Text("dtype") ?? reader.Text("torch_dtype"),
+            StoredType = reader.Text("dtype") ?? reader.Text("torch_dtype") ?? text.Text("dtype") ?? text.Text("torch_dtype"),
             StoredQuantization = QuantizationReader.Read(reader),
         };
+    }
+
+    private static ModelConfig Describe(ConfigReader reader, string type)
+    {
+        if (!FamilyTable.Families.TryGetValue(type, out var family)) throw Unknown(reader, type);
+        var config = family(reader, type);
+        RefuseForeign(reader, type);
+        return config;
     }
 
     private static JsonDocument Parse(string path)
@@ -75,21 +84,27 @@ internal static class ConfigLoader
         }
     }
 
+    // Keys that the family did not ask for and that change the computation of those that do.
     private static void RefuseForeign(ConfigReader reader, string type)
     {
         foreach (var key in new[] { "num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size" })
-            if (reader.Has(key) && reader.Int(key) > 0)
-                throw new ModelException($"config '{reader.Path}': model_type '{type}' is a mixture of experts ('{key}'), which is not implemented; choose a dense model");
-        if (reader.Has("vision_config") || reader.Has("audio_config") || reader.Has("text_config"))
-            throw new ModelException($"config '{reader.Path}': model_type '{type}' is multimodal, which is not implemented; choose the text-only model");
-        if (reader.Object("quantization") is not null)
-            throw new ModelException($"config '{reader.Path}': the folder is quantized for MLX, which cannot be trained here; take the original model and let --quantize nf4 do it");
-        foreach (var key in Foreign) reader.Refuse(key, "\"causal\"");
+        {
+            if (!reader.WasRead(key) && reader.Has(key) && reader.Int(key) > 0)
+                throw new ModelException($"config '{reader.Path}': model_type '{type}' is a mixture of experts ('{key}'), which this family is not; take the model's own config.json");
+        }
+        foreach (var key in new[] { "vision_config", "audio_config", "text_config" })
+        {
+            if (!reader.WasRead(key) && reader.Has(key))
+                throw new ModelException($"config '{reader.Path}': model_type '{type}' is multimodal ('{key}'), which is not implemented; choose one of {string.Join(", ", WrapperTable.Wrappers.Keys.Order(StringComparer.Ordinal))}, or the text-only model");
+        }
+        foreach (var key in Foreign)
+            if (!reader.WasRead(key)) reader.Refuse(key, "\"causal\"");
     }
 
     private static ModelException Unknown(ConfigReader reader, string type)
     {
-        var known = string.Join(", ", FamilyTable.Families.Keys.Order(StringComparer.Ordinal));
-        return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented; choose a model of one of {known}");
+        var known = FamilyTable.Families.Keys.Concat(WrapperTable.Wrappers.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
+        var nearest = known.MinBy(name => NameDistance.Between(type, name))!;
+        return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented (the nearest that is: '{nearest}'); choose a model of one of {string.Join(", ", known)}");
     }
 }

@@ -5,14 +5,23 @@ namespace Trainer.Models;
 /// <summary>Typed access to one object of config.json; every fault names file and key.</summary>
 internal sealed class ConfigReader(JsonElement element, string path, string prefix = "")
 {
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+
     public string Path => path;
 
     public IEnumerable<string> Keys => element.EnumerateObject().Select(property => property.Name);
+
+    /// <summary>Whether the value of a key was asked for.</summary>
+    public bool WasRead(string key) => _read.Contains(key);
+
+    /// <summary>Whether a key holds a string.</summary>
+    public bool IsText(string key) => Has(key) && element.GetProperty(key).ValueKind == JsonValueKind.String;
 
     public bool Has(string key) => element.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null;
 
     public ConfigReader? Object(string key)
     {
+        _read.Add(key);
         if (!Has(key)) return null;
         var value = element.GetProperty(key);
         return value.ValueKind == JsonValueKind.Object
@@ -22,6 +31,7 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     public int Int(string key, int? otherwise = null)
     {
+        _read.Add(key);
         if (!Has(key)) return otherwise ?? throw Missing(key);
         var value = element.GetProperty(key);
         return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number == Math.Floor(number) && Math.Abs(number) < int.MaxValue
@@ -39,6 +49,7 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     public double Number(string key, double? otherwise = null)
     {
+        _read.Add(key);
         if (!Has(key)) return otherwise ?? throw Missing(key);
         var value = element.GetProperty(key);
         return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Fault(key, $"is {value.GetRawText()}, not a number");
@@ -48,6 +59,7 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     public bool Bool(string key, bool otherwise = false)
     {
+        _read.Add(key);
         if (!Has(key)) return otherwise;
         var value = element.GetProperty(key);
         return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Fault(key, $"is {value.GetRawText()}, not true or false");
@@ -55,6 +67,7 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     public string? Text(string key)
     {
+        _read.Add(key);
         if (!Has(key)) return null;
         var value = element.GetProperty(key);
         return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Fault(key, $"is {value.GetRawText()}, not a string");
@@ -63,6 +76,20 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
     public IReadOnlyList<string>? Texts(string key) => List(key, JsonValueKind.String, "strings")?.Select(item => item.GetString()!).ToList();
 
     public IReadOnlyList<double>? Numbers(string key) => List(key, JsonValueKind.Number, "numbers")?.Select(item => item.GetDouble()).ToList();
+
+    /// <summary>Numbers that may be infinite, as transformers writes those: <c>{"__float__": "Infinity"}</c>.</summary>
+    public IReadOnlyList<double> Limits(string key)
+    {
+        _read.Add(key);
+        var value = element.GetProperty(key);
+        if (value.ValueKind != JsonValueKind.Array) throw Fault(key, "is not a list of numbers");
+        return [.. value.EnumerateArray().Select(item => item.ValueKind switch
+        {
+            JsonValueKind.Number => item.GetDouble(),
+            JsonValueKind.Object when item.TryGetProperty("__float__", out var text) && text.ValueKind == JsonValueKind.String && text.GetString() == "Infinity" => double.PositiveInfinity,
+            _ => throw Fault(key, $"holds {item.GetRawText()}, not a number"),
+        })];
+    }
 
     /// <summary>An int or a list of ints, as token ids are written.</summary>
     public IReadOnlyList<int> Ids(string key)
@@ -93,6 +120,7 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     private List<JsonElement>? List(string key, JsonValueKind kind, string what)
     {
+        _read.Add(key);
         if (!Has(key)) return null;
         var value = element.GetProperty(key);
         if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(item => item.ValueKind != kind)) throw Fault(key, $"is not a list of {what}");

@@ -3,40 +3,37 @@ namespace Trainer.Models;
 /// <summary>What every family reads the same way.</summary>
 internal static class FamilyBase
 {
-    /// <summary>The common keys, as Llama has them; a family changes what differs with <c>with</c>.</summary>
+    /// <summary>The common keys, as Llama has them; a family changes what differs.</summary>
     /// <param name="reader">config.json.</param>
     /// <param name="type">model_type.</param>
-    /// <param name="headSize">Head size where config.json has none; null derives it from width and heads.</param>
-    /// <param name="kvHeadsRequired">Whether num_key_value_heads must be there (families whose default is an arbitrary number).</param>
-    /// <param name="tied">Whether embeddings are tied where config.json does not say.</param>
-    /// <param name="epsilon">rms_norm_eps where config.json does not say.</param>
-    /// <param name="partialRotary">Whether the family can rotate a part of each head.</param>
-    public static ModelConfig Common(ConfigReader reader, string type, int? headSize = null, bool kvHeadsRequired = false, bool tied = false, double epsilon = 1e-6, bool partialRotary = false)
+    /// <param name="defaults">What holds where config.json does not say.</param>
+    public static ModelConfig Common(ConfigReader reader, string type, FamilyDefaults? defaults = null)
     {
-        var hidden = reader.Positive("hidden_size");
-        var heads = reader.Positive("num_attention_heads");
-        var kvHeads = kvHeadsRequired ? reader.Positive("num_key_value_heads") : reader.Positive("num_key_value_heads", heads);
+        defaults ??= new FamilyDefaults();
+        var hidden = reader.Positive("hidden_size", defaults.HiddenSize);
+        var heads = reader.Positive("num_attention_heads", defaults.Heads);
+        var kvHeads = reader.Positive("num_key_value_heads", defaults.KvHeadsRequired ? null : defaults.KvHeads ?? heads);
         if (heads % kvHeads != 0) throw reader.Fault("num_key_value_heads", $"is {kvHeads}, which does not divide num_attention_heads {heads}");
-        if (!reader.Has("head_dim") && headSize is null && hidden % heads != 0) throw reader.Fault("hidden_size", $"is {hidden}, which num_attention_heads {heads} does not divide");
-        var head = reader.Positive("head_dim", headSize ?? hidden / heads);
+        if (!reader.Has("head_dim") && defaults.HeadSize is null && hidden % heads != 0) throw reader.Fault("hidden_size", $"is {hidden}, which num_attention_heads {heads} does not divide");
+        var head = reader.Positive("head_dim", defaults.HeadSize ?? hidden / heads);
         if (head % 2 != 0) throw reader.Fault("head_dim", $"is {head}, it must be even");
         var layers = reader.Positive("num_hidden_layers");
+        var norm = new NormConfig(reader.Number(defaults.EpsilonKey, defaults.Epsilon));
+        var layer = new LayerConfig
+        {
+            Mixer = new SelfAttention { Heads = heads, KvHeads = kvHeads, HeadSize = head, Scale = 1 / Math.Sqrt(head), HeadNorm = norm },
+            FeedForward = new DenseFeedForward { Width = defaults.WidthIsList ? defaults.IntermediateSize!.Value : reader.Positive("intermediate_size", defaults.IntermediateSize), Activation = ReadActivation(reader, "hidden_act", defaults.Activation) },
+        };
         return new ModelConfig
         {
             ModelType = type,
-            VocabularySize = reader.Positive("vocab_size"),
+            VocabularySize = reader.Positive("vocab_size", defaults.VocabularySize),
             HiddenSize = hidden,
-            IntermediateSize = reader.Positive("intermediate_size"),
-            Heads = heads,
-            KvHeads = kvHeads,
-            HeadSize = head,
             MaxPositions = reader.Positive("max_position_embeddings", 2048),
-            NormEpsilon = reader.Number("rms_norm_eps", epsilon),
-            AttentionScale = 1 / Math.Sqrt(head),
-            TiedEmbeddings = reader.Bool("tie_word_embeddings", tied),
-            Activation = ReadActivation(reader, "hidden_act", "silu"),
-            Layers = [.. Enumerable.Repeat(new LayerConfig(null, 0), layers)],
-            Ropes = [RopeReader.Read(reader, head, partial: partialRotary)],
+            Norm = norm,
+            TiedEmbeddings = reader.Bool("tie_word_embeddings", defaults.Tied),
+            Layers = [.. Enumerable.Repeat(layer, layers)],
+            Ropes = [RopeReader.Read(reader, head, defaults.Theta, defaults.RotaryShare)],
         };
     }
 
@@ -45,27 +42,59 @@ internal static class FamilyBase
         "silu" or "swish" => Activation.Silu,
         "gelu_pytorch_tanh" or "gelu_new" or "gelu_fast" => Activation.GeluTanh,
         "gelu" => Activation.Gelu,
+        "relu2" => Activation.ReluSquared,
+        "xielu" => Activation.Xielu,
         var other => throw reader.NotImplemented(key, $"'{other}'"),
     };
 
-    /// <summary>layer_types where given, else a rule; sliding layers get the window.</summary>
-    public static IReadOnlyList<LayerConfig> Windows(ConfigReader reader, int layers, int? window, Func<int, bool> isSliding, Func<bool, int>? rope = null)
-    {
-        var types = reader.Texts("layer_types");
-        if (types is not null && types.Count != layers) throw reader.Fault("layer_types", $"has {types.Count} entries for {layers} layers");
-        var result = new LayerConfig[layers];
-        for (var l = 0; l < layers; l++)
+    /// <summary>Which layers slide: layer_types where given, else a rule.</summary>
+    /// <param name="reader">config.json.</param>
+    /// <param name="layers">Number of layers.</param>
+    /// <param name="isSliding">The rule, by zero-based layer.</param>
+    public static bool[] Sliding(ConfigReader reader, int layers, Func<int, bool> isSliding) => [.. LayerTypes(reader, layers, l => isSliding(l) ? "sliding_attention" : "full_attention")
+        .Select(type => type switch
         {
-            var sliding = types?[l] switch
-            {
-                null => isSliding(l),
-                "full_attention" => false,
-                "sliding_attention" => true,
-                var other => throw reader.NotImplemented("layer_types", $"'{other}'"),
-            };
-            if (sliding && window is null) throw reader.Missing("sliding_window");
-            result[l] = new LayerConfig(sliding ? window : null, rope?.Invoke(sliding) ?? 0);
-        }
-        return result;
+            "full_attention" => false,
+            "sliding_attention" => true,
+            var other => throw reader.NotImplemented("layer_types", $"'{other}'"),
+        })];
+
+    /// <summary>The kind of each layer by name: layer_types where given, else a rule.</summary>
+    public static IReadOnlyList<string> LayerTypes(ConfigReader reader, int layers, Func<int, string> otherwise)
+    {
+        var types = reader.Texts("layer_types") ?? [.. Enumerable.Range(0, layers).Select(otherwise)];
+        return types.Count == layers ? types : throw reader.Fault("layer_types", $"has {types.Count} entries for {layers} layers");
     }
+
+    /// <summary>The config with a window in each layer that slides.</summary>
+    /// <param name="config">The model so far.</param>
+    /// <param name="reader">config.json.</param>
+    /// <param name="window">The window, or null where the family must then not slide.</param>
+    /// <param name="isSliding">The rule where layer_types is absent.</param>
+    /// <param name="slidingRope">Rotary embedding of sliding layers.</param>
+    /// <param name="fullRope">Rotary embedding of the others.</param>
+    public static ModelConfig WithWindows(this ModelConfig config, ConfigReader reader, int? window, Func<int, bool> isSliding, int slidingRope = 0, int fullRope = 0)
+    {
+        var sliding = Sliding(reader, config.LayerCount, isSliding);
+        if (window is null && sliding.Contains(true)) throw reader.Missing("sliding_window");
+        return config.WithAttention((attention, l) => attention with { Window = sliding[l] ? window : null, Rope = sliding[l] ? slidingRope : fullRope });
+    }
+
+    /// <summary>The config with each layer's attention changed.</summary>
+    public static ModelConfig WithAttention(this ModelConfig config, Func<SelfAttention, int, SelfAttention> change) =>
+        config.WithLayers((layer, l) => layer.Mixer is SelfAttention attention ? layer with { Mixer = change(attention, l) } : layer);
+
+    /// <summary>The config with each layer's attention changed.</summary>
+    public static ModelConfig WithAttention(this ModelConfig config, Func<SelfAttention, SelfAttention> change) => config.WithAttention((attention, _) => change(attention));
+
+    /// <summary>The config with each layer's dense feed-forward block changed.</summary>
+    public static ModelConfig WithFeedForward(this ModelConfig config, Func<DenseFeedForward, DenseFeedForward> change) =>
+        config.WithLayers((layer, _) => layer.FeedForward is DenseFeedForward dense ? layer with { FeedForward = change(dense) } : layer);
+
+    /// <summary>The config with each layer changed.</summary>
+    public static ModelConfig WithLayers(this ModelConfig config, Func<LayerConfig, int, LayerConfig> change) => config with { Layers = [.. config.Layers.Select(change)] };
+
+    /// <summary>The config with other norms: of the stream, and of queries and keys.</summary>
+    public static ModelConfig WithNorm(this ModelConfig config, Func<NormConfig, NormConfig> change) =>
+        (config with { Norm = change(config.Norm) }).WithAttention(attention => attention with { HeadNorm = change(attention.HeadNorm) });
 }

@@ -12,18 +12,6 @@ public sealed record ModelConfig
     /// <summary>Width of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>Width of the feed-forward block.</summary>
-    public required int IntermediateSize { get; init; }
-
-    /// <summary>Query heads.</summary>
-    public required int Heads { get; init; }
-
-    /// <summary>Key and value heads, a divisor of <see cref="Heads"/>.</summary>
-    public required int KvHeads { get; init; }
-
-    /// <summary>Elements of a head.</summary>
-    public required int HeadSize { get; init; }
-
     /// <summary>The layers, in order.</summary>
     public required IReadOnlyList<LayerConfig> Layers { get; init; }
 
@@ -33,38 +21,32 @@ public sealed record ModelConfig
     /// <summary>max_position_embeddings: the context the model was made for.</summary>
     public required int MaxPositions { get; init; }
 
-    /// <summary>Epsilon of every norm.</summary>
-    public required double NormEpsilon { get; init; }
+    /// <summary>What the norms of the residual stream compute.</summary>
+    public required NormConfig Norm { get; init; }
 
-    /// <summary>Norm weights are stored minus one (Gemma).</summary>
-    public bool NormWeightPlusOne { get; init; }
+    /// <summary>Path of the text model's module: <c>model</c>, or inside a multimodal model e.g. <c>model.language_model</c>.</summary>
+    public string TextPath { get; init; } = "model";
 
-    /// <summary>Module names of a layer's four norms; null where the family has none there.</summary>
-    public LayerNorms Norms { get; init; } = new("input_layernorm", null, "post_attention_layernorm", null);
+    /// <summary>Module name of the norm before the head.</summary>
+    public string FinalNormName { get; init; } = "norm";
 
-    /// <summary>Normalisation of queries and keys.</summary>
-    public QkNorm QkNorm { get; init; }
+    /// <summary>The head has a bias.</summary>
+    public bool HeadBias { get; init; }
 
-    /// <summary>The gate's activation.</summary>
-    public Activation Activation { get; init; } = Activation.Silu;
+    /// <summary>Tensors of the folder that belong to other towers (vision, audio, prediction of several tokens): beginnings of their names.</summary>
+    public IReadOnlyList<string> IgnoredTensors { get; init; } = [];
 
-    /// <summary>q_proj, k_proj and v_proj have biases.</summary>
-    public bool QkvBias { get; init; }
+    /// <summary>The folder may hold layers behind the last one, which predict further tokens and are not used.</summary>
+    public bool HasExtraLayers { get; init; }
 
-    /// <summary>o_proj has a bias.</summary>
-    public bool OutputBias { get; init; }
+    /// <summary>model_type of the multimodal model around the text model, or null.</summary>
+    public string? WrapperType { get; init; }
 
-    /// <summary>gate_proj, up_proj and down_proj have biases.</summary>
-    public bool MlpBias { get; init; }
+    /// <summary>A small input of each token for each layer, or null.</summary>
+    public PerLayerInput? PerLayerInput { get; init; }
 
-    /// <summary>One qkv_proj and one gate_up_proj instead of five matrices (Phi-3).</summary>
-    public bool FusedProjections { get; init; }
-
-    /// <summary>Multiplier of query-key products.</summary>
-    public required double AttentionScale { get; init; }
-
-    /// <summary>Attention scores become cap * tanh(score / cap), or null.</summary>
-    public double? AttentionSoftCap { get; init; }
+    /// <summary>Several streams in place of one, or null.</summary>
+    public FourStreams? Streams { get; init; }
 
     /// <summary>Logits become cap * tanh(logit / cap), or null.</summary>
     public double? LogitSoftCap { get; init; }
@@ -95,6 +77,65 @@ public sealed record ModelConfig
 
     /// <summary>Number of layers.</summary>
     public int LayerCount => Layers.Count;
+
+    /// <summary>The first layer's attention, which in families of one kind of layer is everyone's; null where no layer attends.</summary>
+    public SelfAttention? Attention => Layers.Select(layer => layer.Mixer is SideBySide both ? both.Attention : layer.Mixer as SelfAttention).FirstOrDefault(attention => attention is not null);
+
+    /// <summary>Some layers carry a state from token to token, which cannot be cut back to an earlier token as keys and values can.</summary>
+    public bool HasRecurrentState => Layers.Any(layer => layer.Mixer is GatedDelta or ShortConvolution or Mamba2 or SideBySide);
+
+    /// <summary>The first dense feed-forward block, likewise.</summary>
+    public DenseFeedForward? FeedForward =>
+        Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward).FirstOrDefault(block => block is not null);
+
+    /// <summary>Width of the first dense feed-forward block; 0 where there is none.</summary>
+    public int IntermediateSize => FeedForward?.Width ?? 0;
+
+    /// <summary>Query heads of the first attention.</summary>
+    public int Heads => Attention?.Heads ?? 1;
+
+    /// <summary>Key and value heads of the first attention.</summary>
+    public int KvHeads => Attention?.KvHeads ?? 1;
+
+    /// <summary>Elements of a head of the first attention.</summary>
+    public int HeadSize => Attention?.HeadSize ?? 0;
+
+    /// <summary>Epsilon of the norms.</summary>
+    public double NormEpsilon => Norm.Epsilon;
+
+    /// <summary>Norm weights are stored minus one (Gemma).</summary>
+    public bool NormWeightPlusOne => Norm.WeightPlusOne;
+
+    /// <summary>Module names of the first layer's four norms; null where the family has none there.</summary>
+    public LayerNorms Norms => Layers[0].Norms;
+
+    /// <summary>Normalisation of queries and keys in the first attention.</summary>
+    public QkNorm QkNorm => Attention?.QkNorm ?? QkNorm.None;
+
+    /// <summary>The first dense block's activation.</summary>
+    public Activation Activation => FeedForward?.Activation ?? Activation.Silu;
+
+    /// <summary>Queries, keys and values have biases.</summary>
+    public bool QkvBias => Attention?.QkvBias ?? false;
+
+    /// <summary>Attention's output has a bias.</summary>
+    public bool OutputBias => Attention?.OutputBias ?? false;
+
+    /// <summary>The dense block's projections have biases.</summary>
+    public bool MlpBias => FeedForward?.HasBias ?? false;
+
+    /// <summary>One qkv_proj and one gate_up_proj instead of five matrices (Phi-3).</summary>
+    public bool FusedProjections => Attention?.IsFused ?? false;
+
+    /// <summary>Multiplier of query-key products.</summary>
+    public double AttentionScale => Attention?.Scale ?? 1;
+
+    /// <summary>Attention scores become cap * tanh(score / cap), or null.</summary>
+    public double? AttentionSoftCap => Attention?.SoftCap;
+
+    /// <summary>Name in the model's module tree of a tensor in the folder, whatever prefix the file has it under; null for a tensor of another tower.</summary>
+    /// <param name="stored">Name in the file.</param>
+    public string? ModuleTensor(string stored) => TensorNames.InTree(this, stored);
 
     /// <summary>Reads a model folder's config.json (transformers 4 or 5 layout) and generation_config.json.</summary>
     /// <param name="folder">The folder.</param>

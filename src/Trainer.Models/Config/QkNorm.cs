@@ -1,12 +1,18 @@
 namespace Trainer.Models;
 
-/// <summary>Normalisation of queries and keys before the rotary embedding.</summary>
+/// <summary>Normalisation of queries and keys.</summary>
 public enum QkNorm
 {
     /// <summary>None.</summary>
     None,
-    /// <summary>Root mean square over each head (weight [head size]).</summary>
+    /// <summary>Over each head (weight [head size]).</summary>
     PerHead,
-    /// <summary>Root mean square over all heads together (weight [heads x head size]).</summary>
+    /// <summary>Over all heads together (weight [heads x head size]).</summary>
     FullWidth,
+    /// <summary>Over each head, each with a weight of its own (weight [heads, head size]).</summary>
+    OwnWeights,
+    /// <summary>The same, the weights stored head by head.</summary>
+    OwnWeightsByRow,
+    /// <summary>Over each head, without a weight, and only in layers with a rotary embedding.</summary>
+    Unit,
 }

@@ -12,6 +12,12 @@ public sealed record RopeConfig
     /// <summary>Rotated elements of a head (even); the rest pass unrotated.</summary>
     public int Dimensions { get; init; }
 
+    /// <summary>Neighbours (2i, 2i + 1) are turned together, not halves (i, i + dimensions / 2).</summary>
+    public bool IsInterleaved { get; init; }
+
+    /// <summary>Proportional: pairs that are turned.</summary>
+    public int TurnedPairs { get; init; }
+
     /// <summary>Scaling factor, or null where the kind has none or derives it.</summary>
     public double? Factor { get; init; }
 

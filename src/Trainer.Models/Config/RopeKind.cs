@@ -15,4 +15,6 @@ public enum RopeKind
     Yarn,
     /// <summary>LongRoPE (arXiv 2402.13753): a factor for each frequency, short and long.</summary>
     LongRope,
+    /// <summary>A share of the pairs of a whole head is turned, with the frequencies of the whole; the rest stands still.</summary>
+    Proportional,
 }

@@ -7,18 +7,18 @@ internal static class RopeReader
     /// <param name="reader">config.json.</param>
     /// <param name="headSize">Elements of a head.</param>
     /// <param name="theta">rope_theta where config.json does not say.</param>
-    /// <param name="partial">Whether the family can rotate a part of each head (partial_rotary_factor).</param>
+    /// <param name="rotaryShare">Share of each head that is rotated where config.json does not say (partial_rotary_factor); null where the family rotates whole heads and nothing else.</param>
     /// <param name="layerType">Which entry to take where rope_parameters has one for each layer type.</param>
-    public static RopeConfig Read(ConfigReader reader, int headSize, double theta = 10000, bool partial = false, string? layerType = null)
+    public static RopeConfig Read(ConfigReader reader, int headSize, double theta = 10000, double? rotaryShare = null, string? layerType = null)
     {
         var parameters = reader.Object("rope_parameters");
         if (parameters is not null && layerType is not null && parameters.Has(layerType)) parameters = parameters.Object(layerType);
         else if (parameters is not null && layerType is null && parameters.Has("full_attention")) parameters = parameters.Object("full_attention");
         var older = reader.Object("rope_scaling");
-        if (parameters is null || older is null) return Read(reader, parameters ?? older, headSize, theta, partial);
-        var rope = Read(reader, parameters, headSize, theta, partial);
+        if (parameters is null || older is null) return Read(reader, parameters ?? older, headSize, theta, rotaryShare);
+        var rope = Read(reader, parameters, headSize, theta, rotaryShare);
         // Which of the two counts depends on the reader's release, so both must say the same; rope_scaling never was about sliding layers.
-        if (layerType is not "sliding_attention" && !AreSame(rope, Read(reader, older, headSize, parameters.Has("rope_theta") && !older.Has("rope_theta") ? rope.Theta : theta, partial), older.Has("rope_theta")))
+        if (layerType is not "sliding_attention" && !AreSame(rope, Read(reader, older, headSize, parameters.Has("rope_theta") && !older.Has("rope_theta") ? rope.Theta : theta, rotaryShare), older.Has("rope_theta")))
             throw reader.Fault("rope_scaling", "says something else than 'rope_parameters', and readers differ in which of the two they follow; keep the right one");
         return rope;
     }
@@ -29,11 +29,13 @@ internal static class RopeReader
         return Plain(one) == Plain(other) && (!withTheta || one.Theta == other.Theta) && one.ShortFactors.SequenceEqual(other.ShortFactors) && one.LongFactors.SequenceEqual(other.LongFactors);
     }
 
-    private static RopeConfig Read(ConfigReader reader, ConfigReader? scaling, int headSize, double theta, bool partial)
+    private static RopeConfig Read(ConfigReader reader, ConfigReader? scaling, int headSize, double theta, double? rotaryShare)
     {
-        var share = scaling?.NumberOrNull("partial_rotary_factor") ?? reader.Number("partial_rotary_factor", 1);
-        if (share != 1 && !partial) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
+        var share = scaling?.NumberOrNull("partial_rotary_factor") ?? reader.Number("partial_rotary_factor", rotaryShare ?? 1);
+        if (share != 1 && rotaryShare is null) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
         var maxPositions = reader.Positive("max_position_embeddings", 2048);
+        if (scaling?.Text("rope_type") is "proportional")
+            return new RopeConfig { Kind = RopeKind.Proportional, Theta = scaling.Number("rope_theta", theta), Dimensions = headSize, MaxPositions = maxPositions, TurnedPairs = (int)(share * headSize / 2) };
         var dimensions = (int)(headSize * share);
         if (dimensions < 2 || dimensions % 2 != 0) throw reader.Fault("partial_rotary_factor", $"rotates {dimensions} elements of a head, which must be even");
         var rope = new RopeConfig
@@ -46,8 +48,11 @@ internal static class RopeReader
         var original = scaling.IntOrNull("original_max_position_embeddings") ?? reader.IntOrNull("original_max_position_embeddings") ?? maxPositions;
         return (scaling.Text("rope_type") ?? scaling.Text("type") ?? "default") switch
         {
-            "default" => rope,
+            // Text alone has three equal rows of positions, so the three-part embedding of images is the plain one.
+            "default" or "mrope" => rope,
             "linear" => rope with { Kind = RopeKind.Linear, Factor = Factor(scaling) },
+            // Hunyuan's alpha raises the base once and for all.
+            "dynamic" when scaling.NumberOrNull("alpha") is { } alpha => rope with { Theta = rope.Theta * Math.Pow(alpha, dimensions / (dimensions - 2.0)) },
             "dynamic" => rope with { Kind = RopeKind.Dynamic, Factor = Factor(scaling) },
             "llama3" => rope with
             {

@@ -26,7 +26,11 @@ internal sealed class AdapterRules
         var targets = spec.Targets;
         if (decoder.Norms.FirstOrDefault(norm => targets.MatchesPath(norm.Path) && !ModuleChoice.IsExcluded(spec, norm.Path)) is { } other)
             throw new AdapterOptionException($"--target-modules matches '{other.Path}', a norm, which takes no low-rank adapter; name linear layers or embed_tokens, and train norms whole with --modules-to-save");
-        var paths = Adaptable(decoder).Select(module => module.Path).ToList();
+        var experts = decoder.Modules.Where(module => module.Kind == ModuleKind.Experts).ToList();
+        var parameters = experts.SelectMany(module => new[] { ExpertRules.Parameters(module).GateUp, ExpertRules.Parameters(module).Down }).ToList();
+        if (spec.TargetParameters.FirstOrDefault(name => !parameters.Exists(path => TargetModules.EndsWith(path, name))) is { } missing)
+            throw new AdapterOptionException($"--target-parameters '{missing}' matches no tensor of experts; the model has {(parameters.Count == 0 ? "none" : string.Join(", ", parameters.Select(path => string.Join('.', path.Split('.')[^2..])).Distinct()))}");
+        var paths = Adaptable(decoder).Select(module => module.Path).Concat(experts.SelectMany(module => ExpertRules.Own(module, 0))).ToList();
         if (spec.Exclude is { } exclude && exclude.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } absent)
             throw new AdapterOptionException($"--exclude-modules '{absent}' matches no module; the model has {Known(decoder)}");
         if (paths.Exists(targets.MatchesPath) && targets.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } unknown)
@@ -37,6 +41,7 @@ internal sealed class AdapterRules
     public TrainedModule? Apply(ModuleBlueprint module)
     {
         if (module.Kind == ModuleKind.Linear) _linears++;
+        if (module.Kind == ModuleKind.Experts) return new ExpertRules(_spec).Apply(module, _linears) is { Count: > 0 } experts ? new TrainedModule(module) { Experts = experts } : null;
         if (IsSaved(module.Path))
             return new TrainedModule(module) { Weight = $"{Prefix}{module.Path}.weight", Bias = module.HasBias ? $"{Prefix}{module.Path}.bias" : null };
         var update = IsTarget(module) ? Update(module) : null;
@@ -48,7 +53,7 @@ internal sealed class AdapterRules
     /// <summary>Refuses a shape that adapts nothing, or that names modules to save which are not there.</summary>
     public void RequireAllUsed(IReadOnlyList<TrainedModule> modules)
     {
-        if (!modules.Any(trained => trained.Update is not null)) throw NothingMatches();
+        if (!modules.Any(trained => trained.Update is not null || trained.Experts.Count > 0)) throw NothingMatches();
         if (_spec.ModulesToSave.FirstOrDefault(name => !_saved.Contains(name)) is { } unknown)
             throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm, a projection or a block");
     }

@@ -7,15 +7,18 @@ namespace Trainer.Models.Drawing;
 public sealed class DecoderBlueprint
 {
     private readonly IReadOnlyList<ModuleBlueprint>[] _layers;
+    private readonly Lazy<Dictionary<string, ModuleBlueprint>> _owners;
 
     private DecoderBlueprint(ModelConfig config)
     {
         Config = config;
-        Embedding = new("model.embed_tokens", ModuleKind.Embedding, ModuleRole.Embedding, -1, config.VocabularySize, config.HiddenSize);
+        Embedding = new($"{config.TextPath}.embed_tokens", ModuleKind.Embedding, ModuleRole.Embedding, -1, config.VocabularySize, config.HiddenSize);
         _layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => LayerBlueprint.Of(config, layer))];
-        FinalNorm = new("model.norm", ModuleKind.Norm, ModuleRole.FinalNorm, -1, config.HiddenSize, 1);
-        Head = new("lm_head", ModuleKind.Linear, ModuleRole.Head, -1, config.VocabularySize, config.HiddenSize);
-        Modules = [Embedding, .. _layers.SelectMany(layer => layer), FinalNorm, Head];
+        FinalNorm = new($"{config.TextPath}.{config.FinalNormName}", ModuleKind.Norm, ModuleRole.FinalNorm, -1, config.HiddenSize, 1, config.Norm.HasBias) { Norm = config.Norm };
+        Head = new("lm_head", ModuleKind.Linear, ModuleRole.Head, -1, config.VocabularySize, config.HiddenSize, config.HeadBias);
+        Ends = [.. EndsBlueprint.Of(config)];
+        Modules = [Embedding, .. _layers.SelectMany(layer => layer), .. Ends, FinalNorm, Head];
+        _owners = new(() => Modules.SelectMany(module => module.Tensors.Select(tensor => (tensor.Name, module))).ToDictionary(pair => pair.Name, pair => pair.module, StringComparer.Ordinal));
     }
 
     /// <summary>What it computes.</summary>
@@ -23,6 +26,9 @@ public sealed class DecoderBlueprint
 
     /// <summary>Every module: embedding, layers, final norm, head. A tied head is among them.</summary>
     public IReadOnlyList<ModuleBlueprint> Modules { get; }
+
+    /// <summary>Modules beside the layers that most families lack.</summary>
+    public IReadOnlyList<ModuleBlueprint> Ends { get; }
 
     /// <summary>The token embedding.</summary>
     public ModuleBlueprint Embedding { get; }
@@ -34,7 +40,7 @@ public sealed class DecoderBlueprint
     public ModuleBlueprint Head { get; }
 
     /// <summary>Linears of the layers, the head not among them: what is quantized, and what all-linear adapts.</summary>
-    public IEnumerable<ModuleBlueprint> Linears => Modules.Where(module => module is { Kind: ModuleKind.Linear, Layer: >= 0 });
+    public IEnumerable<ModuleBlueprint> Linears => Modules.Where(module => module.Kind == ModuleKind.Linear && module.Role != ModuleRole.Head);
 
     /// <summary>The norms, the final one last.</summary>
     public IEnumerable<ModuleBlueprint> Norms => Modules.Where(module => module.Kind == ModuleKind.Norm);
@@ -49,11 +55,11 @@ public sealed class DecoderBlueprint
     /// <param name="config">The configuration.</param>
     public static DecoderBlueprint Of(ModelConfig config) => new(config);
 
-    /// <summary>The modules of one layer: linears in the order PEFT visits them, then norms.</summary>
+    /// <summary>The modules of one layer: linears in the order PEFT visits them, then norms, then what else its parts hold.</summary>
     /// <param name="layer">Zero-based.</param>
     public IReadOnlyList<ModuleBlueprint> Layer(int layer) => _layers[layer];
 
     /// <summary>The module that a tensor of the model folder belongs to, or null.</summary>
-    /// <param name="tensor">Name on disk, in full precision.</param>
-    public ModuleBlueprint? OwnerOf(string tensor) => Modules.FirstOrDefault(module => module.WeightName == tensor || (module.HasBias && module.BiasName == tensor));
+    /// <param name="tensor">Name on disk, in full precision, under any prefix.</param>
+    public ModuleBlueprint? OwnerOf(string tensor) => Config.ModuleTensor(tensor) is { } name ? _owners.Value.GetValueOrDefault(name) : null;
 }

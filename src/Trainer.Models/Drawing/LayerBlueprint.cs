@@ -3,65 +3,51 @@ namespace Trainer.Models.Drawing;
 /// <summary>The modules of one layer, part by part.</summary>
 internal static class LayerBlueprint
 {
-    /// <summary>The linears in the order PEFT visits them, then the norms.</summary>
+    /// <summary>The linears of mixer and feed-forward block in the order PEFT visits them, the norms of the stream, those inside the parts, and what else the parts hold.</summary>
     public static IReadOnlyList<ModuleBlueprint> Of(ModelConfig config, int layer)
     {
-        var part = new Part($"model.layers.{layer}", layer);
-        return [.. Attention(config, part), .. FeedForward(config, part), .. Norms(config, part)];
+        var (parts, path) = (config.Layers[layer], new LayerPath($"{config.TextPath}.layers.{layer}", layer, config.HiddenSize));
+        List<ModuleBlueprint> drawn = [.. parts.Mixer.Draw(path), .. parts.FeedForward.Draw(path), .. PerLayer(config, path), .. Streams(config, path)];
+        if (parts.HasScalar) drawn.Add(path.Parameter("layer_scalar", 1));
+        return
+        [
+            .. drawn.Where(module => module.Kind == ModuleKind.Linear),
+            .. Norms(config, parts.Norms, path),
+            .. drawn.Where(module => module.Kind == ModuleKind.Norm),
+            .. drawn.Where(module => module.Kind is not (ModuleKind.Linear or ModuleKind.Norm)),
+        ];
     }
 
-    private static IEnumerable<ModuleBlueprint> Attention(ModelConfig config, Part part)
+    private static IEnumerable<ModuleBlueprint> PerLayer(ModelConfig config, LayerPath path)
     {
-        long query = (long)config.Heads * config.HeadSize, kv = (long)config.KvHeads * config.HeadSize, hidden = config.HiddenSize;
-        if (config.FusedProjections)
-        {
-            yield return part.Linear("self_attn.qkv_proj", ModuleRole.Qkv, query + 2 * kv, hidden, config.QkvBias);
-        }
-        else
-        {
-            yield return part.Linear("self_attn.q_proj", ModuleRole.Query, query, hidden, config.QkvBias);
-            yield return part.Linear("self_attn.k_proj", ModuleRole.Key, kv, hidden, config.QkvBias);
-            yield return part.Linear("self_attn.v_proj", ModuleRole.Value, kv, hidden, config.QkvBias);
-        }
-        yield return part.Linear("self_attn.o_proj", ModuleRole.Output, hidden, query, config.OutputBias);
+        if (config.PerLayerInput is not { } small) yield break;
+        yield return path.Linear("per_layer_input_gate", small.Size, config.HiddenSize);
+        yield return path.Linear("per_layer_projection", config.HiddenSize, small.Size);
+        yield return path.Norm("post_per_layer_input_norm", ModuleRole.Part, config.Norm, config.HiddenSize);
     }
 
-    private static IEnumerable<ModuleBlueprint> FeedForward(ModelConfig config, Part part)
+    private static IEnumerable<ModuleBlueprint> Streams(ModelConfig config, LayerPath path)
     {
-        long hidden = config.HiddenSize, wide = config.IntermediateSize;
-        if (config.FusedProjections)
-        {
-            yield return part.Linear("mlp.gate_up_proj", ModuleRole.GateUp, 2 * wide, hidden, config.MlpBias);
-        }
-        else
-        {
-            yield return part.Linear("mlp.gate_proj", ModuleRole.Gate, wide, hidden, config.MlpBias);
-            yield return part.Linear("mlp.up_proj", ModuleRole.Up, wide, hidden, config.MlpBias);
-        }
-        yield return part.Linear("mlp.down_proj", ModuleRole.Down, hidden, wide, config.MlpBias);
+        if (config.Streams is not { } streams) yield break;
+        long count = streams.Count, hidden = config.HiddenSize;
+        yield return path.Linear("altup.correction_coefs", count, count);
+        yield return path.Linear("altup.prediction_coefs", count * count, count);
+        yield return path.Linear("altup.modality_router", count, hidden);
+        yield return path.Linear("laurel.linear_left", streams.LaurelRank, hidden);
+        yield return path.Linear("laurel.linear_right", hidden, streams.LaurelRank);
+        yield return path.Norm("altup.router_norm", ModuleRole.Part, config.Norm, hidden);
+        yield return path.Norm("laurel.post_laurel_norm", ModuleRole.Part, config.Norm, hidden);
+        if (streams.ScalesCorrected) yield return path.Parameter("altup.correct_output_scale", hidden);
     }
 
-    private static IEnumerable<ModuleBlueprint> Norms(ModelConfig config, Part part)
+    private static IEnumerable<ModuleBlueprint> Norms(ModelConfig config, LayerNorms names, LayerPath path)
     {
         (string? Name, ModuleRole Role)[] blocks =
         [
-            (config.Norms.BeforeAttention, ModuleRole.BeforeAttention), (config.Norms.AfterAttention, ModuleRole.AfterAttention),
-            (config.Norms.BeforeMlp, ModuleRole.BeforeMlp), (config.Norms.AfterMlp, ModuleRole.AfterMlp),
+            (names.BeforeAttention, ModuleRole.BeforeAttention), (names.AfterAttention, ModuleRole.AfterAttention),
+            (names.BeforeMlp, ModuleRole.BeforeMlp), (names.AfterMlp, ModuleRole.AfterMlp),
         ];
         foreach (var (name, role) in blocks)
-            if (name is not null) yield return part.Norm(name, role, config.HiddenSize);
-        if (config.QkNorm == QkNorm.None) yield break;
-        var isPerHead = config.QkNorm == QkNorm.PerHead;
-        yield return part.Norm("self_attn.q_norm", ModuleRole.QueryNorm, config.HeadSize * (isPerHead ? 1L : config.Heads));
-        yield return part.Norm("self_attn.k_norm", ModuleRole.KeyNorm, config.HeadSize * (isPerHead ? 1L : config.KvHeads));
-    }
-
-    // Where the modules of a layer lie.
-    private readonly record struct Part(string Path, int Layer)
-    {
-        public ModuleBlueprint Linear(string name, ModuleRole role, long rows, long columns, bool bias) =>
-            new($"{Path}.{name}", ModuleKind.Linear, role, Layer, rows, columns, bias);
-
-        public ModuleBlueprint Norm(string name, ModuleRole role, long width) => new($"{Path}.{name}", ModuleKind.Norm, role, Layer, width, 1);
+            if (name is not null) yield return path.Norm(name, role, config.Norm, config.HiddenSize);
     }
 }

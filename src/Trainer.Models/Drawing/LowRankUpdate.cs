@@ -12,6 +12,9 @@ public sealed record LowRankUpdate
     /// <summary>Rank r.</summary>
     public required int Rank { get; init; }
 
+    /// <summary>Experts whose updates lie together in A [experts x rank, inputs] and B [outputs, rank x experts]; 1 of a single module.</summary>
+    public int Experts { get; init; } = 1;
+
     /// <summary>alpha, as adapter_config.json holds it.</summary>
     public required double Alpha { get; init; }
 
@@ -41,8 +44,8 @@ public sealed record LowRankUpdate
     {
         get
         {
-            yield return (A, [Rank, Inputs]);
-            yield return (B, [Outputs, Rank]);
+            yield return (A, [(long)Experts * Rank, Inputs]);
+            yield return (B, [Outputs, (long)Rank * Experts]);
             if (BiasB is not null) yield return (BiasB, [Outputs]);
             if (Magnitude is not null) yield return (Magnitude, [Outputs]);
         }

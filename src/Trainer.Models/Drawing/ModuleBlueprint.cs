@@ -13,30 +13,51 @@ public sealed record ModuleBlueprint(string Path, ModuleKind Kind, ModuleRole Ro
     /// <summary>Its path in the files of the model folder, where that is another than <see cref="Path"/>.</summary>
     public string StoredPath { get; init; } = Path;
 
+    /// <summary>What a norm computes; null of other modules.</summary>
+    public NormConfig? Norm { get; init; }
+
+    /// <summary>The rows of a norm's weight are tensors of their own, <c>PATH.ROW.weight</c>.</summary>
+    public bool IsStoredByRow { get; init; }
+
+    /// <summary>Shape of a parameter, empty for a single number; null of other modules.</summary>
+    public long[]? ParameterShape { get; init; }
+
+    /// <summary>The block that experts belong to; null of other modules. Rows are then experts, columns the elements of one.</summary>
+    public ExpertFeedForward? Experts { get; init; }
+
+    /// <summary>Input features of experts.</summary>
+    public int ExpertColumns { get; init; }
+
     /// <summary>The last part of its path, e.g. <c>q_proj</c>.</summary>
     public string Name => Path[(Path.LastIndexOf('.') + 1)..];
 
     /// <summary>Name of its weight in the model folder.</summary>
-    public string WeightName => StoredPath + ".weight";
+    public string WeightName => Kind == ModuleKind.Parameter ? StoredPath : StoredPath + ".weight";
 
     /// <summary>Name of its bias in the model folder.</summary>
     public string BiasName => StoredPath + ".bias";
 
     /// <summary>Shape of its weight in full precision.</summary>
-    public long[] Shape => Kind == ModuleKind.Norm ? [Rows] : [Rows, Columns];
+    public long[] Shape => ParameterShape ?? (Kind == ModuleKind.Norm && Columns == 1 ? [Rows] : [Rows, Columns]);
 
     /// <summary>Elements of its weight.</summary>
     public long WeightCount => Rows * Columns;
 
     /// <summary>Parameters, the bias among them.</summary>
-    public long ParameterCount => WeightCount + (HasBias ? Rows : 0);
+    public long ParameterCount => WeightCount + (HasBias ? Kind == ModuleKind.Norm ? WeightCount : Rows : 0);
 
     /// <summary>Its tensors in the model folder, in full precision.</summary>
     public IEnumerable<(string Name, long[] Shape)> Tensors
     {
         get
         {
-            yield return (WeightName, Shape);
+            if (Experts is not null)
+            {
+                foreach (var tensor in ExpertTensors.Fused(this)) yield return tensor;
+                yield break;
+            }
+            for (var row = 0; IsStoredByRow && row < Rows; row++) yield return ($"{StoredPath}.{row}.weight", [Columns]);
+            if (!IsStoredByRow) yield return (WeightName, Shape);
             if (HasBias) yield return (BiasName, [Rows]);
         }
     }

@@ -1,8 +1,10 @@
 namespace Trainer.Models.Drawing;
 
-/// <summary>The place of a module in the decoder. A layer has at most one module of each role.</summary>
+/// <summary>The place of a module in the decoder. A layer has at most one module of each role but <see cref="Part"/>.</summary>
 public enum ModuleRole
 {
+    /// <summary>A module that its part alone knows, by its path.</summary>
+    Part,
     /// <summary>The token embedding.</summary>
     Embedding,
     /// <summary>Queries, keys and values in one matrix, in this order.</summary>

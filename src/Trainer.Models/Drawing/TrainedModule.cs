@@ -7,6 +7,9 @@ public sealed record TrainedModule(ModuleBlueprint Module)
     /// <summary>The low-rank update, or null.</summary>
     public LowRankUpdate? Update { get; init; }
 
+    /// <summary>Updates of experts' matrices; empty of other modules.</summary>
+    public IReadOnlyList<ExpertUpdate> Experts { get; init; } = [];
+
     /// <summary>Name of a trained copy of the whole weight, or null.</summary>
     public string? Weight { get; init; }
 
@@ -19,6 +22,7 @@ public sealed record TrainedModule(ModuleBlueprint Module)
         get
         {
             foreach (var tensor in Update?.Tensors ?? []) yield return tensor;
+            foreach (var tensor in Experts.SelectMany(one => one.Update.Tensors)) yield return tensor;
             if (Weight is not null) yield return (Weight, Module.Shape);
             if (Bias is not null) yield return (Bias, [Module.Rows]);
         }

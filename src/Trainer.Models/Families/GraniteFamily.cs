@@ -3,11 +3,17 @@ namespace Trainer.Models;
 /// <summary>Granite (dense): Llama with four multipliers.</summary>
 internal static class GraniteFamily
 {
-    public static ModelConfig Describe(ConfigReader reader, string type) => LlamaFamily.Describe(reader, type) with
+    public static ModelConfig Describe(ConfigReader reader, string type) => WithMultipliers(LlamaFamily.Describe(reader, type), reader);
+
+    /// <summary>The four multipliers, which all of Granite's families have.</summary>
+    public static ModelConfig WithMultipliers(ModelConfig config, ConfigReader reader)
     {
-        AttentionScale = reader.Number("attention_multiplier", 1),
-        EmbeddingMultiplier = reader.Number("embedding_multiplier", 1),
-        ResidualMultiplier = reader.Number("residual_multiplier", 1),
-        LogitDivisor = reader.Number("logits_scaling", 1),
-    };
+        var scale = reader.Number("attention_multiplier", 1);
+        return (config with
+        {
+            EmbeddingMultiplier = reader.Number("embedding_multiplier", 1),
+            ResidualMultiplier = reader.Number("residual_multiplier", 1),
+            LogitDivisor = reader.Number("logits_scaling", 1),
+        }).WithAttention(attention => attention with { Scale = scale });
+    }
 }

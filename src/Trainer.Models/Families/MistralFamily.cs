@@ -5,8 +5,8 @@ internal static class MistralFamily
 {
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
-        var config = FamilyBase.Common(reader, type, kvHeadsRequired: true);
+        var config = FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true });
         var window = reader.IntOrNull("sliding_window");
-        return config with { Layers = FamilyBase.Windows(reader, config.LayerCount, window, _ => window is not null) };
+        return config.WithWindows(reader, window, _ => window is not null);
     }
 }

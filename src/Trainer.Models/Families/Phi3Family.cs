@@ -5,12 +5,10 @@ internal static class Phi3Family
 {
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
-        var config = FamilyBase.Common(reader, type, epsilon: 1e-5, partialRotary: true);
+        var config = FamilyBase.Common(reader, type, new FamilyDefaults { Epsilon = 1e-5, RotaryShare = 1 });
         var window = reader.IntOrNull("sliding_window");
-        return config with
-        {
-            FusedProjections = true,
-            Layers = FamilyBase.Windows(reader, config.LayerCount, window, _ => window is not null),
-        };
+        return config.WithWindows(reader, window, _ => window is not null)
+            .WithAttention(attention => attention with { IsFused = true })
+            .WithFeedForward(block => block with { FusedName = "gate_up_proj" });
     }
 }

@@ -21,6 +21,12 @@ public sealed record LoraSpec
     /// <summary>Modules that are left alone though <see cref="Targets"/> names them; null for none.</summary>
     public TargetModules? Exclude { get; init; }
 
+    /// <summary>Tensors of all experts that are adapted: ends of their names (<c>experts.gate_up_proj</c>, <c>experts.down_proj</c>).</summary>
+    public IReadOnlyList<string> TargetParameters { get; init; } = [];
+
+    /// <summary>Names in <see cref="Targets"/> do not mean experts' own projections: of a folder that has no tensors for them.</summary>
+    public bool LeavesExpertsAlone { get; init; }
+
     /// <summary>Adapt these layers only; null adapts all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 

@@ -53,7 +53,7 @@ public sealed record TargetModules
     public bool Matches(ModuleBlueprint linear)
     {
         ArgumentNullException.ThrowIfNull(linear);
-        return IsAllLinear ? linear.Layer >= 0 : MatchesPath(linear.Path);
+        return IsAllLinear ? linear.Role != ModuleRole.Head : MatchesPath(linear.Path);
     }
 
     /// <summary>Whether a module's path is named, whatever kind of module it is; false for all-linear, which names none.</summary>

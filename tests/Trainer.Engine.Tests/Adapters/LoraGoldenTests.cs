@@ -72,9 +72,9 @@ public class LoraGoldenTests
         Assert.InRange(Math.Abs(loss - Golden.Expected(Golden.Folder("lora", name)).GetProperty("io_loss_final").GetDouble()), 0, Golden.LossGate);
     }
 
-    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation)
+    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation, string? batchFile = null)
     {
-        using var data = SafetensorsFile.Open(Golden.Folder("lora", $"batches_{model.Config.VocabularySize}.safetensors"));
+        using var data = SafetensorsFile.Open(batchFile ?? Golden.Folder("lora", $"batches_{model.Config.VocabularySize}.safetensors"));
         var losses = trajectory.GetProperty("losses").EnumerateArray().Select(item => item.GetDouble()).ToArray();
         var norms = trajectory.GetProperty("grad_norms").EnumerateArray().Select(item => item.GetDouble()).ToArray();
         var optimizer = new PlainOptimizer(model.Parameters, 1e-3, 0.01, 2, 10);

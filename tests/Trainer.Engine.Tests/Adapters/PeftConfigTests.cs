@@ -23,7 +23,6 @@ public sealed class PeftConfigTests : IDisposable
     [InlineData("use_qalora", "true")]
     [InlineData("monteclora_config", "{\"num_samples\":8}")]
     [InlineData("layer_replication", "[[0,2],[1,3]]")]
-    [InlineData("target_parameters", "[\"mlp.experts.gate_up_proj\"]")]
     [InlineData("use_bdlora", "{\"match_strict\":true}")]
     [InlineData("arrow_config", "{\"top_k\":3}")]
     [InlineData("kasa_config", "{\"beta\":0.0001}")]

@@ -17,14 +17,16 @@ public sealed class BadModelTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented; choose a model of one of gemma, gemma2")]
+    [InlineData("model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented (the nearest that is: '")]
+    [InlineData("model_type", "\"llama5\"", "(the nearest that is: 'llama'); choose a model of one of apertus, arcee")]
+    [InlineData("model_type", "\"mistral4\"", "(the nearest that is: 'mistral')")]
     [InlineData("model_type", null, "has no 'model_type'")]
     [InlineData("hidden_size", null, "has no 'hidden_size'")]
     [InlineData("vocab_size", null, "has no 'vocab_size'")]
     [InlineData("hidden_size", "\"64\"", "'hidden_size' is \"64\", not a whole number")]
     [InlineData("hidden_size", "0", "'hidden_size' is 0, it must be above 0")]
     [InlineData("num_key_value_heads", "3", "does not divide num_attention_heads 4")]
-    [InlineData("hidden_act", "\"relu2\"", "'hidden_act' is 'relu2', which changes what the model computes")]
+    [InlineData("hidden_act", "\"mish\"", "'hidden_act' is 'mish', which changes what the model computes")]
     [InlineData("rope_scaling", """{"rope_type": "mystery"}""", "'rope_scaling.rope_type' is 'mystery'")]
     [InlineData("rope_scaling", """{"rope_type": "linear"}""", "has no 'rope_scaling.factor'")]
     [InlineData("partial_rotary_factor", "0.5", "'partial_rotary_factor' is 0.5")]

@@ -98,10 +98,20 @@ public sealed class PublishedConfigTests : IDisposable
     }
 
     [Fact]
-    public void Multimodal_Gemma_3_is_refused_by_name()
+    public void Gemma_3_4B_with_its_vision_tower()
     {
-        var fault = Assert.Throws<ModelException>(() => Load("""{"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "text_config": {"hidden_size": 2560}, "vision_config": {"hidden_size": 1152}}"""));
-        Assert.Contains("'gemma3' is multimodal", fault.Message, StringComparison.Ordinal);
+        var config = Load("""
+            {"architectures": ["Gemma3ForConditionalGeneration"], "boi_token_index": 255999, "eoi_token_index": 256000, "eos_token_id": [1, 106], "image_token_index": 262144,
+             "initializer_range": 0.02, "mm_tokens_per_image": 256, "model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+             "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024}, "torch_dtype": "bfloat16",
+             "vision_config": {"hidden_size": 1152, "image_size": 896, "intermediate_size": 4304, "model_type": "siglip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 27}}
+            """);
+        Assert.Equal(("gemma3_text", "gemma3", "model.language_model"), (config.ModelType, config.WrapperType, config.TextPath));
+        Assert.Equal((8, 4, 256, 262_208), (config.Heads, config.KvHeads, config.HeadSize, config.VocabularySize));
+        Assert.Equal((1_000_000.0, RopeKind.Linear, 10_000.0, RopeKind.Default), (config.Ropes[0].Theta, config.Ropes[0].Kind, config.Ropes[1].Theta, config.Ropes[1].Kind));
+        Assert.Equal([5, 11, 17, 23, 29], config.Layers.Select((layer, l) => (layer, l)).Where(pair => pair.layer.SlidingWindow is null).Select(pair => pair.l));
+        Assert.True(config.TiedEmbeddings);
+        Assert.Equal([1, 106], config.EosIds);
     }
 
     private ModelConfig Load(string json)

@@ -1,0 +1,49 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Which parts of a family the hand-written engine lacks: known from config.json alone, so that the plan can say it.</summary>
+public static class FastFamilies
+{
+    /// <summary>The first part that it lacks, in words, or null where it has all.</summary>
+    /// <param name="config">The model.</param>
+    public static string? Refusal(ModelConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        if (config.Norm.Kind != NormKind.RootMeanSquare) return "it has no LayerNorm";
+        if (config.Norm.HasBias || config.HeadBias) return "it has no biases on norms or head";
+        if (config.Ropes.Any(rope => rope.IsInterleaved)) return "it turns halves of a head, not neighbouring pairs";
+        if (config.PerLayerInput is not null || config.Streams is not null) return "it has one stream, and no inputs of each layer";
+        foreach (var layer in config.Layers)
+        {
+            if (layer.HasScalar) return "it has no multiplier of a layer's output";
+            if (layer.IsParallel) return "it computes attention and feed-forward one behind the other, not side by side";
+            if (Mixer(layer.Mixer, config) is { } mixer) return mixer;
+            if (FeedForward(layer.FeedForward, config) is { } block) return block;
+            if (layer.Norms != config.Norms) return "its layers have the same norms";
+        }
+        return null;
+    }
+
+    private static string? Mixer(TokenMixer mixer, ModelConfig config)
+    {
+        if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
+        if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm) return "it has no such norms on queries and keys";
+        if (attention.NormsRotated) return "it norms queries and keys before they are turned, not after";
+        if (attention.HasGate) return "it has no gate on attention's output";
+        if (attention.HasSinks) return "it has no attention sinks";
+        if (attention.Chunk is not null) return "it has no attention in blocks";
+        if (attention is { Clip: not null } or { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not clamp or scale queries and keys";
+        if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true }) return "it has no shared keys and values and no norm on values";
+        var isAlike = attention with { Window = null, Rope = 0 } == config.Attention! with { Window = null, Rope = 0 };
+        return isAlike ? null : "its layers have the same heads";
+    }
+
+    private static string? FeedForward(FeedForward block, ModelConfig config)
+    {
+        if (block is not DenseFeedForward dense) return $"it has no {block.Name}";
+        if (!dense.IsGated) return "it has no feed-forward block without a gate";
+        if (dense.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {dense.Activation}";
+        if (dense.FusedName is null == config.FusedProjections) return "it has fused projections in attention and feed-forward together or in neither";
+        if (dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 }) return "it does not scale inside the feed-forward block";
+        return dense == config.FeedForward ? null : "its layers are of the same width";
+    }
+}

@@ -1,0 +1,10 @@
+using TorchSharp;
+
+namespace Trainer.Engine;
+
+/// <summary>Computes each token for itself.</summary>
+internal interface IFeedForward
+{
+    /// <summary>The block's output [T, hidden] of its normed input [T, hidden].</summary>
+    torch.Tensor Forward(DecoderPass pass, torch.Tensor x, BatchContext context);
+}

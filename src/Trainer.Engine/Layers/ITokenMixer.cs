@@ -1,0 +1,10 @@
+using TorchSharp;
+
+namespace Trainer.Engine;
+
+/// <summary>Carries information from token to token, within segments.</summary>
+internal interface ITokenMixer
+{
+    /// <summary>The mixer's output [T, hidden] of its normed input [T, hidden].</summary>
+    torch.Tensor Mix(DecoderPass pass, torch.Tensor x, BatchContext context);
+}

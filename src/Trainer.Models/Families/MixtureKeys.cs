@@ -1,0 +1,31 @@
+namespace Trainer.Models;
+
+/// <summary>What the families of experts read the same way.</summary>
+internal static class MixtureKeys
+{
+    /// <summary>Number of experts, in either spelling.</summary>
+    public static int Experts(ConfigReader reader, int? otherwise = null) => reader.Has("num_local_experts") ? reader.Positive("num_local_experts") : reader.Positive("num_experts", otherwise);
+
+    /// <summary>A router of softmax scores; as many experts as config.json says must exist.</summary>
+    public static RouterConfig Router(ConfigReader reader, int experts, bool isNormalized, int? chosen = null)
+    {
+        var count = reader.Positive("num_experts_per_tok", chosen);
+        if (count > experts) throw reader.Fault("num_experts_per_tok", $"is {count}, the model has {experts} experts");
+        return new RouterConfig { Chosen = count, IsNormalized = isNormalized, BalanceCoefficient = Balance(reader) };
+    }
+
+    /// <summary>Which layers are sparse: all but those named, and of every so many the last.</summary>
+    public static Func<int, bool> Sparse(ConfigReader reader, int layers)
+    {
+        var (step, dense) = (reader.Positive("decoder_sparse_step", 1), reader.Ids("mlp_only_layers"));
+        if (dense.FirstOrDefault(layer => layer < 0 || layer >= layers, -1) is >= 0 and var outside) throw reader.Fault("mlp_only_layers", $"names layer {outside} of {layers}");
+        return l => !dense.Contains(l) && (l + 1) % step == 0;
+    }
+
+    /// <summary>The config with experts in some layers.</summary>
+    public static ModelConfig WithExperts(this ModelConfig config, Func<int, bool> isSparse, ExpertFeedForward experts) =>
+        config.WithLayers((layer, l) => isSparse(l) ? layer with { FeedForward = experts } : layer);
+
+    /// <summary>The coefficient of the balancing loss: none unless output_router_logits asks for it.</summary>
+    public static double Balance(ConfigReader reader) => reader.Bool("output_router_logits") ? reader.Number("router_aux_loss_coef", 0.001) : 0;
+}

@@ -1,0 +1,20 @@
+namespace Trainer.Models;
+
+/// <summary>Qwen 3 with experts.</summary>
+internal static class Qwen3MoeFamily
+{
+    public static ModelConfig Describe(ConfigReader reader, string type)
+    {
+        var config = Qwen3Family.Describe(reader, type);
+        // Where the window is used it is used in every layer.
+        if (reader.Bool("use_sliding_window") && reader.IntOrNull("sliding_window") is { } window) config = config.WithAttention(attention => attention with { Window = window });
+        var experts = MixtureKeys.Experts(reader, 128);
+        return config.WithExperts(MixtureKeys.Sparse(reader, config.LayerCount), new ExpertFeedForward
+        {
+            Experts = experts,
+            Width = reader.Positive("moe_intermediate_size", 768),
+            Activation = config.Activation,
+            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob"), 8),
+        });
+    }
+}

@@ -1,0 +1,14 @@
+using Trainer.Models.Drawing;
+
+namespace Trainer.Models;
+
+/// <summary>The part of a layer that carries information from token to token, described by data.</summary>
+public abstract record TokenMixer
+{
+    /// <summary>What it is, in words for people.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Its modules in the order PEFT visits them, norms behind linears.</summary>
+    /// <param name="path">Where the layer lies.</param>
+    internal abstract IEnumerable<ModuleBlueprint> Draw(LayerPath path);
+}

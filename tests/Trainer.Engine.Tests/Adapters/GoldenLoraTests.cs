@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Trainer.Adapters;
+using Trainer.Checkpoints;
+using Trainer.Engine;
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+
+namespace Trainer.Engine.Tests.Adapters;
+
+/// <summary>The LoRA runs of the larger reference data against PEFT: gradients, ten steps, the final adapter, on whole graphs and recomputed ones.</summary>
+[Trait("ring", "slow")]
+public class GoldenLoraTests
+{
+    public static TheoryData<string> Runs => new(GoldenFamilies.LoraRuns);
+
+    [SkippableTheory, MemberData(nameof(Runs))]
+    public void Gradients_ten_steps_and_final_adapter_follow_the_reference(string name)
+    {
+        var folder = ReferenceData.Transformers("lora", name);
+        var expected = Golden.Expected(folder);
+        var baseFolder = ReferenceData.Transformers("models", expected.GetProperty("base_model").GetString()!);
+        foreach (var checkpointing in (bool[])[true, false])
+        {
+            if (Directory.Exists(Path.Combine(folder, "adapter_init")))
+            {
+                using var model = Load(baseFolder, Path.Combine(folder, "adapter_init"), checkpointing);
+                Gradients(model, baseFolder, folder, expected, GoldenFamilies.LossGate(name));
+                LoraGoldenTests.Follow(model, name, expected.GetProperty("traj"), 1, ReferenceData.Transformers("lora", $"batches_{model.Config.VocabularySize}.safetensors"));
+            }
+            using var final = Load(baseFolder, Path.Combine(folder, "adapter_final"), checkpointing);
+            Logits(final, baseFolder, folder, name);
+        }
+        Merged(baseFolder, folder, name);
+    }
+
+    // Saved, read back and merged into the base it is the same model.
+    private static void Merged(string baseFolder, string folder, string name)
+    {
+        var merged = Directory.CreateTempSubdirectory("golden-merged-").FullName;
+        Directory.Delete(merged);
+        ModelMerger.Merge(baseFolder, Path.Combine(folder, "adapter_final"), merged, new MergeOptions());
+        using (var model = CausalModel.Load(merged, new ModelLoadOptions { Engine = EngineKind.Reference })) Logits(model, baseFolder, folder, name);
+        Directory.Delete(merged, recursive: true);
+    }
+
+    private static CausalModel Load(string baseFolder, string adapter, bool checkpointing)
+    {
+        var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = EngineKind.Reference, GradientCheckpointing = checkpointing });
+        PeftFolder.Load(model, adapter);
+        return model;
+    }
+
+    private static void Gradients(CausalModel model, string baseFolder, string folder, JsonElement expected, double lossGate)
+    {
+        using var io = SafetensorsFile.Open(Path.Combine(baseFolder, "io.safetensors"));
+        using var gradients = SafetensorsFile.Open(Path.Combine(folder, "grads_step0.safetensors"));
+        var batch = Golden.Batch(io, trimmed: true);
+        var result = model.ForwardBackward(batch, 1.0 / batch.TrainedTokens);
+        Assert.InRange(Math.Abs(result.LossSum / result.TrainedTokens - expected.GetProperty("loss_step0").GetDouble()), 0, lossGate);
+        // Adapters of other towers get no gradient on text.
+        var idle = expected.TryGetProperty("no_grad_tensors", out var list) ? list.EnumerateArray().Select(item => item.GetString()!).ToHashSet() : [];
+        var trained = gradients.Tensors.Where(pair => !idle.Contains(pair.Key)).ToList();
+        Assert.Equal(trained.Count, model.Parameters.Entries.Count);
+        foreach (var (key, entry) in trained)
+        {
+            var own = model.Parameters.Find(key) ?? throw new InvalidOperationException($"{key} is not trained");
+            Assert.Equal(entry.Shape, own.Shape);
+            var reference = Golden.Floats(gradients, key);
+            var difference = Golden.LargestDifference(model.Parameters.GradientsOf(own), reference);
+            Assert.True(difference <= GoldenFamilies.GradientGate(folder) * reference.Max(Math.Abs), $"{key}: {difference} of {reference.Max(Math.Abs)}");
+        }
+        model.Parameters.ZeroGradients();
+    }
+
+    private static void Logits(CausalModel model, string baseFolder, string folder, string name)
+    {
+        using var io = SafetensorsFile.Open(Path.Combine(baseFolder, "io.safetensors"));
+        using var file = SafetensorsFile.Open(Path.Combine(folder, "logits.safetensors"));
+        var (mask, wanted) = (Golden.Ints(io, "attention_mask"), Golden.Floats(file, "logits_loaded"));
+        using var logits = model.Logits(Golden.Batch(io, trimmed: true));
+        var (own, size, at) = (logits.data<float>().ToArray(), model.Config.VocabularySize, 0);
+        for (var token = 0; token < mask.Length; token++)
+        {
+            if (mask[token] == 0) continue;
+            Assert.InRange(Golden.LargestDifference(own.AsSpan(at, size), wanted.AsSpan(token * size, size)), 0, 2 * GoldenFamilies.LogitGate(name));
+            at += size;
+        }
+    }
+}
