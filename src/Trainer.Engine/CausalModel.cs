@@ -67,6 +67,9 @@ public sealed class CausalModel : IDisposable
     /// <summary>False computes the base alone: adapters and trained copies are passed over.</summary>
     public bool AdaptersEnabled { get; set; } = true;
 
+    /// <summary>What is trained and takes part in a pass: nothing while adapters are passed over.</summary>
+    internal AdapterBlueprint ActiveAdapter => AdaptersEnabled ? Adapter : AdapterBlueprint.None(Blueprint);
+
     /// <summary>Parameters of the base (tied embeddings once).</summary>
     public long ParameterCount => Blueprint.ParameterCount;
 

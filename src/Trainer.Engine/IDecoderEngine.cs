@@ -24,4 +24,7 @@ public interface IDecoderEngine : IDisposable
     /// <summary>Logits [T, vocabulary], float32, on the model's device. The caller disposes it.</summary>
     /// <param name="batch">T tokens.</param>
     torch.Tensor Logits(TokenBatch batch);
+
+    /// <summary>Something that continues texts with this engine.</summary>
+    internal ITokenDecoder Decoder();
 }

@@ -39,15 +39,19 @@ internal static unsafe class AttentionCommand
             Layers = [new LayerConfig { Mixer = new SelfAttention { Heads = Heads, KvHeads = KvHeads, HeadSize = size, Scale = 0.125, Window = window, Rope = -1 }, FeedForward = new DenseFeedForward { Width = 64 } }],
         };
         var shape = new FastShape(config);
+        var decoder = DecoderBlueprint.Of(config);
+        var batch = new TokenBatch(new int[tokens], new int[tokens], [.. Enumerable.Range(0, tokens)], starts, new float[starts.Length - 1]);
+        var layout = PassLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept, EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
+        using var memory = new Arena(layout.Bytes);
         using var arena = new Arena(1L << 30);
-        var state = new LayerState(arena, shape, tokens, new Dictionary<ModuleRole, AdapterSize>());
+        var pass = new FastPass(config, batch, layout, memory.Start, null);
+        var state = pass.State(0);
         float* gradient = Filled(arena, (long)tokens * shape.Query), dq = arena.Floats((long)tokens * shape.Query), dk = arena.Floats((long)tokens * shape.Kv), dv = arena.Floats((long)tokens * shape.Kv);
         Fill(state.Query, (long)tokens * shape.Query);
         Fill(state.Key, (long)tokens * shape.Kv);
         Fill(state.Value, (long)tokens * shape.Kv);
         var attention = new BlockAttention(shape, new StepMeter());
-        attention.Allocate(arena, starts, 0);
-        Report(name, () => attention.Forward(state, starts, window), () => attention.Backward(state, starts, window, gradient, dq, dk, dv));
+        Report(name, () => attention.Forward(pass, state, window), () => attention.Backward(pass, state, window, gradient, dq, dk, dv));
     }
 
     private static void Flash(string name, int size, int tokens)

@@ -33,7 +33,9 @@ internal static unsafe class NarrowCommand
         using var arena = new Arena(64 * tokens * (wide + high) + (256 << 20));
         var meter = new StepMeter();
         IFrozenProduct[] products = [new BlasProduct(meter, new PanelPlan()), new BFloat16Product(meter, new PanelPlan()), new Int8Product(meter, new PanelPlan())];
-        foreach (var product in products) product.Allocate(arena, tokens, [weight]);
+        MatrixShape[] shapes = [MatrixShape.Of(weight)];
+        PassBuffer[] buffers = [.. BlasProduct.Buffers(tokens, shapes, PanelPlan.Elements), .. BFloat16Product.Buffers(tokens, shapes, PanelPlan.Elements), .. Int8Product.Buffers(tokens, shapes, PanelPlan.Elements)];
+        var room = ProductRoom.Cut(arena, buffers, tokens, torch.get_num_threads());
         var x = arena.Floats(tokens * from);
         float*[] results = [arena.Floats(tokens * to), arena.Floats(tokens * to), arena.Floats(tokens * to)];
         Fill(x, tokens * from, 1);
@@ -42,8 +44,8 @@ internal static unsafe class NarrowCommand
             for (var i = 0; i < products.Length; i++)
             {
                 var start = BenchClock.Now;
-                if (forward) products[i].Forward(weight, x, tokens, results[i], high, 1f, StepPart.Products);
-                else products[i].InputGradient(weight, x, high, tokens, results[i], false, 1f, StepPart.Products);
+                if (forward) products[i].Forward(room, weight, x, tokens, results[i], high, 1f, StepPart.Products);
+                else products[i].InputGradient(room, weight, x, high, tokens, results[i], false, 1f, StepPart.Products);
                 if (round > 0) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
         var cells = Enumerable.Range(0, 3).Select(i => $"{Names[i]} {best[i] * 1e3:0.0} ms {2e-9 * tokens * wide * high / best[i]:0} GFLOP/s ({best[0] / best[i]:0.00}x, error {Error(results[0], results[i], tokens * to):0.0000})");

@@ -44,7 +44,7 @@ internal static class PlanCommand
         var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
-        else output.Write(Text(plan, options, whyNoTime));
+        else output.Write(Text(plan, options, whyNoTime, invocation.Verbose));
         return plan.Fits ? ExitCode.Done : throw new PlanRefusedException(plan.Verdict);
     }
 
@@ -75,7 +75,7 @@ internal static class PlanCommand
         return dataset;
     }
 
-    private static string Text(RunPlan plan, TrainingOptions options, string? whyNoTime)
+    private static string Text(RunPlan plan, TrainingOptions options, string? whyNoTime, bool isVerbose)
     {
         var text = new StringBuilder();
         void Line(string name, string value) => text.AppendLine($"{name,-22} {value}");
@@ -93,6 +93,8 @@ internal static class PlanCommand
         Line("steps", $"{(plan.TotalSteps is { } steps ? Quantities.Count(steps) : "unknown")}{(plan.StepsPerEpoch is { } epoch ? $", {Quantities.Count(epoch)} a pass over the data" : "")}, {options.BatchSize} x {options.GradientAccumulationSteps} rows each");
         Line("memory", $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}");
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
+        if (isVerbose)
+            foreach (var buffer in plan.Buffers.OrderByDescending(buffer => buffer.Bytes)) Line("    " + buffer.Name, Quantities.Bytes(buffer.Bytes));
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
         var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
         Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}" : microStep ?? whyNoTime ?? "unknown");

@@ -1,25 +1,14 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>What the backward pass of one adapted linear needs of its forward pass.</summary>
-internal readonly unsafe struct AdapterState
+/// <summary>What the backward pass of one adapted linear needs of its forward pass; null where it has no such adapter.</summary>
+internal readonly unsafe struct AdapterState(float* low, float* whole, float* norms)
 {
-    /// <summary>Cuts the buffers.</summary>
-    /// <param name="arena">Where from.</param>
-    /// <param name="rows">Rows of the input.</param>
-    /// <param name="size">What the adapter keeps.</param>
-    public AdapterState(Arena arena, long rows, AdapterSize size)
-    {
-        Low = arena.Floats(rows * size.Rank);
-        Whole = arena.Floats(rows * size.Magnitudes);
-        Norms = arena.Floats(size.Magnitudes);
-    }
-
     /// <summary>u = x' A^T (rows, rank).</summary>
-    public float* Low { get; }
+    public float* Low { get; } = low;
 
     /// <summary>DoRA's z = W x' + s u B^T, what the magnitudes scale (rows, out).</summary>
-    public float* Whole { get; }
+    public float* Whole { get; } = whole;
 
     /// <summary>|W + s B A| of each row (out).</summary>
-    public float* Norms { get; }
+    public float* Norms { get; } = norms;
 }

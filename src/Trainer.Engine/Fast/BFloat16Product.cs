@@ -13,49 +13,47 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
 {
     private const long Grain = 1 << 14;
     private const int Chunk = 512;
-    private ushort* _rows;
-    private ushort* _panel;
-    private ushort* _result;
-    private long _tokens;
 
-    public void Allocate(Arena arena, long tokens, IReadOnlyList<IFrozenWeight> weights)
+    /// <summary>Scratch for T rows of activations: operands and result of one product, and a panel.</summary>
+    public static IEnumerable<PassBuffer> Buffers(long tokens, IReadOnlyList<MatrixShape> matrices, long panelElements)
     {
-        _tokens = tokens;
-        var widest = weights.Select(weight => Math.Max(weight.Columns, panels.Rows(weight, tokens))).DefaultIfEmpty().Max();
-        var room = NarrowGemm.PaddedRows(tokens) * widest;
-        _rows = arena.Halves(room);
-        _result = arena.Halves(room);
-        _panel = arena.Halves(weights.Select(weight => IsStored(weight) ? 0 : panels.Rows(weight, tokens) * weight.Columns).DefaultIfEmpty().Max());
+        long Rows(MatrixShape matrix) => PanelPlan.RowsOf(matrix.Rows, matrix.Columns, tokens, panelElements);
+        var room = NarrowGemm.PaddedRows(tokens) * matrices.Select(matrix => Math.Max(matrix.Columns, Rows(matrix))).DefaultIfEmpty().Max();
+        yield return new(BufferUse.Scratch, new(BufferId.NarrowRows), room, sizeof(ushort));
+        yield return new(BufferUse.Scratch, new(BufferId.NarrowResult), room, sizeof(ushort));
+        yield return new(BufferUse.Scratch, new(BufferId.NarrowPanel), matrices.Select(matrix => matrix.Form == "bfloat16" ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
     }
 
-    public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         var wide = weight.Columns;
+        ushort* left = room.Memory.At<ushort>(BufferId.NarrowRows), result = room.Memory.At<ushort>(BufferId.NarrowResult);
         var start = StepMeter.Now;
-        Narrow(x, wide, rows, wide);
+        Narrow(x, wide, rows, wide, left);
         meter.Add(part, start);
-        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            var panel = Panel(weight, begin, count, part);
+            var panel = Panel(room.Memory, weight, begin, count, part);
             start = StepMeter.Now;
-            NarrowGemm.TimesTransposed(rows, count, wide, _rows, panel, _result);
-            Widen(rows, count, factor, y + begin, stride, add: false);
+            NarrowGemm.TimesTransposed(rows, count, wide, left, panel, result);
+            Widen(result, rows, count, factor, y + begin, stride, add: false);
             meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         var wide = weight.Columns;
-        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
+        ushort* left = room.Memory.At<ushort>(BufferId.NarrowRows), result = room.Memory.At<ushort>(BufferId.NarrowResult);
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            var panel = Panel(weight, begin, count, part);
+            var panel = Panel(room.Memory, weight, begin, count, part);
             var start = StepMeter.Now;
             // A panel meets columns of dy that no other does: each is rounded once.
-            Narrow(dy + begin, stride, rows, count);
-            NarrowGemm.Times(rows, wide, count, _rows, panel, _result);
-            Widen(rows, wide, factor, dx, wide, add || begin > 0);
+            Narrow(dy + begin, stride, rows, count, left);
+            NarrowGemm.Times(rows, wide, count, left, panel, result);
+            Widen(result, rows, wide, factor, dx, wide, add || begin > 0);
             meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
@@ -63,27 +61,26 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
 
     private static bool IsStored(IFrozenWeight weight) => weight is DenseWeight { Form: "bfloat16" };
 
-    private ushort* Panel(IFrozenWeight weight, long begin, long count, StepPart part)
+    private ushort* Panel(PassMemory memory, IFrozenWeight weight, long begin, long count, StepPart part)
     {
         if (IsStored(weight)) return (ushort*)TorchMemory.Pointer(((DenseWeight)weight).Stored) + begin * weight.Columns;
         var start = StepMeter.Now;
-        weight.MaterializeBFloat16(begin, count, _panel);
+        var panel = memory.At<ushort>(BufferId.NarrowPanel);
+        weight.MaterializeBFloat16(begin, count, panel);
         meter.Add(part == StepPart.Loss ? StepPart.Loss : StepPart.Materialize, start);
-        return _panel;
+        return panel;
     }
 
-    private void Narrow(float* from, long stride, long rows, long width)
+    private static void Narrow(float* from, long stride, long rows, long width, ushort* target)
     {
-        var target = _rows;
         TorchThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
         {
             for (var t = first; t < last; t++) BFloat16Bits.FromFloat(from + t * stride, target + t * width, width);
         });
     }
 
-    private void Widen(long rows, long width, float factor, float* target, long stride, bool add)
+    private static void Widen(ushort* result, long rows, long width, float factor, float* target, long stride, bool add)
     {
-        var result = _result;
         TorchThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
         {
             for (var t = first; t < last; t++)

@@ -18,71 +18,50 @@ namespace Trainer.Engine.Fast;
 /// </remarks>
 internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
 {
-    private float* _scores;
-    private float* _gradients;
-    private float* _slopes;
-    private int _longest;
-    private long _scratch;
-    private int _block;
-
-    /// <summary>Cuts scratch for the longest segment: two blocks of scores a thread, and a row of slopes where scores are capped.</summary>
-    /// <param name="arena">Where from.</param>
-    /// <param name="starts">Where segments begin, and the token count.</param>
-    /// <param name="past">Tokens before the only segment whose keys it sees too.</param>
-    public void Allocate(Arena arena, int[] starts, int past)
-    {
-        var longest = 0;
-        for (var s = 0; s + 1 < starts.Length; s++) longest = Math.Max(longest, starts[s + 1] - starts[s]);
-        longest += past;
-        // A block of scores of at most 512 KiB stays in the second-level cache through its products.
-        _block = Math.Min(longest, Math.Clamp((1 << 17) / longest, 32, 128));
-        _scratch = (long)Math.Max(_block, past > 0 ? shape.Group : 1) * longest;
-        var threads = torch.get_num_threads();
-        _scores = arena.Floats(_scratch * threads);
-        _gradients = arena.Floats(_scratch * threads);
-        _longest = longest;
-        _slopes = arena.Floats(shape.ScoreCap is null ? 0 : (long)longest * threads);
-    }
-
     /// <summary>Fills the state's output and log-sums (heads, T).</summary>
-    public void Forward(LayerState state, int[] starts, int? window)
+    public void Forward(FastPass pass, LayerState state, int? window)
     {
+        var (starts, blocks) = (pass.Batch.Batch.SegmentStarts, pass.Layout.Attention);
+        var room = pass.Memory.Floats(BufferId.Scores);
         var begun = StepMeter.Now;
         var own = new Source(state.Key, state.Value, shape.KvStride, 0);
         TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = _scores + slot * _scratch;
+            var scores = room + slot * blocks.Scratch;
             for (var unit = begin; unit < end; unit++)
             {
                 var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
-                for (var g = 0; g < shape.Group; g++) ForwardHead(state, own, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, window, scores);
+                for (var g = 0; g < shape.Group; g++) ForwardHead(state, own, blocks.Queries, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, window, scores);
             }
         });
-        meter.Add(StepPart.Attention, begun, Operations(starts, window, 2));
+        meter.Add(StepPart.Attention, begun, Operations(blocks.Queries, starts, window, 2));
     }
 
     /// <summary>The same for T tokens that continue a text: their keys and values join those of the tokens before, which all are seen.</summary>
-    public void Continue(LayerState state, int tokens, int? window, KeyValues past, int layer)
+    public void Continue(FastPass pass, LayerState state, int? window, KeyValues past, int layer)
     {
+        var (tokens, blocks) = (pass.Batch.Tokens, pass.Layout.Attention);
+        var room = pass.Memory.Floats(BufferId.Scores);
         var begun = StepMeter.Now;
         past.Put(layer, state.Key, state.Value, tokens);
         var all = new Source(past.Keys(layer), past.Values(layer), shape.Kv, past.Length);
         TorchThreads.For(0, shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = _scores + slot * _scratch;
+            var scores = room + slot * blocks.Scratch;
             for (var kv = (int)begin; kv < end; kv++)
             {
                 if (tokens == 1 && past.Length > 0) TokenAttention.Run(shape, state.Query, all.Keys, all.Values, past.Length + 1, window, kv, scores, state.Attended);
                 else
-                    for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+                    for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, blocks.Queries, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
             }
         });
         meter.Add(StepPart.Attention, begun);
     }
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
-    public void Backward(LayerState state, int[] starts, int? window, float* gradient, float* dq, float* dk, float* dv)
+    public void Backward(FastPass pass, LayerState state, int? window, float* gradient, float* dq, float* dk, float* dv)
     {
+        var starts = pass.Batch.Batch.SegmentStarts;
         var begun = StepMeter.Now;
         TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
@@ -95,19 +74,19 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
                     NativeMemory.Clear(dv + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
                 }
                 for (var g = 0; g < shape.Group; g++)
-                    BackwardHead(state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, slot);
+                    BackwardHead(pass, state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, slot);
             }
         });
-        meter.Add(StepPart.Attention, begun, Operations(starts, window, 5));
+        meter.Add(StepPart.Attention, begun, Operations(pass.Layout.Attention.Queries, starts, window, 5));
     }
 
     // Queries [start, end) of T; keys are counted from the first that is held, so query q sees as far as key held + q.
-    private void ForwardHead(LayerState state, Source source, int start, int end, long tokens, int kv, int head, int? window, float* scores)
+    private void ForwardHead(LayerState state, Source source, int block, int start, int end, long tokens, int kv, int head, int? window, float* scores)
     {
         long d = shape.HeadSize;
         var held = source.Held;
-        var inverse = stackalloc float[_block];
-        foreach (var (q, count, k, keys) in Blocks(start, start + held, end + held, window))
+        var inverse = stackalloc float[block];
+        foreach (var (q, count, k, keys) in Blocks(block, start, start + held, end + held, window))
         {
             var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
             var key = source.Keys + k * source.Stride + kv * d;
@@ -132,12 +111,14 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     }
 
     private void BackwardHead(
-        LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, int slot)
+        FastPass pass, LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, int slot)
     {
-        float* scores = _scores + slot * _scratch, scoreGradients = _gradients + slot * _scratch, slopes = _slopes + (long)slot * _longest;
+        var blocks = pass.Layout.Attention;
+        float* scores = pass.Memory.Floats(BufferId.Scores) + slot * blocks.Scratch, scoreGradients = pass.Memory.Floats(BufferId.ScoreGradients) + slot * blocks.Scratch;
+        var slopes = pass.Memory.FloatsOrNull(BufferId.ScoreSlopes) + slot * blocks.Longest;
         long d = shape.HeadSize, tokens = starts[^1];
         var scale = (float)shape.AttentionScale;
-        foreach (var (q, count, k, keys) in Blocks(starts[segment], starts[segment], starts[segment + 1], window))
+        foreach (var (q, count, k, keys) in Blocks(blocks.Queries, starts[segment], starts[segment], starts[segment + 1], window))
         {
             long rows = q * (long)shape.QueryStride + head * d, flat = q * (long)shape.Query + head * d, shared = k * (long)shape.KvStride + kv * d;
             float* query = state.Query + rows, output = state.Attended + flat, upper = gradient + flat;
@@ -159,11 +140,11 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     }
 
     // Query rows [begin, end) and the key rows, from `lowest` on, that any of them sees.
-    private IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int lowest, int begin, int end, int? window)
+    private static IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int block, int lowest, int begin, int end, int? window)
     {
-        for (var q = begin; q < end; q += _block)
+        for (var q = begin; q < end; q += block)
         {
-            var last = Math.Min(q + _block, end);
+            var last = Math.Min(q + block, end);
             var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
             yield return (q, last - q, first, last - first);
         }
@@ -173,11 +154,11 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     private static (int Begin, int End) Visible(int query, int first, int? window)
         => (window is { } width ? Math.Max(0, query - width + 1 - first) : 0, query + 1 - first);
 
-    private double Operations(int[] starts, int? window, int products)
+    private double Operations(int block, int[] starts, int? window, int products)
     {
         double pairs = 0;
         for (var s = 0; s + 1 < starts.Length; s++)
-            foreach (var (_, count, _, keys) in Blocks(starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
+            foreach (var (_, count, _, keys) in Blocks(block, starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
         return 2.0 * products * pairs * shape.Heads * shape.HeadSize;
     }
 

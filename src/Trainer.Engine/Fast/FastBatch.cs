@@ -6,33 +6,31 @@ internal sealed unsafe class FastBatch
     private readonly float*[] _cos;
     private readonly float*[] _sin;
 
-    /// <summary>Cuts and fills the batch's tables; with a counting arena only counts.</summary>
-    /// <param name="arena">Where from.</param>
+    /// <summary>Fills the batch's tables.</summary>
+    /// <param name="memory">The memory of the pass.</param>
     /// <param name="config">The model.</param>
     /// <param name="batch">The tokens.</param>
-    public FastBatch(Arena arena, ModelConfig config, TokenBatch batch)
+    /// <param name="lossRows">Rows whose loss is wanted: all that carry one, or none.</param>
+    public FastBatch(PassMemory memory, ModelConfig config, TokenBatch batch, int lossRows)
     {
         Batch = batch;
         FirstPosition = batch.Positions.Min();
-        var rows = batch.Positions.Max() + 1 - FirstPosition;
-        Positions = arena.Ints(batch.Length);
+        LossCount = lossRows;
+        Positions = memory.At<int>(BufferId.Positions);
+        LossRows = memory.At<int>(BufferId.LossRows);
+        LossTargets = memory.At<int>(BufferId.LossTargets);
+        LossFactors = memory.Floats(BufferId.LossFactors);
+        Losses = memory.At<double>(BufferId.Losses);
         _cos = new float*[config.Ropes.Count];
         _sin = new float*[config.Ropes.Count];
         for (var r = 0; r < config.Ropes.Count; r++)
         {
-            var half = config.Ropes[r].Dimensions / 2;
-            _cos[r] = arena.Floats((long)rows * half);
-            _sin[r] = arena.Floats((long)rows * half);
+            _cos[r] = memory.Floats(BufferId.Cos, r);
+            _sin[r] = memory.Floats(BufferId.Sin, r);
         }
-        LossCount = batch.TrainedTokens;
-        LossRows = arena.Ints(LossCount);
-        LossTargets = arena.Ints(LossCount);
-        LossFactors = arena.Floats(LossCount);
-        Losses = arena.Doubles(LossCount);
-        if (Positions == null) return;
         for (var t = 0; t < batch.Length; t++) Positions[t] = batch.Positions[t] - FirstPosition;
-        FillTables(config, rows);
-        FillLossRows();
+        FillTables(config, batch.Positions.Max() + 1 - FirstPosition);
+        if (lossRows > 0) FillLossRows();
     }
 
     public TokenBatch Batch { get; }

@@ -9,55 +9,39 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
 {
     // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
     private const long ChunkFloats = 32 << 20;
-    private float* _logits;
-    private float* _normed;
-    private float* _slopes;
-    private AdapterState _kept;
-    private long _chunk;
 
-    /// <summary>Cuts the logits of one chunk, and a row of slopes a thread where logits are capped.</summary>
-    /// <param name="arena">Where from.</param>
-    /// <param name="tokens">T, for logits of all rows.</param>
-    /// <param name="lossRows">Rows that carry loss.</param>
-    public void Allocate(Arena arena, long tokens, long lossRows)
-    {
-        _chunk = Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
-        _logits = arena.Floats(_chunk * shape.Vocabulary);
-        _normed = arena.Floats(lossRows * shape.Hidden);
-        _slopes = arena.Floats(shape.LogitCap is null ? 0 : (long)shape.Vocabulary * torch.get_num_threads());
-        _kept = new AdapterState(arena, tokens, new AdapterSize(model.Head.Adapter?.Rank ?? 0, 0));
-    }
+    /// <summary>Rows of logits at a time.</summary>
+    public static long Chunk(FastShape shape, long lossRows) => Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
 
     /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into <see cref="FastBuffers.RowGradient"/>.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="buffers">Its memory; <see cref="FastBuffers.RowInverse"/> is used.</param>
+    /// <param name="pass">The pass.</param>
     /// <param name="hidden">The stack's output at the loss rows (rows, hidden).</param>
     /// <param name="lossScale">Multiplier of the gradient, or null for losses alone.</param>
     /// <param name="needsInput">Whether anything below the head is trained.</param>
     /// <returns>Weighted sum of losses.</returns>
-    public double Run(FastBatch batch, FastBuffers buffers, float* hidden, double? lossScale, bool needsInput)
+    public double Run(FastPass pass, float* hidden, double? lossScale, bool needsInput)
     {
+        var batch = pass.Batch;
+        var (chunk, kept) = (pass.Layout.LossChunk, Kept(pass));
         var begun = StepMeter.Now;
         long rows = batch.LossCount;
-        float* normed = _normed, inverse = buffers.RowInverse, gradient = buffers.RowGradient;
+        float* normed = pass.Memory.Floats(BufferId.HeadNormed), logits = pass.Memory.Floats(BufferId.Logits), inverse = pass.Buffers.RowInverse, gradient = pass.Buffers.RowGradient;
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
-        var key = linear.Key;
-        for (long first = 0; first < rows; first += _chunk)
+        for (long first = 0; first < rows; first += chunk)
         {
-            linear.Key = key is { } step ? step with { FirstRow = first } : null;
-            var count = Math.Min(_chunk, rows - first);
+            var count = Math.Min(chunk, rows - first);
             var x = normed + first * shape.Hidden;
-            linear.Forward(model.Head, x, count, _logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
+            var part = pass.FromRow(first);
+            linear.Forward(part, model.Head, x, count, logits, shape.Vocabulary, kept, shape.LogitMultiplier, StepPart.Loss);
             begun = StepMeter.Now;
-            CrossEntropyRows(batch, first, count, lossScale);
+            CrossEntropyRows(pass, first, count, lossScale);
             meter.Add(StepPart.Loss, begun);
             if (lossScale is null) continue;
             var dx = needsInput ? gradient + first * shape.Hidden : null;
-            linear.Backward(model.Head, x, count, _logits, shape.Vocabulary, dx, false, _kept, shape.LogitMultiplier, StepPart.Loss);
+            linear.Backward(part, model.Head, x, count, logits, shape.Vocabulary, dx, false, kept, shape.LogitMultiplier, StepPart.Loss);
         }
-        linear.Key = key;
         begun = StepMeter.Now;
         if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, null, gradient, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
@@ -67,10 +51,10 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
     }
 
     /// <summary>Logits (T, vocabulary) of the stack's output (T, hidden), which is overwritten by its norm.</summary>
-    public void Logits(float* hidden, long tokens, float* logits)
+    public void Logits(FastPass pass, float* hidden, long tokens, float* logits)
     {
         norms.Forward(model.FinalNorm, hidden, hidden, null, shape.Hidden, tokens);
-        linear.Forward(model.Head, hidden, tokens, logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
+        linear.Forward(pass, model.Head, hidden, tokens, logits, shape.Vocabulary, Kept(pass), shape.LogitMultiplier, StepPart.Loss);
         if (shape.LogitCap is not { } cap) return;
         TorchThreads.For(0, tokens, 1, (begin, end) =>
         {
@@ -78,12 +62,15 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         });
     }
 
-    private void CrossEntropyRows(FastBatch batch, long first, long count, double? lossScale)
+    private static AdapterState Kept(FastPass pass) => new(pass.Memory.FloatsOrNull(BufferId.HeadLow), null, null);
+
+    private void CrossEntropyRows(FastPass pass, long first, long count, double? lossScale)
     {
-        var logits = _logits;
+        var batch = pass.Batch;
+        float* logits = pass.Memory.Floats(BufferId.Logits), slopesOfAll = pass.Memory.FloatsOrNull(BufferId.LogitSlopes);
         TorchThreads.For(0, count, 1, (slot, begin, end) =>
         {
-            var slopes = _slopes + (long)slot * shape.Vocabulary;
+            var slopes = slopesOfAll + (long)slot * shape.Vocabulary;
             for (var i = begin; i < end; i++)
             {
                 var row = logits + i * shape.Vocabulary;

@@ -17,67 +17,59 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
 {
     private const long Grain = 1 << 14;
 
-    /// <summary>The batch of this pass.</summary>
-    public FastBatch Batch { get; set; } = null!;
-
-    /// <summary>The memory of this pass.</summary>
-    public FastBuffers Buffers { get; set; } = null!;
-
-    /// <summary>Where the batch continues a text: keys and values so far, and these join them. Null where it begins its texts.</summary>
-    public KeyValues? Past { get; set; }
-
     /// <summary>Computes the layer.</summary>
+    /// <param name="pass">The pass.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="x">(T, hidden).</param>
     /// <param name="output">(T, hidden), or (rows, hidden); null leaves the last product out: all that a recomputation needs.</param>
     /// <param name="subset">Compute only rows that carry loss.</param>
-    public void Forward(DecoderLayer layer, float* x, float* output, bool subset)
+    public void Forward(FastPass pass, DecoderLayer layer, float* x, float* output, bool subset)
     {
-        var (state, buffers) = (Buffers.State(layer.Index), Buffers);
-        long tokens = Batch.Tokens, rows = subset ? Batch.LossCount : tokens;
-        Projections(layer, state, Normed(layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
-        Turn(layer, state.Query, state.Key, false);
-        if (Past is { } past) attention.Continue(state, Batch.Tokens, layer.Config.SlidingWindow, past, layer.Index);
-        else attention.Forward(state, Batch.Batch.SegmentStarts, layer.Config.SlidingWindow);
+        var (state, buffers) = (pass.State(layer.Index), pass.Buffers);
+        long tokens = pass.Batch.Tokens, rows = subset ? pass.Batch.LossCount : tokens;
+        Projections(pass, layer, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
+        Turn(pass, layer, state.Query, state.Key, false);
+        if (pass.Past is { } past) attention.Continue(pass, state, layer.Config.SlidingWindow, past, layer.Index);
+        else attention.Forward(pass, state, layer.Config.SlidingWindow);
         float* attended = state.Attended, residual = x;
         if (subset)
         {
             var start = StepMeter.Now;
-            Rows.Gather(state.Attended, Batch.LossRows, rows, shape.Query, buffers.RowAttended);
-            Rows.Gather(x, Batch.LossRows, rows, shape.Hidden, buffers.RowInput);
+            Rows.Gather(state.Attended, pass.Batch.LossRows, rows, shape.Query, buffers.RowAttended);
+            Rows.Gather(x, pass.Batch.LossRows, rows, shape.Hidden, buffers.RowInput);
             meter.Add(StepPart.Elementwise, start);
             attended = buffers.RowAttended;
             residual = buffers.RowInput;
         }
-        Addend(layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(ModuleRole.Output));
-        var input = AddNormed(layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
+        Addend(pass, layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(ModuleRole.Output));
+        var input = AddNormed(pass, layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
         if (layer.GateUp is { } fused)
         {
-            linear.Forward(fused, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.GateUp));
+            linear.Forward(pass, fused, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.GateUp));
         }
         else
         {
-            linear.Forward(layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.Gate));
-            linear.Forward(layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(ModuleRole.Up));
+            linear.Forward(pass, layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.Gate));
+            linear.Forward(pass, layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(ModuleRole.Up));
         }
-        Activate(state, rows);
+        Activate(pass, state, rows);
         if (output == null && layer.AfterMlp is null)
         {
-            linear.Keep(layer.Down, buffers.Activated, rows, state.Of(ModuleRole.Down));
+            linear.Keep(pass, layer.Down, buffers.Activated, rows, state.Of(ModuleRole.Down));
             return;
         }
-        Addend(layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(ModuleRole.Down));
+        Addend(pass, layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(ModuleRole.Down));
         if (output == null) return;
         var begun = StepMeter.Now;
         AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
         meter.Add(StepPart.Elementwise, begun);
     }
 
-    private void Projections(DecoderLayer layer, LayerState state, float* normed, long tokens, bool subset)
+    private void Projections(FastPass pass, DecoderLayer layer, LayerState state, float* normed, long tokens, bool subset)
     {
         if (layer.Qkv is { } fused)
         {
-            linear.Forward(fused, normed, tokens, state.Query, shape.QueryStride, state.Of(ModuleRole.Qkv));
+            linear.Forward(pass, fused, normed, tokens, state.Query, shape.QueryStride, state.Of(ModuleRole.Qkv));
             return;
         }
         var query = shape.QueryNorms ? state.RawQuery : state.Query;
@@ -85,19 +77,19 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         if (subset)
         {
             var start = StepMeter.Now;
-            long rows = Batch.LossCount;
-            Rows.Gather(normed, Batch.LossRows, rows, shape.Hidden, Buffers.RowNormed);
+            long rows = pass.Batch.LossCount;
+            Rows.Gather(normed, pass.Batch.LossRows, rows, shape.Hidden, pass.Buffers.RowNormed);
             meter.Add(StepPart.Elementwise, start);
-            linear.Forward(layer.Query!, Buffers.RowNormed, rows, Buffers.RowQuery, shape.Query, state.Of(ModuleRole.Query));
+            linear.Forward(pass, layer.Query!, pass.Buffers.RowNormed, rows, pass.Buffers.RowQuery, shape.Query, state.Of(ModuleRole.Query));
             // Rows nobody asks for become zero queries: harmless, and without effect on the gradient.
-            Rows.Scatter(Buffers.RowQuery, Batch.LossRows, rows, shape.Query, query, tokens);
+            Rows.Scatter(pass.Buffers.RowQuery, pass.Batch.LossRows, rows, shape.Query, query, tokens);
         }
         else
         {
-            linear.Forward(layer.Query!, normed, tokens, query, shape.Query, state.Of(ModuleRole.Query));
+            linear.Forward(pass, layer.Query!, normed, tokens, query, shape.Query, state.Of(ModuleRole.Query));
         }
-        linear.Forward(layer.Key!, normed, tokens, key, shape.Kv, state.Of(ModuleRole.Key));
-        linear.Forward(layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(ModuleRole.Value));
+        linear.Forward(pass, layer.Key!, normed, tokens, key, shape.Kv, state.Of(ModuleRole.Key));
+        linear.Forward(pass, layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(ModuleRole.Value));
         if (!shape.QueryNorms) return;
         var begun = StepMeter.Now;
         norms.Forward(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
@@ -105,14 +97,14 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         meter.Add(StepPart.Elementwise, begun);
     }
 
-    private void Turn(DecoderLayer layer, float* query, float* key, bool inverse)
+    private void Turn(FastPass pass, DecoderLayer layer, float* query, float* key, bool inverse)
     {
         if (layer.Config.Rope < 0) return;
         var start = StepMeter.Now;
-        float* cos = Batch.Cos(layer.Config.Rope), sin = Batch.Sin(layer.Config.Rope);
+        float* cos = pass.Batch.Cos(layer.Config.Rope), sin = pass.Batch.Sin(layer.Config.Rope);
         var half = model.Config.Ropes[layer.Config.Rope].Dimensions / 2;
-        var positions = Batch.Positions;
-        TorchThreads.For(0, Batch.Tokens, 16, (begin, end) =>
+        var positions = pass.Batch.Positions;
+        TorchThreads.For(0, pass.Batch.Tokens, 16, (begin, end) =>
         {
             Rotary.Turn(query, cos, sin, positions, shape.QueryStride, shape.Heads, shape.HeadSize, half, inverse, begin, end);
             Rotary.Turn(key, cos, sin, positions, shape.KvStride, shape.KvHeads, shape.HeadSize, half, inverse, begin, end);
@@ -120,11 +112,11 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
         meter.Add(StepPart.Elementwise, start);
     }
 
-    private void Activate(LayerState state, long rows)
+    private void Activate(FastPass pass, LayerState state, long rows)
     {
         var start = StepMeter.Now;
         var (wide, stride) = (shape.Wide, (long)shape.GateStride);
-        float* gate = state.Gate, up = state.Up, target = Buffers.Activated;
+        float* gate = state.Gate, up = state.Up, target = pass.Buffers.Activated;
         TorchThreads.For(0, rows, Math.Max(1, Grain / wide), (begin, end) =>
         {
             for (var t = begin; t < end; t++) GatedUnit.Forward(shape.Gate, gate + t * stride, up + t * stride, target + t * wide, 0, wide);
@@ -133,30 +125,30 @@ internal sealed unsafe partial class FastLayer(CausalModel model, FastShape shap
     }
 
     // What a block adds to the stream, into Delta: its last product, normed where the family does so; the backward pass of that norm needs the product itself.
-    private void Addend(LinearModule last, NormModule? after, float* x, long rows, float* raw, float* inverse, AdapterState kept)
+    private void Addend(FastPass pass, LinearModule last, NormModule? after, float* x, long rows, float* raw, float* inverse, AdapterState kept)
     {
-        linear.Forward(last, x, rows, after is null ? Buffers.Delta : raw, shape.Hidden, kept);
+        linear.Forward(pass, last, x, rows, after is null ? pass.Buffers.Delta : raw, shape.Hidden, kept);
         if (after is null) return;
         var start = StepMeter.Now;
-        norms.Forward(after, raw, Buffers.Delta, inverse, shape.Hidden, rows);
+        norms.Forward(after, raw, pass.Buffers.Delta, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
     }
 
     // A block's input: x, or its norm.
-    private float* Normed(NormModule? norm, float* x, float* inverse, long rows)
+    private float* Normed(FastPass pass, NormModule? norm, float* x, float* inverse, long rows)
     {
         if (norm is null) return x;
         var start = StepMeter.Now;
-        norms.Forward(norm, x, Buffers.Normed, inverse, shape.Hidden, rows);
+        norms.Forward(norm, x, pass.Buffers.Normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Elementwise, start);
-        return Buffers.Normed;
+        return pass.Buffers.Normed;
     }
 
     // sum = x + m Delta; the next block's input: sum, or its norm in the same pass over memory.
-    private float* AddNormed(NormModule? norm, float* x, float* sum, float* inverse, long rows)
+    private float* AddNormed(FastPass pass, NormModule? norm, float* x, float* sum, float* inverse, long rows)
     {
         var start = StepMeter.Now;
-        float* delta = Buffers.Delta, y = norm is null ? sum : Buffers.Normed;
+        float* delta = pass.Buffers.Delta, y = norm is null ? sum : pass.Buffers.Normed;
         if (norm is null) AddScaled(x, delta, shape.ResidualMultiplier, sum, rows * shape.Hidden);
         else norms.AddForward(norm, x, delta, sum, y, inverse, rows);
         meter.Add(StepPart.Elementwise, start);

@@ -10,41 +10,23 @@ namespace Trainer.Engine.Fast;
 //   dx = dz W + du A, with dropout  dy W + mask ((dz - dy) W + du A)
 internal sealed unsafe partial class FastLinear
 {
-    private float* _written;
-    private float* _ratio;
-    private float* _sums;
-    private float* _scaled;
-
-    /// <summary>Row norms that stay from one pass to the next, as long as adapter values do: decoding would spend most of its time on them. Null computes them anew.</summary>
-    public Dictionary<LinearModule, float[]>? HeldNorms { get; set; }
-
-    private void AllocateDora(Arena arena, long tokens)
-    {
-        var linears = _model.Linears.Where(linear => linear.Adapter?.Magnitude is not null).ToList();
-        var high = linears.Select(linear => linear.OutFeatures).DefaultIfEmpty().Max();
-        _written = arena.Floats(linears.Select(linear => _panels.Rows(linear.Weight, tokens) * linear.InFeatures).DefaultIfEmpty().Max());
-        _ratio = arena.Floats(high);
-        _sums = arena.Floats(high);
-        _scaled = arena.Floats(tokens * high);
-    }
-
     // z and the norms; x' is x where nothing drops.
-    private void KeepWhole(LinearModule linear, LinearAdapter adapter, float* input, long rows, AdapterState kept)
+    private void KeepWhole(FastPass pass, LinearModule linear, LinearAdapter adapter, float* input, long rows, AdapterState kept)
     {
-        RowNorms(linear, adapter, kept.Norms);
-        Product(linear, input, rows, kept.Whole, linear.OutFeatures, 1f, StepPart.Products);
+        RowNorms(pass, linear, adapter, kept.Norms);
+        Product(pass, linear, input, rows, kept.Whole, linear.OutFeatures, 1f, StepPart.Products);
         Raise(linear, adapter, rows, kept.Low, kept.Whole, linear.OutFeatures);
     }
 
-    private void ForwardDora(LinearModule linear, LinearAdapter adapter, float* x, long rows, float* y, long stride, AdapterState kept)
+    private void ForwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, float* x, long rows, float* y, long stride, AdapterState kept)
     {
-        var drops = Drops(adapter);
+        var drops = Drops(pass, adapter);
         // With dropout y = W x + (g - 1) z + s u B^T, which is the form above without a second input to hold.
-        if (drops) Product(linear, x, rows, y, stride, 1f, StepPart.Products);
-        Keep(linear, x, rows, kept);
+        if (drops) Product(pass, linear, x, rows, y, stride, 1f, StepPart.Products);
+        Keep(pass, linear, x, rows, kept);
         var start = StepMeter.Now;
-        FillRatio(linear, adapter, kept, drops ? 1f : 0f);
-        var (ratio, high) = ((IntPtr)_ratio, linear.OutFeatures);
+        FillRatio(pass, linear, adapter, kept, drops ? 1f : 0f);
+        var (ratio, high) = ((IntPtr)pass.Memory.Floats(BufferId.Ratio), linear.OutFeatures);
         TorchThreads.For(0, rows, 16, (begin, end) =>
         {
             for (var t = begin; t < end; t++)
@@ -58,32 +40,32 @@ internal sealed unsafe partial class FastLinear
         if (drops) Raise(linear, adapter, rows, kept.Low, y, stride);
     }
 
-    private void BackwardDora(LinearModule linear, LinearAdapter adapter, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept)
+    private void BackwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
-        var drops = Drops(adapter);
-        MagnitudeGradient(adapter, rows, dy, stride, high, kept);
-        FillRatio(linear, adapter, kept, 0f);
-        ScaleRows(dy, stride, rows, high);
-        if (dx != null) InputGradient(linear, drops ? dy : _scaled, drops ? stride : high, rows, dx, add, 1f, StepPart.Products);
-        LowRankGradients(adapter, drops ? Drop(adapter, x, rows, wide) : x, rows, wide, _scaled, high, high, kept.Low);
+        var (drops, scaled, dropped) = (Drops(pass, adapter), (IntPtr)pass.Memory.Floats(BufferId.ScaledGradient), (IntPtr)pass.Memory.FloatsOrNull(BufferId.Dropped));
+        MagnitudeGradient(pass, adapter, rows, dy, stride, high, kept);
+        FillRatio(pass, linear, adapter, kept, 0f);
+        ScaleRows(pass, dy, stride, rows, high);
+        if (dx != null) InputGradient(pass, linear, drops ? dy : (float*)scaled, drops ? stride : high, rows, dx, add, 1f, StepPart.Products);
+        LowRankGradients(pass, adapter, drops ? Drop(pass, adapter, x, rows, wide) : x, rows, wide, (float*)scaled, high, high, kept.Low);
         if (dx == null) return;
         if (!drops)
         {
-            AddLow(adapter, rows, wide, dx, 1f);
+            AddLow(pass, adapter, rows, wide, dx, 1f);
             return;
         }
-        FillRatio(linear, adapter, kept, 1f);
-        ScaleRows(dy, stride, rows, high);
-        InputGradient(linear, _scaled, high, rows, _dropped, false, 1f, StepPart.Products);
-        AddLow(adapter, rows, wide, _dropped, 1f);
-        AddMasked(dx, rows * wide);
+        FillRatio(pass, linear, adapter, kept, 1f);
+        ScaleRows(pass, dy, stride, rows, high);
+        InputGradient(pass, linear, (float*)scaled, high, rows, (float*)dropped, false, 1f, StepPart.Products);
+        AddLow(pass, adapter, rows, wide, (float*)dropped, 1f);
+        AddMasked(pass, dx, rows * wide);
     }
 
     // |W + s B A| of each row, as many rows at a time as the products write out.
-    private void RowNorms(LinearModule linear, LinearAdapter adapter, float* norms)
+    private void RowNorms(FastPass pass, LinearModule linear, LinearAdapter adapter, float* norms)
     {
-        if (HeldNorms is { } known && known.TryGetValue(linear, out var held))
+        if (pass.Past?.RowNorms is { } known && known.TryGetValue(linear, out var held))
         {
             held.CopyTo(new Span<float>(norms, held.Length));
             return;
@@ -91,8 +73,8 @@ internal sealed unsafe partial class FastLinear
         var start = StepMeter.Now;
         var weight = linear.Weight;
         var (r, wide) = (adapter.Rank, weight.Columns);
-        var written = _written;
-        foreach (var (at, count) in _panels.Parts(weight, _panels.Rows(weight, _tokens)))
+        var written = pass.Memory.Floats(BufferId.WrittenRows);
+        foreach (var (at, count) in _panels.Parts(weight, _panels.Rows(weight, pass.Batch.Tokens)))
         {
             weight.Materialize(at, count, written);
             Gemm.Times(count, wide, r, (float)adapter.Scale, Values(adapter.B) + at * r, r, Values(adapter.A), wide, 1f, written, wide);
@@ -101,22 +83,22 @@ internal sealed unsafe partial class FastLinear
                 for (var i = begin; i < end; i++) norms[at + i] = MathF.Sqrt(Arithmetic.Dot(written + i * wide, written + i * wide, (int)wide));
             });
         }
-        HeldNorms?.Add(linear, new Span<float>(norms, checked((int)weight.Rows)).ToArray());
+        pass.Past?.RowNorms.Add(linear, new Span<float>(norms, checked((int)weight.Rows)).ToArray());
         _meter.Add(StepPart.Adapters, start, 2.0 * weight.Rows * wide * r);
     }
 
     // g less a constant.
-    private void FillRatio(LinearModule linear, LinearAdapter adapter, AdapterState kept, float less)
+    private void FillRatio(FastPass pass, LinearModule linear, LinearAdapter adapter, AdapterState kept, float less)
     {
-        var magnitude = Values(adapter.Magnitude!);
-        for (long o = 0; o < linear.OutFeatures; o++) _ratio[o] = magnitude[o] / kept.Norms[o] - less;
+        float* magnitude = Values(adapter.Magnitude!), ratio = pass.Memory.Floats(BufferId.Ratio);
+        for (long o = 0; o < linear.OutFeatures; o++) ratio[o] = magnitude[o] / kept.Norms[o] - less;
     }
 
     // Columns are split among threads, so each sum has one owner and one order.
-    private void MagnitudeGradient(LinearAdapter adapter, long rows, float* dy, long stride, long high, AdapterState kept)
+    private void MagnitudeGradient(FastPass pass, LinearAdapter adapter, long rows, float* dy, long stride, long high, AdapterState kept)
     {
         var start = StepMeter.Now;
-        var (target, sums) = ((IntPtr)Gradients(adapter.Magnitude!), (IntPtr)_sums);
+        var (target, sums) = ((IntPtr)Gradients(adapter.Magnitude!), (IntPtr)pass.Memory.Floats(BufferId.RatioSums));
         TorchThreads.For(0, high, 256, (begin, end) =>
         {
             new Span<float>((float*)sums + begin, (int)(end - begin)).Clear();
@@ -127,10 +109,10 @@ internal sealed unsafe partial class FastLinear
     }
 
     // The ratio times each row of dy, dense.
-    private void ScaleRows(float* dy, long stride, long rows, long high)
+    private void ScaleRows(FastPass pass, float* dy, long stride, long rows, long high)
     {
         var start = StepMeter.Now;
-        var (ratio, scaled) = ((IntPtr)_ratio, (IntPtr)_scaled);
+        var (ratio, scaled) = ((IntPtr)pass.Memory.Floats(BufferId.Ratio), (IntPtr)pass.Memory.Floats(BufferId.ScaledGradient));
         TorchThreads.For(0, rows, 16, (begin, end) =>
         {
             for (var t = begin; t < end; t++) Arithmetic.Product((float*)ratio, dy + t * stride, (float*)scaled + t * high, 0, high);

@@ -22,12 +22,6 @@ internal sealed unsafe partial class FastLinear
     private readonly IFrozenProduct _products;
     private readonly IFrozenProduct _headGradient;
     private readonly PanelPlan _panels;
-    private long _tokens;
-    private float* _low;
-    private float* _upper;
-    private float* _ones;
-    private float* _dropped;
-    private float* _mask;
 
     public FastLinear(CausalModel model, StepMeter meter, PanelPlan panels)
     {
@@ -43,43 +37,24 @@ internal sealed unsafe partial class FastLinear
     }
 
     /// <summary>The float32 products that are the fastest on this processor.</summary>
-    public static IFrozenProduct Exact(StepMeter meter, PanelPlan panels) => TileProduct.IsFast ? new TiledProduct(meter, panels, torch.get_num_threads()) : new BlasProduct(meter, panels);
+    public static IFrozenProduct Exact(StepMeter meter, PanelPlan panels) => TileProduct.IsFast ? new TiledProduct(meter, panels) : new BlasProduct(meter, panels);
 
-    /// <summary>Seeds the masks of this pass; null computes without dropout.</summary>
-    public StepKey? Key { get; set; }
-
-    /// <summary>Cuts the scratch for T rows.</summary>
-    public void Allocate(Arena arena, long tokens)
-    {
-        _tokens = tokens;
-        var linears = _model.Linears.Append(_model.Head).ToList();
-        var layers = _model.Linears.Select(linear => linear.Weight).ToList();
-        var head = _model.Head.Weight;
-        _exact.Allocate(arena, tokens, _products == _exact ? [.. layers, head] : [head]);
-        if (_products != _exact) _products.Allocate(arena, tokens, _headGradient == _products ? [.. layers, head] : layers);
-        var rank = linears.Max(linear => linear.Adapter?.Rank ?? 0);
-        _low = arena.Floats(tokens * rank);
-        _upper = arena.Floats(rank * linears.Max(linear => linear.Adapter is null ? 0 : linear.OutFeatures));
-        _ones = arena.Floats(tokens);
-        var widest = linears.Max(linear => linear.Adapter is { Dropout: > 0 } ? linear.InFeatures : 0);
-        _dropped = arena.Floats(tokens * widest);
-        _mask = arena.Floats(tokens * widest);
-        AllocateDora(arena, tokens);
-        if (_ones != null) new Span<float>(_ones, checked((int)tokens)).Fill(1f);
-    }
+    /// <summary>Scratch of <see cref="Exact"/> for T rows of activations.</summary>
+    public static IEnumerable<PassBuffer> ExactBuffers(long tokens, IReadOnlyList<MatrixShape> matrices, int threads, long panelElements = PanelPlan.Elements) =>
+        TileProduct.IsFast ? TiledProduct.Buffers(tokens, threads) : BlasProduct.Buffers(tokens, matrices, panelElements);
 
     /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense, times <paramref name="factor"/> (without DoRA only).</summary>
-    public void Forward(LinearModule linear, float* x, long rows, float* y, long stride, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
+    public void Forward(FastPass pass, LinearModule linear, float* x, long rows, float* y, long stride, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
     {
         var adapter = AdapterOf(linear);
         if (adapter?.Magnitude is not null)
         {
-            ForwardDora(linear, adapter, x, rows, y, stride, kept);
+            ForwardDora(pass, linear, adapter, x, rows, y, stride, kept);
         }
         else
         {
-            Product(linear, x, rows, y, stride, factor, part);
-            Keep(linear, x, rows, kept);
+            Product(pass, linear, x, rows, y, stride, factor, part);
+            Keep(pass, linear, x, rows, kept);
             if (adapter is not null) Raise(linear, adapter, rows, kept.Low, y, stride, factor);
         }
         if (_model.AdaptersEnabled && linear.TrainedBias is { } trained) AddRow(Values(trained), factor, rows, linear.OutFeatures, y, stride);
@@ -87,42 +62,42 @@ internal sealed unsafe partial class FastLinear
     }
 
     /// <summary>What the backward pass needs of a forward pass whose output nobody reads.</summary>
-    public void Keep(LinearModule linear, float* x, long rows, AdapterState kept)
+    public void Keep(FastPass pass, LinearModule linear, float* x, long rows, AdapterState kept)
     {
         if (AdapterOf(linear) is not { } adapter) return;
         var start = StepMeter.Now;
         var (r, wide) = (adapter.Rank, linear.InFeatures);
-        var input = Drops(adapter) ? Drop(adapter, x, rows, wide) : x;
+        var input = Drops(pass, adapter) ? Drop(pass, adapter, x, rows, wide) : x;
         Gemm.TimesTransposed(rows, r, wide, 1f, input, wide, Values(adapter.A), wide, 0f, kept.Low, r);
         _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * wide);
-        if (adapter.Magnitude is not null) KeepWhole(linear, adapter, input, rows, kept);
+        if (adapter.Magnitude is not null) KeepWhole(pass, linear, adapter, input, rows, kept);
     }
 
     /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's; <paramref name="factor"/> as in the forward pass.</summary>
     public void Backward(
-        LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
+        FastPass pass, LinearModule linear, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept, float factor = 1f, StepPart part = StepPart.Products)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
         var adapter = AdapterOf(linear);
-        if (_model.AdaptersEnabled && linear.TrainedBias is { } bias) AddRowSum(bias, factor, rows, dy, stride, high);
+        if (_model.AdaptersEnabled && linear.TrainedBias is { } bias) AddRowSum(pass, bias, factor, rows, dy, stride, high);
         if (adapter?.Magnitude is not null)
         {
-            BackwardDora(linear, adapter, x, rows, dy, stride, dx, add, kept);
+            BackwardDora(pass, linear, adapter, x, rows, dy, stride, dx, add, kept);
             return;
         }
-        if (dx != null) InputGradient(linear, dy, stride, rows, dx, add, factor, part);
+        if (dx != null) InputGradient(pass, linear, dy, stride, rows, dx, add, factor, part);
         if (Trained(linear) is { } weight) WeightGradient(weight, x, rows, dy, stride, factor, part);
         if (adapter is null) return;
-        var drops = Drops(adapter);
-        LowRankGradients(adapter, drops ? Drop(adapter, x, rows, wide) : x, rows, wide, dy, stride, high, kept.Low, factor);
+        var drops = Drops(pass, adapter);
+        LowRankGradients(pass, adapter, drops ? Drop(pass, adapter, x, rows, wide) : x, rows, wide, dy, stride, high, kept.Low, factor);
         if (dx == null) return;
         // The dropped input is used up: its room takes du A, which the same mask thins out.
-        AddLow(adapter, rows, wide, drops ? _dropped : dx, drops ? 0f : 1f);
-        if (drops) AddMasked(dx, rows * wide);
+        AddLow(pass, adapter, rows, wide, drops ? pass.Memory.Floats(BufferId.Dropped) : dx, drops ? 0f : 1f);
+        if (drops) AddMasked(pass, dx, rows * wide);
     }
 
     // y = factor x W^T without adapter or bias.
-    private void Product(LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    private void Product(FastPass pass, LinearModule linear, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         var start = StepMeter.Now;
         long wide = linear.InFeatures, high = linear.OutFeatures;
@@ -137,18 +112,18 @@ internal sealed unsafe partial class FastLinear
         }
         else
         {
-            (linear == _model.Head ? _exact : _products).Forward(linear.Weight, x, rows, y, stride, factor, part);
+            (linear == _model.Head ? _exact : _products).Forward(Room(pass), linear.Weight, x, rows, y, stride, factor, part);
             return;
         }
         _meter.Add(part, start, 2.0 * rows * high * wide);
     }
 
     // dx = factor dy W, or that added.
-    private void InputGradient(LinearModule linear, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    private void InputGradient(FastPass pass, LinearModule linear, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         if (Trained(linear) is not { } weight)
         {
-            (linear == _model.Head ? _headGradient : _products).InputGradient(linear.Weight, dy, stride, rows, dx, add, factor, part);
+            (linear == _model.Head ? _headGradient : _products).InputGradient(Room(pass), linear.Weight, dy, stride, rows, dx, add, factor, part);
             return;
         }
         var start = StepMeter.Now;
@@ -181,56 +156,58 @@ internal sealed unsafe partial class FastLinear
     }
 
     // Gradients of A, B and B's bias; leaves du for the input's.
-    private void LowRankGradients(LinearAdapter adapter, float* input, long rows, long wide, float* dy, long stride, long high, float* u, float factor = 1f)
+    private void LowRankGradients(FastPass pass, LinearAdapter adapter, float* input, long rows, long wide, float* dy, long stride, long high, float* u, float factor = 1f)
     {
         var scale = (float)adapter.Scale * factor;
-        if (adapter.BiasB is { } bias) AddRowSum(bias, scale, rows, dy, stride, high);
+        if (adapter.BiasB is { } bias) AddRowSum(pass, bias, scale, rows, dy, stride, high);
         var start = StepMeter.Now;
         long r = adapter.Rank;
-        Gemm.Times(rows, r, high, scale, dy, stride, Values(adapter.B), r, 0f, _low, r);
-        AddUpperGradient(Gradients(adapter.B), u, dy, stride, rows, r, high, scale);
-        Gemm.TransposedTimes(r, wide, rows, 1f, _low, r, input, wide, 1f, Gradients(adapter.A), wide);
+        var du = pass.Memory.Floats(BufferId.LowGradient);
+        Gemm.Times(rows, r, high, scale, dy, stride, Values(adapter.B), r, 0f, du, r);
+        AddUpperGradient(pass.Memory.Floats(BufferId.UpperGradient), Gradients(adapter.B), u, dy, stride, rows, r, high, scale);
+        Gemm.TransposedTimes(r, wide, rows, 1f, du, r, input, wide, 1f, Gradients(adapter.A), wide);
         _meter.Add(StepPart.Adapters, start, 2.0 * rows * r * (2 * high + wide));
     }
 
     // target = beta target + du A
-    private void AddLow(LinearAdapter adapter, long rows, long wide, float* target, float beta)
+    private void AddLow(FastPass pass, LinearAdapter adapter, long rows, long wide, float* target, float beta)
     {
         var start = StepMeter.Now;
-        Gemm.Times(rows, wide, adapter.Rank, 1f, _low, adapter.Rank, Values(adapter.A), wide, beta, target, wide);
+        Gemm.Times(rows, wide, adapter.Rank, 1f, pass.Memory.Floats(BufferId.LowGradient), adapter.Rank, Values(adapter.A), wide, beta, target, wide);
         _meter.Add(StepPart.Adapters, start, 2.0 * rows * adapter.Rank * wide);
     }
 
     // dx += what lies in the dropped input's room, thinned out by its mask.
-    private void AddMasked(float* dx, long count)
+    private void AddMasked(FastPass pass, float* dx, long count)
     {
         var start = StepMeter.Now;
-        var (from, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
+        var (from, mask) = ((IntPtr)pass.Memory.Floats(BufferId.Dropped), (IntPtr)pass.Memory.Floats(BufferId.Mask));
         TorchThreads.For(0, count, 1 << 14, (begin, end) => Arithmetic.AddProduct(dx, (float*)from, (float*)mask, dx, begin, end));
         _meter.Add(StepPart.Adapters, start);
     }
 
-    private void AddRowSum(ParameterEntry bias, float factor, long rows, float* dy, long stride, long high)
+    private void AddRowSum(FastPass pass, ParameterEntry bias, float factor, long rows, float* dy, long stride, long high)
     {
         var start = StepMeter.Now;
-        Gemm.Times(1, high, rows, factor, _ones, rows, dy, stride, 1f, Gradients(bias), high);
+        Gemm.Times(1, high, rows, factor, pass.Memory.Floats(BufferId.Ones), rows, dy, stride, 1f, Gradients(bias), high);
         _meter.Add(StepPart.Adapters, start);
     }
 
-    private bool Drops(LinearAdapter adapter) => adapter.Dropout > 0 && Key is not null;
+    private static ProductRoom Room(FastPass pass) => new(pass.Memory, pass.Batch.Tokens, pass.Layout.Threads);
 
-    private float* Drop(LinearAdapter adapter, float* x, long rows, long wide)
+    private static bool Drops(FastPass pass, LinearAdapter adapter) => adapter.Dropout > 0 && pass.Key is not null;
+
+    private static float* Drop(FastPass pass, LinearAdapter adapter, float* x, long rows, long wide)
     {
-        DropoutMask.Fill(new Span<float>(_mask, checked((int)(rows * wide))), Key!.Value, adapter.Index, wide, adapter.Dropout);
-        var (target, mask) = ((IntPtr)_dropped, (IntPtr)_mask);
+        DropoutMask.Fill(new Span<float>(pass.Memory.Floats(BufferId.Mask), checked((int)(rows * wide))), pass.Key!.Value, adapter.Index, wide, adapter.Dropout);
+        var (target, mask) = ((IntPtr)pass.Memory.Floats(BufferId.Dropped), (IntPtr)pass.Memory.Floats(BufferId.Mask));
         TorchThreads.For(0, rows * wide, 1 << 14, (begin, end) => Arithmetic.Product(x, (float*)mask, (float*)target, begin, end));
-        return _dropped;
+        return (float*)target;
     }
 
     // dB += s dy^T u by way of its transpose: BLAS runs u^T dy at twice the rate of a product that is only r wide.
-    private void AddUpperGradient(float* target, float* u, float* dy, long stride, long rows, long r, long high, float scale)
+    private static void AddUpperGradient(float* transposed, float* target, float* u, float* dy, long stride, long rows, long r, long high, float scale)
     {
-        var transposed = _upper;
         Gemm.TransposedTimes(r, high, rows, scale, u, r, dy, stride, 0f, transposed, high);
         TorchThreads.For(0, high, 1 << 10, (begin, end) =>
         {

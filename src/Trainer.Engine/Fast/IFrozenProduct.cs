@@ -3,13 +3,8 @@ namespace Trainer.Engine.Fast;
 /// <summary>Products with frozen matrices in one compute type: operands and results are float32 in memory, what lies between is the implementation's.</summary>
 internal unsafe interface IFrozenProduct
 {
-    /// <summary>Cuts the scratch; the same from a counting arena, so that its bytes are known before.</summary>
-    /// <param name="arena">Where from.</param>
-    /// <param name="tokens">Most rows of the activations.</param>
-    /// <param name="weights">The matrices that will come.</param>
-    void Allocate(Arena arena, long tokens, IReadOnlyList<IFrozenWeight> weights);
-
     /// <summary>y = factor x W^T.</summary>
+    /// <param name="room">Scratch, and the most rows that come.</param>
     /// <param name="weight">W (out, in).</param>
     /// <param name="x">(rows, in), dense.</param>
     /// <param name="rows">Rows of x.</param>
@@ -17,9 +12,10 @@ internal unsafe interface IFrozenProduct
     /// <param name="stride">Floats from a row of y to the next.</param>
     /// <param name="factor">Multiplier.</param>
     /// <param name="part">What the time is counted as.</param>
-    void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part);
+    void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part);
 
     /// <summary>dx = factor dy W, or that added.</summary>
+    /// <param name="room">Scratch, and the most rows that come.</param>
     /// <param name="weight">W (out, in).</param>
     /// <param name="dy">(rows, out).</param>
     /// <param name="stride">Floats from a row of dy to the next.</param>
@@ -28,5 +24,5 @@ internal unsafe interface IFrozenProduct
     /// <param name="add">Adds to what dx holds.</param>
     /// <param name="factor">Multiplier.</param>
     /// <param name="part">What the time is counted as.</param>
-    void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part);
+    void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part);
 }

@@ -12,42 +12,35 @@ namespace Trainer.Engine.Fast;
 internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IFrozenProduct
 {
     private const int Chunk = 512;
-    private sbyte* _codes;
-    private float* _scales;
-    private float* _panel;
-    private sbyte* _panelCodes;
-    private float* _panelScales;
-    private int* _sums;
-    private long _tokens;
 
-    public void Allocate(Arena arena, long tokens, IReadOnlyList<IFrozenWeight> weights)
+    /// <summary>Scratch for T rows of activations: codes and sums of one product, and a panel with its codes where the matrix does not lie so.</summary>
+    public static IEnumerable<PassBuffer> Buffers(long tokens, IReadOnlyList<MatrixShape> matrices, long panelElements)
     {
-        _tokens = tokens;
-        long Most(Func<IFrozenWeight, long> size) => weights.Select(size).DefaultIfEmpty().Max();
-        var rows = Most(weight => panels.Rows(weight, tokens));
-        var widest = Most(weight => Math.Max(weight.Columns, panels.Rows(weight, tokens)));
-        var room = NarrowGemm.PaddedRows(tokens) * widest;
-        _codes = arena.Codes(room);
-        _scales = arena.Floats(tokens);
-        _panel = arena.Floats(Most(weight => weight is Int8Weight || weight.Resident is not null ? 0 : panels.Rows(weight, tokens) * weight.Columns));
-        _panelCodes = arena.Codes(Most(weight => weight is Int8Weight ? 0 : panels.Rows(weight, tokens) * weight.Columns));
-        _panelScales = arena.Floats(rows);
-        _sums = arena.Ints(room);
+        long Most(Func<MatrixShape, long> size) => matrices.Select(size).DefaultIfEmpty().Max();
+        long Rows(MatrixShape matrix) => PanelPlan.RowsOf(matrix.Rows, matrix.Columns, tokens, panelElements);
+        var room = NarrowGemm.PaddedRows(tokens) * Most(matrix => Math.Max(matrix.Columns, Rows(matrix)));
+        yield return new(BufferUse.Scratch, new(BufferId.Codes), room, sizeof(sbyte));
+        yield return new(BufferUse.Scratch, new(BufferId.CodeScales), tokens);
+        yield return new(BufferUse.Scratch, new(BufferId.CodePanel), Most(matrix => matrix.Form is "int8" or "float32" ? 0 : Rows(matrix) * matrix.Columns));
+        yield return new(BufferUse.Scratch, new(BufferId.PanelCodes), Most(matrix => matrix.Form is "int8" ? 0 : Rows(matrix) * matrix.Columns), sizeof(sbyte));
+        yield return new(BufferUse.Scratch, new(BufferId.PanelScales), Most(Rows));
+        yield return new(BufferUse.Scratch, new(BufferId.CodeSums), room, sizeof(int));
     }
 
-    public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         var wide = weight.Columns;
+        var left = room.Memory.At<sbyte>(BufferId.Codes);
+        var sums = room.Memory.At<int>(BufferId.CodeSums);
         var start = StepMeter.Now;
-        Quantize(x, rows, wide, _codes, _scales);
+        Quantize(x, rows, wide, left, room.Memory.Floats(BufferId.CodeScales));
         meter.Add(part, start);
-        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            Panel(weight, begin, count, out var codes, out var scales);
+            Panel(room.Memory, weight, begin, count, out var codes, out var scales);
             start = StepMeter.Now;
-            NarrowGemm.TimesTransposed(rows, count, wide, _codes, codes, _sums);
-            int* sums = _sums;
-            float* rowScales = _scales, target = y + begin;
+            NarrowGemm.TimesTransposed(rows, count, wide, left, codes, sums);
+            float* rowScales = room.Memory.Floats(BufferId.CodeScales), target = y + begin;
             TorchThreads.For(0, rows, 8, (first, last) =>
             {
                 for (var t = first; t < last; t++) Int8Rows.Rescale(sums + t * count, factor * rowScales[t], scales, target + t * stride, count);
@@ -57,22 +50,22 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         var wide = weight.Columns;
-        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, _tokens)))
+        foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            Panel(weight, begin, count, out var codes, out var scales);
+            Panel(room.Memory, weight, begin, count, out var codes, out var scales);
             var start = StepMeter.Now;
-            QuantizeScaled(dy + begin, stride, rows, count, scales);
-            NarrowGemm.Times(rows, wide, count, _codes, codes, _sums);
-            Widen(rows, wide, factor, dx, add || begin > 0);
+            QuantizeScaled(room.Memory, dy + begin, stride, rows, count, scales);
+            NarrowGemm.Times(rows, wide, count, room.Memory.At<sbyte>(BufferId.Codes), codes, room.Memory.At<int>(BufferId.CodeSums));
+            Widen(room.Memory, rows, wide, factor, dx, add || begin > 0);
             meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
-    private void Panel(IFrozenWeight weight, long begin, long count, out sbyte* codes, out float* scales)
+    private void Panel(PassMemory memory, IFrozenWeight weight, long begin, long count, out sbyte* codes, out float* scales)
     {
         var wide = weight.Columns;
         if (weight is Int8Weight bytes)
@@ -81,11 +74,11 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
             scales = bytes.Scales + begin;
             return;
         }
-        codes = _panelCodes;
-        scales = _panelScales;
+        codes = memory.At<sbyte>(BufferId.PanelCodes);
+        scales = memory.Floats(BufferId.PanelScales);
         var start = StepMeter.Now;
-        var panel = weight.Resident is { } resident ? TorchMemory.Pointer(resident) + begin * wide : _panel;
-        if (panel == _panel) weight.Materialize(begin, count, panel);
+        var panel = weight.Resident is { } resident ? TorchMemory.Pointer(resident) + begin * wide : memory.Floats(BufferId.CodePanel);
+        if (weight.Resident is null) weight.Materialize(begin, count, panel);
         Quantize(panel, count, wide, codes, scales);
         meter.Add(StepPart.Materialize, start);
     }
@@ -95,11 +88,11 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         for (var r = first; r < last; r++) scales[r] = Int8Rows.Quantize(values + r * wide, codes + r * wide, wide);
     });
 
-    private void QuantizeScaled(float* dy, long stride, long rows, long count, float* columns)
+    private static void QuantizeScaled(PassMemory memory, float* dy, long stride, long rows, long count, float* columns)
     {
         // The sums are not there yet: their room holds the scaled rows.
-        float* scaled = (float*)_sums, scales = _scales;
-        var codes = _codes;
+        float* scaled = memory.Floats(BufferId.CodeSums), scales = memory.Floats(BufferId.CodeScales);
+        var codes = memory.At<sbyte>(BufferId.Codes);
         TorchThreads.For(0, rows, 8, (first, last) =>
         {
             for (var t = first; t < last; t++)
@@ -111,10 +104,10 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         });
     }
 
-    private void Widen(long rows, long wide, float factor, float* dx, bool add)
+    private static void Widen(PassMemory memory, long rows, long wide, float factor, float* dx, bool add)
     {
-        int* sums = _sums;
-        float* scales = _scales;
+        var sums = memory.At<int>(BufferId.CodeSums);
+        var scales = memory.Floats(BufferId.CodeScales);
         TorchThreads.For(0, rows, 8, (first, last) =>
         {
             float* ones = stackalloc float[Chunk], values = stackalloc float[Chunk];

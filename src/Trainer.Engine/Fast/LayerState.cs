@@ -3,54 +3,35 @@ namespace Trainer.Engine.Fast;
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
 internal sealed unsafe class LayerState
 {
-    private readonly Dictionary<ModuleRole, AdapterState> _adapters;
+    private readonly PassMemory _memory;
+    private readonly int _index;
 
-    /// <summary>Cuts the buffers for T tokens.</summary>
-    /// <param name="arena">Where from.</param>
+    /// <summary>Finds the buffers of a layer: its own, or those that all layers share.</summary>
+    /// <param name="memory">The memory of the pass.</param>
     /// <param name="shape">The model.</param>
-    /// <param name="tokens">T.</param>
-    /// <param name="adapters">What the adapter of each linear keeps.</param>
-    public LayerState(Arena arena, FastShape shape, long tokens, IReadOnlyDictionary<ModuleRole, AdapterSize> adapters)
+    /// <param name="layer">The layer.</param>
+    public LayerState(PassMemory memory, FastShape shape, int layer)
     {
-        if (shape.Fused)
-        {
-            Query = arena.Floats(tokens * shape.QueryStride);
-            Key = Query + shape.Query;
-            Value = Key + shape.Kv;
-            Gate = arena.Floats(tokens * shape.GateStride);
-            Up = Gate + shape.Wide;
-        }
-        else
-        {
-            Query = arena.Floats(tokens * shape.Query);
-            Key = arena.Floats(tokens * shape.Kv);
-            Value = arena.Floats(tokens * shape.Kv);
-            Gate = arena.Floats(tokens * shape.Wide);
-            Up = arena.Floats(tokens * shape.Wide);
-        }
-        if (shape.QueryNorms)
-        {
-            RawQuery = arena.Floats(tokens * shape.Query);
-            RawKey = arena.Floats(tokens * shape.Kv);
-            QueryInverse = arena.Floats(tokens * shape.Query / shape.QueryNormWidth);
-            KeyInverse = arena.Floats(tokens * shape.Kv / shape.KeyNormWidth);
-        }
-        if (shape.NormsAttention)
-        {
-            RawAttention = arena.Floats(tokens * shape.Hidden);
-            AttentionInverse = arena.Floats(tokens);
-        }
-        if (shape.NormsMlp)
-        {
-            RawMlp = arena.Floats(tokens * shape.Hidden);
-            MlpInverse = arena.Floats(tokens);
-        }
-        LogSums = arena.Floats(tokens * shape.Heads);
-        Attended = arena.Floats(tokens * shape.Query);
-        Middle = arena.Floats(tokens * shape.Hidden);
-        FirstInverse = arena.Floats(tokens);
-        SecondInverse = arena.Floats(tokens);
-        _adapters = adapters.ToDictionary(one => one.Key, one => new AdapterState(arena, tokens, one.Value));
+        _memory = memory;
+        _index = memory.FloatsOrNull(BufferId.Query, layer) != null ? layer : -1;
+        Query = Own(BufferId.Query);
+        Key = shape.Fused ? Query + shape.Query : Own(BufferId.Key);
+        Value = shape.Fused ? Key + shape.Kv : Own(BufferId.Value);
+        Gate = Own(BufferId.Gate);
+        Up = shape.Fused ? Gate + shape.Wide : Own(BufferId.Up);
+        RawQuery = Own(BufferId.RawQuery);
+        RawKey = Own(BufferId.RawKey);
+        QueryInverse = Own(BufferId.QueryInverse);
+        KeyInverse = Own(BufferId.KeyInverse);
+        RawAttention = Own(BufferId.RawAttention);
+        AttentionInverse = Own(BufferId.AttentionInverse);
+        RawMlp = Own(BufferId.RawMlp);
+        MlpInverse = Own(BufferId.MlpInverse);
+        LogSums = Own(BufferId.LogSums);
+        Attended = Own(BufferId.Attended);
+        Middle = Own(BufferId.Middle);
+        FirstInverse = Own(BufferId.FirstInverse);
+        SecondInverse = Own(BufferId.SecondInverse);
     }
 
     /// <summary>Queries (T, heads, size), turned; fused with keys and values in one row where the family does so.</summary>
@@ -97,5 +78,8 @@ internal sealed unsafe class LayerState
     public float* LogSums { get; }
 
     /// <summary>What the adapter of a linear keeps.</summary>
-    public AdapterState Of(ModuleRole role) => _adapters[role];
+    public AdapterState Of(ModuleRole role) => new(
+        _memory.FloatsOrNull(BufferId.AdapterLow, _index, role), _memory.FloatsOrNull(BufferId.AdapterWhole, _index, role), _memory.FloatsOrNull(BufferId.AdapterNorms, _index, role));
+
+    private float* Own(BufferId id) => _memory.FloatsOrNull(id, _index);
 }

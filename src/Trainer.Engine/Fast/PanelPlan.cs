@@ -20,7 +20,10 @@ internal sealed class PanelPlan(long elements = PanelPlan.Elements)
     public long Rows(IFrozenWeight weight, long tokens) => Rows(weight.Rows, weight.Columns, tokens);
 
     /// <summary>The same of a matrix that is known by its sizes alone.</summary>
-    public long Rows(long rows, long columns, long tokens)
+    public long Rows(long rows, long columns, long tokens) => RowsOf(rows, columns, tokens, elements);
+
+    /// <summary>The same for an aim in elements.</summary>
+    public static long RowsOf(long rows, long columns, long tokens, long elements)
     {
         var least = tokens <= ShortBatch ? LeastRowsOfShortBatch : LeastRows;
         return Math.Min(rows, Math.Max(least, elements / columns / 64 * 64));

@@ -1,12 +1,14 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>What a pass keeps.</summary>
-internal enum PassMode
+/// <summary>What a pass is for, and so what it keeps.</summary>
+public enum PassMode
 {
-    /// <summary>Nothing: losses or logits alone.</summary>
-    Forward,
-    /// <summary>Layer inputs; layers are recomputed in the backward pass.</summary>
+    /// <summary>Losses alone.</summary>
+    Losses,
+    /// <summary>Logits alone, of all rows.</summary>
+    Logits,
+    /// <summary>Gradients; layer inputs are kept, layers are recomputed in the backward pass.</summary>
     Recomputed,
-    /// <summary>All that the backward pass needs.</summary>
+    /// <summary>Gradients; all that the backward pass needs is kept.</summary>
     Kept,
 }

@@ -21,10 +21,12 @@ internal static unsafe class ProductRace
         using var weight = Weight(rows, columns);
         var panels = new PanelPlan();
         IFrozenProduct[] products = [FastLinear.Exact(new StepMeter(), panels), new BFloat16Product(new StepMeter(), panels)];
-        var counting = new Arena();
-        Cut(counting);
-        using var arena = new Arena(counting.Used);
-        var (x, y) = Cut(arena);
+        var matrix = MatrixShape.Of(weight);
+        var threads = TorchSharp.torch.get_num_threads();
+        List<PassBuffer> buffers = [.. FastLinear.ExactBuffers(tokens, [matrix], threads), .. BFloat16Product.Buffers(tokens, [matrix], PanelPlan.Elements)];
+        using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes) + sizeof(float) * tokens * (columns + rows) + 2 * Arena.Alignment);
+        var room = ProductRoom.Cut(arena, buffers, tokens, threads);
+        var (x, y) = ((IntPtr)arena.Floats(tokens * columns), (IntPtr)arena.Floats(tokens * rows));
         new Span<float>((float*)x, checked((int)(tokens * columns))).Fill(0.5f);
         double[] best = [double.MaxValue, double.MaxValue];
         var begun = StepMeter.Now;
@@ -35,18 +37,12 @@ internal static unsafe class ProductRace
             for (var i = 0; i < products.Length; i++)
             {
                 var start = StepMeter.Now;
-                products[i].Forward(weight, (float*)x, tokens, (float*)y, rows, 1f, StepPart.Products);
-                products[i].InputGradient(weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f, StepPart.Products);
+                products[i].Forward(room, weight, (float*)x, tokens, (float*)y, rows, 1f, StepPart.Products);
+                products[i].InputGradient(room, weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f, StepPart.Products);
                 if (counts) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
         }
         return best[0] / best[1];
-
-        (IntPtr X, IntPtr Y) Cut(Arena from)
-        {
-            foreach (var product in products) product.Allocate(from, tokens, [weight]);
-            return ((IntPtr)from.Floats(tokens * columns), (IntPtr)from.Floats(tokens * rows));
-        }
     }
 
     private static Nf4Weight Weight(long rows, long columns)

@@ -9,7 +9,7 @@ namespace Trainer.Engine.Fast;
 /// out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
 /// Every element is a chain of sums for each block of the depth, whoever computes it: results do not depend on the number of threads or of rows.
 /// </remarks>
-internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int threads) : IFrozenProduct
+internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels) : IFrozenProduct
 {
     // A packed chunk is 256 KiB (part of a second-level cache), a row tile of activations 16 KiB (half a first-level one).
     private const long BlockDepth = 512;
@@ -19,59 +19,53 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
     private const long ChunkFloats = BlockDepth * MostColumns;
     private const long EdgeFloats = TileProduct.Rows * TileProduct.Columns;
     private const long ScratchFloats = ChunkFloats + TileOperand.RoomFloats + EdgeFloats;
-    private float* _packed;
-    private float* _scratch;
 
-    /// <summary>Floats of scratch for T rows of activations.</summary>
-    public static long FloatsFor(long tokens, int threads) => PackedFloats(tokens) + threads * ScratchFloats;
+    /// <summary>Scratch for T rows of activations, whatever the matrices.</summary>
+    public static IEnumerable<PassBuffer> Buffers(long tokens, int threads) =>
+        [new(BufferUse.Scratch, new(BufferId.PackedRows), PackedFloats(tokens)), new(BufferUse.Scratch, new(BufferId.TileScratch), threads * ScratchFloats)];
 
-    public void Allocate(Arena arena, long tokens, IReadOnlyList<IFrozenWeight> weights)
-    {
-        _packed = arena.Floats(PackedFloats(tokens));
-        _scratch = arena.Floats(threads * ScratchFloats);
-    }
-
-    public void Forward(IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
     {
         foreach (var (row, count) in panels.Parts(weight, WindowRows))
-            Run(TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false, part);
+            Run(room, TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false, part);
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
     {
         foreach (var (row, count) in panels.Parts(weight, WindowRows))
-            Run(TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0, part);
+            Run(room, TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0, part);
         GC.KeepAlive(weight);
     }
 
-    private void Run(TileOperand weight, Left left, float* c, long stride, bool add, StepPart part)
+    private void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add, StepPart part)
     {
         var start = StepMeter.Now;
+        float* packed = room.Memory.Floats(BufferId.PackedRows), scratch = room.Memory.Floats(BufferId.TileScratch);
         var blocks = Tiles(weight.Depth, BlockDepth);
         var length = Tiles(weight.Depth, blocks * TileOperand.Unit) * TileOperand.Unit;
         long packing = 0;
         for (long depth = 0; depth < weight.Depth; depth += length)
         {
             var block = new Block(depth, Math.Min(length, weight.Depth - depth), add || depth > 0);
-            PackLeft(left, block);
-            packing += Multiply(weight, left.Rows, block, c, stride);
+            PackLeft(packed, left, block);
+            packing += Multiply(packed, scratch, room.Threads, weight, left.Rows, block, c, stride);
         }
         meter.Add(part, start, 2.0 * left.Rows * weight.Columns * weight.Depth);
-        if (part != StepPart.Loss) meter.Move(part, StepPart.Materialize, packing / threads);
+        if (part != StepPart.Loss) meter.Move(part, StepPart.Materialize, packing / room.Threads);
     }
 
-    private void PackLeft(Left left, Block block) => TorchThreads.For(0, Tiles(left.Rows, TileProduct.Rows), 4, (begin, end) =>
+    private static void PackLeft(float* packed, Left left, Block block) => TorchThreads.For(0, Tiles(left.Rows, TileProduct.Rows), 4, (begin, end) =>
     {
         for (var row = begin * TileProduct.Rows; row < Math.Min(left.Rows, end * TileProduct.Rows); row += TileProduct.Rows)
         {
             var count = (int)Math.Min(TileProduct.Rows, left.Rows - row);
-            TilePacking.Rows(left.Values + row * left.Stride + block.Begin, left.Stride, count, block.Length, left.Factor, _packed + row * block.Length);
+            TilePacking.Rows(left.Values + row * left.Stride + block.Begin, left.Stride, count, block.Length, left.Factor, packed + row * block.Length);
         }
     });
 
     /// <returns>Ticks that all threads together spent packing W.</returns>
-    private long Multiply(TileOperand weight, long rows, Block block, float* c, long stride)
+    private static long Multiply(float* packed, float* room, int threads, TileOperand weight, long rows, Block block, float* c, long stride)
     {
         // Four chunks a thread even the load out.
         var chunk = Math.Clamp(Tiles(weight.Columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
@@ -81,7 +75,7 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
         long next = 0, packing = 0;
         TorchThreads.For(0, threads, 1, (slot, _, _) =>
         {
-            var scratch = _scratch + slot * ScratchFloats;
+            var scratch = room + slot * ScratchFloats;
             var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
             long Take() => Math.Min(Interlocked.Increment(ref next) - 1, chunks) * chunk;
             long Width(long column) => Math.Min(chunk, weight.Columns - column);
@@ -91,21 +85,21 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels, int
                 var start = StepMeter.Now;
                 weight.Pack(column, Width(column), block.Begin, block.Length, scratch, scratch + ChunkFloats);
                 Interlocked.Add(ref packing, StepMeter.Now - start);
-                Rows(0, late, Width(column), block, scratch, c + column, stride, edge);
+                Rows(packed, 0, late, Width(column), block, scratch, c + column, stride, edge);
                 if (following < weight.Columns) weight.Prefetch(following, Width(following), block.Begin, block.Length);
-                Rows(late, rows, Width(column), block, scratch, c + column, stride, edge);
+                Rows(packed, late, rows, Width(column), block, scratch, c + column, stride, edge);
             }
         });
         return packing;
     }
 
-    private void Rows(long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)
+    private static void Rows(float* left, long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)
     {
         for (var row = begin; row < end; row += TileProduct.Rows)
         {
             for (long column = 0; column < columns; column += TileProduct.Columns)
             {
-                float* a = _packed + row * block.Length, b = packed + column * block.Length, target = c + row * stride + column;
+                float* a = left + row * block.Length, b = packed + column * block.Length, target = c + row * stride + column;
                 var (high, wide) = (Math.Min(TileProduct.Rows, end - row), Math.Min(TileProduct.Columns, columns - column));
                 if (high == TileProduct.Rows && wide == TileProduct.Columns)
                 {

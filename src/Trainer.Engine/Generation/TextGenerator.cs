@@ -1,5 +1,3 @@
-using Trainer.Engine.Fast;
-
 namespace Trainer.Engine;
 
 /// <summary>
@@ -57,7 +55,7 @@ public sealed class TextGenerator : IDisposable
         if (_decoder is null || wanted != _madeFor)
         {
             _decoder?.Dispose();
-            _decoder = _model.Engine is FastEngine fast ? new FastDecoder(_model, fast) : new ReferenceDecoder(_model);
+            _decoder = _model.Engine.Decoder();
             _madeFor = wanted;
             _computed.Clear();
         }

@@ -51,6 +51,9 @@ public sealed record RunPlan
     /// <summary>Memory by part.</summary>
     public required IReadOnlyList<MemoryPart> Memory { get; init; }
 
+    /// <summary>The buffers of a micro-step by name, all layers together; empty where the reference engine computes it.</summary>
+    public IReadOnlyList<MemoryPart> Buffers { get; init; } = [];
+
     /// <summary>Sum of the parts.</summary>
     public long PeakBytes => Memory.Sum(part => part.Bytes);
 

@@ -1,6 +1,7 @@
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Training.Optimizers;
 
@@ -50,26 +51,27 @@ public static class RunPlanner
             if (resident.PeakBytes <= resident.MemoryLimitBytes || !CanStream(options, config)) return resident;
             return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds);
         }
-        var memory = new ModelMemory(RunAdapter.Of(options, config), options);
+        var adapter = RunAdapter.Of(options, config);
+        var memory = new RunMemory(adapter, options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
-        var longest = dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength;
+        var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
-        var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval, out var evalLossRows), evalLossRows, eval.Lengths.Max()) : 0;
+        var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
-        var trainable = memory.TrainableParameters;
-        var optimizer = OptimizerTable.StateBytes(options, memory.TrainableShapes);
+        var trainable = adapter.ParameterCount;
+        var optimizer = OptimizerTable.StateBytes(options, adapter.Tensors.Select(tensor => tensor.Shape));
         var isStreamed = options.Stream == Choice.On;
-        var form = memory.Form.ToString().ToLowerInvariant();
+        var form = memory.Kind.ToString().ToLowerInvariant();
         List<MemoryPart> Parts(bool again, long? window = null)
         {
-            List<MemoryPart> step = [.. memory.StepParts(tokens, lossRows, longest, again)];
+            List<MemoryPart> step = [.. memory.StepParts(batch, again)];
             var stepBytes = step.Sum(part => part.Bytes);
             if (evaluation > stepBytes) step.Add(new("longer rows held out", evaluation - stepBytes));
             return
             [
-                new("runtime", ModelMemory.RuntimeBytes),
+                new("runtime", RunMemory.RuntimeBytes),
                 isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
                 new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
@@ -103,12 +105,14 @@ public static class RunPlanner
             StepsPerEpoch = batches?.Steps(0),
             TotalSteps = steps,
             MicroBatchTokens = tokens,
-            BaseParameters = memory.BaseParameters,
+            BaseParameters = adapter.Decoder.ParameterCount,
             TrainableParameters = trainable,
             GradientCheckpointing = recompute,
             Stream = isStreamed,
             StreamBytes = window,
             Memory = parts,
+            Buffers = memory.Layout(batch, recompute ? PassMode.Recomputed : PassMode.Kept)?.Buffers
+                .GroupBy(buffer => buffer.Name).Select(group => new MemoryPart(group.Key, group.Sum(buffer => buffer.Bytes))).ToList() ?? [],
             MemoryLimitBytes = limit,
             CheckpointBytes = checkpoint,
             DiskBytes = (checkpoints + 1) * checkpoint,
@@ -135,12 +139,12 @@ public static class RunPlanner
         return dataset?.Eval is { } eval && secondsPerToken is { } each ? saves + PlanTime.Evaluations(options, count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute) : saves;
     }
 
-    /// <summary>Tokens of the largest batch of an evaluation, which takes the rows as they stand.</summary>
-    private static long WorstEvaluation(TrainingOptions options, ExampleSet eval, out long lossRows)
+    /// <summary>The largest batch of an evaluation, which takes the rows as they stand.</summary>
+    private static BatchShape WorstEvaluation(TrainingOptions options, ExampleSet eval)
     {
         var worst = eval.Lengths.Chunk(options.BatchSize).Max(batch => batch.Sum(length => (long)length));
-        lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
-        return worst;
+        var lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
+        return BatchShape.OfRows(worst, lossRows, eval.Lengths.Max());
     }
 
     private static long WorstTokens(TrainingOptions options, Dataset? dataset)

@@ -60,7 +60,7 @@ internal static class StreamedFolder
             return folder;
         }
         events.Note($"the base is not quantized on disk: its 4-bit folder is made once, in '{folder}'");
-        RequireSpace(new ModelMemory(RunAdapter.Of(options, config), options).BaseBytes, folder);
+        RequireSpace(new RunMemory(RunAdapter.Of(options, config), options).BaseBytes, folder);
         MakeFolder(Path.GetDirectoryName(folder)!);
         ModelQuantizer.Quantize(options.ModelDirectory, folder, new QuantizeOptions
         {

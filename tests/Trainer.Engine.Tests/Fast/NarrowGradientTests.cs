@@ -50,7 +50,7 @@ public sealed class NarrowGradientTests
             using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast, Compute = compute, GradientCheckpointing = checkpointing, Quantize = QuantizeKind.Nf4 });
             AdapterInjector.Inject(model, new LoraSpec { Rank = 4 }, 1);
             var batch = FastRun.Batch(model.Config.VocabularySize, true);
-            var counted = StepMemory.Bytes(model, batch, checkpointing);
+            var counted = FastEngine.BytesFor(model, batch, checkpointing);
             model.ForwardBackward(batch, 1);
             Assert.Equal(counted, ((FastEngine)model.Engine).BufferBytes);
         }

@@ -90,19 +90,18 @@ public sealed unsafe class NarrowProductTests
         var panels = new PanelPlan(1);
         IFrozenProduct[] products = [new BlasProduct(meter, panels), compute == "int8" ? new Int8Product(meter, panels) : new BFloat16Product(meter, panels)];
         IFrozenWeight[] weights = [exact, narrow];
-        var counting = new Arena();
-        foreach (var (product, weight) in products.Zip(weights)) product.Allocate(counting, Tokens, [weight]);
-        using var arena = new Arena(counting.Used);
-        foreach (var (product, weight) in products.Zip(weights)) product.Allocate(arena, Tokens, [weight]);
-        Assert.Equal(counting.Used, arena.Used);
+        var matrix = MatrixShape.Of(narrow);
+        List<PassBuffer> buffers = [.. BlasProduct.Buffers(Tokens, [MatrixShape.Of(exact)], 1), .. compute == "int8" ? Int8Product.Buffers(Tokens, [matrix], 1) : BFloat16Product.Buffers(Tokens, [matrix], 1)];
+        using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes));
+        var room = ProductRoom.Cut(arena, buffers, Tokens, torch.get_num_threads());
         var input = Values(Tokens * Stride, 3);
         float[][] results = [Values(Tokens * Stride, 4), Values(Tokens * Stride, 4)];
         for (var i = 0; i < 2; i++)
         {
             fixed (float* x = input, y = results[i])
             {
-                if (forward) products[i].Forward(weights[i], x, Tokens, y, Stride, 0.5f, StepPart.Products);
-                else products[i].InputGradient(weights[i], x, Stride, Tokens, y, true, 0.5f, StepPart.Products);
+                if (forward) products[i].Forward(room, weights[i], x, Tokens, y, Stride, 0.5f, StepPart.Products);
+                else products[i].InputGradient(room, weights[i], x, Stride, Tokens, y, true, 0.5f, StepPart.Products);
             }
         }
         var start = Values(Tokens * Stride, 4);

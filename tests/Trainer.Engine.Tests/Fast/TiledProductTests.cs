@@ -38,10 +38,11 @@ public sealed unsafe class TiledProductTests
         var matrix = tensor(w, high, wide).to(ScalarType.Float64);
         Tensor x = randn(rows, wide), dy = randn(rows, high), before = randn(rows, wide);
         using var arena = new Arena(16 << 20);
-        var product = Product(arena, rows, 2);
+        var product = new TiledProduct(new StepMeter(), new PanelPlan());
+        var room = ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 2), rows, 2);
         float[] y = new float[rows * (high + 3)], dx = [.. before.data<float>()];
-        fixed (float* py = y, px = x.data<float>().ToArray()) product.Forward(weight, px, rows, py, high + 3, 0.5f, StepPart.Products);
-        fixed (float* pdx = dx, pdy = dy.data<float>().ToArray()) product.InputGradient(weight, pdy, high, rows, pdx, true, 2f, StepPart.Products);
+        fixed (float* py = y, px = x.data<float>().ToArray()) product.Forward(room, weight, px, rows, py, high + 3, 0.5f, StepPart.Products);
+        fixed (float* pdx = dx, pdy = dy.data<float>().ToArray()) product.InputGradient(room, weight, pdy, high, rows, pdx, true, 2f, StepPart.Products);
         Close(x.to(ScalarType.Float64).matmul(matrix.t()).mul(0.5), tensor(y, rows, high + 3)[.., ..high]);
         Close(dy.to(ScalarType.Float64).matmul(matrix).mul(2) + before, tensor(dx, rows, wide));
     }
@@ -55,31 +56,14 @@ public sealed unsafe class TiledProductTests
         using var weight = Weight("nf4 double", wide, high);
         var x = randn(rows, wide).data<float>().ToArray();
         using var arena = new Arena(16 << 20);
+        var product = new TiledProduct(new StepMeter(), new PanelPlan());
         float[] all = new float[rows * high], some = new float[9 * high];
         fixed (float* px = x, pAll = all, pSome = some)
         {
-            Product(arena, rows, 2).Forward(weight, px, rows, pAll, high, 1f, StepPart.Products);
-            Product(arena, rows, 1).Forward(weight, px + 11 * wide, 9, pSome, high, 1f, StepPart.Products);
+            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 2), rows, 2), weight, px, rows, pAll, high, 1f, StepPart.Products);
+            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 1), rows, 1), weight, px + 11 * wide, 9, pSome, high, 1f, StepPart.Products);
         }
         Assert.Equal(all[(11 * high)..(20 * high)], some);
-    }
-
-    [Fact]
-    public void The_bytes_of_its_scratch_are_known_before_and_do_not_depend_on_the_matrix()
-    {
-        using var counting = new Arena();
-        using var real = new Arena(16 << 20);
-        Product(counting, 100, 2);
-        Product(real, 100, 2);
-        Assert.Equal(counting.Used, real.Used);
-        Assert.InRange(real.Used, 1, 2 << 20);
-    }
-
-    private static TiledProduct Product(Arena arena, long rows, int threads)
-    {
-        var product = new TiledProduct(new StepMeter(), new PanelPlan(), threads);
-        product.Allocate(arena, rows, []);
-        return product;
     }
 
     private static IFrozenWeight Weight(string form, long wide, long high)

@@ -39,6 +39,26 @@ public sealed class AdapterPlanTests : IDisposable
     }
 
     [Fact]
+    public void Only_layers_above_the_lowest_trained_one_keep_anything()
+    {
+        var plan = RunPlanner.Plan(Options(new LoraOptions { Layers = 4 }) with { GradientCheckpointing = Checkpointing.None });
+        Assert.True(plan.Fits, plan.Verdict);
+        Assert.InRange(plan.PeakBytes / (double)(1L << 30), 7, 9.5);
+        var all = RunPlanner.Plan(Options(new LoraOptions()) with { GradientCheckpointing = Checkpointing.None, MaxMemoryBytes = 64L << 30 });
+        long Activations(RunPlan of) => of.Memory.Single(part => part.Name == "all layers' activations").Bytes;
+        // Four layers with a state of their own, and one for all below.
+        Assert.InRange(Activations(all) / (double)Activations(plan), 32 / 5.2, 32 / 4.8);
+    }
+
+    [Fact]
+    public void What_the_reference_engine_computes_is_planned_as_such()
+    {
+        var plan = RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["embed_tokens"] }) with { MaxMemoryBytes = 64L << 30 });
+        Assert.Contains(plan.Memory, part => part.Name == "activations (reference engine, estimated)");
+        Assert.Empty(plan.Buffers);
+    }
+
+    [Fact]
     public void A_pattern_that_backtracks_for_ever_is_refused_by_the_plan_too()
     {
         var fault = Assert.Throws<AdapterOptionException>(() => RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["(([a-z_.0-9])+)+!"] })));

@@ -1,0 +1,184 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Lists the buffers of a pass.</summary>
+internal sealed class LayoutBuilder
+{
+    private readonly AdapterBlueprint _adapter;
+    private readonly BatchShape _batch;
+    private readonly PassMode _mode;
+    private readonly EngineShape _engine;
+    private readonly FastShape _shape;
+    private readonly ModelConfig _config;
+    private readonly List<LowRankUpdate> _updates;
+    private readonly int _lowest;
+
+    public LayoutBuilder(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine)
+    {
+        // Logits of all rows ask for no row in particular.
+        if (mode == PassMode.Logits) batch = batch with { LossRows = 0 };
+        (_adapter, _batch, _mode, _engine, _config) = (adapter, batch, mode, engine, adapter.Decoder.Config);
+        _shape = new FastShape(_config);
+        _updates = [.. adapter.Modules.Where(trained => trained.Module.Kind == ModuleKind.Linear).Select(trained => trained.Update).OfType<LowRankUpdate>()];
+        _lowest = adapter.LowestLayer;
+        Attention = AttentionBlocks.Of(_shape, batch);
+        LossChunk = FastHead.Chunk(_shape, batch.LossRows);
+        // Dropout masks are keyed by the row's place among all rows.
+        IsSubset = mode != PassMode.Logits && !_shape.Fused && batch.LossRows * 10 < batch.Tokens * 9 && !(batch.Drops && _updates.Any(update => update.Dropout > 0));
+    }
+
+    public bool IsSubset { get; }
+
+    public long LossChunk { get; }
+
+    public long LossRows => _batch.LossRows;
+
+    public AttentionBlocks Attention { get; }
+
+    // Whether the pass has a backward pass at all, and one that reaches the layers.
+    private bool IsTraining => _mode is PassMode.Recomputed or PassMode.Kept;
+
+    private bool ReachesLayers => IsTraining && _lowest < _shape.Layers;
+
+    public IEnumerable<PassBuffer> Buffers() => [.. Tables(), .. Products(), .. Adapters(), .. Head(), .. Attention.Buffers(_shape, _engine.Threads, IsTraining), .. Stream(), .. Layers(), .. Shared(), .. Rows()];
+
+    private IEnumerable<PassBuffer> Tables()
+    {
+        yield return new(BufferUse.Batch, new(BufferId.Positions), _batch.Tokens, sizeof(int));
+        for (var r = 0; r < _config.Ropes.Count; r++)
+        {
+            var count = _batch.Positions * (_config.Ropes[r].Dimensions / 2);
+            yield return new(BufferUse.Batch, new(BufferId.Cos, r), count);
+            yield return new(BufferUse.Batch, new(BufferId.Sin, r), count);
+        }
+        yield return new(BufferUse.Batch, new(BufferId.LossRows), _batch.LossRows, sizeof(int));
+        yield return new(BufferUse.Batch, new(BufferId.LossTargets), _batch.LossRows, sizeof(int));
+        yield return new(BufferUse.Batch, new(BufferId.LossFactors), _batch.LossRows);
+        yield return new(BufferUse.Batch, new(BufferId.Losses), _batch.LossRows, sizeof(double));
+    }
+
+    private IEnumerable<PassBuffer> Products()
+    {
+        var (layers, head) = (_engine.Layers, _engine.Head);
+        var (exact, narrow) = _engine.Compute switch
+        {
+            ComputeKind.BFloat16 => ((IReadOnlyList<MatrixShape>)[head], BFloat16Product.Buffers(_batch.Tokens, [.. layers, head], _engine.PanelElements)),
+            ComputeKind.Int8 => ([head], Int8Product.Buffers(_batch.Tokens, layers, _engine.PanelElements)),
+            _ => ([.. layers, head], []),
+        };
+        return [.. FastLinear.ExactBuffers(_batch.Tokens, exact, _engine.Threads, _engine.PanelElements), .. narrow];
+    }
+
+    private IEnumerable<PassBuffer> Adapters()
+    {
+        if (IsTraining)
+        {
+            var rank = _updates.Select(update => (long)update.Rank).DefaultIfEmpty().Max();
+            yield return Scratch(BufferId.LowGradient, _batch.Tokens * rank);
+            yield return Scratch(BufferId.UpperGradient, rank * _updates.Select(update => update.Outputs).DefaultIfEmpty().Max());
+            yield return Scratch(BufferId.Ones, _batch.Tokens);
+        }
+        if (_batch.Drops && _updates.Where(update => update.Dropout > 0).Select(update => update.Inputs).DefaultIfEmpty().Max() is > 0 and var widest)
+        {
+            yield return Scratch(BufferId.Dropped, _batch.Tokens * widest);
+            yield return Scratch(BufferId.Mask, _batch.Tokens * widest);
+        }
+        List<LowRankUpdate> scaled = [.. _updates.Where(update => update.Magnitude is not null)];
+        if (scaled.Count == 0) yield break;
+        var high = scaled.Max(update => update.Outputs);
+        yield return Scratch(BufferId.WrittenRows, scaled.Max(update => PanelPlan.RowsOf(update.Outputs, update.Inputs, _batch.Tokens, _engine.PanelElements) * update.Inputs));
+        yield return Scratch(BufferId.Ratio, high);
+        if (!IsTraining) yield break;
+        yield return Scratch(BufferId.RatioSums, high);
+        yield return Scratch(BufferId.ScaledGradient, _batch.Tokens * high);
+    }
+
+    private IEnumerable<PassBuffer> Head()
+    {
+        yield return new(BufferUse.Loss, new(BufferId.Logits), LossChunk * _shape.Vocabulary);
+        yield return new(BufferUse.Loss, new(BufferId.HeadNormed), _batch.LossRows * _shape.Hidden);
+        if (_shape.LogitCap is not null) yield return new(BufferUse.Loss, new(BufferId.LogitSlopes), (long)_shape.Vocabulary * _engine.Threads);
+        if (_adapter.Find(_adapter.Decoder.Head)?.Update is { } update) yield return new(BufferUse.Loss, new(BufferId.HeadLow), (_mode == PassMode.Logits ? _batch.Tokens : LossChunk) * update.Rank);
+    }
+
+    // Inputs at and above the lowest trained layer are needed again; others take turns.
+    private IEnumerable<PassBuffer> Stream()
+    {
+        var count = _batch.Tokens * _shape.Hidden;
+        yield return new(BufferUse.Stream, new(BufferId.EvenInput), count);
+        yield return new(BufferUse.Stream, new(BufferId.OddInput), count);
+        if (!IsTraining) yield break;
+        for (var l = Math.Max(0, _lowest); l < _shape.Layers; l++) yield return new(BufferUse.Stream, new(BufferId.Input, l), count);
+    }
+
+    // Layers that keep their state have it to themselves; all others share one.
+    private IEnumerable<PassBuffer> Layers()
+    {
+        var owners = _mode == PassMode.Kept ? Math.Clamp(_lowest, 0, _shape.Layers) : _shape.Layers;
+        var trained = _adapter.Modules.ToLookup(trained => trained.Module.Layer);
+        var shared = owners > 0 ? State(-1, Enumerable.Range(0, owners).SelectMany(layer => trained[layer])) : [];
+        return [.. shared, .. Enumerable.Range(owners, _shape.Layers - owners).SelectMany(layer => State(layer, trained[layer]))];
+    }
+
+    private IEnumerable<PassBuffer> State(int index, IEnumerable<TrainedModule> trained)
+    {
+        PassBuffer Kept(BufferId id, long width, ModuleRole? role = null) => new(BufferUse.Activations, new(id, index, role), _batch.Tokens * width);
+        yield return Kept(BufferId.Query, _shape.QueryStride);
+        if (!_shape.Fused) yield return Kept(BufferId.Key, _shape.Kv);
+        if (!_shape.Fused) yield return Kept(BufferId.Value, _shape.Kv);
+        yield return Kept(BufferId.Gate, _shape.GateStride);
+        if (!_shape.Fused) yield return Kept(BufferId.Up, _shape.Wide);
+        if (_shape.QueryNorms)
+        {
+            yield return Kept(BufferId.RawQuery, _shape.Query);
+            yield return Kept(BufferId.RawKey, _shape.Kv);
+            yield return Kept(BufferId.QueryInverse, _shape.Query / _shape.QueryNormWidth);
+            yield return Kept(BufferId.KeyInverse, _shape.Kv / _shape.KeyNormWidth);
+        }
+        if (_shape.NormsAttention) yield return Kept(BufferId.RawAttention, _shape.Hidden);
+        if (_shape.NormsAttention) yield return Kept(BufferId.AttentionInverse, 1);
+        if (_shape.NormsMlp) yield return Kept(BufferId.RawMlp, _shape.Hidden);
+        if (_shape.NormsMlp) yield return Kept(BufferId.MlpInverse, 1);
+        yield return Kept(BufferId.LogSums, _shape.Heads);
+        yield return Kept(BufferId.Attended, _shape.Query);
+        yield return Kept(BufferId.Middle, _shape.Hidden);
+        yield return Kept(BufferId.FirstInverse, 1);
+        yield return Kept(BufferId.SecondInverse, 1);
+        // Room for the largest adapter of each role among the layers that share the state.
+        foreach (var role in trained.Where(one => one.Update is not null).GroupBy(one => one.Module.Role, one => one.Update!))
+        {
+            yield return Kept(BufferId.AdapterLow, role.Max(update => update.Rank), role.Key);
+            List<LowRankUpdate> scaled = [.. role.Where(update => update.Magnitude is not null)];
+            if (scaled.Count == 0) continue;
+            yield return Kept(BufferId.AdapterWhole, scaled.Max(update => update.Outputs), role.Key);
+            yield return new(BufferUse.Activations, new(BufferId.AdapterNorms, index, role.Key), scaled.Max(update => update.Outputs));
+        }
+    }
+
+    private IEnumerable<PassBuffer> Shared()
+    {
+        yield return Scratch(BufferId.Normed, _batch.Tokens * _shape.Hidden);
+        yield return Scratch(BufferId.Delta, _batch.Tokens * _shape.Hidden);
+        yield return Scratch(BufferId.Activated, _batch.Tokens * _shape.Wide);
+        if (!ReachesLayers) yield break;
+        yield return Scratch(BufferId.ActivatedGradient, _batch.Tokens * _shape.Wide);
+        yield return Scratch(BufferId.AttendedGradient, _batch.Tokens * _shape.Query);
+        yield return Scratch(BufferId.QueryGradient, _batch.Tokens * _shape.QueryStride);
+        if (!_shape.Fused) yield return Scratch(BufferId.KeyGradient, _batch.Tokens * _shape.Kv);
+        if (!_shape.Fused) yield return Scratch(BufferId.ValueGradient, _batch.Tokens * _shape.Kv);
+        yield return Scratch(BufferId.Gradient, _batch.Tokens * _shape.Hidden);
+    }
+
+    private IEnumerable<PassBuffer> Rows()
+    {
+        yield return Scratch(BufferId.RowOutput, _batch.LossRows * _shape.Hidden);
+        yield return Scratch(BufferId.RowInverse, _batch.LossRows);
+        if (IsTraining) yield return Scratch(BufferId.RowGradient, _batch.LossRows * _shape.Hidden);
+        if (!IsSubset) yield break;
+        yield return Scratch(BufferId.RowInput, _batch.LossRows * _shape.Hidden);
+        yield return Scratch(BufferId.RowNormed, _batch.LossRows * _shape.Hidden);
+        yield return Scratch(BufferId.RowAttended, _batch.LossRows * _shape.Query);
+        yield return Scratch(BufferId.RowQuery, _batch.LossRows * _shape.Query);
+    }
+
+    private static PassBuffer Scratch(BufferId id, long elements) => new(BufferUse.Scratch, new(id), elements);
+}

@@ -1,0 +1,25 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>One buffer of a pass.</summary>
+public sealed record PassBuffer
+{
+    internal PassBuffer(BufferUse use, BufferKey key, long elements, int elementSize = sizeof(float)) =>
+        (Use, Key, Elements, ElementSize) = (use, key, elements, elementSize);
+
+    /// <summary>How long it is needed.</summary>
+    public BufferUse Use { get; }
+
+    /// <summary>What it is, whatever its layer.</summary>
+    public string Name => Key.Role is { } role ? $"{Key.Id} of {role}" : Key.Id.ToString();
+
+    /// <summary>Elements.</summary>
+    public long Elements { get; }
+
+    /// <summary>Bytes of an element.</summary>
+    public int ElementSize { get; }
+
+    /// <summary>Bytes it takes: buffers begin at multiples of a cache line.</summary>
+    public long Bytes => (Elements * ElementSize + Arena.Alignment - 1) / Arena.Alignment * Arena.Alignment;
+
+    internal BufferKey Key { get; }
+}

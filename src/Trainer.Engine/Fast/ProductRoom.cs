@@ -1,0 +1,19 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Where frozen products find their scratch.</summary>
+/// <param name="Memory">The memory of the pass.</param>
+/// <param name="Tokens">Most rows of the activations; panels are cut by it.</param>
+/// <param name="Threads">Threads that have scratch.</param>
+internal readonly record struct ProductRoom(PassMemory Memory, long Tokens, int Threads)
+{
+    /// <summary>Room for products outside a pass.</summary>
+    /// <param name="arena">Where from.</param>
+    /// <param name="buffers">The scratch of the products.</param>
+    /// <param name="tokens">Most rows of the activations.</param>
+    /// <param name="threads">Compute threads.</param>
+    public static unsafe ProductRoom Cut(Arena arena, IEnumerable<PassBuffer> buffers, long tokens, int threads)
+    {
+        var layout = PassLayout.Of(buffers, threads);
+        return new(new PassMemory(layout, (byte*)arena.Floats(layout.Bytes / sizeof(float))), tokens, threads);
+    }
+}

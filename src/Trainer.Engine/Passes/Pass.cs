@@ -1,0 +1,86 @@
+using TorchSharp;
+using Trainer.Engine.Fast;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine;
+
+/// <summary>The order of a pass, written once for every engine: embed, layers, head and loss, layers back.</summary>
+internal static class Pass
+{
+    /// <summary>Begins a pass over a batch.</summary>
+    public delegate IPassStages Begin(TokenBatch batch, PassMode mode, StepKey? key);
+
+    /// <summary>Loss of a batch, its gradients added to the parameter buffer.</summary>
+    public static LossResult ForwardBackward(CausalModel model, TokenBatch batch, double lossScale, StepKey? key, Begin begin)
+    {
+        CheckIds(model, batch);
+        if (batch.TrainedTokens == 0) return new LossResult(0, 0);
+        using var scope = NewDisposeScope();
+        var recomputes = model.Options.GradientCheckpointing;
+        using var stages = begin(batch, recomputes ? PassMode.Recomputed : PassMode.Kept, key);
+        var (last, lowest) = (model.Layers.Count - 1, model.ActiveAdapter.LowestLayer);
+        stages.Embed();
+        for (var l = 0; l <= last; l++)
+        {
+            stages.Visit(l, l < last ? l + 1 : last - 1);
+            stages.Forward(l, isKept: !recomputes && l >= lowest);
+        }
+        var sum = stages.Loss(lossScale, needsGradient: lowest <= last);
+        for (var l = last; l >= Math.Max(0, lowest); l--)
+        {
+            if (l < last) stages.Visit(l, l > lowest ? l - 1 : -1);
+            if (recomputes) stages.Recompute(l);
+            stages.Backward(l, needsInput: l > lowest);
+        }
+        if (lowest < 0) stages.EmbeddingGradient();
+        return new LossResult(sum, batch.TrainedTokens);
+    }
+
+    /// <summary>Unweighted loss of each token, 0 where the target is ignored.</summary>
+    public static float[] TokenLosses(CausalModel model, TokenBatch batch, Begin begin)
+    {
+        CheckIds(model, batch);
+        var losses = new float[batch.Length];
+        if (batch.TrainedTokens == 0) return losses;
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var stages = begin(batch, PassMode.Losses, null);
+        Forward(model, stages);
+        stages.Loss(null, needsGradient: false);
+        stages.CopyLosses(losses);
+        return losses;
+    }
+
+    /// <summary>Logits [T, vocabulary].</summary>
+    public static Tensor Logits(CausalModel model, TokenBatch batch, Begin begin)
+    {
+        CheckIds(model, batch);
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var stages = begin(batch, PassMode.Logits, null);
+        Forward(model, stages);
+        return stages.Logits().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>All layers, without a way back.</summary>
+    public static void Forward(CausalModel model, IPassStages stages)
+    {
+        stages.Embed();
+        for (var l = 0; l < model.Layers.Count; l++)
+        {
+            stages.Visit(l, l + 1 < model.Layers.Count ? l + 1 : -1);
+            stages.Forward(l, isKept: false);
+        }
+    }
+
+    /// <summary>Refuses ids outside the vocabulary.</summary>
+    /// <exception cref="ModelException">Names the first.</exception>
+    public static void CheckIds(CausalModel model, TokenBatch batch)
+    {
+        var size = model.Config.VocabularySize;
+        foreach (var id in batch.TokenIds)
+            if ((uint)id >= (uint)size) throw new ModelException($"token id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+        foreach (var id in batch.Targets)
+            if (id != TokenBatch.IgnoredTarget && (uint)id >= (uint)size) throw new ModelException($"target id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+    }
+}

@@ -1,0 +1,126 @@
+using TorchSharp;
+using Trainer.Engine.Fast;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine;
+
+/// <summary>
+/// The stages of a pass with torch operators. Where layers are recomputed, autograd goes back a layer at a time; where all is kept there is one graph,
+/// and it goes all the way at once.
+/// </summary>
+internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadLoss loss, BatchContext context, PassMode mode) : IPassStages
+{
+    private readonly Tensor?[] _inputs = new Tensor?[model.Layers.Count + 1];
+    private readonly int _lowest = model.ActiveAdapter.LowestLayer;
+    private readonly bool _isKept = mode == PassMode.Kept;
+    private Tensor? _embedded;
+    private Tensor? _gradient;
+    private float[]? _losses;
+    private (Tensor Input, Tensor Output, DisposeScope Scope)? _recomputed;
+
+    private Tensor Last => _inputs[^1]!;
+
+    public void Embed()
+    {
+        _embedded = pass.Embed(context);
+        if (_isKept) _embedded.requires_grad_(_lowest < 0);
+        using var quiet = _isKept ? null : no_grad();
+        _inputs[0] = pass.Enter(_embedded, context);
+    }
+
+    // The system decides what of a mapped base is in memory.
+    public void Visit(int layer, int next)
+    {
+    }
+
+    public void Forward(int layer, bool isKept)
+    {
+        if (_isKept)
+        {
+            _inputs[layer + 1] = pass.Layer(model.Layers[layer], _inputs[layer]!, context);
+            return;
+        }
+        using var quiet = no_grad();
+        using var inner = NewDisposeScope();
+        _inputs[layer + 1] = pass.Layer(model.Layers[layer], _inputs[layer]!, context).MoveToOuterDisposeScope();
+        // Inputs below the lowest trained layer are never needed again.
+        if (layer < _lowest || mode != PassMode.Recomputed) Release(layer);
+    }
+
+    public double Loss(double? scale, bool needsGradient)
+    {
+        if (scale is not { } by)
+        {
+            _losses = loss.Losses(pass.FinalNorm(Last), context.Batch);
+            return 0;
+        }
+        using var scope = NewDisposeScope();
+        if (!_isKept) context.Replay();
+        var top = _isKept ? Last : Last.detach().requires_grad_(needsGradient);
+        var normed = pass.FinalNorm(top);
+        var (sum, gradient) = loss.ForwardBackward(normed.detach(), context, by);
+        if (normed.requires_grad) normed.backward([gradient]);
+        pass.Fault.Rethrow();
+        if (!_isKept && needsGradient) _gradient = top.grad!.MoveToOuterDisposeScope();
+        return sum;
+    }
+
+    // What the graph is made of lives until the layer's backward pass is over.
+    public void Recompute(int layer)
+    {
+        var scope = NewDisposeScope();
+        var input = _inputs[layer]!.detach().requires_grad_(layer > _lowest || _lowest < 0);
+        _recomputed = (input, pass.Layer(model.Layers[layer], input, context), scope);
+    }
+
+    public void Backward(int layer, bool needsInput)
+    {
+        if (_recomputed is not var (input, output, scope)) return;
+        _recomputed = null;
+        using (scope)
+        {
+            context.Backward(output, _gradient!);
+            pass.Fault.Rethrow();
+            _gradient!.Dispose();
+            _gradient = needsInput ? input.grad!.MoveToOuterDisposeScope() : null;
+        }
+        Release(layer + 1);
+    }
+
+    public void EmbeddingGradient()
+    {
+        if (_isKept) AddEmbeddingGradient(_embedded!.grad!);
+        else if (!pass.HasEnds) AddEmbeddingGradient(_gradient!);
+        else
+        {
+            // What lies before the layers, again, for its gradient and the embedding's.
+            var rows = pass.Embed(context).requires_grad_(true);
+            context.Backward(pass.Enter(rows, context), _gradient!);
+            pass.Fault.Rethrow();
+            AddEmbeddingGradient(rows.grad!);
+        }
+    }
+
+    public void CopyLosses(Span<float> losses) => _losses.CopyTo(losses);
+
+    public Tensor Logits() => pass.Head(pass.FinalNorm(Last), null);
+
+    /// <summary>Logits [1, vocabulary] after the last token.</summary>
+    public Tensor LastLogits() => pass.Head(pass.FinalNorm(Last).narrow(0, context.Batch.Length - 1, 1), null);
+
+    public void Dispose() => context.Dispose();
+
+    private void AddEmbeddingGradient(Tensor gradient)
+    {
+        using var quiet = no_grad();
+        var scaled = model.Config.EmbeddingMultiplier == 1 ? gradient : gradient * (float)model.Config.EmbeddingMultiplier;
+        if (model.Embedding.Trained is { } trained) model.Parameters.Gradient(trained).index_add_(0, context.TokenIds, scaled, 1);
+        if (model.Embedding.Adapter is { } adapter) EmbeddingMath.AddGradient(model.Parameters, model.Embedding, adapter, context.TokenIds, pass.FrozenRows(context), scaled);
+    }
+
+    private void Release(int layer)
+    {
+        _inputs[layer]?.Dispose();
+        _inputs[layer] = null;
+    }
+}

@@ -1,0 +1,131 @@
+using Trainer.Engine;
+using Trainer.Engine.Fast;
+using Trainer.Models;
+using Trainer.Models.Drawing;
+
+namespace Trainer.Training;
+
+/// <summary>Memory of a run, added up from the drawings that loader, injection and engine follow.</summary>
+internal sealed class RunMemory
+{
+    // .NET, libtorch and its thread pool, before any tensor: measured on Linux.
+    public const long RuntimeBytes = 190L << 20;
+
+    // Kernels that libtorch compiles for each shape of bfloat16 products.
+    private const long KernelBytes = 48L << 20;
+
+    private readonly AdapterBlueprint _adapter;
+    private readonly TrainingOptions _options;
+
+    public RunMemory(AdapterBlueprint adapter, TrainingOptions options)
+    {
+        (_adapter, _options) = (adapter, options);
+        Refusal = FastCapabilities.Refusal(adapter, options.Device == "auto" ? "cpu" : options.Device);
+    }
+
+    /// <summary>Why the reference engine computes this run, or null.</summary>
+    public string? Refusal { get; }
+
+    // An nf4 folder stays as it is, whatever --quantize says.
+    public QuantizeKind Kind => IsStoredNf4 ? QuantizeKind.Nf4 : _options.Quantize;
+
+    /// <summary>Bytes of the values of what is trained; gradients take as many.</summary>
+    public long ParameterBytes => ParameterBuffer.LengthOf(_adapter.Tensors) * sizeof(float);
+
+    /// <summary>Frozen weights, all in memory: matrices as they are held, embedding and head as stored, norms and biases in float32.</summary>
+    public long BaseBytes => MatrixBytes + VectorBytes;
+
+    /// <summary>Frozen matrices alone.</summary>
+    public long MatrixBytes => Decoder.Linears.Sum(MatrixBytesOf) + TableBytes * (Config.TiedEmbeddings ? 1 : 2);
+
+    /// <summary>What the smallest window of a streamed base takes.</summary>
+    public long SmallestWindow => StreamWindow.Smallest(LayerBytes, Config.LayerCount);
+
+    /// <summary>Bytes of the largest streamed layer.</summary>
+    public long LayerBytes => Decoder.Linears.GroupBy(module => module.Layer).Max(layer => layer.Sum(module => FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
+
+    private ModelConfig Config => Decoder.Config;
+
+    private DecoderBlueprint Decoder => _adapter.Decoder;
+
+    private bool IsStoredNf4 => Config.StoredQuantization is { IsNf4: true };
+
+    private bool IsDoubleQuantized => IsStoredNf4 ? Config.StoredQuantization!.DoubleQuantized : _options.DoubleQuant;
+
+    private bool IsMapped => IsStoredNf4 || _options.Stream == Choice.On;
+
+    private string StoredForm => Config.StoredType is "float32" or "float16" ? Config.StoredType : "bfloat16";
+
+    private string Form => Kind switch
+    {
+        QuantizeKind.Nf4 => "nf4",
+        QuantizeKind.Int8 => "int8",
+        _ => Config.StoredQuantization is { } stored ? stored.Bits == 8 ? "fp8" : "int4" : StoredForm,
+    };
+
+    // Codes of other tools keep scales for groups of columns; how many, their folders decide tensor by tensor.
+    private long MatrixBytesOf(ModuleBlueprint module) => Form is "fp8" or "int4"
+        ? module.WeightCount * Config.StoredQuantization!.Bits / 8 + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5
+        : FrozenBytes.Of(Form, module.Rows, module.Columns, IsDoubleQuantized, IsMapped);
+
+    private long TableBytes => FrozenBytes.Of(StoredForm, Decoder.Embedding.Rows, Decoder.Embedding.Columns, false, true);
+
+    private long VectorBytes => (Decoder.Norms.Sum(norm => norm.Rows) + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows)) * sizeof(float);
+
+    private int Threads => _options.Threads ?? Environment.ProcessorCount;
+
+    /// <summary>What of a streamed base is in memory at a time.</summary>
+    /// <param name="window">Bytes that layers and head may take; null is the least.</param>
+    /// <param name="tokens">Tokens of a micro-batch, whose rows of the embedding are touched.</param>
+    public long StreamedBytes(long? window, long tokens)
+    {
+        // A head in float32 is used where it is mapped.
+        var head = StoredForm == "float32" ? 0 : TableBytes;
+        var kept = StreamWindow.Of(window, LayerBytes, Config.LayerCount, head).Bytes(LayerBytes, Config.LayerCount, head);
+        // The system maps a row together with its neighbourhood.
+        var rows = Math.Min(TableBytes, tokens * Math.Max(64 << 10, Config.HiddenSize * (StoredForm == "float32" ? sizeof(float) : sizeof(ushort))));
+        return kept + rows + VectorBytes + TableBytes - head;
+    }
+
+    /// <summary>The buffers of a micro-step, or of a pass without gradients, where the hand-written engine computes it; else null.</summary>
+    /// <param name="batch">The largest batch.</param>
+    /// <param name="mode">What the pass is for.</param>
+    public PassLayout? Layout(BatchShape batch, PassMode mode)
+    {
+        if (Refusal is not null) return null;
+        PassLayout Of(ComputeKind compute) => PassLayout.Of(_adapter, batch with { Drops = mode is PassMode.Recomputed or PassMode.Kept }, mode, EngineShape.Of(Decoder, compute, Threads, Form, StoredForm));
+        var layout = Of(_options.Compute);
+        // What auto comes to is measured later.
+        return MayBeNarrow && Of(ComputeKind.BFloat16) is var narrow && narrow.Bytes > layout.Bytes ? narrow : layout;
+    }
+
+    /// <summary>Parts of one micro-step.</summary>
+    /// <param name="batch">The largest micro-batch.</param>
+    /// <param name="recompute">Whether only layer inputs are kept.</param>
+    public IEnumerable<MemoryPart> StepParts(BatchShape batch, bool recompute)
+    {
+        if (Layout(batch, recompute ? PassMode.Recomputed : PassMode.Kept) is not { } layout)
+        {
+            yield return new("activations (reference engine, estimated)", ReferenceMemory.StepBytes(_adapter, batch, recompute));
+            yield break;
+        }
+        yield return new("layer inputs", layout.BytesOf(BufferUse.Stream));
+        yield return new(recompute ? "one layer's activations" : "all layers' activations", layout.BytesOf(BufferUse.Activations));
+        yield return new("scratch", layout.BytesOf(BufferUse.Scratch) + layout.BytesOf(BufferUse.Batch));
+        yield return new("loss chunk", layout.BytesOf(BufferUse.Loss));
+        if (MayBeNarrow || _options.Compute == ComputeKind.BFloat16) yield return new("compiled products", KernelBytes);
+    }
+
+    /// <summary>One forward pass, as an evaluation makes it.</summary>
+    /// <param name="batch">The largest batch.</param>
+    public long ForwardBytes(BatchShape batch) => Layout(batch, PassMode.Losses)?.Bytes ?? ReferenceMemory.StepBytes(_adapter, batch, true);
+
+    /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
+    public long ProofBytes(long stepBytes)
+    {
+        var logits = 4L * Math.Clamp(FinalAdapter.ProofLogits / Config.VocabularySize, 16, FinalAdapter.ProofTokens) * Config.VocabularySize;
+        return 2 * logits + Math.Max(0, 2 * ParameterBytes - stepBytes);
+    }
+
+    private bool MayBeNarrow => _options.Compute == ComputeKind.Auto && ComputeChoice.MayMeasure(Config.HiddenSize, Decoder.ParameterCount);
+}

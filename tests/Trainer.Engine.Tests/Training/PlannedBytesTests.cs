@@ -1,0 +1,174 @@
+using CsCheck;
+using Trainer.Adapters;
+using Trainer.Engine;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+using Trainer.Models.Drawing;
+using Trainer.Training;
+
+namespace Trainer.Engine.Tests.Training;
+
+/// <summary>What the plan counts from config.json and options is, to the byte, what the engine allocates for the loaded model.</summary>
+[Trait("ring", "model")]
+public sealed class PlannedBytesTests : IDisposable
+{
+    private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8", "llama_bias", "llama_bf16"];
+    private static readonly string[] Targets =
+    [
+        "all-linear", "q_proj", "q_proj,v_proj", "down_proj", "o_proj,gate_proj", "v_proj", "lm_head,o_proj", "embed_tokens", "embed_tokens,o_proj", @".*\.(1|2)\.(self_attn|mlp)\.[a-z_]*proj",
+    ];
+    private static readonly string[] Saved = ["lm_head", "embed_tokens", "norm", "q_proj", "v_proj", "down_proj", "input_layernorm", "model.norm", "mlp"];
+
+    private readonly Dictionary<string, CausalModel> _models = [];
+
+    private sealed record Case(string Family, TrainingOptions Options, int[] Lengths, int LossPercent, bool Recompute);
+
+    private static readonly Gen<LoraOptions> Loras =
+        from rank in Gen.Int[1, 9]
+        from targets in Any(Targets)
+        from layers in Any<int?>(null, null, 1, 2)
+        from chosen in Any<int[]?>(null, null, null, [0], [1], [0, 2])
+        from saved in Any(Saved).Array[0, 2]
+        from isSaved in Gen.Int[0, 2]
+        from pattern in Any("", "q_proj", "proj", @"layers\.1\..*", "mlp.down_proj")
+        from dora in Gen.Int[0, 3]
+        from dropout in Any(0.0, 0.0, 0.1)
+        from bias in Gen.Enum<BiasMode>()
+        from loraBias in Gen.Int[0, 4]
+        select new LoraOptions
+        {
+            Rank = rank,
+            TargetModules = targets.StartsWith('.') ? [targets] : targets.Split(','),
+            Layers = chosen is null ? layers : null,
+            LayersToTransform = chosen,
+            ModulesToSave = isSaved == 0 ? [.. saved.Distinct()] : [],
+            RankPattern = pattern.Length == 0 ? new Dictionary<string, int>() : new Dictionary<string, int> { [pattern] = 3, ["q_proj"] = 5 },
+            AlphaPattern = pattern.Length == 0 ? new Dictionary<string, double>() : new Dictionary<string, double> { [pattern] = 7 },
+            UseDora = dora == 0,
+            Dropout = dropout,
+            Bias = bias,
+            LoraBias = loraBias == 0,
+        };
+
+    private static readonly Gen<Case> Cases =
+        from family in Any(Families)
+        from lora in Loras
+        from quantize in Gen.Enum<QuantizeKind>()
+        from isDouble in Gen.Bool
+        from compute in Any(ComputeKind.Float32, ComputeKind.Float32, ComputeKind.BFloat16, ComputeKind.Int8)
+        from lengths in Gen.Int[2, 24].Array[1, 4]
+        from loss in Gen.Int[5, 100]
+        from recompute in Gen.Bool
+        select new Case(family, new TrainingOptions
+        {
+            Model = family,
+            ModelDirectory = Golden.Folder(family),
+            Data = new Trainer.Data.DataOptions(),
+            OutputDirectory = "o",
+            Lora = lora,
+            Quantize = quantize,
+            DoubleQuant = isDouble,
+            Compute = compute,
+            GradientCheckpointing = recompute ? Checkpointing.On : Checkpointing.None,
+        }, lengths, loss, recompute);
+
+    private static Gen<T> Any<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
+
+    [Fact]
+    public void Planned_bytes_are_allocated_bytes_for_any_options()
+    {
+        var (fast, reference) = (0, 0);
+        Cases.Sample(one =>
+        {
+            AdapterBlueprint drawn;
+            try
+            {
+                drawn = RunAdapter.Of(one.Options, ModelConfig.Load(one.Options.ModelDirectory));
+            }
+            catch (AdapterOptionException)
+            {
+                // A target or module to save that this family does not have.
+                return;
+            }
+            if (Run(one, drawn)) fast++;
+            else reference++;
+        }, iter: 1100, threads: 1);
+        Assert.True(fast >= 500, $"only {fast} option sets reached the fast engine");
+        Assert.True(reference >= 10, $"only {reference} option sets reached the reference engine");
+    }
+
+    [Fact]
+    public void A_streamed_layer_takes_the_bytes_that_the_plan_reads_for_it_and_its_pass_the_same_buffers()
+    {
+        var folder = Directory.CreateTempSubdirectory("streamed-").FullName;
+        try
+        {
+            RandomModelFolder.Write(folder, new ModelShape("six", 64, 6, 4, 2, 16, 192, 300, false), 7);
+            var options = new TrainingOptions
+            {
+                Model = "six", ModelDirectory = folder, Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Lora = new LoraOptions { Rank = 3, Layers = 2 },
+                Stream = Choice.On, Compute = ComputeKind.Float32, GradientCheckpointing = Checkpointing.On, Threads = TorchSharp.torch.get_num_threads(),
+            };
+            var memory = new RunMemory(RunAdapter.Of(options, ModelConfig.Load(folder)), options);
+            using var model = CausalModel.Load(folder, AdaptedModel.LoadOptions(options));
+            AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+            Assert.Equal(memory.LayerBytes, new StreamedLayout(model).Weights.Max(layer => layer.Sum(weight => weight.MappedParts.Sum(part => part.Length))));
+            Assert.Equal(memory.MatrixBytes, model.WeightBytes);
+            var one = new Case("six", options, [9, 14], 100, true);
+            model.ForwardBackward(Batch(one, 300), 1, new StepKey(1, 0, 0));
+            Assert.Equal(memory.StepParts(BatchShape.OfRows(23, 21, 14), true).Sum(part => part.Bytes), ((FastEngine)model.Engine).AllocatedBytes);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // Whether the hand-written engine computed it.
+    private bool Run(Case one, AdapterBlueprint drawn)
+    {
+        var options = one.Options with { Threads = TorchSharp.torch.get_num_threads() };
+        var memory = new RunMemory(drawn, options);
+        var model = Model(options);
+        AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+        Assert.Equal(drawn.ParameterCount, model.Parameters.ParameterCount);
+        Assert.Equal(memory.ParameterBytes, model.Parameters.Length * sizeof(float));
+        Assert.Equal(memory.MatrixBytes, model.WeightBytes);
+        Assert.Equal(drawn.Decoder.ParameterCount, model.ParameterCount);
+        var batch = Batch(one, model.Config.VocabularySize);
+        var shape = BatchShape.OfRows(batch.Length, batch.TrainedTokens, one.Lengths.Max());
+        if (memory.Refusal is not null)
+        {
+            Assert.Equal(memory.Refusal, FastCapabilities.Refusal(model));
+            Assert.Contains("reference engine, estimated", Assert.Single(memory.StepParts(shape, one.Recompute)).Name, StringComparison.Ordinal);
+            return false;
+        }
+        using var engine = new FastEngine(model);
+        engine.TokenLosses(batch);
+        Assert.Equal(memory.ForwardBytes(shape), engine.AllocatedBytes);
+        using var trained = new FastEngine(model);
+        trained.ForwardBackward(batch, 1, new StepKey(1, 0, 0));
+        var planned = memory.StepParts(shape, one.Recompute).Where(part => part.Name != "compiled products").Sum(part => part.Bytes);
+        Assert.Equal(planned, trained.AllocatedBytes);
+        return true;
+    }
+
+    private CausalModel Model(TrainingOptions options)
+    {
+        var key = $"{options.Model} {options.Quantize} {options.DoubleQuant} {options.Compute} {options.GradientCheckpointing}";
+        if (_models.TryGetValue(key, out var known)) return known;
+        return _models[key] = CausalModel.Load(options.ModelDirectory, AdaptedModel.LoadOptions(options));
+    }
+
+    private static TokenBatch Batch(Case one, int vocabulary) => TokenBatch.OfRows([.. one.Lengths.Select(length =>
+    {
+        int[] ids = [.. Enumerable.Range(0, length).Select(i => (i * 7 + 3) % Math.Min(vocabulary, 200))];
+        return (ids, (int[])[.. ids.Select((id, i) => i == length - 1 || i * 100 < length * one.LossPercent ? id : TokenBatch.IgnoredTarget)]);
+    })]);
+
+    public void Dispose()
+    {
+        foreach (var model in _models.Values) model.Dispose();
+    }
+}
