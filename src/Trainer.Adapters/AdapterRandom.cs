@@ -1,4 +1,5 @@
 using System.Text;
+using Trainer.Numerics.Draws;
 
 namespace Trainer.Adapters;
 
@@ -12,7 +13,7 @@ internal sealed class AdapterRandom
         // FNV-1a over the name, mixed with the seed.
         var hash = 0xCBF2_9CE4_8422_2325UL;
         foreach (var b in Encoding.UTF8.GetBytes(name)) hash = (hash ^ b) * 0x0000_0100_0000_01B3;
-        _state = hash ^ ((ulong)(uint)seed * 0x9E37_79B9_7F4A_7C15);
+        _state = hash ^ ((ulong)(uint)seed * SplitMix64.Step);
     }
 
     /// <summary>Uniform in [-bound, bound).</summary>
@@ -33,13 +34,5 @@ internal sealed class AdapterRandom
         }
     }
 
-    // SplitMix64; the upper 53 bits as a double in [0, 1).
-    private double Unit()
-    {
-        _state += 0x9E37_79B9_7F4A_7C15;
-        var x = _state;
-        x = (x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9;
-        x = (x ^ (x >> 27)) * 0x94D0_49BB_1331_11EB;
-        return ((x ^ (x >> 31)) >> 11) * (1.0 / (1UL << 53));
-    }
+    private double Unit() => SplitMix64.Unit(SplitMix64.Next(ref _state));
 }

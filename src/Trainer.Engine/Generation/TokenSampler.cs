@@ -1,3 +1,5 @@
+using Trainer.Numerics.Draws;
+
 namespace Trainer.Engine;
 
 /// <summary>Chooses a token from logits. The same seed and logits give the same tokens.</summary>
@@ -122,7 +124,7 @@ public sealed class TokenSampler
         return ids is null ? Array.FindLastIndex(_weights, weight => weight > 0) : ids[kept - 1];
     }
 
-    private double Unit() => (DropoutMask.Mix(DropoutMask.Mix((ulong)_options.Seed) + _draws++) >> 11) * (1.0 / (1UL << 53));
+    private double Unit() => SplitMix64.Unit(SplitMix64.Mix(SplitMix64.Mix((ulong)_options.Seed) + _draws++));
 
     private static void Check(bool holds, string name, double value, string range)
     {

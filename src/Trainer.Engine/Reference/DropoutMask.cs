@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Numerics.Draws;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine;
@@ -17,18 +18,9 @@ internal static unsafe class DropoutMask
     /// <summary>Fills a mask of whole rows in element order; rows before the key's first one count.</summary>
     public static void Fill(Span<float> mask, StepKey key, int module, long columns, double probability)
     {
-        var stream = Mix(Mix(Mix(Mix((ulong)key.Seed) ^ (ulong)key.Step) ^ (ulong)key.MicroStep) ^ (ulong)module);
+        var stream = SplitMix64.Mix(SplitMix64.Mix(SplitMix64.Mix(SplitMix64.Mix((ulong)key.Seed) ^ (ulong)key.Step) ^ (ulong)key.MicroStep) ^ (ulong)module);
         var (drop, keep) = ((ulong)(probability * (1L << 32)), (float)(1 / (1 - probability)));
         stream += (ulong)(key.FirstRow * columns);
-        for (var i = 0; i < mask.Length; i++) mask[i] = Mix(stream + (ulong)i) >> 32 < drop ? 0f : keep;
-    }
-
-    // SplitMix64 (Steele, Lea, Flood 2014): a bijection of the counter whose outputs pass statistical tests.
-    internal static ulong Mix(ulong x)
-    {
-        x += 0x9E37_79B9_7F4A_7C15;
-        x = (x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9;
-        x = (x ^ (x >> 27)) * 0x94D0_49BB_1331_11EB;
-        return x ^ (x >> 31);
+        for (var i = 0; i < mask.Length; i++) mask[i] = SplitMix64.Mix(stream + (ulong)i) >> 32 < drop ? 0f : keep;
     }
 }

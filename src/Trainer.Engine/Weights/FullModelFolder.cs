@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Numerics.Draws;
 
 namespace Trainer.Engine;
 
@@ -54,7 +55,7 @@ public static class FullModelFolder
         var stream = 0xCBF2_9CE4_8422_2325UL;
         foreach (var c in name) stream = (stream ^ c) * 0x0000_0100_0000_01B3;
         ulong counter = stream ^ ((ulong)(uint)seed << 32);
-        double Unit() => (DropoutMask.Mix(counter++) >> 11) * (1.0 / (1UL << 53));
+        double Unit() => SplitMix64.Unit(SplitMix64.Mix(counter++));
         for (var i = 0; i < values.Length; i++) values[i] = (float)(deviation * Math.Sqrt(-2 * Math.Log(1 - Unit())) * Math.Cos(2 * Math.PI * Unit()));
     }
 }

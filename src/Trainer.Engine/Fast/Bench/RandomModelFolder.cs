@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Numerics.Draws;
 using Trainer.Numerics.Half;
 using Trainer.Numerics.Nf4;
 
@@ -152,16 +153,9 @@ public static class RandomModelFolder
             }
         }
 
-        // SplitMix64 (Steele, Lea, Flood 2014).
         private void Fill()
         {
-            for (var i = 0; i < _part.Length; i++)
-            {
-                var x = _state += 0x9E37_79B9_7F4A_7C15;
-                x = (x ^ (x >> 30)) * 0xBF58_476D_1CE4_E5B9;
-                x = (x ^ (x >> 27)) * 0x94D0_49BB_1331_11EB;
-                _part[i] = x ^ (x >> 31);
-            }
+            for (var i = 0; i < _part.Length; i++) _part[i] = SplitMix64.Next(ref _state);
         }
     }
 }
