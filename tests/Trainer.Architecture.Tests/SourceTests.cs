@@ -45,6 +45,20 @@ public sealed partial class SourceTests
     }
 
     [Fact]
+    public void What_a_run_needs_is_drawn_without_libtorch()
+    {
+        string[] drawn = ["src/Trainer.Models/", "src/Trainer.Engine/Fast/Layout/"];
+        Assert.Empty(Offenders("src", path => drawn.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal)), TorchUse()));
+    }
+
+    [Fact]
+    public void The_order_of_a_pass_and_the_oracle_know_nothing_of_the_engine_that_is_held_against_them()
+    {
+        string[] folders = ["src/Trainer.Engine/Passes/", "src/Trainer.Engine/Reference/"];
+        Assert.Empty(Offenders("src", path => folders.Any(prefix => path.StartsWith(prefix, StringComparison.Ordinal)), FastUse()));
+    }
+
+    [Fact]
     public void Nothing_is_left_for_later()
         => Assert.Empty(Offenders("src", static _ => true, Unfinished()));
 
@@ -67,6 +81,12 @@ public sealed partial class SourceTests
             .SelectMany(path => File.ReadLines(path).Select((line, index) => (Path: Repository.Relative(path), Line: line, Number: index + 1)))
             .Where(entry => !entry.Line.TrimStart().StartsWith("//", StringComparison.Ordinal) && pattern.IsMatch(entry.Line))
             .Select(static entry => $"{entry.Path}:{entry.Number}: {entry.Line.Trim()}");
+
+    [GeneratedRegex(@"\bTorchSharp\b")]
+    private static partial Regex TorchUse();
+
+    [GeneratedRegex(@"\bEngine\.Fast\b|\bFast[A-Z]\w+\b")]
+    private static partial Regex FastUse();
 
     [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Util)\b")]
     private static partial Regex VagueType();

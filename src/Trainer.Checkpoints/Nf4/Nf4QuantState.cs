@@ -35,7 +35,7 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
                 throw new BadFileException($"tensor '{tensor}' is quantized as '{type}', only nf4 is read; take the original model or an nf4 one");
             }
             bool isNested = root.TryGetProperty("nested_offset", out JsonElement offset);
-            var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(), root.GetProperty("dtype").GetString() ?? "", [.. root.GetProperty("shape").EnumerateArray().Select(static side => side.GetInt64())],
+            var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(), root.TryGetProperty("dtype", out JsonElement dtype) ? dtype.GetString() ?? "" : "", [.. root.GetProperty("shape").EnumerateArray().Select(static side => side.GetInt64())],
                 isNested ? root.GetProperty("nested_blocksize").GetInt32() : null, isNested ? offset.GetSingle() : null);
             return state.BlockSize > 0 && state.NestedBlockSize is null or > 0 && state.Shape.All(static side => side >= 0) ? state : throw new FormatException("a size is negative or 0");
         }

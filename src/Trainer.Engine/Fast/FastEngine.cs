@@ -21,7 +21,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _engine = EngineShape.Of(model) with { PanelElements = panelElements };
+        _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements };
         var panels = new PanelPlan(panelElements);
         var linear = new FastLinear(model, Meter, panels);
         var norms = new FastNorm(model, _shape);
@@ -47,7 +47,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
 
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing, bool drops = false) =>
-        PassLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept, EngineShape.Of(model)).Bytes;
+        PassLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept, EngineShape.Of(model, get_num_threads())).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
 

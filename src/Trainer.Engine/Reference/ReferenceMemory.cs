@@ -1,5 +1,3 @@
-using Trainer.Engine.Fast;
-
 namespace Trainer.Engine;
 
 /// <summary>

@@ -1,5 +1,4 @@
 using TorchSharp;
-using Trainer.Engine.Fast;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
 using Trainer.Numerics.Draws;
@@ -68,7 +67,7 @@ public static class RandomModelFolder
             tensors.Add(new TensorDeclaration(weight + ".quant_map", SafetensorsDtype.F32, [16]));
             tensors.Add(new TensorDeclaration(weight + ".nested_absmax", SafetensorsDtype.F32, [Nf4Codebook.NestedBlocks(count)]));
             tensors.Add(new TensorDeclaration(weight + ".nested_quant_map", SafetensorsDtype.F32, [256]));
-            tensors.Add(new TensorDeclaration(weight + ".quant_state.bitsandbytes__nf4", SafetensorsDtype.U8, [states[name].Length]));
+            tensors.Add(new TensorDeclaration(weight + Nf4Folder.StateSuffix, SafetensorsDtype.U8, [states[name].Length]));
         }
         foreach (var tensor in tensors) add(tensor.Name);
         using var writer = SafetensorsWriter.Create(path, tensors, SafetensorsWriter.PyTorchMetadata);
@@ -86,7 +85,7 @@ public static class RandomModelFolder
             Array.Fill(nested, Offset(columns) * 0.01f);
             writer.Write(weight + ".nested_absmax", MemoryMarshal.AsBytes(nested.AsSpan()));
             writer.Write(weight + ".nested_quant_map", MemoryMarshal.AsBytes(DynamicMap.Values));
-            writer.Write(weight + ".quant_state.bitsandbytes__nf4", states[name]);
+            writer.Write(weight + Nf4Folder.StateSuffix, states[name]);
         }
         writer.Complete();
     }
@@ -115,16 +114,7 @@ public static class RandomModelFolder
     // Uniform codes have a standard deviation of about 0.55 absmax; products should keep the size of their input.
     private static float Offset(long columns) => 1.8f / MathF.Sqrt(columns);
 
-    private static byte[] State(long rows, long columns) => Encoding.UTF8.GetBytes(new JsonObject
-    {
-        ["quant_type"] = "nf4",
-        ["blocksize"] = Nf4Codebook.BlockSize,
-        ["dtype"] = "bfloat16",
-        ["shape"] = new JsonArray(rows, columns),
-        ["nested_blocksize"] = Nf4Codebook.NestedBlockSize,
-        ["nested_dtype"] = "float32",
-        ["nested_offset"] = (double)Offset(columns),
-    }.ToJsonString());
+    private static byte[] State(long rows, long columns) => new Nf4QuantState(Nf4Codebook.BlockSize, "bfloat16", [rows, columns], Nf4Codebook.NestedBlockSize, Offset(columns)).ToBytes();
 
     private sealed class RandomBytes(ulong seed)
     {

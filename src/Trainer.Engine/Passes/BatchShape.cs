@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine;
 
 /// <summary>What of a batch the buffers of its pass depend on.</summary>
 /// <param name="Tokens">Tokens T.</param>

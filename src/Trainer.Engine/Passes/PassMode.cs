@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine;
 
 /// <summary>What a pass is for, and so what it keeps.</summary>
 public enum PassMode
