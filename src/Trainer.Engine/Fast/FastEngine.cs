@@ -9,6 +9,9 @@ namespace Trainer.Engine.Fast;
 /// </summary>
 internal sealed unsafe class FastEngine : IDecoderEngine
 {
+    // All bits set: floats are not numbers, so whoever reads what nobody wrote is found out too.
+    private const byte Untouched = 0xFF;
+
     private readonly CausalModel _model;
     private readonly FastShape _shape;
     private readonly EngineShape _engine;
@@ -16,12 +19,17 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly FastHead _head;
     private readonly StreamedBase? _stream;
     private Arena? _arena;
+    private PassLayout? _last;
 
-    public FastEngine(CausalModel model, long panelElements = PanelPlan.Elements)
+    /// <summary>An engine for a model as attached.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="panelElements">Aim for the elements of a panel of a frozen matrix.</param>
+    /// <param name="guard">Bytes left free behind each buffer, for <see cref="Overrun"/>.</param>
+    public FastEngine(CausalModel model, long panelElements = PanelPlan.Elements, long guard = 0)
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements };
+        _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
         var linear = new FastLinear(model, Meter, panels);
         var norms = new FastNorm(model, _shape);
@@ -40,7 +48,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     public StepMeter Meter { get; } = new();
 
     /// <summary>Bytes of the buffers of the last pass.</summary>
-    public long BufferBytes { get; private set; }
+    public long BufferBytes => _last?.Bytes ?? 0;
 
     /// <summary>Bytes of the block that buffers are cut from: those of the largest pass so far.</summary>
     public long AllocatedBytes => _arena?.Capacity ?? 0;
@@ -75,6 +83,9 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         past.Advance(tokens.Length);
     }
 
+    /// <summary>Buffers of the last pass behind whose end something was written; the engine must have been made with a guard.</summary>
+    public IReadOnlyList<string> Overrun() => [.. _last!.Buffers.Where(IsOverrun).Select(buffer => buffer.Name)];
+
     public void Dispose()
     {
         _stream?.Dispose();
@@ -88,12 +99,16 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     {
         _stream?.CheckFiles();
         var layout = PassLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });
-        BufferBytes = layout.Bytes;
+        _last = layout;
         if (_arena is null || _arena.Capacity < layout.Bytes)
         {
             _arena?.Dispose();
             _arena = new Arena(layout.Bytes);
         }
+        if (_engine.Guard > 0) new Span<byte>(_arena.Start, checked((int)layout.Bytes)).Fill(Untouched);
         return new FastStages(_model, _shape, _layer, _head, _stream, Meter, new FastPass(_model.Config, batch, layout, _arena.Start, key) { Past = past });
     }
+
+    private bool IsOverrun(PassBuffer buffer) =>
+        new ReadOnlySpan<byte>(_arena!.Start + _last!.OffsetOf(buffer.Key)!.Value + buffer.Bytes, checked((int)_engine.Guard)).ContainsAnyExcept(Untouched);
 }

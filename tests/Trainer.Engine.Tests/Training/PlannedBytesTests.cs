@@ -125,6 +125,39 @@ public sealed class PlannedBytesTests : IDisposable
         }
     }
 
+    [Fact]
+    public void No_pass_writes_beyond_a_buffer_or_reads_what_nobody_wrote()
+    {
+        var passes = 0;
+        Cases.Sample(one =>
+        {
+            var options = one.Options;
+            AdapterBlueprint drawn;
+            try
+            {
+                drawn = RunAdapter.Of(options, ModelConfig.Load(options.ModelDirectory));
+            }
+            catch (AdapterOptionException)
+            {
+                return;
+            }
+            var model = Model(options);
+            if (FastCapabilities.Refusal(drawn, "cpu") is not null) return;
+            AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+            using var engine = new FastEngine(model, guard: 256);
+            var batch = Batch(one, model.Config.VocabularySize);
+            Assert.All(engine.TokenLosses(batch), loss => Assert.True(float.IsFinite(loss)));
+            Assert.Empty(engine.Overrun());
+            engine.Logits(batch).Dispose();
+            Assert.Empty(engine.Overrun());
+            Assert.True(double.IsFinite(engine.ForwardBackward(batch, 1, new StepKey(1, 0, 0)).LossSum));
+            Assert.Empty(engine.Overrun());
+            foreach (var value in model.Parameters.GradientSpan) Assert.True(float.IsFinite(value));
+            passes++;
+        }, iter: 300, threads: 1);
+        Assert.True(passes > 100, $"only {passes} option sets ran");
+    }
+
     // Whether the hand-written engine computed it.
     private bool Run(Case one, AdapterBlueprint drawn)
     {

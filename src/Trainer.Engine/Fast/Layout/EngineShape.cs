@@ -18,6 +18,9 @@ public sealed record EngineShape
     /// <summary>The head's matrix.</summary>
     internal MatrixShape Head { get; }
 
+    /// <summary>Bytes left free behind each buffer: whoever writes beyond its end is found out.</summary>
+    internal long Guard { get; init; }
+
     /// <summary>Aim for the elements of a panel of a frozen matrix.</summary>
     internal long PanelElements { get; init; } = PanelPlan.Elements;
 

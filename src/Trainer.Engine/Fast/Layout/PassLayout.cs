@@ -5,13 +5,13 @@ public sealed class PassLayout
 {
     private readonly Dictionary<BufferKey, long> _offsets = [];
 
-    private PassLayout(IEnumerable<PassBuffer> buffers, int threads)
+    private PassLayout(IEnumerable<PassBuffer> buffers, int threads, long guard = 0)
     {
         (Buffers, Threads) = ([.. buffers], threads);
         foreach (var buffer in Buffers)
         {
             _offsets.Add(buffer.Key, Bytes);
-            Bytes += buffer.Bytes;
+            Bytes += buffer.Bytes + guard;
         }
     }
 
@@ -45,7 +45,7 @@ public sealed class PassLayout
     {
         ArgumentNullException.ThrowIfNull(engine);
         var builder = new LayoutBuilder(adapter, batch, mode, engine);
-        return new(builder.Buffers(), engine.Threads) { IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention };
+        return new(builder.Buffers(), engine.Threads, engine.Guard) { IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention };
     }
 
     /// <summary>The buffers of something that is no whole pass.</summary>
