@@ -1,6 +1,7 @@
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Commands;
 using Trainer.Cli.Rendering;
+using Trainer.Distributed;
 using Trainer.Engine.Native;
 
 namespace Trainer.Cli;
@@ -11,6 +12,8 @@ internal static class Application
     public static int Run(string[] words)
     {
         OpenMp.WaitPassively();
+        // Launchers give ranks a terminal of their own making; what .NET sends to one would stand in the launcher's output.
+        if (Launcher.Find() is { Size: > 1 }) Environment.SetEnvironmentVariable("TERM", "dumb");
         var terminal = Terminal.Detect();
         var verbose = words.Any(word => word is "--verbose" or "-v");
         try

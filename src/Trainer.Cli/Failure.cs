@@ -4,8 +4,10 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Distributed;
 using Trainer.Hub;
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Tokenizers;
 using Trainer.Templates;
@@ -40,7 +42,7 @@ internal static class Failure
         var (code, lines) = Describe(known);
         foreach (var line in lines) terminal.Error.WriteLine($"error: {line}");
         if (verbose) terminal.Error.WriteLine(fault.ToString());
-        else if (code == ExitCode.OurFault && known is not CommandFailedException) terminal.Error.WriteLine("this is a fault of trainer itself; --verbose shows where it happened");
+        else if (code == ExitCode.OurFault && known is not (CommandFailedException or CollectiveException)) terminal.Error.WriteLine("this is a fault of trainer itself; --verbose shows where it happened");
         return code;
     }
 
@@ -53,7 +55,8 @@ internal static class Failure
         NonFiniteException => (ExitCode.NonFinite, [OneLine(fault.Message)]),
         PlanRefusedException => (ExitCode.PlanRefused, [OneLine(fault.Message)]),
         MemoryLimitException => (ExitCode.OutOfMemory, [OneLine(fault.Message)]),
-        NotAvailableException => (ExitCode.Missing, [OneLine(fault.Message)]),
+        CollectiveException => (ExitCode.OurFault, [OneLine(fault.Message)]),
+        NotAvailableException or MissingLibraryException or DeviceException => (ExitCode.Missing, [OneLine(fault.Message)]),
         // TorchSharp cannot find its library or the library cannot be loaded: the system's own reason, not TorchSharp's guess.
         _ when IsNative(fault) && NativeLibraries.Fault() is { } reason => (ExitCode.Missing, [reason]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),

@@ -26,8 +26,8 @@ public static class Replay
         var (options, state) = (content.Manifest.Options, content.State);
         var batches = ReplayBatches.Read(directory);
         content.Restore(model, OptimizerTable.Make(model.Parameters, options));
-        using var ranks = new Alone();
-        var (loss, norm) = new TrainingStep(options, model, new TokenObjective(), ranks).Gradients(state.Step, batches);
+        using var ranks = new SingleProcess();
+        var (loss, norm, _) = new TrainingStep(options, model, new TokenObjective(), ranks).Gradients(state.Step, batches);
         var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps).At(state.Step);
         var isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");

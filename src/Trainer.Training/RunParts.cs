@@ -1,3 +1,5 @@
+using Trainer.Distributed;
+
 namespace Trainer.Training;
 
 /// <summary>What a run has when everything is loaded and no step is made.</summary>
@@ -14,6 +16,8 @@ internal sealed record RunParts
     public required ITrainingData Data { get; init; }
 
     public required Events Events { get; init; }
+
+    public ICollective Ranks { get; init; } = new SingleProcess();
 
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
     public Func<string, string>? Sample { get; init; }

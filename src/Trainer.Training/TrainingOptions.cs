@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Trainer.Adapters;
 using Trainer.Data;
+using Trainer.Distributed;
 using Trainer.Models;
 
 namespace Trainer.Training;
@@ -218,6 +219,9 @@ public sealed record TrainingOptions
 
     /// <summary>Compute threads; null takes all cores.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether the run takes part in a group of processes.</summary>
+    public DistributedMode Distributed { get; init; }
 
     /// <summary>auto, cpu or cuda.</summary>
     public string Device { get; init; } = "auto";

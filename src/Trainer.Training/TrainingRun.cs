@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
@@ -27,14 +28,18 @@ public static class TrainingRun
     /// <param name="observers">Who hears of it.</param>
     /// <param name="signalExitCode">Tells, once <paramref name="stop"/> is cancelled, which signal it was: 130 or 143; null is 130.</param>
     /// <param name="stop">Asks for an early end.</param>
-    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop)
+    /// <param name="ranks">The processes that train together; null is this one alone. Rank 0 writes; others pass no observers.</param>
+    public static TrainingResult Run(
+        TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop, ICollective? ranks = null)
     {
+        ranks ??= new SingleProcess();
         var events = new Events(observers);
         OptionCheck.Require(options);
-        using var folder = RunFolder.Open(options, events);
+        options = RankAgreement.Settle(ranks, options, events);
+        using var folder = ranks.Rank == 0 ? RunFolder.Open(options, events) : RunFolder.Follow(options, events);
         try
         {
-            return Run(options, folder, signalExitCode, events, stop);
+            return Run(options, folder, ranks, signalExitCode, events, stop);
         }
         catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null })
         {
@@ -44,16 +49,19 @@ public static class TrainingRun
         }
     }
 
-    private static TrainingResult Run(TrainingOptions options, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
+    private static TrainingResult Run(TrainingOptions options, RunFolder folder, ICollective ranks, Func<int>? signalExitCode, Events events, CancellationToken stop)
     {
         // What auto came to at the start belongs to the run, whatever a measurement would say now.
         if (options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
         var manifest = RunManifest.Begin(options, folder.Earlier);
+        // Templates may print the day.
+        manifest = manifest with { StartedUtc = ranks.Share(manifest.StartedUtc) };
         manifest.WriteIfFirst(folder);
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
         var files = Fingerprint.Of(options, data.Files, events, stop);
+        RankAgreement.RequireSameRun(ranks, options, files, data);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);
         RunPlanner.Require(plan);
@@ -61,7 +69,13 @@ public static class TrainingRun
             events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
         events.Emit(new Planned(plan));
         var settled = RunPlanner.Settle(options, plan);
-        if (plan.Stream) settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
+        if (plan.Stream)
+        {
+            // Ranks of one machine share the folder: the first of them makes it, if it must be made.
+            if (ranks.LocalRank != 0) ranks.Barrier();
+            settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
+            if (ranks.LocalRank == 0) ranks.Barrier();
+        }
         using var model = Load(options, settled, plan, events);
         Probe.Measure(options, plan, data, model, events);
         manifest = manifest.With(files, data.Counts, model);
@@ -73,7 +87,8 @@ public static class TrainingRun
             Model = model,
             Data = data,
             Events = events,
-            Sample = options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
+            Ranks = ranks,
+            Sample = ranks.Rank == 0 && options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
             SignalExitCode = signalExitCode ?? (() => 130),
         }, stop);
     }
@@ -118,22 +133,19 @@ public static class TrainingRun
 
         var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
         checkpoint?.Restore(run.Model, optimizer);
+        state = RankAgreement.Share(run.Ranks, state, run.Model.Parameters, optimizer);
         var baseBefore = run.Model.BaseChecksum();
-        CheckpointStore.RequireSpace(options, run.Model, optimizer, totalSteps - state.Step, run.Folder.ReplacedBytes);
+        if (run.Ranks.Rank == 0) CheckpointStore.RequireSpace(options, run.Model, optimizer, totalSteps - state.Step, run.Folder.ReplacedBytes);
         var manifest = checkpoint is null ? run.Manifest
             : run.Manifest with { Segments = RunSegment.Of(checkpoint.Manifest, state.ScheduledSteps, run.Manifest, state.Step, totalSteps) };
 
         // Nothing refuses the run any more: what it replaces goes now.
         run.Folder.Begin();
-        using var metrics = MetricsWriter.Reopen(directory, checkpoint, events);
-        var history = new TrainerStateWriter(options);
-        if (checkpoint is not null) history.Restore(checkpoint.History, state);
-        events.Add(metrics);
-        events.Add(history);
-        var store = new CheckpointStore(options, manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
+        using var record = run.Ranks.Rank == 0 ? RunRecord.Begin(run, state, manifest, totalSteps) : null;
+        var nothing = new NoRecord();
         events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Parameters.Count, run.Model.TotalParameters, run.Model.Compute));
         // After the observers: the recipe that one of them leaves is in the record.
-        manifest.WriteWithSteps(directory, totalSteps);
+        record?.WriteBeginning();
         var loop = new TrainingLoop(new LoopParts
         {
             Options = options,
@@ -143,9 +155,10 @@ public static class TrainingRun
             Objective = new TokenObjective(),
             Optimizer = optimizer,
             Rate = rate,
-            Checkpoints = store,
-            Stop = new StopWatcher(directory, options.MaxTime, run.Time, run.SignalExitCode, stop),
-            Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, store),
+            Checkpoints = record is null ? nothing : record.Store,
+            Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.SignalExitCode, stop),
+            Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, record is null ? nothing : record.Store),
+            Ranks = run.Ranks,
             Events = events,
             Sample = run.Sample,
             Time = run.Time,
@@ -154,10 +167,11 @@ public static class TrainingRun
 
         if (run.Model.BaseChecksum() != baseBefore)
             throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
+        var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
+        if (record is null) return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, "");
         if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason, events);
         var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
-        var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
-        manifest.WriteWithOutcome(directory, totalSteps, new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
+        record.WriteOutcome(new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
         events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));
         return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, sha256);
     }

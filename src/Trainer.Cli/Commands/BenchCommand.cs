@@ -23,7 +23,7 @@ internal static class BenchCommand
         Description = "Trains for a few steps into a temporary folder; the ceiling is a matrix product of 1024 x 1024 in float32, and beside it in the compute type, measured in the same minute. With --shape it makes a model of random weights and shows the machine's ceilings, what the step reached of them, and where its time went.",
         Settings =
         [
-            ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
+            ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
             DataSettings.Packing, AdapterSettings.Rank, StepSettings.BatchSize, StepSettings.Accumulation, StepSettings.Checkpointing, ModelSettings.Stream, ShapeBench.Shape, ShapeBench.Sequence, ShapeBench.Layers, Steps, CommonSettings.Json,
         ],
         Examples = [("trainer bench", ""), ("trainer bench --model MODEL --data rows.jsonl --batch-size 4", ""), ("trainer bench --shape llama-3.2-1b --seq 512", "What a 1B model would take on this machine.")],

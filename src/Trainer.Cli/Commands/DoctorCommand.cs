@@ -6,6 +6,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Engine.Native;
 using Trainer.Hub;
 
 namespace Trainer.Cli.Commands;
@@ -44,6 +45,7 @@ internal static class DoctorCommand
         var fault = NativeLibraries.Fault();
         yield return new("libtorch", fault is null, fault ?? $"loads from {AppContext.BaseDirectory}");
         if (fault is null) yield return Compute();
+        yield return new("graphics", true, $"not used: {ComputeDevice.WhyNone()}");
         yield return new("embedded", Directory.Exists(Embedded.TinyModel) && Directory.Exists(Embedded.DemoData), Directory.Exists(Embedded.TinyModel) ? "the tiny model and its data are here" : $"no {Embedded.TinyModel}: the installation is incomplete");
         var hub = HubOptions.FromEnvironment();
         yield return new("cache", true, $"{hub.CacheFolder}, {new HubCache(hub.CacheFolder).Models().Count} models, {Quantities.Bytes(MachineFacts.FreeDisk(Existing(hub.CacheFolder)))} free{(hub.IsOffline ? ", offline" : "")}{(hub.Token is null ? "" : ", with a token")}");
@@ -59,7 +61,7 @@ internal static class DoctorCommand
             using var one = torch.ones(2, 2);
             using var product = one.matmul(one);
             var right = product.sum().item<float>() == 8;
-            return new("compute", right, right ? $"a matrix product is right, {torch.get_num_threads()} threads, CUDA {(torch.cuda.is_available() ? $"with {torch.cuda.device_count()} devices" : "not available")}" : "2x2 ones times themselves do not sum to 8");
+            return new("compute", right, right ? $"a matrix product is right, {torch.get_num_threads()} threads" : "2x2 ones times themselves do not sum to 8");
         }
         catch (Exception fault) when (fault is not OutOfMemoryException)
         {

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Trainer.Adapters;
+using Trainer.Engine.Native;
+using Trainer.Training.Options;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
@@ -22,7 +24,7 @@ internal static class SelftestCommand
     {
         Group = "Machine",
         Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in memory, the merged model says what base and adapter say. Exit code 70 if something does not hold.",
-        Settings = [CommonSettings.Json],
+        Settings = [ModelSettings.Device, CommonSettings.Json],
         Examples = [("trainer selftest", "")],
     };
 
@@ -30,6 +32,9 @@ internal static class SelftestCommand
 
     private static int Run(Invocation invocation)
     {
+        var device = ModelSettings.DeviceOf(invocation.Values) ?? "auto";
+        invocation.Values.ThrowIfFaulty();
+        ComputeDevice.Require(device);
         if (NativeLibraries.Fault() is { } fault) throw new CommandFailedException(ExitCode.Missing, fault);
         var model = ModelReference.Find("tiny").ThrowIfAbsent();
         invocation.Stop.IsWatched = true;

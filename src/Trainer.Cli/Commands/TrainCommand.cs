@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Distributed;
 using Trainer.Training;
 
 namespace Trainer.Cli.Commands;
@@ -33,11 +34,31 @@ internal static class TrainCommand
         if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
+        var ranks = Ranks.Join(options.Distributed);
+        // The folder's name may hold the time, which rank 0's clock says.
+        options = options with { OutputDirectory = ranks.Share(options.OutputDirectory) };
+        return RankedRun.Run(invocation, ranks, options.OutputDirectory, () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks) : Follow(invocation, options, ranks));
+    }
+
+    private static int Lead(Invocation invocation, TrainingOptions options, string recipe, ICollective ranks)
+    {
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
-        var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token));
+        if (ranks.Size > 1 && !invocation.Quiet) invocation.Terminal.Error.WriteLine(ranks.Description);
+        var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
     }
+
+    // Rank 0 alone writes, logs and draws.
+    private static int Follow(Invocation invocation, TrainingOptions options, ICollective ranks)
+    {
+        invocation.Stop.IsWatched = true;
+        invocation.Stop.Say = _ => { };
+        TrainingRun.Run(options, [], () => SignalCode(invocation), invocation.Stop.Token, ranks);
+        return ExitCode.Done;
+    }
+
+    private static int SignalCode(Invocation invocation) => invocation.Stop.ExitCode ?? ExitCode.Interrupted;
 
     private static void Tell(Invocation invocation, TrainingOptions options, TrainingResult result, RunHistory history)
     {

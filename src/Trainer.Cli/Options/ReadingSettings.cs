@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Cli.CommandLine;
 using Trainer.Models;
 using Trainer.Training;
@@ -20,6 +21,8 @@ internal static class ReadingSettings
         var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = new(), OutputDirectory = "", Quantize = QuantizeKind.None };
         var options = OptionReader.Read(values, defaults, TrainingOptionsReader.Sources(values, demo));
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
+        // A word that is no device is a fault of its own, told with the others.
+        if (values.Faults.Count == 0) ComputeDevice.Require(options.Device);
         return options;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Engine.Native;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
@@ -32,6 +33,7 @@ internal static class TrainingOptionsReader
         // The most useful answer to a line that is right but for the model on this machine is how to get the model.
         if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData)) throw new CommandFailedException(ExitCode.Missing, model.Absence);
         values.ThrowIfFaulty();
+        ComputeDevice.Require(options.Device);
         return options;
     }
 

@@ -33,8 +33,9 @@ public static class ModelSettings
         "quantized on disk is written there once, in the cache.") with
     { Value = "WHEN", Bare = "on", Drift = DriftRule.LastBit };
 
-    public static readonly Setting Device = Setting.Of(o => o.Device, "device", Group, "Where to compute.") with
-    { Value = "DEVICE", Choices = ["auto", "cpu", "cuda"], Kind = SettingKind.Choice, Drift = DriftRule.LastBit };
+    public static readonly Setting Device = Setting.Of(o => o.Device, "device", Group,
+        "Where to compute: auto, cpu, cuda, cuda:N or mps. What is not there is refused with the reason before anything is read.") with
+    { Value = "DEVICE", Reads = ReadDevice, Drift = DriftRule.LastBit };
 
     public static readonly Setting Threads = Setting.Of(o => o.Threads, "threads", Group, "Compute threads.") with
     { Value = "N", Minimum = 1, Maximum = 4096, DefaultNote = "all cores", Drift = DriftRule.LastBit };
@@ -43,4 +44,15 @@ public static class ModelSettings
         "Most resident memory, such as 12GiB; the run is refused by the plan, or stopped with a checkpoint, above it; what it leaves free keeps " +
         "more of a streamed base in memory.") with
     { Value = "SIZE", DefaultNote = "the machine's", Drift = DriftRule.Free };
+
+    /// <summary>The device as typed, in small letters, or null; a word that is none becomes a fault.</summary>
+    public static string? DeviceOf(SettingValues values) => ReadDevice(values, Device);
+
+    private static string? ReadDevice(SettingValues values, Setting setting)
+    {
+        if (values.Text(setting)?.ToLowerInvariant() is not { } device) return null;
+        var isKnown = device is "auto" or "cpu" or "cuda" or "mps" || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device[5..], out _));
+        if (!isKnown) values.Fault($"{values.Origin(setting)} '{device}' is not one of auto, cpu, cuda, cuda:N, mps");
+        return device;
+    }
 }

@@ -46,6 +46,10 @@ public static class RunSettings
         "Take a run folder that holds another run, deleting that run's files.") with
     { Writes = o => o.OverwriteOutputDirectory ? true : null, Drift = DriftRule.Free };
 
+    public static readonly Setting Distributed = Setting.Of(o => o.Distributed, "distributed", Group,
+        "Train together with other processes over MPI: auto where a launcher (mpirun, srun) started several, off, or mpi in any case.") with
+    { Value = "MODE", Drift = DriftRule.Free };
+
     public static readonly Setting AllowHighLoss = Setting.Of(o => o.AllowHighLoss, "allow-high-loss", Group,
         "Go on although the first loss of the base hardly beats guessing.") with
     { Drift = DriftRule.Free };

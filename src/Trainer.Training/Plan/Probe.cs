@@ -41,7 +41,7 @@ internal static class Probe
     public static double Seconds(TrainingOptions options, MicroBatch batch, IAdaptedModel model)
     {
         var clock = Stopwatch.StartNew();
-        using var ranks = new Alone();
+        using var ranks = new SingleProcess();
         new TrainingStep(options, model, new TokenObjective(), ranks).Rehearse(batch);
         return clock.Elapsed.TotalSeconds;
     }

@@ -14,7 +14,7 @@ internal sealed class RunFolder : IDisposable
     /// <summary>Begins the name of a checkpoint that could not be read.</summary>
     public const string Damaged = "damaged";
 
-    private readonly RunLock _lock;
+    private readonly RunLock? _lock;
     private readonly TrainingOptions _options;
     private readonly Events _events;
     private readonly bool _isNew;
@@ -22,7 +22,7 @@ internal sealed class RunFolder : IDisposable
     private readonly List<(string Path, string Prefix)> _aside = [];
     private bool _replaces;
 
-    private RunFolder(TrainingOptions options, RunLock runLock, bool isNew, Events events)
+    private RunFolder(TrainingOptions options, RunLock? runLock, bool isNew, Events events)
     {
         (_options, _lock, _isNew, _events, Directory) = (options, runLock, isNew, events, options.OutputDirectory);
         _hadRecord = File.Exists(Path.Combine(Directory, RunManifest.FileName));
@@ -40,7 +40,7 @@ internal sealed class RunFolder : IDisposable
     public bool Began { get; private set; }
 
     /// <summary>Whether a fresh run may leave its record already: nothing of an earlier one is here.</summary>
-    public bool IsFree => Earlier is null && !_replaces && !_hadRecord;
+    public bool IsFree => _lock is not null && Earlier is null && !_replaces && !_hadRecord;
 
     /// <summary>Bytes that the start of the run will free: those of the run it replaces.</summary>
     public long ReplacedBytes => _replaces ? EarlierRun.Bytes(Directory) : 0;
@@ -75,6 +75,9 @@ internal sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>The folder as a rank other than the first has it: by name alone; nothing is read there, written or held.</summary>
+    public static RunFolder Follow(TrainingOptions options, Events events) => new(options, null, isNew: false, events);
+
     /// <summary>The first step is about to be made: what this run replaces goes now, and not before.</summary>
     public void Begin()
     {
@@ -91,6 +94,7 @@ internal sealed class RunFolder : IDisposable
     /// <summary>Takes back what a run that made no step has left here; an earlier run's files stay.</summary>
     public void Forget()
     {
+        if (_lock is null) return;
         if (IsFree || (Began && Earlier is null)) File.Delete(Path.Combine(Directory, RunManifest.FileName));
     }
 
@@ -99,6 +103,7 @@ internal sealed class RunFolder : IDisposable
 
     public void Dispose()
     {
+        if (_lock is null) return;
         _lock.Dispose();
         if (!_isNew || Began || !System.IO.Directory.Exists(Directory) || System.IO.Directory.EnumerateFileSystemEntries(Directory).Any()) return;
         System.IO.Directory.Delete(Directory);

@@ -32,7 +32,7 @@ internal sealed record LoopParts
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
     public Func<string, string>? Sample { get; init; }
 
-    public ICollective Ranks { get; init; } = new Alone();
+    public ICollective Ranks { get; init; } = new SingleProcess();
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

@@ -11,11 +11,15 @@ namespace Trainer.Training;
 /// <summary>The steps of a run, from the state it is given to the last one: evaluate, save, stop if asked, step.</summary>
 internal sealed class TrainingLoop
 {
+    // A hash of all values each time: some milliseconds for a large adapter.
+    private const int StepsBetweenComparisons = 20;
+
     private readonly TrainingOptions _options;
     private readonly IAdaptedModel _model;
     private readonly ITrainingData _data;
     private readonly IObjective _objective;
     private readonly TrainingStep _step;
+    private readonly ICollective _ranks;
     private readonly ICheckpoints _checkpoints;
     private readonly StopWatcher _stop;
     private readonly Watchdog _watchdog;
@@ -25,10 +29,12 @@ internal sealed class TrainingLoop
     private readonly long _begin;
     private readonly double _earlierSeconds;
     private readonly int _totalSteps;
+    private bool _allStop;
 
     public TrainingLoop(LoopParts parts)
     {
         (_options, _model, _data, _objective, _sample) = (parts.Options, parts.Model, parts.Data, parts.Objective, parts.Sample);
+        _ranks = parts.Ranks;
         _step = new TrainingStep(parts.Options, parts.Model, parts.Objective, parts.Ranks);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
         State = parts.State;
@@ -69,11 +75,12 @@ internal sealed class TrainingLoop
         var began = _time.GetTimestamp();
         var batches = _data.Step(State.Step);
         long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
-        var (loss, norm) = _step.Gradients(State.Step, batches, (micro, sum) =>
+        var asked = _ranks.Size > 1 && _stop.Asked() is not null;
+        (var loss, var norm, _allStop) = _step.Gradients(State.Step, batches, asked, (micro, sum) =>
         {
             _watchdog.CheckLoss(sum, State, batches[micro], batches);
             // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
-            if (micro + 1 < batches.Count) StopIfAsked();
+            if (_ranks.Size == 1 && micro + 1 < batches.Count) StopIfAsked();
         });
         _watchdog.CheckGradients(norm, State, batches);
         _watchdog.CheckFirstLoss(loss, State);
@@ -81,6 +88,8 @@ internal sealed class TrainingLoop
         _step.Update(Optimizer, State.Step, rate, norm);
         _watchdog.CheckWeights(State, batches);
         if (!State.AdapterMoved && rate > 0) _watchdog.CheckAdapterMoved(State);
+
+        if (_ranks.Size > 1 && State.Step % StepsBetweenComparisons == 0) RankAgreement.RequireSameValues(_ranks, _model.Parameters, State.Step + 1);
 
         State.Step++;
         State.Tokens += tokens;
@@ -103,15 +112,19 @@ internal sealed class TrainingLoop
         var began = _time.GetTimestamp();
         double sum = 0;
         long tokens = 0, trained = 0;
-        foreach (var batch in _data.EvalBatches)
+        for (var index = _ranks.Rank; index < _data.EvalBatches.Count; index += _ranks.Size)
         {
-            StopIfAsked();
+            var batch = _data.EvalBatches[index];
+            if (_ranks.Size == 1) StopIfAsked();
             var part = _objective.Evaluate(_model, batch);
             _watchdog.CheckLoss(part, State, batch, [batch]);
             sum += part;
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
         }
+        Span<double> totals = [sum, tokens, trained];
+        _ranks.Sum([], totals);
+        (sum, tokens, trained) = (totals[0], (long)totals[1], (long)totals[2]);
         var loss = sum / _objective.Divisor(_data.EvalBatches);
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
         var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
@@ -143,7 +156,10 @@ internal sealed class TrainingLoop
 
     private void StopIfAsked()
     {
-        if (_stop.Asked() is not { } stop) return;
+        // Several ranks stop where all of them know of it: after a step that carried the wish of one.
+        if (_ranks.Size > 1 && !_allStop) return;
+        var asked = _stop.Asked() ?? (_allStop ? ("stopped with the other ranks", 130) : null);
+        if (asked is not { } stop) return;
         var saved = State.Step > 0 ? SaveNow() : null;
         _stop.Clear();
         throw new RunInterruptedException(saved is null

@@ -16,12 +16,13 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
     /// <summary>Fills the gradients of one step.</summary>
     /// <param name="step">Zero-based optimizer step: part of the key of each dropout mask.</param>
     /// <param name="batches">All micro-batches of the step. Rank r of n computes those whose index is r modulo n.</param>
+    /// <param name="stopAsked">Whether this rank was asked to stop: it travels with the gradients, so that all ranks stop after the same step.</param>
     /// <param name="afterMicroBatch">Hears the index and the loss sum of each computed micro-batch; may throw to abandon the step.</param>
-    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, Action<int, double>? afterMicroBatch = null)
+    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, Action<int, double>? afterMicroBatch = null)
     {
         var divisor = objective.Divisor(batches);
         model.Parameters.ClearGradients();
-        Span<double> riders = [0];
+        Span<double> riders = [0, stopAsked ? 1 : 0];
         for (var micro = ranks.Rank; micro < batches.Count; micro += ranks.Size)
         {
             var sum = objective.ForwardBackward(model, batches[micro], 1 / divisor, new StepKey(options.Seed, step, micro));
@@ -29,7 +30,7 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
             afterMicroBatch?.Invoke(micro, sum);
         }
         model.Parameters.SumGradients(ranks, riders);
-        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm());
+        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm(), riders[1] > 0);
     }
 
     /// <summary>Clips the gradients and updates the values.</summary>

@@ -1,7 +1,12 @@
 namespace Trainer.Training;
 
 /// <summary>Everything that may ask a run to stop or to save: the signal's token, files in the run folder, the time limit.</summary>
-internal sealed class StopWatcher(string runDirectory, TimeSpan? maxTime, TimeProvider time, Func<int> signalExitCode, CancellationToken token)
+/// <param name="runDirectory">Where the files STOP and SAVE may appear, or null where another rank looks for them.</param>
+/// <param name="maxTime">The time limit, or null.</param>
+/// <param name="time">The clock.</param>
+/// <param name="signalExitCode">130 or 143, once the token is cancelled.</param>
+/// <param name="token">Cancelled by a signal.</param>
+internal sealed class StopWatcher(string? runDirectory, TimeSpan? maxTime, TimeProvider time, Func<int> signalExitCode, CancellationToken token)
 {
     /// <summary>A file of this name in the run folder ends the run after the step that is being made, with a checkpoint.</summary>
     public const string StopName = "STOP";
@@ -10,8 +15,8 @@ internal sealed class StopWatcher(string runDirectory, TimeSpan? maxTime, TimePr
     public const string SaveName = "SAVE";
 
     private readonly long _begin = time.GetTimestamp();
-    private readonly string _stopFile = Path.Combine(runDirectory, StopName);
-    private readonly string _saveFile = Path.Combine(runDirectory, SaveName);
+    private readonly string? _stopFile = runDirectory is null ? null : Path.Combine(runDirectory, StopName);
+    private readonly string? _saveFile = runDirectory is null ? null : Path.Combine(runDirectory, SaveName);
 
     /// <summary>Why the run should stop now, with the exit code, or null.</summary>
     public (string Reason, int ExitCode)? Asked()
@@ -27,12 +32,15 @@ internal sealed class StopWatcher(string runDirectory, TimeSpan? maxTime, TimePr
     public bool SaveAsked() => File.Exists(_saveFile);
 
     /// <summary>Takes the answered request to save away; one to stop stays.</summary>
-    public void ClearSave() => File.Delete(_saveFile);
+    public void ClearSave()
+    {
+        if (_saveFile is not null) File.Delete(_saveFile);
+    }
 
     /// <summary>Takes the request files away, so that they do not stop the resumed run as well.</summary>
     public void Clear()
     {
-        File.Delete(_stopFile);
-        File.Delete(_saveFile);
+        if (_stopFile is not null) File.Delete(_stopFile);
+        ClearSave();
     }
 }

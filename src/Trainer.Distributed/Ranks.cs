@@ -1,0 +1,30 @@
+using Trainer.Distributed.Mpi;
+
+namespace Trainer.Distributed;
+
+/// <summary>Joins the ranks of a run.</summary>
+public static class Ranks
+{
+    /// <summary>Environment variable: seconds that a rank waits for the others before it gives up.</summary>
+    public const string TimeoutVariable = "TRAINER_COLLECTIVE_TIMEOUT";
+
+    // Evaluation and saving happen on some ranks while others wait.
+    private const double DefaultTimeoutSeconds = 1800;
+
+    /// <summary>Joins, or stays alone.</summary>
+    /// <param name="mode">Whether to look for other ranks.</param>
+    /// <exception cref="MissingLibraryException">MPI is wanted and cannot be used: the names tried and what to install are in the message.</exception>
+    /// <exception cref="CollectiveException">MPI's own start failed.</exception>
+    public static ICollective Join(DistributedMode mode)
+    {
+        if (mode == DistributedMode.Off) return new SingleProcess();
+        var launcher = Launcher.Find();
+        if (mode == DistributedMode.Auto && launcher is not { Size: > 1 }) return new SingleProcess();
+        return MpiCollective.Join(launcher, Timeout());
+    }
+
+    private static TimeSpan Timeout()
+        => double.TryParse(Environment.GetEnvironmentVariable(TimeoutVariable), System.Globalization.NumberStyles.Float, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds > 0
+            ? TimeSpan.FromSeconds(seconds)
+            : TimeSpan.FromSeconds(DefaultTimeoutSeconds);
+}

@@ -1,0 +1,76 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Trainer.Distributed;
+using Trainer.Models;
+using Trainer.Training.Optimizers;
+
+namespace Trainer.Training;
+
+/// <summary>What ranks must have in common: the run they begin with, the state they begin at, and the values they hold as they go.</summary>
+internal static class RankAgreement
+{
+    /// <summary>Options as all ranks take them: folder, compute type and threads are the run's, not the machine's.</summary>
+    /// <exception cref="OptionException">The micro-batches of a step cannot be dealt out evenly.</exception>
+    public static TrainingOptions Settle(ICollective ranks, TrainingOptions options, Events events)
+    {
+        if (ranks.Size == 1) return options;
+        if (options.GradientAccumulationSteps % ranks.Size != 0)
+        {
+            var most = Enumerable.Range(1, Math.Min(ranks.Size, options.GradientAccumulationSteps)).Last(count => options.GradientAccumulationSteps % count == 0);
+            throw new OptionException($"--gradient-accumulation-steps {options.GradientAccumulationSteps} (micro-batches of a step) cannot be dealt out to {ranks.Size} ranks evenly: "
+                + $"take a multiple of {ranks.Size}, or start {most} {(most == 1 ? "rank" : "ranks")}");
+        }
+        if (options.Compute == ComputeKind.Auto)
+        {
+            // A race of kernels could end one way here and another way there, and the ranks would train different models.
+            options = options with { Compute = ComputeKind.Float32 };
+            events.Note("--dtype auto is float32 where several ranks train; name bfloat16 for all of them where it is faster");
+        }
+        var (threads, warning) = RankThreads.Of(ranks, options.Threads);
+        if (warning is not null) events.Warn(warning);
+        return options with { Threads = threads };
+    }
+
+    /// <summary>Compares what the ranks are about to train, before the first step.</summary>
+    /// <exception cref="OptionException">Names the rank that differs, and in what.</exception>
+    public static void RequireSameRun(ICollective ranks, TrainingOptions options, Fingerprint files, TrainingData data)
+    {
+        if (ranks.Size == 1) return;
+        // What may differ from machine to machine without changing what is computed.
+        var common = options with { OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null, Resume = null, ReportTo = [] };
+        Require("another version of trainer", typeof(RankAgreement).Assembly.GetName().Version!.ToString());
+        Require("other options", JsonSerializer.Serialize(common, RunJson.Options));
+        Require("another base model", Fingerprint.Combined(files.Base));
+        Require("another tokenizer or chat template", Fingerprint.Combined(files.Tokenizer) + Fingerprint.Combined(files.Template));
+        Require("another adapter to continue", Fingerprint.Combined(files.Adapter));
+        Require("other data", Fingerprint.Combined(files.Data) + $" {data.Counts.Rows} {data.Counts.Tokens}");
+
+        void Require(string difference, string mine)
+        {
+            if (ranks.FindDifference(mine) is { } rank)
+                throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0: every rank must get the same command and see the same files");
+        }
+    }
+
+    /// <summary>Gives every rank the state, the values and the optimizer's state of rank 0, which alone reads a checkpoint.</summary>
+    public static RunState Share(ICollective ranks, RunState state, IParameterStore parameters, IOptimizer optimizer)
+    {
+        if (ranks.Size == 1) return state;
+        var shared = ranks.Share(JsonSerializer.Serialize(state, RunJson.Options));
+        var values = parameters.HostValues().ToArray();
+        ranks.Broadcast(MemoryMarshal.AsBytes(values.AsSpan()));
+        parameters.Write(values);
+        foreach (var tensor in optimizer.State) ranks.Broadcast(tensor.Bytes);
+        if (ranks.Rank == 0) return state;
+        using var document = JsonDocument.Parse(shared);
+        return RunState.FromJson(document.RootElement);
+    }
+
+    /// <summary>Compares the values of all ranks bit by bit.</summary>
+    /// <exception cref="CollectiveException">Names a rank that holds others.</exception>
+    public static void RequireSameValues(ICollective ranks, IParameterStore parameters, int step)
+    {
+        if (ranks.FindDifference(MemoryMarshal.AsBytes(parameters.HostValues())) is { } rank)
+            throw new CollectiveException($"after step {step} rank {rank} holds other values than rank 0: its machine computes differently (another processor, or damaged memory); leave it out and continue with --resume");
+    }
+}

@@ -1,0 +1,41 @@
+using System.Globalization;
+using Trainer.Distributed;
+
+namespace Trainer.Training;
+
+/// <summary>How many threads a rank computes with: its share of the machine, or what the launcher tied it to.</summary>
+internal static class RankThreads
+{
+    /// <summary>The threads, and what the user should know about them.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="asked">--threads, or null.</param>
+    public static (int Threads, string? Warning) Of(ICollective ranks, int? asked) => Of(ranks.LocalSize, asked, Environment.ProcessorCount, Online());
+
+    internal static (int Threads, string? Warning) Of(int localRanks, int? asked, int allowed, int online)
+    {
+        // Given by name in any case: MKL inside libtorch drops to one thread as soon as it sees a launcher's variables.
+        if (asked is { } threads) return (threads, null);
+        // A rank that is tied to some cores has its share already; one that may use all cores takes an equal part of them.
+        var share = allowed < online ? allowed : Math.Max(1, allowed / localRanks);
+        var warning = allowed == 1 && online >= 2 * localRanks
+            ? $"the launcher ties each rank to one of {online} cores: pass --bind-to none to mpirun (--cpu-bind=none to srun), or more cores a rank"
+            : null;
+        return (share, warning);
+    }
+
+    // "0-3,8" is five processors.
+    private static int Online()
+    {
+        const string Path = "/sys/devices/system/cpu/online";
+        if (!File.Exists(Path)) return Environment.ProcessorCount;
+        var count = 0;
+        foreach (var range in File.ReadAllText(Path).Trim().Split(','))
+        {
+            var ends = range.Split('-');
+            if (!int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first) || !int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var last))
+                return Environment.ProcessorCount;
+            count += last - first + 1;
+        }
+        return Math.Max(count, Environment.ProcessorCount);
+    }
+}

@@ -1,0 +1,169 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace Trainer.Smoke.Tests.Runs;
+
+/// <summary>Several ranks train what one process trains, and end together whatever happens to one of them.</summary>
+[Trait("ring", "smoke")]
+public sealed class MpiTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [SkippableTheory]
+    [InlineData(MpiRun.OpenMpi, 2)]
+    [InlineData(MpiRun.Mpich, 2)]
+    public void Ranks_train_what_one_process_trains(string launcher, int ranks)
+    {
+        var (one, many) = (Output("one"), Output("many"));
+        var options = Options(steps: 3, microBatches: 2, "--eval-steps", "2", "--packing");
+        var result = MpiRun.Run(launcher, ranks, [.. options, "--output-dir", many]);
+        Assert.True(result.ExitCode == 0, result.Error);
+        Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
+
+        Assert.Contains($"{ranks} ranks over", result.Error, StringComparison.Ordinal);
+        AssertSameRun(one, many);
+    }
+
+    [SkippableTheory]
+    [Trait("ring", "slow")]
+    [InlineData(MpiRun.OpenMpi, 3)]
+    [InlineData(MpiRun.Mpich, 3)]
+    public void Three_ranks_with_rows_of_any_length_too(string launcher, int ranks)
+    {
+        var (one, many) = (Output("one"), Output("many"));
+        var options = Options(steps: 8, microBatches: 6, "--lora-dropout", "0.1", "--eval-steps", "4", "--batch-size", "2");
+        Assert.Equal(0, MpiRun.Run(launcher, ranks, [.. options, "--output-dir", many]).ExitCode);
+        Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
+        AssertSameRun(one, many);
+    }
+
+    [SkippableFact]
+    public void Micro_batches_that_cannot_be_dealt_out_evenly_are_refused_with_numbers()
+    {
+        var result = MpiRun.Run(MpiRun.OpenMpi, 2, [.. Options(steps: 2, microBatches: 3), "--output-dir", Output("odd")]);
+        Assert.All(result.Faults(2), fault => Assert.Contains("--gradient-accumulation-steps 3", fault, StringComparison.Ordinal));
+        Assert.False(File.Exists(Path.Combine(Output("odd"), "run.json")));
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_library_of_another_maker_than_the_launcher_is_refused()
+    {
+        var library = new[] { "/usr/lib/x86_64-linux-gnu/libmpich.so.12", "/usr/lib/aarch64-linux-gnu/libmpich.so.12" }.FirstOrDefault(File.Exists);
+        Skip.If(library is null, "MPICH's library is not installed");
+        var result = MpiRun.Run(MpiRun.OpenMpi, 2, [.. Options(steps: 2, microBatches: 2), "--output-dir", Output("mixed")], new Dictionary<string, string> { ["TRAINER_MPI_LIBRARY"] = library });
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains("sees 1: they are of different makers", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Mpi_that_is_asked_for_and_absent_is_named_with_what_to_install()
+    {
+        var environment = new Dictionary<string, string> { ["TRAINER_MPI_LIBRARY"] = "/nowhere/libmpi.so" };
+        var result = TrainerProgram.Run(new ProgramRun([.. Options(steps: 1, microBatches: 1), "--distributed", "mpi", "--output-dir", Output("none")]) { Environment = environment });
+        Assert.Contains("'/nowhere/libmpi.so' cannot be loaded", Assert.Single(result.Faults(69)), StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_rank_that_is_killed_ends_the_run_and_another_number_of_ranks_goes_on_from_its_checkpoint()
+    {
+        var (whole, broken) = (Output("whole"), Output("broken"));
+        var options = Options(steps: 40, microBatches: 2, "--save-steps", "2", "--save-total-limit", "0");
+        Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", whole]).ExitCode);
+        var ranks = MpiRun.Start(MpiRun.OpenMpi, 2, [.. options, "--output-dir", broken]);
+        WaitFor(() => Directory.Exists(Path.Combine(broken, "checkpoint-4")), ranks);
+        var began = Stopwatch.GetTimestamp();
+        Process.GetProcessById(Ranks(broken).Max()).Kill();
+        Assert.NotEqual(0, MpiRun.Finish(ranks).ExitCode);
+        Assert.InRange(Stopwatch.GetElapsedTime(began).TotalSeconds, 0, 60);
+
+        var resumed = TrainerProgram.Run([.. options, "--output-dir", broken, "--resume"]);
+        Assert.True(resumed.ExitCode == 0, resumed.Error);
+        AssertSameRun(whole, broken);
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_rank_that_hangs_ends_the_run_by_the_deadline()
+    {
+        var output = Output("hangs");
+        var ranks = MpiRun.Start(MpiRun.OpenMpi, 2, [.. Options(steps: 4000, microBatches: 2, "--save-steps", "2"), "--output-dir", output], new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "15" });
+        WaitFor(() => Directory.Exists(Path.Combine(output, "checkpoint-2")), ranks);
+        Signal(Ranks(output).Max(), 19);
+        var result = MpiRun.Finish(ranks);
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains("waited 15 s for the other ranks", result.Error, StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(output, "rank-0.error")));
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_rank_that_is_asked_to_stop_stops_all_with_one_checkpoint()
+    {
+        var output = Output("stops");
+        var ranks = MpiRun.Start(MpiRun.OpenMpi, 2, [.. Options(steps: 4000, microBatches: 2, "--save-steps", "2"), "--output-dir", output]);
+        WaitFor(() => Directory.Exists(Path.Combine(output, "checkpoint-2")), ranks);
+        Signal(Ranks(output).Max(), 15);
+        var result = MpiRun.Finish(ranks);
+        Assert.Equal(130, result.ExitCode);
+        Assert.Contains("continue with --resume", result.Error, StringComparison.Ordinal);
+    }
+
+    private static string[] Options(int steps, int microBatches, params string[] more) =>
+    [
+        "train", "--model", "tiny", "--data", "demo", "--max-steps", $"{steps}", "--gradient-accumulation-steps", $"{microBatches}", "--threads", "1", "--report-to", "none", "--logging-steps", "1",
+        .. more.Contains("--save-steps") ? Array.Empty<string>() : ["--save-steps", "0"], .. more,
+    ];
+
+    private string Output(string name) => Path.Combine(_folder.Path, name);
+
+    private static void AssertSameRun(string expected, string actual)
+    {
+        Assert.Equal(Losses(expected).Length, Losses(actual).Length);
+        Assert.All(Losses(expected).Zip(Losses(actual)), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 1e-5));
+        var (one, other) = (Values(expected), Values(actual));
+        Assert.Equal(one.Length, other.Length);
+        Assert.All(one.Zip(other), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 1e-5f));
+    }
+
+    private static double[] Losses(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+        .Select(row => (row.TryGetProperty("loss", out var loss) ? loss : row.GetProperty("eval_loss")).GetDouble())];
+
+    // The tensors follow a header whose length stands in the first eight bytes.
+    private static float[] Values(string run)
+    {
+        var bytes = File.ReadAllBytes(Path.Combine(run, "adapter_model.safetensors"));
+        return MemoryMarshal.Cast<byte, float>(bytes.AsSpan(8 + (int)BitConverter.ToInt64(bytes))).ToArray();
+    }
+
+    private static void WaitFor(Func<bool> condition, Process ranks)
+    {
+        for (var round = 0; round < 1200 && !condition(); round++)
+        {
+            Assert.False(ranks.HasExited, "the ranks ended too early");
+            Thread.Sleep(50);
+        }
+        Assert.True(condition());
+    }
+
+    // The ranks' processes have the run folder in their command line; the launcher has it too and is no dotnet.
+    private static int[] Ranks(string output) => [.. Process.GetProcessesByName("dotnet").Where(process => CommandLine(process.Id).Contains(output, StringComparison.Ordinal)).Select(process => process.Id)];
+
+    private static string CommandLine(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/cmdline");
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    private static void Signal(int process, int number) => Process.Start("kill", ["-" + number, $"{process}"]).WaitForExit();
+}
