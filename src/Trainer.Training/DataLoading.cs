@@ -1,6 +1,7 @@
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Training;
 
@@ -14,7 +15,7 @@ internal static class DataLoading
     {
         var directory = options.ModelDirectory;
         var text = ModelText.Load(directory, options.Data.ChatTemplateFile, ModelConfig.Load(directory).VocabularySize, day, options.Data.TemplateVariables);
-        return DatasetBuilder.Build(options.Data, text, new Teller(events));
+        return DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events));
     }
 
     private sealed class Teller(Events events) : IProgress<DataProgress>

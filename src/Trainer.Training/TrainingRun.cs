@@ -3,6 +3,7 @@ using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -113,10 +114,12 @@ public static class TrainingRun
         // Patience may have grown since the checkpoint was written.
         state.StoppedEarly = options.EarlyStoppingPatience is { } patience && state.EvalsWithoutImprovement >= patience;
         var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
-        var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, totalSteps);
+        var rate = new LearningRate(options, totalSteps, state.Plateau);
         Extension.Explain(options, state, rate, events);
 
         var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
+        // Before the checkpoint's values are in place: a frozen copy of the adapter is of those that the run began with.
+        var objective = ObjectiveTable.Make(options, run.Model);
         checkpoint?.Restore(run.Model, optimizer);
         var baseBefore = run.Model.BaseChecksum();
         CheckpointStore.RequireSpace(options, run.Model, optimizer, totalSteps - state.Step, run.Folder.ReplacedBytes);
@@ -140,7 +143,7 @@ public static class TrainingRun
             Model = run.Model,
             Data = run.Data,
             State = state,
-            Objective = new TokenObjective(),
+            Objective = objective,
             Optimizer = optimizer,
             Rate = rate,
             Checkpoints = store,
@@ -155,6 +158,7 @@ public static class TrainingRun
         if (run.Model.BaseChecksum() != baseBefore)
             throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
         if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason, events);
+        AveragedValues.Keep(run.Model.Parameters, optimizer);
         var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
         var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
         manifest.WriteWithOutcome(directory, totalSteps, new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));

@@ -43,6 +43,7 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
+        if (lossScale is not null && batch.Batch.Weigh is { } weigh) Weigh(batch, normed, weigh);
         var key = linear.Key;
         for (long first = 0; first < rows; first += _chunk)
         {
@@ -78,6 +79,40 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         });
     }
 
+    // The weights depend on all losses, so these come first, and the logits once more with the gradient.
+    private void Weigh(FastBatch batch, float* normed, Func<float[], float[]> weigh)
+    {
+        var key = linear.Key;
+        for (long first = 0; first < batch.LossCount; first += _chunk)
+        {
+            linear.Key = key is { } step ? step with { FirstRow = first } : null;
+            var count = Math.Min(_chunk, batch.LossCount - first);
+            linear.Forward(model.Head, normed + first * shape.Hidden, count, _logits, shape.Vocabulary, _kept, shape.LogitMultiplier, StepPart.Loss);
+            CrossEntropyRows(batch, first, count, null);
+        }
+        linear.Key = key;
+        var losses = new float[batch.Tokens];
+        for (var i = 0; i < batch.LossCount; i++) losses[batch.LossRows[i]] = (float)batch.Losses[i];
+        var weights = weigh(losses);
+        for (var i = 0; i < batch.LossCount; i++) batch.LossFactors[i] = weights[batch.LossRows[i]];
+    }
+
+    // (1 - e) (-log p_y) + e mean_v(-log p_v) = -log p_y + e (x_y - mean x); its slope differs by e at the target and -e / V everywhere.
+    private void Smooth(float* row, int target, float factor, double* loss, double more)
+    {
+        *loss += more;
+        row[target] += factor;
+        var each = factor / shape.Vocabulary;
+        for (var v = 0; v < shape.Vocabulary; v++) row[v] -= each;
+    }
+
+    private double Mean(float* row)
+    {
+        double sum = 0;
+        for (var v = 0; v < shape.Vocabulary; v++) sum += row[v];
+        return sum / shape.Vocabulary;
+    }
+
     private void CrossEntropyRows(FastBatch batch, long first, long count, double? lossScale)
     {
         var logits = _logits;
@@ -89,7 +124,10 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
                 var row = logits + i * shape.Vocabulary;
                 if (shape.LogitCap is { } cap) SoftCap.Forward(row, lossScale is null ? null : slopes, shape.Vocabulary, cap);
                 var factor = (float)(batch.LossFactors[first + i] * (lossScale ?? 0));
+                var smoothing = lossScale is null ? 0 : batch.Batch.LabelSmoothing;
+                var above = smoothing == 0 ? 0 : row[batch.LossTargets[first + i]] - Mean(row);
                 CrossEntropy.Rows(row, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
+                if (smoothing != 0) Smooth(row, batch.LossTargets[first + i], (float)(factor * smoothing), batch.Losses + first + i, smoothing * above);
                 if (shape.LogitCap is not null && lossScale is not null) Arithmetic.Product(slopes, row, row, 0, shape.Vocabulary);
             }
         });

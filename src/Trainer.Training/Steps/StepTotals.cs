@@ -3,4 +3,5 @@ namespace Trainer.Training;
 /// <summary>What the gradients of one step came with.</summary>
 /// <param name="Loss">Mean loss of the step.</param>
 /// <param name="GradNorm">Global norm of the gradients, before clipping.</param>
-internal readonly record struct StepTotals(double Loss, double GradNorm);
+/// <param name="Metrics">What else the objective measured.</param>
+internal sealed record StepTotals(double Loss, double GradNorm, IReadOnlyDictionary<string, double> Metrics);
