@@ -69,7 +69,10 @@ public sealed record DataOptions
     /// <summary>Share (below 1) or count of training rows held out where no evaluation data is named; 0 holds out none.</summary>
     public double EvalSplit { get; init; }
 
-    /// <summary>Longest row in tokens.</summary>
+    /// <summary>What rows are read for.</summary>
+    public RowPurpose Purpose { get; init; }
+
+    /// <summary>Longest row in tokens; of a preference row, longest prompt with one answer.</summary>
     public int MaxSeqLength { get; init; } = 2048;
 
     /// <summary>What happens to a longer row.</summary>

@@ -4,10 +4,10 @@ namespace Trainer.Data;
 /// The tokens of one forward pass, flat: segments (rows) lie one behind the other without padding, and never see each other.
 /// A batch of B rows and a packed bin of B samples are the same thing here.
 /// </summary>
-public sealed class MicroBatch
+public sealed partial class MicroBatch
 {
     /// <summary>Makes a batch; all per-token arrays have the same length T.</summary>
-    public MicroBatch(int[] tokenIds, int[] targets, int[] positions, int[] segmentStarts, float[] segmentWeights, RowSource[] rows)
+    public MicroBatch(int[] tokenIds, int[] targets, int[] positions, int[] segmentStarts, float[] segmentWeights, RowSource[] rows, SegmentRole[]? roles = null, int[]? answerStarts = null)
     {
         if (targets.Length != tokenIds.Length || positions.Length != tokenIds.Length)
             throw new ArgumentException("tokens, targets and positions differ in length");
@@ -21,6 +21,8 @@ public sealed class MicroBatch
         SegmentStarts = segmentStarts;
         SegmentWeights = segmentWeights;
         Rows = rows;
+        Roles = roles ?? new SegmentRole[rows.Length];
+        AnswerStarts = answerStarts ?? segmentStarts[..^1];
         foreach (var target in targets)
             if (target != Example.IgnoredLabel) TrainedTokens++;
     }
@@ -43,6 +45,15 @@ public sealed class MicroBatch
     /// <summary>The row each segment came from.</summary>
     public RowSource[] Rows { get; }
 
+    /// <summary>What each segment is for.</summary>
+    public SegmentRole[] Roles { get; }
+
+    /// <summary>The first token of each segment's answer; of a plain segment its first token.</summary>
+    public int[] AnswerStarts { get; }
+
+    /// <summary>Rows: a pair is one, and what is only measured is none.</summary>
+    public int RowCount => Roles.Count(role => role is not (SegmentRole.Rejected or SegmentRole.Mismatched));
+
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 
@@ -51,29 +62,30 @@ public sealed class MicroBatch
     /// <param name="meanWeight">The data set's mean row weight (1 where no row carries one).</param>
     public static MicroBatch From(IReadOnlyList<Example> examples, float meanWeight = 1f)
     {
-        var total = 0;
-        foreach (var example in examples) total += example.InputIds.Length;
-        var tokens = new int[total];
-        var targets = new int[total];
-        var positions = new int[total];
-        var starts = new int[examples.Count + 1];
-        var weights = new float[examples.Count];
-        var rows = new RowSource[examples.Count];
+        var total = examples.Sum(example => example.InputIds.Length);
+        var (tokens, targets, positions) = (new int[total], new int[total], new int[total]);
+        var (starts, weights, rows, roles, answers) = (new List<int>(), new List<float>(), new List<RowSource>(), new List<SegmentRole>(), new List<int>());
         var at = 0;
-        for (var i = 0; i < examples.Count; i++)
+        foreach (var example in examples)
         {
-            var (ids, labels) = (examples[i].InputIds, examples[i].Labels);
-            starts[i] = at;
-            weights[i] = examples[i].Weight / meanWeight;
-            rows[i] = examples[i].Source;
+            var (ids, labels) = (example.InputIds, example.Labels);
             for (var t = 0; t < ids.Length; t++, at++)
             {
+                if (t == 0 || labels[t] < Example.IgnoredLabel)
+                {
+                    starts.Add(at);
+                    weights.Add(example.Weight / meanWeight);
+                    rows.Add(example.Source);
+                    roles.Add(Example.RoleOf(labels[t]));
+                    answers.Add(at);
+                }
                 tokens[at] = ids[t];
-                positions[at] = t;
-                targets[at] = t + 1 < ids.Length ? labels[t + 1] : Example.IgnoredLabel;
+                positions[at] = at - starts[^1];
+                targets[at] = t + 1 < ids.Length && labels[t + 1] >= 0 ? labels[t + 1] : Example.IgnoredLabel;
+                if (targets[at] >= 0 && roles[^1] != SegmentRole.Plain && answers[^1] == starts[^1]) answers[^1] = at + 1;
             }
         }
-        starts[^1] = total;
-        return new MicroBatch(tokens, targets, positions, starts, weights, rows);
+        starts.Add(total);
+        return new MicroBatch(tokens, targets, positions, [.. starts], [.. weights], [.. rows], [.. roles], [.. answers]);
     }
 }

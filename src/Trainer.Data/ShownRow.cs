@@ -45,7 +45,7 @@ public sealed record ShownRow
     public RowFault? Fault { get; init; }
 
     /// <summary>Targets that carry loss.</summary>
-    public int TrainedTokens => Labels.Skip(1).Count(label => label != Example.IgnoredLabel);
+    public int TrainedTokens => Labels.Skip(1).Count(label => label >= 0);
 
     /// <summary><see cref="TrainedSpans"/> in Unicode code points, as Python counts characters.</summary>
     public IReadOnlyList<CharSpan> TrainedSpansInCodePoints

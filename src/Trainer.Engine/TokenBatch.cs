@@ -47,6 +47,15 @@ public sealed class TokenBatch
     /// <summary>Loss multiplier of each segment, length S.</summary>
     public float[] SegmentWeights { get; }
 
+    /// <summary>
+    /// Gives each token's weight, length T, once its loss is known, length T; null weighs a token by its segment. Only a training pass asks, once,
+    /// between its forward and its backward half: an objective over whole answers needs no pass of its own.
+    /// </summary>
+    public Func<float[], float[]>? Weigh { get; init; }
+
+    /// <summary>Share of each target that is spread evenly over the vocabulary in a training pass.</summary>
+    public double LabelSmoothing { get; init; }
+
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 

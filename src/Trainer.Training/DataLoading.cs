@@ -1,6 +1,7 @@
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Training;
 
@@ -16,7 +17,7 @@ internal static class DataLoading
         var config = ModelConfig.Load(directory);
         var text = ModelText.Load(directory, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables);
         foreach (var note in text.Notes) events.Warn(note);
-        var dataset = DatasetBuilder.Build(options.Data, text, new Teller(events));
+        var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events));
         SayWhereServersGoOn(dataset, text, config, events);
         return dataset;
     }

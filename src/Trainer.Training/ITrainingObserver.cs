@@ -51,7 +51,11 @@ public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParam
 /// <param name="MemoryBytes">Resident memory now.</param>
 /// <param name="ElapsedSeconds">Since the run began, earlier parts of a resumed run included.</param>
 /// <param name="IsLogged">Whether this step is a logging step (observers that write rows write these alone).</param>
-public sealed record StepDone(int Step, double Epoch, double Loss, double LearningRate, double GradNorm, long Tokens, long TrainedTokens, double TokensPerSecond, long MemoryBytes, double ElapsedSeconds, bool IsLogged) : TrainingEvent;
+public sealed record StepDone(int Step, double Epoch, double Loss, double LearningRate, double GradNorm, long Tokens, long TrainedTokens, double TokensPerSecond, long MemoryBytes, double ElapsedSeconds, bool IsLogged) : TrainingEvent
+{
+    /// <summary>What the objective measured beside the loss, by TRL's names: means over the step's micro-batches.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+}
 
 /// <summary>One evaluation on the held-out rows.</summary>
 /// <param name="Step">Optimizer steps made before it.</param>
@@ -61,7 +65,11 @@ public sealed record StepDone(int Step, double Epoch, double Loss, double Learni
 /// <param name="TrainedTokens">Of which carried loss.</param>
 /// <param name="Seconds">Time it took.</param>
 /// <param name="IsBest">Whether it is the lowest so far.</param>
-public sealed record EvalDone(int Step, double Epoch, double EvalLoss, long Tokens, long TrainedTokens, double Seconds, bool IsBest) : TrainingEvent;
+public sealed record EvalDone(int Step, double Epoch, double EvalLoss, long Tokens, long TrainedTokens, double Seconds, bool IsBest) : TrainingEvent
+{
+    /// <summary>What the objective measured beside the loss, by TRL's names.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+}
 
 /// <summary>Text sampled at an evaluation.</summary>
 /// <param name="Step">Optimizer steps made before it.</param>

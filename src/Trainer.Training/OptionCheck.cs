@@ -1,5 +1,8 @@
 using System.Globalization;
+using Trainer.Training.Objectives;
+using Trainer.Training.Optimizers;
 using Trainer.Training.Options;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -14,10 +17,28 @@ internal static class OptionCheck
         {
             if (!holds) faults.Add(fault);
         }
+        void Try(Action check)
+        {
+            try
+            {
+                check();
+            }
+            catch (OptionException fault)
+            {
+                faults.Add(fault.Message);
+            }
+        }
         Need(Directory.Exists(options.ModelDirectory), $"--model '{options.Model}': there is no folder '{options.ModelDirectory}'");
         foreach (var setting in TrainSettings.All)
             if (setting.Property?.Get(options) is (int or double) and var value) Need(setting.Holds(Convert.ToDouble(value, CultureInfo.InvariantCulture)), $"{setting.Option} {value} is out of range{setting.Range}");
         Need(options.MinLr <= options.LearningRate, $"--min-lr {options.MinLr} must not be above --learning-rate {options.LearningRate}");
+        Need(options.LrScheduler != Plateau.Name || options.EvalSteps is not null, $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps");
+        Need(
+            options.Optim != OptimizerTable.ScheduleFree || options.LrScheduler == "constant",
+            $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
+        faults.AddRange(PreferenceCheck.Faults(options));
+        Try(() => OptimizerTable.Check(options));
+        Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvalSteps is not null, "--early-stopping-patience needs --eval-steps");
         Need(options.EarlyStoppingPatience is null || options.SaveSteps > 0, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
         Need(options.Resume is null || !options.OverwriteOutputDirectory, "--resume and --overwrite-output-dir contradict each other; keep one");

@@ -3,6 +3,7 @@ using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -25,10 +26,12 @@ public static class Replay
         var content = CheckpointContent.ReadState(directory);
         var (options, state) = (content.Manifest.Options, content.State);
         var batches = ReplayBatches.Read(directory);
+        // The objective first: a frozen copy of the adapter is of the values that the run began with.
+        var objective = ObjectiveTable.Make(options, model);
         content.Restore(model, OptimizerTable.Make(model.Parameters, options));
         using var ranks = new SingleProcess();
-        var (loss, norm, _) = new TrainingStep(options, model, new TokenObjective(), ranks).Gradients(state.Step, batches);
-        var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps).At(state.Step);
+        var (loss, norm, _, _) = new TrainingStep(options, model, objective, ranks).Gradients(state.Step, batches);
+        var rate = new LearningRate(options, state.ScheduledSteps, state.Plateau).At(state.Step);
         var isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
         var rows = batches.SelectMany(batch =>

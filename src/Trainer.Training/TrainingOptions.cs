@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Trainer.Adapters;
 using Trainer.Data;
 using Trainer.Distributed;
+using Trainer.Training.Objectives;
 using Trainer.Models;
 
 namespace Trainer.Training;
@@ -26,19 +27,6 @@ public enum Checkpointing
     On,
     /// <summary>Everything the backward pass needs is kept.</summary>
     None,
-}
-
-/// <summary>Learning-rate schedules, over optimizer steps.</summary>
-public enum LrScheduler
-{
-    /// <summary>Half a cosine from the peak to the minimum.</summary>
-    Cosine,
-    /// <summary>A straight line from the peak to the minimum.</summary>
-    Linear,
-    /// <summary>The peak throughout (after warm-up).</summary>
-    Constant,
-    /// <summary>Warm-up, stable, decay: the peak until the last tenth, then a straight line to the minimum.</summary>
-    Wsd,
 }
 
 /// <summary>The adapter's shape, as PEFT's LoraConfig names it.</summary>
@@ -115,6 +103,15 @@ public sealed record TrainingOptions
     /// <summary>The adapter's shape (ignored where <see cref="AdapterDirectory"/> gives one).</summary>
     public LoraOptions Lora { get; init; } = new();
 
+    /// <summary>What is minimised, one of <see cref="ObjectiveTable.Names"/>.</summary>
+    public string Objective { get; init; } = "sft";
+
+    /// <summary>How the objective compares answers.</summary>
+    public PreferenceOptions Preference { get; init; } = new();
+
+    /// <summary>Share of the labels taken for wrong: by supervised training, and by the losses that read it.</summary>
+    public double LabelSmoothing { get; init; }
+
     /// <summary>Optimizer steps; null derives them from <see cref="Epochs"/>.</summary>
     public int? MaxSteps { get; init; }
 
@@ -139,17 +136,26 @@ public sealed record TrainingOptions
     /// <summary>Peak learning rate.</summary>
     public double LearningRate { get; init; } = 2e-4;
 
-    /// <summary>Schedule after warm-up.</summary>
-    public LrScheduler LrScheduler { get; init; } = LrScheduler.Cosine;
+    /// <summary>Schedule after warm-up, one of <see cref="Schedules.ScheduleTable.Names"/>.</summary>
+    public string LrScheduler { get; init; } = "cosine";
+
+    /// <summary>What the schedule alone reads, by transformers' names.</summary>
+    public IReadOnlyDictionary<string, string> LrSchedulerArgs { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Warm-up: a step count, or a ratio of all steps when below 1.</summary>
     public double WarmupSteps { get; init; } = 0.03;
+
+    /// <summary>Warm-up as a share of all steps, 0 to 1; null takes <see cref="WarmupSteps"/>.</summary>
+    public double? WarmupRatio { get; init; }
 
     /// <summary>The schedule's lowest rate.</summary>
     public double MinLr { get; init; }
 
     /// <summary>Name of the optimizer, one of <see cref="Optimizers.OptimizerTable.Names"/>.</summary>
     public string Optim { get; init; } = "adamw";
+
+    /// <summary>What the optimizer alone reads, by torch's or transformers' names.</summary>
+    public IReadOnlyDictionary<string, string> OptimArgs { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }

@@ -4,6 +4,7 @@ using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -128,10 +129,12 @@ public static class TrainingRun
         // Patience may have grown since the checkpoint was written.
         state.StoppedEarly = options.EarlyStoppingPatience is { } patience && state.EvalsWithoutImprovement >= patience;
         var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
-        var rate = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, totalSteps);
+        var rate = new LearningRate(options, totalSteps, state.Plateau);
         Extension.Explain(options, state, rate, events);
 
         var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
+        // Before the checkpoint's values are in place: a frozen copy of the adapter is of those that the run began with.
+        var objective = ObjectiveTable.Make(options, run.Model);
         checkpoint?.Restore(run.Model, optimizer);
         state = RankAgreement.Share(run.Ranks, state, run.Model.Parameters, optimizer);
         var baseBefore = run.Model.BaseChecksum();
@@ -152,7 +155,7 @@ public static class TrainingRun
             Model = run.Model,
             Data = run.Data,
             State = state,
-            Objective = new TokenObjective(),
+            Objective = objective,
             Optimizer = optimizer,
             Rate = rate,
             Checkpoints = record is null ? nothing : record.Store,
@@ -170,6 +173,7 @@ public static class TrainingRun
         var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
         if (record is null) return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, "");
         if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason, events);
+        AveragedValues.Keep(run.Model.Parameters, optimizer);
         var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
         record.WriteOutcome(new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
         events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));

@@ -42,7 +42,6 @@ internal static class Habits
         {
             "do-train" or "use-peft" or "train" when word is "true" => true,
             "do-train" or "use-peft" or "train" when word is not ("false" or "no" or "0") => false,
-            "stage" when word is "sft" => true,
             "finetuning-type" or "fine-tune-type" when word is "lora" => true,
             "eval-strategy" or "save-strategy" or "logging-strategy" when word is "steps" => true,
             "bnb-4bit-quant-type" when word is "nf4" => true,

@@ -3,6 +3,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Training.Objectives;
 using Trainer.Data.Chat;
 using Trainer.Engine;
 using Trainer.Models;
@@ -19,6 +20,7 @@ internal static class DataCommand
         ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
         DataSettings.ChatTemplateArg, DataSettings.Reasoning, DataSettings.AllowDropped,
         DataSettings.DropEmpty, DataSettings.AllowMissingEos, DataSettings.OnBadRow, DataSettings.TruncateAnswers,
+        PreferenceSettings.Objective with { Default = null, DefaultNote = "as the columns say", Help = "What the rows are for; rows that do not suit it are refused." },
     ];
 
     public static readonly CommandSpec Spec = new("data", "Look at data as training would see it.", _ => ExitCode.Usage)
@@ -53,6 +55,7 @@ internal static class DataCommand
         if (invocation.Positionals.Count > 0)
             values = values.Over(new Dictionary<string, SettingValue> { [DataSettings.Data.Key] = new("FILE", [.. invocation.Positionals.Select(word => new SettingItem(word))]) }, []);
         var options = TrainingOptionsReader.ReadTrainingData(values, values.Has(ModelSettings.Model) ? TextSource.Folder(values) : null);
+        options = options with { Purpose = values.Word(PreferenceSettings.Objective) is { } objective ? ObjectiveTable.Purpose(objective) : RowPurpose.Any };
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
         int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;
@@ -137,7 +140,7 @@ internal static class DataCommand
         var i = 0;
         foreach (var word in words)
         {
-            var trained = i < row.Labels.Count && row.Labels[i] != Example.IgnoredLabel;
+            var trained = i < row.Labels.Count && row.Labels[i] >= 0;
             if (inside && !trained) text.Append(off);
             if (i++ > 0) text.Append(between);
             if (trained && !inside) text.Append(on);

@@ -56,9 +56,11 @@ internal static class Schedules
         {
             case null: break;
             case "constant" or "constant_with_warmup": draft.Set(StepSettings.Scheduler, "constant"); break;
-            case "linear" or "cosine": draft.Set(StepSettings.Scheduler, name); break;
             case "cosine_with_min_lr": MinimumRate(draft, left); break;
-            case "cosine_with_restarts" when !left.Remove("num_cycles", out var cycles) || cycles is "1" or "1.0": draft.Set(StepSettings.Scheduler, "cosine"); break;
+            case var other when StepSettings.Scheduler.Choices.Contains(other.Replace('_', '-')):
+                draft.Set(StepSettings.Scheduler, other.Replace('_', '-'));
+                if (left.Count > 0) draft.Set(StepSettings.SchedulerArgs, left.ToDictionary(pair => pair.Key, object (pair) => pair.Value));
+                return;
             default:
                 draft.Change(key, text!, $"schedules here are {string.Join(", ", StepSettings.Scheduler.Choices)}");
                 return;
@@ -83,7 +85,8 @@ internal static class Schedules
         }
         else if (ratio is not null)
         {
-            draft.Take(StepSettings.Warmup, "warmup_ratio", ratio);
+            // A number below 1 is a share in either option; 1 is one only here.
+            draft.Take(ImportDraft.TryNumber(ratio, out var share) && share < 1 ? StepSettings.Warmup : StepSettings.WarmupRatio, "warmup_ratio", ratio);
         }
     }
 

@@ -2,6 +2,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Cli.Options;
 
@@ -13,7 +14,7 @@ internal static class Contradictions
     /// <summary>Pairs of which the command line's wins over the recipe's.</summary>
     public static readonly IReadOnlyList<(Setting, Setting)> Rivals =
     [
-        (StepSettings.MaxSteps, StepSettings.Epochs), (DataSettings.EvalData, DataSettings.EvalSplit), (AdapterSettings.Layers, AdapterSettings.LayersToTransform),
+        (StepSettings.MaxSteps, StepSettings.Epochs), (StepSettings.Warmup, StepSettings.WarmupRatio), (DataSettings.EvalData, DataSettings.EvalSplit), (AdapterSettings.Layers, AdapterSettings.LayersToTransform),
         (RunSettings.Resume, RunSettings.Overwrite),
     ];
 
@@ -24,6 +25,11 @@ internal static class Contradictions
 
     public static void Find(SettingValues values, TrainingOptions options)
     {
+        if (values.Has(StepSettings.Warmup) && values.Has(StepSettings.WarmupRatio) && options.WarmupSteps > 0)
+            values.Fault($"{values.Origin(StepSettings.Warmup)} and {values.Origin(StepSettings.WarmupRatio)} both say how long the warm-up is; keep one");
+        foreach (var (setting, objectives) in PreferenceSettings.ReadBy.Where(each => values.Has(each.Setting) && !each.Objectives.Contains(options.Objective)))
+            values.Fault($"{values.Origin(setting)} is not read by --objective {options.Objective}, but by {string.Join(", ", objectives)}; leave it out");
+        foreach (var fault in PreferenceCheck.Faults(options)) values.Fault(fault);
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
         if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))

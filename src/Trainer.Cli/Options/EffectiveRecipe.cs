@@ -35,6 +35,7 @@ internal static class EffectiveRecipe
         IReadOnlyDictionary<string, string> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
         IReadOnlyDictionary<string, double> pairs => pairs.Count > 0 ? pairs.ToDictionary(pair => pair.Key, object (pair) => pair.Value) : null,
         IReadOnlyList<string> words => words.Count > 0 ? words.ToList() : null,
+        IReadOnlyList<double> numbers => numbers.Count > 0 ? numbers.ToList() : null,
         IReadOnlyList<int> numbers => numbers.Count > 0 ? numbers.ToList() : null,
         _ => value,
     };

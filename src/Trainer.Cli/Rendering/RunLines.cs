@@ -27,6 +27,7 @@ internal static class RunLines
         double[] losses = [.. history.Steps.Select(row => row.Loss)];
         if (room >= 8) lines.Add(loss + Sparkline.Draw(losses, Math.Min(room, 60), unicode));
         else lines.AddRange([Cut(loss.TrimEnd(), width), Sparkline.Draw(losses, width, unicode)]);
+        if (step.Metrics.Count > 0) lines.AddRange(Join(Measured(step.Metrics), width));
         if (history.Evals.Count > 0)
             lines.AddRange(Join([$"held-out {Number(history.Evals[^1].EvalLoss, "0.0000")}", $"best {Number(history.BestEval!.EvalLoss, "0.0000")} at step {history.BestEval.Step}"], width));
         lines.AddRange(Join(
@@ -36,6 +37,16 @@ internal static class RunLines
         ], width));
         if (history.LastSaved is { } saved) lines.Add(Cut($"saved {Path.GetFileName(saved.Directory.TrimEnd('/'))}", width));
         return lines;
+    }
+
+    /// <summary>What a preference objective measured, in words.</summary>
+    public static IEnumerable<string> Measured(IReadOnlyDictionary<string, double> metrics)
+    {
+        foreach (var (name, word, format) in new[]
+        {
+            ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("kl", "kl", "0.000"),
+        })
+            if (metrics.TryGetValue(name, out var value)) yield return $"{word} {Number(value, format)}";
     }
 
     public static string PhaseLine(PhaseProgressed phase, int width, bool unicode) =>

@@ -50,11 +50,11 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                 break;
             case StepDone { IsLogged: true } s:
                 var left = _history.SecondsLeft() is { } seconds ? Quantities.Duration(seconds) : "?";
-                Log(log => log.Information("step {Step}/{MaxSteps} loss {Loss:0.0000} lr {LearningRate:l} grad_norm {GradNorm:0.0000} tokens/s {TokensPerSecond:0} memory {Memory:l} epoch {Epoch:0.00} left {Left:l}",
-                    s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left));
+                Log(log => log.Information("step {Step}/{MaxSteps} loss {Loss:0.0000} lr {LearningRate:l} grad_norm {GradNorm:0.0000} tokens/s {TokensPerSecond:0} memory {Memory:l} epoch {Epoch:0.00} left {Left:l}{Measured:l}",
+                    s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left, Measured(s.Metrics)));
                 break;
             case EvalDone e:
-                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), e.IsBest ? ", the best so far" : ""));
+                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), e.IsBest ? ", the best so far" : "", Measured(e.Metrics)));
                 break;
             case Sampled s:
                 Log(log => log.Information("sample at step {Step}: {Prompt} -> {Text}", s.Step, s.Prompt, s.Text));
@@ -71,6 +71,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
     }
 
     /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
+    private static string Measured(IReadOnlyDictionary<string, double> metrics) => string.Concat(RunLines.Measured(metrics).Select(part => " " + part));
+
     private void OnPhase(PhaseProgressed phase)
     {
         if (phase.Phase != _phase) (_phase, _phasePercent, _phaseBegan) = (phase.Phase, 0, Stopwatch.GetTimestamp());

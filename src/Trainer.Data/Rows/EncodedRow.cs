@@ -29,8 +29,20 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
         {
             var n = 0;
             for (var t = 1; t < Labels.Length; t++)
-                if (Labels[t] != Example.IgnoredLabel) n++;
+                if (Labels[t] >= 0) n++;
             return n;
+        }
+    }
+
+    /// <summary>The sequences of a preference row, each with its role; a plain row is one.</summary>
+    public IEnumerable<(SegmentRole Role, EncodedRow Row)> Sides()
+    {
+        for (var begin = 0; begin < Ids.Length;)
+        {
+            var next = begin + 1;
+            while (next < Ids.Length && Labels[next] >= Example.IgnoredLabel) next++;
+            yield return (Example.RoleOf(Labels[begin]), Slice(begin, next));
+            begin = next;
         }
     }
 

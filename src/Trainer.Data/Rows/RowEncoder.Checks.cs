@@ -14,17 +14,18 @@ internal sealed partial class RowEncoder
             throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens", "remove the one that is written out in the text or the template");
         if (row.TrainedTokens == 0)
             throw new BadRowException(FaultKind.NothingTrained, $"none of the row's {ids.Length} tokens would be trained", "remove the row, check its labels or --train-on, or pass --drop-empty");
-        if (options.AllowMissingEos || kind is RowKind.Text or RowKind.Tokenized) return;
+        // Ids that came as ids are taken as they are.
+        if (options.AllowMissingEos || kind is RowKind.Text || row.Text is null) return;
         if (options.TrainOn == TrainOn.All && kind is RowKind.Chat) return; // everything is trained, closing tokens wherever the template has them
         for (var t = 0; t < labels.Length;)
         {
-            if (labels[t] == Ignored)
+            if (labels[t] < 0)
             {
                 t++;
                 continue;
             }
             var end = t;
-            while (end < labels.Length && labels[end] != Ignored) end++;
+            while (end < labels.Length && labels[end] >= 0) end++;
             var last = end - 1;
             while (last > t && !Closes(labels[last]) && tokenizer.IsBlank(labels[last])) last--; // templates may train the line break behind the end of turn
             if (!Closes(labels[last]))

@@ -26,7 +26,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             }
             else
             {
-                var fields = RowFields.From(RowParser.Parse(raw), columns, raw.Textual);
+                var fields = RowFields.From(RowParser.Parse(raw), columns, raw.Textual, options.Purpose);
                 outcome = outcome with
                 {
                     Kind = fields.Kind,
@@ -37,12 +37,13 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 splittable = fields.Kind == RowKind.Text || fields.Kind == RowKind.Tokenized && row.Labels.AsSpan().SequenceEqual(row.Ids);
                 outcome = outcome with { EmptyAnswer = empty, Ignored = [.. outcome.Ignored, .. row.PassedOver], Notes = row.Notes };
             }
-            outcome = outcome with { Refused = row, Length = row.Ids.Length, Fingerprint = Checksum.Of(row.Ids, row.Labels) };
+            outcome = outcome with { Refused = row, Length = row.Sides().Max(side => side.Row.Ids.Length), Fingerprint = Checksum.Of(row.Ids, row.Labels) };
+            var kind = outcome.Kind!.Value;
             if (row.Lost is { } lost) throw lost;
-            Verify(row, outcome.Kind!.Value);
+            Verify(row, kind);
             // A document has no rows to refuse, and held-out text loses nothing in windows: they are laid out so unless another rule is asked for.
             var rule = options.OnTooLong == OnTooLong.Error && (raw.Document is not null || heldOut && splittable) ? OnTooLong.Split : options.OnTooLong;
-            var parts = Fit(row, rule, splittable);
+            var parts = kind is RowKind.Pair or RowKind.Feedback ? FitPreference(row, kind, rule) : Fit(row, rule, splittable);
             return outcome with { Refused = null, Parts = parts, Truncated = parts.Length == 1 && parts[0].Ids.Length < row.Ids.Length };
         }
         catch (BadRowException fault)
@@ -55,6 +56,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
     {
         RowKind.Text => (TextRow(RowValue.Text(fields["text"]!.Value, "text")), false),
         RowKind.Tokenized => (Tokenized(fields), false),
+        RowKind.Pair => (Pair(fields), false),
+        RowKind.Feedback => (Feedback(fields), false),
         RowKind.Completion => Completion(fields),
         RowKind.Instruction => Instruction(fields),
         _ => Conversation(fields),

@@ -9,6 +9,7 @@ internal sealed class RowFields
     [
         "text", "prompt", "completion", "messages", "conversations", "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output", "history",
         "input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight",
+        .. PreferenceFields.Known,
     ];
 
     private static readonly string[] Optional = ["tools", "functions", "chat_template_kwargs", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
@@ -36,7 +37,7 @@ internal sealed class RowFields
     /// <summary>The column's value, or null where it is absent or JSON null (tables write null for "not there").</summary>
     public JsonElement? this[string name] => _fields.TryGetValue(name, out var value) ? value : null;
 
-    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false)
+    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false, RowPurpose purpose = RowPurpose.Supervised)
     {
         if (row.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"the row is {Name(row)}; a row must be an object such as {{\"text\": \"...\"}}");
         var fields = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
@@ -50,7 +51,7 @@ internal sealed class RowFields
             if (ours is null) strangers.Add(property.Name);
             else fields.Add(ours, property.Value);
         }
-        var (kind, allowed) = Decide(fields, strangers, columns);
+        var (kind, allowed) = Decide(fields, strangers, columns, purpose);
         var ignored = new List<string>();
         var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(Separators, StringSplitOptions.TrimEntries) : [];
         foreach (var name in fields.Keys.Where(name => !allowed.Contains(name)).Concat(strangers))
@@ -89,8 +90,9 @@ internal sealed class RowFields
         return Known.Contains(name) ? name : null;
     }
 
-    private static (RowKind Kind, string[] Allowed) Decide(Dictionary<string, JsonElement> fields, List<string> strangers, IReadOnlyDictionary<string, string>? columns)
+    private static (RowKind Kind, string[] Allowed) Decide(Dictionary<string, JsonElement> fields, List<string> strangers, IReadOnlyDictionary<string, string>? columns, RowPurpose purpose)
     {
+        if (PreferenceFields.Decide(fields, purpose) is { } preference) return preference;
         var found = new List<(RowKind, string[], string)>();
         if (fields.ContainsKey("messages")) found.Add((RowKind.Chat, ["messages", .. BesideChats], "messages"));
         if (fields.ContainsKey("conversations")) found.Add((RowKind.Chat, ["conversations", .. BesideChats], "conversations"));
@@ -108,7 +110,7 @@ internal sealed class RowFields
                 "keep one of them, or leave columns out: --data FILE,ignore=NAME");
         var all = fields.Keys.Concat(strangers).ToList();
         if (all.Count == 0) throw BadRowException.Malformed("the row has no columns, or none that is not null");
-        var hint = all.Contains("chosen") ? ": preference pairs are not supervised data" : all.Select(name => DidYouMean(name, Known)).FirstOrDefault(text => text.Length > 0) ?? "";
+        var hint = all.Select(name => DidYouMean(name, Known)).FirstOrDefault(text => text.Length > 0) ?? "";
         var way = Mapping(all) ?? "prompt=NAME,completion=NAME";
         throw BadRowException.Malformed($"columns {string.Join(", ", all.Take(8).Select(name => $"'{name}'"))} make no known kind of row{hint}",
             $"rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids; map other names, for instance --data FILE,{way}");
@@ -136,6 +138,8 @@ internal sealed class RowFields
         RowKind.Completion => "a prompt/completion row",
         RowKind.Chat => "a chat row",
         RowKind.Instruction => "an instruction row",
+        RowKind.Pair => "a preference pair",
+        RowKind.Feedback => "a labelled row",
         _ => "a row of token ids",
     };
 

@@ -13,4 +13,8 @@ internal enum RowKind
     Instruction,
     /// <summary><c>input_ids</c>.</summary>
     Tokenized,
+    /// <summary><c>chosen</c> and <c>rejected</c>, with or without their prompt.</summary>
+    Pair,
+    /// <summary>An answer and a <c>label</c>.</summary>
+    Feedback,
 }

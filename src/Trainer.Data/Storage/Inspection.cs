@@ -100,8 +100,8 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         var offsets = new CharSpan[row.Ids.Length];
         for (int begin = 0, end; begin < row.Ids.Length; begin = end)
         {
-            var trained = row.Labels[begin] != Example.IgnoredLabel;
-            for (end = begin + 1; end < row.Ids.Length && row.Labels[end] != Example.IgnoredLabel == trained;) end++;
+            var trained = row.Labels[begin] >= 0;
+            for (end = begin + 1; end < row.Ids.Length && row.Labels[end] >= 0 == trained;) end++;
             var from = text.Length;
             text.Append(tools.Tokenizer.Decode(row.Ids.AsSpan(begin, end - begin)));
             if (trained) spans.Add(new CharSpan(from, text.Length));

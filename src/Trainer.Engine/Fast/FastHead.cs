@@ -29,6 +29,7 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         meter.Add(StepPart.Loss, begun);
+        if (lossScale is not null && batch.Batch.Weigh is { } weigh) Weigh(pass, normed, weigh);
         for (long first = 0; first < rows; first += chunk)
         {
             var count = Math.Min(chunk, rows - first);
@@ -64,6 +65,39 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
 
     private static AdapterState Kept(FastPass pass) => new(pass.Memory.FloatsOrNull(BufferId.HeadLow), null, null);
 
+    // The weights depend on all losses, so these come first, and the logits once more with the gradient.
+    private void Weigh(FastPass pass, float* normed, Func<float[], float[]> weigh)
+    {
+        var (batch, chunk, kept) = (pass.Batch, pass.Layout.LossChunk, Kept(pass));
+        float* logits = pass.Memory.Floats(BufferId.Logits);
+        for (long first = 0; first < batch.LossCount; first += chunk)
+        {
+            var count = Math.Min(chunk, batch.LossCount - first);
+            linear.Forward(pass.FromRow(first), model.Head, normed + first * shape.Hidden, count, logits, shape.Vocabulary, kept, shape.LogitMultiplier, StepPart.Loss);
+            CrossEntropyRows(pass, first, count, null);
+        }
+        var losses = new float[batch.Tokens];
+        for (var i = 0; i < batch.LossCount; i++) losses[batch.LossRows[i]] = (float)batch.Losses[i];
+        var weights = weigh(losses);
+        for (var i = 0; i < batch.LossCount; i++) batch.LossFactors[i] = weights[batch.LossRows[i]];
+    }
+
+    // (1 - e) (-log p_y) + e mean_v(-log p_v) = -log p_y + e (x_y - mean x); its slope differs by e at the target and -e / V everywhere.
+    private void Smooth(float* row, int target, float factor, double* loss, double more)
+    {
+        *loss += more;
+        row[target] += factor;
+        var each = factor / shape.Vocabulary;
+        for (var v = 0; v < shape.Vocabulary; v++) row[v] -= each;
+    }
+
+    private double Mean(float* row)
+    {
+        double sum = 0;
+        for (var v = 0; v < shape.Vocabulary; v++) sum += row[v];
+        return sum / shape.Vocabulary;
+    }
+
     private void CrossEntropyRows(FastPass pass, long first, long count, double? lossScale)
     {
         var batch = pass.Batch;
@@ -76,7 +110,10 @@ internal sealed unsafe class FastHead(CausalModel model, FastShape shape, FastLi
                 var row = logits + i * shape.Vocabulary;
                 if (shape.LogitCap is { } cap) SoftCap.Forward(row, lossScale is null ? null : slopes, shape.Vocabulary, cap);
                 var factor = (float)(batch.LossFactors[first + i] * (lossScale ?? 0));
+                var smoothing = lossScale is null ? 0 : batch.Batch.LabelSmoothing;
+                var above = smoothing == 0 ? 0 : row[batch.LossTargets[first + i]] - Mean(row);
                 CrossEntropy.Rows(row, shape.Vocabulary, batch.LossTargets + first + i, lossScale is null ? null : &factor, batch.Losses + first + i, 0, 1);
+                if (smoothing != 0) Smooth(row, batch.LossTargets[first + i], (float)(factor * smoothing), batch.Losses + first + i, smoothing * above);
                 if (shape.LogitCap is not null && lossScale is not null) Arithmetic.Product(slopes, row, row, 0, shape.Vocabulary);
             }
         });

@@ -17,12 +17,13 @@ internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
         var gradient = zeros_like(normed);
         double sum = 0;
         long first = 0;
-        foreach (var (positions, targets, weights) in Chunks(context.Batch))
+        var weighed = context.Batch.Weigh?.Invoke(Losses(normed, context.Batch, context.Key));
+        foreach (var (positions, targets, weights) in Chunks(context.Batch, weighed))
         {
             using var scope = NewDisposeScope();
             var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
             var chunk = normed.index_select(0, at).detach().requires_grad_(true);
-            var losses = TokenLosses(chunk, targets, context.Key is { } key ? key with { FirstRow = first } : null);
+            var losses = TokenLosses(chunk, targets, context.Key is { } key ? key with { FirstRow = first } : null, context.Batch.LabelSmoothing);
             first += positions.Length;
             var weighted = losses * tensor(weights, dtype: ScalarType.Float32, device: normed.device);
             sum += weighted.to(ScalarType.Float64).sum().item<double>();
@@ -34,28 +35,31 @@ internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
     }
 
     /// <summary>Unweighted losses, length T, 0 at ignored targets.</summary>
-    public float[] Losses(Tensor normed, TokenBatch batch)
+    public float[] Losses(Tensor normed, TokenBatch batch, StepKey? key = null)
     {
         var result = new float[batch.Length];
+        long first = 0;
         foreach (var (positions, targets, _) in Chunks(batch))
         {
             using var scope = NewDisposeScope();
+            using var quiet = no_grad();
             var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
-            var losses = TokenLosses(normed.index_select(0, at), targets, null).cpu();
+            var losses = TokenLosses(normed.index_select(0, at), targets, key is { } masks ? masks with { FirstRow = first } : null).cpu();
+            first += positions.Length;
             var values = losses.data<float>().ToArray();
             for (var i = 0; i < positions.Length; i++) result[positions[i]] = values[i];
         }
         return result;
     }
 
-    private Tensor TokenLosses(Tensor hidden, long[] targets, StepKey? key)
+    private Tensor TokenLosses(Tensor hidden, long[] targets, StepKey? key, double smoothing = 0)
     {
         var logits = pass.Head(hidden, key);
         var wanted = tensor(targets, dtype: ScalarType.Int64, device: hidden.device);
-        return nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None);
+        return nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None, label_smoothing: smoothing);
     }
 
-    private IEnumerable<(long[] Positions, long[] Targets, float[] Weights)> Chunks(TokenBatch batch)
+    private IEnumerable<(long[] Positions, long[] Targets, float[] Weights)> Chunks(TokenBatch batch, float[]? weighed = null)
     {
         var size = (int)Math.Clamp(ChunkLogits / model.Config.VocabularySize, 16, 4096);
         var (positions, targets, weights) = (new List<long>(), new List<long>(), new List<float>());
@@ -66,7 +70,7 @@ internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
             if (batch.Targets[t] == TokenBatch.IgnoredTarget) continue;
             positions.Add(t);
             targets.Add(batch.Targets[t]);
-            weights.Add(batch.SegmentWeights[segment]);
+            weights.Add(weighed is null ? batch.SegmentWeights[segment] : weighed[t]);
             if (positions.Count < size) continue;
             yield return (positions.ToArray(), targets.ToArray(), weights.ToArray());
             positions.Clear();

@@ -6,6 +6,9 @@ namespace Trainer.Training.Objectives;
 /// <summary>What a run minimises: how a micro-batch's loss and gradient come from the model, and what a step's sum is divided by.</summary>
 internal interface IObjective
 {
+    /// <summary>Names of what it measures beside the loss, as TRL logs them.</summary>
+    IReadOnlyList<string> Metrics { get; }
+
     /// <summary>What the sum over micro-batches is divided by, a function of the whole step's rows: any split into micro-batches and ranks gives the same mean.</summary>
     /// <param name="batches">All micro-batches of a step or of an evaluation, of every rank.</param>
     double Divisor(IReadOnlyList<MicroBatch> batches);
@@ -15,9 +18,10 @@ internal interface IObjective
     /// <param name="batch">The rows.</param>
     /// <param name="scale">Multiplier of the gradient: 1 / <see cref="Divisor"/>.</param>
     /// <param name="key">Where the micro-step stands in the run.</param>
+    /// <param name="metrics">Hears what is measured.</param>
     /// <returns>The micro-batch's part of the sum, not scaled.</returns>
-    double ForwardBackward(IAdaptedModel model, MicroBatch batch, double scale, StepKey key);
+    double ForwardBackward(IAdaptedModel model, MicroBatch batch, double scale, StepKey key, MetricSums metrics);
 
     /// <summary>The micro-batch's part of the sum without gradient and dropout.</summary>
-    double Evaluate(IAdaptedModel model, MicroBatch batch);
+    double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics);
 }

@@ -11,4 +11,9 @@ internal interface IOptimizer
     /// <param name="gradients">Their gradients, laid out alike; left as they are.</param>
     /// <param name="step">The step's numbers.</param>
     void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step);
+
+    /// <summary>Gives the values to evaluate and to save, where these are not the values in training.</summary>
+    /// <param name="values">The values in training.</param>
+    /// <param name="averages">Filled where the answer is true.</param>
+    bool Average(ReadOnlySpan<float> values, Span<float> averages) => false;
 }

@@ -7,11 +7,10 @@ namespace Trainer.Training.Optimizers;
 /// <param name="Length">Floats in the parameter buffer, the gaps between tensors included.</param>
 /// <param name="Groups">Runs of the buffer that share a learning rate.</param>
 /// <param name="Options">The run's options.</param>
-internal sealed record OptimizerSetup(IReadOnlyList<ParameterEntry> Tensors, int Length, IReadOnlyList<ParameterGroup> Groups, TrainingOptions Options)
+/// <param name="Arguments">What this optimizer alone reads.</param>
+internal sealed record OptimizerSetup(
+    IReadOnlyList<ParameterEntry> Tensors, int Length, IReadOnlyList<ParameterGroup> Groups, TrainingOptions Options, Arguments Arguments)
 {
-    /// <summary>The setup of a run.</summary>
-    /// <param name="parameters">What is trained.</param>
-    /// <param name="options">The run's options.</param>
-    public static OptimizerSetup Of(IParameterStore parameters, TrainingOptions options) =>
-        new(parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate), options);
+    /// <summary>What a tensor's group multiplies the learning rate by.</summary>
+    public double Factor(ParameterEntry tensor) => Groups.First(group => tensor.Offset >= group.Begin && tensor.Offset < group.Begin + group.Count).RateFactor;
 }

@@ -5,22 +5,42 @@ public static class OptimizerTable
 {
     private static readonly OptimizerKind[] All =
     [
-        new("adamw", setup => new AdamW(setup), shape => 8 * OptimizerKind.Count(shape)),
-        new("sgd", setup => new Sgd(setup), _ => 0),
+        new("adamw", [], setup => new AdamW(setup), (_, shape) => 8 * OptimizerKind.Count(shape)),
+        new("adamw-8bit", AdamW8Bit.Arguments, setup => new AdamW8Bit(setup), AdamW8Bit.StateBytes),
+        new("adam", [], setup => new Adam(setup), (_, shape) => 8 * OptimizerKind.Count(shape)),
+        new("sgd", Sgd.Arguments, setup => new Sgd(setup), Sgd.StateBytes),
+        new("adafactor", Adafactor.Arguments, setup => new Adafactor(setup), Adafactor.StateBytes),
+        new("lion", [], setup => new Lion(setup), (_, shape) => 4 * OptimizerKind.Count(shape)),
+        new("muon", Muon.Arguments, setup => new Muon(setup), Muon.StateBytes),
+        new(ScheduleFree, ScheduleFreeAdamW.Arguments, setup => new ScheduleFreeAdamW(setup), (_, shape) => 8 * OptimizerKind.Count(shape)),
     ];
+
+    /// <summary>The one that takes no schedule.</summary>
+    internal const string ScheduleFree = "schedule-free-adamw";
 
     /// <summary>The words that <c>--optim</c> takes.</summary>
     public static IReadOnlyList<string> Names => [.. All.Select(kind => kind.Name)];
 
     /// <summary>The optimizer of a run, its state at 0.</summary>
-    internal static IOptimizer Make(IParameterStore parameters, TrainingOptions options) => Find(options.Optim).Make(OptimizerSetup.Of(parameters, options));
+    /// <exception cref="OptionException">It does not know an argument, or the value of one.</exception>
+    internal static IOptimizer Make(IParameterStore parameters, TrainingOptions options) =>
+        Find(options.Optim).Make(new OptimizerSetup(
+            parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate), options, ArgumentsOf(options)));
 
     /// <summary>Bytes of state that a run's optimizer holds, in memory and in each checkpoint.</summary>
     /// <param name="options">The run.</param>
     /// <param name="shapes">Shape of each trained tensor.</param>
-    internal static long StateBytes(TrainingOptions options, IEnumerable<long[]> shapes) => shapes.Sum(Find(options.Optim).StateBytes);
+    internal static long StateBytes(TrainingOptions options, IEnumerable<long[]> shapes)
+    {
+        var (kind, arguments) = (Find(options.Optim), ArgumentsOf(options));
+        return shapes.Sum(shape => kind.StateBytes(arguments, shape));
+    }
 
-    /// <exception cref="OptionException">There is none of that name.</exception>
+    /// <summary>Refuses what <see cref="Make"/> would refuse.</summary>
+    internal static void Check(TrainingOptions options) => Find(options.Optim).Make(new OptimizerSetup([], 0, [], options, ArgumentsOf(options)));
+
+    private static Arguments ArgumentsOf(TrainingOptions options) => Arguments.Read("--optim-args", options.Optim, Find(options.Optim).Arguments, options.OptimArgs);
+
     private static OptimizerKind Find(string name) =>
         Array.Find(All, kind => kind.Name == name) ?? throw new OptionException($"--optim '{name}' is no optimizer; use one of {string.Join(", ", Names)}");
 }

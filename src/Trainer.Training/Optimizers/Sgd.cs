@@ -1,18 +1,53 @@
 namespace Trainer.Training.Optimizers;
 
-/// <summary>Stochastic gradient descent, p -= rate (g + decay p), as torch.optim.SGD without momentum. It remembers nothing.</summary>
-internal sealed class Sgd(OptimizerSetup setup) : IOptimizer
+/// <summary>
+/// Stochastic gradient descent as torch.optim.SGD: g += decay p; with momentum b = momentum b + (1 - dampening) g, the first b being g itself;
+/// p -= rate b, or rate (g + momentum b) as Nesterov has it. Without momentum it remembers nothing.
+/// </summary>
+internal sealed class Sgd : IOptimizer
 {
-    public IReadOnlyList<StateTensor> State => [];
+    public static readonly IReadOnlyList<ArgumentSpec> Arguments =
+        [new("momentum", "0") { Maximum = 1 }, new("dampening", "0") { Maximum = 1 }, ArgumentSpec.Flag("nesterov", false)];
+
+    private readonly OptimizerSetup _setup;
+    private readonly float _momentum;
+    private readonly float _intake;
+    private readonly bool _nesterov;
+    private readonly float[]? _buffer;
+
+    /// <param name="setup">What is trained, and the run's options.</param>
+    /// <exception cref="OptionException">Nesterov without momentum.</exception>
+    public Sgd(OptimizerSetup setup)
+    {
+        _setup = setup;
+        _momentum = (float)setup.Arguments.Number("momentum");
+        _intake = 1 - (float)setup.Arguments.Number("dampening");
+        _nesterov = setup.Arguments.IsOn("nesterov");
+        if (_nesterov && (_momentum == 0 || _intake != 1)) throw new OptionException("--optim-args: nesterov needs a momentum above 0 and no dampening; add momentum=0.9");
+        if (_momentum > 0) _buffer = new float[setup.Length];
+        State = _buffer is null ? [] : [.. StateTensor.Alike("momentum_buffer", setup.Tensors, _buffer)];
+    }
+
+    public IReadOnlyList<StateTensor> State { get; }
+
+    public static long StateBytes(Arguments arguments, long[] shape) => arguments.Number("momentum") > 0 ? 4 * OptimizerKind.Count(shape) : 0;
 
     public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
     {
-        var (scale, decay) = ((float)step.GradientScale, (float)setup.Options.WeightDecay);
-        foreach (var group in setup.Groups)
+        var (scale, decay) = ((float)step.GradientScale, (float)_setup.Options.WeightDecay);
+        foreach (var group in _setup.Groups)
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
             for (var i = group.Begin; i < group.Begin + group.Count; i++)
-                values[i] -= rate * (gradients[i] * scale + decay * values[i]);
+            {
+                var g = gradients[i] * scale + decay * values[i];
+                if (_buffer is not null)
+                {
+                    _buffer[i] = step.Number == 1 ? g : _momentum * _buffer[i] + _intake * g;
+                    g = _nesterov ? g + _momentum * _buffer[i] : _buffer[i];
+                }
+                values[i] -= rate * g;
+            }
         }
     }
 }

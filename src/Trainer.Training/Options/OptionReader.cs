@@ -50,7 +50,9 @@ public static class OptionReader
             SettingKind.Bytes => values.Bytes(setting),
             SettingKind.Duration => values.Duration(setting),
             SettingKind.List when setting.Property!.Type == typeof(IReadOnlyList<int>) => Integers(values, setting),
+            SettingKind.List when setting.Property!.Type == typeof(IReadOnlyList<double>) => Numbers(values, setting),
             SettingKind.List => values.List(setting),
+            SettingKind.Pairs when setting.Property!.Type == typeof(IReadOnlyDictionary<string, string>) => Named(values, setting),
             SettingKind.Pairs => Pairs(values, setting),
             SettingKind.File => Existing(values, setting, File.Exists, "no such file"),
             SettingKind.Folder => Existing(values, setting, Directory.Exists, "no such folder"),
@@ -74,6 +76,32 @@ public static class OptionReader
             else values.Fault($"{values.Origin(setting)} '{word}' is not a whole number; write 0,1,2");
         }
         return numbers;
+    }
+
+    private static List<double> Numbers(SettingValues values, Setting setting)
+    {
+        var numbers = new List<double>();
+        foreach (var word in values.List(setting))
+        {
+            if (double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)) numbers.Add(number);
+            else values.Fault($"{values.Origin(setting)} '{word}' is not a number; write 1,0.5");
+        }
+        return numbers;
+    }
+
+    // name=value, by commas or as a mapping of a recipe; what a name may be is its reader's to say.
+    private static Dictionary<string, string> Named(SettingValues values, Setting setting)
+    {
+        var named = new Dictionary<string, string>();
+        foreach (var item in values.Items(setting))
+        {
+            foreach (var (name, value) in item.Pairs ?? item.Text.Split(',').Select(part => part.Split('=', 2)).ToDictionary(part => part[0].Trim(), part => part.Length > 1 ? part[1].Trim() : ""))
+            {
+                if (value.Length == 0) values.Fault($"{values.Origin(setting)} '{name}' has no value; write {name}=X");
+                named[name.Replace('-', '_')] = value;
+            }
+        }
+        return named;
     }
 
     // name=number, by commas or as a mapping of a recipe; whole numbers where the property holds them.

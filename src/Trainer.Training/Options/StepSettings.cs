@@ -1,4 +1,5 @@
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training.Options;
 
@@ -33,38 +34,55 @@ public static class StepSettings
     public static readonly Setting Scheduler = Setting.Of(o => o.LrScheduler, "lr-scheduler", Group,
         "Schedule after warm-up; wsd holds the peak until the last tenth.") with
     {
-        Value = "KIND", Aliases = ["lr-scheduler-type", "scheduler"],
-        Synonyms = new Dictionary<string, string> { ["warmup-stable-decay"] = "wsd", ["constant-with-warmup"] = "constant" },
+        Kind = SettingKind.Choice, Value = "KIND", Choices = [.. ScheduleTable.Names], Aliases = ["lr-scheduler-type", "scheduler"],
+        Synonyms = new Dictionary<string, string> { ["constant-with-warmup"] = "constant" },
     };
+
+    public static readonly Setting SchedulerArgs = Setting.Of(o => o.LrSchedulerArgs, "lr-scheduler-args", Group,
+        "What the schedule alone reads, by transformers' names: num_cycles=4, or power=2,lr_end=1e-6.") with
+    { Value = "NAME=X", Aliases = ["lr-scheduler-kwargs"] };
 
     public static readonly Setting Warmup = Setting.Of(o => o.WarmupSteps, "warmup-steps", Group,
         "Steps of warm-up; a number below 1 is a ratio of all steps.") with
-    { Value = "N", Minimum = 0, Aliases = ["warmup-ratio", "warmup"] };
+    { Value = "N", Minimum = 0, Aliases = ["warmup"], Writes = o => o.WarmupRatio is null ? o.WarmupSteps : null };
+
+    public static readonly Setting WarmupRatio = Setting.Of(o => o.WarmupRatio, "warmup-ratio", Group,
+        "Warm-up as a share of all steps, in place of --warmup-steps; 1 warms up to the end.") with
+    { Value = "X", Minimum = 0, Maximum = 1 };
 
     public static readonly Setting MinLr = Setting.Of(o => o.MinLr, "min-lr", Group, "The schedule's lowest rate.") with
     { Value = "X", Minimum = 0 };
 
-    public static readonly Setting WeightDecay = Setting.Of(o => o.WeightDecay, "weight-decay", Group, "Decoupled weight decay.") with
+    public static readonly Setting WeightDecay = Setting.Of(o => o.WeightDecay, "weight-decay", Group, "Weight decay: decoupled, but for adam and sgd, where it is part of the gradient.") with
     { Value = "X", Minimum = 0, Maximum = 1 };
 
-    public static readonly Setting Beta1 = Setting.Of(o => o.AdamBeta1, "adam-beta1", Group, "AdamW's first-moment decay.") with
+    public static readonly Setting Beta1 = Setting.Of(o => o.AdamBeta1, "adam-beta1", Group, "First-moment decay of the Adam family and of Lion.") with
     { Value = "X", Minimum = 0, Maximum = 1, BelowMaximum = true };
 
-    public static readonly Setting Beta2 = Setting.Of(o => o.AdamBeta2, "adam-beta2", Group, "AdamW's second-moment decay.") with
+    public static readonly Setting Beta2 = Setting.Of(o => o.AdamBeta2, "adam-beta2", Group, "Second-moment decay of the Adam family; of Lion, its momentum's.") with
     { Value = "X", Minimum = 0, Maximum = 1, BelowMaximum = true };
 
-    public static readonly Setting Epsilon = Setting.Of(o => o.AdamEpsilon, "adam-epsilon", Group, "AdamW's denominator floor.") with
+    public static readonly Setting Epsilon = Setting.Of(o => o.AdamEpsilon, "adam-epsilon", Group, "Denominator floor of the Adam family.") with
     { Value = "X", Minimum = 0, AboveMinimum = true };
 
     public static readonly Setting MaxGradNorm = Setting.Of(o => o.MaxGradNorm, "max-grad-norm", Group,
         "Gradients are scaled down to this global norm; 0 is off.") with
     { Value = "X", Minimum = 0 };
 
-    public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group, "The optimizer; states are 32-bit.") with
+    public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group, "The optimizer. States are 32-bit but adamw-8bit's; adapters are small.") with
     {
         Kind = SettingKind.Choice, Value = "NAME", Choices = [.. OptimizerTable.Names], Aliases = ["optimizer"],
-        Synonyms = new Dictionary<string, string> { ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw" },
+        Synonyms = new Dictionary<string, string>
+        {
+            ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw", ["paged-adamw"] = "adamw", ["paged-adamw-32bit"] = "adamw",
+            ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit",
+            ["lion-32bit"] = "lion", ["paged-lion-32bit"] = "lion", ["schedulefree-adamw"] = "schedule-free-adamw",
+        },
     };
+
+    public static readonly Setting OptimArgs = Setting.Of(o => o.OptimArgs, "optim-args", Group,
+        "What the optimizer alone reads, by torch's names: momentum=0.9,nesterov=true.") with
+    { Value = "NAME=X" };
 
     public static readonly Setting Checkpointing = Setting.Of(o => o.GradientCheckpointing, "gradient-checkpointing", Group,
         "Keep only layer inputs and recompute the rest in the backward pass; auto keeps everything where the plan says it fits.") with

@@ -42,7 +42,7 @@ internal static class Probe
     {
         var clock = Stopwatch.StartNew();
         using var ranks = new SingleProcess();
-        new TrainingStep(options, model, new TokenObjective(), ranks).Rehearse(batch);
+        new TrainingStep(options, model, ObjectiveTable.Make(options, model), ranks).Rehearse(batch);
         return clock.Elapsed.TotalSeconds;
     }
 }

@@ -3,6 +3,7 @@ using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
+using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -62,6 +63,8 @@ public static class RunPlanner
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
         var trainable = adapter.ParameterCount;
         var optimizer = OptimizerTable.StateBytes(options, adapter.Tensors.Select(tensor => tensor.Shape));
+        // The copy, and the policy that steps aside while the copy is asked.
+        var reference = ObjectiveTable.ReferenceIsAdapter(options) ? trainable * 8 : 0;
         var isStreamed = options.Stream == Choice.On;
         var form = memory.Kind.ToString().ToLowerInvariant();
         List<MemoryPart> Parts(bool again, long? window = null)
@@ -75,6 +78,7 @@ public static class RunPlanner
                 isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
                 new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
+                .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
                 .. step,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];
@@ -149,7 +153,7 @@ public static class RunPlanner
 
     private static long WorstTokens(TrainingOptions options, Dataset? dataset)
     {
-        if (options.Packing || dataset is null) return (long)options.BatchSize * options.Data.MaxSeqLength;
+        if (options.Packing || dataset is null) return (long)options.BatchSize * TrainingData.PlanOptions(options).MaxSeqLength;
         return dataset.Train.Lengths.OrderDescending().Take(options.BatchSize).Sum(length => (long)length);
     }
 

@@ -105,8 +105,16 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             Sampled s => new JsonObject { ["step"] = s.Step, ["sample_prompt"] = s.Prompt, ["sample_text"] = s.Text },
             _ => null,
         };
+        foreach (var (name, value) in Metrics(trainingEvent)) row?.Add(name, value);
         if (row is not null) Write(row.ToJsonString(RunJson.Line));
     }
+
+    private static IEnumerable<(string, double)> Metrics(TrainingEvent trainingEvent) => trainingEvent switch
+    {
+        StepDone step => step.Metrics.Select(pair => (pair.Key, pair.Value)),
+        EvalDone eval => eval.Metrics.Select(pair => ("eval_" + pair.Key, pair.Value)),
+        _ => [],
+    };
 
     /// <summary>Brings the rows to the disk, so that no checkpoint is ahead of them.</summary>
     public void Flush()

@@ -39,6 +39,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
             case EvalDone eval:
                 if (eval.IsBest) (_bestLoss, _bestStep) = (eval.EvalLoss, eval.Step);
                 _history.Add(new JsonObject { ["epoch"] = eval.Epoch, ["eval_loss"] = eval.EvalLoss, ["eval_runtime"] = eval.Seconds, ["step"] = eval.Step });
+                foreach (var (name, value) in eval.Metrics) _history[^1].Add("eval_" + name, value);
                 break;
             case Saved { IsFinal: false }:
                 Write();
@@ -92,6 +93,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
             ["loss"] = _lossSum / _losses,
             ["step"] = step.Step,
         });
+        foreach (var (name, value) in step.Metrics) _history[^1].Add(name, value);
         (_lossSum, _losses) = (0, 0);
     }
 }

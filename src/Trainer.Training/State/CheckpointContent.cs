@@ -47,7 +47,7 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
     /// <summary>Fills a checkpoint folder.</summary>
     public static void Write(string directory, RunState state, TrainerState history, RunManifest manifest, IAdaptedModel model, IOptimizer optimizer)
     {
-        model.WriteAdapter(directory);
+        using (AveragedValues.In(model.Parameters, optimizer)) model.WriteAdapter(directory);
         WriteState(directory, state, history, manifest, model, optimizer);
     }
 

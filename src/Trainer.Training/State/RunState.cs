@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -31,6 +32,9 @@ internal sealed record RunState
 
     /// <summary>Whether a step with a positive rate has shown that gradients reach the adapter.</summary>
     public bool AdapterMoved { get; set; }
+
+    /// <summary>What evaluations did to the learning rate.</summary>
+    public Plateau Plateau { get; init; } = new();
 
     /// <summary>Optimizer steps the schedule was made for.</summary>
     public int ScheduledSteps { get; set; }

@@ -15,7 +15,13 @@ internal sealed class AdaptedModel : IAdaptedModel
     private readonly LoraSpec _spec;
     private readonly string _baseName;
 
-    private AdaptedModel(CausalModel model, LoraSpec spec, string baseName) => (_model, _spec, _baseName) = (model, spec, baseName);
+    private readonly double _smoothing;
+
+    private AdaptedModel(CausalModel model, LoraSpec spec, TrainingOptions options)
+    {
+        (_model, _spec, _baseName) = (model, spec, options.Model);
+        _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
+    }
 
     // Not kept: the proof of a saved adapter attaches another buffer.
     public IParameterStore Parameters => new HostParameters(_model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan);
@@ -55,7 +61,7 @@ internal sealed class AdaptedModel : IAdaptedModel
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
             ResidentMemory.Trim();
-            return new AdaptedModel(model, spec, options.Model);
+            return new AdaptedModel(model, spec, options);
         }
         catch
         {
@@ -70,10 +76,25 @@ internal sealed class AdaptedModel : IAdaptedModel
         if (options.AdapterDirectory is not null) return LoadAdapted(options, events);
         if (options.Threads is { } threads) torch.set_num_threads(threads);
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed("loading", done, total)));
-        return new AdaptedModel(model, new LoraSpec(), options.Model);
+        return new AdaptedModel(model, new LoraSpec(), options);
     }
 
     public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch), lossScale, key).LossSum;
+
+    public void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key) => _model.ForwardBackward(Tokens(batch, weigh), 1, key);
+
+    public float[] BaseTokenLosses(MicroBatch batch)
+    {
+        _model.AdaptersEnabled = false;
+        try
+        {
+            return TokenLosses(batch);
+        }
+        finally
+        {
+            _model.AdaptersEnabled = true;
+        }
+    }
 
     public float[] TokenLosses(MicroBatch batch) => _model.TokenLosses(Tokens(batch));
 
@@ -142,7 +163,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
     }
 
-    internal static TokenBatch Tokens(MicroBatch batch) => new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights);
+    private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null) =>
+        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -13,9 +14,9 @@ internal static class Extension
         if (rate.WarmupSteps >= rate.TotalSteps && rate.TotalSteps > 1)
             events.Warn($"the warm-up of {rate.WarmupSteps} steps is as long as the whole run of {rate.TotalSteps}: the peak learning rate is never reached; lower --warmup-steps");
         if (state.Step == 0 || state.ScheduledSteps == rate.TotalSteps) return;
-        var before = new LearningRate(options.LrScheduler, options.LearningRate, options.MinLr, options.WarmupSteps, state.ScheduledSteps);
+        var before = new LearningRate(options, state.ScheduledSteps, state.Plateau);
         events.Warn(
-            $"the run now has {rate.TotalSteps} steps instead of {state.ScheduledSteps}: the {options.LrScheduler.ToString().ToLowerInvariant()} schedule is stretched over all of them, "
+            $"the run now has {rate.TotalSteps} steps instead of {state.ScheduledSteps}: the {options.LrScheduler} schedule is stretched over all of them, "
             + $"so the learning rate of step {state.Step + 1} is {Text(rate.At(state.Step))} (it would have been {Text(before.At(state.Step))}); "
             + "the steps already made keep the rates they had");
     }

@@ -7,7 +7,7 @@ namespace Trainer.Training;
 /// <summary>What the loop needs of base and adapter: the trained values, forward and backward.</summary>
 internal interface IAdaptedModel : IDisposable
 {
-    /// <summary>What is trained; <see cref="ForwardBackward"/> adds into its gradients.</summary>
+    /// <summary>What is trained; <see cref="ForwardBackward(MicroBatch, double, StepKey)"/> adds into its gradients.</summary>
     IParameterStore Parameters { get; }
 
     /// <summary>Parameters of base and adapter.</summary>
@@ -22,6 +22,15 @@ internal interface IAdaptedModel : IDisposable
     /// <param name="key">Where this micro-step stands in the run: the counter of the dropout generator.</param>
     /// <returns>The sum of weighted token losses (nats), not scaled.</returns>
     double ForwardBackward(MicroBatch batch, double lossScale, StepKey key);
+
+    /// <summary>Adds the gradient of the sum of token losses, each times a weight that is found out when all losses are known.</summary>
+    /// <param name="batch">The tokens.</param>
+    /// <param name="weigh">Losses in, length T; weights out, length T.</param>
+    /// <param name="key">Where this micro-step stands in the run.</param>
+    void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key);
+
+    /// <summary>As <see cref="TokenLosses"/>, of the base without its adapter.</summary>
+    float[] BaseTokenLosses(MicroBatch batch);
 
     /// <summary>The loss of each token, length T, 0 where no target is; no gradient, no dropout.</summary>
     float[] TokenLosses(MicroBatch batch);

@@ -1,6 +1,7 @@
 using Trainer.Distributed;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 

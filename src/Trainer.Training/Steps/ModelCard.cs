@@ -22,7 +22,7 @@ internal static class ModelCard
             card.Append($"| modules | {string.Join(", ", options.Lora.TargetModules)} |\n");
         }
         card.Append($"| base held as | {options.Quantize.ToString().ToLowerInvariant()} |\n");
-        card.Append($"| learning rate, schedule | {Number(options.LearningRate)}, {options.LrScheduler.ToString().ToLowerInvariant()} |\n");
+        card.Append($"| learning rate, schedule | {Number(options.LearningRate)}, {options.LrScheduler} |\n");
         card.Append($"| batch x accumulation | {options.BatchSize} x {options.GradientAccumulationSteps} |\n");
         card.Append($"| seed | {options.Seed} |\n");
         if (state.Step > 0) card.Append($"| mean training loss | {Number(Math.Round(state.LossSum / state.Step, 4))} |\n");

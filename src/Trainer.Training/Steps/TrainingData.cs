@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Training;
 
@@ -61,7 +62,8 @@ internal sealed class TrainingData : ITrainingData, IDisposable
         Shuffle = options.Shuffle,
         GroupByLength = options.GroupByLength,
         Packing = options.Packing,
-        MaxSeqLength = options.Data.MaxSeqLength,
+        // A pair is two sequences.
+        MaxSeqLength = options.Data.MaxSeqLength * (ObjectiveTable.Purpose(options.Objective) == RowPurpose.Pairs ? 2 : 1),
     };
 
     private static List<MicroBatch> Batches(ExampleSet set, TrainingOptions options)

@@ -5,6 +5,7 @@ using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -76,7 +77,7 @@ internal sealed class TrainingLoop
         var batches = _data.Step(State.Step);
         long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
         var asked = _ranks.Size > 1 && _stop.Asked() is not null;
-        (var loss, var norm, _allStop) = _step.Gradients(State.Step, batches, asked, (micro, sum) =>
+        (var loss, var norm, var metrics, _allStop) = _step.Gradients(State.Step, batches, asked, (micro, sum) =>
         {
             _watchdog.CheckLoss(sum, State, batches[micro], batches);
             // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
@@ -99,7 +100,7 @@ internal sealed class TrainingLoop
         var memory = ProcessMemory.Resident();
         var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
         _events.Emit(new StepDone(
-            State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged));
+            State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged) { Metrics = metrics });
         if (_watchdog.MemoryFault(memory, State.Step) is { } fault)
             throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
     }
@@ -110,29 +111,33 @@ internal sealed class TrainingLoop
         var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalSteps is { } every && State.Step % every == 0);
         if (!due) return;
         var began = _time.GetTimestamp();
+        var metrics = new MetricSums(_objective.Metrics);
+        using var averaged = AveragedValues.In(_model.Parameters, Optimizer);
         double sum = 0;
         long tokens = 0, trained = 0;
         for (var index = _ranks.Rank; index < _data.EvalBatches.Count; index += _ranks.Size)
         {
             var batch = _data.EvalBatches[index];
             if (_ranks.Size == 1) StopIfAsked();
-            var part = _objective.Evaluate(_model, batch);
+            var part = _objective.Evaluate(_model, batch, metrics);
             _watchdog.CheckLoss(part, State, batch, [batch]);
             sum += part;
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
         }
-        Span<double> totals = [sum, tokens, trained];
+        double[] totals = [sum, tokens, trained, .. metrics.Numbers];
         _ranks.Sum([], totals);
+        totals.AsSpan(3).CopyTo(metrics.Numbers);
         (sum, tokens, trained) = (totals[0], (long)totals[1], (long)totals[2]);
         var loss = sum / _objective.Divisor(_data.EvalBatches);
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
         var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
         if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);
         else if (State.Step > 0) State.EvalsWithoutImprovement++;
+        if (State.Step > 0) Rate.Evaluated(loss);
         State.LastEvalStep = State.Step;
         ResidentMemory.Trim();
-        _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best));
+        _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best) { Metrics = metrics.Means() });
         if (_sample is not null)
             foreach (var prompt in _options.SamplePrompts) _events.Emit(new Sampled(State.Step, prompt, _sample(prompt)));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;

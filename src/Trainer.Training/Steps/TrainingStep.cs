@@ -21,16 +21,19 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
     public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, Action<int, double>? afterMicroBatch = null)
     {
         var divisor = objective.Divisor(batches);
+        var metrics = new MetricSums(objective.Metrics);
         model.Parameters.ClearGradients();
-        Span<double> riders = [0, stopAsked ? 1 : 0];
+        double lossSum = 0;
         for (var micro = ranks.Rank; micro < batches.Count; micro += ranks.Size)
         {
-            var sum = objective.ForwardBackward(model, batches[micro], 1 / divisor, new StepKey(options.Seed, step, micro));
-            riders[0] += sum;
+            var sum = objective.ForwardBackward(model, batches[micro], 1 / divisor, new StepKey(options.Seed, step, micro), metrics);
+            lossSum += sum;
             afterMicroBatch?.Invoke(micro, sum);
         }
+        double[] riders = [lossSum, stopAsked ? 1 : 0, .. metrics.Numbers];
         model.Parameters.SumGradients(ranks, riders);
-        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm(), riders[1] > 0);
+        riders.AsSpan(2).CopyTo(metrics.Numbers);
+        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm(), metrics.Means(), riders[1] > 0);
     }
 
     /// <summary>Clips the gradients and updates the values.</summary>

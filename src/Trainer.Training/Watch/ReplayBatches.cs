@@ -29,11 +29,11 @@ internal static class ReplayBatches
         }
     }
 
-    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines)
+    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines, SegmentRole[]? Roles = null, int[]? AnswerStarts = null)
     {
         public static Rows Of(MicroBatch batch) => new(
             batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights,
-            [.. batch.Rows.Select(row => row.File)], [.. batch.Rows.Select(row => row.Line)]);
+            [.. batch.Rows.Select(row => row.File)], [.. batch.Rows.Select(row => row.Line)], batch.Roles, batch.AnswerStarts);
 
         public MicroBatch ToBatch()
         {
@@ -44,6 +44,6 @@ internal static class ReplayBatches
             return Batch();
         }
 
-        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))]);
+        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))], Roles, AnswerStarts);
     }
 }

@@ -2,6 +2,7 @@ using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Training;
 
@@ -34,7 +35,7 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     public void CheckFirstLoss(double loss, RunState state)
     {
         // A continued adapter starts from its own loss, which says little about the base.
-        if (state.Step != 0 || options.AdapterDirectory is not null || options.AllowHighLoss) return;
+        if (state.Step != 0 || options.Objective != "sft" || options.Preference.LossType.Count > 0 || options.AdapterDirectory is not null || options.AllowHighLoss) return;
         var limit = 0.9 * Math.Log(model.VocabularySize);
         if (loss <= limit) return;
         throw new ImplausibleLossException(

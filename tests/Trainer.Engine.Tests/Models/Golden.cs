@@ -17,6 +17,9 @@ internal static class Golden
 
     public static string Root { get; } = FindRoot();
 
+    /// <summary>tests/fixtures.</summary>
+    public static string Fixtures => Path.GetDirectoryName(Root)!;
+
     public static string Folder(params string[] parts) => Path.Combine([Root, .. parts]);
 
     public static JsonElement Expected(string folder)

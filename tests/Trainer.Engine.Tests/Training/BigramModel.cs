@@ -64,6 +64,26 @@ internal sealed class BigramModel : IAdaptedModel
         return sum;
     }
 
+    public void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key)
+    {
+        BeforeStep?.Invoke(key);
+        var weights = weigh(TokenLosses(batch));
+        for (var t = 0; t < weights.Length; t++)
+        {
+            if (batch.Targets[t] < 0) continue;
+            var probabilities = Probabilities(batch.TokenIds[t]);
+            probabilities[batch.Targets[t]] -= 1;
+            for (var v = 0; v < _vocabulary; v++)
+            {
+                _gradients[batch.TokenIds[t] * _vocabulary + v] += (float)(weights[t] * probabilities[v]);
+                _gradients[(int)Tensors[1].Offset + v] += (float)(weights[t] * probabilities[v]);
+            }
+        }
+    }
+
+    // The table without its training: every successor is equally likely.
+    public float[] BaseTokenLosses(MicroBatch batch) => [.. batch.Targets.Select(target => target < 0 ? 0f : (float)Math.Log(_vocabulary))];
+
     public float[] TokenLosses(MicroBatch batch)
     {
         var losses = new float[batch.TokenIds.Length];

@@ -20,7 +20,7 @@ public class DriftTests
         var then = Options();
         var now = then with
         {
-            LearningRate = 1e-3, BatchSize = 4, Seed = 7, Packing = true, LrScheduler = LrScheduler.Linear, MaxGradNorm = 0.5, Quantize = QuantizeKind.None,
+            LearningRate = 1e-3, BatchSize = 4, Seed = 7, Packing = true, LrScheduler = "linear", MaxGradNorm = 0.5, Quantize = QuantizeKind.None,
             Lora = then.Lora with { Rank = 8, Alpha = 4, TargetModules = ["q_proj"] }, Data = then.Data with { MaxSeqLength = 99, TrainOn = TrainOn.All },
         };
         var (refused, _) = Drift.Between(then, NoFiles, now, NoFiles);
@@ -80,7 +80,7 @@ public class DriftTests
     {
         // An option that drift passes over must be on the list of those that change no number.
         string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveTotalLimit", "Resume", "AllowDrift",
-            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "AdapterDirectory", "Data", "Lora",
+            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "AdapterDirectory", "Data", "Lora", "Preference",
             "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
@@ -149,6 +149,8 @@ public class DriftTests
     private static object Another(object? value, Type type)
     {
         if (type == typeof(int?)) return 5;
+        if (type == typeof(double?)) return 0.5;
+        if (type == typeof(IReadOnlyDictionary<string, string>)) return new Dictionary<string, string> { ["x"] = "1" };
         if (type.IsEnum) return Enum.ToObject(type, (int)value! == 0 ? 1 : 0);
         return value switch
         {

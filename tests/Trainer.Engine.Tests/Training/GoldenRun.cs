@@ -28,7 +28,7 @@ internal sealed class GoldenRun : IDisposable, ITrainingObserver
             GradientAccumulationSteps = accumulation,
             Shuffle = false,
             LearningRate = 1e-3,
-            LrScheduler = LrScheduler.Cosine,
+            LrScheduler = "cosine",
             WarmupSteps = 2,
             WeightDecay = 0.01,
             Quantize = QuantizeKind.None,

@@ -1,41 +1,46 @@
+using System.Text.Json;
+using Trainer.Engine.Tests.Models;
 using Trainer.Training;
+using Trainer.Training.Schedules;
 
 namespace Trainer.Engine.Tests.Training;
 
-/// <summary>The schedules against transformers' get_*_schedule_with_warmup (values of a recorded run) and by hand.</summary>
+/// <summary>The schedules against tables of transformers 5.12 (tests/fixtures/schedules) and by hand.</summary>
 public class LearningRateTests
 {
-    [Fact]
-    public void Cosine_with_warmup_equals_transformers()
-    {
-        // get_cosine_schedule_with_warmup(num_warmup_steps=2, num_training_steps=10), lr 1e-3, transformers 5.16
-        double[] expected = [0.0, 0.0005, 0.001, 0.0009619397662556434, 0.0008535533905932737, 0.000691341716182545, 0.0005, 0.0003086582838174551, 0.00014644660940672628, 3.806023374435663e-05];
-        var rate = new LearningRate(LrScheduler.Cosine, 1e-3, 0, 2, 10);
-        for (var step = 0; step < expected.Length; step++) Assert.Equal(expected[step], rate.At(step), 15);
-    }
+    private static readonly string Folder = Path.Combine(Golden.Fixtures, "schedules");
+
+    public static TheoryData<string> Files() => [.. Directory.GetFiles(Folder, "*.json").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
 
     [Theory]
-    [InlineData(101, 4.9999994861722165e-05)]
-    [InlineData(2550, 2.5e-05)]
-    [InlineData(4999, 5.138277833771632e-12)]
-    [InlineData(5000, 0.0)]
-    public void Cosine_over_a_long_run_equals_the_recorded_values(int step, double expected) =>
-        Assert.Equal(expected, new LearningRate(LrScheduler.Cosine, 5e-5, 0, 100, 5000).At(step), 1e-19);
+    [MemberData(nameof(Files))]
+    public void Sixty_steps_equal_transformers(string name)
+    {
+        using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Folder, name + ".json")));
+        foreach (var table in json.RootElement.GetProperty("tables").EnumerateArray())
+        {
+            var arguments = table.GetProperty("kwargs").EnumerateObject().ToDictionary(each => each.Name, each => each.Value.ValueKind == JsonValueKind.String ? each.Value.GetString()! : each.Value.GetRawText());
+            var options = Options(name == "constant_with_warmup" ? "constant" : name.Replace('_', '-'), table.GetProperty("lr").GetDouble(), table.GetProperty("warmup_steps").GetInt32(), arguments);
+            var rate = new LearningRate(options, table.GetProperty("total_steps").GetInt32(), new Plateau());
+            for (var step = 0; step < 60; step++)
+            {
+                Assert.Equal(table.GetProperty("lrs")[step].GetDouble(), rate.At(step), 1e-15);
+                if (table.TryGetProperty("metrics_after_step", out var metrics) && metrics.TryGetProperty($"{step}", out var value)) rate.Evaluated(value.GetDouble());
+            }
+        }
+    }
 
     [Fact]
-    public void Linear_falls_to_its_minimum_in_a_straight_line()
+    public void The_lowest_rate_is_kept_by_schedules_that_fall()
     {
-        var rate = new LearningRate(LrScheduler.Linear, 1, 0.1, 0, 9);
-        Assert.Equal(1, rate.At(0));
-        Assert.Equal(0.7, rate.At(3), 12);
-        Assert.Equal(0.1, rate.At(9), 12);
-        Assert.Equal(0.1, rate.At(12), 12);
+        foreach (var name in ScheduleTable.Names.Except(["constant", "reduce-lr-on-plateau", "inverse-sqrt", "cosine-warmup-with-min-lr"]))
+            Assert.Equal(0.1, new LearningRate(Options(name, 1, 2, []) with { MinLr = 0.1 }, 20, new Plateau()).At(20), 1e-9);
     }
 
     [Fact]
     public void Constant_stays_after_warmup()
     {
-        var rate = new LearningRate(LrScheduler.Constant, 2, 0, 4, 100);
+        var rate = new LearningRate(Options("constant", 2, 4, []), 100, new Plateau());
         Assert.Equal([0.0, 0.5, 1.0, 1.5, 2.0, 2.0], Enumerable.Range(0, 6).Select(rate.At));
         Assert.Equal(2, rate.At(99));
     }
@@ -43,7 +48,7 @@ public class LearningRateTests
     [Fact]
     public void Wsd_decays_over_the_last_tenth()
     {
-        var rate = new LearningRate(LrScheduler.Wsd, 1, 0, 10, 100);
+        var rate = new LearningRate(Options("wsd", 1, 10, []), 100, new Plateau());
         Assert.Equal(0.5, rate.At(5));
         Assert.Equal(1, rate.At(90));
         Assert.Equal(0.5, rate.At(95), 12);
@@ -51,10 +56,40 @@ public class LearningRateTests
     }
 
     [Theory]
-    [InlineData(0.03, 100, 3)]
-    [InlineData(0.03, 10, 1)]
-    [InlineData(0, 10, 0)]
-    [InlineData(7, 10, 7)]
-    public void Warmup_below_one_is_a_ratio_rounded_up(double warmup, int total, int steps) =>
-        Assert.Equal(steps, new LearningRate(LrScheduler.Linear, 1, 0, warmup, total).WarmupSteps);
+    [InlineData(0.03, null, 100, 3)]
+    [InlineData(0.03, null, 10, 1)]
+    [InlineData(0, null, 10, 0)]
+    [InlineData(7, null, 10, 7)]
+    [InlineData(0.03, 1.0, 10, 10)]
+    [InlineData(0.03, 0.25, 10, 3)]
+    [InlineData(7, 0.0, 10, 0)]
+    public void A_warmup_ratio_is_rounded_up_and_a_ratio_of_one_is_the_whole_run(double warmup, double? ratio, int total, int steps) =>
+        Assert.Equal(steps, new LearningRate(Options("linear", 1, warmup, []) with { WarmupRatio = ratio }, total, new Plateau()).WarmupSteps);
+
+    [Theory]
+    [InlineData(0.03)]
+    [InlineData(5)]
+    public void A_run_of_one_step_trains(double warmup) => Assert.Equal(1, new LearningRate(Options("cosine", 1, warmup, []), 1, new Plateau()).At(0));
+
+    [Theory]
+    [InlineData("cosine", "cycles", "1", "cosine has no argument 'cycles'; it takes num_cycles")]
+    [InlineData("polynomial", "lr_end", "2", "is not below --learning-rate")]
+    [InlineData("warmup-stable-decay", "decay_type", "steep", "use one of linear, cosine, 1-sqrt")]
+    [InlineData("warmup-stable-decay", "num_decay_steps", "99", "more than the run's 50")]
+    [InlineData("steps", "x", "1", "use one of cosine, linear")]
+    public void What_a_schedule_does_not_know_is_refused(string name, string argument, string value, string what) =>
+        Assert.Contains(
+            what, Assert.Throws<OptionException>(() => new LearningRate(Options(name, 1, 0, new() { [argument] = value }), 50, new Plateau())).Message, StringComparison.Ordinal);
+
+    private static TrainingOptions Options(string name, double peak, double warmup, Dictionary<string, string> arguments) => new()
+    {
+        Model = "",
+        ModelDirectory = "",
+        Data = new Trainer.Data.DataOptions(),
+        OutputDirectory = "",
+        LrScheduler = name,
+        LrSchedulerArgs = arguments,
+        LearningRate = peak,
+        WarmupSteps = warmup,
+    };
 }

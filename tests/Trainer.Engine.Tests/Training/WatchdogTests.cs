@@ -41,8 +41,8 @@ public class WatchdogTests
     public void An_overflow_inside_a_layer_with_finite_weights_is_located_and_replayed()
     {
         using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
-        // The first update throws every adapter value to about 1e30: finite, but the product of two of them is not.
-        run.Options = run.Options with { LearningRate = 1e30, WarmupSteps = 0, MaxSteps = 3 };
+        // The first update throws every B to about 1e37: finite, but its product with A is not.
+        run.Options = run.Options with { LearningRate = 10, WarmupSteps = 0, MaxSteps = 3, Lora = run.Options.Lora with { LoraPlusRatio = 1e36 } };
         var fault = Assert.Throws<NonFiniteException>(() => run.Run());
         Assert.Contains("at step 2", fault.Message, StringComparison.Ordinal);
         Assert.Contains("all weights are finite, the output of model.layers.0.self_attn.q_proj is not", fault.Message, StringComparison.Ordinal);

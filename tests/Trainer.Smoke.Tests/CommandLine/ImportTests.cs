@@ -109,7 +109,7 @@ public sealed class ImportTests
     [InlineData("model_name_or_path: m\nstage: dpo\nfinetuning_type: lora", "stage", "supervised")]
     [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: full", "finetuning_type", "an adapter")]
     [InlineData("model_name_or_path: m\ndataset_name: d.jsonl\nper_device_train_batch_size: 2", "use_peft", "the whole model is trained")]
-    [InlineData("model_name_or_path: m\nuse_peft: true\nlr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs: {num_cycles: 4}", "lr_scheduler_type", "schedules here are")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\nlr_scheduler_type: greedy", "lr_scheduler_type", "schedules here are")]
     [InlineData("model: m\niters: 9\nfine_tune_type: full", "fine_tune_type", "an adapter")]
     [InlineData("model: m\niters: 1000\nlr_schedule: {name: cosine_decay, arguments: [1.0e-4, 50]}", "lr_schedule.arguments", "ends with the run")]
     public void What_would_be_another_job_stops_the_import(string yaml, string key, string why)

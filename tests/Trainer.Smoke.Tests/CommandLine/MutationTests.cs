@@ -10,18 +10,25 @@ public sealed class MutationTests
     {
         ["data"] = "{folder}/e.jsonl", ["eval_data"] = "{folder}/e.jsonl", ["chat_template"] = "{folder}/t.jinja", ["sample_prompts"] = "{folder}/p.txt", ["adapter"] = "{folder}/a", ["model"] = "{folder}/a",
         ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj", ["modules_to_save"] = "lm_head", ["layers_to_transform"] = "1",
-        ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["on_too_long"] = "truncate", ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
+        ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["lr_scheduler_args"] = "num_cycles=2", ["objective"] = "dpo", ["loss_type"] = "conservative,sft", ["loss_weights"] = "1,2", ["label_smoothing"] = "0.1", ["reference"] = "none", ["beta"] = "0.3",
+        ["desirable_weight"] = "2", ["undesirable_weight"] = "2", ["simpo_gamma"] = "2", ["ld_alpha"] = "0.5", ["optim_args"] = "min_8bit_size=9", ["on_too_long"] = "truncate", ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
-    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model"];
+    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight"];
+
+    /// <summary>What a setting tried alone has a meaning with.</summary>
+    private static readonly Dictionary<string, string[]> Company = new()
+    {
+        ["simpo_gamma"] = ["--objective=simpo"], ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
+    };
 
     [Fact]
     public void Every_key_of_the_schema_changes_its_value_in_the_effective_recipe()
     {
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { "d.jsonl", "e.jsonl", "t.jinja", "p.txt", "m/config.json", "a/config.json" }) folder.File(name, "{\"text\":\"a\"}\n");
-        var changes = TrainerProgram.Run("schema").Json().GetProperty("properties").EnumerateObject().Where(property => !property.Value.TryGetProperty("$ref", out _) && !IsOnlyOne(property.Value))
+        var changes = TrainerProgram.Run("schema").Json().GetProperty("properties").EnumerateObject().Where(property => !property.Value.TryGetProperty("$ref", out _))
             .ToDictionary(property => property.Name, property => Other(property.Value, property.Name).Replace("{folder}", folder.Path, StringComparison.Ordinal));
         Assert.True(changes.Count > 50);
         var before = Effective(folder, new Dictionary<string, string>());
@@ -33,14 +40,11 @@ public sealed class MutationTests
         }
     }
 
-    /// <summary>A choice with one word, such as the optimizer, has nothing to change to.</summary>
-    private static bool IsOnlyOne(JsonElement property) => property.TryGetProperty("enum", out var words) && words.GetArrayLength() == 1;
-
     private static Dictionary<string, string> Effective(TemporaryFolder folder, Dictionary<string, string> changes)
     {
         var words = new Dictionary<string, string> { ["model"] = "m", ["data"] = "d.jsonl", ["output_dir"] = "out" };
         foreach (var (key, value) in changes) words[key] = value;
-        var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}")]) { Directory = folder.Path });
+        var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}"), .. changes.Keys.SelectMany(key => Company.GetValueOrDefault(key, []))]) { Directory = folder.Path });
         return result.Json().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
     }
 

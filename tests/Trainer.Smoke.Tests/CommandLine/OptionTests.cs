@@ -53,7 +53,7 @@ public sealed class OptionTests : IDisposable
         var effective = Effective("--stage", "sft", "--do_train", "--finetuning_type", "lora", "--use_peft", "--optim", "adamw_torch", "--eval_strategy", "steps", "--quantization_bit", "8", "--assistant_only_loss", "--lora_target_linear");
         Assert.Equal("\"int8\"", effective["quantize"]);
         Assert.Equal("\"assistant\"", effective["train_on"]);
-        Assert.Equal(3, Dry("--stage", "dpo", "--finetuning_type", "full", "--use_peft", "false").Faults(2).Length);
+        Assert.Equal(2, Dry("--stage", "ppo", "--finetuning_type", "full", "--use_peft", "false").Faults(2).Length);
     }
 
     [Fact]

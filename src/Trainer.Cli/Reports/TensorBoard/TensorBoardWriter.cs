@@ -20,9 +20,11 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
             case StepDone { IsLogged: true } s:
                 _file?.Scalar(s.Step, ("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate), ("train/epoch", s.Epoch),
                     ("train/tokens_per_second", s.TokensPerSecond), ("train/memory_bytes", s.MemoryBytes));
+                if (s.Metrics.Count > 0) _file?.Scalar(s.Step, [.. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))]);
                 break;
             case EvalDone e:
                 _file?.Scalar(e.Step, ("eval/loss", e.EvalLoss), ("eval/perplexity", Math.Exp(e.EvalLoss)), ("eval/runtime", e.Seconds));
+                if (e.Metrics.Count > 0) _file?.Scalar(e.Step, [.. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))]);
                 _file?.Flush();
                 break;
             case Sampled s:

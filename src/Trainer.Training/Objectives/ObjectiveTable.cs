@@ -1,0 +1,57 @@
+namespace Trainer.Training.Objectives;
+
+/// <summary>Every objective, once.</summary>
+public static class ObjectiveTable
+{
+    /// <summary>The words that <c>--objective</c> takes.</summary>
+    public static IReadOnlyList<string> Names => ["sft", "dpo", "kto", "orpo", "simpo"];
+
+    /// <summary>The loss types of an objective, its default first; none where it has one form only.</summary>
+    /// <param name="objective">One of <see cref="Names"/>.</param>
+    public static IReadOnlyList<string> LossTypes(string objective) => objective switch
+    {
+        "sft" => ["cross-entropy", "dft"],
+        "dpo" => [.. PairLoss.Names, "sft"],
+        "kto" => ["kto", "apo-zero-unpaired"],
+        "orpo" => ["trl", "llamafactory"],
+        _ => [],
+    };
+
+    /// <summary>What the rows of an objective are read for.</summary>
+    public static Data.RowPurpose Purpose(string objective) => objective switch
+    {
+        "sft" => Data.RowPurpose.Supervised,
+        "kto" => Data.RowPurpose.Feedback,
+        _ => Data.RowPurpose.Pairs,
+    };
+
+    /// <summary>Whether an objective weighs the policy against a reference.</summary>
+    public static bool HasReference(string objective) => objective is "dpo" or "kto";
+
+    /// <summary>The objective of a run.</summary>
+    /// <param name="options">The run.</param>
+    /// <param name="model">Loaded, its adapter as the run begins with it, before any checkpoint is restored.</param>
+    internal static IObjective Make(TrainingOptions options, IAdaptedModel model)
+    {
+        var reference = Reference(options, model);
+        return options.Objective switch
+        {
+            "sft" => new TokenObjective(options),
+            "dpo" => new SequenceObjective(new DpoLoss(options), reference),
+            "kto" => new SequenceObjective(new KtoLoss(options), reference),
+            "orpo" => new SequenceObjective(new OrpoLoss(options), null),
+            "simpo" => new SequenceObjective(new SimpoLoss(options), null),
+            _ => throw new OptionException($"--objective '{options.Objective}' is unknown; use one of {string.Join(", ", Names)}"),
+        };
+    }
+
+    /// <summary>Whether the reference is a frozen copy of the adapter: unless said otherwise where one is continued, since that is what must not be strayed from.</summary>
+    internal static bool ReferenceIsAdapter(TrainingOptions options) =>
+        HasReference(options.Objective) && (options.Preference.Reference == "adapter" || options.Preference.Reference is null && options.AdapterDirectory is not null);
+
+    private static IReference? Reference(TrainingOptions options, IAdaptedModel model)
+    {
+        if (!HasReference(options.Objective) || options.Preference.Reference == "none") return null;
+        return ReferenceIsAdapter(options) ? new FrozenAdapter(model.Parameters) : new BareBase();
+    }
+}

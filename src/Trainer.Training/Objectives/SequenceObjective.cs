@@ -1,0 +1,45 @@
+using Trainer.Data;
+using Trainer.Engine;
+
+namespace Trainer.Training.Objectives;
+
+/// <summary>
+/// Minimises a loss over whole answers. One training pass of the policy is enough: its token losses are known before its backward pass begins, and
+/// the loss turns them, together with the reference's, into a weight for each token. The mean is over the rows of the step, so it does not depend
+/// on how they are split.
+/// </summary>
+/// <param name="loss">The loss.</param>
+/// <param name="reference">The reference; null where the loss has none, or scores without one.</param>
+internal sealed class SequenceObjective(ISequenceLoss loss, IReference? reference) : IObjective
+{
+    public IReadOnlyList<string> Metrics => loss.Metrics;
+
+    public double Divisor(IReadOnlyList<MicroBatch> batches) => batches.Sum(batch => (double)batch.RowCount);
+
+    public double ForwardBackward(IAdaptedModel model, MicroBatch batch, double scale, StepKey key, MetricSums metrics)
+    {
+        batch = loss.Prepare(batch);
+        var frozen = reference?.TokenLosses(model, batch);
+        // What only measures (KTO's mismatched answers, which lie last) needs no backward pass.
+        var trained = batch.Segments(0, batch.Roles.Count(role => role != SegmentRole.Mismatched));
+        var measured = trained.TokenIds.Length == batch.TokenIds.Length ? [] : model.TokenLosses(batch.Segments(trained.Roles.Length, batch.Roles.Length));
+        double sum = 0;
+        model.ForwardBackward(trained, losses =>
+        {
+            var weights = new float[batch.TokenIds.Length];
+            sum = loss.Weigh(Answers(batch, [.. losses, .. measured], frozen), weights, metrics);
+            for (var t = 0; t < weights.Length; t++) weights[t] = (float)(weights[t] * scale);
+            return weights[..losses.Length];
+        }, key);
+        return sum;
+    }
+
+    public double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics)
+    {
+        batch = loss.Prepare(batch);
+        return loss.Weigh(Answers(batch, model.TokenLosses(batch), reference?.TokenLosses(model, batch)), new float[batch.TokenIds.Length], metrics);
+    }
+
+    private static List<AnswerScore> Answers(MicroBatch batch, float[] policy, float[]? frozen) =>
+        [.. batch.Roles.Select((role, segment) => new AnswerScore(role, batch.SegmentStarts[segment], batch.AnswerStarts[segment] - 1, batch.SegmentStarts[segment + 1] - 1, policy, frozen))];
+}

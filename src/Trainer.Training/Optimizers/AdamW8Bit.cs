@@ -1,0 +1,120 @@
+using Trainer.Engine;
+
+namespace Trainer.Training.Optimizers;
+
+/// <summary>
+/// AdamW with both moments in 8 bits, as bitsandbytes' block-wise optimizer (arXiv 2110.02861): a code and, for 256 elements, their largest
+/// magnitude. Moments are unpacked, updated and used in float32, then packed to the nearest code. Tensors below min_8bit_size elements keep float32
+/// moments, which is plain AdamW.
+/// </summary>
+internal sealed class AdamW8Bit : IOptimizer
+{
+    public static readonly IReadOnlyList<ArgumentSpec> Arguments = [new("min_8bit_size", "4096")];
+
+    private const int BlockSize = 256;
+    private readonly OptimizerSetup _setup;
+    private readonly List<TensorState> _states;
+    private readonly AdamW? _small;
+
+    /// <param name="setup">What is trained, and the run's options.</param>
+    public AdamW8Bit(OptimizerSetup setup)
+    {
+        _setup = setup;
+        _states = [.. setup.Tensors.Where(tensor => IsPacked(setup.Arguments, tensor.Count)).Select(tensor => new TensorState(tensor))];
+        var small = setup.Tensors.Where(tensor => !IsPacked(setup.Arguments, tensor.Count)).ToList();
+        if (small.Count > 0)
+            _small = new AdamW(setup with { Tensors = small, Groups = [.. small.Select(tensor => new ParameterGroup((int)tensor.Offset, (int)tensor.Count, setup.Factor(tensor)))] });
+        State = [.. _states.SelectMany(state => state.Named), .. _small?.State ?? []];
+    }
+
+    public IReadOnlyList<StateTensor> State { get; }
+
+    public static long StateBytes(Arguments arguments, long[] shape)
+    {
+        var count = OptimizerKind.Count(shape);
+        return IsPacked(arguments, count) ? 2 * (count + 4 * Blocks(count)) : 8 * count;
+    }
+
+    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    {
+        _small?.Step(values, gradients, step);
+        var options = _setup.Options;
+        var (scale, beta1, beta2) = ((float)step.GradientScale, (float)options.AdamBeta1, (float)options.AdamBeta2);
+        var root = Math.Sqrt(1 - Math.Pow(options.AdamBeta2, step.Number));
+        Span<float> first = stackalloc float[BlockSize], second = stackalloc float[BlockSize];
+        foreach (var state in _states)
+        {
+            var rate = step.LearningRate * _setup.Factor(state.Tensor);
+            var (keep, size) = ((float)(1 - rate * options.WeightDecay), (float)(rate * root / (1 - Math.Pow(options.AdamBeta1, step.Number))));
+            var floor = (float)(root * options.AdamEpsilon);
+            for (var block = 0; block < state.Blocks; block++)
+            {
+                var (begin, count) = (block * BlockSize, Math.Min(BlockSize, (int)state.Tensor.Count - block * BlockSize));
+                state.Unpack(block, first[..count], second[..count]);
+                for (var i = 0; i < count; i++)
+                {
+                    var at = (int)state.Tensor.Offset + begin + i;
+                    var g = gradients[at] * scale;
+                    first[i] = first[i] * beta1 + (1 - beta1) * g;
+                    second[i] = second[i] * beta2 + (1 - beta2) * g * g;
+                    values[at] = values[at] * keep - size * (first[i] / (MathF.Sqrt(second[i]) + floor));
+                }
+                state.Pack(block, first[..count], second[..count]);
+            }
+        }
+    }
+
+    private static bool IsPacked(Arguments arguments, long count) => count >= arguments.Number("min_8bit_size");
+
+    private static long Blocks(long count) => (count + BlockSize - 1) / BlockSize;
+
+    private sealed class TensorState
+    {
+        private readonly byte[] _first, _second;
+        private readonly float[] _firstMax, _secondMax;
+
+        public TensorState(ParameterEntry tensor)
+        {
+            Tensor = tensor;
+            Blocks = (int)Blocks(tensor.Count);
+            (_first, _second) = (new byte[tensor.Count], new byte[tensor.Count]);
+            (_firstMax, _secondMax) = (new float[Blocks], new float[Blocks]);
+            // The code of 0: with a largest magnitude of 0 any code would do.
+            Array.Fill(_first, DynamicMap.Signed.Code(0));
+            Array.Fill(_second, DynamicMap.Unsigned.Code(0));
+            Named =
+            [
+                StateTensor.Of($"state1.{tensor.Name}", _first), StateTensor.Of($"state2.{tensor.Name}", _second),
+                StateTensor.Of($"absmax1.{tensor.Name}", _firstMax), StateTensor.Of($"absmax2.{tensor.Name}", _secondMax),
+            ];
+        }
+
+        public ParameterEntry Tensor { get; }
+
+        public int Blocks { get; }
+
+        public IReadOnlyList<StateTensor> Named { get; }
+
+        public void Unpack(int block, Span<float> first, Span<float> second)
+        {
+            for (var i = 0; i < first.Length; i++)
+            {
+                first[i] = DynamicMap.Signed.Values[_first[block * BlockSize + i]] * _firstMax[block];
+                second[i] = DynamicMap.Unsigned.Values[_second[block * BlockSize + i]] * _secondMax[block];
+            }
+        }
+
+        public void Pack(int block, ReadOnlySpan<float> first, ReadOnlySpan<float> second)
+        {
+            Pack(first, _first.AsSpan(block * BlockSize), out _firstMax[block], DynamicMap.Signed);
+            Pack(second, _second.AsSpan(block * BlockSize), out _secondMax[block], DynamicMap.Unsigned);
+        }
+
+        private static void Pack(ReadOnlySpan<float> values, Span<byte> codes, out float largest, DynamicMap map)
+        {
+            largest = 0;
+            foreach (var value in values) largest = Math.Max(largest, Math.Abs(value));
+            for (var i = 0; i < values.Length; i++) codes[i] = map.Code(largest == 0 ? 0 : values[i] / largest);
+        }
+    }
+}

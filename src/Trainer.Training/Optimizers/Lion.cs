@@ -1,0 +1,38 @@
+namespace Trainer.Training.Optimizers;
+
+/// <summary>
+/// Lion (arXiv 2302.06675) as bitsandbytes computes it: p shrinks by rate decay, then p -= rate sign(beta1 m + (1 - beta1) g),
+/// m = beta2 m + (1 - beta2) g. Its betas are --adam-beta1 and --adam-beta2, as transformers has it.
+/// </summary>
+internal sealed class Lion : IOptimizer
+{
+    private readonly OptimizerSetup _setup;
+    private readonly float[] _momentum;
+
+    /// <param name="setup">What is trained, and the run's options.</param>
+    public Lion(OptimizerSetup setup)
+    {
+        (_setup, _momentum) = (setup, new float[setup.Length]);
+        State = [.. StateTensor.Alike("exp_avg", setup.Tensors, _momentum)];
+    }
+
+    public IReadOnlyList<StateTensor> State { get; }
+
+    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    {
+        var options = _setup.Options;
+        var (scale, beta1, beta2) = ((float)step.GradientScale, (float)options.AdamBeta1, (float)options.AdamBeta2);
+        foreach (var group in _setup.Groups)
+        {
+            var rate = (float)(step.LearningRate * group.RateFactor);
+            var keep = (float)(1 - step.LearningRate * group.RateFactor * options.WeightDecay);
+            for (var i = group.Begin; i < group.Begin + group.Count; i++)
+            {
+                var g = gradients[i] * scale;
+                var direction = beta1 * _momentum[i] + (1 - beta1) * g;
+                values[i] = values[i] * keep - rate * (direction > 0 ? 1 : direction < 0 ? -1 : 0);
+                _momentum[i] = beta2 * _momentum[i] + (1 - beta2) * g;
+            }
+        }
+    }
+}
