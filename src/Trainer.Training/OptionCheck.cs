@@ -18,8 +18,9 @@ internal static class OptionCheck
         foreach (var setting in TrainSettings.All)
             if (setting.Property?.Get(options) is (int or double) and var value) Need(setting.Holds(Convert.ToDouble(value, CultureInfo.InvariantCulture)), $"{setting.Option} {value} is out of range{setting.Range}");
         Need(options.MinLr <= options.LearningRate, $"--min-lr {options.MinLr} must not be above --learning-rate {options.LearningRate}");
-        Need(options.EarlyStoppingPatience is null || options.EvalSteps is not null, "--early-stopping-patience needs --eval-steps");
-        Need(options.EarlyStoppingPatience is null || options.SaveSteps > 0, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");
+        Need(options.EarlyStoppingPatience is null || options.Saves, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        Need(options.EvalStrategy == Pace.Steps || options.EvalSteps is null, "--eval-strategy epoch and --eval-steps both say when to evaluate; keep one");
         Need(options.Resume is null || !options.OverwriteOutputDirectory, "--resume and --overwrite-output-dir contradict each other; keep one");
         if (faults.Count > 0) throw new OptionException(string.Join("; ", faults));
     }
