@@ -1,4 +1,3 @@
-using Trainer.Data.Reading;
 using Trainer.Data.Rows;
 using Trainer.Data.Storage;
 using Trainer.Tokenizers;
@@ -8,7 +7,7 @@ namespace Trainer.Data;
 /// <summary>Answers what is in data files, for <c>data check</c>, <c>data show</c> and the plan.</summary>
 public static class DataInspector
 {
-    /// <summary>Reads and tokenizes every training row without keeping tokens, and tells all that is wrong instead of stopping at the first fault.</summary>
+    /// <summary>Reads and tokenizes every row, trained and held out, without keeping tokens, and tells all that is wrong instead of stopping at the first fault.</summary>
     /// <param name="options">Sources and rules.</param>
     /// <param name="text">Tokenizer and templates of the model.</param>
     /// <param name="progress">Told after every batch of rows.</param>
@@ -25,7 +24,7 @@ public static class DataInspector
     public static IEnumerable<ShownRow> Show(DataOptions options, ModelText text, CancellationToken cancellation = default) =>
         Show(options, text.Tools, cancellation);
 
-    /// <summary>Reads and tokenizes every training row without keeping tokens, and tells all that is wrong instead of stopping at the first fault.</summary>
+    /// <summary>Reads and tokenizes every row, trained and held out, without keeping tokens, and tells all that is wrong instead of stopping at the first fault.</summary>
     /// <param name="options">Sources and rules.</param>
     /// <param name="tokenizer">The model's tokenizer; null where it has none.</param>
     /// <param name="vocabularySize">Rows of the model's embedding, or null.</param>
@@ -44,18 +43,19 @@ public static class DataInspector
     public static IEnumerable<ShownRow> Show(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, CancellationToken cancellation = default) =>
         Show(options, TextTools.Of(tokenizer, vocabularySize), cancellation);
 
-    internal static DataReport Check(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
-        new Inspection(options, tools, progress, cancellation).Check(Files(options));
-
-    internal static IEnumerable<ShownRow> Show(DataOptions options, TextTools tools, CancellationToken cancellation = default) =>
-        new Inspection(options, tools, null, cancellation).Show(Files(options));
-
-    private static List<InputEntry> Files(DataOptions options)
+    internal static DataReport Check(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
     {
-        if (options.Train.Count == 0) throw new DataException("no data: name a file or folder with --data");
-        var files = new List<InputEntry>();
-        for (var s = 0; s < options.Train.Count; s++)
-            foreach (var file in DataFiles.Train(options.Train[s].Path)) files.Add(new InputEntry(file, s, options.Train[s].Columns));
-        return files;
+        DatasetBuilder.Validate(options);
+        var notes = new List<string>();
+        var train = DatasetBuilder.TrainEntries(options, notes);
+        var held = DatasetBuilder.EvalEntries(options, notes);
+        var report = new Inspection(options, tools, progress, cancellation).Check(train, held);
+        return report with { Notes = [.. notes, .. report.Notes] };
+    }
+
+    internal static IEnumerable<ShownRow> Show(DataOptions options, TextTools tools, CancellationToken cancellation = default)
+    {
+        DatasetBuilder.Validate(options);
+        return new Inspection(options, tools, null, cancellation).Show(DatasetBuilder.TrainEntries(options, []));
     }
 }

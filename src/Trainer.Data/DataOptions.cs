@@ -55,7 +55,22 @@ public enum OnBadRow
 /// Our column names to the file's (<c>prompt: question</c>), or null to detect by columns. Two names are special: <c>ignore</c> lists columns
 /// to leave out (parted by commas or plus signs, <c>*</c> for every other column).
 /// </param>
-public sealed record DataSource(string Path, double Weight = 1, IReadOnlyDictionary<string, string>? Columns = null);
+public sealed record DataSource(string Path, double Weight = 1, IReadOnlyDictionary<string, string>? Columns = null)
+{
+    /// <summary>A part of it as the datasets library writes it (<c>train[:10%]</c>, <c>[100:200]</c>), or null for the split that its use asks for.</summary>
+    public string? Split { get; init; }
+
+    /// <summary>Refuses what is no <see cref="Split"/>.</summary>
+    /// <param name="split">What a user wrote.</param>
+    /// <exception cref="DataException">It is none.</exception>
+    public static void CheckSplit(string split) => Sources.SplitExpression.Parse(split);
+
+    /// <summary>A subset of a data set of the hub, or a name in LLaMA-Factory's dataset_info.json; null for the default.</summary>
+    public string? Subset { get; init; }
+
+    /// <summary>What the user calls it where that is the name of a data set of the hub; <see cref="Path"/> is its folder in the cache.</summary>
+    public string? Name { get; init; }
+}
 
 /// <summary>How text becomes examples.</summary>
 public sealed record DataOptions
@@ -71,6 +86,12 @@ public sealed record DataOptions
 
     /// <summary>What rows are read for.</summary>
     public RowPurpose Purpose { get; init; }
+
+    /// <summary>Most rows taken of each training source, the first ones; null takes all.</summary>
+    public int? MaxSamples { get; init; }
+
+    /// <summary>Most rows taken of each held-out source, the first ones; null takes all.</summary>
+    public int? MaxEvalSamples { get; init; }
 
     /// <summary>Longest row in tokens; of a preference row, longest prompt with one answer.</summary>
     public int MaxSeqLength { get; init; } = 2048;

@@ -9,6 +9,12 @@ public sealed record DataReport
     /// <summary>Counts over all rows; rows that would be refused are not among the examples.</summary>
     public required DataStatistics Statistics { get; init; }
 
+    /// <summary>Counts over the rows of held-out files, or null where there are none.</summary>
+    public DataStatistics? HeldOut { get; init; }
+
+    /// <summary>What a user should know of the sources: files that are not read, as sentences.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>Refused or dropped rows with file, line and reason, in file order.</summary>
     public IReadOnlyList<RowFault> Faults { get; init; } = [];
 

@@ -25,6 +25,9 @@ public sealed class Dataset : IDisposable
     /// <summary>Digest of the bytes of all inputs, for run.json and for resuming.</summary>
     public string DataHash { get; }
 
+    /// <summary>What a user should know of the sources: files that are not read, as sentences.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,5 +1,5 @@
-using Trainer.Data.Reading;
 using Trainer.Data.Rows;
+using Trainer.Data.Sources;
 using Trainer.Data.Storage;
 using Trainer.Tokenizers;
 
@@ -31,21 +31,31 @@ public static class DatasetBuilder
     {
         Validate(options);
         var maker = new StoreMaker(options, tools, progress, cancellation);
-        var train = InputGroup.Of(options.Train, DataFiles.Train);
-        var eval = EvalGroup(options);
+        var notes = new List<string>();
+        var train = InputGroup.Of(TrainEntries(options, notes));
+        var evalEntries = EvalEntries(options, notes);
+        var eval = evalEntries.Count > 0 ? InputGroup.Of(evalEntries) : null;
         var hash = Convert.ToHexStringLower(InputHash.Join([.. train.Hashes, "eval", .. eval?.Hashes ?? []]));
         var owned = new List<IDisposable>();
         try
         {
             var store = maker.Make(train);
             owned.Add(store);
-            var held = eval is null && options.EvalSplit > 0 ? HeldOut.Choose(store.Index, options.EvalSplit) : null;
+            var held = eval is null && options.EvalSplit > 0 ? HeldOut.Choose(store, options.EvalSplit) : null;
             var trainSet = Select(store, train, options.Train, held, false);
-            if (held is not null) return new Dataset(trainSet, Select(store, train, null, held, true), store.Statistics, null, hash, owned);
-            if (eval is null) return new Dataset(trainSet, null, store.Statistics, null, hash, owned);
-            var evalStore = maker.Make(eval, heldOut: true);
-            owned.Add(evalStore);
-            return new Dataset(trainSet, Select(evalStore, eval, null, null, true), store.Statistics, evalStore.Statistics, hash, owned);
+            if (!trainSet.HasWeight) throw new DataException(NoWeight(train.Files.Select(file => file.Path)));
+            ExampleSet? evalSet = null;
+            DataStatistics? evalStatistics = null;
+            if (held is not null) evalSet = Select(store, train, null, held, true, options.MaxEvalSamples);
+            else if (eval is not null)
+            {
+                var evalStore = maker.Make(eval, heldOut: true);
+                owned.Add(evalStore);
+                (evalSet, evalStatistics) = (Select(evalStore, eval, null, null, true), evalStore.Statistics);
+            }
+            notes.AddRange(maker.Notes);
+            if (evalSet is not null && Leak(trainSet, evalSet) is { } leak) notes.Add(leak);
+            return new Dataset(trainSet, evalSet, store.Statistics, evalStatistics, hash, owned) { Notes = notes };
         }
         catch
         {
@@ -54,16 +64,32 @@ public static class DatasetBuilder
         }
     }
 
-    /// <summary>Named evaluation data first, then a share of the training rows if asked for, else the training folders' own valid splits.</summary>
-    private static InputGroup? EvalGroup(DataOptions options)
+    /// <summary>What is said where no row carries a weight above 0.</summary>
+    internal static string NoWeight(IEnumerable<string> files) =>
+        $"no row of the data has a weight above 0 ({string.Join(", ", files.Take(3))}): nothing would be trained; check the column 'weight'";
+
+    /// <summary>The files that are trained on, and what of the sources is not read.</summary>
+    internal static List<InputEntry> TrainEntries(DataOptions options, List<string> notes) => InputGroup.Entries(options.Train, source =>
     {
-        if (options.Eval.Count > 0) return InputGroup.Of(options.Eval, DataFiles.Eval);
-        if (options.EvalSplit > 0) return null;
-        var group = InputGroup.Of(options.Train, DataFiles.HeldOut);
-        return group.Files.Count > 0 ? group : null;
+        var (files, said) = SourceFiles.Train(source, options.MaxSamples);
+        notes.AddRange(said);
+        return files;
+    });
+
+    /// <summary>Named evaluation data first, then a share of the training rows if asked for (no files), else the training folders' own valid splits.</summary>
+    internal static List<InputEntry> EvalEntries(DataOptions options, List<string> notes)
+    {
+        if (options.Eval.Count == 0) return options.EvalSplit > 0 ? [] : InputGroup.Entries(options.Train, source => SourceFiles.HeldOut(source, options.MaxEvalSamples));
+        return InputGroup.Entries(options.Eval, source =>
+        {
+            var (files, said) = SourceFiles.Eval(source, options.MaxEvalSamples);
+            notes.AddRange(said);
+            return files;
+        });
     }
 
-    private static void Validate(DataOptions options)
+    /// <summary>Refuses options that contradict themselves.</summary>
+    internal static void Validate(DataOptions options)
     {
         if (options.Train.Count == 0) throw new DataException("no data: name a file or folder with --data");
         if (options.MaxSeqLength < 2) throw new DataException($"--max-seq-length {options.MaxSeqLength} leaves nothing to predict; use 2 or more");
@@ -73,30 +99,49 @@ public static class DatasetBuilder
             if (!(source.Weight > 0) || !double.IsFinite(source.Weight)) throw new DataException($"the weight of data source '{source.Path}' is {source.Weight}; it must be above 0");
     }
 
-    /// <summary>The rows of a store that are held out, or those that are not, with the range of each source.</summary>
-    private static ExampleSet Select(TokenStore store, InputGroup group, IReadOnlyList<DataSource>? sources, bool[]? held, bool want)
+    /// <summary>The examples of a store that are held out, or those that are not, with the range of each source.</summary>
+    private static ExampleSet Select(TokenStore store, InputGroup group, IReadOnlyList<DataSource>? sources, bool[]? held, bool want, long? most = null)
     {
-        var rows = new List<int>(store.Index.Count);
+        var rows = held is null ? null : new List<int>();
         var ranges = new List<SourceRange>();
-        var (start, source) = (0, 0);
-        for (var i = 0; i < store.Index.Count; i++)
+        var (start, source, taken, number) = (0, 0, 0, -1);
+        long documents = 0;
+        RowRecord? before = null;
+        foreach (var record in store.Records())
         {
-            if (held is not null && held[i] != want) continue;
-            var its = group.Files[store.Index.File[i]].Source;
+            number++;
+            if (held is not null && held[number] != want) continue;
+            if (before is not { } last || !record.IsOfRow(last)) documents++;
+            before = record;
+            if (documents > most) break;
+            var its = group.Files[record.File].Source;
             if (sources is not null && its != source)
             {
                 Close();
                 source = its;
             }
-            rows.Add(i);
+            rows?.Add(number);
+            taken++;
         }
         Close();
-        return new ExampleSet(store, [.. rows], ranges);
+        return new ExampleSet(store, rows is null ? null : [.. rows], ranges);
 
         void Close()
         {
-            if (rows.Count > start) ranges.Add(new SourceRange(start, rows.Count - start, sources?[source].Weight ?? 1));
-            start = rows.Count;
+            if (taken > start) ranges.Add(new SourceRange(start, taken - start, sources?[source].Weight ?? 1));
+            start = taken;
         }
     }
+
+    /// <summary>Held-out rows that are trained on as well measure what was learnt by heart; whoever reads the loss must know.</summary>
+    private static string? Leak(ExampleSet train, ExampleSet eval)
+    {
+        var (count, first) = Repeats.Among(() => eval.Records().Select(record => record.Check), () => train.Records().Select(record => record.Check));
+        return count == 0 ? null : LeakOf(count, eval.Count, eval.SourceOf(eval.Records().ElementAt((int)first)));
+    }
+
+    /// <summary>What is said where rows are held out and trained on.</summary>
+    internal static string LeakOf(long count, long all, RowSource first) => count == all
+        ? $"every held-out row is a training row too (first: {first}): the held-out loss says how well rows are learnt by heart, not how the model does on others; hold out others"
+        : $"{count} of {all} held-out rows are training rows too (first: {first}): their loss says how well they are learnt by heart; remove repeats from one of the two";
 }

@@ -6,35 +6,41 @@ namespace Trainer.Data;
 public sealed class ExampleSet
 {
     private readonly TokenStore _store;
-    private readonly int[] _rows;
+    private readonly int[]? _rows;
     private readonly string[] _files;
 
-    internal ExampleSet(TokenStore store, int[] rows, IReadOnlyList<SourceRange> sources)
+    /// <param name="store">Where the examples lie.</param>
+    /// <param name="rows">Their numbers there, ascending; null for all.</param>
+    /// <param name="sources">Which of them came from which source.</param>
+    internal ExampleSet(TokenStore store, int[]? rows, IReadOnlyList<SourceRange> sources)
     {
         (_store, _rows, Sources) = (store, rows, sources);
         _files = [.. store.Statistics.Files.Select(file => file.Path)];
-        Lengths = Array.ConvertAll(rows, row => store.Index.Length[row]);
+        Lengths = new int[rows?.Length ?? store.Count];
         double weights = 0, taken = 0;
-        foreach (var (start, count, weight) in sources)
-            for (var i = start; i < start + count; i++)
-            {
-                weights += weight * store.Index.Weight[rows[i]];
-                taken += weight;
-            }
-        foreach (var row in rows)
+        var (at, source) = (0, 0);
+        foreach (var record in Records())
         {
-            Tokens += store.Index.Length[row];
-            TrainedTokens += store.Index.Trained[row];
+            while (source < sources.Count - 1 && at >= sources[source].Start + sources[source].Count) source++;
+            weights += sources[source].Weight * record.Weight;
+            taken += sources[source].Weight;
+            Lengths[at++] = record.Length;
+            Longest = Math.Max(Longest, record.Length);
+            Tokens += record.Length;
+            TrainedTokens += record.Trained;
         }
-        if (weights <= 0) throw new DataException($"no row of the data has a weight above 0 ({string.Join(", ", _files.Take(3))}): nothing would be trained; check the column 'weight'");
-        MeanWeight = (float)(weights / taken);
+        HasWeight = weights > 0;
+        MeanWeight = HasWeight ? (float)(weights / taken) : 1;
     }
 
     /// <summary>How many examples.</summary>
-    public int Count => _rows.Length;
+    public int Count => Lengths.Length;
 
     /// <summary>Length of each example in tokens.</summary>
     public int[] Lengths { get; }
+
+    /// <summary>Tokens of the longest example.</summary>
+    public int Longest { get; }
 
     /// <summary>Tokens of all examples.</summary>
     public long Tokens { get; }
@@ -48,23 +54,26 @@ public sealed class ExampleSet
     /// <summary>Which examples came from which source.</summary>
     public IReadOnlyList<SourceRange> Sources { get; }
 
+    /// <summary>Whether any row has a weight above 0.</summary>
+    internal bool HasWeight { get; }
+
     /// <summary>An example, copied out of the store.</summary>
     /// <exception cref="DataException">The cached tokens are damaged.</exception>
     public Example this[int row]
     {
         get
         {
-            var at = _rows[row];
-            var (ids, labels) = _store.Read(at);
-            return new Example(ids, labels, _store.Index.Weight[at], Source(row));
+            var record = Record(row);
+            var (ids, labels) = _store.Read(record);
+            return new Example(ids, labels, record.Weight, SourceOf(record));
         }
     }
 
     /// <summary>The file and line an example came from.</summary>
-    public RowSource Source(int row) => new(_files[_store.Index.File[_rows[row]]], _store.Index.Line[_rows[row]]);
+    public RowSource Source(int row) => SourceOf(Record(row));
 
     /// <summary>Targets of an example that carry loss.</summary>
-    public int TrainedTokensOf(int row) => _store.Index.Trained[_rows[row]];
+    public int TrainedTokensOf(int row) => Record(row).Trained;
 
     /// <summary>Lays examples out as one micro-batch.</summary>
     /// <param name="rows">Examples, in order.</param>
@@ -74,5 +83,24 @@ public sealed class ExampleSet
         var examples = new Example[rows.Length];
         for (var i = 0; i < examples.Length; i++) examples[i] = weighted ? this[rows[i]] : this[rows[i]] with { Weight = 1 };
         return MicroBatch.From(examples, weighted ? MeanWeight : 1);
+    }
+
+    /// <summary>The records of its examples, in order.</summary>
+    internal IEnumerable<RowRecord> Records() => _rows is null ? _store.Records() : Chosen(_store, _rows);
+
+    internal RowSource SourceOf(RowRecord record) => new(_files[record.File], record.Line);
+
+    private RowRecord Record(int row) => _store.Record(_rows is null ? row : _rows[row]);
+
+    private static IEnumerable<RowRecord> Chosen(TokenStore store, int[] rows)
+    {
+        var (number, next) = (0, 0);
+        foreach (var record in store.Records())
+        {
+            if (next == rows.Length) yield break;
+            if (number++ != rows[next]) continue;
+            next++;
+            yield return record;
+        }
     }
 }

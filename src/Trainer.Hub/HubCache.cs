@@ -1,7 +1,7 @@
 namespace Trainer.Hub;
 
 /// <summary>
-/// The folder layout that every Hugging Face tool shares: models--ORG--NAME/{blobs, refs, snapshots}, where refs/main holds a commit and
+/// The folder layout that every Hugging Face tool shares: models--ORG--NAME (or datasets--ORG--NAME)/{blobs, refs, snapshots}, where refs/main holds a commit and
 /// snapshots/COMMIT holds links to blobs named by their checksum.
 /// </summary>
 public sealed class HubCache(string folder)
@@ -9,11 +9,11 @@ public sealed class HubCache(string folder)
     /// <summary>The folder of all models.</summary>
     public string Folder { get; } = folder;
 
-    /// <summary>The folder of one model.</summary>
+    /// <summary>The folder of one model or data set.</summary>
     public string ModelFolder(HubModelId model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Path.Combine(Folder, "models--" + model.Id.Replace("/", "--", StringComparison.Ordinal));
+        return Path.Combine(Folder, (model.Kind == HubKind.Dataset ? "datasets--" : "models--") + model.Id.Replace("/", "--", StringComparison.Ordinal));
     }
 
     /// <summary>The snapshot folder of a model and revision, or null where it was never fetched.</summary>

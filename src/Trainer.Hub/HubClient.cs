@@ -31,7 +31,7 @@ internal sealed class HubClient : IDisposable
     /// <summary>The commit of a revision and the paths of its files.</summary>
     internal async Task<(string Commit, IReadOnlyList<string> Paths)> ListAsync(HubModelId model, CancellationToken cancel)
     {
-        var address = new Uri($"{_base}/api/models/{model.Id}/revision/{Uri.EscapeDataString(model.Revision)}");
+        var address = new Uri($"{_base}/api/{(model.Kind == HubKind.Dataset ? "datasets" : "models")}/{model.Id}/revision/{Uri.EscapeDataString(model.Revision)}");
         using HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, null, followAll: true, cancel).ConfigureAwait(false);
         ThrowUnlessFine(response, model, null);
         try
@@ -91,7 +91,7 @@ internal sealed class HubClient : IDisposable
     }
 
     private Uri FileAddress(HubModelId model, string commit, string path) =>
-        new($"{_base}/{model.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}");
+        new($"{_base}/{(model.Kind == HubKind.Dataset ? "datasets/" : "")}{model.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}");
 
     // A HEAD follows redirects within the endpoint alone (renamed models): beyond it, the headers are those of a storage and not of the hub.
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, bool followAll, CancellationToken cancel)
@@ -136,7 +136,7 @@ internal sealed class HubClient : IDisposable
             return;
         }
         int status = (int)response.StatusCode;
-        string what = path is null ? $"model '{model}'" : $"'{path}' of model '{model}'";
+        string what = path is null ? $"{model.Noun} '{model}'" : $"'{path}' of {model.Noun} '{model}'";
         string code = Header(response, "X-Error-Code") ?? "";
         if (status is 408 or 429 or >= 500)
         {
@@ -146,8 +146,8 @@ internal sealed class HubClient : IDisposable
         throw new NotAvailableException(status switch
         {
             401 => $"{_options.Endpoint.Host} does not give {what} to this user: it is private, gated or does not exist ({own}); check the name",
-            403 => $"{_options.Endpoint.Host} refuses {what} ({own}); open {_base}/{model.Id} in a browser and accept its conditions",
-            404 when code == "RevisionNotFound" => $"model '{model.Id}' has no revision '{model.Revision}' on {_options.Endpoint.Host}; leave out @{model.Revision} for the main one",
+            403 => $"{_options.Endpoint.Host} refuses {what} ({own}); open {_base}/{(model.Kind == HubKind.Dataset ? "datasets/" : "")}{model.Id} in a browser and accept its conditions",
+            404 when code == "RevisionNotFound" => $"{model.Noun} '{model.Id}' has no revision '{model.Revision}' on {_options.Endpoint.Host}; leave out @{model.Revision} for the main one",
             404 => $"{_options.Endpoint.Host} has no {what}; check the name",
             416 => $"{_options.Endpoint.Host} says {what} is shorter than it said before; try again",
             _ => $"{_options.Endpoint.Host} answers {status} for {what}; try again later",
@@ -162,7 +162,7 @@ internal sealed class HubClient : IDisposable
         bool isSafe = path.Length is > 0 and <= 1024 && path.Split('/').All(static part => part.Length > 0 && part is not ("." or "..") && !part.Any(static c => c is '\\' or ':' || char.IsControl(c)));
         if (!isSafe)
         {
-            throw new NotAvailableException($"the hub lists a file '{path}' for '{model}' that would lie outside its folder; refusing the whole model");
+            throw new NotAvailableException($"the hub lists a file '{path}' for '{model}' that would lie outside its folder; refusing the whole {model.Noun}");
         }
     }
 }

@@ -41,15 +41,33 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         }
     }
 
+    /// <summary>The paths of all files of a model or data set.</summary>
+    /// <param name="model">Whose files.</param>
+    /// <param name="cancel">Stops at once.</param>
+    /// <exception cref="NotAvailableException">Offline, no access, no such repository, a server that does not do its part.</exception>
+    public async Task<IReadOnlyList<string>> ListAsync(HubModelId model, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (options.IsOffline)
+        {
+            throw new NotAvailableException($"cannot ask for '{model}': HF_HUB_OFFLINE is set; unset it to download");
+        }
+        using var client = new HubClient(options, handler);
+        var patience = new Patience(options, _clock, static _ => { });
+        return (await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false)).Paths;
+    }
+
     private async Task<string> FetchAsync(HubModelId model, IReadOnlyList<string> includes, Action<HubProgress> progress, CancellationToken cancel)
     {
         using var client = new HubClient(options, handler);
         var patience = new Patience(options, _clock, note => progress(new HubProgress("", 0, 0, 0, 0, note)));
         (string commit, IReadOnlyList<string> paths) = await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false);
-        List<string> chosen = [.. paths.Where(path => FilePattern.IsChosen(path, includes)).Distinct(StringComparer.Ordinal)];
+        List<string> chosen = [.. paths.Where(path => FilePattern.IsChosen(path, includes, model.Kind)).Distinct(StringComparer.Ordinal)];
         if (chosen.Count == 0)
         {
-            string why = includes.Count > 0 ? $"none of its {paths.Count} files matches --include {string.Join(' ', includes)}" : "it has no file that a trainer reads (weights as safetensors); choose others with --include";
+            string why = includes.Count > 0 ? $"none of its {paths.Count} files matches --include {string.Join(' ', includes)}" : model.Kind == HubKind.Dataset
+                ? $"it has no data file that is read (parquet, json, csv, text); its converted form may be there: trainer download --dataset {model.Id}@refs/convert/parquet"
+                : "it has no file that a trainer reads (weights as safetensors); choose others with --include";
             throw new NotAvailableException($"nothing to fetch from '{model}': {why}");
         }
         HubFile[] files = await DescribeAsync(client, patience, model, commit, chosen, cancel).ConfigureAwait(false);

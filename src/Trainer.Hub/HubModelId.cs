@@ -2,12 +2,18 @@ using System.Text.RegularExpressions;
 
 namespace Trainer.Hub;
 
-/// <summary>The name of a model on the hub, ORG/NAME or NAME, with an optional revision: ORG/NAME@REVISION.</summary>
+/// <summary>The name of a model (or, where <see cref="Kind"/> says so, of a data set) on the hub, ORG/NAME or NAME, with an optional revision: ORG/NAME@REVISION.</summary>
 /// <param name="Id">ORG/NAME or NAME.</param>
 /// <param name="Revision">Branch, tag or commit; "main" where none was given.</param>
 /// <param name="IsRevisionGiven">Whether the user named the revision.</param>
 public sealed partial record HubModelId(string Id, string Revision, bool IsRevisionGiven)
 {
+    /// <summary>What lies under the name.</summary>
+    public HubKind Kind { get; init; }
+
+    /// <summary>What it is, for messages.</summary>
+    public string Noun => Kind == HubKind.Dataset ? "data set" : "model";
+
     /// <summary>What the user would type for it.</summary>
     public override string ToString() => IsRevisionGiven ? $"{Id}@{Revision}" : Id;
 

@@ -94,8 +94,10 @@ public sealed class ChatTemplateSet
     private static Dictionary<string, JsonElement> SpecialTokens(JsonElement? config, JsonElement? map)
     {
         var tokens = new Dictionary<string, JsonElement>();
+        // As the tokenizer names its roles: the map wins where the configuration has no added tokens of its own.
+        var isComplete = config is { } given && given.TryGetProperty("added_tokens_decoder", out var decoder) && decoder.ValueKind != JsonValueKind.Null;
         foreach (var name in (ReadOnlySpan<string>)["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"])
-            foreach (var source in new[] { config, map })
+            foreach (var source in isComplete ? new[] { config, map } : [map, config])
                 if (source is { } members && members.TryGetProperty(name, out var value) && Content(value) is { } content) tokens.TryAdd(name, content);
         return tokens;
     }

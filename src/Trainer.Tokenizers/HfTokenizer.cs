@@ -53,7 +53,7 @@ public sealed partial class HfTokenizer : Tokenizer
     public string ContentHash => _parts.ContentHash;
 
     /// <summary>Reads the tokenizer of a model folder.</summary>
-    /// <param name="directory">A folder with tokenizer.json (or tokenizer.model), and beside it tokenizer_config.json and special_tokens_map.json where there are such.</param>
+    /// <param name="directory">A folder with tokenizer.json (or tokenizer.model), and beside it tokenizer_config.json, special_tokens_map.json and added_tokens.json where there are such.</param>
     /// <exception cref="TokenizerException">A file is missing, damaged, contradicts itself, or needs a part that is not supported.</exception>
     public static HfTokenizer Load(string directory)
     {
@@ -63,7 +63,7 @@ public sealed partial class HfTokenizer : Tokenizer
 
     /// <summary>Builds a tokenizer from the bytes of a tokenizer.json.</summary>
     internal static HfTokenizer FromJson(byte[] bytes, string name, byte[]? config = null) => new(TokenizerFolder.Read(
-        JsonFile.Parse(bytes, name), config is null ? null : JsonFile.Parse(config, "tokenizer_config.json"), null, ""));
+        JsonFile.Parse(bytes, name), new FilesBeside(config is null ? null : JsonFile.Parse(config, "tokenizer_config.json"), null, null), ""));
 
     /// <summary>Encodes a text. Lone surrogates count as U+FFFD.</summary>
     /// <param name="text">The text; its added tokens (such as <c>&lt;|im_end|&gt;</c>) become their ids.</param>

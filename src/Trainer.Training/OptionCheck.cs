@@ -32,15 +32,16 @@ internal static class OptionCheck
         foreach (var setting in TrainSettings.All)
             if (setting.Property?.Get(options) is (int or double) and var value) Need(setting.Holds(Convert.ToDouble(value, CultureInfo.InvariantCulture)), $"{setting.Option} {value} is out of range{setting.Range}");
         Need(options.MinLr <= options.LearningRate, $"--min-lr {options.MinLr} must not be above --learning-rate {options.LearningRate}");
-        Need(options.LrScheduler != Plateau.Name || options.EvalSteps is not null, $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps");
+        Need(options.LrScheduler != Plateau.Name || options.EvaluatesBetween, $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps or --eval-strategy epoch");
         Need(
             options.Optim != OptimizerTable.ScheduleFree || options.LrScheduler == "constant",
             $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
         faults.AddRange(PreferenceCheck.Faults(options));
         Try(() => OptimizerTable.Check(options));
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
-        Need(options.EarlyStoppingPatience is null || options.EvalSteps is not null, "--early-stopping-patience needs --eval-steps");
-        Need(options.EarlyStoppingPatience is null || options.SaveSteps > 0, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");
+        Need(options.EarlyStoppingPatience is null || options.Saves, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        Need(options.EvalStrategy == Pace.Steps || options.EvalSteps is null, "--eval-strategy epoch and --eval-steps both say when to evaluate; keep one");
         Need(options.Resume is null || !options.OverwriteOutputDirectory, "--resume and --overwrite-output-dir contradict each other; keep one");
         if (faults.Count > 0) throw new OptionException(string.Join("; ", faults));
     }

@@ -193,6 +193,18 @@ public sealed record TrainingOptions
     /// <summary>Optimizer steps between evaluations; null evaluates at the end only (and at the start).</summary>
     public int? EvalSteps { get; init; }
 
+    /// <summary>Whether evaluations come by steps or at the end of each epoch.</summary>
+    public Pace EvalStrategy { get; init; } = Pace.Steps;
+
+    /// <summary>Whether there are evaluations between the first and the last step.</summary>
+    internal bool EvaluatesBetween => EvalStrategy == Pace.Epoch || EvalSteps is not null;
+
+    /// <summary>Whether checkpoints are written.</summary>
+    internal bool Saves => SaveStrategy == Pace.Epoch || SaveSteps > 0;
+
+    /// <summary>Whether checkpoints come by steps or at the end of each epoch.</summary>
+    public Pace SaveStrategy { get; init; } = Pace.Steps;
+
     /// <summary>Optimizer steps between checkpoints; 0 writes none.</summary>
     public int SaveSteps { get; init; } = 100;
 

@@ -61,6 +61,7 @@ public static class TrainingRun
         using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
+        foreach (var note in data.Dataset.Notes) events.Warn(note);
         var files = Fingerprint.Of(options, data.Files, events, stop);
         RankAgreement.RequireSameRun(ranks, options, files, data);
         RequireNoDrift(folder, options, files, events);

@@ -26,7 +26,8 @@ public sealed class AssemblyTests
     [InlineData("Trainer.Adapters")]
     [InlineData("Trainer.Training")]
     public void Below_the_program_nobody_logs_or_parses_options(string name)
-        => Assert.Empty(References(name).Intersect(["Serilog", "System.CommandLine", "Spectre.Console", "YamlDotNet", "ScottPlot"]));
+        // Cards of data sets are YAML as well; recipes are read by the program alone.
+        => Assert.Empty(References(name).Intersect(["Serilog", "System.CommandLine", "Spectre.Console", .. name == "Trainer.Data" ? Array.Empty<string>() : ["YamlDotNet"], "ScottPlot"]));
 
     [Fact]
     public void Descriptions_and_data_make_no_tensors()

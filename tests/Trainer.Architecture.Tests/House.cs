@@ -15,7 +15,7 @@ internal static class House
         ["Trainer.Hub"] = new(0, [], []),
         ["Trainer.Distributed"] = new(0, [], []),
         ["Trainer.Models"] = new(1, ["Trainer.Checkpoints"], []),
-        ["Trainer.Data"] = new(1, ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv"]),
+        ["Trainer.Data"] = new(1, ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv", "YamlDotNet", "ZstdSharp.Port"]),
         ["Trainer.Engine"] = new(2, ["Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints", "Trainer.Tokenizers"], [.. Torch, "Microsoft.ML.Tokenizers"]),
         ["Trainer.Adapters"] = new(3, ["Trainer.Engine", "Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
         ["Trainer.Training"] = new(4, ["Trainer.Adapters", "Trainer.Engine", "Trainer.Models", "Trainer.Data", "Trainer.Checkpoints", "Trainer.Distributed", "Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], [.. Torch, "Microsoft.ML.Tokenizers"]),

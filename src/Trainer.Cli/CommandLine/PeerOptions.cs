@@ -5,12 +5,12 @@ internal static class PeerOptions
 {
     private const string Sent = "nothing is sent anywhere; metrics.jsonl, TensorBoard files and report.html lie in the run folder (--report-to)";
     private const string Uploaded = "nothing is uploaded; the adapter lies in --output-dir";
-    private const string Counted = "evaluations and checkpoints are counted in steps: --eval-steps N, --save-steps N";
+    private const string Counted = "evaluations and checkpoints come by steps or epochs: --eval-steps N or --eval-strategy epoch, --save-steps N or --save-strategy epoch";
     private const string Best = "the best and the last checkpoint are kept in any case, the best one named in trainer_state.json";
     private const string Processes = "one process trains here; --threads N says how many cores it takes";
     private const string Objective = "supervised fine-tuning of an adapter is what train does";
-    private const string Template = "the model's own chat template is used; --chat-template FILE replaces it";
-    private const string Rows = "all rows of --data are read; put fewer into the file, or weigh files with --data FILE,weight=X";
+    private const string Template = "the model's own chat template is used; --chat-template FILE, or a name such as chatml or llama3, replaces it";
+    private const string Rows = "--data NAME,subset=X,split=train[:10%] names the part that is trained on";
     private const string Columns = "columns are seen by their names; --data FILE,text=COLUMN maps others";
 
     private static readonly Dictionary<string, string> Answers = new()
@@ -20,13 +20,13 @@ internal static class PeerOptions
         ["bnb-4bit-compute-dtype"] = "--dtype says how it computes",
         ["per-device-eval-batch-size"] = "evaluations take --batch-size rows at a time, and their loss does not depend on it",
         ["eval-batch-size"] = "evaluations take --batch-size rows at a time, and their loss does not depend on it",
-        ["val-batches"] = "all held-out rows are evaluated; --eval-split N holds out fewer",
+        ["val-batches"] = "all held-out rows are evaluated; --max-eval-samples N takes fewer",
         ["test"] = "'trainer eval --model MODEL --adapter DIR --data FILE' tells the loss on any data",
         ["test-batches"] = "'trainer eval --model MODEL --adapter DIR --data FILE' tells the loss on any data",
         ["do-eval"] = "held-out rows are evaluated whenever there are any: --eval-data FILE or --eval-split X",
         ["do-predict"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["predict-with-generate"] = "'trainer generate' and --sample-prompts FILE show what the model says",
-        ["eval-strategy"] = Counted, ["evaluation-strategy"] = Counted, ["save-strategy"] = Counted, ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
+        ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
         ["load-best-model-at-end"] = Best, ["metric-for-best-model"] = Best, ["greater-is-better"] = Best, ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
         ["template"] = Template, ["enable-thinking"] = Template,
         ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective, ["neftune-noise-alpha"] = "no noise is added to embeddings; --lora-dropout regularizes",
@@ -34,7 +34,7 @@ internal static class PeerOptions
         ["wandb-project"] = Sent, ["wandb-entity"] = Sent, ["wandb-name"] = Sent, ["use-wandb"] = Sent, ["wandb"] = Sent, ["swanlab-project"] = Sent, ["use-swanlab"] = Sent, ["project-name"] = Sent,
         ["run-name"] = "--output-dir names the run", ["logging-dir"] = "TensorBoard files lie in the run folder's runs/",
         ["deepspeed"] = Processes, ["fsdp"] = Processes, ["fsdp-config"] = Processes, ["num-processes"] = Processes, ["nproc-per-node"] = Processes, ["world-size"] = Processes, ["local-rank"] = Processes,
-        ["max-samples"] = Rows, ["dataset-train-split"] = Rows, ["dataset-test-split"] = "--eval-data FILE or --eval-split X says what is held out", ["dataset-config"] = Rows, ["streaming"] = Rows,
+        ["dataset-train-split"] = Rows, ["dataset-test-split"] = "--eval-data NAME,split=test says what is held out", ["dataset-config"] = Rows, ["streaming"] = "rows are read one after the other in any case, and their tokens kept in a cache",
         ["dataset-dir"] = "--data takes the file or folder itself", ["dataset-text-field"] = Columns, ["columns"] = Columns,
         ["resume-adapter-file"] = "--adapter DIR continues from a PEFT folder, --resume a stopped run",
         ["torch-compile"] = "nothing is compiled; kernels are chosen by the processor", ["max-new-tokens"] = "it belongs to 'trainer generate'", ["temperature"] = "it belongs to 'trainer generate'",

@@ -17,7 +17,7 @@ internal static class DataCommand
 
     private static readonly Setting[] Text =
     [
-        ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
+        ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
         DataSettings.ChatTemplateArg, DataSettings.Reasoning, DataSettings.AllowDropped,
         DataSettings.DropEmpty, DataSettings.AllowMissingEos, DataSettings.OnBadRow, DataSettings.TruncateAnswers,
         PreferenceSettings.Objective with { Default = null, DefaultNote = "as the columns say", Help = "What the rows are for; rows that do not suit it are refused." },
@@ -43,7 +43,7 @@ internal static class DataCommand
                 Positional = "[FILE...]",
                 PositionalHelp = "Same as --data.",
                 MaxPositionals = int.MaxValue,
-                Settings = [.. Text, CommonSettings.Json],
+                Settings = [.. Text, DataSettings.EvalData, DataSettings.EvalSplit, DataSettings.MaxEvalSamples, CommonSettings.Json],
                 Examples = [("trainer data check --model tiny --data demo", ""), ("trainer data check --model MODEL --data rows.jsonl --max-seq-length 512", "")],
             },
         ],

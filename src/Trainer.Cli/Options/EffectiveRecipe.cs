@@ -42,12 +42,14 @@ internal static class EffectiveRecipe
 
     private static List<object> Sources(IReadOnlyList<DataSource> sources) =>
     [
-        .. sources.Select(object (source) => source.Weight == 1 && source.Columns is null ? source.Path : Mapping(source)),
+        .. sources.Select(object (source) => source is { Weight: 1, Columns: null, Split: null, Subset: null } ? source.Name ?? source.Path : Mapping(source)),
     ];
 
     private static Dictionary<string, object> Mapping(DataSource source)
     {
-        var map = new Dictionary<string, object> { ["path"] = source.Path, ["weight"] = source.Weight };
+        var map = new Dictionary<string, object> { ["path"] = source.Name ?? source.Path, ["weight"] = source.Weight };
+        if (source.Split is not null) map["split"] = source.Split;
+        if (source.Subset is not null) map["subset"] = source.Subset;
         if (source.Columns is not null) map["columns"] = source.Columns.ToDictionary(pair => pair.Key, pair => (object)pair.Value);
         return map;
     }

@@ -101,10 +101,10 @@ internal static class RecipeFile
         {
             if (key is YamlScalarNode { Value: "columns" } && value is YamlMappingNode columns)
                 foreach (var (ours, theirs) in Pairs(columns, where, faults)) pairs[ours] = theirs;
-            else if (key is YamlScalarNode { Value: "path" or "weight" } word && value is YamlScalarNode scalar)
+            else if (key is YamlScalarNode { Value: "path" or "weight" or "split" or "subset" } word && value is YamlScalarNode scalar)
                 pairs[word.Value!] = scalar.Value ?? "";
             else
-                faults.Add($"unknown key '{key}' in a data source ({where}); it takes path, weight and columns");
+                faults.Add($"unknown key '{key}' in a data source ({where}); it takes path, weight, split, subset and columns");
         }
         if (!pairs.Remove("path", out var path)) faults.Add($"a data source ({where}) has no 'path'");
         return new SettingItem(path ?? "", pairs);

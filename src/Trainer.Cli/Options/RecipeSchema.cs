@@ -78,6 +78,8 @@ internal static class RecipeSchema
         {
             ["path"] = new JsonObject { ["type"] = "string" },
             ["weight"] = new JsonObject { ["type"] = "number", ["exclusiveMinimum"] = 0 },
+            ["split"] = new JsonObject { ["type"] = "string" },
+            ["subset"] = new JsonObject { ["type"] = "string" },
             ["columns"] = new JsonObject { ["type"] = "object", ["additionalProperties"] = new JsonObject { ["type"] = "string" } },
         },
     };

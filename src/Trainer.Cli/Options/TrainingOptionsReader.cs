@@ -45,7 +45,7 @@ internal static class TrainingOptionsReader
     public static DataOptions ReadData(SettingValues values, SourceReader.Demo demo = SourceReader.Demo.Folder)
     {
         var defaults = new TrainingOptions { Model = "", ModelDirectory = "", Data = new DataOptions(), OutputDirectory = "" };
-        return OptionReader.Read(values, defaults, Sources(values, demo)).Data;
+        return OptionReader.Read(values, defaults, Sources(values, demo)).Data with { CacheDirectory = UserCache.Tokens };
     }
 
     /// <summary>Reads data sources; 'demo' is the embedded held-out file where held-out data is named.</summary>
@@ -57,6 +57,7 @@ internal static class TrainingOptionsReader
     /// </summary>
     private static DataOptions Fitted(SettingValues values, DataOptions data, string? modelDirectory)
     {
+        data = data with { CacheDirectory = UserCache.Tokens };
         if (values.Has(DataSettings.MaxSeqLength)) return data;
         var positions = modelDirectory is null ? null : ModelPositions.Of(modelDirectory);
         return data with

@@ -29,6 +29,8 @@ internal static class DataReportText
         files = report.Statistics.Files,
         file_faults = report.FileFaults,
         fault_counts = report.FaultCounts.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
+        notes = report.Notes,
+        held_out = report.HeldOut is { } held ? new { rows = held.Rows, examples = held.Examples, tokens = held.Tokens, trained_tokens = held.TrainedTokens, longest = held.LongestExample } : null,
         faults = report.Faults.Select(fault => new { file = fault.Source.File, line = fault.Source.Line, column = fault.Column, kind = Snake(fault.Kind), reason = fault.Reason, message = fault.Message }),
     };
 
@@ -37,6 +39,8 @@ internal static class DataReportText
         var s = report.Statistics;
         var text = new StringBuilder();
         text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained {Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
+        if (report.HeldOut is { } held) text.AppendLine($"held out: rows {Quantities.Count(held.Rows)}, examples {Quantities.Count(held.Examples)}, tokens {Quantities.Count(held.Tokens)}, trained {Quantities.Count(held.TrainedTokens)}, longest {Quantities.Count(held.LongestExample)}");
+        foreach (var note in report.Notes) text.AppendLine("note: " + note);
         if (s.TruncatedRows > 0) text.AppendLine($"truncated rows {Quantities.Count(s.TruncatedRows)}");
         if (s.SplitRows > 0) text.AppendLine($"split rows {Quantities.Count(s.SplitRows)}");
         if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => $"{row.Source} (as {Place(row)})"))}");

@@ -5,18 +5,21 @@ namespace Trainer.Data;
 /// <summary>
 /// Which rows each micro-batch and each optimizer step takes: a pure function of (seed, epoch, index), so a run resumes at any step
 /// without reading what came before, and any number of ranks sees the same steps. Steps never cross an epoch's end: the last micro-batch
-/// of an epoch may have fewer rows and its last step fewer micro-batches; both are kept, every row is taken.
+/// of an epoch may have fewer rows and its last step fewer micro-batches; both are kept, every row is taken. A source whose weight asks for a
+/// part of a row carries it on: after any number of epochs it was taken as often as its weight says, to half a row.
 /// </summary>
 public sealed class BatchPlan
 {
     // Rows sorted by length together: enough that neighbours are near in length, few enough that batches differ from epoch to epoch.
     private const int SortWindow = 4096;
     private const int PackWindow = 65536;
+    private const int MostRows = 1 << 28;
 
     private readonly int[] _lengths;
     private readonly IReadOnlyList<SourceRange> _sources;
     private readonly List<long> _stepsBefore = [0];
     private readonly Lock _lock = new();
+    private readonly bool _isEven;
     private (int Epoch, EpochLayout Layout)? _latest;
 
     /// <summary>Plans over a set of examples.</summary>
@@ -27,22 +30,23 @@ public sealed class BatchPlan
         ArgumentOutOfRangeException.ThrowIfLessThan(options.BatchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MicroBatchesPerStep, 1);
         (_lengths, _sources, Options) = (lengths, sources, options);
-        RowsPerEpoch = 0;
-        foreach (var source in sources) RowsPerEpoch += (int)(source.Weight * source.Count + 0.5);
-        if (RowsPerEpoch == 0) throw new ArgumentException("no rows to plan over");
+        var rows = sources.Sum(source => source.Weight * source.Count);
+        if (rows <= MostRows && Rows(0) == 0) throw new DataException($"the weights of the data sources take {rows.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, less than one in the first; raise them");
+        if (rows > MostRows) throw new DataException($"the weights of the data sources take {rows.ToString("0.#e0", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, more than the {MostRows} an epoch may have; lower them");
+        _isEven = sources.All(source => source.Weight * source.Count % 1 == 0);
     }
 
     /// <summary>How rows become batches.</summary>
     public BatchPlanOptions Options { get; }
 
     /// <summary>Rows an epoch takes, repeats of weighted sources counted.</summary>
-    public int RowsPerEpoch { get; }
+    public int Rows(int epoch) => (int)_sources.Sum(source => Taken(source, epoch + 1) - Taken(source, epoch));
 
-    /// <summary>Micro-batches of an epoch (the same for every epoch unless rows are packed).</summary>
+    /// <summary>Micro-batches of an epoch.</summary>
     public int MicroBatches(int epoch) =>
-        Options.Packing ? Layout(epoch).MicroBatches : (RowsPerEpoch + Options.BatchSize - 1) / Options.BatchSize;
+        Options.Packing ? Layout(epoch).MicroBatches : (Rows(epoch) + Options.BatchSize - 1) / Options.BatchSize;
 
-    /// <summary>Optimizer steps of an epoch.</summary>
+    /// <summary>Optimizer steps of an epoch; none where small weights leave it without rows.</summary>
     public int Steps(int epoch) => (MicroBatches(epoch) + Options.MicroBatchesPerStep - 1) / Options.MicroBatchesPerStep;
 
     /// <summary>Optimizer steps of so many epochs; a part of an epoch is rounded up to whole steps.</summary>
@@ -56,7 +60,7 @@ public sealed class BatchPlan
     /// <summary>The epoch a step (from 0) lies in, and its place there.</summary>
     public (int Epoch, int StepInEpoch) Locate(long step)
     {
-        if (!Options.Packing) return ((int)(step / Steps(0)), (int)(step % Steps(0)));
+        if (IsRegular) return ((int)(step / Steps(0)), (int)(step % Steps(0)));
         var epoch = 0;
         while (StepsBefore(epoch + 1) <= step) epoch++;
         return (epoch, (int)(step - StepsBefore(epoch)));
@@ -84,15 +88,31 @@ public sealed class BatchPlan
     /// <summary>The row numbers of micro-batch <paramref name="index"/> of an epoch.</summary>
     public int[] MicroBatch(int epoch, int index) => Layout(epoch).MicroBatch(index);
 
+    /// <summary>Tokens of each micro-batch of an epoch.</summary>
+    public int[] TokensOf(int epoch)
+    {
+        var layout = Layout(epoch);
+        var tokens = new int[layout.MicroBatches];
+        for (var b = 0; b < tokens.Length; b++)
+            foreach (var row in layout.Span(b)) tokens[b] += _lengths[row];
+        return tokens;
+    }
+
     /// <summary>Share of tokens that padding each micro-batch to its longest row would add; this layout has no padding, but equal lengths keep kernels full.</summary>
     public double PaddingShare(int epoch) => Layout(epoch).PaddingShare;
 
     /// <summary>Share of the bins' capacity that holds tokens; 0 without packing.</summary>
     public double PackingEfficiency(int epoch) => Layout(epoch).PackingEfficiency;
 
+    /// <summary>Whether every epoch has the same number of steps.</summary>
+    private bool IsRegular => _isEven && !Options.Packing;
+
+    /// <summary>Rows that a source has given before an epoch begins.</summary>
+    private static long Taken(SourceRange source, long epoch) => (long)(source.Weight * source.Count * epoch + 0.5);
+
     private long StepsBefore(int epoch)
     {
-        if (!Options.Packing) return (long)epoch * Steps(0);
+        if (IsRegular) return (long)epoch * Steps(0);
         while (true)
         {
             int next;
@@ -125,98 +145,83 @@ public sealed class BatchPlan
     {
         var rows = RowsOf(epoch);
         if (Options.Shuffle) SeededOrder.Shuffle(rows.AsSpan(), SeededOrder.State(Options.Seed, epoch, 0));
-        var bins = 0;
-        var batches = Options.Packing ? Packed(rows, epoch, out bins) : Options.Shuffle && Options.GroupByLength && Options.BatchSize > 1 ? Grouped(rows, epoch) : Consecutive(rows);
-        var starts = new int[batches.Count + 1];
-        var flat = new int[rows.Length];
+        var layout = Options.Packing ? Packed(rows, epoch)
+            : new EpochLayout(rows, Options.BatchSize, Options.Shuffle && Options.GroupByLength && Options.BatchSize > 1 ? Grouped(rows, epoch) : null);
         long tokens = 0, padded = 0;
-        var at = 0;
-        for (var b = 0; b < batches.Count; b++)
+        for (var b = 0; b < layout.MicroBatches; b++)
         {
-            batches[b].Span.CopyTo(flat.AsSpan(at));
-            at += batches[b].Length;
-            starts[b + 1] = at;
             var longest = 0;
-            foreach (var row in batches[b].Span)
+            var batch = layout.Span(b);
+            foreach (var row in batch)
             {
                 tokens += _lengths[row];
                 longest = Math.Max(longest, _lengths[row]);
             }
-            padded += (long)longest * batches[b].Length;
+            padded += (long)longest * batch.Length;
         }
-        var capacity = (double)bins * Options.MaxSeqLength;
-        return Options.Packing
-            ? new EpochLayout(flat, starts, 0, tokens / capacity)
-            : new EpochLayout(flat, starts, padded == 0 ? 0 : 1 - (double)tokens / padded, 0);
+        var capacity = (double)layout.Bins * Options.MaxSeqLength;
+        return Options.Packing ? layout with { PackingEfficiency = tokens / capacity } : layout with { PaddingShare = padded == 0 ? 0 : 1 - (double)tokens / padded };
     }
 
-    /// <summary>Every source's rows as often as its weight says; the fraction left takes other rows each epoch until all had their turn.</summary>
+    /// <summary>Each source's rows in turn as often as its weight says; where its share is no whole number, the turn goes on in the next epoch.</summary>
     private int[] RowsOf(int epoch)
     {
-        var rows = new int[RowsPerEpoch];
+        var rows = new int[Rows(epoch)];
         var at = 0;
-        foreach (var (start, count, weight) in _sources)
+        foreach (var source in _sources)
         {
-            var take = (int)(weight * count + 0.5);
+            var (start, count) = (source.Start, source.Count);
+            var (from, take) = (Taken(source, epoch), (int)(Taken(source, epoch + 1) - Taken(source, epoch)));
             for (; take >= count && count > 0; take -= count)
                 for (var i = 0; i < count; i++) rows[at++] = start + i;
             if (take == 0) continue;
-            var from = (long)epoch * take;
-            var picked = new int[take];
-            if (Options.Shuffle)
+            var order = Options.Shuffle ? SeededOrder.Permutation(count, SeededOrder.State(Options.Seed, start, 1)) : null;
+            for (var i = 0; i < take; i++)
             {
-                var order = SeededOrder.Permutation(count, SeededOrder.State(Options.Seed, start, 1));
-                for (var i = 0; i < take; i++) picked[i] = order[(int)((from + i) % count)];
+                var place = (int)((from + i) % count);
+                rows[at++] = start + (order is null ? place : order[place]);
             }
-            else
-                for (var i = 0; i < take; i++) picked[i] = (int)((from + i) % count);
-            foreach (var row in picked) rows[at++] = start + row;
         }
         return rows;
     }
 
-    private List<ReadOnlyMemory<int>> Consecutive(int[] rows)
-    {
-        var batches = new List<ReadOnlyMemory<int>>();
-        for (var i = 0; i < rows.Length; i += Options.BatchSize) batches.Add(rows.AsMemory(i, Math.Min(Options.BatchSize, rows.Length - i)));
-        return batches;
-    }
-
-    /// <summary>Windows of the shuffled rows sorted by length and cut into batches, the batches shuffled; a last partial batch stays last.</summary>
-    private List<ReadOnlyMemory<int>> Grouped(int[] rows, int epoch)
+    /// <summary>Windows of the shuffled rows sorted by length; the order of the batches cut from them, a last partial one staying last.</summary>
+    private int[] Grouped(int[] rows, int epoch)
     {
         var window = Math.Min(Math.Max(SortWindow, 64 * Options.BatchSize), 1 << 20) / Options.BatchSize * Options.BatchSize;
+        // A jitter of up to a thirty-second of the length: with exact lengths the same rows would meet in every epoch.
+        var jitter = SeededOrder.State(Options.Seed, epoch, 4);
+        var keys = new long[Math.Min(window, rows.Length)];
         for (var i = 0; i < rows.Length; i += window)
         {
             var part = rows.AsSpan(i, Math.Min(window, rows.Length - i));
-            // A jitter of up to a thirty-second of the length: with exact lengths the same rows would meet in every epoch.
-            var jitter = SeededOrder.State(Options.Seed, epoch, 4);
-            var keys = new long[part.Length];
-            for (var k = 0; k < keys.Length; k++)
+            for (var k = 0; k < part.Length; k++)
             {
                 long length = _lengths[part[k]];
                 keys[k] = ((length * 32 + (long)(SeededOrder.At(jitter, part[k]) % (ulong)(length + 1))) << 20) | (uint)k; // a window has fewer than 2^20 rows
             }
-            var sorted = part.ToArray();
-            keys.AsSpan().Sort(sorted.AsSpan());
-            sorted.CopyTo(part);
+            keys.AsSpan(0, part.Length).Sort(part);
         }
-        var batches = Consecutive(rows);
-        var whole = rows.Length % Options.BatchSize == 0 ? batches.Count : batches.Count - 1;
-        SeededOrder.Shuffle(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(batches)[..whole], SeededOrder.State(Options.Seed, epoch, 2));
-        return batches;
+        var order = new int[(rows.Length + Options.BatchSize - 1) / Options.BatchSize];
+        for (var b = 0; b < order.Length; b++) order[b] = b;
+        SeededOrder.Shuffle(order.AsSpan(0, rows.Length / Options.BatchSize), SeededOrder.State(Options.Seed, epoch, 2));
+        return order;
     }
 
-    private List<ReadOnlyMemory<int>> Packed(int[] rows, int epoch, out int count)
+    private EpochLayout Packed(int[] rows, int epoch)
     {
         var bins = new List<int[]>();
         for (var i = 0; i < rows.Length; i += PackWindow)
             bins.AddRange(Packer.Pack(rows.AsSpan(i, Math.Min(PackWindow, rows.Length - i)), _lengths, Options.MaxSeqLength));
         if (Options.Shuffle) SeededOrder.Shuffle(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(bins), SeededOrder.State(Options.Seed, epoch, 2));
-        count = bins.Count;
-        var batches = new List<ReadOnlyMemory<int>>();
-        for (var i = 0; i < bins.Count; i += Options.BatchSize)
-            batches.Add(bins.GetRange(i, Math.Min(Options.BatchSize, bins.Count - i)).SelectMany(bin => bin).ToArray());
-        return batches;
+        var starts = new List<int> { 0 };
+        var at = 0;
+        for (var b = 0; b < bins.Count; b++)
+        {
+            bins[b].CopyTo(rows, at);
+            at += bins[b].Length;
+            if ((b + 1) % Options.BatchSize == 0 || b + 1 == bins.Count) starts.Add(at);
+        }
+        return new EpochLayout(rows, Options.BatchSize, null) { Starts = [.. starts], Bins = bins.Count };
     }
 }

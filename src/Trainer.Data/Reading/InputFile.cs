@@ -2,7 +2,7 @@ using System.IO.Compression;
 
 namespace Trainer.Data.Reading;
 
-/// <summary>An open data file: decompressed where it ends in .gz, byte order mark skipped.</summary>
+/// <summary>An open data file: decompressed where it ends in .gz or .zst, byte order mark skipped.</summary>
 internal sealed class InputFile : IDisposable
 {
     private readonly FileStream _file;
@@ -23,12 +23,8 @@ internal sealed class InputFile : IDisposable
     /// <summary>Bytes taken from the disk so far.</summary>
     public long BytesRead => _file.Position;
 
-    /// <summary>The format's extension in lower case, without .gz: <c>.jsonl</c>.</summary>
-    public static string FormatOf(string path)
-    {
-        var name = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? path[..^3] : path;
-        return System.IO.Path.GetExtension(name).ToLowerInvariant();
-    }
+    /// <summary>The format's extension in lower case, without .gz or .zst: <c>.jsonl</c>.</summary>
+    public static string FormatOf(string path) => System.IO.Path.GetExtension(path[..^CompressionOf(path).Length]).ToLowerInvariant();
 
     /// <summary>Opens a file for reading from its start.</summary>
     /// <exception cref="DataException">It cannot be opened, or is not UTF-8 by its byte order mark.</exception>
@@ -37,9 +33,12 @@ internal sealed class InputFile : IDisposable
         var file = OpenFile(path);
         try
         {
-            Stream Decompressed() => path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
-                ? new GZipStream(file, CompressionMode.Decompress, leaveOpen: true)
-                : file;
+            Stream Decompressed() => CompressionOf(path) switch
+            {
+                ".gz" => new GZipStream(file, CompressionMode.Decompress, leaveOpen: true),
+                ".zst" => new ZstandardStream(file),
+                _ => file,
+            };
             var head = new byte[4];
             var content = Decompressed();
             var n = content.ReadAtLeast(head, 4, throwOnEndOfStream: false);
@@ -75,7 +74,11 @@ internal sealed class InputFile : IDisposable
 
     /// <summary>Why reading failed; what the decompressor says of a file that is no gzip is about another format.</summary>
     public static string Reason(string path, Exception fault) =>
-        fault is InvalidDataException && path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? "it is no gzip file, or is damaged or cut off" : fault.Message.TrimEnd('.');
+        fault is InvalidDataException or EndOfStreamException && CompressionOf(path) is { Length: > 0 } kind
+            ? $"it is no {(kind == ".gz" ? "gzip" : "zstandard")} file, or is damaged or cut off" : fault.Message.TrimEnd('.');
+
+    private static string CompressionOf(string path) =>
+        path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? ".gz" : path.EndsWith(".zst", StringComparison.OrdinalIgnoreCase) ? ".zst" : "";
 
     public void Dispose()
     {

@@ -14,6 +14,14 @@ internal static class ParquetRowReader
 {
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>Rows of a file, as its footer says.</summary>
+    public static long Count(Stream stream, string file) => Guarded(() =>
+    {
+        using var copy = new NonClosing(stream);
+        var reader = ParquetReader.CreateAsync(copy, leaveStreamOpen: true).GetAwaiter().GetResult();
+        return reader.Metadata?.NumRows ?? 0;
+    }, file, 1);
+
     public static IEnumerable<RawRow> Read(Stream stream, string file, Limits limits)
     {
         var groups = Guarded(() =>

@@ -6,7 +6,7 @@ namespace Trainer.Data.Rows;
 internal static class Alpaca
 {
     /// <summary>The prompt the Stanford Alpaca project trained with (github.com/tatsu-lab/stanford_alpaca, train.py).</summary>
-    public static string Prompt(string instruction, string input) => input.Length > 0
+    public static string Prompt(string instruction, string input) => instruction.Length == 0 && input.Length > 0 ? Prompt(input, "") : input.Length > 0
         ? "Below is an instruction that describes a task, paired with an input that provides further context. "
             + $"Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
         : $"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:";
@@ -27,7 +27,7 @@ internal static class Alpaca
                 i++;
             }
         }
-        Messages.Write(writer, "user", input.Length > 0 ? instruction + "\n" + input : instruction);
+        Messages.Write(writer, "user", input.Length == 0 ? instruction : instruction.Length == 0 ? input : instruction + "\n" + input);
         Messages.Write(writer, "assistant", output);
     });
 }

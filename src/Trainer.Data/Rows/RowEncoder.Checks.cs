@@ -55,7 +55,7 @@ internal sealed partial class RowEncoder
             var cut = row.Slice(0, most);
             var lastTrained = Array.FindLastIndex(row.Labels, label => label != Ignored);
             if (cut.TrainedTokens > 0 && (splittable || options.TruncateAnswers || lastTrained < most)) return [cut];
-            throw new BadRowException(FaultKind.TooLong, $"the row has {length} tokens and cutting it to {most} would cut its answer", "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
+            throw new BadRowException(FaultKind.TooLong, $"the row has {length} tokens and cutting it to {most} would cut its answer", options.TruncateAnswers ? "raise --max-seq-length where the model has more positions, or pass --on-too-long drop" : "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
         }
         throw new BadRowException(FaultKind.TooLong, rule == OnTooLong.Split
             ? $"the row has {length} tokens, more than --max-seq-length {most}, and only text can be split"

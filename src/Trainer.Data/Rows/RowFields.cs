@@ -21,7 +21,7 @@ internal sealed class RowFields
     // Book-keeping that says nothing a model could learn from; left out and counted. Anything else unknown may hold content, so it is refused.
     private static readonly HashSet<string> BookKeeping = new(StringComparer.OrdinalIgnoreCase)
     {
-        "id", "uid", "uuid", "idx", "index", "row_id", "__index_level_0__", "source", "dataset", "subset", "split", "category", "subcategory", "topic", "tags", "task",
+        "id", "uid", "uuid", "idx", "index", "row_id", "source", "dataset", "subset", "split", "category", "subcategory", "topic", "tags", "task",
         "metadata", "meta", "url", "timestamp", "created_at", "date", "lang", "language", "license", "model", "token_count", "length", "score", "name", "title",
     };
 
@@ -54,17 +54,29 @@ internal sealed class RowFields
         var (kind, allowed) = Decide(fields, strangers, columns, purpose);
         var ignored = new List<string>();
         var leaveOut = columns is not null && columns.TryGetValue("ignore", out var list) ? list.Split(Separators, StringSplitOptions.TrimEntries) : [];
+        var unknown = new List<string>();
         foreach (var name in fields.Keys.Where(name => !allowed.Contains(name)).Concat(strangers))
-        {
-            if (!BookKeeping.Contains(name) && !leaveOut.Contains(name) && !leaveOut.Contains("*"))
-                throw BadRowException.Malformed($"column '{name}' has no meaning in {Describe(kind)}{DidYouMean(name, allowed)}",
-                    $"map it to a column that has, or leave it out: --data FILE,ignore={name}");
-            ignored.Add(name);
-        }
+            (IsBookKeeping(name) || leaveOut.Contains(name) || leaveOut.Contains("*") ? ignored : unknown).Add(name);
+        if (unknown.Count > 0) throw Unknown(unknown, kind, allowed, leaveOut);
         var result = new RowFields(kind) { Ignored = ignored };
         foreach (var name in allowed)
             if (fields.TryGetValue(name, out var value)) result._fields.Add(name, value);
         return result;
+    }
+
+    /// <summary>Names of book-keeping, and the index that pandas writes along: a column without a name, "Unnamed: 0", "__index_level_0__", "level_0".</summary>
+    private static bool IsBookKeeping(string name) =>
+        BookKeeping.Contains(name) || name.Length == 0 || name.StartsWith("Unnamed: ", StringComparison.Ordinal) || name.StartsWith("__index_level_", StringComparison.Ordinal) || name.StartsWith("level_", StringComparison.Ordinal) && name[6..].All(char.IsAsciiDigit);
+
+    /// <summary>All of them at once, with what leaves them out together with what is left out already.</summary>
+    private static BadRowException Unknown(List<string> names, RowKind kind, string[] allowed, string[] leftOut)
+    {
+        var all = leftOut.Concat(names).ToList();
+        var ignore = all.Exists(name => name.IndexOfAny([',', '+', '=', ' ']) >= 0) ? "*" : string.Join('+', all);
+        return names.Count == 1
+            ? BadRowException.Malformed($"column '{names[0]}' has no meaning in {Describe(kind)}{DidYouMean(names[0], allowed)}", $"map it to a column that has, or leave it out: --data FILE,ignore={ignore}")
+            : BadRowException.Malformed($"columns {string.Join(", ", names.Take(12).Select(name => $"'{name}'{DidYouMean(name, allowed)}"))}{(names.Count > 12 ? $" and {names.Count - 12} more" : "")} have no meaning in {Describe(kind)}",
+                $"map them to columns that have, or leave them out: --data FILE,ignore={ignore}");
     }
 
     /// <summary>What a value is, for messages.</summary>
@@ -111,9 +123,13 @@ internal sealed class RowFields
         var all = fields.Keys.Concat(strangers).ToList();
         if (all.Count == 0) throw BadRowException.Malformed("the row has no columns, or none that is not null");
         var hint = all.Select(name => DidYouMean(name, Known)).FirstOrDefault(text => text.Length > 0) ?? "";
-        var way = Mapping(all) ?? "prompt=NAME,completion=NAME";
+        const string Kinds = "rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids";
+        var way = Mapping(all) ?? "instruction=NAME,output=NAME";
+        var mapped = columns?.Where(pair => pair.Key != "ignore").ToList() ?? [];
+        // Advice that was followed already would send the user in a circle: the mapping names columns that this row lacks.
         throw BadRowException.Malformed($"columns {string.Join(", ", all.Take(8).Select(name => $"'{name}'"))} make no known kind of row{hint}",
-            $"rows have text, prompt and completion, messages, conversations, instruction and output, or input_ids; map other names, for instance --data FILE,{way}");
+            mapped.Count == 0 ? $"{Kinds}; map other names, for instance --data FILE,{way}"
+            : mapped.Find(pair => !all.Contains(pair.Key)) is { Key: { } ours } lost ? $"{Kinds}; the row has no column '{lost.Value}' to take for '{ours}'" : $"{Kinds}; the mapping {string.Join(',', mapped.Select(pair => $"{pair.Key}={pair.Value}"))} makes none of them");
     }
 
     /// <summary>The mapping that fits common names of others, or null.</summary>
@@ -128,8 +144,9 @@ internal sealed class RowFields
         if (First("conversation", "dialog", "dialogue", "chat") is { } chat) return $"messages={chat}";
         var answer = First("completion", "response", "answer", "output", "target");
         if (answer is null) return First("content", "document") is { } text ? $"text={text}" : null;
+        // As turns: a model with a chat template is trained with it, one without gets a prompt in words.
         if (columns.Contains("instruction") && First("input", "context") is { } context) return $"instruction=instruction,input={context},output={answer}";
-        return First("prompt", "question", "query", "instruction", "input", "source") is { } prompt ? $"prompt={prompt},completion={answer}" : null;
+        return First("prompt", "question", "query", "instruction", "input", "source") is { } prompt ? $"instruction={prompt},output={answer}" : null;
     }
 
     private static string Describe(RowKind kind) => kind switch

@@ -1,10 +1,16 @@
 namespace Trainer.Data.Storage;
 
-/// <summary>Takes tokens row by row and becomes a store; disposed before that, it leaves nothing behind.</summary>
+/// <summary>Takes examples one by one and becomes a store; disposed before that, it leaves nothing behind.</summary>
 internal interface ITokenWriter : IDisposable
 {
-    /// <summary>Appends a row and answers where it lies.</summary>
-    long Write(int[] ids, int[] labels);
+    /// <summary>Examples written so far.</summary>
+    int Count { get; }
 
-    TokenStore Finish(RowIndex index, DataStatistics statistics);
+    /// <summary>Appends an example.</summary>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="labels">Labels, as many.</param>
+    /// <param name="record">Everything else; where the tokens lie is filled in.</param>
+    void Write(int[] ids, int[] labels, RowRecord record);
+
+    TokenStore Finish(DataStatistics statistics);
 }

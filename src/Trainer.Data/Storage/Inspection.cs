@@ -6,51 +6,88 @@ namespace Trainer.Data.Storage;
 /// <summary>Looks at data without making a store: for <c>data check</c> and <c>data show</c>.</summary>
 internal sealed class Inspection(DataOptions options, TextTools tools, IProgress<DataProgress>? progress, CancellationToken cancellation)
 {
-    public DataReport Check(IReadOnlyList<InputEntry> files)
+    private readonly List<RowFault> _faults = [];
+    private readonly Dictionary<FaultKind, long> _counts = [];
+    private readonly List<string> _fileFaults = [];
+    private readonly List<RowSource> _empty = [];
+    private bool _refused, _weighted;
+    private long _kept;
+    private int _rows;
+
+    /// <summary>Looks at all rows, those to train on and those held out.</summary>
+    /// <param name="files">Files to train on.</param>
+    /// <param name="heldOut">Files held out; empty where there are none.</param>
+    public DataReport Check(IReadOnlyList<InputEntry> files, IReadOnlyList<InputEntry> heldOut)
     {
-        var statistics = new StatisticsBuilder();
-        var faults = new List<RowFault>();
-        var counts = new Dictionary<FaultKind, long>();
-        var fileFaults = new List<string>();
-        var seen = new Dictionary<ulong, RowSource>();
-        var duplicates = new List<DuplicateRow>();
-        var empty = new List<RowSource>();
-        var refused = false;
-        long kept = 0;
-        var pipeline = new RowPipeline(tools.Encoder(options), Limits.Default, progress, cancellation);
-        foreach (var entry in files)
+        using var statistics = new StatisticsBuilder();
+        using var evaluated = new StatisticsBuilder();
+        Read(files, statistics, held: false);
+        var (kept, weighted) = (_kept, _weighted);
+        if (heldOut.Count > 0) Read(heldOut, evaluated, held: true);
+        if (kept > 0 && !weighted) _fileFaults.Add(DatasetBuilder.NoWeight(files.Select(file => file.Path)));
+        if (kept > 0 && options.EvalSplit > 0 && heldOut.Count == 0) CheckSplit(_rows);
+        return new DataReport
         {
+            Statistics = statistics.Build(),
+            Notes = Leak(statistics, evaluated, heldOut) is { } leak ? [leak] : [],
+            HeldOut = heldOut.Count > 0 ? evaluated.Build() : null,
+            Faults = _faults,
+            FaultCounts = _counts,
+            FileFaults = _fileFaults,
+            Duplicates = statistics.Duplicates(DataReport.ListedAtMost, files),
+            EmptyAnswers = _empty,
+            Usable = !_refused && _fileFaults.Count == 0 && kept > 0 && (heldOut.Count == 0 || _kept > kept),
+        };
+    }
+
+    private void Read(IReadOnlyList<InputEntry> files, StatisticsBuilder statistics, bool held)
+    {
+        var pipeline = new RowPipeline(tools.Encoder(options, held), Limits.Default, progress, cancellation);
+        for (var f = 0; f < files.Count; f++)
+        {
+            var entry = files[f];
+            var number = f;
             try
             {
                 pipeline.Run(new InputGroup([entry], InputHash.Of([entry.Path])), statistics, (_, row) =>
                 {
-                    statistics.Count(row);
-                    kept += row.Parts.Count;
-                    if (row.Length > 0 && !seen.TryAdd(row.Fingerprint, row.Source) && duplicates.Count < DataReport.ListedAtMost)
-                        duplicates.Add(new DuplicateRow(row.Source, seen[row.Fingerprint]));
-                    if (row.EmptyAnswer && empty.Count < DataReport.ListedAtMost) empty.Add(row.Source);
+                    statistics.Count(number, row);
+                    _kept += row.Parts.Count;
+                    if (row.Parts.Count > 0 && !held) _rows++;
+                    _weighted |= row.Parts.Count > 0 && row.Weight > 0;
+                    if (row.EmptyAnswer && _empty.Count < DataReport.ListedAtMost) _empty.Add(row.Source);
                     if (row.Fault is not { } fault) return;
-                    counts[fault.Kind] = counts.GetValueOrDefault(fault.Kind) + 1;
-                    if (faults.Count < DataReport.ListedAtMost) faults.Add(fault);
+                    _counts[fault.Kind] = _counts.GetValueOrDefault(fault.Kind) + 1;
+                    if (_faults.Count < DataReport.ListedAtMost) _faults.Add(fault);
                     if (StoreMaker.Drops(options, fault.Kind)) statistics.Drop(fault.Kind);
-                    else refused = true;
+                    else _refused = true;
                 });
             }
             catch (DataException fault)
             {
-                fileFaults.Add(fault.Message);
+                _fileFaults.Add(fault.Message);
             }
         }
-        return new DataReport
+    }
+
+    private static string? Leak(StatisticsBuilder trained, StatisticsBuilder evaluated, IReadOnlyList<InputEntry> files)
+    {
+        var (count, first) = Repeats.Among(() => evaluated.Digests().Select(row => row.Digest), () => trained.Digests().Select(row => row.Digest));
+        if (count == 0) return null;
+        var (_, file, line) = evaluated.Digests().ElementAt((int)first);
+        return DatasetBuilder.LeakOf(count, evaluated.Digests().LongCount(), new RowSource(files[file].Path, line));
+    }
+
+    private void CheckSplit(int rows)
+    {
+        try
         {
-            Statistics = statistics.Build(),
-            Faults = faults,
-            FaultCounts = counts,
-            FileFaults = fileFaults,
-            Duplicates = duplicates,
-            EmptyAnswers = empty,
-            Usable = !refused && fileFaults.Count == 0 && kept > 0,
-        };
+            if (rows > 1) HeldOut.Size(rows, options.EvalSplit);
+        }
+        catch (DataException fault)
+        {
+            _fileFaults.Add(fault.Message);
+        }
     }
 
     public IEnumerable<ShownRow> Show(IReadOnlyList<InputEntry> files)
@@ -59,7 +96,7 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         foreach (var entry in files)
         {
             using var input = InputFile.Open(entry.Path);
-            foreach (var raw in RowReader.Read(input, Limits.Default))
+            foreach (var raw in RowReader.Read(input, Limits.Default, entry.Rows))
             {
                 cancellation.ThrowIfCancellationRequested();
                 var row = encoder.Encode(raw, entry.Columns);

@@ -9,8 +9,8 @@ namespace Trainer.Data.Storage;
 /// </summary>
 internal sealed class RowPipeline(RowEncoder encoder, Limits limits, IProgress<DataProgress>? progress, CancellationToken cancellation)
 {
-    private const int BatchRows = 1024;
-    private const long BatchBytes = 4 << 20;
+    private const int BatchRows = 256;
+    private const long BatchBytes = 1 << 20;
 
     /// <summary>Hands every outcome to <paramref name="take"/>, with the file's number.</summary>
     public void Run(InputGroup group, StatisticsBuilder statistics, Action<int, RowOutcome> take)
@@ -24,7 +24,7 @@ internal sealed class RowPipeline(RowEncoder encoder, Limits limits, IProgress<D
             RowKind? kind = null;
             var kindFrom = default(RowSource);
             long rows = 0;
-            foreach (var batch in Batches(RowReader.Read(input, limits)))
+            foreach (var batch in Batches(RowReader.Read(input, limits, entry.Rows)))
             {
                 cancellation.ThrowIfCancellationRequested();
                 foreach (var outcome in EncodeAll(batch, entry.Columns))

@@ -3,35 +3,33 @@ using Trainer.Data.Rows;
 namespace Trainer.Data.Storage;
 
 /// <summary>Counts what happens to rows.</summary>
-internal sealed class StatisticsBuilder
+internal sealed class StatisticsBuilder : IDisposable
 {
+    private readonly Repeats _repeats = new();
     private readonly Dictionary<FaultKind, long> _dropped = [];
     private readonly SortedDictionary<string, long> _ignored = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, long> _notes = new(StringComparer.Ordinal);
-    private readonly HashSet<ulong> _seen = [];
     private readonly List<FileStatistics> _files = [];
     private readonly long[] _lengths = new long[33];
-    private long _truncated, _split, _empty, _duplicates, _examples;
+    private long _truncated, _split, _empty, _examples;
     private int _longest;
 
     public long Rows { get; private set; }
     public long Tokens { get; private set; }
     public long TrainedTokens { get; private set; }
 
-    /// <summary>Where a duplicate was first seen is not kept; this says only that the row is one.</summary>
-    public bool LastWasDuplicate { get; private set; }
-
-    public void Count(RowOutcome row)
+    /// <summary>Counts a row.</summary>
+    /// <param name="file">Number of its file.</param>
+    /// <param name="row">What became of it.</param>
+    public void Count(int file, RowOutcome row)
     {
         Rows++;
         foreach (var name in row.Ignored) _ignored[name] = _ignored.GetValueOrDefault(name) + 1;
         foreach (var note in row.Notes) _notes[note] = _notes.GetValueOrDefault(note) + 1;
-        LastWasDuplicate = false;
         if (row.Length > 0)
         {
             _lengths[Bucket(row.Length)]++;
-            LastWasDuplicate = !_seen.Add(row.Fingerprint);
-            if (LastWasDuplicate) _duplicates++;
+            _repeats.Add(row.Fingerprint, file, row.Source.Line);
         }
         if (row.EmptyAnswer) _empty++;
         if (row.Truncated) _truncated++;
@@ -44,6 +42,15 @@ internal sealed class StatisticsBuilder
             _longest = Math.Max(_longest, part.Ids.Length);
         }
     }
+
+    /// <summary>Digest and place of every row that became tokens.</summary>
+    public IEnumerable<(ulong Digest, int File, long Line)> Digests() => _repeats.All();
+
+    /// <summary>The first rows that equal an earlier one.</summary>
+    /// <param name="listed">Most rows.</param>
+    /// <param name="files">The files by number.</param>
+    public IReadOnlyList<DuplicateRow> Duplicates(int listed, IReadOnlyList<InputEntry> files) =>
+        [.. _repeats.Find(listed).Rows.Select(row => new DuplicateRow(new RowSource(files[row.File].Path, row.Line), new RowSource(files[row.FirstFile].Path, row.FirstLine)))];
 
     public void Drop(FaultKind kind) => _dropped[kind] = _dropped.GetValueOrDefault(kind) + 1;
 
@@ -61,7 +68,7 @@ internal sealed class StatisticsBuilder
         TruncatedRows = _truncated,
         SplitRows = _split,
         EmptyAnswers = _empty,
-        Duplicates = _duplicates,
+        Duplicates = _repeats.Find(0).Count,
         IgnoredColumns = _ignored,
         Notes = _notes,
         Lengths = Histogram(_lengths),
@@ -77,4 +84,6 @@ internal sealed class StatisticsBuilder
     }
 
     public static int Bucket(int length) => Math.Max(4, 32 - System.Numerics.BitOperations.LeadingZeroCount((uint)(length - 1)));
+
+    public void Dispose() => _repeats.Dispose();
 }

@@ -8,21 +8,34 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
 {
     public Limits Limits { get; init; } = Limits.Default;
 
+    /// <summary>What a user should know of the cache, as sentences.</summary>
+    public List<string> Notes { get; } = [];
+
     public TokenStore Make(InputGroup group, bool heldOut = false)
     {
         if (options.CacheDirectory is null) return InMemory(group, heldOut);
         var cache = new TokenCache(options, tools);
         var key = cache.Key(group, heldOut);
-        if (TokenCacheFile.TryOpen(cache.PathOf(key), key) is { } cached) return cached;
+        if (cache.TryOpen(key) is { } cached) return cached;
+        // Another run (or another rank of this one) may be making the same file: its work is waited for, not done twice.
+        using var turn = cache.WaitForTurn(key, cancellation);
+        if (cache.TryOpen(key) is { } made) return made;
         using var writer = cache.TryCreate(key);
-        if (writer is null) return InMemory(group, heldOut);
+        if (writer is null) return Without("it cannot be written there");
         try
         {
             return Fill(group, heldOut, writer);
         }
         catch (IOException fault)
         {
-            throw new DataException($"cannot write token cache ({cache.PathOf(key)}): {fault.Message.TrimEnd('.')}; free space, or name another cache folder", fault);
+            // A cache is a convenience, never a reason to stop; the disk of the cache may be full while memory is not.
+            return Without(fault.Message.TrimEnd('.'));
+        }
+
+        TokenStore Without(string why)
+        {
+            Notes.Add($"tokens are kept in memory and not in the cache '{options.CacheDirectory}': {why}; free space there, or set TRAINER_CACHE to another folder");
+            return InMemory(group, heldOut);
         }
     }
 
@@ -34,12 +47,11 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
 
     private TokenStore Fill(InputGroup group, bool heldOut, ITokenWriter writer)
     {
-        var statistics = new StatisticsBuilder();
+        using var statistics = new StatisticsBuilder();
         var refused = new FaultSummary(options.MaxSeqLength);
-        var index = new RowIndex();
         new RowPipeline(tools.Encoder(options, heldOut), Limits, progress, cancellation).Run(group, statistics, (file, row) =>
         {
-            statistics.Count(row);
+            statistics.Count(file, row);
             if (row.Fault is { } fault)
             {
                 if (Drops(options, fault.Kind)) statistics.Drop(fault.Kind);
@@ -48,12 +60,12 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
                 return;
             }
             foreach (var part in row.Parts)
-                index.Add(writer.Write(part.Ids, part.Labels), part.Ids, part.Labels, part.TrainedTokens, row.Weight, file, row.Source.Line);
+                writer.Write(part.Ids, part.Labels, new RowRecord(0, row.Source.Line, Checksum.Of(part.Ids, part.Labels), part.Ids.Length, part.TrainedTokens, file, row.Weight));
         });
         refused.ThrowIfAny(statistics.Rows);
-        if (index.Count == 0)
+        if (writer.Count == 0)
             throw new DataException($"no rows left of {statistics.Rows} ({string.Join(", ", group.Files.Take(3).Select(file => file.Path))}): every one was dropped; `trainer data check` lists why");
-        return writer.Finish(index, statistics.Build());
+        return writer.Finish(statistics.Build());
     }
 
     /// <summary>Whether the options leave such a row out instead of refusing the data.</summary>

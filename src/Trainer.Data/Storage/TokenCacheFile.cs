@@ -1,208 +1,152 @@
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 
 namespace Trainer.Data.Storage;
 
 /// <summary>
-/// A file of tokenized examples, read through a memory map. Little endian throughout:
+/// A file of tokenized examples. Little endian throughout:
 /// <code>
-///  0  "TRNTOKS1"                 8 bytes
+///  0  "TRNTOKS2"                 8 bytes
 ///  8  offset of the index        int64
 /// 16  length of the file         int64
 /// 24  key                        32 bytes: what the tokens were made from (see TokenCache)
 /// 56  checksum of the index      uint64 (Checksum over 32-bit words)
-/// 64  tokens: of each row its n ids and then its n labels, int32
-///     index: row count int64, then a column each of
-///       position int64, line int64, checksum of the row uint64, length int32, trained int32, file int32, weight float32;
+/// 64  tokens: of each example its n ids and then its n labels, int32
+///     index: number of examples int64, then a RowRecord of 40 bytes each;
 ///     then the length of the statistics int64, and the statistics as UTF-8 JSON padded to 8 bytes with blanks
 /// </code>
-/// It is written under a temporary name and renamed when whole and on disk, so a name of ours never holds half a file.
+/// It is written under a temporary name and renamed when whole and on disk, so a name of ours never holds half a file. It is read at the places
+/// that are asked for and not mapped, so what was read does not stay in the process's memory.
 /// </summary>
 internal sealed class TokenCacheFile : TokenStore
 {
-    private const int HeaderBytes = 64;
-    private static ReadOnlySpan<byte> Magic => "TRNTOKS1"u8;
+    internal const int HeaderBytes = 64;
+    internal const int RecordBytes = 40;
+    private const int BlockRecords = 1 << 13;
 
-    // Up to here every row is checked when the file is opened (a quarter of a second); beyond, each row when it is read.
+    // Up to here every example is checked when the file is opened (a quarter of a second); beyond, each when it is read.
     private const long CheckedWholeBytes = 256L << 20;
 
-    private readonly MemoryMappedFile _file;
-    private readonly MemoryMappedViewAccessor _view;
+    private readonly SafeFileHandle _file;
     private readonly string _path;
+    private readonly long _recordsAt;
 
-    private TokenCacheFile(string path, MemoryMappedFile file, MemoryMappedViewAccessor view, RowIndex index, DataStatistics statistics) : base(index, statistics)
+    private TokenCacheFile(string path, SafeFileHandle file, long recordsAt, int count, DataStatistics statistics) : base(count, statistics)
     {
-        (_path, _file, _view) = (path, file, view);
+        (_path, _file, _recordsAt) = (path, file, recordsAt);
     }
+
+    internal static ReadOnlySpan<byte> Magic => "TRNTOKS2"u8;
 
     /// <summary>Opens a cache of this key, or answers null where there is none or it is damaged.</summary>
     public static TokenCacheFile? TryOpen(string path, byte[] key, bool justWritten = false)
     {
         if (!File.Exists(path)) return null;
-        MemoryMappedFile? file = null;
-        MemoryMappedViewAccessor? view = null;
+        SafeFileHandle? file = null;
         try
         {
-            var length = new FileInfo(path).Length;
-            if (length < HeaderBytes) return null;
-            file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-            view = file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-            var header = new byte[HeaderBytes];
-            view.ReadArray(0, header, 0, HeaderBytes);
-            var indexAt = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(8));
-            if (!header.AsSpan(0, 8).SequenceEqual(Magic) || BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(16)) != length
-                || !header.AsSpan(24, 32).SequenceEqual(key) || indexAt < HeaderBytes || indexAt > length - 16 || (length - indexAt) % 8 != 0 || length - indexAt > int.MaxValue) return null;
-            var bytes = new byte[length - indexAt];
-            view.ReadArray(indexAt, bytes, 0, bytes.Length);
-            if (Checksum.Add(0, MemoryMarshal.Cast<byte, int>(bytes)) != BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(56))) return null;
-            var (index, statistics) = ReadIndex(bytes);
-            var store = new TokenCacheFile(path, file, view, index, statistics with { FromCache = !justWritten });
+            file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.RandomAccess);
+            var length = RandomAccess.GetLength(file);
+            Span<byte> header = stackalloc byte[HeaderBytes];
+            if (RandomAccess.Read(file, header, 0) != HeaderBytes) return null;
+            var indexAt = BinaryPrimitives.ReadInt64LittleEndian(header[8..]);
+            if (!header[..8].SequenceEqual(Magic) || BinaryPrimitives.ReadInt64LittleEndian(header[16..]) != length
+                || !header.Slice(24, 32).SequenceEqual(key) || indexAt < HeaderBytes || indexAt > length - 16 || (length - indexAt) % 8 != 0) return null;
+            if (ChecksumFrom(file, indexAt, length) != BinaryPrimitives.ReadUInt64LittleEndian(header[56..])) return null;
+            var count = Number(file, indexAt);
+            var statisticsAt = indexAt + 8 + count * RecordBytes;
+            var json = new byte[Number(file, statisticsAt)];
+            if (RandomAccess.Read(file, json, statisticsAt + 8) != json.Length) return null;
+            var store = new TokenCacheFile(path, file, indexAt + 8, checked((int)count), JsonSerializer.Deserialize<DataStatistics>(json)! with { FromCache = !justWritten });
             if (length <= CheckedWholeBytes && !store.IsWhole()) return null;
-            (file, view) = (null, null);
+            file = null;
             return store;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or ArgumentException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or ArgumentException or OverflowException)
         {
             return null;
         }
         finally
         {
-            view?.Dispose();
             file?.Dispose();
         }
     }
 
-    public override (int[] Ids, int[] Labels) Read(int row)
+    public override RowRecord Record(int row)
     {
-        var (ids, labels) = Copy(row);
-        return Checksum.Of(ids, labels) == Index.Check[row] ? (ids, labels)
-            : throw new DataException($"token cache is damaged ({_path}, row {row + 1}): its checksum does not match; delete the file and start again");
+        var record = default(RowRecord);
+        RandomAccess.Read(_file, MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref record, 1)), _recordsAt + (long)row * RecordBytes);
+        return record;
     }
+
+    public override IEnumerable<RowRecord> Records()
+    {
+        var block = new RowRecord[Math.Min(BlockRecords, Math.Max(1, Count))];
+        for (var at = 0; at < Count; at += block.Length)
+        {
+            var n = Math.Min(block.Length, Count - at);
+            RandomAccess.Read(_file, MemoryMarshal.AsBytes(block.AsSpan(0, n)), _recordsAt + (long)at * RecordBytes);
+            for (var i = 0; i < n; i++) yield return block[i];
+        }
+    }
+
+    public override (int[] Ids, int[] Labels) Read(RowRecord record) =>
+        Copy(record) is { } tokens && Checksum.Of(tokens.Ids, tokens.Labels) == record.Check ? tokens
+            : throw new DataException($"token cache is damaged ({_path}, tokens at {record.Position}): its checksum does not match; delete the file and start again");
 
     public override void Dispose()
     {
-        _view.Dispose();
         _file.Dispose();
         base.Dispose();
     }
 
-    private (int[] Ids, int[] Labels) Copy(int row)
+    private (int[] Ids, int[] Labels)? Copy(RowRecord record)
     {
-        var length = Index.Length[row];
-        var (ids, labels) = (new int[length], new int[length]);
-        _view.ReadArray(Index.Position[row], ids, 0, length);
-        _view.ReadArray(Index.Position[row] + 4L * length, labels, 0, length);
+        if (record.Position < HeaderBytes || record.Length < 0 || record.Position + 8L * record.Length > _recordsAt) return null;
+        var (ids, labels) = (new int[record.Length], new int[record.Length]);
+        RandomAccess.Read(_file, MemoryMarshal.AsBytes(ids.AsSpan()), record.Position);
+        RandomAccess.Read(_file, MemoryMarshal.AsBytes(labels.AsSpan()), record.Position + 4L * record.Length);
         return (ids, labels);
     }
 
     private bool IsWhole()
     {
-        for (var row = 0; row < Index.Count; row++)
+        using var stream = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 20, FileOptions.SequentialScan) { Position = HeaderBytes };
+        var tokens = new int[1024];
+        foreach (var record in Records())
         {
-            var (ids, labels) = Copy(row);
-            if (Checksum.Of(ids, labels) != Index.Check[row]) return false;
+            // Examples lie one behind the other, so they are read in one go.
+            if (record.Position != stream.Position || record.Length < 0 || record.Position + 8L * record.Length > _recordsAt) return false;
+            if (tokens.Length < 2 * record.Length) tokens = new int[4 * record.Length];
+            var (ids, labels) = (tokens.AsMemory(0, record.Length), tokens.AsMemory(record.Length, record.Length));
+            stream.ReadExactly(MemoryMarshal.AsBytes(tokens.AsSpan(0, 2 * record.Length)));
+            if (Checksum.Of(ids.Span, labels.Span) != record.Check) return false;
         }
         return true;
     }
 
-    private static (RowIndex, DataStatistics) ReadIndex(ReadOnlySpan<byte> bytes)
+    private static long Number(SafeFileHandle file, long at)
     {
-        var count = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
-        bytes = bytes[8..];
-        var index = new RowIndex();
-        Take(index.Position, ref bytes);
-        Take(index.Line, ref bytes);
-        Take(index.Check, ref bytes);
-        Take(index.Length, ref bytes);
-        Take(index.Trained, ref bytes);
-        Take(index.File, ref bytes);
-        Take(index.Weight, ref bytes);
-        var length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
-        return (index, JsonSerializer.Deserialize<DataStatistics>(bytes.Slice(8, length))!);
-
-        void Take<T>(List<T> column, ref ReadOnlySpan<byte> from) where T : unmanaged
-        {
-            var size = count * Marshal.SizeOf<T>();
-            column.AddRange(MemoryMarshal.Cast<byte, T>(from[..size]));
-            from = from[size..];
-        }
+        long number = 0;
+        RandomAccess.Read(file, MemoryMarshal.AsBytes(MemoryMarshal.CreateSpan(ref number, 1)), at);
+        return number;
     }
 
-    /// <summary>Writes a cache file row by row.</summary>
-    internal sealed class Writer : ITokenWriter
+    /// <summary>Checksum of a file's bytes from one place to another, a multiple of 8 apart.</summary>
+    internal static ulong ChecksumFrom(SafeFileHandle file, long from, long to)
     {
-        private readonly string _path, _temporary;
-        private readonly byte[] _key;
-        private readonly FileStream _file;
-        private long _position = HeaderBytes;
-        private bool _finished;
-
-        public Writer(string path, byte[] key)
+        var block = new byte[1 << 18];
+        var state = 0ul;
+        while (from < to)
         {
-            (_path, _key) = (path, key);
-            _temporary = $"{path}.{Environment.ProcessId}-{Guid.NewGuid():N}.tmp";
-            _file = new FileStream(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-            _file.Write(new byte[HeaderBytes]);
+            var n = RandomAccess.Read(file, block.AsSpan(0, (int)Math.Min(block.Length, to - from)), from);
+            n -= n % 8;
+            if (n == 0) return ~state;
+            state = Checksum.Add(state, MemoryMarshal.Cast<byte, int>(block.AsSpan(0, n)));
+            from += n;
         }
-
-        public long Write(int[] ids, int[] labels)
-        {
-            var at = _position;
-            _file.Write(MemoryMarshal.AsBytes(ids.AsSpan()));
-            _file.Write(MemoryMarshal.AsBytes(labels.AsSpan()));
-            _position += 4L * (ids.Length + labels.Length);
-            return at;
-        }
-
-        public TokenStore Finish(RowIndex index, DataStatistics statistics)
-        {
-            using (var bytes = new MemoryStream())
-            {
-                Span<byte> number = stackalloc byte[8];
-                Number(bytes, number, index.Count);
-                Put(bytes, index.Position);
-                Put(bytes, index.Line);
-                Put(bytes, index.Check);
-                Put(bytes, index.Length);
-                Put(bytes, index.Trained);
-                Put(bytes, index.File);
-                Put(bytes, index.Weight);
-                var json = JsonSerializer.SerializeToUtf8Bytes(statistics);
-                var padded = json.Length + (8 - (int)((bytes.Length + 8 + json.Length) % 8)) % 8;
-                Number(bytes, number, padded);
-                bytes.Write(json);
-                for (var i = json.Length; i < padded; i++) bytes.WriteByte((byte)' ');
-                _file.Write(bytes.GetBuffer(), 0, (int)bytes.Length);
-                var header = new byte[HeaderBytes];
-                Magic.CopyTo(header);
-                BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(8), _position);
-                BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(16), _position + bytes.Length);
-                _key.CopyTo(header.AsSpan(24));
-                BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(56), Checksum.Add(0, MemoryMarshal.Cast<byte, int>(bytes.GetBuffer().AsSpan(0, (int)bytes.Length))));
-                _file.Position = 0;
-                _file.Write(header);
-            }
-            _file.Flush(flushToDisk: true);
-            _file.Dispose();
-            File.Move(_temporary, _path, overwrite: true);
-            _finished = true;
-            return TryOpen(_path, _key, justWritten: true) is { } store ? store : throw new DataException($"token cache does not read back ({_path}): the disk did not keep what was written; check the disk");
-        }
-
-        public void Dispose()
-        {
-            _file.Dispose();
-            if (!_finished) File.Delete(_temporary);
-        }
-
-        private static void Number(MemoryStream to, Span<byte> buffer, long value)
-        {
-            BinaryPrimitives.WriteInt64LittleEndian(buffer, value);
-            to.Write(buffer);
-        }
-
-        private static void Put<T>(MemoryStream to, List<T> column) where T : unmanaged => to.Write(MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(column)));
+        return state;
     }
 }

@@ -7,7 +7,7 @@ namespace Trainer.Tokenizers.Bpe;
 /// Byte-pair encoding: a piece is cut into letters, and neighbours are merged by rank until no merge applies
 /// (Sennrich et al. 2016). Unknown letters become byte tokens, the unknown token, or nothing.
 /// </summary>
-internal sealed class BpeModel
+internal sealed class BpeModel : IPieceModel
 {
     private const char Mark = '▁';
     private const int MissingUnknown = -2;

@@ -3,7 +3,7 @@ using Trainer.Tokenizers.Bpe;
 
 namespace Trainer.Tokenizers.Files;
 
-/// <summary>Reads the <c>model</c> of a tokenizer.json; only BPE is followed.</summary>
+/// <summary>Reads the <c>model</c> of a tokenizer.json of type BPE: tokens with their ids, and merges.</summary>
 internal static class BpeReader
 {
     private const int MostTokens = 8_000_000;
@@ -11,12 +11,6 @@ internal static class BpeReader
     /// <summary>Builds the model.</summary>
     public static (Vocabulary Vocabulary, BpeModel Model) Read(JsonSection section)
     {
-        var type = section.Member("type").TextOrNull();
-        // Files of the first years carry no type; only BPE has merges.
-        if (type is null && section.Member("merges").IsNull)
-            throw section.Fault("the model has no type and no merges, so it is not BPE", "use a tokenizer of type BPE");
-        if (type is not null and not "BPE")
-            throw section.Member("type").Fault($"the model type '{type}' is not supported", "use a tokenizer of type BPE");
         var dropout = section.Member("dropout");
         if (!dropout.IsNull && !(dropout.Element.ValueKind == JsonValueKind.Number && dropout.Element.GetDouble() == 0))
             throw dropout.Fault("dropout would make the ids random", "set it to null");

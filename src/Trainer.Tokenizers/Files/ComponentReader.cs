@@ -26,6 +26,7 @@ internal static class ComponentReader
             "Nmt" => LetterNormalizer.Nmt,
             "Strip" => new Strip(section.Member("strip_left").Flag(true), section.Member("strip_right").Flag(true)),
             "ByteLevel" => new ByteLevelNormalizer(),
+            "Precompiled" => PrecompiledMap(section.Member("precompiled_charsmap")),
             var type => throw Unknown(section, "normalizer", type),
         };
     }
@@ -73,6 +74,19 @@ internal static class ComponentReader
     /// <summary>The fault of a component that is not followed.</summary>
     public static TokenizerException Unknown(JsonSection section, string kind, string type) =>
         section.Fault($"the {kind} '{type}' is not supported", "use a tokenizer made of other parts");
+
+    private static Precompiled PrecompiledMap(JsonSection section)
+    {
+        try
+        {
+            if (CharacterMap.Read(Convert.FromBase64String(section.Text())) is { } map)
+                return new Precompiled(map);
+        }
+        catch (FormatException)
+        {
+        }
+        throw section.Fault("a character map of SentencePiece in base 64 was expected");
+    }
 
     private static int FixedLength(JsonSection section)
     {

@@ -1,11 +1,13 @@
+using Trainer.Tokenizers.Normalizers;
+
 namespace Trainer.Tokenizers.Files;
 
 /// <summary>What a tokenizer.model of SentencePiece says (sentencepiece_model.proto).</summary>
 internal sealed class SentencePieceFile
 {
-    private const int BytePairModel = 2;
+    private const int UnigramModel = 1, BytePairModel = 2;
 
-    private string _normalization = "";
+    private string _brokenMap = "";
     private bool _escapesSpaces = true;
     private bool _spaceBehind;
     private int _modelType = 1;
@@ -14,6 +16,12 @@ internal sealed class SentencePieceFile
 
     /// <summary>Pieces by id.</summary>
     public List<(string Text, float Score, SentencePieceType Type)> Pieces { get; } = [];
+
+    /// <summary>Pieces are chosen by likelihood; else they are merged by score.</summary>
+    public bool IsUnigram => _modelType == UnigramModel;
+
+    /// <summary>Texts that are replaced before anything else, or null.</summary>
+    public CharacterMap? Map { get; private set; }
 
     /// <summary>Unknown letters become byte pieces.</summary>
     public bool ByteFallback { get; private set; }
@@ -30,7 +38,7 @@ internal sealed class SentencePieceFile
 
     public string PadPiece { get; private set; } = "<pad>";
 
-    /// <summary>Reads a model; only BPE without a normalization map is followed.</summary>
+    /// <summary>Reads a model: BPE or Unigram.</summary>
     public static SentencePieceFile Read(byte[] bytes, string path)
     {
         var file = new SentencePieceFile();
@@ -47,13 +55,13 @@ internal sealed class SentencePieceFile
         TokenizerException Refuse(string what) => new($"tokenizer file '{path}': {what}; use a model with a tokenizer.json");
         if (file.Pieces.Count == 0)
             throw Refuse("it holds no pieces");
-        if (file._modelType != BytePairModel)
-            throw Refuse($"the SentencePiece model type '{(file._modelType switch { 1 => "unigram", 3 => "word", 4 => "char", _ => "unknown" })}' is not supported");
-        if (file._normalization.Length > 0)
-            throw Refuse($"its normalization '{file._normalization}' with a character map is not supported");
+        if (file._modelType is not (UnigramModel or BytePairModel))
+            throw Refuse($"the SentencePiece model type '{(file._modelType switch { 3 => "word", 4 => "char", _ => "unknown" })}' is not supported");
+        if (file._brokenMap.Length > 0)
+            throw Refuse($"its normalization '{file._brokenMap}' has a character map that cannot be read");
         if (!file._escapesSpaces || file._spaceBehind)
             throw Refuse("its treatment of spaces is not supported");
-        if (file.Pieces.Exists(piece => piece.Type == SentencePieceType.Unused))
+        if (!file.IsUnigram && file.Pieces.Exists(piece => piece.Type == SentencePieceType.Unused))
             throw Refuse("unused pieces are not supported");
         return file;
     }
@@ -103,12 +111,15 @@ internal sealed class SentencePieceFile
             switch (reader.Field)
             {
                 case 1: name = reader.Text(); break;
-                case 2: mapped = reader.Bytes.Length > 0; break;
+                case 2:
+                    mapped = reader.Bytes.Length > 0;
+                    Map = mapped ? CharacterMap.Read(reader.Bytes) : null;
+                    break;
                 case 3: AddDummyPrefix = reader.Int != 0; break;
                 case 4: RemoveExtraSpaces = reader.Int != 0; break;
                 case 5: _escapesSpaces = reader.Int != 0; break;
             }
         }
-        _normalization = mapped ? name.Length > 0 ? name : "unnamed" : "";
+        _brokenMap = mapped && Map is null ? name.Length > 0 ? name : "unnamed" : "";
     }
 }

@@ -5,18 +5,27 @@ using Trainer.Tokenizers.Normalizers;
 using Trainer.Tokenizers.Patterns;
 using Trainer.Tokenizers.PostProcessors;
 using Trainer.Tokenizers.PreTokenizers;
+using Trainer.Tokenizers.Unigram;
 
 namespace Trainer.Tokenizers.Files;
 
 /// <summary>
-/// Builds a tokenizer from a SentencePiece BPE model. Any two neighbours whose joined text is a piece may merge, the highest score first;
+/// Builds a tokenizer from a SentencePiece model. In one of type BPE any two neighbours whose joined text is a piece may merge, the highest score first;
 /// so each way to cut a piece in two pieces is a merge, ranked by the score of the whole.
 /// </summary>
 internal static class SentencePieceReader
 {
+    // Classes of transformers that shift or insert ids (fairseq's order, Pegasus' offset); the pieces' places are not their ids.
+    private static readonly string[] OwnNumbers =
+        ["XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer", "MBart50Tokenizer", "NllbTokenizer", "XGLMTokenizer", "PegasusTokenizer", "PLBartTokenizer", "M2M100Tokenizer"];
+
     /// <summary>Reads the model with what stands beside it.</summary>
-    public static TokenizerParts Read(byte[] bytes, string path, JsonSection? config, JsonSection? map, string hash)
+    public static TokenizerParts Read(byte[] bytes, string path, FilesBeside beside, string hash)
     {
+        var config = beside.Config;
+        var kind = config?.Member("tokenizer_class").TextOrNull()?.Replace("Fast", "", StringComparison.Ordinal);
+        if (OwnNumbers.Contains(kind))
+            throw new TokenizerException($"tokenizer file '{path}': models of class '{kind}' give other ids than their pieces' places; use a model with a tokenizer.json");
         var file = SentencePieceFile.Read(bytes, path);
         var ids = new Dictionary<string, int>(file.Pieces.Count, StringComparer.Ordinal);
         for (var id = 0; id < file.Pieces.Count; id++)
@@ -26,9 +35,10 @@ internal static class SentencePieceReader
         }
         var vocabulary = new Vocabulary(ids);
         var unknown = file.Pieces.Find(piece => piece.Type == SentencePieceType.Unknown).Text;
-        var (merges, cutsAtMark) = Merges(file, vocabulary, path);
-        var options = new BpeOptions { UnknownToken = unknown, FuseUnknown = true, ByteFallback = file.ByteFallback };
-        var normalizer = new SentencePieceNormalizer(file.AddDummyPrefix, file.RemoveExtraSpaces);
+        // A model that is marked so puts its space before the beginning of a text alone, not behind each special token (transformers' "legacy": false).
+        var prefix = !file.AddDummyPrefix || config?.Member("add_prefix_space").Flag(true) == false ? PrependScheme.Never
+            : config?.Member("legacy").Flag(true) == false ? PrependScheme.First : PrependScheme.Always;
+        var normalizer = new SentencePieceNormalizer(prefix, file.RemoveExtraSpaces, file.Map);
         var tokens = new List<AddedToken>();
         for (var id = 0; id < file.Pieces.Count; id++)
         {
@@ -36,19 +46,35 @@ internal static class SentencePieceReader
             if (file.Pieces[id].Type is SentencePieceType.Control or SentencePieceType.Unknown)
                 tokens.Add(new AddedToken(id, file.Pieces[id].Text, false, false, false, false, true));
         }
-        AddedTokenReader.AddFromConfig(tokens, config, vocabulary);
-        var special = Roles(SpecialTokens.Read(config, map), file, unknown);
+        tokens = AddedTokenReader.Read(tokens, beside, vocabulary);
+        var special = Roles(beside.Roles, file, unknown);
         var added = new AddedVocabulary(tokens, normalizer);
         int? IdOf(string token) => added.IdOf(token) ?? vocabulary.IdOf(token);
         return new TokenizerParts(
             vocabulary,
-            new BpeModel(vocabulary, merges, options, cutsAtMark),
+            file.IsUnigram ? Unigram(file, vocabulary, unknown) : BytePairs(file, vocabulary, unknown, path),
             added,
-            Symbols(file),
-            TokenizerFolder.Rebuilt(config, special, IdOf) ?? Around(special.Bos, IdOf),
-            Decoder(file),
+            file.IsUnigram ? null : Symbols(file),
+            TokenizerFolder.Rebuilt(config, special, IdOf) ?? (kind == "T5Tokenizer" ? Behind(special.Eos, IdOf) : Around(special.Bos, IdOf)),
+            Decoder(prefix),
             special,
             hash);
+    }
+
+    private static BpeModel BytePairs(SentencePieceFile file, Vocabulary vocabulary, string? unknown, string path)
+    {
+        var (merges, cutsAtMark) = Merges(file, vocabulary, path);
+        return new BpeModel(vocabulary, merges, new BpeOptions { UnknownToken = unknown, FuseUnknown = true, ByteFallback = file.ByteFallback }, cutsAtMark);
+    }
+
+    /// <summary>Pieces that text may be cut into, with their scores; one the user defined costs a tenth, whatever it holds.</summary>
+    private static UnigramModel Unigram(SentencePieceFile file, Vocabulary vocabulary, string? unknown)
+    {
+        const double UserDefinedScore = -0.1;
+        var scores = file.Pieces.Select(piece => piece.Type == SentencePieceType.UserDefined ? UserDefinedScore : piece.Score).ToArray();
+        var least = file.Pieces.Where(piece => piece.Type == SentencePieceType.Normal).Select(piece => (double)piece.Score).DefaultIfEmpty(0).Min();
+        var found = vocabulary.Tokens.Where(token => file.Pieces[token.Value].Type is SentencePieceType.Normal or SentencePieceType.UserDefined);
+        return new UnigramModel(vocabulary, new PieceTrie(found), new UnigramOptions(scores, least, unknown is null ? -1 : vocabulary.IdOf(unknown)!.Value, file.ByteFallback ? UnigramReader.ByteTokens(vocabulary) : null, IsSingle: true));
     }
 
     private static (MergeTable Table, bool CutsAtMark) Merges(SentencePieceFile file, Vocabulary vocabulary, string path)
@@ -97,10 +123,12 @@ internal static class SentencePieceReader
 
     private static Template? Around(string? bos, Func<string, int?> idOf) => bos is not null && idOf(bos) is { } id ? new Template([[id], null]) : null;
 
-    private static DecoderSequence Decoder(SentencePieceFile file)
+    private static Template? Behind(string? eos, Func<string, int?> idOf) => eos is not null && idOf(eos) is { } id ? new Template([null, [id]]) : null;
+
+    private static DecoderSequence Decoder(PrependScheme prefix)
     {
         var steps = new List<IDecoder> { new ReplaceDecoder(new LiteralMatcher("▁"), " "), new ByteFallbackDecoder(), new FuseDecoder() };
-        if (file.AddDummyPrefix)
+        if (prefix != PrependScheme.Never)
             steps.Add(new StripDecoder(" ", 1, 0));
         return new DecoderSequence(steps);
     }

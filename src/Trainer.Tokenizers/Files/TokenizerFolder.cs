@@ -7,7 +7,7 @@ namespace Trainer.Tokenizers.Files;
 /// <summary>Reads the tokenizer of a model folder.</summary>
 internal static class TokenizerFolder
 {
-    private static readonly string[] Names = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"];
+    private static readonly string[] Names = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 
     // These classes build their template anew from add_bos_token and add_eos_token, whatever tokenizer.json says.
     private static readonly string[] RebuiltClasses =
@@ -19,35 +19,36 @@ internal static class TokenizerFolder
         var files = Names.ToDictionary(name => name, name => JsonFile.ReadBytes(Path.Combine(folder, name)));
         var config = Parse(files, folder, "tokenizer_config.json");
         var map = Parse(files, folder, "special_tokens_map.json");
+        var beside = new FilesBeside(config, map, Parse(files, folder, "added_tokens.json"));
         if (files["tokenizer.json"] is { } bytes)
         {
             files["tokenizer.model"] = null;
-            return Read(JsonFile.Parse(bytes, Path.Combine(folder, "tokenizer.json")), config, map, Hash(files));
+            return Read(JsonFile.Parse(bytes, Path.Combine(folder, "tokenizer.json")), beside, Hash(files));
         }
         if (files["tokenizer.model"] is { } model)
-            return SentencePieceReader.Read(model, Path.Combine(folder, "tokenizer.model"), config, map, Hash(files));
+            return SentencePieceReader.Read(model, Path.Combine(folder, "tokenizer.model"), beside, Hash(files));
         throw new TokenizerException($"no tokenizer.json and no tokenizer.model in '{folder}'; pass the folder of a complete model");
     }
 
     /// <summary>Reads a parsed tokenizer.json with what stands beside it.</summary>
-    public static TokenizerParts Read(JsonSection file, JsonSection? config, JsonSection? map, string hash)
+    public static TokenizerParts Read(JsonSection file, FilesBeside beside, string hash)
     {
         var version = file.Member("version");
         if (version.TextOrNull() is not (null or "1.0"))
             throw version.Fault($"the version '{version.Text()}' is not known", "use a file of version 1.0");
-        var (vocabulary, model) = BpeReader.Read(file.Member("model"));
+        var (vocabulary, model) = ModelReader.Read(file.Member("model"));
         var normalizer = ComponentReader.Normalizer(file.Member("normalizer"));
-        var added = new AddedVocabulary(AddedTokenReader.Read(file, config, vocabulary), normalizer);
+        var added = new AddedVocabulary(AddedTokenReader.Read(file, beside, vocabulary), normalizer);
         if (added.Vanishing is { } vanishing)
             throw file.Member("added_tokens").Fault($"the normalizer leaves nothing of added token '{vanishing.Content}' (id {vanishing.Id})", "give that token \"normalized\": false");
-        var special = SpecialTokens.Read(config, map);
+        var special = beside.Roles;
         var processor = PostProcessorReader.Read(file.Member("post_processor"), id => vocabulary.TokenOf(id) ?? added.ContentOf(id) ?? "");
         return new TokenizerParts(
             vocabulary,
             model,
             added,
             ComponentReader.PreTokenizer(file.Member("pre_tokenizer")),
-            Rebuilt(config, special, token => added.IdOf(token) ?? vocabulary.IdOf(token)) ?? processor,
+            Rebuilt(beside.Config, special, token => added.IdOf(token) ?? vocabulary.IdOf(token)) ?? processor,
             ComponentReader.Decoder(file.Member("decoder")),
             special,
             hash);

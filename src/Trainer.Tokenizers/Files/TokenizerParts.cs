@@ -9,7 +9,7 @@ namespace Trainer.Tokenizers.Files;
 /// <summary>Everything a tokenizer is made of, read and checked.</summary>
 internal sealed record TokenizerParts(
     Vocabulary Vocabulary,
-    BpeModel Model,
+    IPieceModel Model,
     AddedVocabulary Added,
     IPreTokenizer? PreTokenizer,
     IPostProcessor? PostProcessor,

@@ -7,7 +7,7 @@ public static class DataSettings
     private const string Group = "Data";
 
     public static readonly Setting Data = Setting.Of(o => o.Data.Train, "data", Group,
-        "Training file or folder, or 'demo' (embedded); repeatable. FILE,weight=2 mixes by weight; FILE,prompt=question renames a column.") with
+        "Training file or folder, or 'demo' (embedded); repeatable. FILE,weight=2 mixes by weight; FILE,prompt=question renames a column; FILE[:10%] or DIR,split=train[:500] takes a part.") with
     { Short = "-d", Value = "FILE|DIR", Aliases = ["dataset", "dataset-name", "train-data", "train-file", "data-path"] };
 
     public static readonly Setting EvalData = Setting.Of(o => o.Data.Eval, "eval-data", Group, "Held-out file or folder; repeatable.") with
@@ -16,6 +16,14 @@ public static class DataSettings
     public static readonly Setting EvalSplit = Setting.Of(o => o.Data.EvalSplit, "eval-split", Group,
         "Rows held out of the training data where no held-out data is named: a share below 1, or a count.") with
     { Value = "N", Minimum = 0, Aliases = ["val-size", "val-set-size", "split-dataset-ratio"] };
+
+    public static readonly Setting MaxSamples = Setting.Of(o => o.Data.MaxSamples, "max-samples", Group,
+        "Most rows taken of each training source, the first ones.") with
+    { Value = "N", Minimum = 1, DefaultNote = "all", Aliases = ["max-train-samples"] };
+
+    public static readonly Setting MaxEvalSamples = Setting.Of(o => o.Data.MaxEvalSamples, "max-eval-samples", Group,
+        "Most held-out rows evaluated, the first ones of each source.") with
+    { Value = "N", Minimum = 1, DefaultNote = "all" };
 
     public static readonly Setting MaxSeqLength = Setting.Of(o => o.Data.MaxSeqLength, "max-seq-length", Group,
         "Longest row in tokens; where not given, training stays within the positions of the model.") with
@@ -37,8 +45,8 @@ public static class DataSettings
     { Value = "PART" };
 
     public static readonly Setting ChatTemplate = Setting.Of(o => o.Data.ChatTemplateFile, "chat-template", Group,
-        "Jinja file that replaces the model's chat template.") with
-    { Value = "FILE", Aliases = ["chat-template-path"], Kind = SettingKind.File, Drift = DriftRule.Free };
+        "Jinja file, or the name of one that comes along (chatml, llama3, gemma, ...), that replaces the model's chat template.") with
+    { Value = "FILE|NAME", Aliases = ["chat-template-path"], Kind = SettingKind.File, Reads = NamedTemplates.Read, Writes = o => NamedTemplates.NameOf(o.Data.ChatTemplateFile), Drift = DriftRule.Free };
 
     public static readonly Setting ChatTemplateArg = Setting.Of(o => o.Data.TemplateVariables, "chat-template-arg", Group,
         "Variable of the chat template, such as enable_thinking=false; repeatable. A row's own chat_template_kwargs win over it.") with

@@ -21,8 +21,16 @@ public static class RunSettings
     public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group, "Optimizer steps between evaluations.") with
     { Value = "N", Minimum = 1, DefaultNote = "at start and end", Aliases = ["steps-per-eval", "eval-every"] };
 
+    public static readonly Setting EvalStrategy = Setting.Of(o => o.EvalStrategy, "eval-strategy", Group,
+        "Evaluate every --eval-steps, or at the end of each epoch.") with
+    { Value = "PACE", Aliases = ["evaluation-strategy"] };
+
     public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; 0 writes none.") with
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
+
+    public static readonly Setting SaveStrategy = Setting.Of(o => o.SaveStrategy, "save-strategy", Group,
+        "Write a checkpoint every --save-steps, or at the end of each epoch.") with
+    { Value = "PACE", Drift = DriftRule.Free };
 
     public static readonly Setting SaveTotalLimit = Setting.Of(o => o.SaveTotalLimit, "save-total-limit", Group,
         "Checkpoints kept, best and newest always among them; 0 keeps all.") with

@@ -46,7 +46,7 @@ public static class PlanProbe
         var meanTokens = dataset.Train.Tokens / (double)data.Plan.MicroBatches(0);
         return plan with { MicroStepSeconds = most, Seconds = steps * microBatches * (fixedPart + perToken * meanTokens) + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
 
-        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.CheckpointBytes, plan.GradientCheckpointing, secondsPerToken);
+        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.StepsPerEpoch, plan.CheckpointBytes, plan.GradientCheckpointing, secondsPerToken);
     }
 
     private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)

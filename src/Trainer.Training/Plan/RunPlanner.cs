@@ -57,7 +57,7 @@ public static class RunPlanner
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
-        var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Lengths.Max() ?? options.Data.MaxSeqLength);
+        var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
         var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
@@ -76,6 +76,7 @@ public static class RunPlanner
             [
                 new("runtime", RunMemory.RuntimeBytes),
                 isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
+                new("order of the rows", DataBytes(dataset)),
                 new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
@@ -95,7 +96,8 @@ public static class RunPlanner
         }
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
         var checkpoint = CheckpointStore.BytesOf(trainable, optimizer);
-        var checkpoints = options.SaveSteps == 0 ? 1 : Math.Max(1, (steps ?? 1000) / options.SaveSteps);
+        var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : options.SaveSteps;
+        var checkpoints = saveEvery == 0 ? 1 : Math.Max(1, (steps ?? 1000) / saveEvery);
         if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
         var plan = new RunPlan
         {
@@ -104,7 +106,7 @@ public static class RunPlanner
             TrainedTokens = dataset?.Train.TrainedTokens,
             DroppedRows = dataset?.Statistics.Dropped.Values.Sum(),
             EvalRows = dataset is null ? null : dataset.Eval?.Count ?? 0,
-            LongestRow = dataset?.Train.Lengths.Max(),
+            LongestRow = dataset?.Train.Longest,
             PackingEfficiency = options.Packing ? batches?.PackingEfficiency(0) : null,
             StepsPerEpoch = batches?.Steps(0),
             TotalSteps = steps,
@@ -122,11 +124,14 @@ public static class RunPlanner
             DiskBytes = (checkpoints + 1) * checkpoint,
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + (options.OverwriteOutputDirectory ? EarlierRun.Bytes(options.OutputDirectory) : 0),
             MicroStepSeconds = microStepSeconds,
-            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, checkpoint, recompute, microStepSeconds / tokens) : null,
+            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",
         };
         return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory and {Size.Of(plan.DiskBytes)} on disk" };
     }
+
+    /// <summary>What is held of each row while tokens lie in the cache: its length, its place in the epoch and in the order of the batches, and its choice where rows are held out.</summary>
+    private static long DataBytes(Dataset? dataset) => dataset is null ? 0 : 16L * (dataset.Train.Count + (dataset.Eval?.Count ?? 0));
 
     private static double? Seconds(Dataset? dataset, BatchPlan? batches, long? steps, long worstTokens, double? microStepSeconds)
     {
@@ -136,11 +141,11 @@ public static class RunPlanner
     }
 
     /// <summary>Seconds that evaluations and checkpoints take beside the steps.</summary>
-    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long checkpointBytes, bool recompute, double? secondsPerToken)
+    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes, bool recompute, double? secondsPerToken)
     {
         if (steps is not { } count) return 0;
-        var saves = PlanTime.Saves(options, count) * PlanTime.SaveSeconds(checkpointBytes);
-        return dataset?.Eval is { } eval && secondsPerToken is { } each ? saves + PlanTime.Evaluations(options, count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute) : saves;
+        var saves = PlanTime.Saves(options, count, stepsPerEpoch ?? count) * PlanTime.SaveSeconds(checkpointBytes);
+        return dataset?.Eval is { } eval && secondsPerToken is { } each ? saves + PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute) : saves;
     }
 
     /// <summary>The largest batch of an evaluation, which takes the rows as they stand.</summary>
@@ -148,7 +153,7 @@ public static class RunPlanner
     {
         var worst = eval.Lengths.Chunk(options.BatchSize).Max(batch => batch.Sum(length => (long)length));
         var lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
-        return BatchShape.OfRows(worst, lossRows, eval.Lengths.Max());
+        return BatchShape.OfRows(worst, lossRows, eval.Longest);
     }
 
     private static long WorstTokens(TrainingOptions options, Dataset? dataset)

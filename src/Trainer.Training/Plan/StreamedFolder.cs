@@ -77,16 +77,7 @@ internal static class StreamedFolder
     private static string PathOf(TrainingOptions options, Fingerprint files)
     {
         var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Model)).Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' ? letter : '-'));
-        return Path.Combine(CacheFolder(), "nf4", $"{name}-{(options.DoubleQuant ? "double" : "plain")}-{Fingerprint.Combined(files.Base)[..16]}");
-    }
-
-    private static string CacheFolder()
-    {
-        if (Environment.GetEnvironmentVariable("TRAINER_CACHE") is { Length: > 0 } given) return Path.GetFullPath(given);
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg && Path.IsPathRooted(xdg)
-            ? xdg
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return Path.Combine(cache, "trainer");
+        return Path.Combine(UserCache.Folder, "nf4", $"{name}-{(options.DoubleQuant ? "double" : "plain")}-{Fingerprint.Combined(files.Base)[..16]}");
     }
 
     private static void MakeFolder(string path)

@@ -35,7 +35,8 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     /// <exception cref="CannotWriteException">It would not fit.</exception>
     public static void RequireSpace(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, int stepsLeft, long freedBytes)
     {
-        var made = options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
+        // Where they come by epochs their number is not known here; a short epoch may end at every step.
+        var made = options.SaveStrategy == Pace.Epoch ? Math.Max(1, (int)Math.Min(stepsLeft, Math.Ceiling(options.Epochs))) : options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
         var each = BytesOf(model, optimizer);
         // One more than are kept while the newest is written, and the best; the final adapter is less than a checkpoint.
         var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;

@@ -12,7 +12,7 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     {
         _dataset = dataset;
         Plan = new BatchPlan(dataset.Train, PlanOptions(options));
-        EvalBatches = dataset.Eval is { } eval ? Batches(eval, options) : [];
+        EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, options.BatchSize) : [];
     }
 
     public BatchPlan Plan { get; }
@@ -42,12 +42,12 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     /// <summary>The micro-batch of the first pass that has more tokens than the given share of the others.</summary>
     public MicroBatch BatchAt(double share)
     {
-        var lengths = _dataset.Train.Lengths;
-        var tokens = new (long Tokens, int Index)[Plan.MicroBatches(0)];
-        for (var index = 0; index < tokens.Length; index++) tokens[index] = (Plan.MicroBatch(0, index).Sum(row => (long)lengths[row]), index);
+        var tokens = Plan.TokensOf(0);
+        var order = new int[tokens.Length];
+        for (var index = 0; index < order.Length; index++) order[index] = index;
         // Of equal ones the first, as in the order of the run.
-        Array.Sort(tokens, static (a, b) => a.Tokens != b.Tokens ? a.Tokens.CompareTo(b.Tokens) : b.Index.CompareTo(a.Index));
-        return _dataset.Train.Batch(Plan.MicroBatch(0, tokens[(int)(share * (tokens.Length - 1))].Index));
+        Array.Sort(order, (a, b) => tokens[a] != tokens[b] ? tokens[a].CompareTo(tokens[b]) : b.CompareTo(a));
+        return _dataset.Train.Batch(Plan.MicroBatch(0, order[(int)(share * (order.Length - 1))]));
     }
 
     public double EpochAt(long stepsDone) => Plan.EpochAt(stepsDone);
@@ -66,12 +66,16 @@ internal sealed class TrainingData : ITrainingData, IDisposable
         MaxSeqLength = options.Data.MaxSeqLength * (ObjectiveTable.Purpose(options.Objective) == RowPurpose.Pairs ? 2 : 1),
     };
 
-    private static List<MicroBatch> Batches(ExampleSet set, TrainingOptions options)
+    /// <summary>Held-out examples in order, so many to a batch, laid out when asked for: they may be more than memory holds.</summary>
+    private sealed class HeldOutBatches(ExampleSet set, int batchSize) : IReadOnlyList<MicroBatch>
     {
-        var batches = new List<MicroBatch>();
-        var rows = Enumerable.Range(0, set.Count).ToArray();
-        for (var begin = 0; begin < rows.Length; begin += options.BatchSize)
-            batches.Add(set.Batch(rows.AsSpan(begin, Math.Min(options.BatchSize, rows.Length - begin)), weighted: false));
-        return batches;
+        public int Count => (set.Count + batchSize - 1) / batchSize;
+
+        public MicroBatch this[int index] =>
+            set.Batch(Enumerable.Range(index * batchSize, Math.Min(batchSize, set.Count - index * batchSize)).ToArray(), weighted: false);
+
+        public IEnumerator<MicroBatch> GetEnumerator() => Enumerable.Range(0, Count).Select(index => this[index]).GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

@@ -105,10 +105,12 @@ internal sealed class TrainingLoop
             throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
     }
 
+    private bool IsEpochEnd => State.Step > 0 && _data.EpochAt(State.Step) % 1 == 0;
+
     private void EvaluateIfDue()
     {
         if (_data.EvalBatches.Count == 0 || State.LastEvalStep == State.Step) return;
-        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalSteps is { } every && State.Step % every == 0);
+        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _options.EvalSteps is { } every && State.Step % every == 0);
         if (!due) return;
         var began = _time.GetTimestamp();
         var metrics = new MetricSums(_objective.Metrics);
@@ -147,8 +149,9 @@ internal sealed class TrainingLoop
     {
         var asked = _stop.SaveAsked();
         if (State.Step == 0 && !asked) return;
-        var every = _options.SaveSteps > 0 && (State.Step % _options.SaveSteps == 0 || State.Step == _totalSteps || State.StoppedEarly);
-        var best = State.BestStep == State.Step && _options.EvalSteps is not null && _options.SaveSteps > 0;
+        var due = _options.SaveStrategy == Pace.Epoch ? IsEpochEnd : _options.SaveSteps > 0 && State.Step % _options.SaveSteps == 0;
+        var every = due || (_options.Saves && (State.Step == _totalSteps || State.StoppedEarly));
+        var best = State.BestStep == State.Step && _options.EvaluatesBetween && _options.Saves;
         if (every || best || asked) SaveNow();
         if (asked) _stop.ClearSave();
     }

@@ -89,7 +89,7 @@ public sealed class BatchPlanTests
     public void A_weighted_source_is_taken_as_often_as_its_weight_and_the_rest_takes_turns()
     {
         var plan = Plan(Mixed[..14], new BatchPlanOptions(), new SourceRange(0, 4, 2.5), new SourceRange(4, 10, 0.5));
-        Assert.Equal(15, plan.RowsPerEpoch);
+        Assert.Equal(15, plan.Rows(0));
         var (first, second) = (Epoch(plan, 0), Epoch(plan, 1));
         Assert.All(Enumerable.Range(0, 4), row => Assert.InRange(first.Count(each => each == row), 2, 3));
         Assert.Equal(Enumerable.Range(4, 10), first.Concat(second).Where(row => row >= 4).Order());

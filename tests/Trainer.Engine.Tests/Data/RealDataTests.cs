@@ -42,7 +42,7 @@ public sealed class RealDataTests
         using var set = Build(Options("data/gsm8k", ("prompt", "question"), ("completion", "answer")));
         Assert.Equal(7473, set.Train.Count);
         Assert.InRange(set.Train.TrainedTokens, 1, set.Train.Tokens / 2 + set.Train.Tokens / 4);
-        Assert.Contains("prompt=question,completion=answer", Assert.Throws<DataException>(() => Build(Options("data/gsm8k"))).Message, StringComparison.Ordinal);
+        Assert.Contains("instruction=question,output=answer", Assert.Throws<DataException>(() => Build(Options("data/gsm8k"))).Message, StringComparison.Ordinal);
     }
 
     [SkippableFact]

@@ -43,6 +43,6 @@ public sealed class SplitTests : IDisposable
         using var set = DataFolder.Build(new DataOptions { Train = [new DataSource(first, 3), new DataSource(second)] });
         Assert.Equal([new SourceRange(0, 1, 3), new SourceRange(1, 2, 1)], set.Train.Sources);
         Assert.Equal(14 / 5f, set.Train.MeanWeight);
-        Assert.Equal(5, new BatchPlan(set.Train, new BatchPlanOptions()).RowsPerEpoch);
+        Assert.Equal(5, new BatchPlan(set.Train, new BatchPlanOptions()).Rows(0));
     }
 }

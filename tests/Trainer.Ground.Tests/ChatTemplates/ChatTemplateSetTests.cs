@@ -26,10 +26,12 @@ public sealed class ChatTemplateSetTests : IDisposable
     }
 
     [Fact]
-    public void The_map_of_special_tokens_fills_what_the_config_lacks()
+    public void The_map_of_special_tokens_wins_unless_the_config_has_added_tokens_of_its_own()
     {
         Write("tokenizer_config.json", """{"eos_token": "</s>", "chat_template": "{{ bos_token }}{{ eos_token }}"}""");
         Write("special_tokens_map.json", """{"bos_token": "<s>", "eos_token": "other"}""");
+        Assert.Equal("<s>other", Render(ChatTemplate.Load(_folder.FullName)!));
+        Write("tokenizer_config.json", """{"eos_token": "</s>", "added_tokens_decoder": {}, "chat_template": "{{ bos_token }}{{ eos_token }}"}""");
         Assert.Equal("<s></s>", Render(ChatTemplate.Load(_folder.FullName)!));
     }
 

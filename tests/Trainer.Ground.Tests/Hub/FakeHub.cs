@@ -31,6 +31,9 @@ internal sealed class FakeHub : IDisposable
 
     internal ConcurrentQueue<(string Where, string Method, string Path, string? Range, string? Token)> Requests { get; } = new();
 
+    /// <summary>Whether it holds a data set: other addresses.</summary>
+    internal bool IsDataset { get; set; }
+
     /// <summary>Answers a request itself and gives true, or leaves it.</summary>
     internal Func<string, HttpListenerContext, bool>? Fault { get; set; }
 
@@ -106,9 +109,14 @@ internal sealed class FakeHub : IDisposable
         {
             return;
         }
-        if (path.StartsWith("/api/models/", StringComparison.Ordinal))
+        if (path.StartsWith(IsDataset ? "/api/datasets/" : "/api/models/", StringComparison.Ordinal))
         {
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }), null);
+            return;
+        }
+        if (IsDataset != path.StartsWith("/datasets/", StringComparison.Ordinal) || !path.Contains(Commit, StringComparison.Ordinal))
+        {
+            context.Response.StatusCode = 404;
             return;
         }
         string name = path[(path.IndexOf(Commit, StringComparison.Ordinal) + Commit.Length + 1)..];

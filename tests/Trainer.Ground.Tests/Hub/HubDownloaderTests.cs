@@ -53,6 +53,34 @@ public sealed class HubDownloaderTests : IDisposable
     }
 
     [Fact]
+    public async Task A_data_set_comes_from_its_own_addresses_into_its_own_folder()
+    {
+        _hub.IsDataset = true;
+        _hub.Files["README.md"] = "---\n---\n"u8.ToArray();
+        _hub.Files["data/train-00000-of-00001.parquet"] = _weights;
+        _hub.Files["data/big.jsonl.zst"] = _weights;
+        _hub.Files["load.py"] = "import os"u8.ToArray();
+        HubModelId set = Model with { Kind = HubKind.Dataset };
+        string folder = Download(set);
+        Assert.Equal(_temp["hub", "datasets--org--tiny", "snapshots", FakeHub.Commit], folder);
+        Assert.Equal(_weights, File.ReadAllBytes(Path.Combine(folder, "data", "train-00000-of-00001.parquet")));
+        Assert.Equal(["README.md", "config.json", "data/big.jsonl.zst", "data/train-00000-of-00001.parquet"], Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path)).Order(StringComparer.Ordinal));
+        Assert.Equal(folder, new HubCache(_temp["hub"]).Snapshot(set));
+        Assert.Null(new HubCache(_temp["hub"]).Snapshot(Model));
+        Assert.Equal(_hub.Files.Keys.Order(StringComparer.Ordinal), (await new HubDownloader(_options, null, new FastClock()).ListAsync(set, CancellationToken.None)).Order(StringComparer.Ordinal));
+        Assert.All(_hub.Requests, one => Assert.True(one.Where == "storage" || one.Path.Contains("/datasets/", StringComparison.Ordinal), one.Path));
+    }
+
+    [Fact]
+    public void What_is_no_data_set_is_said_in_its_words()
+    {
+        _hub.IsDataset = true;
+        _hub.Fault = static (where, context) => { context.Response.StatusCode = 404; return true; };
+        string message = Assert.Throws<NotAvailableException>(() => Download(Model with { Kind = HubKind.Dataset })).Message;
+        Assert.Contains("has no data set 'org/tiny'", message);
+    }
+
+    [Fact]
     public void A_model_comes_in_the_layout_of_the_cache_and_is_then_found_there()
     {
         string folder = Download();

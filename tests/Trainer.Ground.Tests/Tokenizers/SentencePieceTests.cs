@@ -69,8 +69,8 @@ public class SentencePieceTests
     }
 
     [Theory]
-    [InlineData(1, "unigram")]
     [InlineData(3, "word")]
+    [InlineData(4, "char")]
     public void Other_model_types_are_refused_by_name(int type, string name)
     {
         using var folder = new TemporaryFolder();

@@ -44,9 +44,9 @@ public sealed class ImportTests
     }
 
     [Theory]
-    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - path: tatsu-lab/alpaca", "tatsu-lab/alpaca", "hf download --repo-type dataset tatsu-lab/alpaca")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - path: tatsu-lab/alpaca", "tatsu-lab/alpaca", "trainer download --dataset tatsu-lab/alpaca")]
     [InlineData("model_name_or_path: m\nstage: sft\ndataset: alpaca_en_demo", "alpaca_en_demo", "dataset_info.json")]
-    [InlineData("model_name_or_path: m\nuse_peft: true\ndataset_name: imdb", "imdb", "local files")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\ndataset_name: imdb", "imdb", "trainer download --dataset imdb")]
     [InlineData("model: m\niters: 3\ndata: rows.jsonl", "rows.jsonl", "there is no")]
     [InlineData("model: m\niters: 3", "data", "no data is named")]
     public void A_recipe_that_cannot_run_says_so_first(string yaml, string named, string why)

@@ -36,17 +36,15 @@ public sealed class PeerHabitTests : IDisposable
     [Theory]
     [InlineData("--fp16 true", "--dtype")]
     [InlineData("--per_device_eval_batch_size 4", "--batch-size")]
-    [InlineData("--eval_strategy epoch", "--eval-steps")]
     [InlineData("--load_best_model_at_end", "trainer_state.json")]
     [InlineData("--wandb_project p", "--report-to")]
     [InlineData("--template llama3", "--chat-template")]
     [InlineData("--deepspeed ds.json", "--threads")]
-    [InlineData("--max_samples 100", "--data")]
     [InlineData("--finetuning_type full", "adapter")]
     [InlineData("--resume-adapter-file a.safetensors", "--adapter DIR")]
     [InlineData("--test", "trainer eval")]
     [InlineData("--push_to_hub", "--output-dir")]
-    [InlineData("--dataset_name trl-lib/Capybara", "hf download --repo-type dataset trl-lib/Capybara")]
+    [InlineData("--dataset_name trl-lib/Capybara", "trainer download --dataset trl-lib/Capybara")]
     public void What_means_something_else_is_answered_with_what_to_do(string words, string part)
     {
         var fault = Assert.Single(Dry(["--model", "m", .. words.Contains("dataset", StringComparison.Ordinal) ? Array.Empty<string>() : ["--data", "d.jsonl"], .. words.Split(' ')]).Faults(2));

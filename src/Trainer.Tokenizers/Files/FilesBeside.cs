@@ -1,0 +1,49 @@
+using System.Text.Json;
+
+namespace Trainer.Tokenizers.Files;
+
+/// <summary>
+/// What stands beside a tokenizer, with transformers' precedence: an <c>added_tokens_decoder</c> in tokenizer_config.json says all of added tokens
+/// and roles; without one, special_tokens_map.json wins over the configuration, and added_tokens.json adds tokens.
+/// </summary>
+/// <param name="Config">tokenizer_config.json, or null.</param>
+/// <param name="Map">special_tokens_map.json, or null.</param>
+/// <param name="Added">added_tokens.json, or null.</param>
+internal sealed record FilesBeside(JsonSection? Config, JsonSection? Map, JsonSection? Added)
+{
+    private static readonly string[] RoleNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    private static readonly string[] ListNames = ["additional_special_tokens", "extra_special_tokens"];
+
+    /// <summary>The configuration's own added tokens, or null.</summary>
+    public JsonSection? Decoder => Config?.Member("added_tokens_decoder") is { IsNull: false } decoder ? decoder : null;
+
+    /// <summary>The roles of special tokens.</summary>
+    public SpecialTokens Roles => new(TokenOf("bos_token"), TokenOf("eos_token"), TokenOf("pad_token"), TokenOf("unk_token"));
+
+    /// <summary>Every token that has a role or is named as special, and where it is named (an object with flags, or its text).</summary>
+    public IEnumerable<(string Content, JsonSection Named)> SpecialTokens()
+    {
+        foreach (var name in RoleNames)
+            if (Find(name) is { } named) yield return (Content(named), named);
+        foreach (var name in ListNames)
+            foreach (var file in new[] { Config, Decoder is null ? Map : null })
+                foreach (var named in Listed(file, name)) yield return (Content(named), named);
+    }
+
+    private string? TokenOf(string role) => Find(role) is { } named ? Content(named) : null;
+
+    private JsonSection? Find(string role) =>
+        Decoder is null ? Member(Map, role) ?? Member(Config, role) : Member(Config, role) ?? Member(Map, role);
+
+    private static JsonSection? Member(JsonSection? file, string name) => file?.Member(name) is { IsNull: false } value ? value : null;
+
+    // Newer configurations hold a mapping of names to tokens here.
+    private static IEnumerable<JsonSection> Listed(JsonSection? file, string name) => Member(file, name) switch
+    {
+        { Element.ValueKind: JsonValueKind.Array } list => list.Items(),
+        { Element.ValueKind: JsonValueKind.Object } map => map.Element.EnumerateObject().Select(property => map.Member(property.Name)).Where(value => value.Element.ValueKind is JsonValueKind.String or JsonValueKind.Object),
+        _ => [],
+    };
+
+    private static string Content(JsonSection named) => named.Element.ValueKind == JsonValueKind.Object ? named.Member("content").Text() : named.Text();
+}
