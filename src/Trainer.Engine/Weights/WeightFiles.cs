@@ -15,12 +15,17 @@ internal sealed unsafe class WeightFiles : IDisposable
     private long _done;
 
     public WeightFiles(string folder, ModelConfig config, Action<long, long>? progress)
+        : this(folder, config.TiedEmbeddings, config.ModuleTensor, progress)
     {
-        _files = OpenFiles(folder, config.TiedEmbeddings);
+    }
+
+    private WeightFiles(string folder, bool isTied, Func<string, string?> nameOf, Action<long, long>? progress)
+    {
+        _files = OpenFiles(folder, isTied);
         var ignored = new List<string>();
         try
         {
-            foreach (var stored in _files.Tensors.Keys) Place(stored, config.ModuleTensor(stored), ignored);
+            foreach (var stored in _files.Tensors.Keys) Place(stored, nameOf(stored), ignored);
         }
         catch
         {
@@ -31,6 +36,9 @@ internal sealed unsafe class WeightFiles : IDisposable
         _progress = progress;
         _total = _files.TotalBytes;
     }
+
+    /// <summary>The tensors by the names that they have in the folder.</summary>
+    public static WeightFiles AsStored(string folder) => new(folder, isTied: false, static name => name, null);
 
     /// <summary>The model folder.</summary>
     public string Folder => _files.Folder;
@@ -55,7 +63,7 @@ internal sealed unsafe class WeightFiles : IDisposable
     public bool Has(string name) => _stored.ContainsKey(name);
 
     /// <summary>Type and shape of a tensor that is there.</summary>
-    public SafetensorsEntry Entry(string name) => _files.Entry(name);
+    public SafetensorsEntry Entry(string name) => _files.Entry(_stored[name]);
 
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>
     public Tensor Take(string name, params ReadOnlySpan<long> shape)
@@ -141,8 +149,6 @@ internal sealed unsafe class WeightFiles : IDisposable
     }
 
     public void Dispose() => _files.Dispose();
-
-    private SafetensorsEntry Entry(string name) => _files.Entry(_stored[name]);
 
     private byte* Pointer(string name) => _files.Pointer(_stored[name]);
 
