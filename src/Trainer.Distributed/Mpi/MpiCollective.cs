@@ -99,8 +99,8 @@ internal sealed unsafe class MpiCollective : ICollective
     public void Abort(int exitCode)
     {
         if (Size == 1) return;
+        // Where the library comes back from it all the same, the caller ends this process.
         _ = MpiNative.Abort(_abi.World, exitCode);
-        Environment.Exit(exitCode);
     }
 
     // All ranks leave together: a launcher takes one that ends while others work for a failure and kills them.
