@@ -9,6 +9,10 @@ internal static class TrainerProgram
 {
     private static readonly string Host = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
 
+    private static readonly TemporaryFolder Cache = new();
+
+    static TrainerProgram() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Cache.Dispose();
+
     public static string FilePath { get; } = typeof(TrainerProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(pair => pair.Key == "Program").Value!;
 
     public static string Repository { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(FilePath)!, "..", "..", "..", "..", "..", ".."));
@@ -38,6 +42,8 @@ internal static class TrainerProgram
         start.Environment["OMP_NUM_THREADS"] = "1";
         // The test runner's own CI, colours and width must not leak into what is tested.
         foreach (var name in new[] { "CI", "NO_COLOR", "COLUMNS", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN" }) start.Environment.Remove(name);
+        // Nor do tests fill the cache of whoever runs them.
+        start.Environment["TRAINER_CACHE"] = Cache.Path;
         foreach (var (name, value) in run.Environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         return Process.Start(start)!;
     }

@@ -29,7 +29,7 @@ internal static class DataReportText
         file_faults = report.FileFaults,
         fault_counts = report.FaultCounts.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
         notes = report.Statistics.Notes,
-        warnings = report.Notes,
+        source_notes = report.Notes,
         held_out = report.HeldOut is { } held ? new { rows = held.Rows, examples = held.Examples, tokens = held.Tokens, trained_tokens = held.TrainedTokens, longest = held.LongestExample } : null,
         faults = report.Faults.Select(fault => new { file = fault.Source.File, line = fault.Source.Line, column = fault.Column, kind = Snake(fault.Kind), reason = fault.Reason, message = fault.Message }),
     };

@@ -56,6 +56,8 @@ public sealed class NamedTemplateTests
             var messages = conversation.Value.GetProperty("messages").EnumerateArray().ToList();
             // What is offered beyond plain turns differs by design: tools, the default system words of one family, parts, calls.
             if (conversation.Value.TryGetProperty("tools", out _) || messages.Exists(message => !message.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String)) continue;
+            // Its published form puts a system's words before the first mark; the models were trained with them inside, or not at all.
+            if (name == "mistral" && messages[0].GetProperty("role").GetString() == "system") continue;
             if (name == "chatml" && messages[0].GetProperty("role").GetString() != "system") continue;
             foreach (var prompt in new[] { false, true })
             {
