@@ -95,7 +95,7 @@ public sealed class AssistantMaskBuilder
             if (finder.Find(turn) is not { } found)
             {
                 // A turn that lost all it says is told as such, and has nothing to train.
-                if (best.Losses.Any(loss => loss.Message == turn && loss.What != "content")) continue;
+                if (best.Losses.Any(loss => loss.Message == turn && loss.What is "reasoning" or "tool_calls")) continue;
                 throw NotFound(template, turn);
             }
             if (spans.Count > 0 && found.Spans[0].Start < spans[^1].End) throw NotFound(template, turn);
@@ -121,9 +121,9 @@ public sealed class AssistantMaskBuilder
             {
                 var whole = renders.Whole();
                 if (form.Parts && whole.Text.Contains("{'type': 'text'", StringComparison.Ordinal)) continue; // the list itself, written out
-                var attempt = new Attempt(form, renders, whole, LeftOut.Find(renders, whole.Text, tools), LeftOut.PrintsPython(renders, whole.Text));
+                var attempt = new Attempt(form, renders, whole, LeftOut.Find(renders, whole.Text, tools, template), LeftOut.PrintsPython(renders, whole.Text));
                 if (best is null || attempt.Faults < best.Faults) best = attempt;
-                if (best.Losses.All(loss => loss.What == "tools") && !best.PrintsPython) break; // no form of the messages brings tools back
+                if (best.Losses.All(loss => !loss.IsPiece) && !best.PrintsPython) break; // no form of the messages brings back tools or strange fields
             }
             catch (TemplateException error)
             {

@@ -72,7 +72,7 @@ internal sealed record ChatForm
     public bool MayMend(IReadOnlyList<Loss> losses, ChatForm other, bool printsPython)
     {
         if (printsPython && this == other with { TextArguments = true }) return true;
-        if (losses.All(loss => loss.What is "reasoning" or "tools")) return this with { Reasoning = other.Reasoning } == other;
+        if (losses.All(loss => !loss.IsPiece || loss.What == "reasoning")) return this with { Reasoning = other.Reasoning } == other;
         return losses.Any(loss => loss.What == "content") || Parts == other.Parts;
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Trainer.Data.Conversations;
+using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
 
@@ -9,7 +10,10 @@ namespace Trainer.Data.Chat;
 /// </summary>
 internal static class LeftOut
 {
-    public static List<Loss> Find(Renders renders, string whole, JsonElement? tools)
+    // What links messages and says nothing.
+    private static readonly string[] Known = ["name", "tool_call_id", "id"];
+
+    public static List<Loss> Find(Renders renders, string whole, JsonElement? tools, ChatTemplate template)
     {
         var (turns, marked) = (renders.Turns, renders.AllMarked(whole));
         var losses = new List<Loss>();
@@ -17,6 +21,9 @@ internal static class LeftOut
         for (var i = 0; i < turns.Count; i++)
         {
             var turn = turns[i];
+            // A field that the template never names may hold anything; what it holds is not in the text.
+            foreach (var (field, value) in turn.Other)
+                if (value is not null && !Known.Contains(field) && !template.Source.Contains(field, StringComparison.Ordinal)) losses.Add(new Loss($"field '{field}' of messages", i, turn.Role));
             if (turn.Calls.Count > 0 && !(marked is null ? turn.Calls.All(call => Stands(whole, call["function"]?["name"]?.ToString() ?? "")) : Shows(marked, i, PieceKind.Call))) losses.Add(new Loss("tool_calls", i, turn.Role));
             if (turn.HasReasoning && !(Shows(marked, i, PieceKind.Reasoning) && Stands(whole, turn.Reasoning!))) losses.Add(new Loss("reasoning", i, turn.Role));
             if (turn.Content.Trim().Length > 0 && !(Shows(marked, i, PieceKind.Content) && Stands(whole, turn.Content))) losses.Add(new Loss("content", i, turn.Role));

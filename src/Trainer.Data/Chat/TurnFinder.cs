@@ -50,6 +50,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
     /// <summary>The end without what some templates write behind the last turn (the header of a next one, more instructions): nothing but blanks follows the end-of-turn tokens.</summary>
     private int WithoutHeader(int turn, int end)
     {
+        // Behind a turn that is followed by a question stands that question: only then is nothing written for a next answer.
+        if (turn + 1 < renders.Turns.Count && !renders.Turns[turn + 1].IsAssistant) return end;
         if (_landmarks.Of(turn) is not [.., var mark] || mark.Last >= end) return end;
         if (endOfTurn.FirstEnds(whole, mark.Last, end) is { } ends) return whole.AsSpan(ends, end - ends).IsWhiteSpace() ? end : ends;
         return endOfTurn.NextHeader(whole, mark.Last, end) ?? end;

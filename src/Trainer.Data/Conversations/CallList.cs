@@ -82,7 +82,9 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
         if (WireJson.IsAbsent(value)) return new JsonObject();
         if (!opensText && value.ValueKind == JsonValueKind.String) return JsonValue.Create(RowValue.Text(value, at));
         var opened = WireJson.Open(value, at, "an object", out var ownText);
-        if (opened.ValueKind == JsonValueKind.Null) return new JsonObject();
+        if (opened.ValueKind == JsonValueKind.String) opened = WireJson.Open(opened, at, "an object", out _); // some exports encode twice
+        // PHP writes an empty map as an empty list.
+        if (opened.ValueKind == JsonValueKind.Null || opened.ValueKind == JsonValueKind.Array && opened.GetArrayLength() == 0) return new JsonObject();
         if (opened.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(opened)}; a call's arguments must be an object");
         // A null in text was written on purpose; one in a table is another call's argument, unless the tool says that it may be null.
         if (wasText || ownText || !fromTable) return JsonObject.Create(opened)!;

@@ -38,7 +38,10 @@ internal static class ParquetRowReader
             {
                 stream.Position = 0;
                 using var copy = new NonClosing(stream);
-                return ParquetSerializer.DeserializeUntypedAsync(copy, null, g).GetAwaiter().GetResult().Data;
+                var rows = ParquetSerializer.DeserializeUntypedAsync(copy, null, g).GetAwaiter().GetResult().Data;
+                stream.Position = 0;
+                EmptyLists.Restore(ParquetReader.CreateAsync(copy, leaveStreamOpen: true).GetAwaiter().GetResult(), g, [.. rows]);
+                return rows;
             }, file, row + 1);
             foreach (var values in group)
             {

@@ -61,7 +61,7 @@ internal sealed partial class RowEncoder
     /// <summary>A trained turn that lost something trains what nobody wrote: an answer without its call, or without the thought that leads to it.</summary>
     private BadRowException? Refused(ChatText rendered)
     {
-        if (rendered.Losses.FirstOrDefault(loss => loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message) && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
+        if (rendered.Losses.FirstOrDefault(loss => loss.IsPiece && loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message) && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
         var what = lost.What switch { "tool_calls" => "the tool calls", "reasoning" => "the reasoning", _ => "words" };
         var way = lost.What switch
         {

@@ -2,6 +2,7 @@ using System.Text;
 using Parquet.Schema;
 using Parquet.Serialization;
 using Trainer.Data;
+using Trainer.Data.Reading;
 
 namespace Trainer.Engine.Tests.Data;
 
@@ -84,6 +85,27 @@ public sealed class TableTests : IDisposable
         path = Parquet(new ParquetSchema(new ListField("input_ids", new DataField<long>("element"))), new Dictionary<string, object?> { ["input_ids"] = new List<long> { 5, 6 } });
         using var ids = DataFolder.Build(DataFolder.Options(path));
         Assert.Equal([5, 6], ids.Train[0].InputIds);
+    }
+
+    [Fact]
+    public async Task An_empty_list_in_parquet_is_empty_and_a_null_one_is_not_there()
+    {
+        var bytes = new MemoryStream();
+        Tool[] tools = [new() { name = "p", required = [] }, new() { name = "q", required = ["r"] }, new() { name = "t" }, new() { name = "u", required = [] }];
+        await ParquetSerializer.SerializeAsync(new[] { new ToolRow { tools = tools.ToList() }, new ToolRow { tools = [] }, new ToolRow() }, bytes);
+        var rows = ParquetRowReader.Read(bytes, "a.parquet", Limits.Default).Select(row => Encoding.UTF8.GetString(row.Json.Span)).ToList();
+        Assert.Equal(["""{"tools":[{"name":"p","required":[]},{"name":"q","required":["r"]},{"name":"t"},{"name":"u","required":[]}]}""", """{"tools":[]}"""], rows.Take(2));
+    }
+
+    private sealed class ToolRow
+    {
+        public List<Tool>? tools { get; set; }
+    }
+
+    private sealed class Tool
+    {
+        public string? name { get; set; }
+        public List<string>? required { get; set; }
     }
 
     [Fact]

@@ -30,6 +30,14 @@ public sealed class TemplateFormTests
     }
 
     [Fact]
+    public void A_field_that_the_template_never_names_is_told_and_loses_nothing_else()
+    {
+        var found = Build(Plain, """[{"role":"user","content":"Hi","mood":"glad"},{"role":"assistant","content":"Yo"}]""");
+        Assert.Equal(["field 'mood' of messages (not in the chat template)"], Lost(found));
+        Assert.False(found.Losses[0].IsPiece);
+    }
+
+    [Fact]
     public void Reasoning_that_a_template_cuts_off_is_lost()
     {
         const string messages = """[{"role":"user","content":"1+1?"},{"role":"assistant","content":"<think>\nREASON\n</think>\n\nANSWER"}]""";

@@ -27,10 +27,18 @@ public sealed class ChatReaderTests
     [InlineData("""{"role":"assistant","content":"","tool_calls":["{\"name\":\"f\",\"arguments\":{\"a\":1}}"]}""")]
     [InlineData("""{"role":"assistant","content":"","function_call":{"name":"f","arguments":"{\"a\": 1}"},"tool_calls":null}""")]
     [InlineData("""{"role":"assistant","content":"","function_call":"{\"name\":\"f\",\"arguments\":{\"a\":1}}","tool_calls":[]}""")]
+    [InlineData("""{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"\"{\\\"a\\\":1}\""}}]}""")]
     [InlineData("""{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{\"a\":1}}"}""")]
     [InlineData("""{"role":"tool_call","content":"[{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}]"}""")]
     public void A_call_is_one_call_however_it_is_written(string message) =>
         Assert.True(JsonElement.DeepEquals(Json("""{"type":"function","function":{"name":"f","arguments":{"a":1}}}"""), Json(Call(message))), Call(message));
+
+    [Fact]
+    public void No_arguments_are_an_empty_object()
+    {
+        foreach (var arguments in new[] { "\"\"", "null", "[]", "\"[]\"", "{}" })
+            Assert.Contains("\"arguments\":{}}", Call("""{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":ARGUMENTS}}]}""".Replace("ARGUMENTS", arguments, StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData($"[{Weather}]")]
