@@ -41,7 +41,7 @@ internal static class Application
         var parsed = new CommandTree(root).Parse(words);
         if (parsed.WantsHelp || (parsed.Spec.Subcommands.Count > 0 && words.Length == parsed.Path.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
         {
-            terminal.Out.Write(HelpWriter.Write(parsed.Spec, parsed.Path, terminal.Width, terminal.HasColour && terminal.OutIsTerminal));
+            terminal.Out.Raw.Write(HelpWriter.Write(parsed.Spec, parsed.Path, terminal.Width, terminal.HasColour && terminal.OutIsTerminal));
             return parsed.WantsHelp || parsed.Path.Length == 0 ? ExitCode.Done : ExitCode.Usage;
         }
         using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
@@ -49,7 +49,7 @@ internal static class Application
         {
             return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Positionals, terminal, stop));
         }
-        catch (OperationCanceledException) when (stop.ExitCode is not null)
+        catch (Exception fault) when (stop.ExitCode is not null && Failure.IsCancellation(fault))
         {
             terminal.Error.WriteLine("interrupted");
             return stop.ExitCode.Value;

@@ -46,6 +46,9 @@ internal static class Failure
         return code;
     }
 
+    /// <summary>Whether a fault is nothing but the end that was asked for, from however many threads.</summary>
+    public static bool IsCancellation(Exception fault) => fault is OperationCanceledException || (fault is AggregateException all && all.InnerExceptions.All(IsCancellation));
+
     private static (int Code, IReadOnlyList<string> Lines) Describe(Exception fault) => fault switch
     {
         UsageException usage => (ExitCode.Usage, usage.Faults),

@@ -23,8 +23,12 @@ public sealed partial class MicroBatch
         Rows = rows;
         Roles = roles ?? new SegmentRole[rows.Length];
         AnswerStarts = answerStarts ?? segmentStarts[..^1];
-        foreach (var target in targets)
-            if (target != Example.IgnoredLabel) TrainedTokens++;
+        for (var segment = 0; segment < segmentWeights.Length; segment++)
+        {
+            var trained = targets.AsSpan(segmentStarts[segment], segmentStarts[segment + 1] - segmentStarts[segment]).ToArray().Count(target => target != Example.IgnoredLabel);
+            TrainedTokens += trained;
+            TrainedWeight += (double)segmentWeights[segment] * trained;
+        }
     }
 
     /// <summary>Token ids, length T.</summary>
@@ -56,6 +60,9 @@ public sealed partial class MicroBatch
 
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
+
+    /// <summary>The same, each counted with its segment's weight.</summary>
+    public double TrainedWeight { get; }
 
     /// <summary>Lays examples out flat, shifting labels within each.</summary>
     /// <param name="examples">The rows, in order.</param>

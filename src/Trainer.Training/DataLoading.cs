@@ -11,13 +11,15 @@ internal static class DataLoading
     /// <param name="options">Sources, rules, model.</param>
     /// <param name="events">Hears of progress.</param>
     /// <param name="day">What a template that writes the date is told: a resumed run's first day; null is today.</param>
-    public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null)
+    /// <param name="stop">Ends it early.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null, CancellationToken stop = default)
     {
         var directory = options.ModelDirectory;
         var config = ModelConfig.Load(directory);
         var text = ModelText.Load(directory, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables);
         foreach (var note in text.Notes) events.Warn(note);
-        var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events));
+        var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events), stop);
         SayWhereServersGoOn(dataset, text, config, events);
         return dataset;
     }

@@ -16,8 +16,9 @@ public static class Evaluation
     public static EvaluationResult Run(TrainingOptions options, bool perRow, bool perToken, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
     {
         var events = new Events(observers);
-        using var dataset = DataLoading.Open(options, events);
-        using var model = AdaptedModel.LoadForReading(options, events);
+        using var dataset = DataLoading.Open(options, events, stop: stop);
+        if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
+        using var model = AdaptedModel.LoadForReading(options, events, stop);
         return Of(model, dataset.Train, options.BatchSize, perRow, perToken, events, stop);
     }
 

@@ -25,4 +25,7 @@ internal sealed record RunParts
     public Func<int> SignalExitCode { get; init; } = () => 130;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>The clock's timestamp when the command began; null is now.</summary>
+    public long? BeganAt { get; init; }
 }

@@ -34,13 +34,20 @@ public static class TrainingRun
         TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, Func<int>? signalExitCode, CancellationToken stop, ICollective? ranks = null)
     {
         ranks ??= new SingleProcess();
+        var began = TimeProvider.System.GetTimestamp();
         var events = new Events(observers);
         OptionCheck.Require(options);
         options = RankAgreement.Settle(ranks, options, events);
         using var folder = ranks.Rank == 0 ? RunFolder.Open(options, events) : RunFolder.Follow(options, events);
+        using var early = new EarlyStop(options.MaxTime, signalExitCode ?? (() => 130), stop);
         try
         {
-            return Run(options, folder, ranks, signalExitCode, events, stop);
+            return Run(options, folder, ranks, began, signalExitCode ?? (() => 130), events, early, stop);
+        }
+        catch (Exception fault) when (early.IsCauseOf(fault))
+        {
+            folder.Forget();
+            throw early.Interruption();
         }
         catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null })
         {
@@ -50,7 +57,8 @@ public static class TrainingRun
         }
     }
 
-    private static TrainingResult Run(TrainingOptions options, RunFolder folder, ICollective ranks, Func<int>? signalExitCode, Events events, CancellationToken stop)
+    private static TrainingResult Run(
+        TrainingOptions options, RunFolder folder, ICollective ranks, long began, Func<int> signalExitCode, Events events, EarlyStop early, CancellationToken stop)
     {
         // What auto came to at the start belongs to the run, whatever a measurement would say now.
         if (options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
@@ -58,11 +66,12 @@ public static class TrainingRun
         // Templates may print the day.
         manifest = manifest with { StartedUtc = ranks.Share(manifest.StartedUtc) };
         manifest.WriteIfFirst(folder);
-        using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
+        using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, early.Token));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
         foreach (var note in data.Dataset.Notes) events.Warn(note);
-        var files = Fingerprint.Of(options, data.Files, events, stop);
+        if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
+        var files = Fingerprint.Of(options, data.Files, events, early.Token);
         RankAgreement.RequireSameRun(ranks, options, files, data);
         RequireNoDrift(folder, options, files, events);
         var plan = RunPlanner.Plan(options, data.Dataset);
@@ -75,11 +84,13 @@ public static class TrainingRun
         {
             // Ranks of one machine share the folder: the first of them makes it, if it must be made.
             if (ranks.LocalRank != 0) ranks.Barrier();
-            settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
+            settled = settled with { ModelDirectory = Streamed(options, files, events, early) };
             if (ranks.LocalRank == 0) ranks.Barrier();
         }
-        using var model = Load(options, settled, plan, events);
+        using var model = Load(options, settled, plan, events, early.Token);
+        early.Token.ThrowIfCancellationRequested();
         Probe.Measure(options, plan, data, model, events);
+        early.Token.ThrowIfCancellationRequested();
         manifest = manifest.With(files, data.Counts, model);
         return Continue(new RunParts
         {
@@ -91,15 +102,16 @@ public static class TrainingRun
             Events = events,
             Ranks = ranks,
             Sample = ranks.Rank == 0 && options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
-            SignalExitCode = signalExitCode ?? (() => 130),
+            SignalExitCode = signalExitCode,
+            BeganAt = began,
         }, stop);
     }
 
-    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events)
+    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events, CancellationToken stop)
     {
         try
         {
-            return AdaptedModel.Load(settled, events, plan.StreamBytes);
+            return AdaptedModel.Load(settled, events, plan.StreamBytes, stop);
         }
         catch (ModelException fault) when (settled.ModelDirectory != options.ModelDirectory)
         {
@@ -107,15 +119,15 @@ public static class TrainingRun
         }
     }
 
-    private static string Streamed(TrainingOptions options, Fingerprint files, RunFolder folder, Func<int>? signalExitCode, Events events, CancellationToken stop)
+    private static string Streamed(TrainingOptions options, Fingerprint files, Events events, EarlyStop early)
     {
         try
         {
-            return StreamedFolder.Of(options, files, events, stop);
+            return StreamedFolder.Of(options, files, events, early.Token);
         }
-        catch (OperationCanceledException)
+        catch (Exception fault) when (early.IsCauseOf(fault))
         {
-            throw new RunInterruptedException("stopped while the 4-bit folder to stream from was being made; the same command goes on where it was", signalExitCode?.Invoke() ?? 130, null);
+            throw early.Interruption("the 4-bit folder to stream from was being made, and the same command goes on where it was");
         }
     }
 
@@ -160,7 +172,7 @@ public static class TrainingRun
             Optimizer = optimizer,
             Rate = rate,
             Checkpoints = record is null ? nothing : record.Store,
-            Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.SignalExitCode, stop),
+            Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.BeganAt ?? run.Time.GetTimestamp(), run.SignalExitCode, stop),
             Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, record is null ? nothing : record.Store),
             Ranks = run.Ranks,
             Events = events,

@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Adapters;
 
@@ -18,7 +19,7 @@ public sealed record MergeOptions
     public long MaxShardBytes { get; init; } = 5_000_000_000;
 
     /// <summary>Threads that quantize.</summary>
-    public int Threads { get; init; } = Environment.ProcessorCount;
+    public int Threads { get; init; } = MachineLimits.Processors;
 
     /// <summary>Hears bytes written and bytes in all; null for nobody.</summary>
     public Action<long, long>? Progress { get; init; }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
@@ -7,6 +6,7 @@ using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Cli.Benching;
 
@@ -37,7 +37,7 @@ internal static class ShapeBench
             Compute = values.Choice<ComputeKind>(ModelSettings.Dtype) is { } compute and not ComputeKind.Auto ? compute : ComputeKind.Float32,
         };
         values.ThrowIfFaulty();
-        if (values.Integer(ModelSettings.Threads) is { } threads) torch.set_num_threads(threads);
+        TorchThreads.Use(values.Integer(ModelSettings.Threads));
         var folder = Path.GetDirectoryName(options.Folder)!;
         Directory.CreateDirectory(options.Folder);
         try

@@ -51,8 +51,7 @@ internal static class BenchCommand
         var history = new RunHistory();
         try
         {
-            invocation.Stop.IsWatched = true;
-            invocation.Stop.Say = _ => { };
+            invocation.Stop.Watch("");
             TrainingRun.Run(options with { OutputDirectory = Path.Combine(folder, "run"), MaxSteps = steps + 2, SaveSteps = 0, LoggingSteps = 1, AllowHighLoss = true }, [history], invocation.Stop.Token);
         }
         finally

@@ -36,7 +36,7 @@ internal static class ChatCommand
         var sampling = SamplingSettings.Read(values);
         var system = values.Text(System);
         values.ThrowIfFaulty();
-        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
+        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory, options.ModelDirectory);
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
         if (!speaker.HasTemplate) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };
@@ -111,7 +111,7 @@ internal static class ChatCommand
             void Hear(string text)
             {
                 heard.Append(text);
-                invocation.Terminal.Out.Write(text);
+                invocation.Terminal.Exact.Write(text);
                 invocation.Terminal.Out.Flush();
             }
         }

@@ -115,9 +115,9 @@ internal static class DataCommand
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
             if (row.Ignored.Count > 0) terminal.Out.WriteLine($"not used: {string.Join(", ", row.Ignored)}");
             if (row.Notes.Count > 0) terminal.Out.WriteLine($"note: {string.Join("; ", row.Notes)}");
-            terminal.Out.WriteLine(Marked(row, on, off));
-            if (row.Offsets.Count > 0) terminal.Out.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
-            terminal.Out.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
+            terminal.Out.Raw.WriteLine(Marked(row, on, off));
+            if (row.Offsets.Count > 0) terminal.Out.Raw.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
+            terminal.Out.Raw.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
             terminal.Out.WriteLine();
         }
         if (!invocation.Quiet) terminal.Error.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
@@ -145,7 +145,7 @@ internal static class DataCommand
             if (i++ > 0) text.Append(between);
             if (trained && !inside) text.Append(on);
             inside = trained;
-            text.Append(word);
+            text.Append(SafeText.Of(word));
         }
         return (inside ? text.Append(off) : text).ToString();
     }
@@ -158,16 +158,16 @@ internal static class DataCommand
         var at = 0;
         foreach (var span in row.TrainedSpans)
         {
-            text.Append(row.Text, at, span.Start - at).Append(on).Append(row.Text, span.Start, span.End - span.Start).Append(off);
+            text.Append(SafeText.Of(row.Text[at..span.Start])).Append(on).Append(SafeText.Of(row.Text[span.Start..span.End])).Append(off);
             at = span.End;
         }
-        return text.Append(row.Text, at, row.Text.Length - at).ToString();
+        return text.Append(SafeText.Of(row.Text[at..])).ToString();
     }
 
     private static int Check(Invocation invocation)
     {
         var (options, text) = Read(invocation);
-        invocation.Stop.IsWatched = true;
+        invocation.Stop.Watch();
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
         var report = DataInspector.Check(options, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();

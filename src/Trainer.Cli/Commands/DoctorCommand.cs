@@ -8,6 +8,7 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Engine.Native;
 using Trainer.Hub;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Cli.Commands;
 
@@ -39,9 +40,9 @@ internal static class DoctorCommand
     private static IEnumerable<Finding> Findings()
     {
         yield return new("system", true, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.FrameworkDescription}");
-        yield return new("processor", true, $"{MachineFacts.Processor}, {Environment.ProcessorCount} threads, {(MachineFacts.InstructionSets.Count > 0 ? string.Join(" ", MachineFacts.InstructionSets) : "no wide instructions")}");
-        var limit = MachineFacts.ContainerLimit is { } bytes ? $", the container's limit is {Quantities.Bytes(bytes)}" : "";
-        yield return new("memory", true, $"{Quantities.Bytes(MachineFacts.FreeMemory)} free of {Quantities.Bytes(MachineFacts.TotalMemory)}{limit}");
+        yield return new("processor", true, $"{MachineFacts.Processor}, {MachineLimits.Processors} threads, {(MachineFacts.InstructionSets.Count > 0 ? string.Join(" ", MachineFacts.InstructionSets) : "no wide instructions")}");
+        var limit = MachineLimits.GroupLimitBytes is null ? "" : ", the limit of its control group";
+        yield return new("memory", true, $"{Quantities.Bytes(MachineLimits.AvailableBytes)} free of {Quantities.Bytes(MachineLimits.MemoryBytes)}{limit}");
         var fault = NativeLibraries.Fault();
         yield return new("libtorch", fault is null, fault ?? $"loads from {AppContext.BaseDirectory}");
         if (fault is null) yield return Compute();
@@ -58,6 +59,7 @@ internal static class DoctorCommand
     {
         try
         {
+            TorchThreads.Use(null);
             using var one = torch.ones(2, 2);
             using var product = one.matmul(one);
             var right = product.sum().item<float>() == 8;

@@ -62,9 +62,9 @@ internal static class DownloadCommand
     private static string Fetch(Invocation invocation, HubModelId id, IReadOnlyList<string> includes)
     {
         invocation.Values.ThrowIfFaulty();
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = text => invocation.Terminal.Error.WriteLine("stopping; the same command continues");
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
+        invocation.Stop.Leave = bar.Finish;
+        invocation.Stop.Watch("stopping; the same command continues");
         var folder = new HubDownloader(HubOptions.FromEnvironment()).DownloadAsync(id, includes, progress => bar.Show(Describe(progress), progress.BytesDone, progress.BytesTotal, progress.Note), invocation.Stop.Token).GetAwaiter().GetResult();
         bar.Finish();
         return folder;

@@ -34,7 +34,7 @@ internal static class EvalCommand
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault("no data; add --data FILE, --data DIR or --data demo");
         var (perRow, perToken) = (values.Flag(PerRow) ?? false, values.Flag(PerToken) ?? false);
         values.ThrowIfFaulty();
-        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
+        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory, options.ModelDirectory);
         using var view = new RunView(invocation, $"eval {options.Model}", null, "", []);
         var result = view.Run(() => Evaluation.Run(options, perRow || perToken, perToken, view.Observers, invocation.Stop.Token));
         var output = invocation.Terminal.Out;

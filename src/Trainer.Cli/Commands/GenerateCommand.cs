@@ -40,9 +40,8 @@ internal static class GenerateCommand
         if (compare && options.AdapterDirectory is null) values.Fault("--compare needs an adapter to compare the base with; add --adapter DIR");
         if (raw && system is not null) values.Fault("--raw and --system exclude each other: a system prompt has its place in the chat template");
         values.ThrowIfFaulty();
-        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory);
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = _ => { };
+        ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory, options.ModelDirectory);
+        invocation.Stop.Watch("");
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
         var chat = !raw && speaker.HasTemplate;
         if (system is not null && !chat) throw new UsageException($"--system: model '{options.Model}' has no chat template; add --chat-template FILE or put it into the prompt");
@@ -75,7 +74,7 @@ internal static class GenerateCommand
         if (heading is not null) output.WriteLine($"--- {heading}");
         var said = speaker.Continue(ids, sampling, SamplingSettings.Stops(invocation.Values), text =>
         {
-            output.Write(text);
+            invocation.Terminal.Exact.Write(text);
             output.Flush();
         }, invocation.Stop.Token);
         output.WriteLine();

@@ -6,6 +6,7 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Tokenizers;
 
 namespace Trainer.Cli.Commands;
@@ -41,18 +42,18 @@ internal static class MergeCommand
             DoubleQuantize = values.Flag(ModelSettings.DoubleQuant) ?? true,
             Type = values.Word(Type) switch { "f32" => SafetensorsDtype.F32, "f16" => SafetensorsDtype.F16, "bf16" => SafetensorsDtype.BF16, _ => null },
             MaxShardBytes = values.Bytes(MaxShard) ?? 5_000_000_000,
-            Threads = values.Integer(ModelSettings.Threads) ?? Environment.ProcessorCount,
+            Threads = values.Integer(ModelSettings.Threads) ?? MachineLimits.Processors,
         };
         var check = values.Flag(Check) ?? true;
         var maxDrift = values.Number(MaxDrift);
         if (!check && maxDrift is not null) values.Fault("--max-drift needs the check that --no-check leaves out; drop one of them");
         var source = AdapterSource.Read(values, needsWeights: true);
-        ReadingSettings.SayIfTrainedQuantized(invocation, source.Folder);
+        ReadingSettings.SayIfTrainedQuantized(invocation, source.Folder, source.ModelFolder);
         // Before the hours of merging, not after them.
         var batch = check ? TokenBatch.OfTokens(SampleIds(source.ModelFolder)) : null;
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = text => invocation.Terminal.Error.WriteLine("stopping; the same command continues");
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
+        invocation.Stop.Leave = bar.Finish;
+        invocation.Stop.Watch("stopping; the same command continues");
         var report = ModelMerger.Merge(source.ModelFolder, source.Folder, output!, options with { Progress = (done, total) => bar.Show("merging", done, total) }, invocation.Stop.Token);
         bar.Finish();
         var trained = new ModelLoadOptions { Quantize = options.OntoQuantized ? QuantizeKind.Nf4 : QuantizeKind.None, DoubleQuantize = options.DoubleQuantize };

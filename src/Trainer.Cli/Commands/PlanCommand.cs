@@ -40,6 +40,7 @@ internal static class PlanCommand
         var values = TrainCommand.WithRecipe(invocation);
         if (values.Flag(List) is true) return ListSizes(invocation, values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
+        if (SequenceLength.Warning(options) is { } tooLong) invocation.Terminal.Error.WriteLine($"warning: {tooLong}");
         using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
         var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
         var output = invocation.Terminal.Out;

@@ -4,6 +4,7 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Cli.Commands;
 
@@ -28,12 +29,12 @@ internal static class QuantizeCommand
         var model = ModelReference.Read(values);
         var output = values.Text(Output);
         if (output is null) values.Fault("no output folder; add --output DIR");
-        var (nested, threads) = (values.Flag(ModelSettings.DoubleQuant) ?? true, values.Integer(ModelSettings.Threads) ?? Environment.ProcessorCount);
+        var (nested, threads) = (values.Flag(ModelSettings.DoubleQuant) ?? true, values.Integer(ModelSettings.Threads) ?? MachineLimits.Processors);
         var shard = values.Bytes(MaxShard) ?? 5_000_000_000;
         values.ThrowIfFaulty();
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = text => invocation.Terminal.Error.WriteLine("stopping; the same command continues");
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
+        invocation.Stop.Leave = bar.Finish;
+        invocation.Stop.Watch("stopping; the same command continues");
         var report = ModelQuantizer.Quantize(model.ThrowIfAbsent(), output!, new QuantizeOptions { DoubleQuantize = nested, Threads = threads, MaxShardBytes = shard, Progress = (done, total) => bar.Show("quantizing", done, total) }, invocation.Stop.Token);
         bar.Finish();
         if (invocation.Json)

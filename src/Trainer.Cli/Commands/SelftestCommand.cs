@@ -37,8 +37,7 @@ internal static class SelftestCommand
         ComputeDevice.Require(device);
         if (NativeLibraries.Fault() is { } fault) throw new CommandFailedException(ExitCode.Missing, fault);
         var model = ModelReference.Find("tiny").ThrowIfAbsent();
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = _ => { };
+        invocation.Stop.Watch("");
         var folder = Directory.CreateTempSubdirectory("trainer-selftest-").FullName;
         var outcomes = new List<Outcome>();
         try

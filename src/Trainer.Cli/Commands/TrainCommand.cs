@@ -13,7 +13,7 @@ internal static class TrainCommand
     public static readonly CommandSpec Spec = new("train", "Train a LoRA adapter.", Run)
     {
         Group = "Train",
-        Description = "Trains a LoRA adapter on a frozen base model, 4-bit by default (QLoRA), and writes it as PEFT does.\nThe command line wins over the recipe, the recipe over the defaults. Options may be written --kebab-case or --snake_case.",
+        Description = "Trains a LoRA adapter on a frozen base model, 4-bit by default (QLoRA), and writes it as PEFT does.\nThe command line wins over the recipe, the recipe over the defaults. Options may be written --kebab-case or --snake_case.\nCtrl-C ends a run after its step with a checkpoint, and so does a file called STOP in its run folder; a file called SAVE asks for a checkpoint now.",
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
@@ -52,8 +52,8 @@ internal static class TrainCommand
     // Rank 0 alone writes, logs and draws.
     private static int Follow(Invocation invocation, TrainingOptions options, ICollective ranks)
     {
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = _ => { };
+        invocation.Stop.MustFinish = true;
+        invocation.Stop.Watch("");
         TrainingRun.Run(options, [], () => SignalCode(invocation), invocation.Stop.Token, ranks);
         return ExitCode.Done;
     }

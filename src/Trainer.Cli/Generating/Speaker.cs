@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Tokenizers;
 using Trainer.Data;
@@ -38,7 +38,7 @@ internal sealed class Speaker : IDisposable
 
     public static Speaker Load(TrainingOptions options, ProgressLine bar)
     {
-        if (options.Threads is { } threads) torch.set_num_threads(threads);
+        TorchThreads.Use(options.Threads);
         var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, variables: options.Data.TemplateVariables, now: TimeProvider.System.GetLocalNow().DateTime);
         var tokenizer = text.Tokenizer ?? HfTokenizer.Load(options.ModelDirectory);
         var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions

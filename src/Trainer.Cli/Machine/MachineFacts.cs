@@ -1,25 +1,10 @@
-using System.Globalization;
 using System.Runtime.Intrinsics.X86;
 
 namespace Trainer.Cli.Machine;
 
-/// <summary>What this machine has, read from the system's own files.</summary>
+/// <summary>What this machine is, read from the system's own files.</summary>
 internal static class MachineFacts
 {
-    public static long TotalMemory => Memory("MemTotal:") is > 0 and var bytes ? Math.Min(bytes, ContainerLimit ?? long.MaxValue) : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-
-    public static long FreeMemory => Memory("MemAvailable:");
-
-    /// <summary>The container's own limit, where there is one.</summary>
-    public static long? ContainerLimit
-    {
-        get
-        {
-            const string File = "/sys/fs/cgroup/memory.max";
-            return System.IO.File.Exists(File) && long.TryParse(System.IO.File.ReadAllText(File).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : null;
-        }
-    }
-
     public static string Processor => Line("/proc/cpuinfo", "model name") ?? "unknown";
 
     /// <summary>Instruction sets that change how fast training is.</summary>
@@ -47,9 +32,6 @@ internal static class MachineFacts
             return 0;
         }
     }
-
-    private static long Memory(string name) =>
-        Line("/proc/meminfo", name.TrimEnd(':')) is { } text && long.TryParse(text.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var kilobytes) ? kilobytes * 1024 : 0;
 
     private static string? Line(string file, string name) =>
         !File.Exists(file) ? null : File.ReadLines(file).FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal))?.Split(':', 2) is [_, var text] ? text.Trim() : null;

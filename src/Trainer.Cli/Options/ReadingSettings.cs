@@ -23,13 +23,16 @@ internal static class ReadingSettings
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
         // A word that is no device is a fault of its own, told with the others.
         if (values.Faults.Count == 0) ComputeDevice.Require(options.Device);
-        return options;
+        return options with { Data = TrainingOptionsReader.Fitted(values, options.Data, model.Directory) };
     }
 
     /// <summary>An adapter learns to correct its base's rounding too, so a reader should know what it was trained on.</summary>
-    public static void SayIfTrainedQuantized(Invocation invocation, string? adapter)
+    /// <param name="invocation">The command.</param>
+    /// <param name="adapter">The adapter's folder, or null.</param>
+    /// <param name="modelFolder">The base's folder; one that is quantized itself is held so anyway.</param>
+    public static void SayIfTrainedQuantized(Invocation invocation, string? adapter, string modelFolder)
     {
-        if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize)) return;
+        if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize) || ModelConfig.Load(modelFolder).StoredQuantization is not null) return;
         // The recipe lies in the run folder; a checkpoint is a folder below it.
         var run = Path.GetFullPath(adapter).TrimEnd('/');
         if (Path.GetFileName(run).StartsWith("checkpoint-", StringComparison.Ordinal)) run = Path.GetDirectoryName(run)!;

@@ -46,8 +46,9 @@ internal static class RecipeFile
         var stream = new YamlStream();
         try
         {
-            using var reader = new StreamReader(path);
-            stream.Load(reader);
+            var text = ReadText(path);
+            YamlGuard.Check(text, path);
+            stream.Load(new StringReader(text));
         }
         catch (YamlException fault)
         {
@@ -64,6 +65,17 @@ internal static class RecipeFile
             YamlScalarNode { Value: null or "" } => null,
             _ => throw new UsageException($"recipe '{path}' is not a list of 'key: value' lines"),
         };
+    }
+
+    // Longer than any recipe; what is longer is another file by mistake.
+    private static string ReadText(string path)
+    {
+        const int Most = 4 << 20;
+        using var reader = new StreamReader(path);
+        var text = new char[Most + 1];
+        var count = reader.ReadBlock(text);
+        if (count > Most) throw new UsageException($"recipe '{path}' is longer than {Most >> 20} MiB; name a file of 'key: value' lines");
+        return new string(text, 0, count);
     }
 
     /// <summary>The words of a node; null for an empty one (<c>key:</c> or <c>null</c>), which means the default.</summary>

@@ -55,7 +55,10 @@ internal static class TrainingOptionsReader
     /// <summary>
     /// A length that fits the model where the user names none: its positions are not exceeded, and plain text, which loses nothing by it, is split.
     /// </summary>
-    private static DataOptions Fitted(SettingValues values, DataOptions data, string? modelDirectory)
+    /// <param name="values">Command line over recipe.</param>
+    /// <param name="data">What they say.</param>
+    /// <param name="modelDirectory">The model's folder, or null where there is none.</param>
+    public static DataOptions Fitted(SettingValues values, DataOptions data, string? modelDirectory)
     {
         data = data with { CacheDirectory = UserCache.Tokens };
         if (values.Has(DataSettings.MaxSeqLength)) return data;

@@ -7,6 +7,7 @@ namespace Trainer.Cli.Rendering;
 internal sealed class LivePanel(Terminal terminal, string title) : ITrainingObserver
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private const int Yellow = 33;
     private readonly LiveRegion _region = new(terminal);
     private readonly RunHistory _history = new();
     private readonly Lock _lock = new();
@@ -23,7 +24,7 @@ internal sealed class LivePanel(Terminal terminal, string title) : ITrainingObse
         {
             _history.On(trainingEvent);
             if (trainingEvent is Noted note)
-                _region.Say(note.IsWarning ? terminal.HasColour ? $"\u001b[33mwarning: {note.Text}\u001b[0m" : $"warning: {note.Text}" : note.Text);
+                _region.Say(note.IsWarning ? $"warning: {note.Text}" : note.Text, note.IsWarning && terminal.HasColour ? Yellow : null);
             var isFrequent = trainingEvent is StepDone || trainingEvent is PhaseProgressed phase && phase.Done < phase.Total;
             if (isFrequent && _drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Interval) return;
             Redraw();

@@ -11,11 +11,13 @@ internal sealed class LiveRegion(Terminal terminal)
 {
     private IReadOnlyList<string> _lines = [];
 
-    /// <summary>Replaces the lines; each must fit the terminal's width and hold no escapes.</summary>
+    /// <summary>Replaces the lines; each must fit the terminal's width.</summary>
     public void Draw(IReadOnlyList<string> lines) => Write(null, lines);
 
     /// <summary>Writes text above the lines.</summary>
-    public void Say(string text) => Write(text, _lines);
+    /// <param name="text">The text.</param>
+    /// <param name="colour">The number of its colour; null for none.</param>
+    public void Say(string text, int? colour = null) => Write(colour is null ? SafeText.Of(text) : $"\u001b[{colour}m{SafeText.Of(text)}\u001b[0m", _lines);
 
     private void Write(string? text, IReadOnlyList<string> lines)
     {
@@ -27,7 +29,7 @@ internal sealed class LiveRegion(Terminal terminal)
         output.Append("\r\u001b[J");
         if (text is not null) output.Append(text).Append('\n');
         _lines = [.. lines.TakeLast(terminal.CurrentHeight() - 1)];
-        foreach (var line in _lines) output.Append(line).Append('\n');
-        terminal.Error.Write(output.ToString());
+        foreach (var line in _lines) output.Append(SafeText.Of(line)).Append('\n');
+        terminal.Error.Raw.Write(output.ToString());
     }
 }

@@ -28,7 +28,7 @@ internal sealed class ProgressLine(Terminal terminal, bool isQuiet)
             {
                 if (_drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Interval && done < total) return;
                 _drawn = Stopwatch.GetTimestamp();
-                terminal.Error.Write("\r" + RunLines.PhaseLine(new PhaseProgressed(what, done, total), terminal.CurrentWidth() - 1, terminal.HasUnicode) + "\u001b[K");
+                terminal.Error.Raw.Write("\r" + SafeText.Of(RunLines.PhaseLine(new PhaseProgressed(what, done, total), terminal.CurrentWidth() - 1, terminal.HasUnicode)) + "\u001b[K");
                 return;
             }
             var quarter = total > 0 ? (int)(4 * done / total) : 4;
@@ -45,6 +45,6 @@ internal sealed class ProgressLine(Terminal terminal, bool isQuiet)
 
     private void Clear()
     {
-        if (terminal.IsLive && !isQuiet && _drawn != 0) terminal.Error.Write("\r\u001b[K");
+        if (terminal.IsLive && !isQuiet && _drawn != 0) terminal.Error.Raw.Write("\r\u001b[K");
     }
 }

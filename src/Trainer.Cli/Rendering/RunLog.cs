@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Globalization;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;
+using Serilog.Formatting.Display;
 using Trainer.Cli.CommandLine;
 using Trainer.Training;
 
@@ -97,8 +99,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
     {
         if (_file is not null || _directory is null) return;
         _file = new LoggerConfiguration().MinimumLevel.Debug().WriteTo.File(
-            Path.Combine(_directory, "trainer.log"), fileSizeLimitBytes: MaxFileBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: 5,
-            outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}").CreateLogger();
+            new SafeFormatter(new MessageTemplateTextFormatter("{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture)),
+            Path.Combine(_directory, "trainer.log"), fileSizeLimitBytes: MaxFileBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: 5).CreateLogger();
         foreach (var write in _before) write(_file);
         _before.Clear();
     }

@@ -32,12 +32,13 @@ internal sealed class RunView : IDisposable
             if (reportTo.Contains("tensorboard")) _observers.Add(new TensorBoardWriter(Path.Combine(directory, "runs"), recipe, TimeProvider.System));
             if (reportTo.Contains("html")) _observers.Add(new ReportWriter(directory));
         }
-        invocation.Stop.IsWatched = true;
-        invocation.Stop.Say = text =>
+        _observers.Add(new StopWords(invocation.Stop));
+        invocation.Stop.Leave = () => _panel?.Finish();
+        invocation.Stop.Watch(say: text =>
         {
             if (_panel is not null) _panel.Say(text);
             else if (!invocation.Quiet) terminal.Error.WriteLine(text);
-        };
+        });
     }
 
     public RunHistory History { get; } = new();

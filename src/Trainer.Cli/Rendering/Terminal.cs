@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Trainer.Cli.Rendering;
 
-/// <summary>Where text goes and what the receiver can show: results to <see cref="Out"/>, everything else to <see cref="Error"/>.</summary>
+/// <summary>Where text goes and what the receiver can show: results to <see cref="Out"/>, everything else to <see cref="Error"/>. Neither lets a control character of foreign text through.</summary>
 internal sealed class Terminal
 {
-    private Terminal(TextWriter output, TextWriter error, bool isLive, bool outIsTerminal, bool hasColour, bool hasUnicode, int width)
+    private Terminal(SafeWriter output, SafeWriter error, bool isLive, bool outIsTerminal, bool hasColour, bool hasUnicode, int width)
     {
         Out = output;
         Error = error;
@@ -18,10 +18,10 @@ internal sealed class Terminal
     }
 
     /// <summary>Buffered; a failed write is the command's failure.</summary>
-    public TextWriter Out { get; }
+    public SafeWriter Out { get; }
 
     /// <summary>A failed write is ignored: a closed log pipe must not end a run of hours.</summary>
-    public TextWriter Error { get; }
+    public SafeWriter Error { get; }
 
     /// <summary>Whether the error stream can be redrawn in place.</summary>
     public bool IsLive { get; }
@@ -34,6 +34,9 @@ internal sealed class Terminal
     public bool HasUnicode { get; }
 
     public int Width { get; }
+
+    /// <summary>Where exact text goes, as a model says it: a file gets every character, a terminal only those that do not control it.</summary>
+    public TextWriter Exact => OutIsTerminal ? Out : Out.Raw;
 
     /// <summary>The width now; a terminal can be resized.</summary>
     public int CurrentWidth() => IsLive ? DetectWidth() : Width;
@@ -76,7 +79,7 @@ internal sealed class Terminal
         }
     }
 
-    private static StreamWriter Writer(Func<Stream> open, bool forgiving)
+    private static SafeWriter Writer(Func<Stream> open, bool forgiving)
     {
         Stream stream;
         try
@@ -88,7 +91,7 @@ internal sealed class Terminal
             // The caller closed the descriptor (`>&-`).
             stream = new ClosedStream(fault.Message);
         }
-        return new StreamWriter(forgiving ? new ForgivingStream(stream) : stream, new UTF8Encoding(false)) { AutoFlush = forgiving };
+        return new SafeWriter(new StreamWriter(forgiving ? new ForgivingStream(stream) : stream, new UTF8Encoding(false)) { AutoFlush = forgiving });
     }
 
     private static string Variable(string name) => Environment.GetEnvironmentVariable(name) ?? "";

@@ -2,12 +2,21 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using TorchSharp;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Engine.Native;
 
 /// <summary>Runs range kernels on libtorch's own threads, so that no second pool competes with the matrix products for the cores.</summary>
 public static unsafe partial class TorchThreads
 {
+    /// <summary>Sets how many threads compute: as many as are wanted, else libtorch's own number, but no more than the control group has time for.</summary>
+    /// <param name="wanted">What the user said; null for nothing.</param>
+    public static void Use(int? wanted)
+    {
+        if (wanted is { } threads) torch.set_num_threads(threads);
+        else if (torch.get_num_threads() > MachineLimits.Processors) torch.set_num_threads(MachineLimits.Processors);
+    }
+
     /// <summary>Splits [begin, end) into at most one part a thread, each at least <paramref name="grain"/> long, and waits for all.</summary>
     /// <param name="begin">First index.</param>
     /// <param name="end">One past the last.</param>

@@ -1,3 +1,5 @@
+using Trainer.Numerics.Machine;
+
 namespace Trainer.Engine;
 
 /// <summary>How a model folder is quantized.</summary>
@@ -10,7 +12,7 @@ public sealed record QuantizeOptions
     public long MaxShardBytes { get; init; } = 5_000_000_000;
 
     /// <summary>Threads that quantize one tensor.</summary>
-    public int Threads { get; init; } = Environment.ProcessorCount;
+    public int Threads { get; init; } = MachineLimits.Processors;
 
     /// <summary>Hears bytes written and bytes in all; null for nobody.</summary>
     public Action<long, long>? Progress { get; init; }

@@ -2,6 +2,7 @@ using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Models.Drawing;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -72,7 +73,7 @@ internal sealed class RunMemory
 
     private long VectorBytes => (Decoder.Norms.Sum(norm => norm.Rows) + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows)) * sizeof(float);
 
-    private int Threads => _options.Threads ?? Environment.ProcessorCount;
+    private int Threads => _options.Threads ?? MachineLimits.Processors;
 
     /// <summary>What of a streamed base is in memory at a time.</summary>
     /// <param name="window">Bytes that layers and head may take; null is the least.</param>

@@ -3,6 +3,7 @@ using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 
@@ -60,7 +61,7 @@ public static class RunPlanner
         var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
-        var limit = options.MaxMemoryBytes ?? ProcessMemory.Limit();
+        var limit = options.MaxMemoryBytes ?? MachineLimits.MemoryBytes;
         var trainable = adapter.ParameterCount;
         var optimizer = OptimizerTable.StateBytes(options, adapter.Tensors.Select(tensor => tensor.Shape));
         // The copy, and the policy that steps aside while the copy is asked.

@@ -1,6 +1,7 @@
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -66,7 +67,7 @@ internal static class StreamedFolder
         {
             DoubleQuantize = options.DoubleQuant,
             MaxShardBytes = ShardBytes,
-            Threads = options.Threads ?? Environment.ProcessorCount,
+            Threads = options.Threads ?? MachineLimits.Processors,
             Progress = (done, total) => events.Emit(new PhaseProgressed("quantizing to disk", done, total)),
         }, stop);
         return folder;

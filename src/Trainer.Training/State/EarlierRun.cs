@@ -5,6 +5,12 @@ namespace Trainer.Training;
 /// <summary>What a run has left in a folder, for the one that takes its place.</summary>
 internal static class EarlierRun
 {
+    /// <summary>The folder of TensorBoard's files in a run folder.</summary>
+    public const string EventsFolder = "runs";
+
+    /// <summary>Their names.</summary>
+    public const string EventFiles = "events.out.tfevents.*";
+
     // The adapter goes before its record: a deletion that is cut off still shows that a run was here.
     private static readonly string[] Files =
     [
@@ -44,10 +50,10 @@ internal static class EarlierRun
     private static List<string> FilesOf(string directory)
     {
         if (!Directory.Exists(directory)) return [];
-        var events = Path.Combine(directory, "runs");
+        var events = Path.Combine(directory, EventsFolder);
         return
         [
-            .. Directory.Exists(events) ? Directory.GetFiles(events, "events.out.tfevents.*") : [],
+            .. Directory.Exists(events) ? Directory.GetFiles(events, EventFiles) : [],
             .. Directory.GetFiles(directory, "trainer*.log"),
             .. Files.Select(name => Path.Combine(directory, name)).Where(File.Exists),
         ];

@@ -87,7 +87,11 @@ internal sealed class RunFolder : IDisposable
             _events.Warn($"replaced the run in {Directory}");
         }
         foreach (var (path, prefix) in _aside) PutAside(path, prefix);
-        if (Checkpoint is { } checkpoint && !IsOwn(checkpoint)) BringBest(checkpoint);
+        if (Checkpoint is { } checkpoint && !IsOwn(checkpoint))
+        {
+            BringBest(checkpoint);
+            BringEvents(RunOf(checkpoint.Directory));
+        }
         Began = true;
     }
 
@@ -228,6 +232,16 @@ internal sealed class RunFolder : IDisposable
         {
             foreach (var file in System.IO.Directory.GetFiles(source)) File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
         });
+    }
+
+    /// <summary>TensorBoard's curves come along, as the rows of metrics.jsonl do.</summary>
+    private void BringEvents(string run)
+    {
+        var (source, target) = (Path.Combine(run, EarlierRun.EventsFolder), Path.Combine(Directory, EarlierRun.EventsFolder));
+        if (!System.IO.Directory.Exists(source)) return;
+        System.IO.Directory.CreateDirectory(target);
+        foreach (var file in System.IO.Directory.GetFiles(source, EarlierRun.EventFiles))
+            AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
     }
 
     private static string RunOf(string checkpoint) => Path.GetDirectoryName(FolderPath.Real(checkpoint))!;

@@ -5,6 +5,7 @@ using System.Text.Json.Serialization;
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -137,8 +138,8 @@ internal sealed record MachineFacts(string OperatingSystem, string Processor, in
     public static MachineFacts Here() => new(
         RuntimeInformation.OSDescription,
         RuntimeInformation.ProcessArchitecture.ToString(),
-        Environment.ProcessorCount,
-        ProcessMemory.Limit());
+        MachineLimits.Processors,
+        MachineLimits.MemoryBytes);
 }
 
 /// <summary>What the data came to.</summary>

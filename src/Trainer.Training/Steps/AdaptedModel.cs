@@ -33,9 +33,11 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <param name="options">The run, its folder the one that holds the weights.</param>
     /// <param name="events">Hears of loading.</param>
     /// <param name="streamBytes">Bytes that a streamed base may take; null is the least.</param>
-    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null)
+    /// <param name="stop">Ends it early, between two tensors.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, CancellationToken stop = default)
     {
-        var model = LoadAdapted(options, events, streamBytes);
+        var model = LoadAdapted(options, events, streamBytes, stop);
         try
         {
             model.SettleCompute(options, events);
@@ -48,11 +50,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
     }
 
-    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes = null)
+    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, CancellationToken stop)
     {
-        if (options.Threads is { } threads) torch.set_num_threads(threads);
+        TorchThreads.Use(options.Threads);
         var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
-        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, (done, total) => events.Emit(new PhaseProgressed(phase, done, total)));
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, Teller(phase, events, stop));
         try
         {
             LoraSpec spec;
@@ -71,13 +73,19 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     /// <summary>The base alone, or with the adapter of a folder, to be read and not trained.</summary>
-    public static AdaptedModel LoadForReading(TrainingOptions options, Events events)
+    public static AdaptedModel LoadForReading(TrainingOptions options, Events events, CancellationToken stop = default)
     {
-        if (options.AdapterDirectory is not null) return LoadAdapted(options, events);
-        if (options.Threads is { } threads) torch.set_num_threads(threads);
-        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), (done, total) => events.Emit(new PhaseProgressed("loading", done, total)));
+        if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, stop);
+        TorchThreads.Use(options.Threads);
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), Teller("loading", events, stop));
         return new AdaptedModel(model, new LoraSpec(), options);
     }
+
+    private static Action<long, long> Teller(string phase, Events events, CancellationToken stop) => (done, total) =>
+    {
+        stop.ThrowIfCancellationRequested();
+        events.Emit(new PhaseProgressed(phase, done, total));
+    };
 
     public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch), lossScale, key).LossSum;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Trainer.Distributed;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -9,7 +10,7 @@ internal static class RankThreads
     /// <summary>The threads, and what the user should know about them.</summary>
     /// <param name="ranks">The ranks.</param>
     /// <param name="asked">--threads, or null.</param>
-    public static (int Threads, string? Warning) Of(ICollective ranks, int? asked) => Of(ranks.LocalSize, asked, Environment.ProcessorCount, Online());
+    public static (int Threads, string? Warning) Of(ICollective ranks, int? asked) => Of(ranks.LocalSize, asked, MachineLimits.Processors, Online());
 
     internal static (int Threads, string? Warning) Of(int localRanks, int? asked, int allowed, int online)
     {

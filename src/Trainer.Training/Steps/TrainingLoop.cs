@@ -84,11 +84,11 @@ internal sealed class TrainingLoop
             if (_ranks.Size == 1 && micro + 1 < batches.Count) StopIfAsked();
         });
         _watchdog.CheckGradients(norm, State, batches);
-        _watchdog.CheckFirstLoss(loss, State);
+        _watchdog.CheckFirstLoss(loss, batches, State);
         var rate = Rate.At(State.Step);
         _step.Update(Optimizer, State.Step, rate, norm);
         _watchdog.CheckWeights(State, batches);
-        if (!State.AdapterMoved && rate > 0) _watchdog.CheckAdapterMoved(State);
+        if (!State.AdapterMoved) _watchdog.CheckAdapterMoved(rate, norm, State);
 
         if (_ranks.Size > 1 && State.Step % StepsBetweenComparisons == 0) RankAgreement.RequireSameValues(_ranks, _model.Parameters, State.Step + 1);
 

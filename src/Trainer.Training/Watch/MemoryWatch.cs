@@ -17,8 +17,10 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int window
     /// <param name="step">One-based optimizer step.</param>
     public string? Look(long residentBytes, long ownBytes, int step)
     {
-        if (residentBytes > limitBytes)
-            return $"resident memory {Size.Of(residentBytes)} is above {(isUsersLimit ? "--max-memory" : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
+        // Against the machine only what no file backs counts: it takes mapped pages back where it needs them.
+        var held = isUsersLimit ? residentBytes : ownBytes;
+        if (held > limitBytes)
+            return $"resident memory {Size.Of(held)} is above {(isUsersLimit ? "--max-memory" : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
                 + "; lower --batch-size or --max-seq-length, or set --gradient-checkpointing on";
         _windowFloor = Math.Min(_windowFloor, ownBytes);
         if (++_seen % windowSteps != 0) return null;

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Trainer.Training;
 
-/// <summary>Resident memory of this process and of the machine, in bytes.</summary>
+/// <summary>Resident memory of this process, in bytes.</summary>
 internal static class ProcessMemory
 {
     /// <summary>Resident now.</summary>
@@ -13,12 +13,6 @@ internal static class ProcessMemory
 
     /// <summary>The highest resident size since the process began.</summary>
     public static long Peak() => Status("VmHWM:") ?? Environment.WorkingSet;
-
-    /// <summary>What this machine, or the control group the process lives in, has.</summary>
-    public static long Limit() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-
-    /// <summary>What could be taken now without swapping.</summary>
-    public static long Available() => Read("/proc/meminfo", "MemAvailable:") is { } free ? Math.Min(free, Limit()) : Limit();
 
     private static long? Status(string key) => Read("/proc/self/status", key);
 

@@ -4,9 +4,10 @@ namespace Trainer.Training;
 /// <param name="runDirectory">Where the files STOP and SAVE may appear, or null where another rank looks for them.</param>
 /// <param name="maxTime">The time limit, or null.</param>
 /// <param name="time">The clock.</param>
+/// <param name="began">The clock's timestamp when the command began: reading data and loading count too.</param>
 /// <param name="signalExitCode">130 or 143, once the token is cancelled.</param>
 /// <param name="token">Cancelled by a signal.</param>
-internal sealed class StopWatcher(string? runDirectory, TimeSpan? maxTime, TimeProvider time, Func<int> signalExitCode, CancellationToken token)
+internal sealed class StopWatcher(string? runDirectory, TimeSpan? maxTime, TimeProvider time, long began, Func<int> signalExitCode, CancellationToken token)
 {
     /// <summary>A file of this name in the run folder ends the run after the step that is being made, with a checkpoint.</summary>
     public const string StopName = "STOP";
@@ -14,17 +15,22 @@ internal sealed class StopWatcher(string? runDirectory, TimeSpan? maxTime, TimeP
     /// <summary>A file of this name in the run folder asks for a checkpoint now.</summary>
     public const string SaveName = "SAVE";
 
-    private readonly long _begin = time.GetTimestamp();
     private readonly string? _stopFile = runDirectory is null ? null : Path.Combine(runDirectory, StopName);
     private readonly string? _saveFile = runDirectory is null ? null : Path.Combine(runDirectory, SaveName);
+
+    /// <summary>Why a run ended whose time was over.</summary>
+    public const string TimeIsOver = "stopped by --max-time";
+
+    /// <summary>A signal in words.</summary>
+    public static string ReasonOf(int exitCode) => exitCode == 143 ? "terminated" : "interrupted";
 
     /// <summary>Why the run should stop now, with the exit code, or null.</summary>
     public (string Reason, int ExitCode)? Asked()
     {
         if (token.IsCancellationRequested)
-            return signalExitCode() == 143 ? ("terminated by SIGTERM", 143) : ("interrupted", 130);
+            return (ReasonOf(signalExitCode()), signalExitCode());
         if (File.Exists(_stopFile)) return ("stopped by the file STOP", 130);
-        if (maxTime is { } limit && time.GetElapsedTime(_begin) >= limit) return ("stopped by --max-time", 130);
+        if (maxTime is { } limit && time.GetElapsedTime(began) >= limit) return (TimeIsOver, 130);
         return null;
     }
 

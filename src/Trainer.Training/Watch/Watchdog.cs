@@ -1,6 +1,7 @@
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
 
@@ -9,7 +10,10 @@ namespace Trainer.Training;
 /// <summary>Looks at each step for what must not go on: non-finite numbers, a base that knows nothing, an adapter that does not move, memory.</summary>
 internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles)
 {
-    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? ProcessMemory.Limit(), options.MaxMemoryBytes is not null);
+    // Below it an update is lost in the rounding of float32, and nothing can be said.
+    private const double LeastRate = 1e-30;
+
+    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? MachineLimits.MemoryBytes, options.MaxMemoryBytes is not null);
 
     /// <summary>Stops on a non-finite loss of one micro-batch.</summary>
     public void CheckLoss(double lossSum, RunState state, MicroBatch batch, IReadOnlyList<MicroBatch> step)
@@ -32,10 +36,17 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     }
 
     /// <summary>A pretrained base is better than guessing: 0.9 ln V on its first step means that something does not belong together.</summary>
-    public void CheckFirstLoss(double loss, RunState state)
+    /// <param name="loss">The step's loss: the weighted sum over its tokens, divided by their number.</param>
+    /// <param name="step">Its micro-batches.</param>
+    /// <param name="state">The run.</param>
+    public void CheckFirstLoss(double loss, IReadOnlyList<MicroBatch> step, RunState state)
     {
         // A continued adapter starts from its own loss, which says little about the base.
         if (state.Step != 0 || options.Objective != "sft" || options.Preference.LossType.Count > 0 || options.AdapterDirectory is not null || options.AllowHighLoss) return;
+        // Guessing is told from knowing by the mean over tokens: a row's weight says what it is worth, not how well it is known.
+        var weight = step.Sum(batch => batch.TrainedWeight);
+        if (weight == 0) return;
+        loss *= step.Sum(batch => (double)batch.TrainedTokens) / weight;
         var limit = 0.9 * Math.Log(model.VocabularySize);
         if (loss <= limit) return;
         throw new ImplausibleLossException(
@@ -43,9 +54,13 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
             + "so weights, tokenizer, chat template or data do not belong together; look at the ids with 'trainer data show', or pass --allow-high-loss");
     }
 
-    /// <summary>After the first update with a positive rate some tensor that began at 0 must have moved, or no gradient reaches the adapter.</summary>
-    public void CheckAdapterMoved(RunState state)
+    /// <summary>After the first update that could move anything some tensor that began at 0 must have moved, or no gradient reaches the adapter.</summary>
+    /// <param name="rate">The step's learning rate.</param>
+    /// <param name="norm">The norm of its gradients: rows of weight 0 have none.</param>
+    /// <param name="state">The run.</param>
+    public void CheckAdapterMoved(double rate, double norm, RunState state)
     {
+        if (rate < LeastRate || norm == 0 || options.AdamEpsilon > 1) return;
         var b = model.Parameters.Tensors.Where(tensor => ParameterGroups.StartsAtZero(tensor.Name)).ToList();
         var still = b.Where(tensor => !model.Parameters.HostValues().Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
         if (b.Count > 0 && still.Count == b.Count)

@@ -9,10 +9,10 @@ internal sealed class BigramData : ITrainingData
     private readonly List<Example> _rows;
     private readonly int _perEpoch;
 
-    public BigramData(int rows, int vocabulary, int evalRows = 4)
+    public BigramData(int rows, int vocabulary, int evalRows = 4, float weight = 1)
     {
         var random = new Random(5);
-        _rows = [.. Enumerable.Range(0, rows + evalRows).Select(row => Row(random, row, vocabulary))];
+        _rows = [.. Enumerable.Range(0, rows + evalRows).Select(row => Row(random, row, vocabulary) with { Weight = weight })];
         _perEpoch = rows;
         EvalBatches = [.. _rows.Skip(rows).Select(row => MicroBatch.From([row]))];
     }

@@ -36,6 +36,9 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>How long ago the command began.</summary>
+    public TimeSpan? BeganBefore { get; init; }
+
     public BigramData Data { get; set; } = new(11, 7);
 
     public List<TrainingEvent> Seen { get; } = [];
@@ -52,7 +55,11 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
         model.BeforeStep = key => BeforeStep?.Invoke(model, key);
         var manifest = RunManifest.Begin(Options, folder.Earlier);
         manifest.WriteIfFirst(folder);
-        return TrainingRun.Continue(new RunParts { Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events, Time = Time }, stop);
+        return TrainingRun.Continue(new RunParts
+        {
+            Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events, Time = Time,
+            BeganAt = BeganBefore is { } before ? Time.GetTimestamp() - (long)(before.TotalSeconds * Time.TimestampFrequency) : null,
+        }, stop);
     }
 
     public string Out(string name) => Path.Combine(Options.OutputDirectory, name);

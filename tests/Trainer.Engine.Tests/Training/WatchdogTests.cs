@@ -63,6 +63,36 @@ public class WatchdogTests
         Assert.Contains("gradient bias.lora_B.weight is NaN at element 1", Assert.Throws<NonFiniteException>(() => run.Run()).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(40)]
+    public void The_weight_of_the_first_rows_is_no_fault_and_says_nothing_of_how_well_the_base_knows_them(float weight)
+    {
+        using var run = new BigramRun { Data = new BigramData(11, 7, weight: weight) };
+        run.Options = run.Options with { WarmupSteps = 0, EvalSteps = null };
+        run.Run();
+        // A fresh model guesses: ln 7, whatever a row weighs; what weighs nothing tells nothing.
+        run.Options = run.Options with { AllowHighLoss = false, OverwriteOutputDirectory = true };
+        if (weight == 0) run.Run();
+        else Assert.StartsWith("the first loss is 1.95", Assert.Throws<ImplausibleLossException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_time_limit_counts_from_the_commands_beginning_and_ends_a_run_that_is_still_loading()
+    {
+        using var late = new BigramRun { BeganBefore = TimeSpan.FromHours(2) };
+        late.Options = late.Options with { MaxTime = TimeSpan.FromHours(1) };
+        Assert.Contains("stopped by --max-time before the first step", Assert.Throws<RunInterruptedException>(() => late.Run()).Message, StringComparison.Ordinal);
+        using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+        run.Options = run.Options with { MaxTime = TimeSpan.FromMilliseconds(1) };
+        var fault = Assert.Throws<RunInterruptedException>(() => run.Run());
+        Assert.Equal(130, fault.ExitCode);
+        Assert.Contains("before the first step; nothing is kept", fault.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(run.Options.OutputDirectory));
+        run.Options = run.Options with { MaxTime = null, MaxSteps = 1 };
+        run.Run();
+    }
+
     [Fact]
     public void A_wall_clock_that_jumps_both_ways_changes_nothing()
     {

@@ -118,6 +118,7 @@ public partial class FaultTests
     [Theory]
     [InlineData(2, 130)]
     [InlineData(15, 143)]
+    [InlineData(1, 143)]
     [Trait("ring", "slow")]
     public void A_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_same(int signal, int exitCode)
     {

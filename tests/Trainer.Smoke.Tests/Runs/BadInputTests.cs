@@ -65,6 +65,14 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void A_target_that_matches_nothing_is_refused() => Fault(2, "--model", "tiny", "--data", "demo", "--target-modules", "nonesuch_proj");
 
+    [Theory]
+    [InlineData("data: ", 200_000, "nested deeper than 32 levels")]
+    [InlineData("data: ", 40, "nested deeper than 32 levels")]
+    [InlineData("data: &a [*a]\n", 0, "'*a'")]
+    [Trait("ring", "slow")]
+    public void A_recipe_that_never_ends_is_refused(string text, int brackets, string why) =>
+        Assert.Contains(why, Fault(2, "--model", "tiny", "--config", _folder.File("r.yaml", text + new string('[', brackets))), StringComparison.Ordinal);
+
     [Fact]
     public void An_output_that_cannot_be_made_has_its_exit_code()
     {

@@ -25,4 +25,19 @@ public sealed class RecipeResumeTests
         Assert.True(second.ExitCode == 0, second.Error);
         Assert.True(Directory.Exists(Path.Combine(output, "checkpoint-3")));
     }
+
+    [Fact]
+    public void A_resumed_run_leaves_no_hole_in_the_curves()
+    {
+        using var folder = new TemporaryFolder();
+        var output = Path.Combine(folder.Path, "run");
+        string[] train = ["train", .. Short[..^4], "--threads", "1", "--logging-steps", "1", "--save-steps", "2", "--output-dir", output];
+        Assert.Equal(0, TrainerProgram.Run([.. train, "--max-steps", "2"]).ExitCode);
+        Assert.Equal(0, TrainerProgram.Run([.. train, "--max-steps", "4", "--resume"]).ExitCode);
+        var parts = Directory.GetFiles(Path.Combine(output, "runs")).Order(StringComparer.Ordinal).Select(EventSteps.Read).ToList();
+        Assert.Equal([1, 2], parts[0].Losses);
+        // The reader forgets what came at this step and after it.
+        Assert.Equal(3, parts[1].RestartedAt);
+        Assert.Equal([3, 4], parts[1].Losses);
+    }
 }

@@ -17,6 +17,22 @@ public sealed class SequenceLengthTests
     }
 
     [Fact]
+    public void An_evaluation_follows_the_model_s_positions_as_training_does_and_a_longer_limit_is_warned_of()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("long.jsonl", LongText);
+
+        var checkedRows = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", data, "--json").Json();
+        var measured = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--per-row", "--json").Json();
+        var longer = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
+        var planned = TrainerProgram.Run("plan", "--model", "tiny", "--no-measure", "--max-seq-length", "2048");
+
+        Assert.Equal(checkedRows.GetProperty("examples").GetInt32(), measured.GetProperty("rows").GetArrayLength());
+        Assert.Contains("warning: --max-seq-length 2048 is above the 256 positions of 'tiny'", longer.Error, StringComparison.Ordinal);
+        Assert.Contains("warning: --max-seq-length 2048 is above the 256 positions of 'tiny'", planned.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_limit_of_the_user_refuses_longer_text_and_says_how_to_split_it()
     {
         using var folder = new TemporaryFolder();

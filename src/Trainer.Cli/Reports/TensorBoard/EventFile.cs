@@ -20,7 +20,7 @@ internal sealed class EventFile : IDisposable
         Write(0, message => message.Text(3, "brain.Event:2"));
     }
 
-    /// <summary>Tells the reader to forget what an earlier, cut-off part of the run wrote beyond this step.</summary>
+    /// <summary>Tells the reader to forget what an earlier, cut-off part of the run wrote at this step and beyond.</summary>
     public void Restart(int step) => Write(step, message => message.Message(7, log => log.Integer(1, 1)));
 
     public void Scalar(int step, params ReadOnlySpan<(string Tag, double Value)> values)

@@ -12,8 +12,11 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
         switch (trainingEvent)
         {
             case RunStarted started:
+                // An earlier part of the run, also one that was killed before its first checkpoint, has left a file.
+                var isLater = Directory.Exists(directory) && Directory.EnumerateFiles(directory, "events.out.tfevents.*").Any();
                 _file ??= new EventFile(directory, time);
-                if (started.FirstStep > 0) _file.Restart(started.FirstStep);
+                // The reader forgets what came at this step and after it; the checkpoint's own step is kept.
+                if (isLater) _file.Restart(started.FirstStep == 0 ? 0 : started.FirstStep + 1);
                 // Markdown's code block: indented by four.
                 _file.Note(0, "args", "    " + recipe.ReplaceLineEndings("\n    "));
                 break;

@@ -1,0 +1,54 @@
+using System.Globalization;
+
+namespace Trainer.Numerics.Machine;
+
+/// <summary>What this process may use of the machine: the one source for the plan, the watch on memory, the threads and what people are told.</summary>
+public static class MachineLimits
+{
+    private static readonly Lazy<ControlGroup> AtStart = new(ControlGroup.Here);
+
+    /// <summary>Processors: those that the process may run on, no more than its control group has time for. A quota of half a processor is one.</summary>
+    public static int Processors => ProcessorsOf(Environment.ProcessorCount, AtStart.Value.Processors);
+
+    /// <summary>Memory in bytes: the machine's, or what its control group allows.</summary>
+    public static long MemoryBytes => Math.Min(PhysicalBytes, AtStart.Value.MemoryLimitBytes ?? long.MaxValue);
+
+    /// <summary>What the control group allows, in bytes; null where it sets no limit below the machine's memory.</summary>
+    public static long? GroupLimitBytes => AtStart.Value.MemoryLimitBytes is { } limit && limit < PhysicalBytes ? limit : null;
+
+    /// <summary>Memory that could be taken now without swapping, in bytes.</summary>
+    public static long AvailableBytes
+    {
+        get
+        {
+            var group = ControlGroup.Here();
+            var left = group.MemoryLimitBytes is { } limit ? Math.Max(0, limit - group.MemoryUsedBytes) : long.MaxValue;
+            return Math.Min(left, Information("MemAvailable:") ?? MemoryBytes);
+        }
+    }
+
+    // The collector's figure is its own limit, in a container three quarters of what there is; it serves where the system tells nothing else.
+    private static long PhysicalBytes { get; } = Information("MemTotal:") ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>Whole threads for a quota.</summary>
+    /// <param name="visible">Processors that the process may run on.</param>
+    /// <param name="quota">Processors' worth of time, or null.</param>
+    public static int ProcessorsOf(int visible, double? quota) => quota is { } share ? Math.Clamp((int)Math.Ceiling(Math.Min(share, visible)), 1, visible) : visible;
+
+    private static long? Information(string key)
+    {
+        if (!OperatingSystem.IsLinux()) return null;
+        try
+        {
+            foreach (var line in File.ReadLines("/proc/meminfo"))
+            {
+                if (line.StartsWith(key, StringComparison.Ordinal) && long.TryParse(line.AsSpan(key.Length).Trim(" kB"), NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes)) return kibibytes * 1024;
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // A sandbox may hide /proc; the callers have a second source.
+        }
+        return null;
+    }
+}
