@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Commands;
 using Trainer.Cli.Rendering;
@@ -9,11 +10,45 @@ namespace Trainer.Cli;
 /// <summary>From words to an exit code: parse, run, say what went wrong.</summary>
 internal static class Application
 {
+    // What recursion over nested input may take, whatever `ulimit -s` leaves the first thread.
+    private const int StackBytes = 16 << 20;
+
+    // SIGXFSZ, on Linux and macOS alike.
+    private const PosixSignal FileTooLarge = (PosixSignal)25;
+
     public static int Run(string[] words)
     {
         OpenMp.WaitPassively();
         // Launchers give ranks a terminal of their own making; what .NET sends to one would stand in the launcher's output.
         if (Launcher.Find() is { Size: > 1 }) Environment.SetEnvironmentVariable("TERM", "dumb");
+        // A write beyond `ulimit -f` is then a fault that is told, and not the process's end.
+        using var tooLarge = OperatingSystem.IsWindows() ? null : PosixSignalRegistration.Create(FileTooLarge, static context => context.Cancel = true);
+        var code = ExitCode.OurFault;
+        var thread = new Thread(() => code = RunOrSay(words), StackBytes);
+        thread.Start();
+        thread.Join();
+        return code;
+    }
+
+    /// <summary>The last resort: where not even the code that names faults can be loaded, the system's own words are all there is.</summary>
+    private static int RunOrSay(string[] words)
+    {
+        try
+        {
+            return RunHere(words);
+        }
+        catch (Exception fault)
+        {
+            var isMissing = fault is FileNotFoundException or FileLoadException or DllNotFoundException;
+            Console.Error.WriteLine(isMissing
+                ? "error: a part of the program cannot be loaded: this system allows too few open files (raise it with 'ulimit -n 1024'), or the installation is incomplete; install trainer again"
+                : $"error: {fault.GetType().Name}: {fault.Message.ReplaceLineEndings(" ")}");
+            return isMissing ? ExitCode.Missing : ExitCode.OurFault;
+        }
+    }
+
+    private static int RunHere(string[] words)
+    {
         var terminal = Terminal.Detect();
         var verbose = words.Any(word => word is "--verbose" or "-v");
         try

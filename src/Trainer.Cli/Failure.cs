@@ -1,3 +1,6 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
@@ -66,6 +69,9 @@ internal static class Failure
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
         // What System.Text.Json says of a string of a file that is not valid Unicode, when it is read.
         InvalidOperationException when fault.Message.Contains("JSON text", StringComparison.Ordinal) => (ExitCode.BadData, [$"a JSON file holds text that is not valid Unicode ({Lower(fault.Message)}); copy or download it again"]),
+        // What reading a damaged file raises where nothing nearer has named it.
+        JsonException or InvalidDataException or DecoderFallbackException or EncoderFallbackException or RegexMatchTimeoutException => (ExitCode.BadData, [$"a file cannot be read: {Lower(fault.Message)}; copy or download it again"]),
+        IOException when fault.Message.Contains("Too many open files", StringComparison.Ordinal) => (ExitCode.Missing, ["too many open files for this system's limit; raise it with 'ulimit -n 1024'"]),
         CannotWriteException => (ExitCode.CannotWrite, [OneLine(fault.Message)]),
         UnauthorizedAccessException or IOException => (ExitCode.CannotWrite, [Lower(fault.Message)]),
         _ => (ExitCode.OurFault, [$"{fault.GetType().Name}: {OneLine(fault.Message)}"]),

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Trainer.Checkpoints;
@@ -8,6 +9,9 @@ internal sealed class GgufHeader
 {
     private const uint Magic = 0x46554747;
     private const int MaxDepth = 4, MaxTensorName = 63;
+
+    // A vocabulary of a million pieces takes a few dozen megabytes.
+    private const long MaxTextBytes = 64L << 20, MaxArrayBytes = 512L << 20;
 
     private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
 
@@ -54,7 +58,8 @@ internal sealed class GgufHeader
 
     private string Text(string what)
     {
-        byte[] bytes = new byte[Count($"bytes of {what}", 1)];
+        long count = Count($"bytes of {what}", 1);
+        byte[] bytes = count <= MaxTextBytes ? new byte[count] : throw Bad($"{what} is {count} bytes long");
         _stream.ReadExactly(bytes);
         try
         {
@@ -105,17 +110,26 @@ internal sealed class GgufHeader
         }
         int smallest = element switch { GgufValueType.Text => 8, GgufValueType.Array => 12, _ => SizeOf(key, element) };
         long count = Count($"values of '{key}'", smallest);
-        if (count > Array.MaxLength)
+        if (count * smallest > MaxArrayBytes)
         {
-            throw Bad($"'{key}' has {count} values");
+            throw Bad($"'{key}' has {count} values, more than {MaxArrayBytes >> 20} MiB of them");
         }
         object values = element switch
         {
             GgufValueType.Text => Fill(count, () => Text($"'{key}'")),
-            GgufValueType.Float32 => Fill(count, () => BinaryPrimitives.ReadSingleLittleEndian(Take(4))),
-            GgufValueType.Int32 => Fill(count, () => BinaryPrimitives.ReadInt32LittleEndian(Take(4))),
             GgufValueType.Array => Fill<object>(count, () => Value(key, GgufValueType.Array, depth + 1)),
-            _ => Fill(count, () => Scalar(key, element)),
+            GgufValueType.Float32 => Numbers<float>(count),
+            GgufValueType.Int32 => Numbers<int>(count),
+            // A vocabulary's arrays have a million values, and a bad file's a hundred: none of them is worth an object.
+            GgufValueType.UInt8 => Numbers<byte>(count),
+            GgufValueType.Int8 => Numbers<sbyte>(count),
+            GgufValueType.UInt16 => Numbers<ushort>(count),
+            GgufValueType.Int16 => Numbers<short>(count),
+            GgufValueType.UInt32 => Numbers<uint>(count),
+            GgufValueType.UInt64 => Numbers<ulong>(count),
+            GgufValueType.Int64 => Numbers<long>(count),
+            GgufValueType.Float64 => Numbers<double>(count),
+            _ => Flags(key, Numbers<byte>(count)),
         };
         return new GgufValue(GgufValueType.Array, values, element);
     }
@@ -129,6 +143,17 @@ internal sealed class GgufHeader
         }
         return values;
     }
+
+    // Little-endian, as every machine that this program runs on.
+    private T[] Numbers<T>(long count) where T : unmanaged
+    {
+        var values = new T[count];
+        _stream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
+        return values;
+    }
+
+    private bool[] Flags(string key, byte[] bytes) =>
+        bytes.AsSpan().IndexOfAnyExcept((byte)0, (byte)1) < 0 ? MemoryMarshal.Cast<byte, bool>(bytes).ToArray() : throw Bad($"'{key}' is neither true nor false");
 
     private int SizeOf(string key, GgufValueType type) => type switch
     {

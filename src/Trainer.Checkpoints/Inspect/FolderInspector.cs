@@ -59,7 +59,7 @@ public static class FolderInspector
             }
         }
         using GgufFile gguf = GgufFile.Open(path);
-        return new Inspection(path, "gguf", Gguf: new GgufSummary(gguf.Text("general.type") ?? "model", gguf.Text("general.architecture"), gguf.Text("general.name"), gguf.Find("adapter.lora.alpha")?.Value as float?, gguf.Metadata.Count),
+        return new Inspection(path, "gguf", Gguf: new GgufSummary(gguf.Text("general.type") ?? "model", gguf.Text("general.architecture"), gguf.Text("general.name"), Alpha(path, gguf), gguf.Metadata.Count),
             Tensors: new TensorSummary(gguf.Tensors.Count, gguf.Tensors.Sum(static one => one.ByteCount), gguf.Tensors.Sum(static one => one.Dimensions.Aggregate(1L, static (product, side) => product * side)),
                 ByType(gguf.Tensors.Select(static one => (one.Type.ToString(), one.ByteCount))), [Path.GetFileName(path)]));
     }
@@ -174,4 +174,7 @@ public static class FolderInspector
 
     private static List<(string Type, int Count, long Bytes)> ByType(IEnumerable<(string Type, long Bytes)> tensors) =>
         [.. tensors.GroupBy(static one => one.Type).Select(static group => (group.Key, group.Count(), group.Sum(static one => one.Bytes))).OrderByDescending(static one => one.Item3)];
+
+    private static float? Alpha(string path, GgufFile gguf) => gguf.Find("adapter.lora.alpha")?.Value is not float alpha ? null
+        : float.IsFinite(alpha) ? alpha : throw new BadFileException($"'{path}' has the adapter.lora.alpha {alpha}, which is no number; export the adapter again");
 }

@@ -153,6 +153,7 @@ public static class CheckpointFolder
         {
             throw new BadFileException($"checkpoint '{path}': there is no such folder; check the path given with --resume");
         }
+        RegularFile.RequireAll(path);
         string manifestPath = Path.Combine(path, ManifestFile);
         if (!File.Exists(manifestPath))
         {

@@ -36,6 +36,10 @@ public sealed class RunLock : IDisposable
         for (int round = 0; round < 16; round++)
         {
             FileStream stream;
+            if (RegularFile.IsOther(path))
+            {
+                throw new CannotWriteException($"cannot write '{path}': it is no regular file; delete it, or choose another --output-dir");
+            }
             try
             {
                 stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None, bufferSize: 1);
@@ -55,6 +59,24 @@ public sealed class RunLock : IDisposable
             }
         }
         throw InUse(runFolder, ReadOwner(path));
+    }
+
+    /// <summary>Whether another process of this machine holds the lock of a folder now.</summary>
+    public static bool IsHeld(string runFolder)
+    {
+        try
+        {
+            using var stream = new FileStream(Path.Combine(runFolder, FileName), FileMode.Open, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
+            return false;
+        }
+        catch (IOException fault)
+        {
+            return IsLocked(fault);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Frees the folder.</summary>

@@ -28,7 +28,7 @@ internal static class DownloadCommand
     private static int Run(Invocation invocation)
     {
         if (invocation.Values.Text(Dataset) is { } dataset) return RunDataset(invocation, dataset);
-        if (invocation.Positionals.Count == 0) throw new UsageException("no model; name a hub id, such as NousResearch/Hermes-3-Llama-3.1-8B, or a preset");
+        if (invocation.Positionals.Count == 0 || invocation.Positionals[0].Length == 0) throw new UsageException("no model; name a hub id, such as NousResearch/Hermes-3-Llama-3.1-8B, or a preset");
         var typed = invocation.Positionals[0];
         var revision = invocation.Values.Text(Revision);
         if (revision is not null && typed.Contains('@')) throw new UsageException($"'{typed}' and --revision '{revision}' both name a revision; keep one");

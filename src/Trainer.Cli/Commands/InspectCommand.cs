@@ -30,6 +30,9 @@ internal static class InspectCommand
     {
         if (invocation.Positionals.Count == 0) throw new UsageException("nothing to inspect; name a folder, a file, a hub id or tiny");
         var path = invocation.Positionals[0];
+        if (path.Length == 0) throw new UsageException("the path is empty; name a folder, a file, a hub id or tiny");
+        RegularFile.Require(path);
+        RegularFile.RequireAll(path);
         var facts = File.Exists(path) ? OfFile(path) : OfFolder(Directory.Exists(path) ? path : Found(path));
         if (invocation.Values.Flag(Tensors) is true && TensorFiles(path) is { Count: > 0 } files) facts["tensors"] = ListTensors(files);
         if (invocation.Json)

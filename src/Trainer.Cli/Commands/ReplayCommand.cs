@@ -16,7 +16,7 @@ internal static class ReplayCommand
         PositionalHelp = "The replay folder named by the message.",
         MaxPositionals = 1,
         Settings = [CommonSettings.Json],
-        Examples = [("trainer replay runs/a/replay-412", "")],
+        Examples = [("trainer replay runs/a/replay-step-412", "")],
     };
 
     private static int Run(Invocation invocation)

@@ -95,6 +95,7 @@ internal sealed class Speaker : IDisposable
     /// <summary>Continues, giving text out as it becomes certain; nothing of a stop string is given out.</summary>
     public Continuation Continue(int[] prompt, SamplingOptions sampling, IReadOnlyList<string> stops, Action<string> say, CancellationToken stop)
     {
+        if (prompt.Length == 0) throw new CommandFailedException(ExitCode.BadData, "the chat template makes no text of this conversation; check it with 'trainer data show', or pass another --chat-template");
         if (prompt.Length >= Model.Config.MaxPositions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.MaxPositions} positions; shorten it");
         // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
         var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);

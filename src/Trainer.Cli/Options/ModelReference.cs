@@ -1,3 +1,4 @@
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Hub;
 
@@ -24,7 +25,9 @@ internal sealed record ModelReference(string Name, string? Directory, string? Ab
         }
         try
         {
-            return new ModelReference(name, new ModelSource(HubOptions.FromEnvironment()).Resolve(name, needsWeights), null);
+            var folder = new ModelSource(HubOptions.FromEnvironment()).Resolve(name, needsWeights);
+            RegularFile.RequireAll(folder);
+            return new ModelReference(name, folder, null);
         }
         catch (NotAvailableException fault)
         {

@@ -1,3 +1,4 @@
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Importing;
 using YamlDotNet.Core;
@@ -44,6 +45,7 @@ internal static class RecipeFile
         if (Directory.Exists(path)) throw new UsageException($"recipe '{path}' is a folder; name the .yaml file in it");
         if (!File.Exists(path)) throw new UsageException($"no recipe '{path}'; the recipes that come with trainer are in configs/");
         var stream = new YamlStream();
+        RegularFile.Require(path);
         try
         {
             var text = ReadText(path);
@@ -53,6 +55,11 @@ internal static class RecipeFile
         catch (YamlException fault)
         {
             throw new UsageException($"recipe is not YAML ({path}:{fault.Start.Line}): {fault.Message.ReplaceLineEndings(" ")}; indent with spaces and quote values that hold ': '");
+        }
+        catch (Exception fault) when (fault is ArgumentException or InvalidOperationException or FormatException)
+        {
+            // The library's other ways to say that a damaged text is no YAML.
+            throw new UsageException($"recipe is not YAML ({path}): {fault.Message.ReplaceLineEndings(" ").TrimEnd('.')}; indent with spaces and quote values that hold ': '");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

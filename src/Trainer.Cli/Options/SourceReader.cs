@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Data;
 using Trainer.Hub;
@@ -39,7 +40,8 @@ internal static class SourceReader
             CheckSplit(values, setting, split);
             var resolved = ResolveDemo(place, demo);
             var chosen = columns.Count > 0 ? columns : null;
-            if (File.Exists(resolved) || Directory.Exists(resolved)) sources.Add(new DataSource(resolved, weight, chosen) { Split = split, Subset = subset });
+            if (RegularFile.IsOther(resolved)) values.Fault($"{values.Origin(setting)} '{path}' is no regular file but a pipe, a socket or a device; data is read twice, so put it into a file");
+            else if (File.Exists(resolved) || Directory.Exists(resolved)) sources.Add(new DataSource(resolved, weight, chosen) { Split = split, Subset = subset });
             else if (OfHub(values, setting, path, split, subset) is { } hub) sources.Add(hub with { Weight = weight, Columns = chosen });
         }
         return sources;

@@ -27,9 +27,11 @@ internal static class RunReader
             // A later row of the same step is that of the resumed run.
             if (row is null) continue;
             var root = row.RootElement;
+            if (root.ValueKind != JsonValueKind.Object) throw NoRow(metrics, number, "it is no object");
+            if (root.EnumerateObject().Any(member => member.Value.ValueKind == JsonValueKind.Number && !double.IsFinite(member.Value.GetDouble()))) throw NoRow(metrics, number, "a number in it is beyond any");
             if (root.TryGetProperty("loss", out _)) steps[Value(root, "step")] = [.. StepColumns.Select(column => Value(root, column))];
             else if (root.TryGetProperty("eval_loss", out _)) evals[Value(root, "step")] = [.. EvalColumns.Select(column => Value(root, column))];
-            else if (root.TryGetProperty("sample_text", out var text)) Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), text.GetString() ?? ""));
+            else if (root.TryGetProperty("sample_text", out _)) Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), Text(root, "sample_text")));
         }
         var (lengths, maxSteps, ended) = ReadManifest(Path.Combine(directory, "run.json"));
         return new ReportRun
@@ -108,13 +110,16 @@ internal static class RunReader
         {
             // The last line of a run that is being written, or was killed, may be half of one.
             if (!line.EndsWith('}')) return null;
-            throw new CommandFailedException(ExitCode.BadData, $"not a JSON row ({file}:{number}): {fault.Message.ReplaceLineEndings(" ").TrimEnd('.')}");
+            throw NoRow(file, number, fault.Message.ReplaceLineEndings(" ").TrimEnd('.'));
         }
     }
 
+    private static CommandFailedException NoRow(string file, int number, string why) =>
+        new(ExitCode.BadData, $"not a row of metrics ({file}:{number}): {why}; take the line out, or restore the file");
+
     private static double Value(JsonElement row, string name) => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
 
-    private static string Text(JsonElement row, string name) => row.TryGetProperty(name, out var value) ? value.GetString() ?? "" : "";
+    private static string Text(JsonElement row, string name) => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
     /// <summary>At most about 3000 rows, so that the page of a long run stays small; each kept row is a real one.</summary>
     public static IReadOnlyList<double[]> Thin(IReadOnlyList<double[]> rows)

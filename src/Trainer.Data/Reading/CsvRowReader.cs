@@ -9,13 +9,15 @@ namespace Trainer.Data.Reading;
 /// <summary>Rows of a .csv file with a header line; comma, semicolon or tab, told by the header. Values stay strings.</summary>
 internal static class CsvRowReader
 {
+    private const int MostHeaderChars = 1 << 20, MostColumns = 20_000;
+
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static IEnumerable<RawRow> Read(Stream stream, string file, Limits limits)
     {
         using var text = new StreamReader(new Utf8CheckingStream(stream, file), new UTF8Encoding(false, true), false, 1 << 16);
         long line = 1;
-        using var csv = Guarded(() => CsvDataReader.Create(text, new CsvDataReaderOptions
+        using var csv = Guarded(() => CsvDataReader.Create(HeaderFirst(text, file), new CsvDataReaderOptions
         {
             MaxBufferSize = limits.RowBytes,
             // The library takes a line that begins with '#' for a comment and drops it; a text may begin so. U+FFFF is no character.
@@ -48,6 +50,19 @@ internal static class CsvRowReader
             }
             yield return new RawRow(new RowSource(file, begins)) { Json = bytes.WrittenMemory.ToArray(), Textual = true };
         }
+    }
+
+    /// <summary>The text, once its header is known to be one: the library makes a column of each of its fields.</summary>
+    private static Rejoined HeaderFirst(StreamReader text, string file)
+    {
+        var head = new char[MostHeaderChars];
+        var count = text.ReadBlock(head);
+        var header = head.AsSpan(0, count);
+        if (header.IndexOfAny('\n', '\r') is >= 0 and var end) header = header[..end];
+        else if (count == head.Length) throw new DataException($"csv header is too long ({file}:1): it has more than {MostHeaderChars >> 10} KiB without a line break; the first line of a .csv file names the columns");
+        if (header.Count(',') + header.Count(';') + header.Count('\t') >= MostColumns)
+            throw new DataException($"csv header names more than {MostColumns} columns ({file}:1); the first line of a .csv file names the columns");
+        return new Rejoined(new string(head, 0, count), text);
     }
 
     private static T Guarded<T>(Func<T> read, string file, long line, Limits limits)

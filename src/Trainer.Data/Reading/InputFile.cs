@@ -35,8 +35,8 @@ internal sealed class InputFile : IDisposable
         {
             Stream Decompressed() => CompressionOf(path) switch
             {
-                ".gz" => new GZipStream(file, CompressionMode.Decompress, leaveOpen: true),
-                ".zst" => new ZstandardStream(file),
+                ".gz" => new ExpansionLimit(new GZipStream(file, CompressionMode.Decompress, leaveOpen: true), file, path),
+                ".zst" => new ExpansionLimit(new ZstandardStream(file), file, path),
                 _ => file,
             };
             var head = new byte[4];

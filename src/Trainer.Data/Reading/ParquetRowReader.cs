@@ -24,8 +24,10 @@ internal static class ParquetRowReader
 
     public static IEnumerable<RawRow> Read(Stream stream, string file, Limits limits)
     {
+        if (stream.CanSeek && ParquetBounds.Fault(stream) is { } why) throw new DataException($"cannot read parquet file ({file}:1): {why}; check that it is whole");
         var groups = Guarded(() =>
         {
+            stream.Position = 0;
             using var copy = new NonClosing(stream);
             var reader = ParquetReader.CreateAsync(copy, leaveStreamOpen: true).GetAwaiter().GetResult();
             return reader.RowGroupCount;

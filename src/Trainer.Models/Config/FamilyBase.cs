@@ -3,6 +3,8 @@ namespace Trainer.Models;
 /// <summary>What every family reads the same way.</summary>
 internal static class FamilyBase
 {
+    private const int MostLayers = 10_000;
+
     /// <summary>The common keys, as Llama has them; a family changes what differs.</summary>
     /// <param name="reader">config.json.</param>
     /// <param name="type">model_type.</param>
@@ -18,6 +20,8 @@ internal static class FamilyBase
         var head = reader.Positive("head_dim", defaults.HeadSize ?? hidden / heads);
         if (head % 2 != 0) throw reader.Fault("head_dim", $"is {head}, it must be even");
         var layers = reader.Positive("num_hidden_layers");
+        // A layer is a value of its own in every drawing: a number that is a mistake must not fill the memory.
+        if (layers > MostLayers) throw reader.Fault("num_hidden_layers", $"is {layers}, no model has more than {MostLayers}");
         var norm = new NormConfig(reader.Number(defaults.EpsilonKey, defaults.Epsilon));
         var layer = new LayerConfig
         {

@@ -38,7 +38,7 @@ public static class ModelSettings
     { Value = "DEVICE", Reads = ReadDevice, Drift = DriftRule.LastBit };
 
     public static readonly Setting Threads = Setting.Of(o => o.Threads, "threads", Group, "Compute threads.") with
-    { Value = "N", Minimum = 1, Maximum = 4096, DefaultNote = "all cores", Drift = DriftRule.LastBit };
+    { Value = "N", Minimum = 1, Maximum = 1024, DefaultNote = "all cores", Drift = DriftRule.LastBit };
 
     public static readonly Setting MaxMemory = Setting.Of(o => o.MaxMemoryBytes, "max-memory", Group,
         "Most resident memory, such as 12GiB; the run is refused by the plan, or stopped with a checkpoint, above it; what it leaves free keeps " +

@@ -55,12 +55,28 @@ internal static class StreamedFolder
         var config = ModelConfig.Load(options.ModelDirectory);
         if (!IsMade(options, config)) return options.ModelDirectory;
         var folder = PathOf(options, files);
-        if (File.Exists(Path.Combine(folder, "config.json")))
+        if (IsThere(folder))
         {
             events.Note($"the base is read from its 4-bit folder '{folder}', which an earlier run made");
             return folder;
         }
         events.Note($"the base is not quantized on disk: its 4-bit folder is made once, in '{folder}'");
+        while (!WaitForOther(folder, events, stop))
+        {
+            try
+            {
+                Make(options, config, folder, events, stop);
+            }
+            catch (CannotWriteException) when (RunLock.IsHeld(PartialOf(folder)) || IsThere(folder))
+            {
+                // Another run was faster by a moment.
+            }
+        }
+        return folder;
+    }
+
+    private static void Make(TrainingOptions options, ModelConfig config, string folder, Events events, CancellationToken stop)
+    {
         RequireSpace(new RunMemory(RunAdapter.Of(options, config), options).BaseBytes, folder);
         MakeFolder(Path.GetDirectoryName(folder)!);
         ModelQuantizer.Quantize(options.ModelDirectory, folder, new QuantizeOptions
@@ -70,8 +86,24 @@ internal static class StreamedFolder
             Threads = options.Threads ?? MachineLimits.Processors,
             Progress = (done, total) => events.Emit(new PhaseProgressed("quantizing to disk", done, total)),
         }, stop);
-        return folder;
     }
+
+    // Several first runs at once want the same folder: one makes it, the others wait for it.
+    private static bool WaitForOther(string folder, Events events, CancellationToken stop)
+    {
+        var partial = PartialOf(folder);
+        for (var told = false; Directory.Exists(partial) && RunLock.IsHeld(partial); told = true)
+        {
+            if (!told) events.Note("another run is making that folder; waiting for it");
+            if (stop.WaitHandle.WaitOne(TimeSpan.FromSeconds(0.5))) stop.ThrowIfCancellationRequested();
+        }
+        return IsThere(folder);
+    }
+
+    private static bool IsThere(string folder) => File.Exists(Path.Combine(folder, "config.json"));
+
+    // Where the writer of model folders works until the folder is whole.
+    private static string PartialOf(string folder) => Path.Combine(Path.GetDirectoryName(folder)!, $".{Path.GetFileName(folder)}.partial");
 
     private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4;
 
@@ -96,7 +128,7 @@ internal static class StreamedFolder
     // The writer asks as well, but its sentence speaks of an output folder that the user did not name. What an earlier attempt left is space already taken.
     private static void RequireSpace(long bytes, string folder)
     {
-        var partial = Path.Combine(Path.GetDirectoryName(folder)!, $".{Path.GetFileName(folder)}.partial");
+        var partial = PartialOf(folder);
         var there = Directory.Exists(partial) ? Directory.EnumerateFiles(partial).Sum(file => new FileInfo(file).Length) : 0;
         var needed = bytes + Math.Min(bytes, ShardBytes) - there;
         if (DiskSpace.Free(folder) is { } free && free < needed)

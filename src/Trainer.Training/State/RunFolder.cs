@@ -63,6 +63,7 @@ internal sealed class RunFolder : IDisposable
         var folder = new RunFolder(options, RunLock.Acquire(directory), isNew, events);
         try
         {
+            RegularFile.RequireAll(directory);
             AtomicFolder.CleanLeftovers(directory);
             if (options.Resume is null) folder.RequireFree();
             else folder.FindCheckpoint(options.Resume);
