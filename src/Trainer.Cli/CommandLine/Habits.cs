@@ -34,6 +34,9 @@ internal static class Habits
         return rewritten is { } pair && known.Contains(pair.Name) ? ($"--{pair.Name}={pair.Value}", truth || following is "dora") : null;
     }
 
+    /// <summary>Whether a value of an option that we have too is a word of the others alone.</summary>
+    public static bool IsOnlyAnothers(string name, string? following) => name == "save-strategy" && following is "no";
+
     /// <summary>Whether the option asks for what train does in any case, and if so whether the word behind it was its value; another value of it stays an unknown option.</summary>
     private static bool? SaysNothingNew(string name, string? following)
     {

@@ -30,7 +30,7 @@ internal static class TokenNormalizer
                 value = value is null || IsTrue(value) ? "false" : "true";
                 name = name[3..];
             }
-            if (!known.Contains(name) && known.Contains("model") && Habits.Rewrite(name, value ?? Following(tokens, i), known) is { } habit)
+            if ((!known.Contains(name) || Habits.IsOnlyAnothers(name, value ?? Following(tokens, i))) && known.Contains("model") && Habits.Rewrite(name, value ?? Following(tokens, i), known) is { } habit)
             {
                 if (habit.Word.Length > 0) result.Add(habit.Word);
                 if (habit.UsedFollowing && value is null) i++;
