@@ -102,6 +102,9 @@ public sealed class CausalModel : IDisposable
         var files = new WeightFiles(folder, config, progress);
         try
         {
+            // A multimodal folder that holds a head of its own uses it, whatever its config says.
+            var (head, table) = ("lm_head.weight", $"{config.TextPath}.embed_tokens.weight");
+            if (config is { TiedEmbeddings: true, WrapperType: not null } && files.Has(head) && files.Has(table) && !files.AreSame(head, table)) config = config with { TiedEmbeddings = false };
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
             if (!model.Options.TrainAllWeights) return model;
             if (model.Blueprint.Modules.FirstOrDefault(module => module.Kind is ModuleKind.Parameter or ModuleKind.Experts || (module.Kind == ModuleKind.Embedding && module != model.Blueprint.Embedding)) is { } fixedModule)

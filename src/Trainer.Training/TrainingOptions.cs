@@ -48,6 +48,9 @@ public sealed record LoraOptions
     /// <summary><c>all-linear</c>, a list of names or suffixes, or one regular expression.</summary>
     public IReadOnlyList<string> TargetModules { get; init; } = ["all-linear"];
 
+    /// <summary>Tensors of all experts that are adapted, by the ends of their names; empty leaves experts as they are.</summary>
+    public IReadOnlyList<string> TargetParameters { get; init; } = [];
+
     /// <summary>Adapt the last N layers only; null adapts all.</summary>
     public int? Layers { get; init; }
 

@@ -38,7 +38,7 @@ public static class ModelMerger
         var unties = config.TiedEmbeddings && adapter.Unties;
         Check(tensors, adapter, experts, baseFolder, unties || !config.TiedEmbeddings);
         // A tied checkpoint may hold the head all the same; it is only kept where it has become a tensor of its own.
-        var names = tensors.Names.Where(name => Plain(name) != Head || !config.TiedEmbeddings || unties).ToList();
+        var names = tensors.Names.Where(name => Plain(name) != Head || !config.TiedEmbeddings || unties || config.WrapperType is not null).ToList();
         if (unties && !hasHead) names.Add(HeadLike(tensors));
         var plan = new ModelFolderPlan
         {

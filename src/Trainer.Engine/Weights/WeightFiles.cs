@@ -123,6 +123,14 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>A tensor that the model does not need; it must equal one that it has, byte for byte, else the folder contradicts itself.</summary>
     public void TakeCopy(string name, string original)
     {
+        if (!AreSame(name, original))
+            throw new ModelException($"tensor '{name}' of '{_files.Folder}' differs from '{original}' although config.json ties them; set tie_word_embeddings to false or take the original model");
+        Taken(Entry(name));
+    }
+
+    /// <summary>Whether two tensors hold the same bytes.</summary>
+    public bool AreSame(string name, string original)
+    {
         var (copy, of) = (Entry(name), Entry(original));
         var same = copy.Dtype == of.Dtype && copy.ByteCount == of.ByteCount;
         const int Part = 1 << 24;
@@ -134,9 +142,7 @@ internal sealed unsafe class WeightFiles : IDisposable
             MappedPages.Drop(one, length);
             MappedPages.Drop(other, length);
         }
-        if (!same)
-            throw new ModelException($"tensor '{name}' of '{_files.Folder}' differs from '{original}' although config.json ties them; set tie_word_embeddings to false or take the original model");
-        Taken(copy);
+        return same;
     }
 
     /// <summary>Refuses tensors that nothing took.</summary>

@@ -18,7 +18,7 @@ public sealed class DecoderBlueprint
         Head = new("lm_head", ModuleKind.Linear, ModuleRole.Head, -1, config.VocabularySize, config.HiddenSize, config.HeadBias);
         Ends = [.. EndsBlueprint.Of(config)];
         Modules = [Embedding, .. _layers.SelectMany(layer => layer), .. Ends, FinalNorm, Head];
-        _owners = new(() => Modules.SelectMany(module => module.Tensors.Select(tensor => (tensor.Name, module))).ToDictionary(pair => pair.Name, pair => pair.module, StringComparer.Ordinal));
+        _owners = new(() => Modules.SelectMany(module => module.Tensors.Concat(ExpertTensors.OfEach(module)).Select(tensor => (tensor.Name, module))).ToDictionary(pair => pair.Name, pair => pair.module, StringComparer.Ordinal));
     }
 
     /// <summary>What it computes.</summary>

@@ -16,6 +16,14 @@ public static class ExpertTensors
         if (block.IsClamped) yield return ($"{module.StoredPath}.{block.Names.AllDown}_bias", [experts, hidden]);
     }
 
+    /// <summary>Of every expert; none of other modules.</summary>
+    /// <param name="module">A module.</param>
+    public static IEnumerable<(string Name, long[] Shape)> OfEach(ModuleBlueprint module)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        return Enumerable.Range(0, module.Experts?.Experts ?? 0).SelectMany(expert => Own(module, expert));
+    }
+
     /// <summary>Of one expert: gate, up, down.</summary>
     /// <param name="module">Experts.</param>
     /// <param name="expert">Zero-based.</param>

@@ -44,7 +44,7 @@ public sealed record ModuleBlueprint(string Path, ModuleKind Kind, ModuleRole Ro
     public long WeightCount => Rows * Columns;
 
     /// <summary>Parameters, the bias among them.</summary>
-    public long ParameterCount => WeightCount + (HasBias ? Kind == ModuleKind.Norm ? WeightCount : Rows : 0);
+    public long ParameterCount => Experts is not null ? Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)) : WeightCount + (HasBias ? Kind == ModuleKind.Norm ? WeightCount : Rows : 0);
 
     /// <summary>Its tensors in the model folder, in full precision.</summary>
     public IEnumerable<(string Name, long[] Shape)> Tensors

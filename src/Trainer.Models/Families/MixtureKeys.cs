@@ -11,7 +11,10 @@ internal static class MixtureKeys
     {
         var count = reader.Positive("num_experts_per_tok", chosen);
         if (count > experts) throw reader.Fault("num_experts_per_tok", $"is {count}, the model has {experts} experts");
-        return new RouterConfig { Chosen = count, IsNormalized = isNormalized, BalanceCoefficient = Balance(reader) };
+        // Without router logits the loss has no term that balances experts; they are off unless somebody turned them on.
+        if (reader.Bool("output_router_logits") && reader.Number("router_aux_loss_coef", 0.001) != 0)
+            throw reader.Fault("output_router_logits", "is true, which adds a balancing term to the loss that is not computed here; set it to false");
+        return new RouterConfig { Chosen = count, IsNormalized = isNormalized };
     }
 
     /// <summary>Which layers are sparse: all but those named, and of every so many the last.</summary>
@@ -25,7 +28,4 @@ internal static class MixtureKeys
     /// <summary>The config with experts in some layers.</summary>
     public static ModelConfig WithExperts(this ModelConfig config, Func<int, bool> isSparse, ExpertFeedForward experts) =>
         config.WithLayers((layer, l) => isSparse(l) ? layer with { FeedForward = experts } : layer);
-
-    /// <summary>The coefficient of the balancing loss: none unless output_router_logits asks for it.</summary>
-    public static double Balance(ConfigReader reader) => reader.Bool("output_router_logits") ? reader.Number("router_aux_loss_coef", 0.001) : 0;
 }

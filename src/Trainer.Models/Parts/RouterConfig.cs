@@ -41,7 +41,4 @@ public sealed record RouterConfig
 
     /// <summary>The score multiplies the expert's input, not its output.</summary>
     public bool ScalesInput { get; init; }
-
-    /// <summary>Coefficient of the loss that keeps the experts evenly used; 0 where config.json asks for none.</summary>
-    public double BalanceCoefficient { get; init; }
 }

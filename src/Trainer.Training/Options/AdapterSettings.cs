@@ -24,6 +24,10 @@ public static class AdapterSettings
         "Which modules are adapted: all-linear (all but the head), names or suffixes, or one regular expression; embed_tokens and lm_head by name.") with
     { Value = "NAMES", Aliases = ["lora-target", "lora-target-modules"], Reads = ReadTargets, ShapesAdapter = true };
 
+    public static readonly Setting TargetParameters = Setting.Of(o => o.Lora.TargetParameters, "target-parameters", Group,
+        "Tensors of experts that are adapted too, such as experts.down_proj.") with
+    { Value = "NAMES", ShapesAdapter = true };
+
     public static readonly Setting Layers = Setting.Of(o => o.Lora.Layers, "lora-layers", Group, "Adapt the last N layers only.") with
     { Value = "N", Minimum = 1, DefaultNote = "all", Aliases = ["num-layers"], ShapesAdapter = true };
 

@@ -169,6 +169,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         if (options.Stream == Choice.On && _model.Engine.Streaming is null)
             events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
         if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
+        foreach (var note in ModelNotes.Of(_model)) events.Note(note);
     }
 
     private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null) =>
@@ -190,6 +191,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         Alpha = lora.EffectiveAlpha,
         Dropout = lora.Dropout,
         Targets = TargetModules.Parse(lora.TargetModules),
+        TargetParameters = lora.TargetParameters,
         LayersToTransform = lora.LayersToTransform ?? (lora.Layers is { } last ? [.. Enumerable.Range(Math.Max(0, layers - last), Math.Min(last, layers))] : null),
         UseRslora = lora.UseRslora,
         UseDora = lora.UseDora,

@@ -16,7 +16,7 @@ public class FamilyTests
         using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Reference });
         using var io = SafetensorsFile.Open(Golden.Folder(name, "io.safetensors"));
         using var logits = model.Logits(Golden.Batch(io, trimmed: false));
-        Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), Golden.Floats(io, "logits")), 0, Golden.LogitGate);
+        Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), Golden.Floats(io, "logits")), 0, GoldenFamilies.LogitGate(name));
     }
 
     [Theory]
@@ -29,13 +29,15 @@ public class FamilyTests
         var losses = model.TokenLosses(batch);
         var expected = Golden.Expected(Golden.Folder(name));
         Assert.Equal(expected.GetProperty("loss_tokens").GetInt32(), batch.TrainedTokens);
-        Assert.InRange(Math.Abs(losses.Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0, Golden.LossGate);
+        Assert.InRange(Math.Abs(losses.Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0, GoldenFamilies.LossGate(name));
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
     public void The_transformers_5_config_describes_the_same_model(string name)
     {
+        // Families of transformers 5 alone have one spelling.
+        if (!File.Exists(Golden.Folder(name, "config.v5.json"))) return;
         var folder = Directory.CreateTempSubdirectory("config-v5-").FullName;
         File.Copy(Golden.Folder(name, "config.v5.json"), Path.Combine(folder, "config.json"));
         if (File.Exists(Golden.Folder(name, "generation_config.json"))) File.Copy(Golden.Folder(name, "generation_config.json"), Path.Combine(folder, "generation_config.json"));

@@ -53,6 +53,7 @@ public sealed class OptionEffectTests : IDisposable
         ["use-dora"] = ("true", ""),
         ["loraplus-ratio"] = ("4", ""),
         ["init-lora"] = ("gaussian", ""),
+        ["target-parameters"] = ("experts.down_proj", ""),
         ["modules-to-save"] = ("model.norm", ""),
         ["rank-pattern"] = ("q_proj=3", ""),
         ["alpha-pattern"] = ("q_proj=3", ""),
