@@ -37,13 +37,14 @@ internal sealed class RunMemory
     public long BaseBytes => MatrixBytes + VectorBytes;
 
     /// <summary>Frozen matrices alone.</summary>
-    public long MatrixBytes => Decoder.Linears.Sum(MatrixBytesOf) + TableBytes * (Config.TiedEmbeddings ? 1 : 2);
+    public long MatrixBytes => Decoder.Stored.Sum(MatrixBytesOf);
 
     /// <summary>What the smallest window of a streamed base takes.</summary>
     public long SmallestWindow => StreamWindow.Smallest(LayerBytes, Config.LayerCount);
 
     /// <summary>Bytes of the largest streamed layer.</summary>
-    public long LayerBytes => Decoder.Linears.GroupBy(module => module.Layer).Max(layer => layer.Sum(module => FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
+    public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts }).GroupBy(module => module.Layer)
+        .Max(layer => layer.Sum(module => FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
 
     private ModelConfig Config => Decoder.Config;
 
@@ -65,13 +66,19 @@ internal sealed class RunMemory
     };
 
     // Codes of other tools keep scales for groups of columns; how many, their folders decide tensor by tensor.
-    private long MatrixBytesOf(ModuleBlueprint module) => Form is "fp8" or "int4"
-        ? module.WeightCount * Config.StoredQuantization!.Bits / 8 + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5
-        : FrozenBytes.Of(Form, module.Rows, module.Columns, IsDoubleQuantized, IsMapped);
+    private long MatrixBytesOf(ModuleBlueprint module) => module.Kind switch
+    {
+        ModuleKind.Norm or ModuleKind.Parameter => 0,
+        ModuleKind.Embedding => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
+        _ when module.Role == ModuleRole.Head => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
+        _ when Form is "fp8" or "int4" => module.WeightCount * Config.StoredQuantization!.Bits / 8 + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5,
+        _ => FrozenBytes.Of(Form, module.Rows, module.Columns, IsDoubleQuantized, IsMapped),
+    };
 
     private long TableBytes => FrozenBytes.Of(StoredForm, Decoder.Embedding.Rows, Decoder.Embedding.Columns, false, true);
 
-    private long VectorBytes => (Decoder.Norms.Sum(norm => norm.Rows) + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows)) * sizeof(float);
+    private long VectorBytes => sizeof(float)
+        * (Decoder.Stored.Where(module => module.Kind is ModuleKind.Norm or ModuleKind.Parameter).Sum(module => module.ParameterCount) + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows));
 
     private int Threads => _options.Threads ?? MachineLimits.Processors;
 

@@ -59,6 +59,20 @@ public sealed class AdapterPlanTests : IDisposable
     }
 
     [Fact]
+    public void The_experts_of_a_base_are_counted()
+    {
+        File.WriteAllText(Path.Combine(_folder, "config.json"), """
+            {"model_type":"mixtral","hidden_size":4096,"intermediate_size":14336,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"vocab_size":32000,
+             "num_local_experts":8,"num_experts_per_tok":2,"rms_norm_eps":1e-05,"rope_theta":1000000.0,"max_position_embeddings":32768,"hidden_act":"silu",
+             "sliding_window":null,"tie_word_embeddings":false,"torch_dtype":"bfloat16"}
+            """);
+        var plan = RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["q_proj"] }) with { MaxMemoryBytes = 64L << 30 });
+        Assert.Equal(46_702_792_704, plan.BaseParameters);
+        // Half a byte and a 64th and a bit for each, two bytes for the tables' 262 million.
+        Assert.InRange(plan.Memory.Single(part => part.Name == "base (nf4)").Bytes / (double)(1L << 30), 22.4, 23.2);
+    }
+
+    [Fact]
     public void A_pattern_that_backtracks_for_ever_is_refused_by_the_plan_too()
     {
         var fault = Assert.Throws<AdapterOptionException>(() => RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["(([a-z_.0-9])+)+!"] })));
