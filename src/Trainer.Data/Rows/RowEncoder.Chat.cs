@@ -53,19 +53,19 @@ internal sealed partial class RowEncoder
             ? new EncodedRow(ids, ids, rendered.Text, offsets, [(0, rendered.Text.Length)])
             : EncodedRow.Mask(rendered.Text, ids, offsets, rendered.Spans);
         encoded = encoded with { MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes };
-        return (encoded with { Lost = Refused(rendered) }, row.Turns.Where((turn, i) => rendered.TrainedTurns.Contains(i)).Any(SaysNothing));
+        return (encoded with { Lost = Refused(rendered, row) }, row.Turns.Where((turn, i) => rendered.TrainedTurns.Contains(i)).Any(SaysNothing));
     }
 
     private static bool SaysNothing(Turn turn) => turn.Content.Trim().Length == 0 && turn.Calls.Count == 0 && !turn.HasReasoning;
 
     /// <summary>A trained turn that lost something trains what nobody wrote: an answer without its call, or without the thought that leads to it.</summary>
-    private BadRowException? Refused(ChatText rendered)
+    private BadRowException? Refused(ChatText rendered, ChatRow row)
     {
         if (rendered.Losses.FirstOrDefault(loss => loss.IsPiece && loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message) && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
         var what = lost.What switch { "tool_calls" => "the tool calls", "reasoning" => "the reasoning", _ => "words" };
         var way = lost.What switch
         {
-            "reasoning" => "train without it by --reasoning last or strip, pass another template with --chat-template FILE",
+            "reasoning" => $"train without it by --reasoning {(row.Turns.ToList().FindLastIndex(turn => turn.Role == Turn.User) > lost.Message ? "last or strip" : "strip")}, pass another template with --chat-template FILE",
             "tool_calls" => "pass a template that writes tool calls with --chat-template FILE",
             _ => "pass another template with --chat-template FILE",
         };

@@ -81,7 +81,7 @@ internal sealed partial class RowEncoder
         var cut = rendered.Spans.Count > 0 ? rendered.Spans[0].Start : throw BadRowException.Malformed($"column '{column}' holds no turn of the assistant");
         return Behind(rendered.Text, cut, column, special: false) with
         {
-            MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes, Lost = Refused(rendered),
+            MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes, Lost = Refused(rendered, row),
         };
     }
 

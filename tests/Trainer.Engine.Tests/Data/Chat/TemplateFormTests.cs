@@ -123,6 +123,18 @@ public sealed class TemplateFormTests
     public void A_template_s_complaint_names_line_and_field(string template, string messages, string reason) =>
         Assert.Contains(reason, Assert.Throws<ChatMaskException>(() => Build(template, messages)).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"}]""", "--reasoning strip,")]
+    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"},{"role":"user","content":"q"},{"role":"assistant","content":"B"}]""", "--reasoning last or strip,")]
+    public void The_way_out_of_lost_reasoning_is_one_that_helps(string messages, string way)
+    {
+        using var folder = new DataFolder();
+        folder.Write("chat_template.jinja", File("lcpp__deepseek-ai-DeepSeek-R1-Distill-Llama-8B"));
+        foreach (var file in new[] { "tokenizer.json", "tokenizer_config.json" }) folder.Write(file, System.IO.File.ReadAllBytes(Path.Combine(MaskFixtures.Repository, "configs", "tiny-model", file)));
+        var fault = Assert.Single(DataInspector.Check(DataFolder.Options(folder.Write("a.jsonl", $$"""{"messages": {{messages}}}""")), ModelText.Load(folder.Path)).Faults);
+        Assert.Contains(way, fault.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_row_that_loses_something_trained_is_refused_unless_it_is_let_go()
     {
