@@ -66,8 +66,17 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
     {
         using var file = SafetensorsFile.Open(Path.Combine(Directory, TensorsFile));
         var values = model.Parameters.HostValues().ToArray();
-        foreach (var tensor in model.Parameters.Tensors) Fill(file, Declaration(tensor), MemoryMarshal.AsBytes(values.AsSpan((int)tensor.Offset, (int)tensor.Count)));
-        foreach (var state in optimizer.State) Fill(file, Declaration(state), state.Bytes);
+        foreach (var tensor in model.Parameters.Tensors)
+        {
+            var entry = Wanted(file, Declaration(tensor));
+            foreach (var (first, count) in Parts(entry.ByteCount))
+                file.Bytes(entry, first, count).CopyTo(MemoryMarshal.AsBytes(values.AsSpan((int)(tensor.Offset + (first / sizeof(float))), count / sizeof(float))));
+        }
+        foreach (var state in optimizer.State)
+        {
+            var entry = Wanted(file, Declaration(state));
+            foreach (var (first, count) in Parts(entry.ByteCount)) file.Bytes(entry, first, count).CopyTo(state.Part(first, count));
+        }
         if (file.Entries.Count != model.Parameters.Tensors.Count + optimizer.State.Count)
         {
             throw new BadFileException(
@@ -86,12 +95,26 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         var tensors = model.Parameters.Tensors;
         var values = model.Parameters.HostValues();
         using var writer = SafetensorsWriter.Create(path, [.. tensors.Select(Declaration), .. optimizer.State.Select(Declaration)], SafetensorsWriter.PyTorchMetadata);
-        foreach (var tensor in tensors) writer.Write("value." + tensor.Name, MemoryMarshal.AsBytes(values.Slice((int)tensor.Offset, (int)tensor.Count)));
-        foreach (var state in optimizer.State) writer.Write(state.Name, state.Bytes);
+        foreach (var tensor in tensors)
+        {
+            foreach (var (first, count) in Parts(tensor.Count * sizeof(float)))
+                writer.Write("value." + tensor.Name, MemoryMarshal.AsBytes(values.Slice((int)(tensor.Offset + (first / sizeof(float))), count / sizeof(float))));
+        }
+        foreach (var state in optimizer.State)
+        {
+            foreach (var (first, count) in Parts(state.ByteCount)) writer.Write(state.Name, state.Part(first, count));
+        }
         writer.Complete();
     }
 
-    private void Fill(SafetensorsFile file, TensorDeclaration wanted, Span<byte> target)
+    /// <summary>Parts of a tensor: one of 2 GiB and more, such as a trained head of a 7B model, is more than a span can hold.</summary>
+    internal static IEnumerable<(long First, int Count)> Parts(long bytes)
+    {
+        const int Most = 4 << 20;
+        for (long first = 0; first < bytes; first += Most) yield return (first, (int)Math.Min(Most, bytes - first));
+    }
+
+    private SafetensorsEntry Wanted(SafetensorsFile file, TensorDeclaration wanted)
     {
         if (!file.Tensors.TryGetValue(wanted.Name, out var entry) || entry.Dtype != wanted.Dtype || !entry.Shape.AsSpan().SequenceEqual(wanted.Shape.AsSpan()))
         {
@@ -99,6 +122,6 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
                 $"checkpoint '{Directory}' has no {wanted.Dtype} tensor '{wanted.Name}' of shape [{string.Join(", ", wanted.Shape)}]: "
                 + "it is of another adapter or optimizer; resume it with the options it was made with");
         }
-        file.Bytes(entry).CopyTo(target);
+        return entry;
     }
 }

@@ -24,7 +24,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     public static long BytesOf(long trainableParameters, long optimizerBytes) => trainableParameters * 4 * 2 + optimizerBytes + (256L << 10);
 
     private static long BytesOf(IAdaptedModel model, IOptimizer optimizer) =>
-        BytesOf(model.Parameters.Count, optimizer.State.Sum(state => (long)state.Bytes.Length));
+        BytesOf(model.Parameters.Count, optimizer.State.Sum(state => state.ByteCount));
 
     /// <summary>Asks the disk for the whole run before its first step.</summary>
     /// <param name="options">Where, how often and how many.</param>
