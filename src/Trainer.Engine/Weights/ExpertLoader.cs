@@ -27,24 +27,35 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
 
     private List<Expert> Fused()
     {
-        var tensors = ExpertTensors.Fused(module).ToDictionary(tensor => tensor.Name, tensor => files.Take(tensor.Name, tensor.Shape), StringComparer.Ordinal);
-        string gateUp = $"{module.StoredPath}.{_block.Names.AllGateUp}", down = $"{module.StoredPath}.{_block.Names.AllDown}";
-        var experts = new List<Expert>();
-        for (var e = 0; e < _block.Experts; e++)
-            experts.Add(new Expert(Slice(tensors[gateUp], e), Bias(tensors.GetValueOrDefault($"{gateUp}_bias"), e), Slice(tensors[down], e), Bias(tensors.GetValueOrDefault($"{down}_bias"), e)));
-        foreach (var tensor in tensors.Values) tensor.Dispose();
-        if (options.Quantize != QuantizeKind.None)
-        {
-            files.DropPages(gateUp);
-            files.DropPages(down);
-        }
-        return experts;
+        var (gateUp, down) = ($"{module.StoredPath}.{_block.Names.AllGateUp}", $"{module.StoredPath}.{_block.Names.AllDown}");
+        long wide = _block.Width, hidden = module.ExpertColumns;
+        var shapes = ExpertTensors.Fused(module).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
+        var (gateUps, downs) = (Matrices(gateUp, shapes[gateUp], 2 * wide, hidden), Matrices(down, shapes[down], hidden, wide));
+        var (gateUpBiases, downBiases) = (Biases(gateUp, shapes), Biases(down, shapes));
+        return [.. Enumerable.Range(0, _block.Experts).Select(e => new Expert(gateUps[e], gateUpBiases?[e], downs[e], downBiases?[e]))];
+    }
+
+    // The matrix of each expert from one tensor of all: in codes [out, in], or plain, which a family may have transposed.
+    private List<IFrozenWeight> Matrices(string name, long[] shape, long rows, long columns)
+    {
+        if (Mxfp4Layout.Has(files, name)) return [.. Mxfp4Layout.Read(files, name, _block.Experts, rows, columns).Select(Quantized)];
+        using var all = files.Take(name, shape);
+        List<IFrozenWeight> matrices = [.. Enumerable.Range(0, _block.Experts).Select(e => Slice(all, e))];
+        if (options.Quantize != QuantizeKind.None) files.DropPages(name);
+        return matrices;
     }
 
     private IFrozenWeight Slice(Tensor all, int expert)
     {
         var dense = new DenseWeight(all.select(0, expert).DetachFromDisposeScope());
         return Quantized(_block.IsTransposed ? new TransposedWeight(dense) : dense);
+    }
+
+    private List<Tensor>? Biases(string name, Dictionary<string, long[]> shapes)
+    {
+        if (!shapes.TryGetValue($"{name}_bias", out var shape)) return null;
+        using var all = files.Take($"{name}_bias", shape);
+        return [.. Enumerable.Range(0, _block.Experts).Select(e => Bias(all, e))];
     }
 
     private IFrozenWeight Quantized(IFrozenWeight dense)
@@ -55,9 +66,8 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         return held;
     }
 
-    private Tensor? Bias(Tensor? all, int expert)
+    private Tensor Bias(Tensor all, int expert)
     {
-        if (all is null) return null;
         using var scope = NewDisposeScope();
         return all.select(0, expert).to(ScalarType.Float32, new Device(options.Device), copy: true).DetachFromDisposeScope();
     }

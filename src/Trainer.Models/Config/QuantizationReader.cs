@@ -18,7 +18,8 @@ internal static class QuantizationReader
             "compressed-tensors" => CompressedTensors(reader, quantization),
             "gptq" => Gptq(quantization),
             "awq" => Awq(quantization),
-            _ => throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which is not read (bitsandbytes nf4, fp8, compressed-tensors, gptq and awq are); "
+            "mxfp4" => new StoredQuantization { Format = StoredFormat.Mxfp4, GroupSize = 32, Name = "mxfp4" },
+            _ => throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which is not read (bitsandbytes nf4, fp8, compressed-tensors, gptq, awq and mxfp4 are); "
                 + "take the original model and let --quantize nf4 do it"),
         };
     }

@@ -15,4 +15,6 @@ public enum StoredFormat
     Gptq,
     /// <summary>AWQ, 4 bits, gemm layout.</summary>
     Awq,
+    /// <summary>MXFP4: experts in 4-bit floats with an exponent a block; all else as it is.</summary>
+    Mxfp4,
 }
