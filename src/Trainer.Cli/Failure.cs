@@ -2,6 +2,7 @@ using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
+using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Hub;
@@ -35,6 +36,7 @@ internal static class Failure
         if (known is RunInterruptedException stopped)
         {
             terminal.Error.WriteLine(stopped.Message);
+            if (stopped.CheckpointDirectory is { } checkpoint && ResumeLine(checkpoint) is { } line) terminal.Error.WriteLine($"go on with: {line}");
             return stopped.ExitCode;
         }
         var (code, lines) = Describe(known);
@@ -42,6 +44,13 @@ internal static class Failure
         if (verbose) terminal.Error.WriteLine(fault.ToString());
         else if (code == ExitCode.OurFault && known is not CommandFailedException) terminal.Error.WriteLine("this is a fault of trainer itself; --verbose shows where it happened");
         return code;
+    }
+
+    /// <summary>The shortest line that goes on from a checkpoint, ready to be pasted; null where the run's folder holds no recipe.</summary>
+    private static string? ResumeLine(string checkpoint)
+    {
+        var run = RunFolders.RunOf(checkpoint);
+        return File.Exists(Path.Combine(run, RunFolders.Recipe)) ? ShellWord.Line(["trainer", "resume", run]) : null;
     }
 
     private static (int Code, IReadOnlyList<string> Lines) Describe(Exception fault) => fault switch

@@ -50,16 +50,10 @@ public static class TrainingRun
         if (options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
         var manifest = RunManifest.Begin(options, folder.Earlier);
         manifest.WriteIfFirst(folder);
-        using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
-        events.Emit(new DataOpened(data.Dataset.Statistics));
-        DataNotes.Tell(data.Dataset.Statistics, events);
+        using var data = OpenData(options, manifest, events);
         var files = Fingerprint.Of(options, data.Files, events, stop);
         RequireNoDrift(folder, options, files, events);
-        var plan = RunPlanner.Plan(options, data.Dataset);
-        RunPlanner.Require(plan);
-        if (plan.Stream && options.Stream == Choice.Auto)
-            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
-        events.Emit(new Planned(plan));
+        var plan = Planned(options, data, events);
         var settled = RunPlanner.Settle(options, plan);
         if (plan.Stream) settled = settled with { ModelDirectory = Streamed(options, files, folder, signalExitCode, events, stop) };
         using var model = Load(options, settled, plan, events);
@@ -76,6 +70,44 @@ public static class TrainingRun
             Sample = options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
             SignalExitCode = signalExitCode ?? (() => 130),
         }, stop);
+    }
+
+    /// <summary>
+    /// Looks at all of a run that can be looked at without a step: options, run folder, data, drift, memory, disk, each tensor of base and adapter.
+    /// It throws what <see cref="Run(TrainingOptions, IReadOnlyList{ITrainingObserver}, CancellationToken)"/> would, and leaves nothing behind.
+    /// </summary>
+    /// <param name="options">Everything that decides what is computed.</param>
+    /// <param name="observers">Who hears of it.</param>
+    /// <param name="stop">Ends it.</param>
+    public static RunPlan Check(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+    {
+        var events = new Events(observers);
+        OptionCheck.Require(options);
+        using var folder = RunFolder.Open(options, events);
+        using var data = OpenData(options, RunManifest.Begin(options, folder.Earlier), events);
+        if (folder.Checkpoint is not null) RequireNoDrift(folder, options, Fingerprint.Of(options, data.Files, events, stop), events);
+        var plan = Planned(options, data, events);
+        // The base as it lies: its files are mapped and matched, nothing of them is quantized or copied.
+        using var model = AdaptedModel.Map(options, events);
+        return plan;
+    }
+
+    private static TrainingData OpenData(TrainingOptions options, RunManifest manifest, Events events)
+    {
+        var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay));
+        events.Emit(new DataOpened(data.Dataset.Statistics));
+        DataNotes.Tell(data.Dataset.Statistics, events);
+        return data;
+    }
+
+    private static RunPlan Planned(TrainingOptions options, TrainingData data, Events events)
+    {
+        var plan = RunPlanner.Plan(options, data.Dataset);
+        RunPlanner.Require(plan);
+        if (plan.Stream && options.Stream == Choice.Auto)
+            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
+        events.Emit(new Planned(plan));
+        return plan;
     }
 
     private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events)

@@ -63,7 +63,11 @@ public static class StepSettings
     public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group, "The optimizer; states are 32-bit.") with
     {
         Kind = SettingKind.Choice, Value = "NAME", Choices = [.. OptimizerTable.Names], Aliases = ["optimizer"],
-        Synonyms = new Dictionary<string, string> { ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw" },
+        // States of 8 or 4 bits, paged or not, are a way to hold the same optimizer; an adapter's are small.
+        Synonyms = new[]
+        {
+            "adamw-torch", "adamw-torch-fused", "adamw-hf", "adamw-8bit", "adamw-bnb-8bit", "adamw-torch-8bit", "adamw-torch-4bit", "paged-adamw", "paged-adamw-8bit", "paged-adamw-32bit",
+        }.ToDictionary(name => name, _ => "adamw"),
     };
 
     public static readonly Setting Checkpointing = Setting.Of(o => o.GradientCheckpointing, "gradient-checkpointing", Group,
@@ -71,5 +75,5 @@ public static class StepSettings
     { Value = "WHEN", Bare = "on", Aliases = ["activation-checkpointing"], Drift = DriftRule.LastBit };
 
     public static readonly Setting Seed = Setting.Of(o => o.Seed, "seed", Group, "Seed of everything random.") with
-    { Value = "N", Minimum = 0 };
+    { Value = "N", Minimum = 0, Aliases = ["random-state"] };
 }

@@ -42,6 +42,9 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
     }
 
+    /// <summary>Base and adapter with every tensor matched and nothing quantized: what can be said of them without reading them.</summary>
+    public static AdaptedModel Map(TrainingOptions options, Events events) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events);
+
     private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes = null)
     {
         if (options.Threads is { } threads) torch.set_num_threads(threads);

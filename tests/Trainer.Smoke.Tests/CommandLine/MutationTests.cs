@@ -14,7 +14,7 @@ public sealed class MutationTests
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
-    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model"];
+    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "resume"];
 
     [Fact]
     public void Every_key_of_the_schema_changes_its_value_in_the_effective_recipe()
@@ -41,7 +41,7 @@ public sealed class MutationTests
         var words = new Dictionary<string, string> { ["model"] = "m", ["data"] = "d.jsonl", ["output_dir"] = "out" };
         foreach (var (key, value) in changes) words[key] = value;
         var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}")]) { Directory = folder.Path });
-        return result.Json().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
+        return result.Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
     }
 
     /// <summary>A value the key takes that is not its default.</summary>
