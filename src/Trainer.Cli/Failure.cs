@@ -46,6 +46,9 @@ internal static class Failure
         return code;
     }
 
+    /// <summary>The exit code of a fault.</summary>
+    public static int CodeOf(Exception fault) => Unwrap(fault) is RunInterruptedException stopped ? stopped.ExitCode : Describe(Unwrap(fault)).Code;
+
     /// <summary>The shortest line that goes on from a checkpoint, ready to be pasted; null where the run's folder holds no recipe.</summary>
     private static string? ResumeLine(string checkpoint)
     {

@@ -234,6 +234,9 @@ public sealed record TrainingOptions
     /// <summary>What is written beside metrics.jsonl and trainer.log; empty writes nothing else.</summary>
     public IReadOnlyList<string> ReportTo { get; init; } = ReportKinds;
 
+    /// <summary>A line for the shell when the run has ended, or null; the program runs it.</summary>
+    public string? OnFinish { get; init; }
+
     /// <summary>The command line that asked for the run, for the record; null where there was none.</summary>
     public string? Command { get; init; }
 

@@ -36,9 +36,25 @@ internal static class TrainCommand
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
-        var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token));
+        var result = Finished(invocation, options, () => view.Run(() => TrainingRun.Run(options, view.Observers, () => invocation.Stop.ExitCode ?? ExitCode.Interrupted, invocation.Stop.Token)));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
+    }
+
+    private static TrainingResult Finished(Invocation invocation, TrainingOptions options, Func<TrainingResult> run)
+    {
+        try
+        {
+            var result = run();
+            FinishCommand.Run(options.OnFinish, options.OutputDirectory, "done", result.Reason, ExitCode.Done, invocation.Terminal);
+            return result;
+        }
+        catch (Exception fault)
+        {
+            var state = fault is RunInterruptedException ? "interrupted" : "failed";
+            FinishCommand.Run(options.OnFinish, options.OutputDirectory, state, fault.Message, Failure.CodeOf(fault), invocation.Terminal);
+            throw;
+        }
     }
 
     private static void Tell(Invocation invocation, TrainingOptions options, TrainingResult result, RunHistory history)

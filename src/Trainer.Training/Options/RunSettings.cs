@@ -58,6 +58,12 @@ public static class RunSettings
         "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.") with
     { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
 
+    // Not in recipes: one from elsewhere must start nothing.
+    public static readonly Setting OnFinish = Setting.Of(o => o.OnFinish, "on-finish", Group,
+        "Shell command to run when the run has ended, with TRAINER_RUN, TRAINER_STATE (done, interrupted, failed), TRAINER_MESSAGE and " +
+        "TRAINER_EXIT_CODE in its environment.") with
+    { Value = "COMMAND", InRecipe = false, Drift = DriftRule.Free };
+
     public static readonly Setting Config = new("config", SettingKind.Text, "General", "YAML recipe; the command line wins over it.")
     { Short = "-c", Value = "RECIPE.yaml", Aliases = ["recipe"] };
 

@@ -54,6 +54,16 @@ public sealed class DailyUseTests : IDisposable
     }
 
     [Fact]
+    public void A_command_is_run_when_a_run_has_ended_and_a_recipe_cannot_name_one()
+    {
+        Assert.Equal(0, Train("ended", "--max-steps", "1", "--on-finish", "echo \"$TRAINER_STATE $TRAINER_EXIT_CODE $(basename \"$TRAINER_RUN\")\" > said").ExitCode);
+        Assert.Equal("done 0 ended\n", File.ReadAllText(Path.Combine(_folder.Path, "said")));
+        Assert.Equal(65, Train("failed", "--data", _folder.File("bad.jsonl", "{}\n"), "--max-steps", "1", "--on-finish", "echo $TRAINER_STATE > said").ExitCode);
+        Assert.Equal("failed\n", File.ReadAllText(Path.Combine(_folder.Path, "said")));
+        Assert.Equal(2, Trainer("train", _folder.File("r.yaml", "model: tiny\ndata: demo\non_finish: touch x\n")).ExitCode);
+    }
+
+    [Fact]
     public void A_run_that_learnt_nothing_is_not_called_the_best_so_far()
     {
         var run = Train("bad", "--eval-data", "demo", "--max-steps", "3", "--learning-rate", "5");
