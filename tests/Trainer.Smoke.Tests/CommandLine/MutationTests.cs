@@ -14,7 +14,7 @@ public sealed class MutationTests
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
-    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "resume"];
+    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "overwrite_output_dir"];
 
     [Fact]
     public void Every_key_of_the_schema_changes_its_value_in_the_effective_recipe()
