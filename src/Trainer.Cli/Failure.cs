@@ -5,6 +5,7 @@ using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
+using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Distributed;
@@ -40,6 +41,7 @@ internal static class Failure
         if (known is RunInterruptedException stopped)
         {
             terminal.Error.WriteLine(stopped.Message);
+            if (stopped.CheckpointDirectory is { } checkpoint && ResumeLine(checkpoint) is { } line) terminal.Error.WriteLine($"go on with: {line}");
             return stopped.ExitCode;
         }
         var (code, lines) = Describe(known);
@@ -51,6 +53,16 @@ internal static class Failure
 
     /// <summary>Whether a fault is nothing but the end that was asked for, from however many threads.</summary>
     public static bool IsCancellation(Exception fault) => fault is OperationCanceledException || (fault is AggregateException all && all.InnerExceptions.All(IsCancellation));
+
+    /// <summary>The exit code of a fault.</summary>
+    public static int CodeOf(Exception fault) => Unwrap(fault) is RunInterruptedException stopped ? stopped.ExitCode : Describe(Unwrap(fault)).Code;
+
+    /// <summary>The shortest line that goes on from a checkpoint, ready to be pasted; null where the run's folder holds no recipe.</summary>
+    private static string? ResumeLine(string checkpoint)
+    {
+        var run = RunFolders.RunOf(checkpoint);
+        return File.Exists(Path.Combine(run, RunFolders.Recipe)) ? ShellWord.Line(["trainer", "resume", run]) : null;
+    }
 
     private static (int Code, IReadOnlyList<string> Lines) Describe(Exception fault) => fault switch
     {

@@ -128,7 +128,7 @@ public sealed record TrainingOptions
     public int BatchSize { get; init; } = 1;
 
     /// <summary>Micro-batches in an optimizer step.</summary>
-    public int GradientAccumulationSteps { get; init; } = 8;
+    public int GradientAccumulationSteps { get; init; } = 1;
 
     /// <summary>Best-fit packing of rows up to the sequence length.</summary>
     public bool Packing { get; init; }
@@ -258,6 +258,12 @@ public sealed record TrainingOptions
 
     /// <summary>What is written beside metrics.jsonl and trainer.log; empty writes nothing else.</summary>
     public IReadOnlyList<string> ReportTo { get; init; } = ReportKinds;
+
+    /// <summary>A line for the shell when the run has ended, or null; the program runs it.</summary>
+    public string? OnFinish { get; init; }
+
+    /// <summary>The command line that asked for the run, for the record; null where there was none.</summary>
+    public string? Command { get; init; }
 
     /// <summary>What <see cref="ReportTo"/> may hold.</summary>
     public static IReadOnlyList<string> ReportKinds { get; } = ["tensorboard", "html"];

@@ -66,19 +66,11 @@ public static class TrainingRun
         // Templates may print the day.
         manifest = manifest with { StartedUtc = ranks.Share(manifest.StartedUtc) };
         manifest.WriteIfFirst(folder);
-        using var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, early.Token));
-        events.Emit(new DataOpened(data.Dataset.Statistics));
-        DataNotes.Tell(data.Dataset.Statistics, events);
-        foreach (var note in data.Dataset.Notes) events.Warn(note);
-        if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
+        using var data = OpenData(options, manifest, events, early.Token);
         var files = Fingerprint.Of(options, data.Files, events, early.Token);
         RankAgreement.RequireSameRun(ranks, options, files, data);
         RequireNoDrift(folder, options, files, events);
-        var plan = RunPlanner.Plan(options, data.Dataset);
-        RunPlanner.Require(plan);
-        if (plan.Stream && options.Stream == Choice.Auto)
-            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
-        events.Emit(new Planned(plan));
+        var plan = Planned(options, data, events);
         var settled = RunPlanner.Settle(options, plan);
         if (plan.Stream)
         {
@@ -105,6 +97,46 @@ public static class TrainingRun
             SignalExitCode = signalExitCode,
             BeganAt = began,
         }, stop);
+    }
+
+    /// <summary>
+    /// Looks at all of a run that can be looked at without a step: options, run folder, data, drift, memory, disk, each tensor of base and adapter.
+    /// It throws what <see cref="Run(TrainingOptions, IReadOnlyList{ITrainingObserver}, CancellationToken)"/> would, and leaves nothing behind.
+    /// </summary>
+    /// <param name="options">Everything that decides what is computed.</param>
+    /// <param name="observers">Who hears of it.</param>
+    /// <param name="stop">Ends it.</param>
+    public static RunPlan Check(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+    {
+        var events = new Events(observers);
+        OptionCheck.Require(options);
+        using var folder = RunFolder.Open(options, events);
+        using var data = OpenData(options, RunManifest.Begin(options, folder.Earlier), events, stop);
+        if (folder.Checkpoint is not null) RequireNoDrift(folder, options, Fingerprint.Of(options, data.Files, events, stop), events);
+        var plan = Planned(options, data, events);
+        // The base as it lies: its files are mapped and matched, nothing of them is quantized or copied.
+        using var model = AdaptedModel.Map(options, events, stop);
+        return plan;
+    }
+
+    private static TrainingData OpenData(TrainingOptions options, RunManifest manifest, Events events, CancellationToken stop)
+    {
+        var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, stop));
+        events.Emit(new DataOpened(data.Dataset.Statistics));
+        DataNotes.Tell(data.Dataset.Statistics, events);
+        foreach (var note in data.Dataset.Notes) events.Warn(note);
+        if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
+        return data;
+    }
+
+    private static RunPlan Planned(TrainingOptions options, TrainingData data, Events events)
+    {
+        var plan = RunPlanner.Plan(options, data.Dataset);
+        RunPlanner.Require(plan);
+        if (plan.Stream && options.Stream == Choice.Auto)
+            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
+        events.Emit(new Planned(plan));
+        return plan;
     }
 
     private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events, CancellationToken stop)

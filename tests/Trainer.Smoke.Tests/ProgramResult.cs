@@ -11,6 +11,13 @@ internal sealed record ProgramResult(int ExitCode, string Output, string Error)
         return JsonDocument.Parse(Output).RootElement;
     }
 
+    /// <summary>The effective recipe of a dry run: printed first, whatever the checks behind it say of a model that is none.</summary>
+    public JsonElement Recipe()
+    {
+        Assert.True(ExitCode != 2 && Output.Length > 0, $"exit code {ExitCode}\n{Error}");
+        return JsonDocument.Parse(Output).RootElement;
+    }
+
     /// <summary>The error lines without their prefix; fails where the exit code is another.</summary>
     public string[] Faults(int exitCode)
     {

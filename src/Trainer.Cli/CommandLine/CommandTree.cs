@@ -10,6 +10,16 @@ internal sealed class CommandTree
     private readonly Dictionary<Command, CommandSpec> _specs = [];
     private readonly Dictionary<Command, (Dictionary<Setting, Option<string[]>> Options, Argument<string[]> Words)> _parts = [];
 
+    // What other tools call it.
+    private static readonly Dictionary<string, string> PeerVerbs = new()
+    {
+        ["finetune"] = "train", ["fine-tune"] = "train", ["sft"] = "train", ["lora"] = "train", ["qlora"] = "train", ["finetune-lora"] = "train", ["fit"] = "train", ["run"] = "train",
+        ["pretrain"] = "train", ["fuse"] = "merge", ["merge-lora"] = "merge", ["merge-adapter"] = "merge", ["evaluate"] = "eval", ["test"] = "eval", ["perplexity"] = "eval", ["validate"] = "eval",
+        ["infer"] = "generate", ["inference"] = "generate", ["predict"] = "generate", ["complete"] = "generate", ["server"] = "serve", ["api"] = "serve", ["vllm-serve"] = "serve",
+        ["preprocess"] = "data check", ["dataset"] = "data check", ["convert"] = "quantize", ["migrate"] = "import", ["list"] = "runs", ["ls"] = "runs", ["ps"] = "runs", ["continue"] = "resume",
+        ["info"] = "inspect", ["env"] = "doctor", ["diagnose"] = "doctor", ["pull"] = "download", ["benchmark"] = "bench", ["validate-config"] = "train --dry-run", ["config-schema"] = "schema",
+    };
+
     public CommandTree(CommandSpec root)
     {
         // The built-in help and version would be second voices beside ours.
@@ -52,6 +62,8 @@ internal sealed class CommandTree
         var spec = SpecOf(words, out var depth, out var path);
         var faults = new List<string>();
         var known = AllSettings(spec).ToList();
+        // What stands behind a command that is none belongs to it, and would only be unknown too.
+        if (spec.Subcommands.Count > 0 && words.Length > depth && !words[depth].StartsWith('-')) throw new UsageException(UnknownCommand(words[depth], path, spec));
         string[] normalized = [.. words[..depth], .. WithoutUnknown(TokenNormalizer.Normalize(words[depth..], known), words, path, known, faults)];
         var result = _root.Parse(normalized, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var command = result.CommandResult.Command;
@@ -128,6 +140,7 @@ internal sealed class CommandTree
 
     private static string UnknownCommand(string word, string path, CommandSpec spec)
     {
+        if (path.Length == 0 && PeerVerbs.GetValueOrDefault(TokenNormalizer.Kebab(word)) is { } ours) return $"unknown command '{word}'; type: trainer {ours}";
         var near = DidYouMean.Nearest(word, spec.Subcommands.Select(below => below.Name));
         return $"unknown command '{(path.Length > 0 ? path + " " : "") + word}'" + (near is null ? $"; 'trainer {(path.Length > 0 ? path + " " : "")}--help' lists them" : $"; did you mean '{near}'?");
     }

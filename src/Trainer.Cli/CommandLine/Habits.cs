@@ -49,7 +49,9 @@ internal static class Habits
             "eval-strategy" or "save-strategy" or "logging-strategy" when word is "steps" => true,
             "bnb-4bit-quant-type" when word is "nf4" => true,
             "quantization-method" when word is "bitsandbytes" or "bnb" => true,
-            "lora-task-type" when word is "causal_lm" => true,
+            "lora-task-type" or "task-type" when word is "causal_lm" => true,
+            "use-lora" when word is "true" => true,
+            "use-lora" when word is not ("false" or "no" or "0") => false,
             "fp16" or "push-to-hub" or "torch-compile" or "load-best-model-at-end" when word is "false" or "no" or "0" => true,
             _ when ChangesNoResult.Contains(name) => word is not null && !word.EndsWith(".yaml", StringComparison.Ordinal) && !word.EndsWith(".yml", StringComparison.Ordinal),
             _ => null,
@@ -61,6 +63,6 @@ internal static class Habits
     [
         "flash-attn", "flash-attention", "attn-implementation", "sdp-attention", "xformers-attention", "use-liger-kernel", "enable-liger-kernel", "tf32", "use-unsloth", "pad-to-sequence-len", "trust-remote-code",
         "preprocessing-num-workers", "dataloader-num-workers", "dataloader-pin-memory", "dataset-num-proc", "dataset-processes", "overwrite-cache", "ddp-timeout", "ddp-find-unused-parameters", "low-cpu-mem-usage",
-        "plot-loss", "disable-tqdm", "logging-first-step", "eval-on-start", "remove-unused-columns", "ignore-pad-token-for-loss", "use-fast-tokenizer", "include-num-input-tokens-seen",
+        "plot-loss", "disable-tqdm", "logging-first-step", "use-cache", "eval-accumulation-steps", "save-safetensors", "average-tokens-across-devices", "eval-on-start", "remove-unused-columns", "ignore-pad-token-for-loss", "use-fast-tokenizer", "include-num-input-tokens-seen",
     ];
 }

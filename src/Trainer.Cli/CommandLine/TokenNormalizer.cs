@@ -17,6 +17,9 @@ internal static class TokenNormalizer
             var token = tokens[i];
             if (!literal && shorts.TryGetValue(token, out var full)) token = full;
             literal |= token == "--";
+            // `learning_rate=1e-5`, as torchtune and Hydra take it; never what is the value of the option before it.
+            if (!literal && Assignment(token) is { } key && known.Contains(key) && known.Contains("lora-rank") && (i == 0 || !IsWaiting(tokens[i - 1])))
+                token = "--" + token;
             if (literal || token.Length < 3 || !token.StartsWith("--", StringComparison.Ordinal))
             {
                 result.Add(token);
@@ -43,6 +46,12 @@ internal static class TokenNormalizer
         }
         return [.. result];
     }
+
+    /// <summary>The name before the equals sign of a word that is no option, or null.</summary>
+    private static string? Assignment(string token) =>
+        token.Length > 2 && token[0] != '-' && token.IndexOf('=') is > 0 and var at && token[..at].All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-') ? Kebab(token[..at]) : null;
+
+    private static bool IsWaiting(string token) => token.StartsWith('-') && !token.Contains('=');
 
     public static string Kebab(string name) => name.Replace('_', '-').ToLowerInvariant();
 

@@ -20,18 +20,21 @@ internal static class ChatCommand
     public static readonly CommandSpec Spec = new("chat", "Talk with a model.", Run)
     {
         Group = "Use",
-        Description = $"Lines of standard input are your turns. {Words}.",
+        Positional = "[RUN]",
+        PositionalHelp = "A run or adapter folder: base, adapter and template come from it. Else the same as --model.",
+        MaxPositionals = 1,
+        Description = $"Lines of standard input are your turns; on a terminal they can be edited, the arrow keys bring back earlier ones, and Alt-Enter, a backslash at the end or pasted text goes on in a new line. {Words}.",
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             System, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
-        Examples = [("trainer chat --model tiny --adapter runs/a", "")],
+        Examples = [("trainer chat runs/a", ""), ("trainer chat --model tiny", "")],
     };
 
     private static int Run(Invocation invocation)
     {
-        var values = invocation.Values;
+        var values = RunFolders.Expand(invocation.Values, invocation.Word);
         var options = ReadingSettings.Options(values, SourceReader.Demo.Folder);
         var sampling = SamplingSettings.Read(values);
         var system = values.Text(System);
@@ -42,10 +45,11 @@ internal static class ChatCommand
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };
         invocation.Stop.Interrupt = talk.Interrupt;
         if (!invocation.Quiet) invocation.Terminal.Error.WriteLine(Words);
+        var editor = Console.IsInputRedirected || !invocation.Terminal.IsLive ? null : new LineEditor(invocation.Terminal);
         while (true)
         {
-            if (!Console.IsInputRedirected && !invocation.Quiet) invocation.Terminal.Error.Write("> ");
-            if (Console.In.ReadLine() is not { } line || line.Trim() is "/exit" or "/quit") return ExitCode.Done;
+            if (editor is null && !Console.IsInputRedirected && !invocation.Quiet) invocation.Terminal.Error.Write("> ");
+            if ((editor is null ? Console.In.ReadLine() : editor.Read("> ")) is not { } line || line.Trim() is "/exit" or "/quit") return ExitCode.Done;
             if (line.Trim().Length == 0) continue;
             if (line.StartsWith('/')) talk.Obey(line.Trim());
             else talk.Answer(line);

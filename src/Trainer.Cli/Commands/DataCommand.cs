@@ -120,7 +120,7 @@ internal static class DataCommand
             terminal.Out.Raw.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
             terminal.Out.WriteLine();
         }
-        if (!invocation.Quiet) terminal.Error.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
+        if (!invocation.Quiet) terminal.Out.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
         return ExitCode.Done;
     }
 

@@ -16,6 +16,9 @@ internal static class EvalCommand
     public static readonly CommandSpec Spec = new("eval", "Loss, perplexity and token counts of a model on data.", Run)
     {
         Group = "Use",
+        Positional = "[RUN]",
+        PositionalHelp = "A run or adapter folder: base, adapter and template come from it. Else the same as --model.",
+        MaxPositionals = 1,
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
@@ -24,12 +27,12 @@ internal static class EvalCommand
             DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
             PerRow, PerToken, CommonSettings.Json,
         ],
-        Examples = [("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", "")],
+        Examples = [("trainer eval runs/a --data held-out.jsonl", ""), ("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", "")],
     };
 
     private static int Run(Invocation invocation)
     {
-        var values = invocation.Values;
+        var values = RunFolders.Expand(invocation.Values, invocation.Word);
         var options = ReadingSettings.Options(values, SourceReader.Demo.HeldOut);
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault("no data; add --data FILE, --data DIR or --data demo");
         var (perRow, perToken) = (values.Flag(PerRow) ?? false, values.Flag(PerToken) ?? false);

@@ -20,20 +20,24 @@ internal static class GenerateCommand
     {
         Group = "Use",
         Description = "The prompt is put into the model's chat template where it has one. Text streams to stdout as it comes.",
-        Positional = "[PROMPT]",
-        PositionalHelp = "Same as --prompt.",
-        MaxPositionals = 1,
+        Positional = "[RUN] [PROMPT]",
+        PositionalHelp = "A run or adapter folder: base, adapter and template come from it; then the same as --prompt.",
+        MaxPositionals = 2,
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             Prompt, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All, Compare, CommonSettings.Json,
         ],
-        Examples = [("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],
+        Examples = [("trainer generate runs/a 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],
     };
 
     private static int Run(Invocation invocation)
     {
-        var values = invocation.Values;
+        var words = invocation.Positionals.ToList();
+        var run = words.Count > 0 && (words.Count == 2 || RunFolders.IsAdapter(words[0])) ? words[0] : null;
+        if (run is not null) words.RemoveAt(0);
+        var values = RunFolders.Expand(invocation.Values, run);
+        invocation = invocation with { Values = values, Positionals = words };
         var options = ReadingSettings.Options(values, SourceReader.Demo.Folder);
         var sampling = SamplingSettings.Read(values);
         var (prompt, system, raw, compare) = (ReadPrompt(invocation), values.Text(System), values.Flag(Raw) ?? false, values.Flag(Compare) ?? false);

@@ -6,6 +6,7 @@ using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Cli.Reports;
 using Trainer.Engine;
 using Trainer.Models;
 
@@ -151,7 +152,9 @@ internal static class InspectCommand
     private static JsonObject OfRun(string folder)
     {
         var run = Reports.RunReader.Read(folder);
-        var facts = new JsonObject { ["kind"] = "run", ["folder"] = folder };
+        var status = RunStatus.Of(folder);
+        var facts = new JsonObject { ["kind"] = "run", ["folder"] = folder, ["state"] = status.Text };
+        if (status.Command is { } command) facts["command"] = command;
         foreach (var fact in run.Facts) facts[fact[0].Replace(", ", "_", StringComparison.Ordinal).Replace(' ', '_').Replace('/', '_')] = fact[1];
         facts["checkpoints"] = new JsonArray([.. CheckpointFolder.List(folder).Select(checkpoint => JsonValue.Create(Path.GetFileName(checkpoint.Path)))]);
         foreach (var setting in run.Settings.Where(setting => setting[0] is "model" or "data" or "lora_rank" or "learning_rate")) facts[setting[0]] = setting[1];

@@ -27,13 +27,16 @@ internal static class MergeCommand
     {
         Group = "Models",
         Description = "Writes a sharded model folder, a few rows of weights in memory at a time, and measures how far its logits are from base and adapter. With --quantize nf4 the adapter is put onto the 4-bit values it was trained on.",
+        Positional = "[RUN]",
+        PositionalHelp = "A run or adapter folder; same as --adapter.",
+        MaxPositionals = 1,
         Settings = [ModelSettings.Model with { DefaultNote = "the base the adapter names" }, ReadingSettings.Adapter, ReadingSettings.Quantize with { Choices = ["nf4", "none"] }, ModelSettings.DoubleQuant, Output, Type, MaxShard, Check, MaxDrift, ModelSettings.Threads, CommonSettings.Json],
-        Examples = [("trainer merge --model tiny --adapter runs/a --output models/a", "")],
+        Examples = [("trainer merge runs/a --output models/a", "")],
     };
 
     private static int Run(Invocation invocation)
     {
-        var values = invocation.Values;
+        var values = invocation.Positionals.Count == 0 ? invocation.Values : RunFolders.Expand(invocation.Values, invocation.Positionals[0]);
         var output = values.Text(Output);
         if (output is null) values.Fault("no output folder; add --output DIR");
         var options = new MergeOptions

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Cli.Reports;
 using Trainer.Distributed;
 using Trainer.Training;
 
@@ -23,15 +25,15 @@ internal static class TrainCommand
             ("trainer train --model tiny --data demo --max-steps 200", "the embedded model on the embedded data, a minute on two cores"),
             ("trainer train --model meta-llama/Llama-3.2-1B --data chats.jsonl --output-dir runs/first", "a model from the Hugging Face cache on your own chats"),
             ("trainer train --config configs/tiny.yaml --lr 1e-4 --dry-run", "a recipe, one value changed, checked and printed"),
-            ("trainer train --config runs/first/recipe.yaml --resume", "go on after a stop"),
+            ("trainer train --resume runs/first", "go on after a stop; the same as trainer resume runs/first"),
         ],
     };
 
-    private static int Run(Invocation invocation)
+    internal static int Run(Invocation invocation)
     {
         var values = WithRecipe(invocation);
-        var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
-        if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options);
+        var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System) with { Command = ShellWord.Line(["trainer", .. Environment.GetCommandLineArgs().Skip(1)]) };
+        if (values.Flag(RunSettings.DryRun) ?? false) return DryRun(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
         var ranks = Ranks.Join(options.Distributed);
@@ -44,7 +46,7 @@ internal static class TrainCommand
     {
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
         if (ranks.Size > 1 && !invocation.Quiet) invocation.Terminal.Error.WriteLine(ranks.Description);
-        var result = view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks));
+        var result = Finished(invocation, options, () => view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks)));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
     }
@@ -59,6 +61,22 @@ internal static class TrainCommand
     }
 
     private static int SignalCode(Invocation invocation) => invocation.Stop.ExitCode ?? ExitCode.Interrupted;
+
+    private static TrainingResult Finished(Invocation invocation, TrainingOptions options, Func<TrainingResult> run)
+    {
+        try
+        {
+            var result = run();
+            FinishCommand.Run(options.OnFinish, options.OutputDirectory, "done", result.Reason, ExitCode.Done, invocation.Terminal);
+            return result;
+        }
+        catch (Exception fault)
+        {
+            var state = fault is RunInterruptedException ? "interrupted" : "failed";
+            FinishCommand.Run(options.OnFinish, options.OutputDirectory, state, fault.Message, Failure.CodeOf(fault), invocation.Terminal);
+            throw;
+        }
+    }
 
     private static void Tell(Invocation invocation, TrainingOptions options, TrainingResult result, RunHistory history)
     {
@@ -80,31 +98,71 @@ internal static class TrainCommand
             }, Json.Indented));
             return;
         }
-        if (!invocation.Quiet)
-        {
-            var losses = history.Steps.Count > 0 ? $"loss {RunLines.Number(history.Steps[0].Loss, "0.0000")} -> {RunLines.Number(history.SmoothedLoss, "0.0000")}" : "no step";
-            var held = last is null ? "" : first is null ? $", held-out {RunLines.Number(last.Value, "0.0000")}" : $", held-out {RunLines.Number(first.Value, "0.0000")} -> {RunLines.Number(last.Value, "0.0000")}";
-            terminal.Error.WriteLine($"{losses}{held}; adapter in {result.AdapterDirectory}");
-            terminal.Error.WriteLine($"try it: trainer generate --model {options.Model} --adapter {result.AdapterDirectory} --prompt '...'");
-        }
+        if (!invocation.Quiet) Summary(terminal, options, result);
         terminal.Out.WriteLine(result.AdapterDirectory);
     }
 
-    /// <summary>The command line's values over those of the recipe it names.</summary>
-    public static SettingValues WithRecipe(Invocation invocation)
+    /// <summary>What came out, which adapter it is, and where everything lies.</summary>
+    private static void Summary(Terminal terminal, TrainingOptions options, TrainingResult result)
     {
-        var named = invocation.Values.Text(RunSettings.Config);
-        if (named is not null && invocation.Positionals.Count > 0) throw new UsageException($"--config '{named}' and '{invocation.Positionals[0]}' are two recipes; keep one");
-        var path = named ?? (invocation.Positionals.Count > 0 ? invocation.Positionals[0] : null);
-        return path is null ? invocation.Values : invocation.Values.Over(RecipeFile.Read(path, TrainSettings.Recipe), Contradictions.Rivals);
+        var folder = result.AdapterDirectory;
+        // From the rows on disk, as the report has them: a resumed run's earlier part is among them.
+        var rows = RunReader.Read(folder);
+        var losses = rows.Steps.Count > 0 ? $"loss {RunLines.Number(rows.Steps[0][1], "0.0000")} -> {RunReader.Smoothed(rows.Steps).ToString("0.0000", CultureInfo.InvariantCulture)} (smoothed)" : "no step";
+        var evals = rows.Evals;
+        if (evals.Count > 0) losses += ", held-out " + string.Join(" -> ", evals.Where((_, at) => at == 0 || at == evals.Count - 1).Select(row => RunLines.Number(row[1], "0.0000")));
+        terminal.Error.WriteLine(losses);
+        if (evals.Count > 1 && evals[0][0] == 0 && !(evals[^1][1] < evals[0][1]))
+            terminal.Error.WriteLine("warning: held-out loss is no lower than that of the base: this adapter has learnt nothing that helps there; a lower --learning-rate or fewer steps may");
+        terminal.Error.WriteLine($"adapter      {folder} ({Kept(result, evals)})");
+        if (File.Exists(Path.Combine(folder, "report.html"))) terminal.Error.WriteLine($"report       {Path.Combine(folder, "report.html")}");
+        if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, "runs")}");
+        terminal.Error.WriteLine($"try it       {ShellWord.Line(["trainer", "chat", folder])}");
     }
 
-    private static int PrintRecipe(Invocation invocation, TrainingOptions options)
+    // Early stopping takes the best evaluation's adapter, and says so in its reason.
+    private static string Kept(TrainingResult result, IReadOnlyList<double[]> evals)
+    {
+        var at = result.Reason.IndexOf("the adapter is that of step", StringComparison.Ordinal);
+        if (at >= 0) return result.Reason[(at + "the adapter is ".Length)..] + ", the best on held-out rows";
+        var last = $"that of step {result.Steps}, the last";
+        return evals.MinBy(row => row[1]) is { } best && best[0] > 0 && (int)best[0] != result.Steps ? $"{last}; held-out loss was lowest at step {best[0]:0}" : last;
+    }
+
+    /// <summary>The command line's values over those of the recipe it names, which may be that of the run that is resumed.</summary>
+    public static SettingValues WithRecipe(Invocation invocation)
+    {
+        var values = invocation.Values;
+        var named = values.Text(RunSettings.Config);
+        if (named is not null && invocation.Positionals.Count > 0) throw new UsageException($"--config '{named}' and '{invocation.Positionals[0]}' are two recipes; keep one");
+        var path = named ?? (invocation.Positionals.Count > 0 ? invocation.Positionals[0] : null);
+        if (path is null && values.Text(RunSettings.Resume) is { } resumed && Directory.Exists(resumed))
+        {
+            var run = RunFolders.RunOf(resumed);
+            var recipe = Path.Combine(run, RunFolders.Recipe);
+            if (!File.Exists(recipe)) return values;
+            path = recipe;
+            // The folder may have been moved since its recipe was written.
+            if (!values.Has(RunSettings.OutputDirectory)) values = values.With(RunSettings.OutputDirectory, run);
+        }
+        return path is null ? values : values.Over(RecipeFile.Read(path, TrainSettings.Recipe), Contradictions.Rivals);
+    }
+
+    private static int DryRun(Invocation invocation, TrainingOptions options)
+    {
+        PrintRecipe(invocation, options);
+        using var view = new RunView(invocation, $"check {options.Model}", null, "", []);
+        var plan = view.Run(() => TrainingRun.Check(options, view.Observers, invocation.Stop.Token));
+        if (!invocation.Quiet) invocation.Terminal.Error.WriteLine($"checked: options, run folder, data, model; {plan.Verdict}; nothing was written");
+        return ExitCode.Done;
+    }
+
+    private static void PrintRecipe(Invocation invocation, TrainingOptions options)
     {
         var entries = EffectiveRecipe.Entries(options);
         invocation.Terminal.Out.Write(invocation.Json
             ? JsonSerializer.Serialize(entries.ToDictionary(entry => entry.Key, entry => entry.Value), Json.Indented) + "\n"
             : EffectiveRecipe.Yaml(entries));
-        return ExitCode.Done;
+        invocation.Terminal.Out.Flush();
     }
 }

@@ -43,7 +43,7 @@ internal static class RecipeFile
     public static YamlMappingNode? Load(string path)
     {
         if (Directory.Exists(path)) throw new UsageException($"recipe '{path}' is a folder; name the .yaml file in it");
-        if (!File.Exists(path)) throw new UsageException($"no recipe '{path}'; the recipes that come with trainer are in configs/");
+        if (!File.Exists(path)) path = ShippedRecipes.Find(path) ?? throw new UsageException($"no recipe '{path}'; 'trainer recipes' lists those that come with trainer");
         var stream = new YamlStream();
         RegularFile.Require(path);
         try

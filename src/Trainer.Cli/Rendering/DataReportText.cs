@@ -8,6 +8,7 @@ namespace Trainer.Cli.Rendering;
 internal static class DataReportText
 {
     private const int MostFaultsShown = 50;
+    private const int PlacesShown = 4;
 
     public static object Object(DataReport report) => new
     {
@@ -50,12 +51,26 @@ internal static class DataReportText
         foreach (var (note, count) in s.Notes) text.AppendLine($"note: {note}, {Quantities.Count(count)} rows");
         Histogram(text, s.Lengths, terminal);
         foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
-        // A row is refused where its kind of fault is not asked to be left out.
-        foreach (var fault in report.Faults.Take(MostFaultsShown)) text.AppendLine((s.Dropped.ContainsKey(fault.Kind) ? "dropped: " : "refused: ") + fault.Message);
+        // The same fault of many rows is one line: its first row, how many there are, and where a few of them stand.
+        var groups = report.Faults.GroupBy(fault => (fault.Kind, WithoutNumbers(fault.Reason))).ToList();
+        foreach (var group in groups.Take(MostFaultsShown))
+        {
+            // The list ends at a thousand, the counts do not: of a kind with one fault alone the count is that fault's.
+            var count = groups.Count(other => other.Key.Kind == group.Key.Kind) == 1 ? report.FaultCounts.GetValueOrDefault(group.Key.Kind, group.Count()) : group.Count();
+            // A row is refused where its kind of fault is not asked to be left out.
+            text.Append(s.Dropped.ContainsKey(group.Key.Kind) ? "dropped: " : "refused: ");
+            if (count > 1) text.Append($"{Quantities.Count(count)} rows such as ");
+            text.Append(group.First().Message);
+            if (count > 1) text.Append($" (also {string.Join(", ", group.Skip(1).Take(PlacesShown).Select(fault => Place(fault.Source, group.First().Source)))}{(count > PlacesShown + 1 ? ", ..." : "")})");
+            text.AppendLine();
+        }
         var all = report.FaultCounts.Values.Sum();
-        if (all > MostFaultsShown) text.AppendLine($"and {Quantities.Count(all - Math.Min(MostFaultsShown, report.Faults.Count))} more: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {pair.Value}"))}");
+        if (groups.Count > MostFaultsShown || all > report.Faults.Count) text.AppendLine($"in all: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {Quantities.Count(pair.Value)}"))}");
         return text.ToString();
     }
+
+    // Two rows that are too long by different counts have the same fault.
+    private static string WithoutNumbers(string reason) => string.Concat(reason.Where(letter => !char.IsAsciiDigit(letter)));
 
     private static void Histogram(StringBuilder text, IReadOnlyList<LengthBucket> lengths, Terminal terminal)
     {
@@ -69,7 +84,9 @@ internal static class DataReportText
     }
 
     /// <summary>The line alone where the first of the two stands in the same file.</summary>
-    private static string Place(DuplicateRow row) => row.First.File == row.Source.File ? $"line {row.First.Line}" : row.First.ToString();
+    private static string Place(DuplicateRow row) => Place(row.First, row.Source);
+
+    private static string Place(RowSource row, RowSource beside) => row.File == beside.File ? $"line {row.Line}" : row.ToString();
 
     private static string Snake(FaultKind kind) => System.Text.Json.JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString());
 

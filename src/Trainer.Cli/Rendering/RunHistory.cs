@@ -1,3 +1,4 @@
+using Trainer.Cli.Reports;
 using Trainer.Training;
 
 namespace Trainer.Cli.Rendering;
@@ -5,9 +6,7 @@ namespace Trainer.Cli.Rendering;
 /// <summary>What has happened in a run so far, for whoever draws it.</summary>
 internal sealed class RunHistory : ITrainingObserver
 {
-    private const double Smoothing = 0.9;
-    private double _weighted;
-    private double _weight;
+    private readonly Smoothing _smoothed = new();
 
     public RunStarted? Started { get; private set; }
     public RunEnded? Ended { get; private set; }
@@ -19,8 +18,8 @@ internal sealed class RunHistory : ITrainingObserver
     public PhaseProgressed? Phase { get; private set; }
     public EvalDone? BestEval { get; private set; }
 
-    /// <summary>Exponential mean of the loss, without the bias towards the first value.</summary>
-    public double SmoothedLoss => _weight == 0 ? double.NaN : _weighted / _weight;
+    /// <summary>Running mean of the logged losses: the rows of metrics.jsonl, so that the report shows the same number.</summary>
+    public double SmoothedLoss => _smoothed.Value;
 
     public void On(TrainingEvent trainingEvent)
     {
@@ -32,13 +31,12 @@ internal sealed class RunHistory : ITrainingObserver
                 break;
             case StepDone step:
                 Steps.Add(step);
-                _weighted = Smoothing * _weighted + (1 - Smoothing) * step.Loss;
-                _weight = Smoothing * _weight + (1 - Smoothing);
+                if (step.IsLogged) _smoothed.Add(step.Step, step.Loss);
                 Phase = null;
                 break;
             case EvalDone eval:
                 Evals.Add(eval);
-                if (eval.IsBest || BestEval is null) BestEval = eval;
+                if (BestEval is null || eval.EvalLoss < BestEval.EvalLoss) BestEval = eval;
                 Phase = null;
                 break;
             case PhaseProgressed phase:

@@ -56,7 +56,7 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                     s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left, Measured(s.Metrics)));
                 break;
             case EvalDone e:
-                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), e.IsBest ? ", the best so far" : "", Measured(e.Metrics)));
+                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), Verdict(e), Measured(e.Metrics)));
                 break;
             case Sampled s:
                 Log(log => log.Information("sample at step {Step}: {Prompt} -> {Text}", s.Step, s.Prompt, s.Text));
@@ -65,12 +65,16 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                 Log(log => log.Information("saved {Directory:l}", s.Directory));
                 break;
             case RunEnded e:
-                Log(log => log.Information("{Reason:l}: {Step} steps in {Elapsed:l}, train loss {TrainLoss:0.0000}", e.Reason, e.Step, Quantities.Duration(e.ElapsedSeconds), e.TrainLoss));
+                Log(log => log.Information("{Reason:l}: {Step} steps in {Elapsed:l}, mean loss of all steps {TrainLoss:0.0000}", e.Reason, e.Step, Quantities.Duration(e.ElapsedSeconds), e.TrainLoss));
                 break;
             default:
                 break;
         }
     }
+
+    // The base's own loss, told at step 0, is what an adapter must beat.
+    private string Verdict(EvalDone eval) => _history.Evals.Count < 2 ? "" : ReferenceEquals(_history.BestEval, eval) ? ", the lowest so far"
+        : _history.Evals[0].Step == 0 && eval.EvalLoss >= _history.Evals[0].EvalLoss ? ", no lower than the base" : "";
 
     /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
     private static string Measured(IReadOnlyDictionary<string, double> metrics) => string.Concat(RunLines.Measured(metrics).Select(part => " " + part));

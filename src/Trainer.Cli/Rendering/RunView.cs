@@ -54,6 +54,7 @@ internal sealed class RunView : IDisposable
         catch (Exception fault)
         {
             _log.Failed(fault);
+            foreach (var report in _observers.OfType<ReportWriter>()) report.Stopped(fault.Message);
             throw;
         }
         finally

@@ -5,7 +5,6 @@ namespace Trainer.Cli.Reports;
 /// <summary>The curves of one or several runs as a PNG.</summary>
 internal static class ReportPicture
 {
-    private const double Smoothing = 0.8;
     private static readonly string[] Colours = ["#3056d3", "#d9480f", "#0a8f5b", "#9c36b5", "#b08900", "#0b7285", "#c2255c", "#5c7c0f"];
 
     public static void Save(IReadOnlyList<ReportRun> runs, string path)
@@ -50,7 +49,7 @@ internal static class ReportPicture
         if (rows.Count == 0) return;
         double[] steps = [.. rows.Select(row => row[0])], values = [.. rows.Select(row => row[column])];
         if (isNoisy) Line(plot, steps, values, colour.WithAlpha(0.25), 1);
-        var curve = Line(plot, steps, isNoisy ? Smooth(values) : values, colour, 2);
+        var curve = Line(plot, steps, isNoisy ? Smooth(steps, values) : values, colour, 2);
         if (name is not null) curve.LegendText = name;
     }
 
@@ -62,13 +61,9 @@ internal static class ReportPicture
         return line;
     }
 
-    private static double[] Smooth(double[] values)
+    private static double[] Smooth(double[] steps, double[] values)
     {
-        var (sum, weight) = (0.0, 0.0);
-        return [.. values.Select(value =>
-        {
-            (sum, weight) = (Smoothing * sum + (1 - Smoothing) * value, Smoothing * weight + (1 - Smoothing));
-            return sum / weight;
-        })];
+        var mean = new Smoothing();
+        return [.. steps.Zip(values, mean.Add)];
     }
 }

@@ -12,6 +12,7 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
     private readonly RunHistory _history = new();
     private IReadOnlyList<double[]> _lengths = [];
     private long _written;
+    private string? _stopped;
 
     public void On(TrainingEvent trainingEvent)
     {
@@ -28,6 +29,13 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
         }
     }
 
+    /// <summary>The run has ended before its time: the page says so and no longer loads itself again.</summary>
+    public void Stopped(string reason)
+    {
+        _stopped = reason.ReplaceLineEndings(" ");
+        Write();
+    }
+
     private void Write()
     {
         if (_history.Started is not { } started || !File.Exists(Path.Combine(directory, "metrics.jsonl"))) return;
@@ -40,10 +48,10 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
                 Lengths = _lengths,
                 MaxSteps = started.MaxSteps,
                 Warnings = [.. _history.Warnings.Select(warning => warning.Text)],
-                Ended = _history.Ended is { } ended ? $"{ended.Reason}, {ended.Step} steps in {Quantities.Duration(ended.ElapsedSeconds)}" : null,
+                Ended = _history.Ended is { } ended ? $"{ended.Reason}, {ended.Step} steps in {Quantities.Duration(ended.ElapsedSeconds)}" : _stopped,
             };
             var path = Path.Combine(directory, "report.html");
-            File.WriteAllText(path + ".new", ReportPage.Write([run], _history.Ended is null));
+            File.WriteAllText(path + ".new", ReportPage.Write([run], _history.Ended is null && _stopped is null));
             File.Move(path + ".new", path, overwrite: true);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or CommandFailedException)

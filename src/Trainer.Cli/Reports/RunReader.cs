@@ -11,6 +11,12 @@ internal static class RunReader
     /// <summary>Columns of a step row, in the order the page expects them.</summary>
     public static readonly string[] StepColumns = ["step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "elapsed_seconds", "epoch", "trained_tokens"];
 
+    /// <summary>Names of two facts.</summary>
+    public const string Loss = "loss, smoothed";
+
+    /// <summary>The lowest loss on held-out rows.</summary>
+    public const string BestHeldOut = "best held-out loss";
+
     private static readonly string[] EvalColumns = ["step", "eval_loss"];
 
     public static ReportRun Read(string directory, string? name = null)
@@ -43,7 +49,7 @@ internal static class RunReader
             Settings = ReadSettings(Path.Combine(directory, "recipe.yaml")),
             Lengths = lengths,
             MaxSteps = maxSteps,
-            Ended = ended,
+            Ended = ended ?? (RunStatus.Of(directory) is { State: not "running" } status && RunStatus.IsRun(directory) ? status.Text : null),
             Facts = Facts([.. steps.Values], [.. evals.Values]),
         };
     }
@@ -57,20 +63,20 @@ internal static class RunReader
     private static List<string[]> Facts(IReadOnlyList<double[]> steps, IReadOnlyList<double[]> evals)
     {
         if (steps.Count == 0) return [];
-        var facts = new List<string[]> { new[] { "steps", steps[^1][0].ToString("0") }, new[] { "loss, smoothed", Smoothed(steps).ToString("0.0000") } };
-        if (evals.MinBy(row => row[1]) is { } best) facts.Add(["best held-out loss", $"{best[1]:0.0000} at step {best[0]:0}"]);
+        var facts = new List<string[]> { new[] { "steps", steps[^1][0].ToString("0") }, new[] { Loss, Smoothed(steps).ToString("0.0000") } };
+        if (evals.MinBy(row => row[1]) is { } best) facts.Add([BestHeldOut, $"{best[1]:0.0000} at step {best[0]:0}"]);
         facts.Add(["time", Quantities.Duration(steps[^1][6])]);
         facts.Add(["tokens/s, median", steps.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
         facts.Add(["most memory", Quantities.Bytes(steps.Max(row => row[5]))]);
         return facts;
     }
 
-    /// <summary>The mean of the loss that forgets a tenth at each row, as the live panel has it.</summary>
-    private static double Smoothed(IReadOnlyList<double[]> steps)
+    /// <summary>The running mean at the last row.</summary>
+    public static double Smoothed(IReadOnlyList<double[]> steps)
     {
-        var (sum, weight) = (0.0, 0.0);
-        foreach (var row in steps) (sum, weight) = (0.9 * sum + 0.1 * row[1], 0.9 * weight + 0.1);
-        return sum / weight;
+        var mean = new Smoothing();
+        foreach (var row in steps) mean.Add(row[0], row[1]);
+        return mean.Value;
     }
 
     /// <summary>What run.json tells beyond the rows of metrics.jsonl; a run of another version, or one that is being begun, may lack any of it.</summary>

@@ -14,7 +14,11 @@ public static class ModelSettings
 
     public static readonly Setting Quantize = Setting.Of(o => o.Quantize, "quantize", Group,
         "How the frozen base is held: 4-bit NormalFloat, 8-bit, or as stored.") with
-    { Value = "KIND", Aliases = ["quantization"] };
+    { Value = "KIND", Synonyms = new Dictionary<string, string>
+        {
+            ["4bit"] = "nf4", ["4-bit"] = "nf4", ["4"] = "nf4", ["bnb.nf4"] = "nf4", ["bnb.nf4-dq"] = "nf4", ["bnb-nf4"] = "nf4", ["qlora"] = "nf4",
+            ["8bit"] = "int8", ["8-bit"] = "int8", ["8"] = "int8", ["bnb.int8"] = "int8", ["16bit"] = "none", ["false"] = "none", ["no"] = "none",
+        }, Aliases = ["quantization"] };
 
     public static readonly Setting DoubleQuant = Setting.Of(o => o.DoubleQuant, "double-quant", Group,
         "Quantize the absmax values of nf4 too (saves 0.37 bits a weight).") with
@@ -26,7 +30,11 @@ public static class ModelSettings
     public static readonly Setting Dtype = Setting.Of(o => o.Compute, "dtype", Group,
         "Type the frozen base is multiplied in: auto is float32, and bfloat16 where a large model is measured to gain from it; int8 is the fastest " +
         "and rounds the most.") with
-    { Value = "TYPE", Aliases = ["torch-dtype", "compute"] };
+    { Value = "TYPE", Synonyms = new Dictionary<string, string>
+        {
+            ["bf16"] = "bfloat16", ["torch.bfloat16"] = "bfloat16", ["bf16-true"] = "bfloat16", ["bf16-mixed"] = "bfloat16",
+            ["fp32"] = "float32", ["f32"] = "float32", ["float"] = "float32", ["torch.float32"] = "float32", ["32-true"] = "float32",
+        }, Aliases = ["torch-dtype", "compute"] };
 
     public static readonly Setting Stream = Setting.Of(o => o.Stream, "stream", Group,
         "Read base weights from disk layer by layer instead of holding them: always, never, or (auto) where they would not fit. A base that is not " +

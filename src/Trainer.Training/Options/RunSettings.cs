@@ -10,7 +10,7 @@ public static class RunSettings
 
     public static readonly Setting OutputDirectory = Setting.Of(o => o.OutputDirectory, "output-dir", Group,
         "Run folder: adapter, checkpoints, metrics, report.") with
-    { Short = "-o", Value = "DIR", DefaultNote = "runs/<model>-<time>", Aliases = ["output", "adapter-path"], Drift = DriftRule.Free };
+    { Short = "-o", Value = "DIR", DefaultNote = "runs/<model>-<time>", Aliases = ["output", "adapter-path", "out-dir", "save-path"], Drift = DriftRule.Free };
 
     public static readonly Setting LoggingSteps = Setting.Of(o => o.LoggingSteps, "logging-steps", Group, "Optimizer steps between log rows.") with
     {
@@ -70,10 +70,16 @@ public static class RunSettings
         "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.") with
     { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
 
+    // Not in recipes: one from elsewhere must start nothing.
+    public static readonly Setting OnFinish = Setting.Of(o => o.OnFinish, "on-finish", Group,
+        "Shell command to run when the run has ended, with TRAINER_RUN, TRAINER_STATE (done, interrupted, failed), TRAINER_MESSAGE and " +
+        "TRAINER_EXIT_CODE in its environment.") with
+    { Value = "COMMAND", InRecipe = false, Drift = DriftRule.Free };
+
     public static readonly Setting Config = new("config", SettingKind.Text, "General", "YAML recipe; the command line wins over it.")
     { Short = "-c", Value = "RECIPE.yaml", Aliases = ["recipe"] };
 
-    public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General", "Check everything, print the effective recipe and stop.");
+    public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General", "Print the effective recipe, check options, data, model, memory and disk as a run would, and stop.");
 
     // transformers says `all`; jsonl is written in any case.
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)

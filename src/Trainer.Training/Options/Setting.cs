@@ -81,6 +81,9 @@ public sealed record Setting(string Name, SettingKind Kind, string Group, string
     /// <summary>Whether it may be given more than one word.</summary>
     public bool TakesMany => Kind is SettingKind.List or SettingKind.Sources or SettingKind.Pairs;
 
+    /// <summary>Whether its value names a place on disk; a leading <c>~/</c> is then the home folder, as a shell has it.</summary>
+    public bool IsPath => Kind is SettingKind.File or SettingKind.Folder or SettingKind.Sources || Value is "DIR" or "FILE" or "MODEL" or "auto|DIR" or "RECIPE.yaml";
+
     /// <summary>The name, then its aliases.</summary>
     public IEnumerable<string> AllNames => Aliases.Prepend(Name);
 

@@ -3,9 +3,17 @@ using System.Globalization;
 namespace Trainer.Training.Options;
 
 /// <summary>What the user said, read as numbers, words and lists; faults are collected, not thrown.</summary>
-public sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> values)
+public sealed class SettingValues
 {
-    private readonly List<string> _faults = [];
+    private readonly IReadOnlyDictionary<string, SettingValue> _values;
+    private readonly List<string> _faults;
+
+    /// <summary>Values with no fault so far.</summary>
+    /// <param name="values">What was said, by key.</param>
+    public SettingValues(IReadOnlyDictionary<string, SettingValue> values) : this(values, []) { }
+
+    private SettingValues(IReadOnlyDictionary<string, SettingValue> values, List<string> faults) => (_values, _faults) = (values, faults);
+
 
     /// <summary>What was wrong so far, a sentence each.</summary>
     public IReadOnlyList<string> Faults => _faults;
@@ -21,20 +29,24 @@ public sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> valu
             if (Has(one)) merged.Remove(other.Key);
             if (Has(other)) merged.Remove(one.Key);
         }
-        foreach (var (key, value) in values) merged[key] = value;
+        foreach (var (key, value) in _values) merged[key] = value;
         return new SettingValues(merged);
     }
 
+    /// <summary>These values with one more, in place of what was said of it; faults are shared.</summary>
+    public SettingValues With(Setting setting, string text) =>
+        new(new Dictionary<string, SettingValue>(_values) { [setting.Key] = new(Origin(setting), [new SettingItem(text)]) }, _faults);
+
     /// <summary>Whether it was said.</summary>
-    public bool Has(Setting setting) => values.ContainsKey(setting.Key);
+    public bool Has(Setting setting) => _values.ContainsKey(setting.Key);
 
     /// <summary>Whether both were said in the same place, command line or recipe; across places the command line has won.</summary>
     public bool AreTogether(Setting one, Setting other) => Has(one) && Has(other) && IsTyped(one) == IsTyped(other);
 
-    private bool IsTyped(Setting setting) => values[setting.Key].Origin.StartsWith('-');
+    private bool IsTyped(Setting setting) => _values[setting.Key].Origin.StartsWith('-');
 
     /// <summary>How a message names the setting: as the user typed it.</summary>
-    public string Origin(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Origin : setting.Option;
+    public string Origin(Setting setting) => _values.TryGetValue(setting.Key, out var value) ? value.Origin : setting.Option;
 
     /// <summary>Adds a fault, once.</summary>
     public void Fault(string message)
@@ -49,20 +61,30 @@ public sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> valu
     }
 
     /// <summary>The words that were given, or none.</summary>
-    public IReadOnlyList<SettingItem> Items(Setting setting) => values.TryGetValue(setting.Key, out var value) ? value.Items : [];
+    public IReadOnlyList<SettingItem> Items(Setting setting) 
+    {
+        if (!_values.TryGetValue(setting.Key, out var value)) return [];
+        return setting.IsPath ? [.. value.Items.Select(item => item with { Text = AtHome(item.Text) })] : value.Items;
+    }
+
+    // A shell does it where the word is not quoted; a recipe has no shell.
+    private static string AtHome(string path) =>
+        path == "~" || path.StartsWith("~/", StringComparison.Ordinal) ? Path.Join(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), path[1..]) : path;
+
 
     /// <summary>The one word that was given, the bare meaning where there is none, or null.</summary>
     public string? Text(Setting setting)
     {
-        if (!values.TryGetValue(setting.Key, out var value)) return null;
-        if (value.Items.Count == 0) return setting.Bare;
-        if (value.Items.Any(item => item.Text != value.Items[0].Text))
+        if (!_values.TryGetValue(setting.Key, out var value)) return null;
+        var items = Items(setting);
+        if (items.Count == 0) return setting.Bare;
+        if (items.Any(item => item.Text != items[0].Text))
         {
-            Fault($"{value.Origin} was given {value.Items.Count} different values, {string.Join(" and ", value.Items.Select(item => $"'{item.Text}'"))}; keep one");
+            Fault($"{value.Origin} was given {items.Count} different values, {string.Join(" and ", items.Select(item => $"'{item.Text}'"))}; keep one");
             return null;
         }
-        if (value.Items[0].Text.Length == 0) Fault($"{value.Origin} is empty; give {setting.Value}");
-        return value.Items[0].Text;
+        if (items[0].Text.Length == 0) Fault($"{value.Origin} is empty; give {setting.Value}");
+        return items[0].Text;
     }
 
     /// <summary>Words separated by commas or given one by one.</summary>

@@ -75,7 +75,7 @@ public static class StepSettings
         Synonyms = new Dictionary<string, string>
         {
             ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw", ["paged-adamw"] = "adamw", ["paged-adamw-32bit"] = "adamw",
-            ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit",
+            ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit", ["adamw-torch-8bit"] = "adamw-8bit", ["adamw-torch-4bit"] = "adamw-8bit",
             ["lion-32bit"] = "lion", ["paged-lion-32bit"] = "lion", ["schedulefree-adamw"] = "schedule-free-adamw",
         },
     };
@@ -89,5 +89,5 @@ public static class StepSettings
     { Value = "WHEN", Bare = "on", Aliases = ["activation-checkpointing"], Drift = DriftRule.LastBit };
 
     public static readonly Setting Seed = Setting.Of(o => o.Seed, "seed", Group, "Seed of everything random.") with
-    { Value = "N", Minimum = 0 };
+    { Value = "N", Minimum = 0, Aliases = ["random-state"] };
 }

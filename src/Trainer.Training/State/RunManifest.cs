@@ -70,7 +70,8 @@ internal sealed record RunManifest
     public static RunManifest Begin(TrainingOptions options, RunManifest? earlier) => new()
     {
         StartedUtc = earlier?.StartedUtc ?? TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
-        Options = options,
+        // The record keeps the line that began the run, not the one that went on with it.
+        Options = options with { Command = earlier?.Options.Command ?? options.Command },
         Seed = options.Seed,
         Machine = MachineFacts.Here(),
     };

@@ -50,6 +50,9 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
     }
 
+    /// <summary>Base and adapter with every tensor matched and nothing quantized: what can be said of them without reading them.</summary>
+    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, stop);
+
     private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, CancellationToken stop)
     {
         TorchThreads.Use(options.Threads);

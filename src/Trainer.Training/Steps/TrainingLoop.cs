@@ -172,6 +172,6 @@ internal sealed class TrainingLoop
         _stop.Clear();
         throw new RunInterruptedException(saved is null
             ? $"{stop.Reason} before the first step; nothing is kept, the same command begins again"
-            : $"{stop.Reason} after step {State.Step} of {_totalSteps}; {_checkpoints.Describe(saved)}; continue with --resume", stop.ExitCode, saved);
+            : $"{stop.Reason} after step {State.Step} of {_totalSteps}; {_checkpoints.Describe(saved)}", stop.ExitCode, saved);
     }
 }

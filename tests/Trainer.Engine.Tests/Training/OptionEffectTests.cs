@@ -91,7 +91,7 @@ public sealed class OptionEffectTests : IDisposable
     };
 
     /// <summary>Read by the program and not by the trainer; smoke tests look at them.</summary>
-    private static readonly string[] Programs = ["report-to", "config", "dry-run"];
+    private static readonly string[] Programs = ["on-finish", "report-to", "config", "dry-run"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("option-effects-").FullName;
     private readonly Dictionary<string, string> _names = [];
@@ -123,7 +123,7 @@ public sealed class OptionEffectTests : IDisposable
     public void Every_property_of_the_options_has_one_row()
     {
         // A folder, a cache and the prompts follow from what rows say; the source's own record holds the data.
-        string[] derived = ["ModelDirectory", "SamplePrompts", "Data.CacheDirectory", "Data", "Lora"];
+        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data", "Lora"];
         var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions))).Except(derived);
         Assert.Equal(paths.Order(StringComparer.Ordinal), TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
 

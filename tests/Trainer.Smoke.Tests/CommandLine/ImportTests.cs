@@ -23,7 +23,7 @@ public sealed class ImportTests
         Assert.Contains("# from " + tool, imported.Output, StringComparison.Ordinal);
         Assert.Contains("frobnicate", imported.Error, StringComparison.Ordinal);
         var recipe = folder.File("ours.yaml", imported.Output);
-        var effective = TrainerProgram.Run(new ProgramRun("train", recipe, "--data", "d.jsonl", "--dry-run", "--json") { Directory = folder.Path }).Json();
+        var effective = TrainerProgram.Run(new ProgramRun("train", recipe, "--data", "d.jsonl", "--dry-run", "--json") { Directory = folder.Path }).Recipe();
         foreach (var pair in expected.Split(' ').Select(pair => pair.Split('=')))
             Assert.Equal(pair[1], effective.GetProperty(pair[0]).ToString().ToLowerInvariant());
     }

@@ -28,7 +28,7 @@ public sealed class PeerHabitTests : IDisposable
     public void A_whole_command_of_another_tool_is_taken(string tool, string words, string expected)
     {
         Assert.NotEmpty(tool);
-        var effective = Dry(words.Split(' ')).Json();
+        var effective = Dry(words.Split(' ')).Recipe();
         foreach (var pair in expected.Split(' ').Select(pair => pair.Split('=')))
             Assert.Equal(pair[1], effective.GetProperty(pair[0]).ToString().ToLowerInvariant());
     }
@@ -59,5 +59,28 @@ public sealed class PeerHabitTests : IDisposable
     [InlineData("optim: paged_adamw_8bit", 0)]
     [InlineData("optim: galore_adamw", 2)]
     public void A_recipe_may_name_the_optimizer(string line, int exitCode) =>
-        Assert.Equal(exitCode, Dry("--model", "m", "--data", "d.jsonl", "--config", _folder.File("r.yaml", line + "\n")).ExitCode);
+        Assert.Equal(exitCode == 2, Dry("--model", "m", "--data", "d.jsonl", "--config", _folder.File("r.yaml", line + "\n")).ExitCode == 2);
+
+    [Theory]
+    [InlineData("--optim paged_adamw_8bit", "optim", "adamw-8bit")]
+    [InlineData("--quantize 4bit", "quantize", "nf4")]
+    [InlineData("--quantize bnb.int8", "quantize", "int8")]
+    [InlineData("--dtype bf16", "dtype", "bfloat16")]
+    [InlineData("--random_state 3407", "seed", "3407")]
+    [InlineData("--out_dir there", "output_dir", "there")]
+    [InlineData("learning_rate=1e-5 batch_size=4", "learning_rate", "1E-05")]
+    public void A_word_of_others_means_ours(string words, string key, string value)
+    {
+        var effective = Dry(["--model", "m", "--data", "d.jsonl", .. words.Split(' ')]).Recipe();
+        Assert.Equal(value, effective.GetProperty(key).ToString());
+    }
+
+    [Theory]
+    [InlineData("sft --model x --use_peft", "trainer train")]
+    [InlineData("fuse --model x", "trainer merge")]
+    [InlineData("evaluate", "trainer eval")]
+    [InlineData("infer", "trainer generate")]
+    [InlineData("preprocess a.yml", "trainer data check")]
+    public void A_verb_of_others_is_answered_with_ours_in_one_line(string words, string ours) =>
+        Assert.Contains("type: " + ours, Assert.Single(TrainerProgram.Run(words.Split(' ')).Faults(2)), StringComparison.Ordinal);
 }

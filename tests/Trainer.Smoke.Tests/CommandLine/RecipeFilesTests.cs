@@ -11,10 +11,9 @@ public sealed class RecipeFilesTests
     public void A_recipe_is_accepted_and_every_key_has_its_comment(string name)
     {
         using var folder = new TemporaryFolder();
-        folder.File("d.jsonl", "{\"text\":\"a\"}\n");
-        folder.File("m/config.json", "{}");
+        folder.File("d.jsonl", string.Concat(Enumerable.Repeat("{\"text\":\"a banana is yellow and so is a lemon\"}\n", 40)));
         var path = Path.Combine(TrainerProgram.Repository, "configs", name);
-        var result = TrainerProgram.Run(new ProgramRun("train", path, "--model", "m", "--data", "d.jsonl", "--dry-run") { Directory = folder.Path });
+        var result = TrainerProgram.Run(new ProgramRun("train", path, "--model", "tiny", "--data", "d.jsonl", "--output", "run", "--dry-run") { Directory = folder.Path });
         Assert.True(result.ExitCode == 0, result.Error);
         var lines = File.ReadAllLines(path);
         Assert.StartsWith("#   trainer train configs/" + name, lines[1], StringComparison.Ordinal);

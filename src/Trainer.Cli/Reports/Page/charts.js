@@ -17,9 +17,14 @@ const trim = n => n !== 0 && (Math.abs(n) < 1e-3 || Math.abs(n) >= 1e6) ? short(
 const bytes = n => n >= 2 ** 30 ? +(n / 2 ** 30).toFixed(2) + " GiB" : +(n / 2 ** 20).toFixed(0) + " MiB";
 const duration = s => s < 60 ? +s.toFixed(1) + "s" : s < 3600 ? +(s / 60).toFixed(1) + "m" : +(s / 3600).toFixed(2) + "h";
 
-function smooth(points, weight) {
+/** The running mean of the live panel: a step keeps `weight` of it, so a row that stands for ten steps weighs more. */
+function smooth(points, steps, weight) {
   let sum = 0, norm = 0;
-  return points.map(([x, y]) => { sum = weight * sum + (1 - weight) * y; norm = weight * norm + (1 - weight); return [x, sum / norm]; });
+  return points.map(([x, y], i) => {
+    const kept = i === 0 ? 0 : weight ** Math.max(1, steps[i] - steps[i - 1]), share = i === 0 ? 1 - weight : 1 - kept;
+    sum = kept * sum + share * y; norm = kept * norm + share;
+    return [x, sum / norm];
+  });
 }
 
 /** Round numbers between two bounds; `steps` are the permitted multiples of a power of `base`. */

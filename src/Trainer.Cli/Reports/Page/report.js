@@ -16,7 +16,7 @@ function render() {
     const raw = points(run, i), title = many ? run.name + " " + name : name;
     return [
       { name: title, kind: "raw", points: smoothed && weight > 0 ? raw : [], colour: colour(k) },
-      { name: title, kind: "line", points: smoothed ? smooth(raw, weight) : raw, colour: colour(k) },
+      { name: title, kind: "line", points: smoothed ? smooth(raw, run.steps.map(row => row[0]), weight) : raw, colour: colour(k) },
     ];
   });
   const held = RUNS.map((run, k) => ({ name: many ? run.name + " held-out" : "held-out", kind: "eval", points: run.evals.map(r => [place(run, r[0]), r[1]]), colour: many ? colour(k) : colour(1) }));
