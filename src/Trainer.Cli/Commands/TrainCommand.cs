@@ -31,6 +31,7 @@ internal static class TrainCommand
     {
         var values = WithRecipe(invocation);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System);
+        if (values.Flag(RunSettings.DryRun) ?? false) RunPlanner.Check(options);
         if (values.Flag(RunSettings.DryRun) ?? false) return PrintRecipe(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
@@ -85,7 +86,7 @@ internal static class TrainCommand
             var losses = history.Steps.Count > 0 ? $"loss {RunLines.Number(history.Steps[0].Loss, "0.0000")} -> {RunLines.Number(history.SmoothedLoss, "0.0000")}" : "no step";
             var held = last is null ? "" : first is null ? $", held-out {RunLines.Number(last.Value, "0.0000")}" : $", held-out {RunLines.Number(first.Value, "0.0000")} -> {RunLines.Number(last.Value, "0.0000")}";
             terminal.Error.WriteLine($"{losses}{held}; adapter in {result.AdapterDirectory}");
-            terminal.Error.WriteLine($"try it: trainer generate --model {options.Model} --adapter {result.AdapterDirectory} --prompt '...'");
+            terminal.Error.WriteLine($"try it: trainer generate --model {UserPath.Quoted(options.Model)} --adapter {UserPath.Quoted(result.AdapterDirectory)} --prompt '...'");
         }
         terminal.Out.WriteLine(result.AdapterDirectory);
     }

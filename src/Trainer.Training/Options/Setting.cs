@@ -81,6 +81,9 @@ public sealed record Setting(string Name, SettingKind Kind, string Group, string
     /// <summary>Whether it may be given more than one word.</summary>
     public bool TakesMany => Kind is SettingKind.List or SettingKind.Sources or SettingKind.Pairs;
 
+    /// <summary>Whether the value is a path, or may be one.</summary>
+    public bool IsPath => Kind == SettingKind.Sources || Value is "DIR" or "FILE" or "FILE|DIR" or "auto|DIR" or "PATH" or "NAME|PATH" or "MODEL" or "RECIPE.yaml";
+
     /// <summary>The name, then its aliases.</summary>
     public IEnumerable<string> AllNames => Aliases.Prepend(Name);
 

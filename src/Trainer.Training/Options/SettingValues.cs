@@ -62,7 +62,7 @@ public sealed class SettingValues(IReadOnlyDictionary<string, SettingValue> valu
             return null;
         }
         if (value.Items[0].Text.Length == 0) Fault($"{value.Origin} is empty; give {setting.Value}");
-        return value.Items[0].Text;
+        return setting.IsPath ? UserPath.Expand(value.Items[0].Text) : value.Items[0].Text;
     }
 
     /// <summary>Words separated by commas or given one by one.</summary>
