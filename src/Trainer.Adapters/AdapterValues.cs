@@ -1,41 +1,50 @@
-using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Engine;
+using Trainer.Models;
 
 namespace Trainer.Adapters;
 
-/// <summary>Reads a stored tensor of any float type as float32, in parts: one of 2 GiB and more is more than a span can hold.</summary>
+/// <summary>Reads a stored tensor of any float type and any size as float32, a part at a time.</summary>
 internal static class AdapterValues
 {
-    private const int PartElements = 1 << 20;
+    private const int Part = 1 << 22;
 
+    /// <summary>Gets a part of a tensor.</summary>
+    /// <param name="begin">First element.</param>
+    /// <param name="values">The elements from there.</param>
+    public delegate void Visit(long begin, ReadOnlySpan<float> values);
+
+    /// <summary>The whole tensor, where it is small enough to be held beside the model; false where it is of no float type.</summary>
     public static bool TryRead(SafetensorsFile file, SafetensorsEntry entry, out float[] values)
     {
-        values = new float[entry.ElementCount];
-        if (entry.Dtype is not (SafetensorsDtype.F32 or SafetensorsDtype.F16 or SafetensorsDtype.BF16)) return false;
-        var size = entry.Dtype == SafetensorsDtype.F32 ? 4 : 2;
-        for (var first = 0; first < values.Length; first += PartElements)
-        {
-            var part = values.AsSpan(first, Math.Min(PartElements, values.Length - first));
-            Widen(file.Bytes(entry, (long)first * size, part.Length * size), entry.Dtype, part);
-        }
+        var all = values = new float[entry.ElementCount];
+        if (!StoredValues.CanRead(entry.Dtype)) return false;
+        Read(file, entry, (begin, part) => part.CopyTo(all.AsSpan((int)begin)));
         return true;
     }
 
-    private static void Widen(ReadOnlySpan<byte> bytes, SafetensorsDtype dtype, Span<float> values)
+    /// <summary>Shows the whole tensor.</summary>
+    /// <param name="file">The adapter's weights.</param>
+    /// <param name="entry">One of its tensors.</param>
+    /// <param name="visit">Gets each part, in order.</param>
+    /// <exception cref="AdapterException">It is of no float type, or holds NaN or infinity.</exception>
+    public static void Read(SafetensorsFile file, SafetensorsEntry entry, Visit visit)
     {
-        switch (dtype)
+        if (!StoredValues.CanRead(entry.Dtype))
+            throw new AdapterException($"tensor '{entry.Name}' of '{file.Path}' is of type {entry.Dtype}, which is not implemented; save the adapter as float32");
+        var values = new float[Math.Min(Part, entry.ElementCount)];
+        for (long begin = 0; begin < entry.ElementCount; begin += Part)
         {
-            case SafetensorsDtype.F32:
-                bytes.CopyTo(MemoryMarshal.AsBytes(values));
-                break;
-            case SafetensorsDtype.F16:
-                var halves = MemoryMarshal.Cast<byte, Half>(bytes);
-                for (var i = 0; i < values.Length; i++) values[i] = (float)halves[i];
-                break;
-            default:
-                var shorts = MemoryMarshal.Cast<byte, ushort>(bytes);
-                for (var i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle((uint)shorts[i] << 16);
-                break;
+            var part = values.AsSpan(0, (int)Math.Min(Part, entry.ElementCount - begin));
+            try
+            {
+                StoredValues.Read(file, entry, begin, part);
+            }
+            catch (ModelException fault)
+            {
+                throw new AdapterException($"tensor '{entry.Name}' of '{file.Path}' holds NaN or infinity; the adapter is damaged", fault);
+            }
+            visit(begin, part);
         }
     }
 }

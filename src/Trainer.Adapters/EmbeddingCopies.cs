@@ -30,6 +30,26 @@ internal static class EmbeddingCopies
         }
     }
 
+    /// <summary>Takes the head's copy of a trained table that both share off the list: PEFT writes the table twice.</summary>
+    /// <param name="file">The adapter's weights.</param>
+    /// <param name="shared">Name of the table.</param>
+    /// <param name="left">Names that no trained tensor has claimed.</param>
+    /// <exception cref="AdapterException">The copies differ.</exception>
+    public static void RemoveShared(SafetensorsFile file, string shared, HashSet<string> left)
+    {
+        const string Name = Prefix + MergeSource.Head + ".weight";
+        if (!left.Remove(Name)) return;
+        SafetensorsEntry one = file.Entry(Name), other = file.Entry(shared);
+        const int Part = 1 << 24;
+        var same = one.Dtype == other.Dtype && one.ByteCount == other.ByteCount;
+        for (long at = 0; same && at < one.ByteCount; at += Part)
+        {
+            var count = (int)Math.Min(Part, one.ByteCount - at);
+            same = file.Bytes(one, at, count).SequenceEqual(file.Bytes(other, at, count));
+        }
+        if (!same) throw new AdapterException($"tensors '{Name}' and '{shared}' of '{file.Path}' differ although adapter_config.json ties them (ensure_weight_tying); write the adapter again");
+    }
+
     /// <summary>The embedding or the head whose whole weight a tensor of an adapter file is; null for any other tensor.</summary>
     public static string? ModuleOf(string name)
     {

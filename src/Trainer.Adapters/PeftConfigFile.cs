@@ -10,6 +10,8 @@ internal static class PeftConfigFile
 {
     public const string FileName = "adapter_config.json";
 
+    private const string EmbeddingName = "embed_tokens";
+
     public static (LoraSpec Spec, string? BaseModel) Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
@@ -61,6 +63,7 @@ internal static class PeftConfigFile
             // A newer key: written only where it says something, so that older readers keep accepting the rest.
             if (spec.TargetParameters.Count > 0) List(json, "target_parameters", [.. spec.TargetParameters.Order(StringComparer.Ordinal)], json.WriteStringValue);
             json.WriteString("task_type", "CAUSAL_LM");
+            TokenRows(json, spec.TokenRows);
             json.WriteBoolean("use_dora", spec.UseDora);
             json.WriteBoolean("use_rslora", spec.UseRslora);
             json.WriteEndObject();
@@ -72,6 +75,20 @@ internal static class PeftConfigFile
     {
         if (modules.Pattern is { } pattern) json.WriteString(key, pattern);
         else List(json, key, names, json.WriteStringValue);
+    }
+
+    // Rows of the embedding alone are a list, as PEFT's users write them.
+    private static void TokenRows(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> rows)
+    {
+        if (rows.Count == 0) return;
+        if (rows is [{ Key: EmbeddingName, Value: var ids }])
+        {
+            List(json, "trainable_token_indices", ids, json.WriteNumberValue);
+            return;
+        }
+        json.WriteStartObject("trainable_token_indices");
+        foreach (var (name, values) in rows) List(json, name, values, json.WriteNumberValue);
+        json.WriteEndObject();
     }
 
     private static string Number(double value) => value == Math.Floor(value) && Math.Abs(value) < 1e15 ? $"{value:0}" : $"{value:R}";
@@ -114,6 +131,10 @@ internal static class PeftConfigFile
             TargetParameters = Given(root, "target_parameters", out var parameters) ? [.. parameters.EnumerateArray().Select(item => item.GetString()!)] : [],
             Exclude = Given(root, "exclude_modules", out var excluded) && excluded.GetRawText() is not ("[]" or "\"\"") ? OfNames(excluded) : null,
             EnsureWeightTying = Flag(root, "ensure_weight_tying"),
+            IsBFixed = Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String && string.Equals(init.GetString(), "mica", StringComparison.OrdinalIgnoreCase),
+            TokenRows = !Given(root, "trainable_token_indices", out var tokens) || tokens.GetRawText() is "[]" or "{}" ? []
+                : tokens.ValueKind == JsonValueKind.Array ? [KeyValuePair.Create(EmbeddingName, Integers(tokens))]
+                : [.. tokens.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, Integers(pair.Value)))],
             LayersToTransform = !Given(root, "layers_to_transform", out var layers) || layers.GetRawText() == "[]" ? null
                 : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(item => item.GetInt32())] : [layers.GetInt32()],
             UseRslora = Flag(root, "use_rslora"),
@@ -143,6 +164,8 @@ internal static class PeftConfigFile
         foreach (var pair in pairs.EnumerateObject()) _ = PathPattern.OfEnd(pair.Name, key);
         return [.. pairs.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, value(pair.Value)))];
     }
+
+    private static IReadOnlyList<int> Integers(JsonElement value) => [.. value.EnumerateArray().Select(item => item.GetInt32())];
 
     private static IEnumerable<string> Texts(JsonElement value) => value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Select(item => item.GetString()!) : [value.GetString()!];
 

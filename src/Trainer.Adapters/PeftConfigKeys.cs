@@ -8,7 +8,7 @@ internal static class PeftConfigKeys
     private static readonly HashSet<string> Honoured = new(StringComparer.Ordinal)
     {
         "alpha_pattern", "base_model_name_or_path", "bias", "ensure_weight_tying", "exclude_modules", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save",
-        "peft_type", "r", "rank_pattern", "revision", "target_modules", "target_parameters", "task_type", "use_dora", "use_rslora",
+        "peft_type", "r", "rank_pattern", "revision", "target_modules", "target_parameters", "task_type", "trainable_token_indices", "use_dora", "use_rslora",
     };
 
     // Who wrote the file and how; from which statistics A was drawn before training, or how training saved memory (init_lora_weights alone decides
@@ -24,7 +24,7 @@ internal static class PeftConfigKeys
     // Keys of PEFT 0.20 that change what is computed or which modules are meant.
     private static readonly HashSet<string> Refused = new(StringComparer.Ordinal)
     {
-        "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "megatron_config", "monteclora_config", "trainable_token_indices", "use_bdlora", "use_qalora",
+        "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "megatron_config", "monteclora_config", "use_bdlora", "use_qalora",
     };
 
     // Inits that take a part out of the base's weights when the adapter is made, so that it fits no base that was loaded plainly.

@@ -40,6 +40,7 @@ public static partial class PeftFolder
         foreach (var entry in model.Parameters.Entries)
             if (places[entry.Name] is { } stored) Fill(model, entry, file, stored);
         var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
+        if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && blueprint.Find(model.Blueprint.Head)?.Weight is { } shared) EmbeddingCopies.RemoveShared(file, shared, left);
         EmbeddingCopies.Verify(model, file, left);
         model.Carried = Towers(model.Config, file, left);
         if (left.Count > 0)
@@ -65,9 +66,9 @@ public static partial class PeftFolder
         try
         {
             var blueprint = AdapterBlueprint.Of(decoder, spec);
-            // PEFT then trains embedding and head as one; ours are two, so what it says is refused where it says something.
-            if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head)) is not null)
-                throw new AdapterException($"adapter '{folder}' ties a trained embedding to the head (ensure_weight_tying), which is not implemented; merge it with PEFT");
+            // A low-rank update of the embedding is then one of the head too; here they are two.
+            if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head))?.Update is not null)
+                throw new AdapterException($"adapter '{folder}' ties an adapted embedding to the head (ensure_weight_tying), which is not implemented; merge it, which keeps them tied");
             _ = Places(blueprint, spec, file, MadeFor(baseModel, modelFolder));
             return (blueprint, spec, baseModel);
         }
@@ -208,11 +209,7 @@ public static partial class PeftFolder
 
     private static void Fill(CausalModel model, ParameterEntry entry, SafetensorsFile file, SafetensorsEntry stored)
     {
-        if (!AdapterValues.TryRead(file, stored, out var values))
-            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' is of type {stored.Dtype}, which is not implemented; save the adapter as float32");
-        if (Array.Exists(values, value => !float.IsFinite(value)))
-            throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' holds NaN or infinity; the adapter is damaged");
-        model.Parameters.Write(entry, values);
+        AdapterValues.Read(file, stored, (begin, values) => model.Parameters.Write(entry, begin, values));
     }
 
     // all-linear is written as the names it stands for, as PEFT does; sorted, so that the same adapter gives the same bytes.

@@ -82,7 +82,7 @@ internal static class Application
         using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
         try
         {
-            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Positionals, terminal, stop));
+            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Spec.TakesPaths ? [.. parsed.Positionals.Select(UserPath.Expand)] : parsed.Positionals, terminal, stop));
         }
         catch (Exception fault) when (stop.ExitCode is not null && Failure.IsCancellation(fault))
         {

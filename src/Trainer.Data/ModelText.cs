@@ -42,7 +42,7 @@ public sealed class ModelText
 
     /// <summary>Where an answer ends: at the ids that the model's files name, and at those with which the chat template ends a turn.</summary>
     /// <param name="named">Ids of config.json and generation_config.json.</param>
-    public IReadOnlyList<int> StopIds(IReadOnlyList<int> named) => [.. named.Union(TurnEnds)];
+    public IReadOnlyList<int> StopIds(IReadOnlyList<int> named) => [.. named.Union(TurnEnds).Union(Tokenizer?.EosId is { } end ? [end] : [])];
 
     /// <summary>Reads tokenizer and templates of a model folder.</summary>
     /// <param name="directory">The model's folder, or one with tokenizer files alone.</param>
@@ -50,16 +50,20 @@ public sealed class ModelText
     /// <param name="vocabularySize">Rows of the model's embedding; a token id at or above it is refused. Null trusts the tokenizer.</param>
     /// <param name="now">What templates that write the date are told; null takes today. A resumed run passes the day it began on.</param>
     /// <param name="variables">Variables of the chat template, each as JSON; or null.</param>
+    /// <param name="templateDirectory">Folder of the chat template where it is another.</param>
+    /// <param name="modelDirectory">Folder of config.json and generation_config.json where it is another.</param>
     /// <exception cref="TokenizerException">The tokenizer cannot be read.</exception>
     /// <exception cref="Trainer.Templates.TemplateException">A template cannot be read.</exception>
-    public static ModelText Load(string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null, IReadOnlyDictionary<string, string>? variables = null)
+    public static ModelText Load(
+        string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null, IReadOnlyDictionary<string, string>? variables = null,
+        string? templateDirectory = null, string? modelDirectory = null)
     {
         if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))
             return new ModelText(null, TextTools.Of(null, vocabularySize));
         var tokenizer = HfTokenizer.Load(directory);
-        var end = TextEnd.Of(directory, tokenizer, vocabularySize);
+        var end = TextEnd.Of(modelDirectory ?? directory, tokenizer, vocabularySize);
         // The date without the time: the cache of a model whose template writes the date is found again the same day.
-        var chat = TemplateChatRenderer.Load(directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetLocalNow().Date);
+        var chat = TemplateChatRenderer.Load(templateDirectory ?? directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetLocalNow().Date);
         return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize, end.Id) with { Chat = chat }) { Notes = end.Notes, TurnEnds = chat?.TurnEnds ?? [] };
     }
 }

@@ -146,6 +146,8 @@ public sealed class CausalModel : IDisposable
     public void CopyBase()
     {
         if (Embedding.Trained is { } embedding) Parameters.WriteWeight(embedding, Embedding.Weight);
+        if (Embedding.Rows is { } rows) Parameters.WriteRows(rows.Entry, Embedding.Weight, rows.Ids);
+        if (Head.Rows is { } own && own.Entry != Embedding.Rows?.Entry) Parameters.WriteRows(own.Entry, Head.Weight, own.Ids);
         foreach (var linear in Linears.Append(Head))
         {
             if (linear.TrainedWeight is { } weight) Parameters.WriteWeight(weight, linear.Weight);

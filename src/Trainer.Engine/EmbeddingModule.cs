@@ -24,10 +24,13 @@ public sealed class EmbeddingModule
     /// <summary>The adapter, or null.</summary>
     public EmbeddingAdapter? Adapter { get; private set; }
 
+    /// <summary>Rows of some tokens that are trained, or null.</summary>
+    public TokenRows? Rows { get; private set; }
+
     internal void Attach(TrainedModule? trained, ParameterBuffer parameters)
     {
         Adapter = trained?.Update is { } update ? EmbeddingAdapter.Of(update, parameters) : null;
-        Trained = parameters.Find(trained?.Weight);
+        (Trained, Rows) = (parameters.Find(trained?.Weight), TokenRows.Of(trained, parameters));
     }
 
     /// <summary>Euclidean norm of each column of the frozen table, length hidden: DoRA's first magnitudes.</summary>

@@ -44,10 +44,13 @@ public sealed class LinearModule
     /// <summary>A trained copy of the bias which replaces <see cref="Bias"/>, or null.</summary>
     public ParameterEntry? TrainedBias { get; private set; }
 
+    /// <summary>Rows of some tokens that are trained, or null; the head alone has such.</summary>
+    public TokenRows? Rows { get; private set; }
+
     internal void Attach(TrainedModule? trained, ParameterBuffer parameters)
     {
         Adapter = trained?.Update is { } update ? LinearAdapter.Of(update, parameters) : null;
-        (TrainedWeight, TrainedBias) = (parameters.Find(trained?.Weight), parameters.Find(trained?.Bias));
+        (TrainedWeight, TrainedBias, Rows) = (parameters.Find(trained?.Weight), parameters.Find(trained?.Bias), TokenRows.Of(trained, parameters));
     }
 
     /// <summary>Euclidean norm of each row of the frozen matrix, length out: DoRA's first magnitudes.</summary>

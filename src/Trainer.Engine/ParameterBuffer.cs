@@ -100,6 +100,17 @@ public sealed unsafe class ParameterBuffer : IDisposable
         fixed (float* source = values) Copy(entry, 0, source, values.Length);
     }
 
+    /// <summary>Overwrites a part of one tensor's values.</summary>
+    /// <param name="entry">An entry of this buffer.</param>
+    /// <param name="begin">First element to overwrite.</param>
+    /// <param name="values">What it and those behind it become.</param>
+    public void Write(ParameterEntry entry, long begin, ReadOnlySpan<float> values)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(begin);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(begin, entry.Count - values.Length);
+        fixed (float* source = values) Copy(entry, begin, source, values.Length);
+    }
+
     /// <summary>Overwrites one tensor's values with those of a float tensor of as many elements.</summary>
     /// <param name="entry">An entry of this buffer.</param>
     /// <param name="values">Any float type, any device.</param>
@@ -125,6 +136,20 @@ public sealed unsafe class ParameterBuffer : IDisposable
                 weight.Materialize(begin, count, scratch);
                 Copy(entry, begin * weight.Columns, scratch, count * weight.Columns);
             }
+        }
+    }
+
+    /// <summary>Overwrites one tensor's values with chosen rows of a frozen matrix.</summary>
+    /// <param name="entry">An entry of this buffer.</param>
+    /// <param name="weight">A matrix with rows of the entry's width.</param>
+    /// <param name="rows">The rows, in the entry's order.</param>
+    public void WriteRows(ParameterEntry entry, IFrozenWeight weight, IReadOnlyList<int> rows)
+    {
+        var part = new float[weight.Columns];
+        for (var i = 0; i < rows.Count; i++)
+        {
+            fixed (float* scratch = part) weight.Materialize(rows[i], 1, scratch);
+            Write(entry, i * weight.Columns, part);
         }
     }
 

@@ -93,7 +93,8 @@ internal sealed class HubClient : IDisposable
     private Uri FileAddress(HubModelId model, string commit, string path) =>
         new($"{_base}/{(model.Kind == HubKind.Dataset ? "datasets/" : "")}{model.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}");
 
-    // A HEAD follows redirects within the endpoint alone (renamed models): beyond it, the headers are those of a storage and not of the hub.
+    // A HEAD stops where the hub describes a file and sends on to its storage, whose headers are not the hub's. A mirror that sends on without a
+    // description is followed: the host behind it describes the file, and never sees the token.
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, bool followAll, CancellationToken cancel)
     {
         for (int redirects = 0; redirects <= MaxRedirects; redirects++)
@@ -111,7 +112,7 @@ internal sealed class HubClient : IDisposable
                 return response;
             }
             var next = new Uri(address, location);
-            if (!followAll && !IsEndpoint(next))
+            if (!followAll && !IsEndpoint(next) && Header(response, "X-Linked-Etag") is not null)
             {
                 return response;
             }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Distributed;
 using Trainer.Training.Objectives;
@@ -72,6 +73,12 @@ public sealed record LoraOptions
     /// <summary>Modules trained and saved whole (suffixes), PEFT's modules_to_save.</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
+    /// <summary>Modules that are left alone though the targets name them: names or suffixes, or one regular expression.</summary>
+    public IReadOnlyList<string> ExcludeModules { get; init; } = [];
+
+    /// <summary>Tokens whose embedding rows are trained, PEFT's trainable_token_indices; a tied head follows.</summary>
+    public IReadOnlyList<int> TrainableTokenIndices { get; init; } = [];
+
     /// <summary>Rank overrides by module name or regular expression.</summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
@@ -93,6 +100,9 @@ public sealed record TrainingOptions
 
     /// <summary>Resolved folder of the model.</summary>
     public required string ModelDirectory { get; init; }
+
+    /// <summary>Folders of tokenizer and chat template: the model's, unless the adapter that is read or continued brings its own.</summary>
+    public TextFolders FindText() => TextFolders.Of(ModelDirectory, AdapterDirectory);
 
     /// <summary>Data and text options.</summary>
     public required DataOptions Data { get; init; }

@@ -189,6 +189,8 @@ public static class TrainingRun
 
         // Nothing refuses the run any more: what it replaces goes now.
         run.Folder.Begin();
+        // From here on a checkpoint can be used with the tokenizer and the template that it is trained with.
+        if (run.Ranks.Rank == 0) FinalAdapter.CopyTexts(options, directory);
         using var record = run.Ranks.Rank == 0 ? RunRecord.Begin(run, state, manifest, totalSteps) : null;
         var nothing = new NoRecord();
         events.Emit(new RunStarted(state.Step, totalSteps, run.Model.Parameters.Count, run.Model.TotalParameters, run.Model.Compute));

@@ -9,12 +9,13 @@ internal sealed class MergeSource : IDisposable
 {
     public const string Embedding = "model.embed_tokens", Head = "lm_head";
 
-    private const string Prefix = "base_model.model.";
+    private const string Prefix = "base_model.model.", RowsSuffix = ".token_adapter.trainable_tokens_delta";
 
     private readonly SafetensorsFile _file;
     private readonly Dictionary<string, string> _whole = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _copies = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _paths = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _rows = new(StringComparer.Ordinal);
     private readonly HashSet<string> _modules = new(StringComparer.Ordinal);
 
     public MergeSource(string folder)
@@ -52,7 +53,27 @@ internal sealed class MergeSource : IDisposable
     /// <summary>Whether a tied head must become a tensor of its own.</summary>
     public bool Unties => _whole.ContainsKey($"{Embedding}.weight") || _whole.ContainsKey($"{Head}.weight") || _modules.Contains(Head) || _modules.Contains(Embedding);
 
-    public bool Changes(string tensor) => _whole.ContainsKey(tensor) || (Module(tensor) is { } module && (tensor.EndsWith(".weight", StringComparison.Ordinal) || Spec.LoraBias));
+    /// <summary>Tables some of whose rows the folder holds, with the tokens of those rows.</summary>
+    public IEnumerable<(string Tensor, IReadOnlyList<int> Ids, long[] Shape)> Rows =>
+        _rows.Select(pair => (pair.Key, Ids(pair.Key), _file.Entry(pair.Value).Shape));
+
+    /// <summary>Whether the folder holds rows of a table.</summary>
+    public bool HasRows(string tensor) => _rows.ContainsKey(tensor);
+
+    /// <summary>Puts the rows that the folder holds into a range of their table.</summary>
+    public void PutRows(string tensor, long begin, Span<float> values, long columns)
+    {
+        var (ids, entry) = (Ids(tensor), _file.Entry(_rows[tensor]));
+        for (var i = 0; i < ids.Count; i++)
+        {
+            var at = ids[i] * columns - begin;
+            if (at >= 0 && at < values.Length) StoredValues.Read(_file, entry, i * columns, values.Slice((int)at, (int)columns));
+        }
+    }
+
+    private IReadOnlyList<int> Ids(string tensor) => Spec.TokenRows.Where(pair => TargetModules.EndsWith(tensor[..^".weight".Length], pair.Key)).Select(pair => pair.Value).FirstOrDefault() ?? [];
+
+    public bool Changes(string tensor) => _rows.ContainsKey(tensor) || _whole.ContainsKey(tensor) || (Module(tensor) is { } module && (tensor.EndsWith(".weight", StringComparison.Ordinal) || Spec.LoraBias));
 
     public string? Module(string tensor)
     {
@@ -94,13 +115,8 @@ internal sealed class MergeSource : IDisposable
         return (values, entry.Shape);
     }
 
-    public float[] ReadWhole(string tensor)
-    {
-        var entry = _file.Entry(_whole[tensor]);
-        var values = new float[entry.ElementCount];
-        StoredValues.Read(_file, entry, 0, values);
-        return values;
-    }
+    /// <summary>Elements from <paramref name="begin"/> on of a tensor that the folder holds whole.</summary>
+    public void ReadWhole(string tensor, long begin, Span<float> values) => StoredValues.Read(_file, _file.Entry(_whole[tensor]), begin, values);
 
     /// <summary>Whether the copy of a base tensor holds its values.</summary>
     public bool IsCopyOf(string tensor, long[] shape, WeightReader read)
@@ -124,8 +140,13 @@ internal sealed class MergeSource : IDisposable
             _modules.Add(path[..^suffix.Length]);
             return;
         }
+        if (path.EndsWith(RowsSuffix, StringComparison.Ordinal))
+        {
+            _rows[path[..^RowsSuffix.Length] + ".weight"] = name;
+            return;
+        }
         if (path.Contains(".lora_", StringComparison.Ordinal)) throw Unknown(name);
-        if (EmbeddingCopies.ModuleOf(name) is { } module && !Spec.ModulesToSave.Any(saved => module.EndsWith(saved, StringComparison.Ordinal)))
+        if (!Spec.EnsureWeightTying && EmbeddingCopies.ModuleOf(name) is { } module && !Spec.ModulesToSave.Any(saved => module.EndsWith(saved, StringComparison.Ordinal)))
         {
             _copies[module + ".weight"] = name;
             return;

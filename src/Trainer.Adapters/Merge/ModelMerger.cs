@@ -35,7 +35,7 @@ public static class ModelMerger
         using var adapter = new MergeSource(adapterFolder);
         var hasHead = StoredName(tensors, Head) is not null;
         var experts = ExpertMerge.Of(config, tensors, adapter, baseFolder);
-        var unties = config.TiedEmbeddings && adapter.Unties;
+        var unties = config.TiedEmbeddings && adapter.Unties && !adapter.Spec.EnsureWeightTying;
         Check(tensors, adapter, experts, baseFolder, unties || !config.TiedEmbeddings);
         // A tied checkpoint may hold the head all the same; it is only kept where it has become a tensor of its own.
         var names = tensors.Names.Where(name => Plain(name) != Head || !config.TiedEmbeddings || unties || config.WrapperType is not null).ToList();
@@ -48,8 +48,8 @@ public static class ModelMerger
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink), folder => Finish(baseFolder, folder, unties, options.Type), cancel);
-        var merged = names.Count(name => experts?.Changes(name) == true || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink), folder => Finish(baseFolder, adapterFolder, folder, unties, options.Type), cancel);
+        var merged = names.Count(name => experts?.Changes(name) == true || adapter.HasRows(Plain(name)) || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
         var replaced = names.Count(name => adapter.Whole.Contains(Plain(name)));
         return new MergeReport(merged, replaced, names.Count(name => experts?.Changes(name) != true && !adapter.Changes(Plain(name))), unties);
     }
@@ -90,6 +90,11 @@ public static class ModelMerger
             if (adapter.Spec.LoraBias && StoredName(tensors, module + ".bias") is null)
                 throw new AdapterException($"adapter '{adapter.Folder}' has a bias on B of '{module}', which the model '{baseFolder}' has no bias to take up; it cannot be merged, keep it as an adapter");
         }
+        foreach (var (name, ids, shape) in adapter.Rows)
+        {
+            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var table) || ids.Count == 0 || !shape.SequenceEqual([ids.Count, table.Shape[^1]]) || ids.Any(id => id < 0 || id >= table.Shape[0]))
+                throw new AdapterException($"adapter '{adapter.Folder}' holds rows [{string.Join(", ", shape)}] of '{name}' for {ids.Count} tokens, which the model '{baseFolder}' does not have; {hint}");
+        }
         foreach (var name in adapter.Copies)
         {
             if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var own) || !adapter.IsCopyOf(name, own.Shape, (begin, values) => tensors.Read(Source(tensors, name), begin, values)))
@@ -112,6 +117,7 @@ public static class ModelMerger
             for (var slice = 0; slice < experts.Slices(tensor.Name); slice++)
             {
                 experts.Read(tensor.Name, slice, part);
+                RequireHeld(tensor, slice * (long)part.Length, part);
                 var bytes = new byte[part.Length * tensor.Dtype.Bits() / 8];
                 StoredValues.Write(part, tensor.Dtype, bytes);
                 sink.Write(tensor, bytes);
@@ -120,7 +126,7 @@ public static class ModelMerger
         }
         if (adapter.Whole.Contains(plain))
         {
-            Put(sink, tensor, adapter.ReadWhole(plain));
+            InRows(tensor, (begin, values) => adapter.ReadWhole(plain, begin, values), sink);
             return;
         }
         var source = Source(tensors, tensor.Name);
@@ -128,6 +134,15 @@ public static class ModelMerger
         {
             if (!tensors.IsConverted(source) && tensors.Shapes[source].Dtype == tensor.Dtype) tensors.Copy(source, bytes => sink.Write(tensor, bytes));
             else InRows(tensor, (begin, values) => tensors.Read(source, begin, values), sink);
+            return;
+        }
+        if (adapter.HasRows(plain))
+        {
+            InRows(tensor, (begin, values) =>
+            {
+                tensors.Read(source, begin, values);
+                adapter.PutRows(plain, begin, values, tensor.Shape[^1]);
+            }, sink);
             return;
         }
         var module = adapter.Module(plain)!;
@@ -180,14 +195,19 @@ public static class ModelMerger
 
     private static Tensor Matrix(float[] values, long rows, long columns) => tensor(values, [rows, columns]);
 
+    private static void RequireHeld(TensorDeclaration tensor, long begin, ReadOnlySpan<float> values)
+    {
+        if (StoredValues.FirstOverflow(values, tensor.Dtype) is >= 0 and var at)
+            throw new AdapterException(FormattableString.Invariant($"tensor '{tensor.Name}' of the merged model is {values[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep the adapter beside its base"));
+    }
+
     private static void InRows(TensorDeclaration tensor, WeightReader fill, TensorSink sink)
     {
         byte[] bytes = [];
         Visit(tensor, (begin, part) =>
         {
             fill(begin, part);
-            if (StoredValues.FirstOverflow(part, tensor.Dtype) is >= 0 and var at)
-                throw new AdapterException(FormattableString.Invariant($"tensor '{tensor.Name}' of the merged model is {part[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep the adapter beside its base"));
+            RequireHeld(tensor, begin, part);
             var size = part.Length * tensor.Dtype.Bits() / 8;
             if (bytes.Length < size) bytes = new byte[size];
             StoredValues.Write(part, tensor.Dtype, bytes.AsSpan(0, size));
@@ -206,7 +226,7 @@ public static class ModelMerger
 
     private static void Put(TensorSink sink, TensorDeclaration tensor, float[] values) => InRows(tensor, (begin, part) => values.AsSpan((int)begin, part.Length).CopyTo(part), sink);
 
-    private static void Finish(string baseFolder, string folder, bool unties, SafetensorsDtype? type)
+    private static void Finish(string baseFolder, string adapterFolder, string folder, bool unties, SafetensorsDtype? type)
     {
         var original = File.ReadAllBytes(Path.Combine(baseFolder, "config.json"));
         var config = (JsonObject)PythonJson.ParseNode(original)!;
@@ -222,7 +242,7 @@ public static class ModelMerger
             changed = true;
         }
         File.WriteAllBytes(Path.Combine(folder, "config.json"), changed ? System.Text.Encoding.UTF8.GetBytes(PythonJson.Serialize(config) + "\n") : original);
-        ModelFolderFiles.CopyCompanions(baseFolder, folder);
+        ModelFolderFiles.CopyCompanions(baseFolder, folder, TextFolders.Of(baseFolder, adapterFolder));
     }
 
 }

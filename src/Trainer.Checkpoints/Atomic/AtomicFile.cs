@@ -43,6 +43,7 @@ public static class AtomicFile
         string temporary = TemporaryName.Beside(path, TemporaryName.New);
         try
         {
+            AtomicFolder.CleanLeftovers(Path.GetDirectoryName(temporary)!, Path.GetFileName(path));
             fill(temporary);
             NativeFile.FlushFile(temporary);
             verify?.Invoke(temporary);

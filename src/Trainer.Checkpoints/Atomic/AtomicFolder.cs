@@ -20,6 +20,7 @@ public static class AtomicFolder
         string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), temporary = TemporaryName.Beside(path, TemporaryName.New);
         try
         {
+            CleanLeftovers(Path.GetDirectoryName(target)!, Path.GetFileName(target));
             Directory.CreateDirectory(temporary);
             fill(temporary);
             Flush(temporary);
@@ -73,7 +74,8 @@ public static class AtomicFolder
     /// What a living process is writing stays. Returns the names cleaned.
     /// </summary>
     /// <param name="parent">The folder that holds the finished ones.</param>
-    public static IReadOnlyList<string> CleanLeftovers(string parent)
+    /// <param name="only">Clean what was to become this name alone; null for all.</param>
+    public static IReadOnlyList<string> CleanLeftovers(string parent, string? only = null)
     {
         var cleaned = new List<string>();
         if (!Directory.Exists(parent))
@@ -85,7 +87,7 @@ public static class AtomicFolder
             foreach (string path in Directory.EnumerateFileSystemEntries(parent, ".*").Order(StringComparer.Ordinal).ToList())
             {
                 string name = Path.GetFileName(path);
-                if (!TemporaryName.TryParse(name, out string target, out string kind, out bool isInUse) || isInUse)
+                if (!TemporaryName.TryParse(name, out string target, out string kind, out bool isInUse) || isInUse || (only is not null && target != only))
                 {
                     continue;
                 }

@@ -9,17 +9,41 @@ public static class ModelFolderFiles
     private static readonly string[] TokenizerNames =
     [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
-        "chat_template.jinja", "chat_template.json",
     ];
 
-    /// <summary>Copies the tokenizer and chat template files that exist in a folder.</summary>
-    /// <param name="source">A model folder; its links are followed as for weights.</param>
+    internal static readonly string[] TemplateNames = ["chat_template.jinja", "chat_template.json"];
+
+    /// <summary>Copies the tokenizer and chat template files that exist.</summary>
+    /// <param name="source">Where from; links are followed as for weights.</param>
     /// <param name="target">An existing folder.</param>
     /// <returns>The names copied.</returns>
-    public static IReadOnlyList<string> CopyTokenizer(string source, string target) => Copy(source, target, TokenizerNames);
+    public static IReadOnlyList<string> CopyTokenizer(TextFolders source, string target)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        List<string> copied = Copy(source.Tokenizer, target, TokenizerNames);
+        List<string> templates = Copy(source.Template, target, TemplateNames);
+        // A template that lies in another folder's tokenizer_config.json becomes a file, which goes before what the copied config says.
+        if (templates.Count == 0 && source.Template != source.Tokenizer && TextFolders.TemplateOfConfig(source.Template) is string template)
+        {
+            File.WriteAllText(Path.Combine(target, TemplateNames[0]), template);
+            templates.Add(TemplateNames[0]);
+        }
+        string more = Path.Combine(source.Template, MoreTemplatesFolder);
+        if (Directory.Exists(more))
+        {
+            Directory.CreateDirectory(Path.Combine(target, MoreTemplatesFolder));
+            IEnumerable<string> names = Directory.GetFiles(more, "*.jinja").Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal);
+            templates.AddRange(Copy(more, Path.Combine(target, MoreTemplatesFolder), names).Select(static name => $"{MoreTemplatesFolder}/{name}"));
+        }
+        return [.. copied, .. templates];
+    }
 
     /// <summary>Copies tokenizer, chat template and generation_config.json; config.json is left to the caller, who may have to change it.</summary>
-    public static IReadOnlyList<string> CopyCompanions(string source, string target) => Copy(source, target, [.. TokenizerNames, "generation_config.json"]);
+    /// <param name="model">The model folder.</param>
+    /// <param name="target">An existing folder.</param>
+    /// <param name="text">Where tokenizer and template come from; null takes the model's.</param>
+    public static IReadOnlyList<string> CopyCompanions(string model, string target, TextFolders? text = null) =>
+        [.. CopyTokenizer(text ?? TextFolders.Of(model, null), target), .. Copy(model, target, ["generation_config.json"])];
 
     /// <summary>Sorts tensor names as people count: layer 2 before layer 10.</summary>
     public static int CompareNames(string first, string second)
@@ -39,20 +63,6 @@ public static class ModelFolderFiles
     }
 
     private static List<string> Copy(string source, string target, IEnumerable<string> names)
-    {
-        var copied = new List<string>();
-        string more = Path.Combine(source, MoreTemplatesFolder);
-        if (Directory.Exists(more))
-        {
-            string[] templates = [.. Directory.GetFiles(more, "*.jinja").Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-            Directory.CreateDirectory(Path.Combine(target, MoreTemplatesFolder));
-            copied.AddRange(CopyFiles(more, Path.Combine(target, MoreTemplatesFolder), templates).Select(static name => $"{MoreTemplatesFolder}/{name}"));
-        }
-        copied.AddRange(CopyFiles(source, target, names));
-        return copied;
-    }
-
-    private static List<string> CopyFiles(string source, string target, IEnumerable<string> names)
     {
         var copied = new List<string>();
         foreach (string name in names.Where(name => File.Exists(Path.Combine(source, name))))

@@ -106,37 +106,16 @@ public static class GgufVocabulary
     // Which tokens begin and end a text is said by the tokenizer as it behaves, not by one of the files that name them.
     private static void AddTexts(string folder, JsonElement root, bool isByteLevel, Action<string, GgufValue> add)
     {
-        string configPath = Path.Combine(folder, "tokenizer_config.json");
-        using JsonDocument? document = File.Exists(configPath) ? PythonJson.Parse(File.ReadAllBytes(configPath)) : null;
-        JsonElement? config = document?.RootElement;
         if (!isByteLevel)
         {
             string normalizer = root.TryGetProperty("normalizer", out JsonElement one) ? one.GetRawText() : "", splitter = root.TryGetProperty("pre_tokenizer", out JsonElement two) ? two.GetRawText() : "";
             bool prepends = normalizer.Contains("\"Prepend\"", StringComparison.Ordinal) || splitter.Contains("\"first\"", StringComparison.Ordinal) || splitter.Contains("\"always\"", StringComparison.Ordinal) || splitter.Contains("\"add_prefix_space\":true", StringComparison.Ordinal);
             add("ggml.add_space_prefix", GgufValue.Of(prepends));
         }
-        if (Template(folder, config) is string template)
+        string file = Path.Combine(folder, ModelFolderFiles.TemplateNames[0]);
+        if ((File.Exists(file) ? File.ReadAllText(file) : TextFolders.TemplateOfConfig(folder)) is string template)
         {
             add("chat_template", GgufValue.Of(template));
         }
-    }
-
-    private static string? Template(string folder, JsonElement? config)
-    {
-        string file = Path.Combine(folder, "chat_template.jinja");
-        if (File.Exists(file))
-        {
-            return File.ReadAllText(file);
-        }
-        if (config is not { } root || !root.TryGetProperty("chat_template", out JsonElement template))
-        {
-            return null;
-        }
-        return template.ValueKind switch
-        {
-            JsonValueKind.String => template.GetString(),
-            JsonValueKind.Array => template.EnumerateArray().Where(static one => Text(one, "name") == "default").Select(static one => Text(one, "template")).FirstOrDefault(),
-            _ => null,
-        };
     }
 }

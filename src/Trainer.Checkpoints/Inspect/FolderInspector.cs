@@ -104,8 +104,8 @@ public static class FolderInspector
                 IsTied = Part(root, "tie_word_embeddings") is { ValueKind: JsonValueKind.True or JsonValueKind.False } tied ? tied.GetBoolean() : null,
                 RopeScaling = rope is "default" ? null : rope,
                 Quantization = Quantization(root),
-                HasTokenizer = File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "tokenizer.model")),
-                HasChatTemplate = File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.Exists(Path.Combine(folder, "chat_template.json")) || HasTemplate(Path.Combine(folder, "tokenizer_config.json")),
+                HasTokenizer = TextFolders.HasTokenizer(folder),
+                HasChatTemplate = TextFolders.HasTemplate(folder),
             };
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
@@ -136,16 +136,6 @@ public static class FolderInspector
         string method = Text(config, "quant_method") ?? "bitsandbytes";
         return !Flag(config, "load_in_4bit") ? Flag(config, "load_in_8bit") ? method + " int8" : method
             : $"{method} {Text(config, "bnb_4bit_quant_type") ?? "4-bit"}{(Flag(config, "bnb_4bit_use_double_quant") ? ", double" : "")}";
-    }
-
-    private static bool HasTemplate(string path)
-    {
-        if (!File.Exists(path))
-        {
-            return false;
-        }
-        using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
-        return Part(document.RootElement, "chat_template") is not null;
     }
 
     /// <summary>Parameters that files hold: a weight in four bits counts by its shape, its scales and tables do not.</summary>

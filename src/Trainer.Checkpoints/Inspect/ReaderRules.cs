@@ -77,7 +77,8 @@ public static class ReaderRules
         {
             reasons.Add($"tensor '{foreign.Name}' does not begin with '{Prefix}'");
         }
-        string? note = config.Bias == "lora_only" ? "PEFT 0.20 trains these biases but neither writes nor reads them" : config.LoraBias ? "lora_bias needs PEFT 0.14 or newer" : null;
+        string? note = config.Bias == "lora_only" ? "PEFT 0.20 trains these biases but neither writes nor reads them" : config.LoraBias ? "lora_bias needs PEFT 0.14 or newer"
+            : tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal)) ? "trainable_token_indices needs PEFT 0.15 or newer" : null;
         return new ReaderVerdict("PEFT", reasons.Count == 0, reasons, note);
     }
 
@@ -108,6 +109,10 @@ public static class ReaderRules
         if (tensors.FirstOrDefault(static tensor => tensor.Name.Contains("lora_embedding_", StringComparison.Ordinal)) is { } embedding)
         {
             reasons.Add($"it takes no adapter on embeddings ('{Module(embedding.Name)}')");
+        }
+        if (tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal)))
+        {
+            reasons.Add("it takes no trained rows of tokens; merge instead");
         }
         if (rank > VllmLargestRank)
         {

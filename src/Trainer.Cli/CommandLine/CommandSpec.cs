@@ -12,6 +12,9 @@ internal sealed record CommandSpec(string Name, string Summary, Func<Invocation,
     /// <summary>What the positional words are.</summary>
     public string PositionalHelp { get; init; } = "";
 
+    /// <summary>Whether positional words are paths, or may be: all but texts.</summary>
+    public bool TakesPaths => Positional is not ("[PROMPT]" or "[TEXT]");
+
     /// <summary>Most positional words taken.</summary>
     public int MaxPositionals { get; init; }
 

@@ -34,19 +34,27 @@ internal static class ExportCommand
         if (ofAdapter && type is not null) values.Fault($"{values.Origin(Type)} is for whole models; an adapter's tensors are written as they are");
         if (!ofAdapter && !values.Has(ModelSettings.Model)) values.Fault("nothing to export; add --adapter DIR or --model MODEL");
         values.ThrowIfFaulty();
-        var (tensors, notes) = ofAdapter ? (Adapter(AdapterSource.Read(values, needsWeights: false), format, output!), []) : Model(invocation, output!, type ?? "f16");
+        var (tensors, notes) = ofAdapter ? Adapter(AdapterSource.Read(values, needsWeights: false), format, output!) : Model(invocation, output!, type ?? "f16");
         foreach (var note in notes) invocation.Terminal.Error.WriteLine("note: " + note);
         invocation.Terminal.Out.WriteLine(invocation.Json ? JsonSerializer.Serialize(new { output, format, tensors, notes }, Json.Indented) : output);
         return ExitCode.Done;
     }
 
-    private static int Adapter(AdapterSource source, string format, string output)
+    private static (int Tensors, IReadOnlyList<string> Notes) Adapter(AdapterSource source, string format, string output)
     {
-        if (format == "gguf") return GgufAdapterExporter.Export(source.ModelFolder, source.Folder, output);
-        using var weights = SafetensorsFile.Open(Path.Combine(source.Folder, PeftFolder.WeightsFile));
-        Directory.CreateDirectory(output);
-        foreach (var name in new[] { PeftFolder.ConfigFile, PeftFolder.WeightsFile }) File.Copy(Path.Combine(source.Folder, name), Path.Combine(output, name), overwrite: false);
-        return weights.Entries.Count;
+        if (format == "gguf") return (GgufAdapterExporter.Export(source.ModelFolder, source.Folder, output), GgufNotes.Window(ModelConfig.Load(source.ModelFolder)) is { } note ? [note] : []);
+        using var weights = PeftFolder.Open(source.Folder);
+        if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
+            throw new CannotWriteException($"cannot write '{output}': it exists already; delete it or choose another --output");
+        AtomicFolder.Write(output, folder =>
+        {
+            foreach (var name in new[] { PeftFolder.ConfigFile, PeftFolder.WeightsFile }) File.Copy(Path.Combine(source.Folder, name), Path.Combine(folder, name));
+        }, folder =>
+        {
+            if (FileDigest.Sha256(Path.Combine(folder, PeftFolder.WeightsFile)) != FileDigest.Sha256(weights.Path))
+                throw new CannotWriteException($"cannot write '{output}': what was read back differs from what was written; check the disk");
+        });
+        return (weights.Entries.Count, []);
     }
 
     private static (int Tensors, IReadOnlyList<string> Notes) Model(Invocation invocation, string output, string type)

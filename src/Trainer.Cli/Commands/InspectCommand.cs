@@ -101,6 +101,7 @@ internal static class InspectCommand
         var stored = StoredForm.Of(weights);
         facts["stored_type"] = stored.Dtype;
         if (stored.Quantization is not null) facts["quantization"] = stored.Quantization;
+        else if (config.StoredQuantization is { } named && stored.HasCodes) facts["quantization"] = named.Name;
         else if (config.StoredQuantization is not null) facts["note"] = "config.json calls the weights quantized, the files hold them plain";
         facts["parameters"] = FolderInspector.ParameterCount(weights.Files);
         facts["bytes"] = weights.TotalBytes;
@@ -124,6 +125,9 @@ internal static class InspectCommand
             ["use_rslora"] = spec.UseRslora,
             ["use_dora"] = spec.UseDora,
         };
+        if (spec.ModulesToSave.Count > 0) facts["modules_to_save"] = new JsonArray([.. spec.ModulesToSave.Select(name => JsonValue.Create(name))]);
+        if (spec.Exclude is { } excluded) facts["exclude_modules"] = excluded.Pattern ?? string.Join(", ", excluded.Names);
+        foreach (var (table, ids) in spec.TokenRows) facts["trained_rows_of_" + table] = ids.Count;
         var weights = Path.Combine(folder, PeftFolder.WeightsFile);
         if (!File.Exists(weights)) return facts;
         using var file = SafetensorsFile.Open(weights);

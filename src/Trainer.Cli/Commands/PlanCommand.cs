@@ -42,6 +42,7 @@ internal static class PlanCommand
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
         if (SequenceLength.Warning(options) is { } tooLong) invocation.Terminal.Error.WriteLine($"warning: {tooLong}");
         using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
+        if (dataset is not null && PositionNote.Of(options.ModelDirectory, dataset.Statistics.LongestExample) is { } beyond) invocation.Terminal.Error.WriteLine("warning: " + beyond);
         var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
@@ -70,7 +71,7 @@ internal static class PlanCommand
     private static Dataset Open(Invocation invocation, TrainingOptions options)
     {
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
-        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables);
+        var text = ModelText.Load(options.FindText().Tokenizer, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables, templateDirectory: options.FindText().Template, modelDirectory: options.ModelDirectory);
         var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
         return dataset;

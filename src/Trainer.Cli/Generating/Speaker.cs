@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Engine;
@@ -19,19 +20,22 @@ internal sealed class Speaker : IDisposable
     private readonly TextGenerator _generator;
     private string? _adapter;
 
-    private readonly ModelText _text;
+    private readonly TrainingOptions _options;
+    private TextFolders? _folders;
+    private ModelText _text = null!;
 
-    private Speaker(CausalModel model, HfTokenizer tokenizer, ModelText text)
+    private Speaker(CausalModel model, TrainingOptions options)
     {
-        (Model, Tokenizer, _text) = (model, tokenizer, text);
+        (Model, _options) = (model, options);
         _generator = new TextGenerator(model);
+        ReadText(options.AdapterDirectory);
     }
 
     public CausalModel Model { get; }
 
     public bool HasAdapter => _adapter is not null;
 
-    public HfTokenizer Tokenizer { get; }
+    public HfTokenizer Tokenizer { get; private set; } = null!;
 
     /// <summary>Whether the model has a chat template.</summary>
     public bool HasTemplate => _text.TemplateSource is not null;
@@ -39,8 +43,6 @@ internal sealed class Speaker : IDisposable
     public static Speaker Load(TrainingOptions options, ProgressLine bar)
     {
         TorchThreads.Use(options.Threads);
-        var text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, variables: options.Data.TemplateVariables, now: TimeProvider.System.GetLocalNow().DateTime);
-        var tokenizer = text.Tokenizer ?? HfTokenizer.Load(options.ModelDirectory);
         var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions
         {
             Quantize = options.Quantize,
@@ -50,7 +52,7 @@ internal sealed class Speaker : IDisposable
         }, (done, total) => bar.Show("loading", done, total));
         try
         {
-            var speaker = new Speaker(model, tokenizer, text);
+            var speaker = new Speaker(model, options);
             if (options.AdapterDirectory is { } adapter) speaker.Adapt(adapter);
             bar.Finish();
             return speaker;
@@ -70,6 +72,7 @@ internal sealed class Speaker : IDisposable
         try
         {
             PeftFolder.Load(Model, folder, dropout: 0);
+            ReadText(folder);
             (_adapter, Model.AdaptersEnabled) = (folder, true);
         }
         catch
@@ -79,6 +82,17 @@ internal sealed class Speaker : IDisposable
             if (former is not null) Adapt(former);
             throw;
         }
+    }
+
+    // An adapter answers in the form it was trained in: its folder's tokenizer and template go before the base's.
+    private void ReadText(string? adapter)
+    {
+        var folders = TextFolders.Of(Model.Folder, adapter);
+        if (folders == _folders) return;
+        (_folders, _text) = (folders, ModelText.Load(
+            folders.Tokenizer, _options.Data.ChatTemplateFile, variables: _options.Data.TemplateVariables, now: TimeProvider.System.GetLocalNow().DateTime,
+            templateDirectory: folders.Template, modelDirectory: Model.Folder));
+        Tokenizer = _text.Tokenizer ?? HfTokenizer.Load(folders.Tokenizer);
     }
 
     /// <summary>Ids of a text to continue as it is.</summary>
@@ -96,13 +110,13 @@ internal sealed class Speaker : IDisposable
     public Continuation Continue(int[] prompt, SamplingOptions sampling, IReadOnlyList<string> stops, Action<string> say, CancellationToken stop)
     {
         if (prompt.Length == 0) throw new CommandFailedException(ExitCode.BadData, "the chat template makes no text of this conversation; check it with 'trainer data show', or pass another --chat-template");
-        if (prompt.Length >= Model.Config.MaxPositions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.MaxPositions} positions; shorten it");
+        if (prompt.Length >= Model.Config.Positions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.Positions} positions; shorten it");
         // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
         var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
         decoder.Prime(prompt);
         var (text, filter, count) = (new StringBuilder(), new StopFilter(stops), 0);
         // A turn ends with what the template writes behind answers, which the base's files may not name.
-        var room = sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.MaxPositions - prompt.Length) };
+        var room = sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
         var began = Stopwatch.GetTimestamp();
         var first = 0.0;
         foreach (var id in _generator.Generate(prompt, room, stop))

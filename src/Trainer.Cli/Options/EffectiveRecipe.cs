@@ -93,7 +93,7 @@ internal static class EffectiveRecipe
 
     /// <summary>Plain where YAML reads the same word back, else in double quotes (JSON's escapes are YAML's).</summary>
     private static string Quoted(string text) =>
-        text.Length > 0 && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '_' or '-' or '.') && !char.IsAsciiDigit(text[0]) && text[0] is not ('-' or '.') && text is not ("true" or "false" or "null" or "yes" or "no" or "on" or "off")
+        text.Length > 0 && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '_' or '-' or '.') && !char.IsAsciiDigit(text[0]) && text[0] is not ('-' or '.') && text.ToLowerInvariant() is not ("true" or "false" or "null" or "yes" or "no" or "on" or "off" or "y" or "n")
             ? text
             : Json.Quote(text);
 }

@@ -1,3 +1,4 @@
+using Trainer.Checkpoints;
 using System.Diagnostics;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
@@ -51,10 +52,9 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
                 Ended = _history.Ended is { } ended ? $"{ended.Reason}, {ended.Step} steps in {Quantities.Duration(ended.ElapsedSeconds)}" : _stopped,
             };
             var path = Path.Combine(directory, "report.html");
-            File.WriteAllText(path + ".new", ReportPage.Write([run], _history.Ended is null && _stopped is null));
-            File.Move(path + ".new", path, overwrite: true);
+            AtomicFile.WriteText(path, ReportPage.Write([run], _history.Ended is null && _stopped is null));
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or CommandFailedException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or CannotWriteException or CommandFailedException)
         {
             // A picture that cannot be drawn now must not end the run; the next one will tell the same.
         }

@@ -13,6 +13,7 @@ public static class FastCapabilities
         if (device != "cpu") return $"it computes on the processor, not on '{device}'";
         if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
         if (FastFamilies.Refusal(config) is { } lacking) return lacking;
+        if ((adapter.Find(adapter.Decoder.Embedding)?.Rows ?? adapter.Find(adapter.Decoder.Head)?.Rows) is not null) return "it has no trained rows of tokens";
         if (adapter.Find(adapter.Decoder.Embedding)?.Update is not null) return "it has no adapter on the embedding";
         return adapter.Find(adapter.Decoder.Head)?.Update?.Magnitude is not null ? "it has no DoRA on the head" : null;
     }

@@ -62,8 +62,7 @@ internal static class GgufModelMetadata
         Add("general.file_type", GgufValue.Of(options.Type switch { GgufTensorType.F32 => 0u, GgufTensorType.F16 => 1u, GgufTensorType.Q8_0 => 7u, _ => 32u }));
         if (options.Type == GgufTensorType.Q8_0) Add("general.quantization_version", GgufValue.Of(2u));
         metadata.AddRange(vocabulary);
-        if (window < config.MaxPositions && architecture is not ("gemma2" or "gemma3"))
-            notes.Add($"the model attends to {window} tokens back, llama.cpp to all of them: texts longer than that come out otherwise");
+        if (GgufNotes.Window(config) is { } note) notes.Add(note);
         return metadata;
     }
 

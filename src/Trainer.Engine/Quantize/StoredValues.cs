@@ -32,7 +32,7 @@ public static unsafe class StoredValues
         {
             switch (entry.Dtype)
             {
-                case SafetensorsDtype.F32: new ReadOnlySpan<byte>(at, values.Length * sizeof(float)).CopyTo(MemoryMarshal.AsBytes(values)); break;
+                case SafetensorsDtype.F32: new ReadOnlySpan<float>(at, values.Length).CopyTo(values); break;
                 case SafetensorsDtype.F16: Float16Bits.ToFloat((ushort*)at, output, values.Length); break;
                 case SafetensorsDtype.BF16: BFloat16Bits.ToFloat((ushort*)at, output, values.Length); break;
                 default:

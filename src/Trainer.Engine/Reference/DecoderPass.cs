@@ -36,6 +36,7 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
         Tensor rows;
         if (model.AdaptersEnabled && model.Embedding.Trained is { } trained) rows = model.Parameters.Value(trained).index_select(0, context.TokenIds);
         else rows = FrozenRows(context);
+        if (model.AdaptersEnabled && model.Embedding.Rows is { } own) rows = EmbeddingMath.WithRows(model.Parameters, own, context.Batch.TokenIds, rows);
         if (model.AdaptersEnabled && model.Embedding.Adapter is { } adapter) rows = EmbeddingMath.Rows(model.Parameters, model.Embedding, adapter, context.TokenIds, rows);
         return _config.EmbeddingMultiplier == 1 ? rows : rows * (float)_config.EmbeddingMultiplier;
     }
@@ -90,6 +91,9 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
     public Tensor Head(Tensor hidden, StepKey? key)
     {
         var logits = Linear(model.Head, hidden, key);
+        // The trained rows' logits in place of the frozen ones'; the rest of the product stays.
+        if (model.AdaptersEnabled && model.Head.Rows is { } own)
+            logits = logits.index_copy(1, tensor(own.Ids.Select(id => (long)id).ToArray(), dtype: ScalarType.Int64, device: hidden.device), hidden.matmul(model.Parameters.Value(own.Entry).t()));
         if (_config.LogitDivisor != 1) logits = logits / _config.LogitDivisor;
         return _config.LogitSoftCap is { } cap ? (logits / cap).tanh() * cap : logits;
     }

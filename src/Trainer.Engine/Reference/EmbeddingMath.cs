@@ -18,6 +18,30 @@ internal static class EmbeddingMath
         return sum.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Embeddings [T, hidden] with the trained rows of some tokens in place of the frozen ones.</summary>
+    public static Tensor WithRows(ParameterBuffer parameters, TokenRows own, int[] ids, Tensor frozen)
+    {
+        var (at, row) = own.Find(ids);
+        if (at.Length == 0) return frozen;
+        using var scope = NewDisposeScope();
+        return frozen.index_copy(0, Indices(at, frozen), parameters.Value(own.Entry).index_select(0, Indices(row, frozen))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Adds the gradient of trained rows to the buffer.</summary>
+    /// <param name="parameters">The buffer.</param>
+    /// <param name="own">The rows.</param>
+    /// <param name="ids">Token ids, length T.</param>
+    /// <param name="gradient">Gradient of the embeddings [T, hidden].</param>
+    public static void AddGradient(ParameterBuffer parameters, TokenRows own, int[] ids, Tensor gradient)
+    {
+        var (at, row) = own.Find(ids);
+        if (at.Length == 0) return;
+        using var scope = NewDisposeScope();
+        parameters.Gradient(own.Entry).index_add_(0, Indices(row, gradient), gradient.index_select(0, Indices(at, gradient)), 1);
+    }
+
+    private static Tensor Indices(long[] indices, Tensor like) => tensor(indices, dtype: ScalarType.Int64, device: like.device);
+
     /// <summary>Adds the gradients of A, B and the magnitude to the buffer.</summary>
     /// <param name="parameters">The buffer.</param>
     /// <param name="embedding">The embedding.</param>

@@ -114,6 +114,7 @@ internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadL
         using var quiet = no_grad();
         var scaled = model.Config.EmbeddingMultiplier == 1 ? gradient : gradient * (float)model.Config.EmbeddingMultiplier;
         if (model.Embedding.Trained is { } trained) model.Parameters.Gradient(trained).index_add_(0, context.TokenIds, scaled, 1);
+        if (model.Embedding.Rows is { } rows) EmbeddingMath.AddGradient(model.Parameters, rows, context.Batch.TokenIds, scaled);
         if (model.Embedding.Adapter is { } adapter) EmbeddingMath.AddGradient(model.Parameters, model.Embedding, adapter, context.TokenIds, pass.FrozenRows(context), scaled);
     }
 

@@ -68,7 +68,7 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>A tensor of any float type over the mapped file, its shape and values checked.</summary>
     public Tensor Take(string name, params ReadOnlySpan<long> shape)
     {
-        if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; config.json needs it: the folder is incomplete or of another model");
+        if (!Has(name)) throw Missing(name, _files.Folder);
         var entry = Entry(name);
         var type = entry.Dtype switch
         {
@@ -78,13 +78,19 @@ internal sealed unsafe class WeightFiles : IDisposable
             var other => throw new ModelException($"tensor '{name}' of '{_files.Folder}' is of type {other}, which is not implemented; take a float32, float16 or bfloat16 model"),
         };
         if (!shape.SequenceEqual(entry.Shape))
-            throw new ModelException($"tensor '{name}' of '{_files.Folder}' has shape [{string.Join(", ", entry.Shape)}], config.json needs [{string.Join(", ", shape.ToArray())}]; config and weights are of different models");
+            throw OtherShape(name, entry, shape.ToArray(), _files.Folder);
         var pointer = Pointer(name);
         if (!FiniteCheck.IsFinite(pointer, entry.ElementCount, entry.Dtype))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' holds NaN or infinity; the model is damaged: download it again");
         Taken(entry);
         return TorchNative.FromBlob(pointer, type, shape);
     }
+
+    internal static ModelException Missing(string name, string folder) =>
+        new($"tensor '{name}' is missing from '{folder}'; config.json needs it: the folder is incomplete or of another model");
+
+    internal static ModelException OtherShape(string name, SafetensorsEntry entry, long[] shape, string folder) =>
+        new($"tensor '{name}' of '{folder}' has shape [{string.Join(", ", entry.Shape)}], config.json needs [{string.Join(", ", shape)}]; config and weights are of different models");
 
     /// <summary>Raw bytes of a tensor of the given type; null shape takes any.</summary>
     public ReadOnlySpan<byte> TakeBytes(string name, SafetensorsDtype type, long elements)

@@ -21,6 +21,9 @@ public sealed record ModelConfig
     /// <summary>max_position_embeddings: the context the model was made for.</summary>
     public required int MaxPositions { get; init; }
 
+    /// <summary>Positions that can be used: YaRN as model cards add it leaves max_position_embeddings as it was before scaling.</summary>
+    public int Positions => Ropes.Where(rope => rope.Kind == RopeKind.Yarn).Select(rope => (int)Math.Min(int.MaxValue, rope.OriginalMaxPositions * (rope.Factor ?? 1))).Append(MaxPositions).Max();
+
     /// <summary>What the norms of the residual stream compute.</summary>
     public required NormConfig Norm { get; init; }
 

@@ -42,6 +42,8 @@ internal sealed class AdapterRules
     {
         if (module.Kind == ModuleKind.Linear) _linears++;
         if (module.Kind == ModuleKind.Experts) return new ExpertRules(_spec).Apply(module, _linears) is { Count: > 0 } experts ? new TrainedModule(module) { Experts = experts } : null;
+        if (TokenRows(module) is { } rows) return rows;
+        if (IsTied(module)) return new TrainedModule(module) { Weight = $"{Prefix}{_decoder.Embedding.Path}.weight" };
         if (IsSaved(module.Path))
             return new TrainedModule(module) { Weight = $"{Prefix}{module.Path}.weight", Bias = module.HasBias ? $"{Prefix}{module.Path}.bias" : null };
         var update = IsTarget(module) ? Update(module) : null;
@@ -54,8 +56,32 @@ internal sealed class AdapterRules
     public void RequireAllUsed(IReadOnlyList<TrainedModule> modules)
     {
         if (!modules.Any(trained => trained.Update is not null || trained.Experts.Count > 0)) throw NothingMatches();
+        if (modules.SelectMany(trained => trained.Tensors).Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)) is > int.MaxValue and var count)
+            throw new AdapterOptionException($"{count} trained values are more than one run can hold ({int.MaxValue}); train less with --modules-to-save or --lora-rank");
+        if (_spec.TokenRows.FirstOrDefault(pair => !TargetModules.EndsWith(_decoder.Embedding.Path, pair.Key) && !TargetModules.EndsWith(_decoder.Head.Path, pair.Key)).Key is { } table)
+            throw new AdapterOptionException($"trainable_token_indices names '{table}', which is no table of tokens; name embed_tokens or lm_head");
         if (_spec.ModulesToSave.FirstOrDefault(name => !_saved.Contains(name)) is { } unknown)
             throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm, a projection or a block");
+    }
+
+    // ensure_weight_tying: one trained copy serves both, as one frozen table did.
+    private bool IsTied(ModuleBlueprint module) =>
+        _spec.EnsureWeightTying && _decoder.Config.TiedEmbeddings && (module == _decoder.Embedding || module == _decoder.Head) && (IsSaved(_decoder.Embedding.Path) | IsSaved(_decoder.Head.Path));
+
+    // The head of a tied model has the embedding's rows, and no tensor of its own.
+    private TrainedModule? TokenRows(ModuleBlueprint module)
+    {
+        if (_spec.TokenRows.Count == 0 || (module != _decoder.Embedding && module != _decoder.Head)) return null;
+        var isTiedHead = module == _decoder.Head && _decoder.Config.TiedEmbeddings;
+        var named = _spec.TokenRows.Where(pair => TargetModules.EndsWith(module.Path, pair.Key)).ToList();
+        var table = isTiedHead ? _decoder.Embedding : module;
+        var ids = _spec.TokenRows.Where(pair => TargetModules.EndsWith(table.Path, pair.Key)).Select(pair => pair.Value).FirstOrDefault() ?? [];
+        if (isTiedHead && named.Count > 0 && !named[0].Value.SequenceEqual(ids)) throw new AdapterOptionException($"trainable_token_indices names '{named[0].Key}', which is the embedding in this model; name embed_tokens alone");
+        if (ids.Count == 0) return null;
+        if (IsSaved(module.Path) || IsTarget(module)) throw new AdapterOptionException($"'{module.Path}' is trained otherwise already, so none of its rows can be trained alone; leave it out of the targets, the saved modules or trainable_token_indices");
+        if (ids.Where(id => id < 0 || id >= table.Rows).Select(id => (int?)id).FirstOrDefault() is { } outside) throw new AdapterOptionException($"token {outside} of trainable_token_indices is outside the model's vocabulary of {table.Rows}");
+        if (ids.Distinct().Count() != ids.Count) throw new AdapterOptionException("trainable_token_indices names a token twice");
+        return new TrainedModule(module) { Rows = $"{Prefix}{table.Path}.token_adapter.trainable_tokens_delta", RowIds = ids };
     }
 
     private bool IsSaved(string path)

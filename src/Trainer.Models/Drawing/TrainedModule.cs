@@ -16,6 +16,12 @@ public sealed record TrainedModule(ModuleBlueprint Module)
     /// <summary>Name of a trained copy of the bias, or null.</summary>
     public string? Bias { get; init; }
 
+    /// <summary>Name of the trained rows of some tokens, or null.</summary>
+    public string? Rows { get; init; }
+
+    /// <summary>The tokens of those rows, in their order.</summary>
+    public IReadOnlyList<int> RowIds { get; init; } = [];
+
     /// <summary>Its tensors in the order of the parameter buffer.</summary>
     public IEnumerable<(string Name, long[] Shape)> Tensors
     {
@@ -25,6 +31,7 @@ public sealed record TrainedModule(ModuleBlueprint Module)
             foreach (var tensor in Experts.SelectMany(one => one.Update.Tensors)) yield return tensor;
             if (Weight is not null) yield return (Weight, Module.Shape);
             if (Bias is not null) yield return (Bias, [Module.Rows]);
+            if (Rows is not null) yield return (Rows, [RowIds.Count, Module.Columns]);
         }
     }
 }

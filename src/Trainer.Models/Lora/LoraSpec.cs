@@ -51,8 +51,17 @@ public sealed record LoraSpec
     /// <summary>Modules trained and saved whole: ends of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear, or a whole block such as <c>mlp</c>).</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
+    /// <summary>
+    /// Token rows that are trained in place of the table's own, by the end of the path of the table (<c>embed_tokens</c>, <c>lm_head</c>): PEFT's
+    /// trainable_token_indices. A tied head follows the embedding.
+    /// </summary>
+    public IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> TokenRows { get; init; } = [];
+
     /// <summary>Whether a tied head follows the embedding where that is trained.</summary>
     public bool EnsureWeightTying { get; init; }
+
+    /// <summary>B stays as it is in training (MiCA); such an adapter is read, but not continued.</summary>
+    public bool IsBFixed { get; init; }
 
     /// <summary>How fresh tensors are filled.</summary>
     public AdapterInit Init { get; init; }

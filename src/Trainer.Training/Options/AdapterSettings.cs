@@ -52,6 +52,14 @@ public static class AdapterSettings
         "Modules trained and saved whole, such as lm_head.") with
     { Value = "NAMES", Aliases = ["lora-modules-to-save", "additional-target"], ShapesAdapter = true };
 
+    public static readonly Setting ExcludeModules = Setting.Of(o => o.Lora.ExcludeModules, "exclude-modules", Group,
+        "Modules left alone though --target-modules names them: names or suffixes, or one regular expression.") with
+    { Value = "NAMES", ShapesAdapter = true };
+
+    public static readonly Setting TrainableTokenIndices = Setting.Of(o => o.Lora.TrainableTokenIndices, "trainable-token-indices", Group,
+        "Tokens whose rows of the embedding are trained with the adapter; a tied head follows.") with
+    { Value = "N,N", ShapesAdapter = true };
+
     public static readonly Setting RankPattern = Setting.Of(o => o.Lora.RankPattern, "rank-pattern", Group,
         "Other ranks for some modules: q_proj=8,down_proj=32.") with
     { Value = "NAME=R", ShapesAdapter = true };

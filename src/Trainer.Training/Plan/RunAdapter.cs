@@ -12,8 +12,9 @@ internal static class RunAdapter
     public static AdapterBlueprint Of(TrainingOptions options, ModelConfig config)
     {
         var decoder = DecoderBlueprint.Of(config);
-        return options.AdapterDirectory is { } folder
-            ? PeftFolder.Draw(decoder, options.ModelDirectory, folder, options.Lora.Dropout).Blueprint
-            : AdapterBlueprint.Fresh(decoder, AdaptedModel.SpecOf(options.Lora, config.LayerCount));
+        if (options.AdapterDirectory is not { } folder) return AdapterBlueprint.Fresh(decoder, AdaptedModel.SpecOf(options.Lora, config.LayerCount));
+        var (blueprint, spec, _) = PeftFolder.Draw(decoder, options.ModelDirectory, folder, options.Lora.Dropout);
+        return !spec.IsBFixed ? blueprint
+            : throw new AdapterException($"adapter '{folder}' was made by MiCA, which trains A alone and keeps B: going on here would train both; continue it with PEFT, or begin a fresh adapter");
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Engine;
@@ -24,11 +25,25 @@ public static class RunPlanner
     public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null)
     {
         var config = ModelConfig.Load(options.ModelDirectory);
+        FolderCheck.Require(options.ModelDirectory);
         StreamedFolder.RequireAgreement(options, config);
         var plan = Compute(options, config, dataset, microStepSeconds);
         if (plan.Fits) return plan;
         var changes = Changes(options, config, dataset, plan).Take(3).ToList();
         return plan with { Changes = changes, Verdict = Refusal(plan, changes) };
+    }
+
+    /// <summary>Refuses what a run would refuse of model and adapter, from their headers alone; a folder without weights says nothing yet.</summary>
+    /// <param name="options">The run.</param>
+    /// <exception cref="ModelException">The model folder is incomplete, or of another model than its config.json says.</exception>
+    /// <exception cref="AdapterOptionException">The options fit no adapter of this model.</exception>
+    /// <exception cref="AdapterException">The adapter folder is broken, or of another base.</exception>
+    public static void Check(TrainingOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (!Directory.Exists(options.ModelDirectory) || !Directory.EnumerateFiles(options.ModelDirectory, "*.safetensors").Any()) return;
+        FolderCheck.Require(options.ModelDirectory);
+        RunAdapter.Of(options, ModelConfig.Load(options.ModelDirectory));
     }
 
     /// <summary>The options with <c>auto</c> settled as the plan found it.</summary>

@@ -30,14 +30,15 @@ internal sealed record Fingerprint(
     {
         var model = options.ModelDirectory;
         var weights = Directory.GetFiles(model).Where(IsBase).Order(StringComparer.Ordinal).ToList();
-        List<string> template = options.Data.ChatTemplateFile is { } file ? [file] : TemplateFiles(model);
+        var text = options.FindText();
+        List<string> template = options.Data.ChatTemplateFile is { } file ? [file] : TemplateFiles(text.Template);
         List<string> adapter = options.AdapterDirectory is { } directory
             ? [.. Directory.GetFiles(directory, "adapter_*").Order(StringComparer.Ordinal)]
             : [];
         return new Fingerprint(
             Hash(weights, model, events, stop),
-            Hash(TokenizerFiles(model), model, null, stop),
-            Hash(template, options.Data.ChatTemplateFile is { } named ? Path.GetDirectoryName(named)! : model, null, stop),
+            Hash(TokenizerFiles(text.Tokenizer), text.Tokenizer, null, stop),
+            Hash(template, options.Data.ChatTemplateFile is { } named ? Path.GetDirectoryName(named)! : text.Template, null, stop),
             dataFiles,
             Hash(adapter, options.AdapterDirectory ?? "", null, stop));
     }

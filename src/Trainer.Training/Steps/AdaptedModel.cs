@@ -203,6 +203,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         RankPattern = [.. lora.RankPattern],
         AlphaPattern = [.. lora.AlphaPattern],
         ModulesToSave = lora.ModulesToSave,
+        Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
+        TokenRows = lora.TrainableTokenIndices.Count == 0 ? [] : [KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
         Init = lora.Init,
     };
 }

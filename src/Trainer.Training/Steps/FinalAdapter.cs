@@ -53,17 +53,24 @@ internal static class FinalAdapter
         return new MicroBatch(batch.TokenIds[..length], targets, batch.Positions[..length], [0, length], [1f], [batch.Rows[0]]);
     }
 
-    private static void CopyTexts(TrainingOptions options, string directory)
+    /// <summary>Leaves tokenizer and chat template in the run folder.</summary>
+    public static void CopyTexts(TrainingOptions options, string directory)
     {
+        var text = options.FindText();
+        Copy(Fingerprint.TokenizerFiles(text.Tokenizer), text.Tokenizer, directory);
         // A template that the user named stands for all of the model's own.
-        List<string> templates = options.Data.ChatTemplateFile is null ? Fingerprint.TemplateFiles(options.ModelDirectory) : [];
-        foreach (var file in Fingerprint.TokenizerFiles(options.ModelDirectory).Concat(templates))
+        if (options.Data.ChatTemplateFile is null) Copy(Fingerprint.TemplateFiles(text.Template), text.Template, directory);
+        if (options.Data.ChatTemplateFile is { } template)
+            AtomicFile.Write(Path.Combine(directory, "chat_template.jinja"), temporary => File.Copy(template, temporary, overwrite: true));
+    }
+
+    private static void Copy(IEnumerable<string> files, string source, string directory)
+    {
+        foreach (var file in files)
         {
-            var target = Path.Combine(directory, Path.GetRelativePath(options.ModelDirectory, file));
+            var target = Path.Combine(directory, Path.GetRelativePath(source, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             AtomicFile.Write(target, temporary => File.Copy(file, temporary, overwrite: true));
         }
-        if (options.Data.ChatTemplateFile is { } template)
-            AtomicFile.Write(Path.Combine(directory, "chat_template.jinja"), temporary => File.Copy(template, temporary, overwrite: true));
     }
 }

@@ -17,8 +17,11 @@ internal sealed class PromptSampler
     public PromptSampler(CausalModel model, TrainingOptions options)
     {
         _model = model;
-        _text = ModelText.Load(options.ModelDirectory, options.Data.ChatTemplateFile, model.Config.VocabularySize, variables: options.Data.TemplateVariables);
-        _tokenizer = _text.Tokenizer ?? HfTokenizer.Load(options.ModelDirectory);
+        var folders = options.FindText();
+        _text = ModelText.Load(
+            folders.Tokenizer, options.Data.ChatTemplateFile, model.Config.VocabularySize, variables: options.Data.TemplateVariables,
+            templateDirectory: folders.Template, modelDirectory: options.ModelDirectory);
+        _tokenizer = _text.Tokenizer ?? HfTokenizer.Load(folders.Tokenizer);
     }
 
     /// <summary>What the model says to a user's message, or how it continues a text where it has no chat template.</summary>
@@ -26,7 +29,7 @@ internal sealed class PromptSampler
     {
         var ids = _text.TemplateSource is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids
             : _text.Prompt(JsonSerializer.SerializeToElement(new[] { new { role = "user", content = prompt } }));
-        if (ids.Length == 0 || ids.Length + AnswerTokens > _model.Config.MaxPositions) return "";
+        if (ids.Length == 0 || ids.Length + AnswerTokens > _model.Config.Positions) return "";
         // A generator of its own: what an earlier one computed belongs to earlier adapter values.
         using var generator = new TextGenerator(_model);
         var answer = generator.Generate(ids, new SamplingOptions { MaxTokens = AnswerTokens, StopIds = _text.StopIds(_model.Config.EosIds) }).ToArray();

@@ -17,8 +17,6 @@ public sealed class PeftConfigTests : IDisposable
 
     [Theory]
     [InlineData("megatron_config", "{\"tensor_model_parallel_size\":2}")]
-    [InlineData("trainable_token_indices", "[1,2]")]
-    [InlineData("trainable_token_indices", "{\"embed_tokens\":[0]}")]
     [InlineData("alora_invocation_tokens", "[5,6]")]
     [InlineData("use_qalora", "true")]
     [InlineData("monteclora_config", "{\"num_samples\":8}")]
@@ -73,7 +71,7 @@ public sealed class PeftConfigTests : IDisposable
     public void A_key_that_says_nothing_about_the_trained_adapter_loads(string key, string value)
     {
         var spec = Read(key, value).Spec;
-        Assert.Equal(Read("peft_version", "null").Spec with { Init = spec.Init, Targets = spec.Targets, RankPattern = spec.RankPattern, AlphaPattern = spec.AlphaPattern, ModulesToSave = spec.ModulesToSave }, spec);
+        Assert.Equal(Read("peft_version", "null").Spec with { Init = spec.Init, Targets = spec.Targets, RankPattern = spec.RankPattern, AlphaPattern = spec.AlphaPattern, ModulesToSave = spec.ModulesToSave, TokenRows = spec.TokenRows, IsBFixed = spec.IsBFixed }, spec);
     }
 
     [Fact]
@@ -93,6 +91,8 @@ public sealed class PeftConfigTests : IDisposable
         Assert.Equal(["o_proj"], Read("exclude_modules", "[\"o_proj\"]").Spec.Exclude!.Names);
         Assert.Equal(".*o_proj", Read("exclude_modules", "\".*o_proj\"").Spec.Exclude!.Pattern);
         Assert.True(Read("ensure_weight_tying", "true").Spec.EnsureWeightTying);
+        Assert.Equal([1, 2], Assert.Single(Read("trainable_token_indices", "[1,2]").Spec.TokenRows).Value);
+        Assert.Equal("lm_head", Read("trainable_token_indices", "{\"embed_tokens\":[0],\"lm_head\":[3]}").Spec.TokenRows[1].Key);
         Assert.Equal(["o_proj"], Read("target_modules", "[\"o_proj\"]").Spec.Targets.Names);
         Assert.Equal("org/name@abc", Read("revision", "\"abc\"").BaseModel);
         Assert.Equal("org/name", Read("revision", "\"main\"").BaseModel);

@@ -93,6 +93,74 @@ public sealed class PeftShapeTests : IDisposable
         Assert.Equal(adapted, Saved(model, spec) is { Exclude: not null } ? model.Linears.Count(linear => linear.Adapter is not null) : 0);
     }
 
+    [Theory]
+    [InlineData("llama31", "embed_tokens", false)]
+    [InlineData("llama31", "embed_tokens,lm_head", false)]
+    [InlineData("qwen2", "embed_tokens", true)]
+    public void Trained_rows_of_tokens_compute_what_their_merged_model_computes(string name, string tables, bool isTied)
+    {
+        int[] ids = [3, 9, 200];
+        using var model = CausalModel.Load(Golden.Folder(name));
+        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames(["q_proj"]), TokenRows = [.. tables.Split(',').Select(table => KeyValuePair.Create(table, (IReadOnlyList<int>)ids))] };
+        AdapterInjector.Inject(model, spec, seed: 1);
+        var batch = TokenBatch.OfTokens([3, 1, 4, 1, 5, 9, 2, 6]);
+        using (var plain = CausalModel.Load(Golden.Folder(name)))
+        using (var before = plain.Logits(batch))
+        using (var fresh = model.Logits(batch))
+            Assert.True((before - fresh).abs().max().item<float>() < 2e-5f);
+        foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.EndsWith("trainable_tokens_delta", StringComparison.Ordinal))) model.Parameters.ValuesOf(entry).Fill(0.02f);
+        var folder = Directory.CreateDirectory(Path.Combine(_temp, "a")).FullName;
+        PeftFolder.Save(folder, model, spec, name);
+        PeftFolder.Load(model, folder);
+        var report = ModelMerger.Merge(Golden.Folder(name), folder, Path.Combine(_temp, "m"), new MergeOptions());
+        Assert.False(report.IsUntied);
+        using var merged = CausalModel.Load(Path.Combine(_temp, "m"));
+        Assert.Equal(isTied, merged.Config.TiedEmbeddings);
+        using var here = model.Logits(batch);
+        using var there = merged.Logits(batch);
+        Assert.True((here - there).abs().max().item<float>() < 2e-5f);
+        model.AdaptersEnabled = false;
+        using var without = model.Logits(batch);
+        Assert.True((here - without).abs().max().item<float>() > 1e-3f);
+    }
+
+    [Theory]
+    [InlineData("embed_tokens")]
+    [InlineData("lm_head")]
+    public void A_trained_table_that_is_tied_serves_embedding_and_head_and_stays_one_when_merged(string named)
+    {
+        using var model = CausalModel.Load(Golden.Folder("qwen2"));
+        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames(["q_proj"]), ModulesToSave = [named], EnsureWeightTying = true };
+        AdapterInjector.Inject(model, spec, seed: 1);
+        Assert.Same(model.Embedding.Trained, model.Head.TrainedWeight);
+        model.Parameters.ValuesOf(model.Embedding.Trained!)[700] = 0.5f;
+        var folder = Directory.CreateDirectory(Path.Combine(_temp, "a")).FullName;
+        PeftFolder.Save(folder, model, spec, "qwen2");
+        Assert.True(PeftFolder.Load(model, folder).EnsureWeightTying);
+        Assert.False(ModelMerger.Merge(Golden.Folder("qwen2"), folder, Path.Combine(_temp, "m"), new MergeOptions()).IsUntied);
+        using var merged = CausalModel.Load(Path.Combine(_temp, "m"));
+        var batch = TokenBatch.OfTokens([3, 1, 4, 1, 5, 9, 2, 6]);
+        using var here = model.Logits(batch);
+        using var there = merged.Logits(batch);
+        Assert.True((here - there).abs().max().item<float>() < 2e-5f);
+        // Both ends of the model learn: the gradient of the table is the sum of the two.
+        model.ForwardBackward(TokenBatch.OfRows([([3, 1, 4], [3, 1, 4])]), 1, new StepKey(1, 1, 1));
+        Assert.NotEqual(0, model.Parameters.GradientsOf(model.Embedding.Trained!)[3 * model.Config.HiddenSize]);
+        Assert.NotEqual(0, model.Parameters.GradientsOf(model.Embedding.Trained!)[200 * model.Config.HiddenSize]);
+    }
+
+    [Theory]
+    [InlineData("llama31", "embed_tokens", "embed_tokens", 5, "trained otherwise already")]
+    [InlineData("llama31", "embed_tokens", "q_proj", 99999, "outside the model's vocabulary")]
+    [InlineData("llama31", "wte", "q_proj", 5, "no table of tokens")]
+    [InlineData("qwen2", "lm_head", "q_proj", 5, "is the embedding in this model")]
+    public void Rows_that_cannot_be_trained_are_refused(string name, string table, string target, int id, string said)
+    {
+        using var model = CausalModel.Load(Golden.Folder(name));
+        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames([target, "v_proj"]), TokenRows = [KeyValuePair.Create(table, (IReadOnlyList<int>)[id])] };
+        Assert.Contains(said, Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, spec, 1)).Message, StringComparison.Ordinal);
+    }
+
     private LoraSpec Saved(CausalModel model, LoraSpec spec)
     {
         PeftFolder.Save(_temp, model, spec, "llama31");

@@ -128,8 +128,10 @@ public sealed class BadModelTests : IDisposable
     [Fact]
     public void A_missing_tensor_is_named()
     {
+        FolderCheck.Require(_folder);
         Rewrite(tensors => tensors.Remove("model.layers.1.mlp.up_proj.weight"));
         Assert.Contains("tensor 'model.layers.1.mlp.up_proj.weight' is missing", Refused(), StringComparison.Ordinal);
+        Assert.Equal(Refused(), Assert.Throws<ModelException>(() => FolderCheck.Require(_folder)).Message);
     }
 
     [Fact]
@@ -152,6 +154,7 @@ public sealed class BadModelTests : IDisposable
         Change(config => config["vocab_size"] = 300);
         Assert.Contains("tensor 'model.embed_tokens.weight'", Refused(), StringComparison.Ordinal);
         Assert.Contains("has shape [256, 64], config.json needs [300, 64]", Refused(), StringComparison.Ordinal);
+        Assert.Equal(Refused(), Assert.Throws<ModelException>(() => FolderCheck.Require(_folder)).Message);
     }
 
     [Theory]

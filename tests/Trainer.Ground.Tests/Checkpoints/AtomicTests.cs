@@ -169,4 +169,18 @@ public sealed class AtomicTests
         process.WaitForExit();
         return process.ExitCode;
     }
+
+    [Fact]
+    public void The_next_writer_of_a_name_cleans_what_a_killed_one_left_of_it_and_nothing_else()
+    {
+        using var temp = new TempFolder();
+        // No process has this number.
+        string dead = temp.Write($".a.gguf.tmp-{int.MaxValue}-x", "half"), other = temp.Write($".b.gguf.tmp-{int.MaxValue}-x", "half");
+        AtomicFile.WriteText(temp["a.gguf"], "whole");
+        Assert.False(File.Exists(dead));
+        Assert.True(File.Exists(other));
+        string folder = Directory.CreateDirectory(temp[$".peft.tmp-{int.MaxValue}-x"]).FullName;
+        AtomicFolder.Write(temp["peft"], path => File.WriteAllText(Path.Combine(path, "f"), "x"));
+        Assert.False(Directory.Exists(folder));
+    }
 }

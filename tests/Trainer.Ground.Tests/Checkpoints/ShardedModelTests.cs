@@ -104,7 +104,7 @@ public sealed class ShardedModelTests
             File.Delete(weights);
         }
         File.CreateSymbolicLink(temp["model", "chat_template.jinja"], key);
-        Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ModelFolderFiles.CopyTokenizer(folder, temp.Path)).Message);
+        Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ModelFolderFiles.CopyTokenizer(TextFolders.Of(folder, null), temp.Path)).Message);
     }
 
     [Fact]

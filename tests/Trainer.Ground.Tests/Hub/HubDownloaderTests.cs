@@ -115,6 +115,23 @@ public sealed class HubDownloaderTests : IDisposable
     }
 
     [Fact]
+    public void A_mirror_that_sends_everything_on_to_another_host_is_followed_without_the_token()
+    {
+        using var other = new FakeHub();
+        foreach ((string name, byte[] bytes) in _hub.Files) other.Files[name] = bytes;
+        _hub.Fault = (_, context) =>
+        {
+            context.Response.StatusCode = 308;
+            context.Response.Headers["Location"] = other.Endpoint + context.Request.Url!.PathAndQuery;
+            return true;
+        };
+        AssertWhole(Download());
+        Assert.All(_hub.Requests, one => Assert.Equal("Bearer hf_secret", one.Token));
+        Assert.NotEmpty(other.Requests);
+        Assert.All(other.Requests, one => Assert.Null(one.Token));
+    }
+
+    [Fact]
     public void Connections_that_break_are_taken_up_where_they_broke()
     {
         int broken = 0;
