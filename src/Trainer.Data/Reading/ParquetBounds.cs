@@ -127,7 +127,9 @@ internal static class ParquetBounds
                     _at += 8;
                     break;
                 case 8:
-                    _at = checked(_at + (int)Unsigned());
+                    // The length is read first: it moves the place it is added to.
+                    var length = checked((int)Unsigned());
+                    _at = checked(_at + length);
                     break;
                 case 9 or 10:
                     var (count, element) = List();

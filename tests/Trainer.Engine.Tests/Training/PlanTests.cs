@@ -27,7 +27,7 @@ public class PlanTests
         using var folder = new Config70B();
         var plan = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 50L << 30, BatchSize = 8, Quantize = QuantizeKind.None });
         Assert.False(plan.Fits);
-        Assert.Contains("--batch-size 1 --gradient-accumulation-steps 64", plan.Verdict, StringComparison.Ordinal);
+        Assert.Contains("--batch-size 1 --gradient-accumulation-steps 8", plan.Verdict, StringComparison.Ordinal);
         Assert.Contains(plan.Changes, change => change.Option == "--quantize nf4");
         Assert.InRange(plan.Changes.Count, 1, 3);
         var small = RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 45L << 30, Quantize = QuantizeKind.None });
