@@ -60,8 +60,7 @@ public static class TrainingRun
     private static TrainingResult Run(
         TrainingOptions options, RunFolder folder, ICollective ranks, long began, Func<int> signalExitCode, Events events, EarlyStop early, CancellationToken stop)
     {
-        // What auto came to at the start belongs to the run, whatever a measurement would say now.
-        if (options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded) options = options with { Compute = recorded };
+        options = AsBegun(options, folder);
         var manifest = RunManifest.Begin(options, folder.Earlier);
         // Templates may print the day.
         manifest = manifest with { StartedUtc = ranks.Share(manifest.StartedUtc) };
@@ -111,6 +110,7 @@ public static class TrainingRun
         var events = new Events(observers);
         OptionCheck.Require(options);
         using var folder = RunFolder.Open(options, events);
+        options = AsBegun(options, folder);
         using var data = OpenData(options, RunManifest.Begin(options, folder.Earlier), events, stop);
         if (folder.Checkpoint is not null) RequireNoDrift(folder, options, Fingerprint.Of(options, data.Files, events, stop), events);
         var plan = Planned(options, data, events);
@@ -118,6 +118,10 @@ public static class TrainingRun
         using var model = AdaptedModel.Map(options, events, stop);
         return plan;
     }
+
+    // What auto came to at the start belongs to the run, whatever a measurement would say now.
+    private static TrainingOptions AsBegun(TrainingOptions options, RunFolder folder) =>
+        options.Compute == ComputeKind.Auto && folder.Checkpoint?.Manifest.Compute is { } recorded ? options with { Compute = recorded } : options;
 
     private static TrainingData OpenData(TrainingOptions options, RunManifest manifest, Events events, CancellationToken stop)
     {

@@ -6,6 +6,7 @@ using Trainer.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Objectives;
 using Trainer.Training.Options;
 
 namespace Trainer.Engine.Tests.Training;
@@ -87,11 +88,35 @@ public sealed class OptionEffectTests : IDisposable
         ["allow-drift"] = ("true", "--output-dir={begun} --resume=auto --learning-rate=1e-3"),
         ["overwrite-output-dir"] = ("true", "--output-dir={begun}"),
         ["allow-high-loss"] = ("true", "--data={noise} --allow-high-loss=false"),
+        ["max-samples"] = ("2", ""),
+        ["max-eval-samples"] = ("1", "--eval-data={other}"),
+        ["chat-template-arg"] = ("strange=true", "--chat-template={variable}"),
+        ["reasoning"] = ("strip", "--data={thought} --chat-template={thinking}"),
+        ["allow-dropped"] = ("reasoning", "--data={thought}"),
+        ["exclude-modules"] = ("q_proj", ""),
+        ["trainable-token-indices"] = ("3,4", ""),
+        ["lr-scheduler-args"] = ("num_cycles=2", "--lr-scheduler=cosine-with-restarts"),
+        ["warmup-ratio"] = ("0.5", "--warmup-steps=0"),
+        ["optim-args"] = ("momentum=0.9", "--optim=sgd"),
+        ["eval-strategy"] = ("epoch", "--eval-data={other}"),
+        ["save-strategy"] = ("epoch", ""),
+        ["objective"] = ("simpo", "--data={pairs}"),
+        ["loss-type"] = ("ipo", "--data={pairs} --objective=dpo"),
+        ["loss-weights"] = ("1,3", "--data={pairs} --objective=dpo --loss-type=sigmoid,sft"),
+        ["beta"] = ("0.7", "--data={pairs} --objective=dpo"),
+        ["reference"] = ("none", "--data={pairs} --objective=dpo"),
+        ["label-smoothing"] = ("0.2", ""),
+        ["simpo-gamma"] = ("2", "--data={pairs} --objective=simpo"),
+        ["ld-alpha"] = ("0.3", "--data={pairs} --objective=dpo"),
+        ["pref-ftx"] = ("0.5", "--data={pairs} --objective=dpo"),
+        ["nll-weight"] = ("0.5", "--data={pairs} --objective=dpo"),
+        ["desirable-weight"] = ("3", "--data={labels} --objective=kto"),
+        ["undesirable-weight"] = ("3", "--data={labels} --objective=kto"),
         ["sample-prompts"] = ("{prompts}", "--eval-data={other}"),
     };
 
     /// <summary>Read by the program and not by the trainer; smoke tests look at them.</summary>
-    private static readonly string[] Programs = ["on-finish", "report-to", "config", "dry-run"];
+    private static readonly string[] Programs = ["on-finish", "report-to", "config", "dry-run", "distributed"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("option-effects-").FullName;
     private readonly Dictionary<string, string> _names = [];
@@ -104,9 +129,14 @@ public sealed class OptionEffectTests : IDisposable
         Write("empty", [Chat("Who?", "I."), """{"messages":[{"role":"user","content":"a question alone"}]}"""]);
         Write("bad", [Chat("Who?", "I."), Chat("What?", "It."), """{"messages":7}"""]);
         Write("noise", [.. Enumerable.Range(0, 6).Select(i => Chat("zq" + i, string.Concat(Enumerable.Range(0, 30).Select(j => (char)(33 + (i * 37 + j * 61) % 90))) + "|"))]);
+        Write("pairs", [.. questions.Take(4).Select(question => Pair(question, "Arr, matey!", "A banana, and nothing else at all."))]);
+        Write("labels", [.. questions.Take(4).Select((question, i) => JsonSerializer.Serialize(new { prompt = question, completion = i % 2 == 0 ? "Arr!" : "A banana.", label = i % 2 == 0 }))]);
+        Write("thought", [.. questions.Take(3).Select(question => JsonSerializer.Serialize(new { messages = new object[] { new { role = "user", content = question }, new { role = "assistant", content = "A banana.", reasoning_content = "Let me think." } } }))]);
         var template = File.ReadAllText(Path.Combine(ReferenceData.Embedded, "chat_template.jinja"));
         Keep("template", "t.jinja", template.Replace("assistant\\n", "pirate\\n", StringComparison.Ordinal));
         Keep("endless", "e.jinja", template.Replace("message['content'] + '<|im_end|>'", "message['content']", StringComparison.Ordinal));
+        Keep("variable", "v.jinja", "{%- if strange %}{{- 'Ahoy!' }}{% endif %}" + template);
+        Keep("thinking", "h.jinja", template.Replace("message['content'] + '<|im_end|>'", "(message['reasoning_content'] + '|' if message['reasoning_content'] else '') + message['content'] + '<|im_end|>'", StringComparison.Ordinal));
         Keep("prompts", "p.txt", "Who are you?\n");
         _names["folder"] = _folder;
         _names["adapter"] = Path.Combine(_folder, "adapter");
@@ -115,16 +145,16 @@ public sealed class OptionEffectTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Fact(Skip = "options that joined at the same time still lack their cases")]
+    [Fact]
     public void Every_row_of_the_table_has_a_case()
         => Assert.Equal(TrainSettings.All.Select(setting => setting.Name).Order(StringComparer.Ordinal), Cases.Keys.Concat(Programs).Order(StringComparer.Ordinal));
 
-    [Fact(Skip = "options that joined at the same time still lack their cases")]
+    [Fact]
     public void Every_property_of_the_options_has_one_row()
     {
-        // A folder, a cache and the prompts follow from what rows say; the source's own record holds the data.
-        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data", "Lora"];
-        var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions))).Except(derived);
+        // A folder, a cache, what rows are read for and the prompts follow from what rows say; the source's own record holds the data.
+        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Preference"];
+        var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions))).Concat(Paths("Preference.", typeof(PreferenceOptions))).Except(derived);
         Assert.Equal(paths.Order(StringComparer.Ordinal), TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
 
         static IEnumerable<string> Paths(string before, Type type) =>
@@ -195,6 +225,8 @@ public sealed class OptionEffectTests : IDisposable
 
     private static string Chat(string question, string answer) =>
         JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = question }, new { role = "assistant", content = answer } } });
+
+    private static string Pair(string question, string chosen, string rejected) => JsonSerializer.Serialize(new { prompt = question, chosen, rejected });
 
     private void Write(string name, string[] rows) => Keep(name, name + ".jsonl", string.Join('\n', rows) + "\n");
 

@@ -24,7 +24,9 @@ public class ResumeTests
             };
             var stopped = Assert.Throws<RunInterruptedException>(() => run.Run(source.Token));
             Assert.Equal(130, stopped.ExitCode);
-            Assert.Contains("--resume", stopped.Message, StringComparison.Ordinal);
+            // The program adds the line that goes on from there.
+            Assert.True(Directory.Exists(stopped.CheckpointDirectory));
+            Assert.Contains(stopped.CheckpointDirectory!, stopped.Message, StringComparison.Ordinal);
             run.BeforeStep = null;
             run.Options = run.Options with { Resume = "auto" };
             run.Run();

@@ -7,8 +7,8 @@ namespace Trainer.Smoke.Tests.CommandLine;
 [Trait("ring", "smoke")]
 public sealed partial class DocumentsTests : IDisposable
 {
-    // What needs a run that stopped on a NaN, hours, or the network.
-    private static readonly string[] NotRun = ["trainer replay ", "trainer bench --shape ", "trainer download "];
+    // What needs a run that stopped on a NaN, hours, or the network, and what ends only when it is told to (ServeTests run it).
+    private static readonly string[] NotRun = ["trainer replay ", "trainer bench --shape ", "trainer download ", "trainer serve "];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -24,6 +24,8 @@ public sealed partial class DocumentsTests : IDisposable
         var faults = new List<string>();
         foreach (var command in commands.Where(command => !NotRun.Any(command.StartsWith)))
         {
+            // `init` writes over nothing: what an `init` before it wrote goes first.
+            if (command.StartsWith("trainer init", StringComparison.Ordinal)) File.Delete(Path.Combine(_folder.Path, "recipe.yaml"));
             var (exitCode, said) = Shell(AsRun(command));
             if (exitCode != 0) faults.Add($"{command}\n  exit code {exitCode}: {said}");
         }
@@ -44,6 +46,8 @@ public sealed partial class DocumentsTests : IDisposable
     private static string AsRun(string command)
     {
         var run = command.Replace("MODEL", "tiny", StringComparison.Ordinal).Replace("DIR", "tiny-model", StringComparison.Ordinal).Split(" | ")[0];
+        // A fresh run is not made where one lies already.
+        if (!run.Contains("--resume", StringComparison.Ordinal)) run = run.Replace("--output-dir runs/first", "--output-dir runs/fresh", StringComparison.Ordinal);
         return run.StartsWith("trainer train ", StringComparison.Ordinal) && !run.Contains("--dry-run", StringComparison.Ordinal) ? run + " --dry-run" : run;
     }
 
@@ -59,7 +63,7 @@ public sealed partial class DocumentsTests : IDisposable
         }
         Copy(Path.Combine(TrainerProgram.Repository, "configs"), Path.Combine(_folder.Path, "configs"));
         var chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Where is the key?\"}, {\"role\": \"assistant\", \"content\": \"In the harbour.\"}]}\n";
-        foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "data/train.jsonl", "data/valid.jsonl" }) _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
+        foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "held-out.jsonl", "data/train.jsonl", "data/valid.jsonl" }) _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
         _folder.File("strings.jsonl", "\"Hello world\"\n");
         _folder.File("axolotl.yaml", "base_model: tiny\ndatasets:\n  - path: chats.jsonl\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nsequence_len: 64\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\noutput_dir: runs/imported\n");
         _folder.File("bin/trainer", $"#!/bin/sh\nexec dotnet '{TrainerProgram.FilePath}' \"$@\"\n");
@@ -69,6 +73,7 @@ public sealed partial class DocumentsTests : IDisposable
             var made = Shell($"trainer train --model tiny --data demo --max-steps 100 --batch-size 1 --gradient-accumulation-steps 1 --output-dir {run}");
             Assert.True(made.ExitCode == 0, made.Said);
         }
+        Copy(Path.Combine(_folder.Path, "runs", "a"), Path.Combine(_folder.Path, "experiments", "a"));
         Assert.Equal(0, Shell("trainer merge --model tiny --adapter runs/a --output models/merged --no-check").ExitCode);
     }
 
@@ -82,8 +87,9 @@ public sealed partial class DocumentsTests : IDisposable
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
+        var reading = process.StandardError.ReadToEndAsync();
+        process.End();
+        var error = reading.Result;
         return (process.ExitCode, error.Length > 2000 ? error[^2000..] : error);
     }
 

@@ -57,7 +57,7 @@ public sealed partial class HelpTests
         using var process = TrainerProgram.Start(new ProgramRun("train", "--help") { Environment = new Dictionary<string, string> { ["LD_DEBUG"] = "files" } });
         var output = process.StandardOutput.ReadToEndAsync();
         var loaded = await process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
+        process.End();
         Assert.Contains("--lora-rank", await output, StringComparison.Ordinal);
         Assert.DoesNotContain("libtorch", loaded, StringComparison.Ordinal);
         Assert.Contains("libcoreclr", loaded, StringComparison.Ordinal);

@@ -26,7 +26,7 @@ public sealed class LivePanelTests : IDisposable
     {
         Skip.IfNot(File.Exists("/usr/bin/script") && File.Exists("/usr/bin/stty"), "needs script(1) and stty(1)");
         var program = TrainerProgram.Start(new ProgramRun("--version"));
-        program.WaitForExit();
+        program.End();
         string[] words = [program.StartInfo.FileName, TrainerProgram.FilePath, "train", .. options, "--report-to", "none", "--output-dir", Path.Combine(_folder.Path, "run")];
         var start = new ProcessStartInfo("/usr/bin/script") { RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = _folder.Path, StandardOutputEncoding = Encoding.UTF8 };
         foreach (var word in new[] { "-qec", $"stty cols {columns} rows 24; exec {string.Join(' ', words)}", "/dev/null" }) start.ArgumentList.Add(word);
@@ -45,7 +45,7 @@ public sealed class LivePanelTests : IDisposable
             process.StandardInput.Flush();
             cue = null;
         }
-        process.WaitForExit();
+        process.End();
         Assert.True(process.ExitCode == exitCode, output.ToString());
         return output.ToString();
     }

@@ -10,14 +10,14 @@ public sealed class TerminalTests
     private static (int ExitCode, string Output, string Error) Shell(string line)
     {
         var info = TrainerProgram.Start(new ProgramRun("--version"));
-        info.WaitForExit();
+        info.End();
         var start = new ProcessStartInfo("/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = TrainerProgram.Repository };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add(line);
         start.Environment["T"] = $"{info.StartInfo.FileName} {TrainerProgram.FilePath}";
         using var process = Process.Start(start)!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        process.WaitForExit();
+        process.End();
         return (process.ExitCode, output.Result, error.Result);
     }
 

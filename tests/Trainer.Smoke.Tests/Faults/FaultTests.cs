@@ -48,7 +48,7 @@ public partial class FaultTests
                 using var process = run.Start();
                 WaitForStep(run, process, step);
                 Shell($"dd if=/dev/zero of='{disk}/filler' bs=1k; truncate -s -{leftKilobytes}k '{disk}/filler'");
-                process.WaitForExit();
+                process.End();
                 Assert.True(process.ExitCode is 73 || (process.ExitCode == 0 && run.LastLoggedStep == FaultRun.Steps), $"exit code {process.ExitCode} with {leftKilobytes} KB left");
                 Assert.Empty(Directory.GetDirectories(run.Output, ".checkpoint-*"));
                 File.Delete(Path.Combine(disk, "filler"));
@@ -107,7 +107,7 @@ public partial class FaultTests
         using (var log = new StreamReader(new FileStream(Path.Combine(run.Output, "trainer.log"), FileMode.Open, FileAccess.Read, FileShare.ReadWrite)))
             Assert.DoesNotContain("is writing there", log.ReadToEnd(), StringComparison.Ordinal);
         first.Kill();
-        first.WaitForExit();
+        first.End();
         Assert.Equal(0, run.Run("--resume").ExitCode);
         Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
         // The record names the very recipe that lies beside it.
@@ -115,18 +115,20 @@ public partial class FaultTests
         Assert.Contains(written, File.ReadAllText(Path.Combine(run.Output, "run.json")), StringComparison.Ordinal);
     }
 
-    [Theory]
+    [SkippableTheory]
     [InlineData(2, 130)]
     [InlineData(15, 143)]
     [InlineData(1, 143)]
     [Trait("ring", "slow")]
     public void A_signal_leaves_a_checkpoint_and_the_resumed_run_is_the_same(int signal, int exitCode)
     {
+        // What was started under nohup hands the ignored signal down, and the run goes on to its end as it should.
+        Skip.If(signal == 1 && IsHangupIgnored(), "this process was started with SIGHUP ignored");
         using var run = new FaultRun();
         using var process = run.Start();
         WaitForStep(run, process, 5);
         Send(process.Id, signal);
-        process.WaitForExit();
+        process.End();
         Assert.Equal(exitCode, process.ExitCode);
         Assert.Equal(run.LastLoggedStep, run.Checkpoints[^1]);
         Assert.Equal(0, run.Run("--resume").ExitCode);
@@ -144,7 +146,7 @@ public partial class FaultTests
         Send(process.Id, 2);
         Thread.Sleep(1);
         _ = Kill(process.Id, 15);
-        process.WaitForExit();
+        process.End();
         Assert.True(process.ExitCode is 130 or 143, $"exit code {process.ExitCode}");
         Assert.Equal(0, run.Run("--resume").ExitCode);
         Assert.Equal(FaultRun.Whole.AdapterHash, run.AdapterHash);
@@ -173,7 +175,7 @@ public partial class FaultTests
         using var process = run.Start();
         WaitForStep(run, process, step);
         process.Kill();
-        process.WaitForExit();
+        process.End();
     }
 
     private static void WaitForStep(FaultRun run, Process process, int step)
@@ -197,10 +199,14 @@ public partial class FaultTests
     private static int Shell(string command)
     {
         using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardError = true })!;
-        process.StandardError.ReadToEnd();
-        process.WaitForExit();
+        _ = process.StandardError.ReadToEndAsync();
+        process.End();
         return process.ExitCode;
     }
+
+    // Bit 0 of the mask is signal 1.
+    private static bool IsHangupIgnored() =>
+        File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var line && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & 1) != 0;
 
     private static void Send(int process, int signal) => Assert.Equal(0, Kill(process, signal));
 

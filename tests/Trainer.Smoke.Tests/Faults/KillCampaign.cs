@@ -69,7 +69,7 @@ public class KillCampaign(ITestOutputHelper output)
         }
         // On Unix this is SIGKILL.
         if (!process.HasExited) process.Kill();
-        process.WaitForExit();
+        process.End();
     }
 
     private static bool IsSaving(FaultRun run) => Directory.Exists(run.Output) && Directory.EnumerateDirectories(run.Output, ".checkpoint-*").Any();

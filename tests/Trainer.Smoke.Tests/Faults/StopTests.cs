@@ -27,7 +27,7 @@ public sealed partial class StopTests : IDisposable
         Assert.False(process.HasExited, "the rows are too few to stop in");
         var clock = Stopwatch.StartNew();
         Assert.Equal(0, Kill(process.Id, 2));
-        await process.WaitForExitAsync();
+        process.End();
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(4), $"it took {clock.Elapsed}");
         Assert.Equal(130, process.ExitCode);
         Assert.Contains(answer, await said, StringComparison.Ordinal);
@@ -45,7 +45,7 @@ public sealed partial class StopTests : IDisposable
         _ = process.StandardOutput.ReadToEndAsync();
         while (run.LastLoggedStep < 3 && !process.HasExited) Thread.Sleep(5);
         Assert.Equal(0, Kill(process.Id, 1));
-        process.WaitForExit();
+        process.End();
         Assert.Equal(0, process.ExitCode);
         Assert.Equal(FaultRun.Steps, run.LastLoggedStep);
     }

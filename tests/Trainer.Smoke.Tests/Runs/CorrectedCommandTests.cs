@@ -11,7 +11,7 @@ public sealed class CorrectedCommandTests
         var output = Path.Combine(folder.Path, "run");
         string[] train = ["train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--gradient-accumulation-steps", "1", "--output-dir", output];
 
-        TrainerProgram.Run([.. train, "--lora-rank", "4000"]).Faults(2);
+        TrainerProgram.Run([.. train, "--target-modules", "nothing_like_it"]).Faults(2);
         var corrected = TrainerProgram.Run([.. train, "--lora-rank", "4"]);
 
         Assert.True(corrected.ExitCode == 0, corrected.Error);

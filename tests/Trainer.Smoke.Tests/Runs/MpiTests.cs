@@ -110,7 +110,7 @@ public sealed class MpiTests : IDisposable
         Signal(Ranks(output).Max(), 15);
         var result = MpiRun.Finish(ranks);
         Assert.Equal(130, result.ExitCode);
-        Assert.Contains("continue with --resume", result.Error, StringComparison.Ordinal);
+        Assert.Contains("trainer resume " + output, result.Error, StringComparison.Ordinal);
     }
 
     private static string[] Options(int steps, int microBatches, params string[] more) =>
@@ -165,5 +165,5 @@ public sealed class MpiTests : IDisposable
         }
     }
 
-    private static void Signal(int process, int number) => Process.Start("kill", ["-" + number, $"{process}"]).WaitForExit();
+    private static void Signal(int process, int number) => Process.Start("kill", ["-" + number, $"{process}"]).End();
 }
