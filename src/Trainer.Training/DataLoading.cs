@@ -19,6 +19,7 @@ internal static class DataLoading
         var text = ModelText.Load(folders.Tokenizer, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables, folders.Template, options.ModelDirectory);
         foreach (var note in text.Notes) events.Warn(note);
         var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events), stop);
+        foreach (var note in dataset.Notes) events.Warn(note);
         SayWhereServersGoOn(dataset, text, config, events);
         if (PositionNote.Of(options.ModelDirectory, dataset.Statistics.LongestExample) is { } beyond) events.Warn(beyond);
         return dataset;

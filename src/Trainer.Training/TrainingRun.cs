@@ -128,7 +128,6 @@ public static class TrainingRun
         var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, stop));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
-        foreach (var note in data.Dataset.Notes) events.Warn(note);
         if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
         return data;
     }

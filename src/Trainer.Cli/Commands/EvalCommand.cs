@@ -10,6 +10,7 @@ namespace Trainer.Cli.Commands;
 internal static class EvalCommand
 {
     private static readonly Setting Data = DataSettings.Data with { Help = "File or folder to measure on, or 'demo' (the embedded held-out rows); repeatable.", Aliases = [.. DataSettings.Data.Aliases, "eval-data"] };
+    private static readonly Setting MaxSamples = DataSettings.MaxSamples with { Help = "Most rows measured of each source, the first ones.", Aliases = [.. DataSettings.MaxSamples.Aliases, "max-eval-samples", "limit"] };
     private static readonly Setting PerRow = new("per-row", SettingKind.Flag, "Output", "Tell each row's loss.");
     private static readonly Setting PerToken = new("per-token", SettingKind.Flag, "Output", "Tell each token's loss; position t predicts token t + 1.");
 
@@ -22,7 +23,7 @@ internal static class EvalCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
-            Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
+            Data, MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
             DataSettings.Reasoning, DataSettings.AllowDropped, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
             DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
             PerRow, PerToken, CommonSettings.Json,

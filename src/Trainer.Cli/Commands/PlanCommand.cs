@@ -74,6 +74,8 @@ internal static class PlanCommand
         var text = ModelText.Load(options.FindText().Tokenizer, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables, templateDirectory: options.FindText().Template, modelDirectory: options.ModelDirectory);
         var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
+        if (!invocation.Quiet)
+            foreach (var note in dataset.Notes) invocation.Terminal.Error.WriteLine("warning: " + note);
         return dataset;
     }
 

@@ -24,13 +24,23 @@ internal static class ImportedData
             var files = Text("data_files");
             Style(draft, key, fields, path);
             Columns(draft, key, Text, columns);
-            if (Text("split") is { } split && split != "train") draft.Change(key + ".split", split, "the rows of a file or folder are its train rows; write these into a file");
-            if (Text("name") is { } subset) draft.Change(key + ".name", subset, "subsets are folders or files here; name them under data");
+            var (split, subset) = (Text("split"), Text("name"));
+            if (split == "train") split = null;
             foreach (var name in fields.Keys.ToList()) Other(draft, key, name, ImportDraft.Flat(fields[name]));
             foreach (var source in files is null ? path is null ? [] : [path] : ImportDraft.Words(files).Cast<string>())
-                sources.Add(columns.Count == 0 ? source : new Dictionary<string, object> { ["path"] = source, ["columns"] = columns });
+                sources.Add(Source(source, split, subset, columns));
         }
         if (sources.Count > 0) draft.Set(setting, sources);
+    }
+
+    private static object Source(object path, string? split, string? subset, Dictionary<string, object> columns)
+    {
+        if (split is null && subset is null && columns.Count == 0) return path;
+        var source = new Dictionary<string, object> { ["path"] = path };
+        if (split is not null) source["split"] = split;
+        if (subset is not null) source["subset"] = subset;
+        if (columns.Count > 0) source["columns"] = columns;
+        return source;
     }
 
     private static void Style(ImportDraft draft, string key, Dictionary<string, YamlNode> fields, string? path)

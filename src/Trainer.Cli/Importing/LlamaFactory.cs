@@ -104,6 +104,13 @@ internal static class LlamaFactory
 
     private static void Names(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
+        // Where the file of names is here, its entries are named as they stand: file, columns and number of rows come from it.
+        var info = Path.Combine(draft.Theirs("dataset_dir") ?? "data", "dataset_info.json");
+        if (File.Exists(info))
+        {
+            draft.Set(key == "dataset" ? DataSettings.Data : DataSettings.EvalData, ImportDraft.Words(text).Select(object (name) => new Dictionary<string, object> { ["path"] = info, ["subset"] = name }).ToList());
+            return;
+        }
         draft.Drop(key, text, "names in dataset_info.json");
         var setting = key == "dataset" ? "data" : "eval_data";
         foreach (var name in ImportDraft.Words(text)) draft.Miss($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under {setting}");

@@ -23,7 +23,7 @@ public static class RunSettings
 
     public static readonly Setting EvalStrategy = Setting.Of(o => o.EvalStrategy, "eval-strategy", Group,
         "Evaluate every --eval-steps, or at the end of each epoch.") with
-    { Value = "PACE", Aliases = ["evaluation-strategy"] };
+    { Value = "PACE", Aliases = ["evaluation-strategy"], Unset = ["no"] };
 
     public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; 0 writes none.") with
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };

@@ -102,7 +102,6 @@ public sealed class ImportTests
     [Theory]
     [InlineData("base_model: m\ndatasets: []\nlearning_rate: 2.0e-5", "adapter", "the whole model is trained")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: dpo", "rl", "supervised")]
-    [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - {path: d.jsonl, split: 'train[:20%]'}", "datasets.split", "write these into a file")]
     [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - {path: d.jsonl, type: pygmalion}", "datasets.type", "messages")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nlr_scheduler: rex", "lr_scheduler", "schedules here are")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nsequence_len: long", "sequence_len", "not a number")]
