@@ -6,7 +6,7 @@ namespace Trainer.Adapters;
 /// <summary>Gives chosen modules of a model their adapters and trained copies, and the model one parameter buffer for all of them.</summary>
 public static class AdapterInjector
 {
-    /// <summary>Puts a fresh adapter on a model; its output does not change (B is 0).</summary>
+    /// <summary>Puts a fresh adapter on a model; its output does not change.</summary>
     /// <param name="model">A loaded model; what it had before is replaced.</param>
     /// <param name="spec">The adapter's shape.</param>
     /// <param name="seed">Seed of A.</param>
@@ -14,15 +14,25 @@ public static class AdapterInjector
     public static void Inject(CausalModel model, LoraSpec spec, int seed)
     {
         model.Attach(AdapterBlueprint.Fresh(model.Blueprint, spec));
+        if (spec.Init is not (AdapterInit.Kaiming or AdapterInit.Gaussian)) RequireLinears(model, spec.Init);
         var parameters = model.Parameters;
         foreach (var linear in model.Linears.Append(model.Head))
         {
             if (linear.Adapter is not { } adapter) continue;
-            var random = new AdapterRandom(seed, adapter.A.Name);
-            var values = new float[adapter.A.Count];
-            if (spec.Init == AdapterInit.Kaiming) random.Uniform(values, 1 / Math.Sqrt(linear.InFeatures));
-            else random.Normal(values, 1.0 / adapter.Rank);
-            parameters.Write(adapter.A, values);
+            if (spec.Init is AdapterInit.Kaiming or AdapterInit.Gaussian)
+            {
+                var random = new AdapterRandom(seed, adapter.A.Name);
+                var values = new float[adapter.A.Count];
+                if (spec.Init == AdapterInit.Kaiming) random.Uniform(values, 1 / Math.Sqrt(linear.InFeatures));
+                else random.Normal(values, 1.0 / adapter.Rank);
+                parameters.Write(adapter.A, values);
+            }
+            else
+            {
+                var (a, b) = AdapterStart.Of(spec.Init, linear, seed);
+                parameters.Write(adapter.A, a);
+                parameters.Write(adapter.B, b);
+            }
             if (adapter.Magnitude is { } magnitude) parameters.Write(magnitude, linear.RowNorms());
         }
         foreach (var experts in model.Experts)
@@ -45,5 +55,11 @@ public static class AdapterInjector
             if (table.Magnitude is { } magnitude) parameters.Write(magnitude, model.Embedding.ColumnNorms());
         }
         model.CopyBase();
+    }
+
+    private static void RequireLinears(CausalModel model, AdapterInit init)
+    {
+        if (model.Embedding.Adapter is null && model.Experts.All(experts => experts.GateUpAdapter is null && experts.DownAdapter is null && !experts.OwnAdapters.Any())) return;
+        throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} knows linear layers only, and an embedding or experts are adapted too; choose other --target-modules, or --init-lora kaiming");
     }
 }

@@ -72,4 +72,12 @@ public sealed class LinearModule
         }
         return norms;
     }
+
+    /// <summary>The frozen weight as float32, row-major [out, in].</summary>
+    public unsafe float[] WeightValues()
+    {
+        var values = new float[OutFeatures * InFeatures];
+        fixed (float* target = values) Weight.Materialize(0, OutFeatures, target);
+        return values;
+    }
 }

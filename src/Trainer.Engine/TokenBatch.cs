@@ -53,6 +53,9 @@ public sealed class TokenBatch
     /// </summary>
     public Func<float[], float[]>? Weigh { get; init; }
 
+    /// <summary>Strength of the noise on embeddings in a training pass with a key (NEFTune's alpha); 0 is none.</summary>
+    public double EmbeddingNoise { get; init; }
+
     /// <summary>Share of each target that is spread evenly over the vocabulary in a training pass.</summary>
     public double LabelSmoothing { get; init; }
 

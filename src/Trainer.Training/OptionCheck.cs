@@ -37,6 +37,9 @@ internal static class OptionCheck
             options.Optim != OptimizerTable.ScheduleFree || options.LrScheduler == "constant",
             $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
         faults.AddRange(PreferenceCheck.Faults(options));
+        Need(
+            options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (Trainer.Models.Lora.AdapterInit.Pissa or Trainer.Models.Lora.AdapterInit.Olora),
+            "--lora-dropout would drop parts of the base with --init-lora pissa or olora; leave it at 0");
         Try(() => OptimizerTable.Check(options));
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");

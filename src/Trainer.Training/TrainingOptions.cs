@@ -67,6 +67,9 @@ public sealed record LoraOptions
     /// <summary>Learning-rate ratio of B to A (LoRA+, arXiv 2402.12354); null or 1 is off.</summary>
     public double? LoraPlusRatio { get; init; }
 
+    /// <summary>Train B alone (LoRA-FA, arXiv 2308.03303).</summary>
+    public bool FreezeA { get; init; }
+
     /// <summary>How fresh tensors are filled.</summary>
     public AdapterInit Init { get; init; } = AdapterInit.Kaiming;
 
@@ -163,6 +166,12 @@ public sealed record TrainingOptions
 
     /// <summary>The schedule's lowest rate.</summary>
     public double MinLr { get; init; }
+
+    /// <summary>Peak learning rates of some modules by name or regular expression, in place of <see cref="LearningRate"/>.</summary>
+    public IReadOnlyDictionary<string, double> LrPattern { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>NEFTune's alpha: noise on embeddings while training; 0 is off.</summary>
+    public double NeftuneNoiseAlpha { get; init; }
 
     /// <summary>Name of the optimizer, one of <see cref="Optimizers.OptimizerTable.Names"/>.</summary>
     public string Optim { get; init; } = "adamw";

@@ -29,7 +29,7 @@ internal static class PeerOptions
         ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
         ["load-best-model-at-end"] = Best, ["metric-for-best-model"] = Best, ["greater-is-better"] = Best, ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
         ["template"] = Template, ["enable-thinking"] = Template,
-        ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective, ["neftune-noise-alpha"] = "no noise is added to embeddings; --lora-dropout regularizes",
+        ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective,
         ["push-to-hub"] = Uploaded, ["hub-model-id"] = Uploaded, ["hub-token"] = Uploaded, ["hub-strategy"] = Uploaded,
         ["wandb-project"] = Sent, ["wandb-entity"] = Sent, ["wandb-name"] = Sent, ["use-wandb"] = Sent, ["wandb"] = Sent, ["swanlab-project"] = Sent, ["use-swanlab"] = Sent, ["project-name"] = Sent,
         ["run-name"] = "--output-dir names the run", ["logging-dir"] = "TensorBoard files lie in the run folder's runs/",

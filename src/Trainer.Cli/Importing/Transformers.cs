@@ -73,7 +73,7 @@ internal static class Transformers
             if (ImportDraft.Truth(text) is true && draft.Theirs("early_stopping_patience") is null) draft.Change(key, text, Best);
         },
         ["early_stopping_patience"] = KeyRules.To(RunSettings.Patience),
-        ["neftune_noise_alpha"] = KeyRules.Stop("no noise is added to embeddings"),
+        ["neftune_noise_alpha"] = KeyRules.To(StepSettings.Neftune),
         ["label_smoothing_factor"] = KeyRules.Stop("labels are not smoothed"),
         ["average_tokens_across_devices"] = KeyRules.Drop("a step's loss is always divided by its trained tokens"),
         ["overwrite_output_dir"] = KeyRules.Drop("an existing run is never overwritten unasked"),

@@ -25,6 +25,8 @@ internal sealed unsafe class FastStages(CausalModel model, FastShape shape, Fast
             if (trained == null) weight.Materialize(ids[t], 1, target + t * hidden);
             else NativeMemory.Copy(trained + ids[t] * hidden, target + t * hidden, (nuint)hidden * sizeof(float));
         }
+        if (Batch.Batch.EmbeddingNoise > 0 && pass.Key is { } key)
+            EmbeddingNoise.Add(new Span<float>(target, checked((int)(ids.Length * hidden))), Batch.Batch, key, shape.Hidden);
         if (shape.EmbeddingMultiplier != 1f)
             for (long i = 0; i < ids.Length * hidden; i++) target[i] *= shape.EmbeddingMultiplier;
         stream?.AfterEmbedding();

@@ -38,7 +38,15 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
         else rows = FrozenRows(context);
         if (model.AdaptersEnabled && model.Embedding.Rows is { } own) rows = EmbeddingMath.WithRows(model.Parameters, own, context.Batch.TokenIds, rows);
         if (model.AdaptersEnabled && model.Embedding.Adapter is { } adapter) rows = EmbeddingMath.Rows(model.Parameters, model.Embedding, adapter, context.TokenIds, rows);
+        if (context.Batch.EmbeddingNoise > 0 && context.Key is { } key) rows = rows + Noise(context.Batch, key).to(rows.device);
         return _config.EmbeddingMultiplier == 1 ? rows : rows * (float)_config.EmbeddingMultiplier;
+    }
+
+    private Tensor Noise(TokenBatch batch, StepKey key)
+    {
+        var noise = new float[batch.Length * _config.HiddenSize];
+        EmbeddingNoise.Add(noise, batch, key, _config.HiddenSize);
+        return tensor(noise, [batch.Length, _config.HiddenSize]);
     }
 
     /// <summary>Rows of the frozen table [T, hidden], before any multiplier.</summary>

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Trainer.Models.Lora;
 
 /// <summary>Regular expressions that users and adapter files give for module paths.</summary>
-internal static class PathPattern
+public static class PathPattern
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
 

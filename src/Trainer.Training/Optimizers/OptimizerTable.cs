@@ -25,7 +25,7 @@ public static class OptimizerTable
     /// <exception cref="OptionException">It does not know an argument, or the value of one.</exception>
     internal static IOptimizer Make(IParameterStore parameters, TrainingOptions options) =>
         Find(options.Optim).Make(new OptimizerSetup(
-            parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate), options, ArgumentsOf(options)));
+            parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate, options.LrPattern), options, ArgumentsOf(options)));
 
     /// <summary>Bytes of state that a run's optimizer holds, in memory and in each checkpoint.</summary>
     /// <param name="options">The run.</param>

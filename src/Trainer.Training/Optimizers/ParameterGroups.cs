@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Models.Lora;
 
 namespace Trainer.Training.Optimizers;
 
@@ -10,12 +11,13 @@ internal static class ParameterGroups
 {
     private const double LoraPlusEmbeddingRate = 1e-6;
 
-    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio, double learningRate)
+    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio, double learningRate, IReadOnlyDictionary<string, double>? patterns = null)
     {
         var groups = new List<ParameterGroup>();
         foreach (var tensor in tensors)
         {
             var factor = loraPlusRatio is not { } ratio ? 1.0 : IsOfEmbedding(tensor.Name) ? LoraPlusEmbeddingRate / learningRate : IsB(tensor.Name) ? ratio : 1.0;
+            if (patterns is { Count: > 0 }) factor *= PathPattern.ValueAt([.. patterns], ModuleOf(tensor.Name), learningRate) / learningRate;
             var end = (int)(tensor.Offset + tensor.Count);
             // The gaps between tensors hold zeros and zero gradients: stepping over them changes nothing and keeps one long run.
             if (groups.Count > 0 && groups[^1].RateFactor == factor) groups[^1] = groups[^1] with { Count = end - groups[^1].Begin };
@@ -26,6 +28,14 @@ internal static class ParameterGroups
 
     /// <summary>Whether a fresh tensor is 0: B, and of an embedding's adapter A.</summary>
     public static bool StartsAtZero(string name) => IsB(name) || name.Contains("lora_embedding_A", StringComparison.Ordinal);
+
+    // base_model.model.PATH.lora_A.weight, or without an adapter base_model.model.PATH.weight.
+    private static string ModuleOf(string name)
+    {
+        var path = name.StartsWith("base_model.model.", StringComparison.Ordinal) ? name["base_model.model.".Length..] : name;
+        var end = path.IndexOf(".lora_", StringComparison.Ordinal);
+        return end >= 0 ? path[..end] : path[..Math.Max(path.LastIndexOf('.'), 0)];
+    }
 
     private static bool IsB(string name) => name.Contains("lora_B", StringComparison.Ordinal);
 

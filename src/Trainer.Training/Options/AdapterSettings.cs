@@ -45,7 +45,10 @@ public static class AdapterSettings
         "Learning-rate ratio of B to A (LoRA+).") with
     { Value = "X", Minimum = 0, AboveMinimum = true, DefaultNote = "1", Aliases = ["loraplus-lr-ratio"] };
 
-    public static readonly Setting Init = Setting.Of(o => o.Lora.Init, "init-lora", Group, "How fresh adapter tensors are filled; B is zero either way.") with
+    public static readonly Setting FreezeA = Setting.Of(o => o.Lora.FreezeA, "freeze-a", Group, "Train B alone (LoRA-FA).") with
+    { Aliases = ["lora-fa"] };
+
+    public static readonly Setting Init = Setting.Of(o => o.Lora.Init, "init-lora", Group, "How fresh adapter tensors are filled. pissa and olora begin in the weight's own directions and save an adapter of twice the rank.") with
     { Value = "KIND", Aliases = ["init-lora-weights"], ShapesAdapter = true };
 
     public static readonly Setting ModulesToSave = Setting.Of(o => o.Lora.ModulesToSave, "modules-to-save", Group,

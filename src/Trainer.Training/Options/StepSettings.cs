@@ -69,6 +69,12 @@ public static class StepSettings
         "Gradients are scaled down to this global norm; 0 is off.") with
     { Value = "X", Minimum = 0 };
 
+    public static readonly Setting LrPattern = Setting.Of(o => o.LrPattern, "lr-pattern", Group, "Other peak rates for some modules: q_proj=1e-4.") with
+    { Value = "NAME=X" };
+
+    public static readonly Setting Neftune = Setting.Of(o => o.NeftuneNoiseAlpha, "neftune-noise-alpha", Group, "Noise on embeddings while training (NEFTune); 5 is usual, 0 is off.") with
+    { Value = "X", Minimum = 0, Aliases = ["noisy-embedding-alpha"] };
+
     public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group, "The optimizer. States are 32-bit but adamw-8bit's; adapters are small.") with
     {
         Kind = SettingKind.Choice, Value = "NAME", Choices = [.. OptimizerTable.Names], Aliases = ["optimizer"],

@@ -16,15 +16,20 @@ internal sealed class AdaptedModel : IAdaptedModel
     private readonly string _baseName;
 
     private readonly double _smoothing;
+    private readonly double _noise;
+    private readonly IReadOnlyList<FrozenBlock> _frozen;
 
     private AdaptedModel(CausalModel model, LoraSpec spec, TrainingOptions options)
     {
         (_model, _spec, _baseName) = (model, spec, options.Model);
         _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
+        _noise = options.NeftuneNoiseAlpha;
+        _frozen = FrozenBlock.Of(options, model.Parameters.Entries);
     }
 
     // Not kept: the proof of a saved adapter attaches another buffer.
-    public IParameterStore Parameters => new HostParameters(_model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan);
+    public IParameterStore Parameters => new HostParameters(
+        _model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan, _frozen);
 
     public long TotalParameters => _model.ParameterCount + _model.Parameters.ParameterCount;
 
@@ -176,7 +181,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null) =>
-        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing };
+        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
     {
@@ -188,10 +193,15 @@ internal sealed class AdaptedModel : IAdaptedModel
         Device = options.Device == "auto" ? "cpu" : options.Device,
     };
 
+    // A doubled adapter keeps its scale: alpha / r, or alpha / sqrt(r).
+    private static double AlphaFactor(LoraOptions lora) => !IsDoubled(lora) ? 1 : lora.UseRslora ? Math.Sqrt(2) : 2;
+
+    private static bool IsDoubled(LoraOptions lora) => lora.Init is AdapterInit.Pissa or AdapterInit.Olora;
+
     internal static LoraSpec SpecOf(LoraOptions lora, int layers) => new()
     {
-        Rank = lora.Rank,
-        Alpha = lora.EffectiveAlpha,
+        Rank = lora.Rank * (IsDoubled(lora) ? 2 : 1),
+        Alpha = lora.EffectiveAlpha * AlphaFactor(lora),
         Dropout = lora.Dropout,
         Targets = TargetModules.Parse(lora.TargetModules),
         TargetParameters = lora.TargetParameters,
@@ -200,8 +210,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         UseDora = lora.UseDora,
         LoraBias = lora.LoraBias,
         Bias = lora.Bias,
-        RankPattern = [.. lora.RankPattern],
-        AlphaPattern = [.. lora.AlphaPattern],
+        RankPattern = [.. lora.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, pair.Value * (IsDoubled(lora) ? 2 : 1)))],
+        AlphaPattern = [.. lora.AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, pair.Value * AlphaFactor(lora)))],
         ModulesToSave = lora.ModulesToSave,
         Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
         TokenRows = lora.TrainableTokenIndices.Count == 0 ? [] : [KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],

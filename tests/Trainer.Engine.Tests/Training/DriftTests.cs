@@ -150,6 +150,7 @@ public class DriftTests
     {
         if (type == typeof(int?)) return 5;
         if (type == typeof(double?)) return 0.5;
+        if (type == typeof(IReadOnlyDictionary<string, double>)) return new Dictionary<string, double> { ["x"] = 1 };
         if (type == typeof(IReadOnlyDictionary<string, string>)) return new Dictionary<string, string> { ["x"] = "1" };
         if (type.IsEnum) return Enum.ToObject(type, (int)value! == 0 ? 1 : 0);
         return value switch

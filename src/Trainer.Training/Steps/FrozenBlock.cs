@@ -1,0 +1,46 @@
+using Trainer.Engine;
+using Trainer.Models.Lora;
+
+namespace Trainer.Training;
+
+/// <summary>Elements of the flat buffers that are computed with and never changed: rows of equal width at equal distances.</summary>
+/// <param name="Begin">First element.</param>
+/// <param name="Width">Elements of a row.</param>
+/// <param name="Stride">From one row's first element to the next one's.</param>
+/// <param name="Rows">Rows.</param>
+internal readonly record struct FrozenBlock(int Begin, int Width, int Stride, int Rows)
+{
+    /// <summary>What a run leaves as it was: A with --freeze-a, and the halves that take the beginning of a fresh adapter off again.</summary>
+    public static IReadOnlyList<FrozenBlock> Of(TrainingOptions options, IReadOnlyList<ParameterEntry> tensors)
+    {
+        var blocks = new List<FrozenBlock>();
+        var isDoubled = options.AdapterDirectory is null && options.Lora.Init is (AdapterInit.Pissa or AdapterInit.Olora);
+        foreach (var tensor in tensors)
+        {
+            var (begin, count) = ((int)tensor.Offset, (int)tensor.Count);
+            if (tensor.Name.Contains(".lora_A.", StringComparison.Ordinal))
+            {
+                if (options.Lora.FreezeA) blocks.Add(new FrozenBlock(begin, count, count, 1));
+                else if (isDoubled) blocks.Add(new FrozenBlock(begin + count / 2, count / 2, count, 1));
+            }
+            else if (isDoubled && tensor.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal))
+            {
+                var rank = (int)tensor.Shape[1];
+                blocks.Add(new FrozenBlock(begin + rank / 2, rank / 2, rank, (int)tensor.Shape[0]));
+            }
+        }
+        return blocks;
+    }
+
+    /// <summary>Sets the elements to 0.</summary>
+    public void Clear(Span<float> buffer)
+    {
+        for (var row = 0; row < Rows; row++) buffer.Slice(Begin + row * Stride, Width).Clear();
+    }
+
+    /// <summary>Copies the elements from one buffer into another laid out alike.</summary>
+    public void Copy(ReadOnlySpan<float> from, Span<float> to)
+    {
+        for (var row = 0; row < Rows; row++) from.Slice(Begin + row * Stride, Width).CopyTo(to.Slice(Begin + row * Stride, Width));
+    }
+}
