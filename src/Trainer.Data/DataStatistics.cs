@@ -12,6 +12,9 @@ public sealed record DataStatistics
     /// <summary>Examples made of them.</summary>
     public long Examples { get; init; }
 
+    /// <summary>The answers of preference data.</summary>
+    public AnswerCounts Answers { get; init; } = new();
+
     /// <summary>Tokens of all examples.</summary>
     public long Tokens { get; init; }
 

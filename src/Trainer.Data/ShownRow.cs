@@ -26,6 +26,9 @@ public sealed record ShownRow
     /// <summary>Trained ranges in UTF-16 chars of <see cref="Text"/>.</summary>
     public IReadOnlyList<CharSpan> TrainedSpans { get; init; } = [];
 
+    /// <summary>The answers of a preference row; empty for other rows.</summary>
+    public IReadOnlyList<ShownSide> Sides { get; init; } = [];
+
     /// <summary>Where the chat template came from, or null for rows that need none.</summary>
     public string? TemplateSource { get; init; }
 

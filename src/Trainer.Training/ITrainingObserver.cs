@@ -60,13 +60,22 @@ public sealed record StepDone(int Step, double Epoch, double Loss, double Learni
 /// <summary>One evaluation on the held-out rows.</summary>
 /// <param name="Step">Optimizer steps made before it.</param>
 /// <param name="Epoch">Passes over the training data so far.</param>
-/// <param name="EvalLoss">Mean token loss (nats).</param>
+/// <param name="EvalLoss">Mean of the objective: of a token in supervised runs (nats), of a row in others.</param>
 /// <param name="Tokens">Tokens evaluated.</param>
 /// <param name="TrainedTokens">Of which carried loss.</param>
 /// <param name="Seconds">Time it took.</param>
-/// <param name="IsBest">Whether it is the lowest so far.</param>
+/// <param name="IsBest">Whether it is the best so far.</param>
 public sealed record EvalDone(int Step, double Epoch, double EvalLoss, long Tokens, long TrainedTokens, double Seconds, bool IsBest) : TrainingEvent
 {
+    /// <summary>What evaluations are compared by, one of <see cref="Metrics"/> or <see cref="EvalMetric.Loss"/>.</summary>
+    public string Metric { get; init; } = EvalMetric.Loss;
+
+    /// <summary>Its value.</summary>
+    public double Value => Metric == EvalMetric.Loss ? EvalLoss : Metrics[Metric];
+
+    /// <summary>Whether the loss is a mean over tokens, which alone has a perplexity.</summary>
+    public bool IsOfTokens { get; init; } = true;
+
     /// <summary>What the objective measured beside the loss, by TRL's names.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
 }

@@ -233,6 +233,9 @@ public sealed record TrainingOptions
     /// <summary>Checkpoints kept (best and last always are); 0 keeps all.</summary>
     public int SaveTotalLimit { get; init; } = 3;
 
+    /// <summary>What evaluations are compared by: loss, or what the objective measures; see <see cref="EvalMetric"/>.</summary>
+    public string MetricForBestModel { get; init; } = EvalMetric.Loss;
+
     /// <summary>Evaluations without improvement before the run stops; null is off.</summary>
     public int? EarlyStoppingPatience { get; init; }
 

@@ -128,6 +128,7 @@ public static class TrainingRun
         var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, stop));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
+        if (options.Objective == "kto" && data.Dataset.Statistics.Answers.Imbalance(options.Preference.DesirableWeight, options.Preference.UndesirableWeight) is { } lopsided) events.Warn(lopsided);
         if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
         return data;
     }

@@ -27,7 +27,7 @@ internal static class PeerOptions
         ["do-predict"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["predict-with-generate"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
-        ["load-best-model-at-end"] = Best, ["metric-for-best-model"] = Best, ["greater-is-better"] = Best, ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
+        ["load-best-model-at-end"] = Best, ["greater-is-better"] = "--metric-for-best-model says which way is better", ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
         ["template"] = Template, ["enable-thinking"] = Template,
         ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective,
         ["push-to-hub"] = Uploaded, ["hub-model-id"] = Uploaded, ["hub-token"] = Uploaded, ["hub-strategy"] = Uploaded,

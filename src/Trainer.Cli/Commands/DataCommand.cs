@@ -30,7 +30,7 @@ internal static class DataCommand
         [
             new CommandSpec("show", "Rendered text of rows with the trained tokens marked, and their ids.", Show)
             {
-                Description = "With --json, an array with an object per row: file, line, kind, text, ids, labels, trained_spans (in Unicode characters); for a chat also template and mask, which says how the assistant's words were found: by the template's own generation marks, by incremental rendering, or by a sentinel word.",
+                Description = "With --json, an array with an object per row: file, line, kind, text, ids, labels, trained_spans (in Unicode characters); for preference rows also sides, each with its role; for a chat also template and mask, which says how the assistant's words were found: by the template's own generation marks, by incremental rendering, or by a sentinel word.",
                 Positional = "[FILE...]",
                 PositionalHelp = "Same as --data.",
                 MaxPositionals = int.MaxValue,
@@ -91,7 +91,8 @@ internal static class DataCommand
                 row.Text,
                 row.Ids,
                 row.Labels,
-                trained_spans = row.TrainedSpansInCodePoints.Select(span => new[] { span.Start, span.End }),
+                trained_spans = Spans(row),
+                sides = row.Sides.Count == 0 ? null : row.Sides.Select(side => new { role = side.Role.ToString().ToLowerInvariant(), side.Row.Text, side.Row.Ids, side.Row.Labels, trained_spans = Spans(side.Row) }),
                 template = row.TemplateSource,
                 mask = row.MaskMethod?.ToString().ToLowerInvariant(),
                 ignored = row.Ignored.Count > 0 ? row.Ignored : null,
@@ -105,6 +106,8 @@ internal static class DataCommand
         return ExitCode.Done;
     }
 
+    private static IEnumerable<int[]> Spans(ShownRow row) => row.TrainedSpansInCodePoints.Select(span => new[] { span.Start, span.End });
+
     private static int ShowText(Invocation invocation, IEnumerable<ShownRow> rows)
     {
         var terminal = invocation.Terminal;
@@ -115,13 +118,23 @@ internal static class DataCommand
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
             if (row.Ignored.Count > 0) terminal.Out.WriteLine($"not used: {string.Join(", ", row.Ignored)}");
             if (row.Notes.Count > 0) terminal.Out.WriteLine($"note: {string.Join("; ", row.Notes)}");
-            terminal.Out.Raw.WriteLine(Marked(row, on, off));
-            if (row.Offsets.Count > 0) terminal.Out.Raw.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
-            terminal.Out.Raw.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
+            if (row.Sides.Count == 0) ShowTokens(terminal, row, on, off);
+            foreach (var side in row.Sides)
+            {
+                terminal.Out.WriteLine($"-- {side.Role.ToString().ToLowerInvariant()}: {side.Row.Ids.Count} tokens, {side.Row.TrainedTokens} trained");
+                ShowTokens(terminal, side.Row, on, off);
+            }
             terminal.Out.WriteLine();
         }
         if (!invocation.Quiet) terminal.Out.WriteLine($"trained text stands between {(on == "[[" ? "[[ and ]]" : "green marks")}");
         return ExitCode.Done;
+    }
+
+    private static void ShowTokens(Terminal terminal, ShownRow row, string on, string off)
+    {
+        terminal.Out.Raw.WriteLine(Marked(row, on, off));
+        if (row.Offsets.Count > 0) terminal.Out.Raw.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
+        terminal.Out.Raw.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
     }
 
     private static string Found(SpanMethod method) => method switch

@@ -127,7 +127,7 @@ internal static class Axolotl
         ["model_quantization_config"] = KeyRules.Stop("the model's config.json decides"),
         ["quantize_moe_experts"] = KeyRules.Stop(Experts),
         ["llama4_linearized_experts"] = KeyRules.Drop(KeyRules.FromModel),
-        ["noisy_embedding_alpha"] = KeyRules.Stop("no noise is added to embeddings"),
+        ["noisy_embedding_alpha"] = KeyRules.To(StepSettings.Neftune),
         ["cut_cross_entropy"] = KeyRules.Drop(KeyRules.Speed),
         ["tiled_mlp"] = KeyRules.Drop(KeyRules.Speed),
         ["use_scattermoe"] = KeyRules.Drop(KeyRules.Speed),

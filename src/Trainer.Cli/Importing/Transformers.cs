@@ -1,3 +1,5 @@
+using Trainer.Training;
+
 namespace Trainer.Cli.Importing;
 
 /// <summary>Keys of transformers' TrainingArguments, PEFT's LoraConfig and bitsandbytes, which axolotl, LLaMA-Factory, TRL and Unsloth hand on.</summary>
@@ -74,13 +76,20 @@ internal static class Transformers
         },
         ["early_stopping_patience"] = KeyRules.To(RunSettings.Patience),
         ["neftune_noise_alpha"] = KeyRules.To(StepSettings.Neftune),
-        ["label_smoothing_factor"] = KeyRules.Stop("labels are not smoothed"),
+        ["label_smoothing_factor"] = KeyRules.To(PreferenceSettings.LabelSmoothing),
         ["average_tokens_across_devices"] = KeyRules.Drop("a step's loss is always divided by its trained tokens"),
         ["overwrite_output_dir"] = KeyRules.Drop("an existing run is never overwritten unasked"),
         ["do_eval"] = KeyRules.Drop("held-out rows are evaluated whenever there are any"),
         ["do_train"] = KeyRules.Only(["true", "yes", "1"], "nothing is trained"),
-        ["metric_for_best_model"] = KeyRules.Only(["loss", "eval_loss"], "the best evaluation is the one of the lowest loss"),
-        ["greater_is_better"] = KeyRules.Only(["false"], "the best evaluation is the one of the lowest loss"),
+        ["metric_for_best_model"] = (draft, key, text, _) =>
+        {
+            if (EvalMetric.Plain(text) != EvalMetric.Loss) draft.Take(RunSettings.MetricForBestModel, key, EvalMetric.Plain(text));
+        },
+        ["greater_is_better"] = (draft, key, text, _) =>
+        {
+            var metric = EvalMetric.Plain(draft.Theirs("metric_for_best_model") ?? EvalMetric.Loss);
+            if (ImportDraft.Truth(text) != EvalMetric.IsGreaterBetter(metric)) draft.Change(key, text, $"of {metric} {(EvalMetric.IsGreaterBetter(metric) ? "more" : "less")} is better");
+        },
         ["model_max_length"] = KeyRules.To(DataSettings.MaxSeqLength),
         ["model_revision"] = (draft, key, text, _) =>
         {

@@ -15,6 +15,7 @@ internal static class DataReportText
         usable = report.Usable,
         rows = report.Statistics.Rows,
         examples = report.Statistics.Examples,
+        answers = report.Statistics.Answers.Words().Length == 0 ? null : report.Statistics.Answers,
         tokens = report.Statistics.Tokens,
         trained_tokens = report.Statistics.TrainedTokens,
         trained_share = report.TrainedShare,
@@ -41,6 +42,7 @@ internal static class DataReportText
         var text = new StringBuilder();
         text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained {Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
         if (report.HeldOut is { } held) text.AppendLine($"held out: rows {Quantities.Count(held.Rows)}, examples {Quantities.Count(held.Examples)}, tokens {Quantities.Count(held.Tokens)}, trained {Quantities.Count(held.TrainedTokens)}, longest {Quantities.Count(held.LongestExample)}");
+        if (s.Answers.Words().Length > 0) text.AppendLine($"answers: {s.Answers.Words()}{(s.Answers.Imbalance() is { } imbalance ? $"; {imbalance}" : "")}");
         foreach (var note in report.Notes) text.AppendLine("note: " + note);
         if (s.TruncatedRows > 0) text.AppendLine($"truncated rows {Quantities.Count(s.TruncatedRows)}");
         if (s.SplitRows > 0) text.AppendLine($"split rows {Quantities.Count(s.SplitRows)}");

@@ -36,7 +36,7 @@ internal sealed class RunHistory : ITrainingObserver
                 break;
             case EvalDone eval:
                 Evals.Add(eval);
-                if (BestEval is null || eval.EvalLoss < BestEval.EvalLoss) BestEval = eval;
+                if (EvalMetric.IsBetter(eval.Metric, eval.Value, BestEval?.Value)) BestEval = eval;
                 Phase = null;
                 break;
             case PhaseProgressed phase:

@@ -29,7 +29,7 @@ internal static class RunLines
         else lines.AddRange([Cut(loss.TrimEnd(), width), Sparkline.Draw(losses, width, unicode)]);
         if (step.Metrics.Count > 0) lines.AddRange(Join(Measured(step.Metrics), width));
         if (history.Evals.Count > 0)
-            lines.AddRange(Join([$"held-out {Number(history.Evals[^1].EvalLoss, "0.0000")}", $"best {Number(history.BestEval!.EvalLoss, "0.0000")} at step {history.BestEval.Step}"], width));
+            lines.AddRange(Join(HeldOut(history.Evals[^1], history.BestEval!), width));
         lines.AddRange(Join(
         [
             $"lr {Rate(step.LearningRate)}", $"grad norm {Number(step.GradNorm, "0.000")}", $"{Number(step.TokensPerSecond, "0")} tokens/s", $"memory {Quantities.Bytes(step.MemoryBytes)}",
@@ -39,12 +39,19 @@ internal static class RunLines
         return lines;
     }
 
+    private static IEnumerable<string> HeldOut(EvalDone last, EvalDone best) =>
+    [
+        $"held-out {Number(last.EvalLoss, "0.0000")}", .. Measured(last.Metrics),
+        $"best {(best.Metric == EvalMetric.Loss ? "" : best.Metric + " ")}{Number(best.Value, "0.0000")} at step {best.Step}",
+    ];
+
     /// <summary>What a preference objective measured, in words.</summary>
     public static IEnumerable<string> Measured(IReadOnlyDictionary<string, double> metrics)
     {
         foreach (var (name, word, format) in new[]
         {
-            ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("kl", "kl", "0.000"),
+            ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("rewards/chosen", "reward chosen", "0.000"), ("rewards/rejected", "reward rejected", "0.000"),
+            ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("kl", "kl", "0.000"),
         })
             if (metrics.TryGetValue(name, out var value)) yield return $"{word} {Number(value, format)}";
     }

@@ -56,7 +56,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                     s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left, Measured(s.Metrics)));
                 break;
             case EvalDone e:
-                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000} perplexity {Perplexity:0.00} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}", e.Step, e.EvalLoss, Math.Exp(e.EvalLoss), e.TrainedTokens, Quantities.Duration(e.Seconds), Verdict(e), Measured(e.Metrics)));
+                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000}{Perplexity:l} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}",
+                    e.Step, e.EvalLoss, e.IsOfTokens ? $" perplexity {RunLines.Number(Math.Exp(e.EvalLoss), "0.00")}" : "", e.TrainedTokens, Quantities.Duration(e.Seconds), Verdict(e), Measured(e.Metrics)));
                 break;
             case Sampled s:
                 Log(log => log.Information("sample at step {Step}: {Prompt} -> {Text}", s.Step, s.Prompt, s.Text));
@@ -73,7 +74,7 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
     }
 
     // The base's own loss, told at step 0, is what an adapter must beat.
-    private string Verdict(EvalDone eval) => _history.Evals.Count < 2 ? "" : ReferenceEquals(_history.BestEval, eval) ? ", the lowest so far"
+    private string Verdict(EvalDone eval) => _history.Evals.Count < 2 ? "" : ReferenceEquals(_history.BestEval, eval) ? eval.Metric == EvalMetric.Loss ? ", the lowest so far" : $", the best {eval.Metric} so far"
         : _history.Evals[0].Step == 0 && eval.EvalLoss >= _history.Evals[0].EvalLoss ? ", no lower than the base" : "";
 
     /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>

@@ -6,6 +6,7 @@ internal sealed record ReportRun
     public required string Name { get; init; }
     public IReadOnlyList<double[]> Steps { get; init; } = [];
     public IReadOnlyList<double[]> Evals { get; init; } = [];
+    public IReadOnlyList<ReportMeasure> Measured { get; init; } = [];
     public IReadOnlyList<ReportSample> Samples { get; init; } = [];
     public IReadOnlyList<string[]> Settings { get; init; } = [];
     public IReadOnlyList<string[]> Facts { get; init; } = [];

@@ -18,12 +18,17 @@ internal static class RunReader
     public const string BestHeldOut = "best held-out loss";
 
     private static readonly string[] EvalColumns = ["step", "eval_loss"];
+    private const string EvalPrefix = "eval_";
+
+    // All other numbers of a row are what the objective measured.
+    private static readonly HashSet<string> Unmeasured = [.. StepColumns, "tokens", "eval_loss", "eval_perplexity", "eval_tokens", "eval_trained_tokens", "eval_seconds"];
 
     public static ReportRun Read(string directory, string? name = null)
     {
         var metrics = Path.Combine(directory, "metrics.jsonl");
         if (!File.Exists(metrics)) throw new CommandFailedException(ExitCode.Missing, $"no metrics.jsonl in '{directory}'; name the folder of a run, such as runs/tiny-20250101-120000");
         var (steps, evals, samples) = (new SortedDictionary<double, double[]>(), new SortedDictionary<double, double[]>(), new List<ReportSample>());
+        var (measured, held) = (new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal), new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal));
         var number = 0;
         foreach (var line in File.ReadLines(metrics))
         {
@@ -35,6 +40,8 @@ internal static class RunReader
             var root = row.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw NoRow(metrics, number, "it is no object");
             if (root.EnumerateObject().Any(member => member.Value.ValueKind == JsonValueKind.Number && !double.IsFinite(member.Value.GetDouble()))) throw NoRow(metrics, number, "a number in it is beyond any");
+            if (root.TryGetProperty("loss", out _)) Measure(measured, root, "");
+            else if (root.TryGetProperty("eval_loss", out _)) Measure(held, root, EvalPrefix);
             if (root.TryGetProperty("loss", out _)) steps[Value(root, "step")] = [.. StepColumns.Select(column => Value(root, column))];
             else if (root.TryGetProperty("eval_loss", out _)) evals[Value(root, "step")] = [.. EvalColumns.Select(column => Value(root, column))];
             else if (root.TryGetProperty("sample_text", out _)) Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), Text(root, "sample_text")));
@@ -45,6 +52,7 @@ internal static class RunReader
             Name = name ?? Path.GetFileName(Path.GetFullPath(directory).TrimEnd('/')),
             Steps = Thin([.. steps.Values]),
             Evals = [.. evals.Values],
+            Measured = [.. measured.Keys.Union(held.Keys).Select(each => new ReportMeasure(each, Thin(Pairs(measured, each)), Pairs(held, each)))],
             Samples = [.. samples.TakeLast(60)],
             Settings = ReadSettings(Path.Combine(directory, "recipe.yaml")),
             Lengths = lengths,
@@ -53,6 +61,20 @@ internal static class RunReader
             Facts = Facts([.. steps.Values], [.. evals.Values]),
         };
     }
+
+    private static void Measure(SortedDictionary<string, SortedDictionary<double, double>> into, JsonElement row, string prefix)
+    {
+        foreach (var member in row.EnumerateObject())
+        {
+            if (member.Value.ValueKind != JsonValueKind.Number || Unmeasured.Contains(member.Name) || !member.Name.StartsWith(prefix, StringComparison.Ordinal)) continue;
+            var name = member.Name[prefix.Length..];
+            if (!into.TryGetValue(name, out var values)) into[name] = values = [];
+            values[Value(row, "step")] = member.Value.GetDouble();
+        }
+    }
+
+    private static double[][] Pairs(SortedDictionary<string, SortedDictionary<double, double>> all, string name) =>
+        all.TryGetValue(name, out var values) ? [.. values.Select(pair => new[] { pair.Key, pair.Value })] : [];
 
     private static void Say(List<ReportSample> samples, ReportSample sample)
     {

@@ -11,6 +11,7 @@ internal sealed class StatisticsBuilder : IDisposable
     private readonly SortedDictionary<string, long> _notes = new(StringComparer.Ordinal);
     private readonly List<FileStatistics> _files = [];
     private readonly long[] _lengths = new long[33];
+    private readonly long[] _roles = new long[Enum.GetValues<SegmentRole>().Length];
     private long _truncated, _split, _empty, _examples;
     private int _longest;
 
@@ -40,6 +41,8 @@ internal sealed class StatisticsBuilder : IDisposable
             Tokens += part.Ids.Length;
             TrainedTokens += part.TrainedTokens;
             _longest = Math.Max(_longest, part.Ids.Length);
+            foreach (var label in part.Labels)
+                if (label < Example.IgnoredLabel) _roles[(int)Example.RoleOf(label)]++;
         }
     }
 
@@ -61,6 +64,7 @@ internal sealed class StatisticsBuilder : IDisposable
         Files = _files,
         Rows = Rows,
         Examples = _examples,
+        Answers = new AnswerCounts(_roles[(int)SegmentRole.Chosen], _roles[(int)SegmentRole.Desirable], _roles[(int)SegmentRole.Undesirable]),
         Tokens = Tokens,
         TrainedTokens = TrainedTokens,
         LongestExample = _longest,

@@ -15,7 +15,11 @@ internal sealed class KtoLoss(TrainingOptions run) : ISequenceLoss
 
     public IReadOnlyList<string> Metrics => ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl"];
 
-    public MicroBatch Prepare(MicroBatch batch) => _hasEstimate ? batch.WithMismatched() : batch.Segments(role => role != SegmentRole.Mismatched);
+    // A packed bin may hold one row alone, whose answer belongs to its prompt: measured with it, z would be the row's own log-ratio. There z is 0.
+    public MicroBatch Prepare(MicroBatch batch) =>
+        !_hasEstimate ? batch.Segments(role => role != SegmentRole.Mismatched)
+        : run.Packing && batch.Roles.Length == 1 ? batch
+        : batch.WithMismatched();
 
     public double Weigh(IReadOnlyList<AnswerScore> answers, float[] weights, MetricSums metrics)
     {

@@ -33,17 +33,23 @@ public static class ObjectiveTable
     /// <param name="model">Loaded, its adapter as the run begins with it, before any checkpoint is restored.</param>
     internal static IObjective Make(TrainingOptions options, IAdaptedModel model)
     {
-        var reference = Reference(options, model);
-        return options.Objective switch
-        {
-            "sft" => new TokenObjective(options),
-            "dpo" => new SequenceObjective(new DpoLoss(options), reference),
-            "kto" => new SequenceObjective(new KtoLoss(options), reference),
-            "orpo" => new SequenceObjective(new OrpoLoss(options), null),
-            "simpo" => new SequenceObjective(new SimpoLoss(options), null),
-            _ => throw new OptionException($"--objective '{options.Objective}' is unknown; use one of {string.Join(", ", Names)}"),
-        };
+        return Loss(options) is { } loss ? new SequenceObjective(loss, Reference(options, model)) : new TokenObjective(options);
     }
+
+    /// <summary>What a run's objective measures beside its loss, by TRL's names.</summary>
+    /// <param name="options">The run.</param>
+    public static IReadOnlyList<string> Metrics(TrainingOptions options) => Loss(options)?.Metrics ?? [];
+
+    // Null for the one objective over tokens.
+    private static ISequenceLoss? Loss(TrainingOptions options) => options.Objective switch
+    {
+        "sft" => null,
+        "dpo" => new DpoLoss(options),
+        "kto" => new KtoLoss(options),
+        "orpo" => new OrpoLoss(options),
+        "simpo" => new SimpoLoss(options),
+        _ => throw new OptionException($"--objective '{options.Objective}' is unknown; use one of {string.Join(", ", Names)}"),
+    };
 
     /// <summary>Whether the reference is a frozen copy of the adapter: unless said otherwise where one is continued, since that is what must not be strayed from.</summary>
     internal static bool ReferenceIsAdapter(TrainingOptions options) =>

@@ -1,3 +1,5 @@
+using Trainer.Training.Schedules;
+
 namespace Trainer.Training.Objectives;
 
 /// <summary>Refuses options that the objective does not read, or cannot carry out.</summary>
@@ -34,6 +36,15 @@ public static class PreferenceCheck
         if (preference.Reference == "adapter" && options.AdapterDirectory is null)
             yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
         if (preference.Reference is not null && !ObjectiveTable.HasReference(objective)) yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
+        if (options.MetricForBestModel != EvalMetric.Loss)
+        {
+            var measured = ObjectiveTable.Metrics(options);
+            if (!measured.Contains(options.MetricForBestModel))
+                yield return $"--metric-for-best-model {options.MetricForBestModel} is not measured by --objective {objective}; use one of {string.Join(", ", measured.Prepend(EvalMetric.Loss))}";
+            else if (!options.EvaluatesBetween) yield return $"--metric-for-best-model {options.MetricForBestModel} chooses between evaluations: it needs --eval-steps or --eval-strategy epoch";
+            else if (options.LrScheduler == Plateau.Name && EvalMetric.IsGreaterBetter(options.MetricForBestModel) && !string.Equals(options.LrSchedulerArgs.GetValueOrDefault("mode"), "max", StringComparison.OrdinalIgnoreCase))
+                yield return $"--lr-scheduler {Plateau.Name} would lower the rate while {options.MetricForBestModel} rises; pass --lr-scheduler-args mode=max";
+        }
         if (preference.LdAlpha is < 0 or > 1) yield return $"--ld-alpha {preference.LdAlpha} must lie between 0 and 1";
     }
 

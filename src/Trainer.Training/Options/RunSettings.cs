@@ -40,6 +40,10 @@ public static class RunSettings
         "Stop after this many evaluations without improvement.") with
     { Value = "N", Minimum = 1, DefaultNote = "off", Drift = DriftRule.Free };
 
+    public static readonly Setting MetricForBestModel = Setting.Of(o => o.MetricForBestModel, "metric-for-best-model", Group,
+        "What evaluations are compared by, for the best checkpoint, early stopping and reduce-lr-on-plateau: loss, or of a preference objective rewards/accuracies, rewards/margins, logps/chosen and the like. Which way is better follows from the name.") with
+    { Value = "NAME", Reads = (values, setting) => values.Text(setting) is { } name ? EvalMetric.Plain(name) : null };
+
     public static readonly Setting Resume = Setting.Of(o => o.Resume, "resume", Group,
         "Continue as if nothing had happened: from the newest checkpoint of the run folder, or from this one.") with
     {

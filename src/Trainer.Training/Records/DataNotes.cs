@@ -11,6 +11,7 @@ internal static class DataNotes
     public static void Tell(DataStatistics data, Events events)
     {
         events.Note(string.Create(CultureInfo.InvariantCulture, $"data: {data.Rows} rows, {data.Tokens} tokens, {data.TrainedTokens} of them trained, longest row {data.LongestExample}{(data.FromCache ? ", from the cache" : "")}"));
+        if (data.Answers.Words() is { Length: > 0 } answers) events.Note($"answers: {answers}");
         foreach (var (reason, rows) in Dropped(data)) events.Warn(string.Create(CultureInfo.InvariantCulture, $"{rows} rows left out: {reason.Replace('_', ' ')}"));
         if (data.TruncatedRows > 0) events.Warn(string.Create(CultureInfo.InvariantCulture, $"{data.TruncatedRows} rows cut to --max-seq-length"));
         if (data.SplitRows > 0) events.Note(string.Create(CultureInfo.InvariantCulture, $"{data.SplitRows} rows split into several"));

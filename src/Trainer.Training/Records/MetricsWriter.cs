@@ -97,7 +97,6 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
                 ["step"] = e.Step,
                 ["epoch"] = e.Epoch,
                 ["eval_loss"] = e.EvalLoss,
-                ["eval_perplexity"] = Perplexity(e.EvalLoss),
                 ["eval_tokens"] = e.Tokens,
                 ["eval_trained_tokens"] = e.TrainedTokens,
                 ["eval_seconds"] = e.Seconds,
@@ -105,6 +104,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             Sampled s => new JsonObject { ["step"] = s.Step, ["sample_prompt"] = s.Prompt, ["sample_text"] = s.Text },
             _ => null,
         };
+        if (trainingEvent is EvalDone { IsOfTokens: true } of) row!.Insert(3, "eval_perplexity", Perplexity(of.EvalLoss));
         foreach (var (name, value) in Metrics(trainingEvent)) row?.Add(name, value);
         if (row is not null) Write(row.ToJsonString(RunJson.Line));
     }

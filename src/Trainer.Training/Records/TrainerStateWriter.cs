@@ -12,7 +12,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
     private int _maxSteps;
     private double _lossSum;
     private int _losses;
-    private double? _bestLoss;
+    private double? _best;
     private int? _bestStep;
     private double _epoch;
     private int _step;
@@ -37,7 +37,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
                 if (step.IsLogged) AddStep(step);
                 break;
             case EvalDone eval:
-                if (eval.IsBest) (_bestLoss, _bestStep) = (eval.EvalLoss, eval.Step);
+                if (eval.IsBest) (_best, _bestStep) = (eval.Value, eval.Step);
                 _history.Add(new JsonObject { ["epoch"] = eval.Epoch, ["eval_loss"] = eval.EvalLoss, ["eval_runtime"] = eval.Seconds, ["step"] = eval.Step });
                 foreach (var (name, value) in eval.Metrics) _history[^1].Add("eval_" + name, value);
                 break;
@@ -58,7 +58,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
         MaxSteps = _maxSteps,
         Epoch = _epoch,
         NumTrainEpochs = (long)Math.Ceiling(_options.Epochs),
-        BestMetric = _bestLoss,
+        BestMetric = _best,
         BestGlobalStep = _bestStep,
         BestModelCheckpoint = _bestStep is { } best ? CheckpointFolder.PathOf(_options.OutputDirectory, best) : null,
         LoggingSteps = _options.LoggingSteps,
@@ -77,7 +77,7 @@ public sealed class TrainerStateWriter : ITrainingObserver
     {
         _history.AddRange(earlier.LogHistory);
         (_lossSum, _losses) = (state.IntervalLossSum, state.IntervalSteps);
-        (_bestLoss, _bestStep) = (state.BestEvalLoss, state.BestStep);
+        (_best, _bestStep) = (state.BestMetric ?? state.BestEvalLoss, state.BestStep);
         (_step, _epoch, _tokens) = (state.Step, earlier.Epoch, state.Tokens);
     }
 

@@ -19,7 +19,11 @@ internal sealed record RunState
     /// <summary>Wall clock of the earlier parts of the run.</summary>
     public double ElapsedSeconds { get; set; }
 
+    /// <summary>Held-out loss of the best evaluation.</summary>
     public double? BestEvalLoss { get; set; }
+
+    /// <summary>What the best evaluation was chosen by; null where that is the loss.</summary>
+    public double? BestMetric { get; set; }
 
     public int? BestStep { get; set; }
 
@@ -55,7 +59,7 @@ internal sealed record RunState
         var state = json.Deserialize<RunState>(RunJson.Options) ?? throw new JsonException("the state is null");
         long[] counts = [state.Step, state.Tokens, state.TrainedTokens, state.EvalsWithoutImprovement, state.ScheduledSteps, state.MetricsBytes, state.IntervalSteps, state.BestStep ?? 0, state.LastEvalStep + 1L];
         if (counts.Any(count => count < 0)) throw new JsonException("a count in it is negative");
-        if (!double.IsFinite(state.LossSum) || !double.IsFinite(state.IntervalLossSum) || !double.IsFinite(state.BestEvalLoss ?? 0)) throw new JsonException("a loss in it is not finite");
+        if (!double.IsFinite(state.LossSum) || !double.IsFinite(state.IntervalLossSum) || !double.IsFinite(state.BestEvalLoss ?? 0) || !double.IsFinite(state.BestMetric ?? 0)) throw new JsonException("a loss in it is not finite");
         // A century: beyond it the clock is not one.
         if (!(state.ElapsedSeconds is >= 0 and < 3.2e9)) throw new JsonException("elapsed_seconds is no time that a run can have taken");
         return state;

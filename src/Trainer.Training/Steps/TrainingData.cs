@@ -12,7 +12,7 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     {
         _dataset = dataset;
         Plan = new BatchPlan(dataset.Train, PlanOptions(options));
-        EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, options.BatchSize) : [];
+        EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, Math.Max(options.BatchSize, options.Objective == "kto" ? 2 : 1)) : [];
     }
 
     public BatchPlan Plan { get; }

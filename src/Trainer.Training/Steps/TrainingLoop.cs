@@ -24,6 +24,7 @@ internal sealed class TrainingLoop
     private readonly ICheckpoints _checkpoints;
     private readonly StopWatcher _stop;
     private readonly Watchdog _watchdog;
+    private readonly PreferenceWatch _preferences;
     private readonly Events _events;
     private readonly TimeProvider _time;
     private readonly Func<string, string>? _sample;
@@ -38,6 +39,7 @@ internal sealed class TrainingLoop
         _ranks = parts.Ranks;
         _step = new TrainingStep(parts.Options, parts.Model, parts.Objective, parts.Ranks);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
+        _preferences = new PreferenceWatch(parts.Options, parts.Events);
         State = parts.State;
         Optimizer = parts.Optimizer;
         Rate = parts.Rate;
@@ -101,6 +103,7 @@ internal sealed class TrainingLoop
         var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
         _events.Emit(new StepDone(
             State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged) { Metrics = metrics });
+        _preferences.Stepped(State.Step, metrics);
         if (_watchdog.MemoryFault(memory, State.Step) is { } fault)
             throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
     }
@@ -132,14 +135,20 @@ internal sealed class TrainingLoop
         totals.AsSpan(3).CopyTo(metrics.Numbers);
         (sum, tokens, trained) = (totals[0], (long)totals[1], (long)totals[2]);
         var loss = sum / _objective.Divisor(_data.EvalBatches);
+        var (measured, name) = (metrics.Means(), _options.MetricForBestModel);
+        if (name != EvalMetric.Loss && !measured.ContainsKey(name))
+            throw new OptionException($"--metric-for-best-model {name} cannot be measured: no held-out row has such an answer; add some, or choose another metric");
+        var value = name == EvalMetric.Loss ? loss : measured[name];
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
-        var best = State.Step > 0 && !(loss >= State.BestEvalLoss);
-        if (best) (State.BestEvalLoss, State.BestStep, State.EvalsWithoutImprovement) = (loss, State.Step, 0);
+        var best = State.Step > 0 && EvalMetric.IsBetter(name, value, State.BestMetric ?? State.BestEvalLoss);
+        if (best) (State.BestEvalLoss, State.BestMetric, State.BestStep, State.EvalsWithoutImprovement) = (loss, name == EvalMetric.Loss ? null : value, State.Step, 0);
         else if (State.Step > 0) State.EvalsWithoutImprovement++;
-        if (State.Step > 0) Rate.Evaluated(loss);
+        if (State.Step > 0) Rate.Evaluated(value);
         State.LastEvalStep = State.Step;
         ResidentMemory.Trim();
-        _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best) { Metrics = metrics.Means() });
+        _events.Emit(new EvalDone(State.Step, _data.EpochAt(State.Step), loss, tokens, trained, _time.GetElapsedTime(began).TotalSeconds, best)
+        { Metrics = measured, Metric = name, IsOfTokens = _objective.Metrics.Count == 0 });
+        _preferences.Evaluated(State.Step, measured);
         if (_sample is not null)
             foreach (var prompt in _options.SamplePrompts) _events.Emit(new Sampled(State.Step, prompt, _sample(prompt)));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;

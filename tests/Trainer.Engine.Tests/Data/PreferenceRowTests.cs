@@ -1,4 +1,7 @@
+using Parquet.Schema;
+using Parquet.Serialization;
 using Trainer.Data;
+using Trainer.Data.Rows;
 
 namespace Trainer.Engine.Tests.Data;
 
@@ -102,6 +105,87 @@ public sealed class PreferenceRowTests : IDisposable
         Assert.Contains("prompt alone fills", Assert.Throws<DataException>(() => DataFolder.Build(tight with { MaxSeqLength = 2, OnTooLong = OnTooLong.Truncate, TruncateAnswers = true })).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_shown_pair_has_both_sides_and_no_label_beyond_the_usual()
+    {
+        const string rows = """
+            {"prompt": "Q: ", "chosen": "yes", "rejected": "no"}
+            {"prompt_ids": [1, 20], "chosen_ids": [113, 2], "rejected_ids": [114, 2]}
+            """;
+        var shown = DataInspector.Show(Options(RowPurpose.Pairs, rows), new TextTools(new CharTokenizer(), new ChatMl())).ToList();
+        Assert.All(shown, row => Assert.Equal([SegmentRole.Chosen, SegmentRole.Rejected], row.Sides.Select(side => side.Role)));
+        Assert.All(shown.SelectMany(row => row.Sides.Select(side => side.Row).Append(row)), row => Assert.DoesNotContain(row.Labels, label => label < Example.IgnoredLabel));
+        var (chosen, rejected) = (shown[0].Sides[0].Row, shown[0].Sides[1].Row);
+        Assert.Equal(("Q: yes</s>", "Q: no</s>"), (chosen.Text, rejected.Text));
+        Assert.Equal([new CharSpan(3, 10)], chosen.TrainedSpans);
+        Assert.Equal(shown[0].Ids.Count, chosen.Ids.Count + rejected.Ids.Count);
+        Assert.Equal("b</s>", DataFolder.Text(shown[1].Sides[1].Row.Labels.Where(label => label >= 0)));
+    }
+
+    [Theory]
+    [InlineData(RowPurpose.Pairs, "prompt|chosen|rejected", "Q: |yes|no", "<s>Q: |yes</s>|<s>Q: |no</s>")]
+    [InlineData(RowPurpose.Feedback, "prompt|completion|label", "Q: |yes|true", "<s>Q: |yes</s>")]
+    public void Parquet_rows_are_the_same_as_lines(RowPurpose purpose, string columns, string values, string expected)
+    {
+        var row = columns.Split('|').Zip(values.Split('|')).ToDictionary(pair => pair.First, object? (pair) => pair.Second == "true" ? true : pair.Second);
+        var schema = new ParquetSchema(row.Select(pair => pair.Value is bool ? new DataField<bool>(pair.Key) : (Field)new DataField<string>(pair.Key)));
+        using var set = DataFolder.Build(DataFolder.Options(Parquet(schema, row)) with { Purpose = purpose });
+        Assert.Equal(expected, string.Join('|', Sides(set.Train.Batch([0]))));
+    }
+
+    [Fact]
+    public void Messages_of_parquet_are_pairs_too()
+    {
+        StructField Turn(string name) => new(name, new DataField<string>("role"), new DataField<string>("content"));
+        var schema = new ParquetSchema(new ListField("chosen", Turn("element")), new ListField("rejected", Turn("element")));
+        List<IDictionary<string, object?>> Talk(string answer) =>
+        [
+            new Dictionary<string, object?> { ["role"] = "user", ["content"] = "a" }, new Dictionary<string, object?> { ["role"] = "assistant", ["content"] = answer },
+        ];
+        var path = Parquet(schema, new Dictionary<string, object?> { ["chosen"] = Talk("b"), ["rejected"] = Talk("c") });
+        using var set = DataFolder.Build(DataFolder.Options(path) with { Purpose = RowPurpose.Pairs });
+        Assert.Equal(Chat, string.Join('|', Sides(set.Train.Batch([0]))));
+    }
+
+    [Theory]
+    [InlineData(10, 10, 1, 1, null)]
+    [InlineData(12, 10, 1, 1, null)]
+    [InlineData(90, 10, 1, 1, "--undesirable-weight 9")]
+    [InlineData(90, 10, 1, 9, null)]
+    [InlineData(10, 40, 1, 1, "--desirable-weight 4")]
+    [InlineData(10, 0, 1, 1, "every labelled answer is wanted")]
+    [InlineData(0, 10, 1, 1, "every labelled answer is unwanted")]
+    [InlineData(0, 0, 1, 1, null)]
+    public void Labels_that_are_lopsided_are_said_with_the_weight_that_helps(long wanted, long unwanted, double wantedWeight, double unwantedWeight, string? said)
+    {
+        var sentence = new AnswerCounts(0, wanted, unwanted).Imbalance(wantedWeight, unwantedWeight);
+        if (said is null) Assert.Null(sentence);
+        else Assert.Contains(said, sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Answers_are_counted_by_their_side()
+    {
+        const string pair = """{"prompt": "Q: ", "chosen": "yes", "rejected": "no"}""";
+        Assert.Equal(new AnswerCounts(1), DataInspector.Check(Options(RowPurpose.Pairs, pair), new TextTools(new CharTokenizer(), new ChatMl())).Statistics.Answers);
+        using var both = DataFolder.Build(Options(RowPurpose.Feedback, pair));
+        Assert.Equal(new AnswerCounts(0, 1, 1), both.Statistics.Answers);
+        const string labelled = """
+            {"prompt_ids": [1, 20], "completion_ids": [30, 2], "label": true, "kl_completion_ids": [31, 2]}
+            {"prompt_ids": [1, 20], "completion_ids": [30, 2], "label": false, "kl_completion_ids": [32, 2]}
+            {"prompt_ids": [1, 20], "completion_ids": [33, 2], "label": false, "kl_completion_ids": [34, 2]}
+            """;
+        using var set = DataFolder.Build(Options(RowPurpose.Feedback, labelled));
+        Assert.Equal(new AnswerCounts(0, 1, 2), set.Statistics.Answers);
+    }
+
+    private string Parquet(ParquetSchema schema, params IDictionary<string, object?>[] rows)
+    {
+        var bytes = new MemoryStream();
+        ParquetSerializer.SerializeUntypedAsync(rows, schema, bytes).GetAwaiter().GetResult();
+        return _folder.Write("a.parquet", bytes.ToArray());
+    }
+
     private MicroBatch Only(RowPurpose purpose, string row)
     {
         using var set = DataFolder.Build(Options(purpose, row));
@@ -109,15 +193,14 @@ public sealed class PreferenceRowTests : IDisposable
     }
 
     /// <summary>Prompt and answer of each side as text.</summary>
-    private List<string> Batch(RowPurpose purpose, string row)
-    {
-        var batch = Only(purpose, row);
-        return [.. Enumerable.Range(0, batch.Roles.Length).SelectMany(segment => new[]
+    private List<string> Batch(RowPurpose purpose, string row) => Sides(Only(purpose, row));
+
+    private static List<string> Sides(MicroBatch batch) =>
+        [.. Enumerable.Range(0, batch.Roles.Length).SelectMany(segment => new[]
         {
             DataFolder.Text(batch.TokenIds[batch.SegmentStarts[segment]..batch.AnswerStarts[segment]]),
             DataFolder.Text(batch.TokenIds[batch.AnswerStarts[segment]..batch.SegmentStarts[segment + 1]]),
         })];
-    }
 
     private DataOptions Options(RowPurpose purpose, string rows) => DataFolder.Options(_folder.Write("a.jsonl", rows + "\n")) with { Purpose = purpose };
 }

@@ -115,6 +115,7 @@ public sealed class OptionEffectTests : IDisposable
         ["nll-weight"] = ("0.5", "--data={pairs} --objective=dpo"),
         ["desirable-weight"] = ("3", "--data={labels} --objective=kto"),
         ["undesirable-weight"] = ("3", "--data={labels} --objective=kto"),
+        ["metric-for-best-model"] = ("eval_rewards/accuracies", "--data={pairs} --objective=dpo --eval-data={pairs} --eval-steps=1"),
         ["sample-prompts"] = ("{prompts}", "--eval-data={other}"),
     };
 

@@ -82,6 +82,79 @@ public class PreferenceGoldenTests
         Assert.True(wide.DifferenceFrom(narrow.Out("adapter_model.safetensors")) < 1e-5);
     }
 
+    [Theory]
+    [InlineData("dpo_sigmoid")]
+    [InlineData("orpo_lf")]
+    [InlineData("simpo_lf")]
+    [InlineData("kto_apo_zero_unpaired")]
+    public void Packed_answers_do_not_see_each_other(string name)
+    {
+        using var plain = new PreferenceRun(name);
+        var rows = File.ReadAllLines(Path.Combine(Folder, name + ".jsonl")).Length;
+        plain.Options = plain.Options with { BatchSize = 1, GradientAccumulationSteps = rows, MaxSteps = 1 };
+        plain.Run();
+        using var packed = new PreferenceRun(name);
+        // Bins of a few rows each: the step is the whole pass either way.
+        packed.Options = plain.Options with { OutputDirectory = packed.Options.OutputDirectory, Packing = true, Data = plain.Options.Data with { MaxSeqLength = 48 } };
+        packed.Run();
+        Near(plain.Metrics[0].GetProperty("loss"), packed.Metrics[0].GetProperty("loss"), 1e-5, "loss");
+        Assert.True(packed.DifferenceFrom(plain.Out("adapter_model.safetensors")) < 2e-5);
+    }
+
+    [Fact]
+    public void A_packed_row_alone_has_no_mismatched_answer_and_so_no_estimate()
+    {
+        // Rows longer than half a bin lie alone. Without z KTO is apo-zero-unpaired.
+        using var estimated = new PreferenceRun("kto");
+        using var unpaired = new PreferenceRun("kto_apo_zero_unpaired");
+        var rows = File.ReadLines(Path.Combine(Folder, "kto.jsonl")).Where(line => line.Count(letter => letter == ',') is > 12 and < 24).ToList();
+        Assert.True(rows.Count >= 4);
+        var data = estimated.Out("../rows.jsonl");
+        File.WriteAllLines(data, rows);
+        foreach (var run in new[] { estimated, unpaired })
+        {
+            run.Options = run.Options with { Packing = true, BatchSize = 1, MaxSteps = 3, Data = run.Options.Data with { Train = [new DataSource(data)], MaxSeqLength = 24 } };
+            run.Run();
+        }
+        Assert.Equal(unpaired.Metrics.Select(row => row.GetProperty("loss").GetDouble()), estimated.Metrics.Select(row => row.GetProperty("loss").GetDouble()));
+    }
+
+    [Fact]
+    public void The_best_checkpoint_and_the_early_end_follow_the_metric_that_was_named()
+    {
+        using var run = new PreferenceRun("dpo_sigmoid");
+        var evals = new List<EvalDone>();
+        run.OnEvent = record =>
+        {
+            if (record is EvalDone eval) evals.Add(eval);
+        };
+        run.Options = run.Options with
+        {
+            MetricForBestModel = "logps/chosen", EvalSteps = 1, SaveSteps = 1, SaveTotalLimit = 0, LearningRate = 3e-3,
+            Data = run.Options.Data with { Eval = [new DataSource(Path.Combine(Folder, "dpo_ipo.jsonl"))] },
+        };
+        run.Run();
+        var best = evals.Where(eval => eval.Step > 0).MaxBy(eval => eval.Metrics["logps/chosen"])!;
+        Assert.NotEqual(best.Step, evals.Where(eval => eval.Step > 0).MinBy(eval => eval.EvalLoss)!.Step);
+        using var state = JsonDocument.Parse(File.ReadAllText(run.Out("trainer_state.json")));
+        Assert.Equal(best.Step, state.RootElement.GetProperty("best_global_step").GetInt32());
+        Assert.Equal(best.Metrics["logps/chosen"], state.RootElement.GetProperty("best_metric").GetDouble());
+        Assert.True(evals.Last(eval => eval.IsBest).Step == best.Step);
+        Assert.All(run.Metrics.Where(row => row.TryGetProperty("eval_loss", out _)), row => Assert.False(row.TryGetProperty("eval_perplexity", out _)));
+    }
+
+    [Theory]
+    [InlineData("rewards/accuracy", "is not measured by --objective dpo; use one of loss, rewards/chosen")]
+    [InlineData("kl", "is not measured by --objective dpo")]
+    public void A_metric_that_nothing_measures_is_refused(string metric, string said)
+    {
+        using var run = new PreferenceRun("dpo_sigmoid");
+        run.Options = run.Options with { MetricForBestModel = metric, EvalSteps = 2 };
+        Assert.Contains(said, Assert.Throws<OptionException>(() => run.Run()).Message, StringComparison.Ordinal);
+        run.Options = run.Options with { MetricForBestModel = "rewards/accuracies", EvalSteps = null };
+        Assert.Contains("needs --eval-steps", Assert.Throws<OptionException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_reference_engine_gives_the_same_steps()
     {

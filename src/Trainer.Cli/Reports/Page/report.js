@@ -6,6 +6,12 @@ const controls = ["smoothing", "log", "axis"];
 const AXES = { 0: { name: "step", whole: true }, 6: { name: "time", format: duration, ticks: timeTicks }, 7: { name: "epoch" } };
 const [LOSS, RATE, NORM, SPEED, MEMORY, TRAINED] = [1, 2, 3, 4, 5, 8];
 
+// What a preference objective measures, side by side where it belongs together.
+const MEASURES = [
+  ["Rewards", "beta times the log-ratio to the reference", ["rewards/chosen", "rewards/rejected"]], ["Reward margin", "chosen less rejected", ["rewards/margins"]],
+  ["Accuracy", "share of pairs told apart", ["rewards/accuracies"]], ["Log-probabilities", "of whole answers", ["logps/chosen", "logps/rejected"]], ["KL", "policy from reference", ["kl"]],
+];
+
 function render() {
   const weight = +$("smoothing").value, column = +$("axis").value, axis = AXES[column];
   $("smoothing-value").textContent = weight.toFixed(2);
@@ -22,8 +28,23 @@ function render() {
   const held = RUNS.map((run, k) => ({ name: many ? run.name + " held-out" : "held-out", kind: "eval", points: run.evals.map(r => [place(run, r[0]), r[1]]), colour: many ? colour(k) : colour(1) }));
   const hasHeld = held.some(s => s.points.length > 0);
   const legend = many ? hasHeld ? [["training", "line", "var(--dim)"], ["held-out", "eval", "var(--dim)"]] : [] : [["training", "line", colour(0)], ...(hasHeld ? [["held-out", "eval", colour(1)]] : [])];
+  const names = [...new Set(RUNS.flatMap(run => run.measured.map(m => m.name)))];
+  const groups = [...MEASURES.map(([title, unit, wanted]) => [title, unit, wanted.filter(name => names.includes(name))]), ...names.filter(name => !MEASURES.some(m => m[2].includes(name))).map(name => [name, "", [name]])];
+  const measured = groups.filter(group => group[2].length).map(([title, unit, wanted]) => {
+    const series = RUNS.flatMap((run, k) => wanted.flatMap((name, j) => {
+      const own = run.measured.find(m => m.name === name) || { steps: [], evals: [] }, c = colour(many ? k : j), label = (many ? run.name + " " : "") + name;
+      const raw = own.steps.map(([step, value]) => [place(run, step), value]);
+      return [
+        { name: label, kind: "raw", points: weight > 0 ? raw : [], colour: c },
+        { name: label, kind: "line", points: smooth(raw, own.steps.map(row => row[0]), weight), colour: c },
+        { name: label + " held-out", kind: "eval", points: own.evals.map(([step, value]) => [place(run, step), value]), colour: c },
+      ];
+    }));
+    return chart(title, unit, series, axis, { legend: many ? [] : wanted.map((name, j) => [name.replace(/.*\//, ""), "line", colour(j)]) });
+  });
   const nodes = [
-    chart("Loss", "nats a token", [...curves("loss", LOSS, true), ...held], axis, { wide: true, log: $("log").checked, legend }),
+    chart("Loss", names.length ? "of the objective" : "nats a token", [...curves("loss", LOSS, true), ...held], axis, { wide: true, log: $("log").checked, legend }),
+    ...measured,
     chart("Learning rate", "", curves("rate", RATE, false), axis, { zero: true }),
     chart("Gradient norm", "before clipping", curves("norm", NORM, true), axis, { zero: true }),
     chart("Speed", "tokens a second", curves("tokens/s", SPEED, true), axis, { zero: true }),

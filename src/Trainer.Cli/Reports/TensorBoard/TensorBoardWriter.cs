@@ -26,7 +26,8 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
                 if (s.Metrics.Count > 0) _file?.Scalar(s.Step, [.. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))]);
                 break;
             case EvalDone e:
-                _file?.Scalar(e.Step, ("eval/loss", e.EvalLoss), ("eval/perplexity", Math.Exp(e.EvalLoss)), ("eval/runtime", e.Seconds));
+                _file?.Scalar(e.Step, ("eval/loss", e.EvalLoss), ("eval/runtime", e.Seconds));
+                if (e.IsOfTokens) _file?.Scalar(e.Step, ("eval/perplexity", Math.Exp(e.EvalLoss)));
                 if (e.Metrics.Count > 0) _file?.Scalar(e.Step, [.. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))]);
                 _file?.Flush();
                 break;

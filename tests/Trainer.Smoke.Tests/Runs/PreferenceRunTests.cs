@@ -1,0 +1,67 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Trainer.Smoke.Tests.Runs;
+
+/// <summary>A preference run through the built program: what it measures stands in every place where a user looks.</summary>
+[Trait("ring", "smoke")]
+public sealed class PreferenceRunTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void What_is_measured_stands_in_rows_log_curves_report_and_state()
+    {
+        var data = Pairs();
+        var run = Path.Combine(_folder.Path, "run");
+        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", data, "--eval-data", data, "--objective", "dpo", "--max-steps", "6", "--batch-size", "2", "--learning-rate", "2e-3", "--logging-steps", "1",
+            "--eval-steps", "3", "--metric-for-best-model", "eval_rewards/accuracies", "--max-seq-length", "256", "--output-dir", run);
+        Assert.True(result.ExitCode == 0, result.Error);
+        var rows = File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        var (steps, evals) = (rows.Where(row => row.TryGetProperty("loss", out _)).ToList(), rows.Where(row => row.TryGetProperty("eval_loss", out _)).ToList());
+        Assert.Equal((6, 3), (steps.Count, evals.Count));
+        string[] names = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"];
+        Assert.All(names, name => Assert.All(steps, row => Assert.True(row.TryGetProperty(name, out _))));
+        Assert.All(names, name => Assert.All(evals, row => Assert.True(row.TryGetProperty("eval_" + name, out _))));
+        Assert.All(evals, row => Assert.False(row.TryGetProperty("eval_perplexity", out _)));
+
+        Assert.Contains("answers: 6 pairs", result.Error, StringComparison.Ordinal);
+        Assert.Contains("accuracy", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("perplexity", result.Error, StringComparison.Ordinal);
+        var curves = string.Concat(Directory.GetFiles(Path.Combine(run, "runs")).Select(file => Encoding.Latin1.GetString(File.ReadAllBytes(file))));
+        Assert.All(names, name => Assert.True(curves.Contains("train/" + name, StringComparison.Ordinal) && curves.Contains("eval/" + name, StringComparison.Ordinal), name));
+        Assert.DoesNotContain("eval/perplexity", curves, StringComparison.Ordinal);
+        var page = File.ReadAllText(Path.Combine(run, "report.html"));
+        Assert.All(names, name => Assert.Contains($$"""{"name":"{{name}}","steps":[[1,""", page, StringComparison.Ordinal));
+        var state = JsonDocument.Parse(File.ReadAllText(Path.Combine(run, "trainer_state.json"))).RootElement;
+        Assert.Equal(evals.Skip(1).Max(row => row.GetProperty("eval_rewards/accuracies").GetDouble()), state.GetProperty("best_metric").GetDouble());
+    }
+
+    [Fact]
+    public void Data_show_draws_both_sides_and_data_check_counts_them()
+    {
+        var data = Pairs();
+        var shown = TrainerProgram.Run("data", "show", "--model", "tiny", "--data", data, "--rows", "1").Output;
+        Assert.Contains("-- chosen: ", shown, StringComparison.Ordinal);
+        Assert.Contains("-- rejected: ", shown, StringComparison.Ordinal);
+        var row = JsonDocument.Parse(TrainerProgram.Run("data", "show", "--model", "tiny", "--data", data, "--json").Output).RootElement[0];
+        Assert.Equal(["chosen", "rejected"], row.GetProperty("sides").EnumerateArray().Select(side => side.GetProperty("role").GetString()!));
+        Assert.All(row.GetProperty("labels").EnumerateArray(), label => Assert.True(label.GetInt32() >= -100));
+        var side = row.GetProperty("sides")[0];
+        var spans = side.GetProperty("trained_spans").EnumerateArray().Select(span => side.GetProperty("text").GetString()![span[0].GetInt32()..span[1].GetInt32()]);
+        Assert.StartsWith("Arr 0", Assert.Single(spans), StringComparison.Ordinal);
+
+        var labels = _folder.File("labels.jsonl", string.Concat(Enumerable.Range(0, 4).Select(i => JsonSerializer.Serialize(new { prompt = $"Q{i}", completion = "A", label = i > 0 }) + "\n")));
+        var check = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", labels, "--objective", "kto");
+        Assert.Contains("answers: 3 wanted answers, 1 unwanted answers; ", check.Output, StringComparison.Ordinal);
+        Assert.Contains("--undesirable-weight 3", check.Output, StringComparison.Ordinal);
+        Assert.Equal(3, TrainerProgram.Run("data", "check", "--model", "tiny", "--data", labels, "--objective", "kto", "--json").Json().GetProperty("answers").GetProperty("wanted").GetInt32());
+    }
+
+    private string Pairs() => _folder.File("pairs.jsonl", string.Concat(Enumerable.Range(0, 6).Select(i => JsonSerializer.Serialize(new
+    {
+        prompt = new[] { new { role = "user", content = $"Question {i}?" } }, chosen = new[] { new { role = "assistant", content = $"Arr {i}, matey!" } }, rejected = new[] { new { role = "assistant", content = $"Number {i}." } },
+    }) + "\n")));
+}
