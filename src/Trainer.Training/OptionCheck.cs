@@ -44,6 +44,8 @@ internal static class OptionCheck
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");
         Need(options.EarlyStoppingPatience is null || options.Saves, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        foreach (var (option, steps) in new[] { ("--eval-steps", options.EvalSteps ?? 1), ("--save-steps", options.SaveSteps) })
+            Need(steps < 1 || steps == Math.Truncate(steps), $"{option} {steps} is no whole number; a number below 1 is a share of all steps");
         Need(options.EvalStrategy == Pace.Steps || options.EvalSteps is null, "--eval-strategy epoch and --eval-steps both say when to evaluate; keep one");
         Need(options.Resume is null || !options.OverwriteOutputDirectory, "--resume and --overwrite-output-dir contradict each other; keep one");
         if (faults.Count > 0) throw new OptionException(string.Join("; ", faults));

@@ -212,8 +212,8 @@ public sealed record TrainingOptions
     /// <summary>Optimizer steps between log rows.</summary>
     public int LoggingSteps { get; init; } = 10;
 
-    /// <summary>Optimizer steps between evaluations; null evaluates at the end only (and at the start).</summary>
-    public int? EvalSteps { get; init; }
+    /// <summary>Optimizer steps between evaluations, or below 1 a share of all steps; null evaluates at the end only (and at the start).</summary>
+    public double? EvalSteps { get; init; }
 
     /// <summary>Whether evaluations come by steps or at the end of each epoch.</summary>
     public Pace EvalStrategy { get; init; } = Pace.Steps;
@@ -227,8 +227,11 @@ public sealed record TrainingOptions
     /// <summary>Whether checkpoints come by steps or at the end of each epoch.</summary>
     public Pace SaveStrategy { get; init; } = Pace.Steps;
 
-    /// <summary>Optimizer steps between checkpoints; 0 writes none.</summary>
-    public int SaveSteps { get; init; } = 100;
+    /// <summary>Optimizer steps between checkpoints, or below 1 a share of all steps; 0 writes none.</summary>
+    public double SaveSteps { get; init; } = 100;
+
+    /// <summary>Whole steps of a number that may be a share of all steps, rounded up as transformers does; 0 stays 0.</summary>
+    internal static long Every(double steps, long total) => steps is > 0 and < 1 ? Math.Max(1, (long)Math.Ceiling(steps * total)) : (long)steps;
 
     /// <summary>Checkpoints kept (best and last always are); 0 keeps all.</summary>
     public int SaveTotalLimit { get; init; } = 3;

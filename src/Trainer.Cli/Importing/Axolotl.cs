@@ -6,7 +6,6 @@ namespace Trainer.Cli.Importing;
 internal static class Axolotl
 {
     private const string Preference = "import reads supervised fine-tuning";
-    private const string Experts = "expert layers are not rewritten";
 
     // Plugins that make the same sums faster.
     private static readonly string[] FasterPlugins = ["LigerPlugin", "CutCrossEntropyPlugin", "KernelsPlugin", "SpectrumPlugin"];
@@ -16,7 +15,7 @@ internal static class Axolotl
         ["base_model"] = KeyRules.To(ModelSettings.Model),
         ["base_model_config"] = KeyRules.Drop(KeyRules.FromModel),
         ["base_model_ignore_patterns"] = KeyRules.Drop("only the files that are needed are fetched"),
-        ["revision_of_model"] = Transformers.Keys["model_revision"],
+        ["revision_of_model"] = Schedules.Later,
         ["micro_batch_size"] = KeyRules.To(StepSettings.BatchSize),
         ["batch_size"] = Schedules.Later,
         ["num_epochs"] = KeyRules.To(StepSettings.Epochs),
@@ -62,7 +61,10 @@ internal static class Axolotl
         ["lora_qkv_kernel"] = KeyRules.Drop(KeyRules.Speed),
         ["lora_o_kernel"] = KeyRules.Drop(KeyRules.Speed),
         ["lora_embedding_kernel"] = KeyRules.Drop(KeyRules.Speed),
-        ["lora_target_parameters"] = KeyRules.Stop("adapters sit on linears alone"),
+        ["peft_trainable_token_indices"] = KeyRules.To(AdapterSettings.TrainableTokenIndices),
+        ["peft_layers_pattern"] = KeyRules.Stop("layers are those of the language model"),
+        ["peft_ensure_weight_tying"] = KeyRules.Stop("a tied head follows the embedding as PEFT has it by default"),
+        ["loftq_config"] = KeyRules.Stop("no such initialisation of an adapter"),
         ["peft"] = KeyRules.Stop("no such initialisation of an adapter"),
         ["bnb_config_kwargs"] = Quantization,
         ["full_finetune"] = KeyRules.Stop("an adapter is what train makes"),
@@ -78,7 +80,39 @@ internal static class Axolotl
         ["min_sample_len"] = KeyRules.Stop("short rows are trained on"),
         ["train_on_inputs"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "all")),
         ["chat_template"] = Template,
-        ["chat_template_jinja"] = KeyRules.Stop("write it into a file and name it under chat_template"),
+        ["chat_template_jinja"] = (draft, key, text, _) =>
+        {
+            if (File.Exists(text)) draft.Set(DataSettings.ChatTemplate, text);
+            else draft.Change(key, text, "write it into a file and name it under chat_template");
+        },
+        ["dataset_keep_in_memory"] = KeyRules.Drop(KeyRules.Speed),
+        ["dataset_shard_num"] = KeyRules.Stop("a part of a data set is named under data: train[:10%]"),
+        ["dataset_shard_idx"] = KeyRules.Stop("a part of a data set is named under data: train[:10%]"),
+        ["field_messages"] = KeyRules.Stop("columns are named under datasets"),
+        ["merge_lora"] = KeyRules.Drop("'trainer merge' does it when the run has ended"),
+        ["device"] = KeyRules.Drop(KeyRules.Speed),
+        ["batch_flattening"] = KeyRules.Drop(KeyRules.Padding),
+        ["flex_attention"] = KeyRules.Drop(KeyRules.Speed),
+        ["eager_attention"] = KeyRules.Drop(KeyRules.Speed),
+        ["s2_attention"] = KeyRules.Stop("attention is the model's own"),
+        ["eval_sequence_len"] = KeyRules.Drop(KeyRules.Sets),
+        ["experimental_skip_move_to_device"] = KeyRules.Drop(KeyRules.Speed),
+        ["gemma4_hybrid_attn_impl"] = KeyRules.Drop(KeyRules.Speed),
+        ["dsv4_fp4_grouped_mode"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_glm_dsa_kernels"] = KeyRules.Drop(KeyRules.Speed),
+        ["use_dsv4_kernels"] = KeyRules.Drop(KeyRules.Speed),
+        ["heads_k_stride"] = KeyRules.Drop(KeyRules.Speed),
+        ["ring_attn_func"] = KeyRules.Drop(KeyRules.Speed),
+        ["fp32_norms"] = KeyRules.Drop("norms are float32 in any case"),
+        ["jagged_restart_steps"] = KeyRules.Stop("the schedule does not restart in the middle"),
+        ["embedding_lr"] = KeyRules.Stop("the embedding has the learning rate of the others"),
+        ["embedding_lr_scale"] = KeyRules.Stop("the embedding has the learning rate of the others"),
+        ["use_pose"] = KeyRules.Stop("positions are those of the text"),
+        ["scaling_softmax"] = KeyRules.Stop("attention is the model's own"),
+        ["dynamic_checkpoint"] = KeyRules.Drop("a signal writes a checkpoint whenever it is wanted"),
+        ["overrides_of_model_kwargs"] = KeyRules.Stop("the model's config.json decides"),
+        ["model_quantization_config_kwargs"] = KeyRules.Stop("the model's config.json decides"),
+        ["rope_scaling"] = KeyRules.Stop("the model's config.json decides"),
         ["default_system_message"] = KeyRules.Stop("no system turn is added to a row"),
         ["special_tokens"] = SpecialTokens,
         ["tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
@@ -89,8 +123,8 @@ internal static class Axolotl
         ["tokenizer_legacy"] = KeyRules.Drop(KeyRules.FromModel),
         ["tokenizer_use_mistral_common"] = KeyRules.Stop("the chat template of the model's files is used"),
         ["tokenizer_save_jinja_files"] = KeyRules.Drop("the run folder holds tokenizer and template"),
-        ["saves_per_epoch"] = KeyRules.Drop(KeyRules.Sets),
-        ["evals_per_epoch"] = KeyRules.Drop(KeyRules.Sets),
+        ["saves_per_epoch"] = Schedules.Later,
+        ["evals_per_epoch"] = Schedules.Later,
         ["eval_table_size"] = KeyRules.Drop(KeyRules.Sets),
         ["eval_max_new_tokens"] = KeyRules.Drop(KeyRules.Sets),
         ["eval_causal_lm_metrics"] = KeyRules.Drop(KeyRules.Sets),
@@ -125,7 +159,7 @@ internal static class Axolotl
         ["model_config"] = KeyRules.Stop("the model's config.json decides"),
         ["overrides_of_model_config"] = KeyRules.Stop("the model's config.json decides"),
         ["model_quantization_config"] = KeyRules.Stop("the model's config.json decides"),
-        ["quantize_moe_experts"] = KeyRules.Stop(Experts),
+        ["quantize_moe_experts"] = KeyRules.Drop("experts are held as the rest of the base"),
         ["llama4_linearized_experts"] = KeyRules.Drop(KeyRules.FromModel),
         ["noisy_embedding_alpha"] = KeyRules.To(StepSettings.Neftune),
         ["cut_cross_entropy"] = KeyRules.Drop(KeyRules.Speed),
@@ -141,6 +175,8 @@ internal static class Axolotl
     private static void Finish(ImportDraft draft)
     {
         Method(draft);
+        Transformers.Revision(draft, "revision_of_model");
+        Pacing.Axolotl(draft);
         Schedules.Finish(draft, "lr_scheduler");
         if (draft.Theirs("cosine_min_lr_ratio") is { } ratio) Schedules.Share(draft, "cosine_min_lr_ratio", ratio);
         if (draft.Theirs("batch_size") is { } rows && draft.Theirs("gradient_accumulation_steps") is null) Accumulate(draft, rows);

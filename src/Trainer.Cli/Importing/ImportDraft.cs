@@ -81,7 +81,10 @@ internal sealed class ImportDraft(YamlMappingNode root)
     /// <summary>A key without which this would be another job.</summary>
     public void Change(string key, string value, string reason) => _changed.Add(new ImportedKey(key, value, reason));
 
-    public void Miss(string sentence) => _missing.Add(sentence);
+    public void Miss(string sentence)
+    {
+        if (!_missing.Contains(sentence)) _missing.Add(sentence);
+    }
 
     public bool Misses(string word) => _missing.Any(sentence => sentence.Contains(word, StringComparison.Ordinal));
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Trainer.Cli.Options;
+using Trainer.Data;
+using Trainer.Data.Conversations;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -21,20 +23,44 @@ internal static class ImportedData
             string? Text(string name) => fields.Remove(name, out var value) && !ImportDraft.IsNothing(ImportDraft.Flat(value)) ? ImportDraft.Flat(value) : null;
             var columns = new Dictionary<string, object>();
             var path = Text("path");
+            if (path is not null && Text("revision") is { } revision && !Directory.Exists(path)) path = $"{path}@{revision}";
             var files = Text("data_files");
             Style(draft, key, fields, path);
             Columns(draft, key, Text, columns);
             var (split, subset) = (Text("split"), Text("name"));
-            if (split == "train") split = null;
+            if (split == "train" && setting == DataSettings.Data) split = null;
+            if (fields.TryGetValue("roles", out var roles) && roles is YamlMappingNode named && named.Children.All(pair => IsSaidSo(pair.Key.ToString(), pair.Value))) fields.Remove("roles");
             foreach (var name in fields.Keys.ToList()) Other(draft, key, name, ImportDraft.Flat(fields[name]));
-            foreach (var source in files is null ? path is null ? [] : [path] : ImportDraft.Words(files).Cast<string>())
-                sources.Add(Source(source, split, subset, columns));
+            foreach (var source in Files(draft, key, path, files)) sources.Add(Source(draft, key + ".split", source, split, subset, columns));
         }
         if (sources.Count > 0) draft.Set(setting, sources);
     }
 
-    private static object Source(object path, string? split, string? subset, Dictionary<string, object> columns)
+    /// <summary>A mixture of TRL: path, subset and split of each part.</summary>
+    public static void Mixture(ImportDraft draft, string key, YamlNode node, Setting setting) => Axolotl(draft, key, node, setting);
+
+    // Files of a loader's kind (path: json) are files here; those of a folder lie in it; those of a hub's data set have no name of their own here.
+    private static IEnumerable<string> Files(ImportDraft draft, string key, string? path, string? files)
     {
+        if (files is null) return path is null ? [] : [path];
+        var names = ImportDraft.Words(files).Cast<string>();
+        if (path is null or "json" or "csv" or "parquet" or "text" or "arrow") return names;
+        if (Directory.Exists(path)) return names.Select(name => Path.Combine(path, name));
+        draft.Change(key + ".data_files", files, $"files of '{path}' are taken by subset and split: name these, or download it and name the files");
+        return [path];
+    }
+
+    /// <summary>A source of a recipe: the path alone, or with the part and the columns that are meant.</summary>
+    public static object Source(ImportDraft draft, string key, string path, string? split, string? subset, Dictionary<string, object> columns)
+    {
+        try
+        {
+            if (split is not null) DataSource.CheckSplit(split);
+        }
+        catch (DataException fault)
+        {
+            draft.Change(key, split!, fault.Message);
+        }
         if (split is null && subset is null && columns.Count == 0) return path;
         var source = new Dictionary<string, object> { ["path"] = path };
         if (split is not null) source["split"] = split;
@@ -42,6 +68,10 @@ internal static class ImportedData
         if (columns.Count > 0) source["columns"] = columns;
         return source;
     }
+
+    // Whether the names that a configuration gives a role have it here too.
+    private static bool IsSaidSo(string role, YamlNode names) =>
+        (names is YamlSequenceNode list ? list.Children.Select(ImportDraft.Flat) : [ImportDraft.Flat(names)]).All(name => Roles.Of(name) == Roles.Of(role));
 
     private static void Style(ImportDraft draft, string key, Dictionary<string, YamlNode> fields, string? path)
     {
@@ -80,7 +110,10 @@ internal static class ImportedData
         {
             case "ds_type" or "trust_remote_code" or "preprocess_shards" or "revision" when name != "revision": draft.Drop(path, value, "the kind of file is seen from its name"); break;
             case "roles_to_train" when value is "assistant" or "gpt" or "gpt, assistant" or "assistant, gpt": break;
-            case "roles" when value is "user=human, user, assistant=gpt, assistant" or "user=user, human, assistant=assistant, gpt" or "user=user, assistant=assistant" or "assistant=gpt, model, assistant, user=human, user": break;
+            case "columns": draft.Drop(path, value, "columns that nothing reads are counted and told"); break;
+            case "field_tools" when value is "tools": break;
+            case "field_thinking" or "template_thinking_key" when value is "reasoning_content" or "reasoning" or "thinking": break;
+            case "message_field_training" when value is "training" or "train" or "loss" or "weight" or "masked": break;
             case "train_on_eos" when value is "turn": break;
             case "train_on_eot" when value is "turn": break;
             case "chat_template" when value.StartsWith("tokenizer_default", StringComparison.Ordinal): break;
@@ -91,9 +124,17 @@ internal static class ImportedData
         }
     }
 
-    /// <summary>A template by its name in that tool; the model's own is used where it is not known here.</summary>
+    // Names under which axolotl or LLaMA-Factory write the same text as the template of ours.
+    private static readonly Dictionary<string, string> SameText = new() { ["chatml"] = "chatml", ["llama3"] = "llama3", ["gemma"] = "gemma", ["gemma2"] = "gemma" };
+
+    /// <summary>A template by its name in that tool: ours where it writes the same text, else the model's own.</summary>
     public static void NamedTemplate(ImportDraft draft, string key, string name)
     {
+        if (SameText.TryGetValue(name, out var ours))
+        {
+            draft.Set(DataSettings.ChatTemplate, ours);
+            return;
+        }
         if (HasTemplate(draft) is false) draft.Change(key, name, "the model has no chat template of its own; write this one into a file and name it under chat_template");
         else if (HasTemplate(draft) is true) draft.Drop(key, name, "the model's own chat template is used; chat_template names a file with another");
         else draft.Miss($"{key}: {name} is a template of its own there, and the model's own chat template is used here; chat_template names a file with another");

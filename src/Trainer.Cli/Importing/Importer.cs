@@ -1,4 +1,5 @@
 using Trainer.Cli.Options;
+using Trainer.Hub;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -26,26 +27,24 @@ internal static class Importer
         return draft.Result(dialect.Name);
     }
 
+    // A subset is fetched alone.
+    private static string Full(string name, object source) => source is Dictionary<string, object> map && map.TryGetValue("subset", out var subset) ? $"{name}:{subset}" : name;
+
     /// <summary>A recipe that cannot run must not look as if it could.</summary>
     private static void FindMissing(ImportDraft draft)
     {
+        var cache = new HubCache(HubOptions.FromEnvironment().CacheFolder);
         if (!draft.Has(ModelSettings.Model)) draft.Miss("no model is named; add model: DIR");
         foreach (var setting in new[] { DataSettings.Data, DataSettings.EvalData })
         {
             if (draft[setting] is not IEnumerable<object> sources) continue;
-            var here = new List<object>();
             foreach (var source in sources)
             {
                 var name = source is Dictionary<string, object> map ? map["path"].ToString()! : source.ToString()!;
-                if (DataNames.IsHubName(name)) draft.Miss($"'{name}' is no file or folder here, and train reads local files; {DataNames.HowToGet(name)} under {setting.Key}");
-                else
-                {
-                    here.Add(source);
-                    if (!DataNames.IsHere(name)) draft.Miss($"there is no '{name}' here; name the file where it lies under {setting.Key}");
-                }
+                if (DataNames.IsHere(name)) continue;
+                if (!DataNames.IsHubName(name)) draft.Miss($"there is no '{name}' here; name the file where it lies under {setting.Key}");
+                else if (HubData.Find(name, cache)?.Folder(cache) is null) draft.Miss($"'{name}' is no file or folder here; {DataNames.HowToGet(Full(name, source))}");
             }
-            if (here.Count == 0) draft.Remove(setting);
-            else draft.Set(setting, here);
         }
         if (!draft.Has(DataSettings.Data) && !draft.Misses("data")) draft.Miss("no data is named; add data: FILE.jsonl");
     }

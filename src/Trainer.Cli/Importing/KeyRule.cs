@@ -16,7 +16,7 @@ internal static class KeyRules
     public const string Place = "metrics.jsonl, TensorBoard files and report.html lie in the run folder";
     public const string Uploaded = "nothing is uploaded; the adapter lies in the run folder";
     public const string FromModel = "read from the model's own files";
-    public const string Sets = "evaluations and checkpoints change nothing of the adapter: set eval_steps and save_steps";
+    public const string Sets = "what is measured and kept on the way changes nothing of the adapter";
     public const string Padding = "padding carries no loss and meets no other token";
 
     /// <summary>The same thing by our name.</summary>
@@ -41,13 +41,5 @@ internal static class KeyRules
     public static KeyRule WhenOn(Action<ImportDraft> act) => (draft, _, text, _) =>
     {
         if (ImportDraft.Truth(text) is true) act(draft);
-    };
-
-    /// <summary>A count of steps that may be a share of all steps there.</summary>
-    public static KeyRule Steps(Setting setting) => (draft, key, text, _) =>
-    {
-        if (ImportDraft.TryNumber(text, out var share) && share is > 0 and < 1) draft.Drop(key, text, Sets);
-        else if (setting != RunSettings.SaveSteps && text is "0") draft.Drop(key, text, Sets);
-        else draft.Take(setting, key, text);
     };
 }

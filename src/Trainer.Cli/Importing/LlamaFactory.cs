@@ -30,7 +30,11 @@ internal static class LlamaFactory
         ["media_dir"] = KeyRules.Drop(TextOnly),
         ["train_on_prompt"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "all")),
         ["mask_history"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "last")),
-        ["max_samples"] = Samples,
+        ["max_samples"] = (draft, key, text, _) =>
+        {
+            draft.Take(DataSettings.MaxSamples, key, text);
+            if (draft.Theirs("eval_dataset") is not null) draft.Take(DataSettings.MaxEvalSamples, key, text);
+        },
         ["neat_packing"] = KeyRules.To(DataSettings.Packing),
         ["packing"] = (draft, key, text, _) =>
         {
@@ -42,10 +46,26 @@ internal static class LlamaFactory
         ["finetuning_type"] = KeyRules.Only(["lora"], Adapter),
         ["template"] = (draft, key, text, _) =>
         {
-            if (text != "default") ImportedData.NamedTemplate(draft, key, text);
+            ImportedData.NamedTemplate(draft, key, text);
         },
         ["default_system"] = KeyRules.Stop("no system turn is added to a row"),
-        ["enable_thinking"] = KeyRules.Drop("the template decides"),
+        ["enable_thinking"] = (draft, key, text, _) =>
+        {
+            if (ImportDraft.Truth(text) is true) draft.Drop(key, text, "templates that know it think where nothing is said");
+            else draft.Set(DataSettings.ChatTemplateArg, new Dictionary<string, object> { ["enable_thinking"] = text });
+        },
+        ["early_stopping_steps"] = KeyRules.To(RunSettings.Patience),
+        ["loraplus_lr_embedding"] = KeyRules.Stop("the embedding has the learning rate of the others"),
+        ["buffer_size"] = KeyRules.Drop(KeyRules.Speed),
+        ["compute_accuracy"] = KeyRules.Drop(KeyRules.Sets),
+        ["eval_num_beams"] = KeyRules.Drop(KeyRules.Sets),
+        ["train_from_scratch"] = KeyRules.Stop("a base model is never filled at random"),
+        ["ignore_pad_token_for_loss"] = KeyRules.Only(["true"], "padding carries no loss"),
+        ["print_param_status"] = KeyRules.Drop(KeyRules.Place),
+        ["block_diag_attn"] = KeyRules.Drop("packed rows never see each other"),
+        ["split_special_tokens"] = KeyRules.Stop("special tokens in a row's text are read as text already"),
+        ["pissa_iter"] = KeyRules.Drop("the decomposition is exact"),
+        ["pissa_convert"] = KeyRules.Drop("the saved adapter always fits the plain base"),
         ["tool_format"] = KeyRules.Drop("the template decides"),
         ["pissa_init"] = Initial,
         ["use_galore"] = KeyRules.Stop(Adapter),
@@ -105,6 +125,11 @@ internal static class LlamaFactory
     private static void Names(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
         // Where the file of names is here, its entries are named as they stand: file, columns and number of rows come from it.
+        if (draft.Theirs("dataset_dir") == "ONLINE")
+        {
+            draft.Set(key == "dataset" ? DataSettings.Data : DataSettings.EvalData, ImportDraft.Words(text));
+            return;
+        }
         var info = Path.Combine(draft.Theirs("dataset_dir") ?? "data", "dataset_info.json");
         if (File.Exists(info))
         {
@@ -114,12 +139,6 @@ internal static class LlamaFactory
         draft.Drop(key, text, "names in dataset_info.json");
         var setting = key == "dataset" ? "data" : "eval_data";
         foreach (var name in ImportDraft.Words(text)) draft.Miss($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under {setting}");
-    }
-
-    private static void Samples(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
-    {
-        if (TrainSettings.Recipe.FirstOrDefault(setting => setting.Name == "max-samples") is { } setting) draft.Take(setting, key, text);
-        else draft.Change(key, text, "all rows of a file are read; write fewer into it");
     }
 
     private static void Initial(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
@@ -136,6 +155,7 @@ internal static class LlamaFactory
         draft.Default(StepSettings.LearningRate, 5e-5);
         draft.Default(AdapterSettings.Rank, 8.0);
         draft.Default(RunSettings.LoggingSteps, 500.0);
+        Transformers.Revision(draft, "model_revision");
         Trl.TrainingArguments(draft);
         if (draft[ModelSettings.Quantize] is not "nf4") draft.Remove(ModelSettings.DoubleQuant);
     }

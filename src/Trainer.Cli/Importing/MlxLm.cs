@@ -6,14 +6,14 @@ namespace Trainer.Cli.Importing;
 /// <summary>mlx-lm's LoRA configuration (lora.py of 0.32).</summary>
 internal static class MlxLm
 {
-    public static readonly Dialect Dialect = new("mlx-lm", ["iters", "lora_parameters", "num_layers", "mask_prompt", "val_batches", "steps_per_report", "adapter_path", "fine_tune_type"], new Dictionary<string, KeyRule>
+    public static readonly Dialect Dialect = new("mlx-lm", ["iters", "train", "lora_parameters", "num_layers", "mask_prompt", "val_batches", "steps_per_report", "adapter_path", "fine_tune_type"], new Dictionary<string, KeyRule>
     {
         ["model"] = KeyRules.To(ModelSettings.Model),
         ["data"] = Schedules.Later,
         ["train"] = KeyRules.Only(["true"], "nothing is trained"),
         ["test"] = KeyRules.Drop("'trainer eval' reads the test rows"),
         ["test_batches"] = KeyRules.Drop("'trainer eval' reads the test rows"),
-        ["val_batches"] = KeyRules.Drop("all held-out rows are evaluated; that changes nothing of the adapter"),
+        ["val_batches"] = Schedules.Later,
         ["fine_tune_type"] = (draft, key, text, _) =>
         {
             if (text == "dora") draft.Set(AdapterSettings.UseDora, true);
@@ -42,7 +42,7 @@ internal static class MlxLm
         ["lora_parameters"] = Schedules.Later,
         ["resume_adapter_file"] = KeyRules.Stop("its adapter files are not PEFT's; an adapter folder goes under adapter"),
         ["clear_cache_threshold"] = KeyRules.Drop(KeyRules.Speed),
-        ["hf_dataset"] = KeyRules.Stop("name the data set's files under data"),
+        ["hf_dataset"] = Schedules.Later,
         ["prompt_feature"] = Schedules.Later,
         ["completion_feature"] = Schedules.Later,
         ["text_feature"] = Schedules.Later,
@@ -60,6 +60,9 @@ internal static class MlxLm
         // A model folder of mlx-lm with "4bit" in its name is what it calls QLoRA.
         if (draft[ModelSettings.Model]?.ToString()?.Contains("bit", StringComparison.OrdinalIgnoreCase) ?? false) draft.Default(ModelSettings.Quantize, "nf4");
         draft.Default(StepSettings.BatchSize, 4.0);
+        // A number of batches there; -1 is all of them.
+        if (!ImportDraft.TryNumber(draft.Theirs("val_batches") ?? "25", out var batches)) draft.Change("val_batches", draft.Theirs("val_batches")!, "it is not a number");
+        else if (batches > 0) draft.Default(DataSettings.MaxEvalSamples, batches * (draft.Number(StepSettings.BatchSize) ?? 4));
         draft.Default(StepSettings.Accumulation, 1.0);
         draft.Default(StepSettings.LearningRate, 1e-5);
         draft.Default(StepSettings.Scheduler, "constant");
@@ -93,6 +96,7 @@ internal static class MlxLm
         foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
             if (draft.Theirs(key) is { } name && name != ours) columns[ours] = name;
         if (draft.Theirs("data") is { } path) draft.Set(DataSettings.Data, new List<object> { columns.Count == 0 ? path : new Dictionary<string, object> { ["path"] = path, ["columns"] = columns } });
+        HubData(draft, columns);
         var kind = Kind(draft);
         var masked = ImportDraft.Truth(draft.Theirs("mask_prompt") ?? "false") is true;
         if (!masked) draft.Default(DataSettings.TrainOn, "all");
@@ -101,6 +105,28 @@ internal static class MlxLm
             draft.Change("data", draft.Theirs("data")!, "rows of prompt and completion are put into the chat template there and joined as they are here; write them as messages");
         else if (kind is null && masked)
             draft.Miss("mask_prompt trains the last message of a chat there: set train_on: last if the rows are chats");
+    }
+
+    private static void HubData(ImportDraft draft, Dictionary<string, object> columns)
+    {
+        var (train, valid) = (new List<object>(), new List<object>());
+        var parts = draft.Node("hf_dataset") is YamlSequenceNode list ? list.Children : draft.Node("hf_dataset") is { } only ? [only] : [];
+        foreach (var node in parts)
+        {
+            var fields = ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), pair => ImportDraft.Flat(pair.Value));
+            string? Take(string name) => fields.Remove(name, out var value) && !ImportDraft.IsNothing(value) ? value : null;
+            if ((Take("path") ?? Take("name")) is not { } path) continue;
+            var own = new Dictionary<string, object>(columns);
+            foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
+                if (Take(key) is { } name && name != ours) own[ours] = name;
+            var (split, held) = (Take("train_split") ?? "train[:80%]", Take("valid_split") ?? "train[-10%:]");
+            if (Take("test_split") is { } test) draft.Drop("hf_dataset.test_split", test, "'trainer eval' reads the test rows");
+            train.Add(ImportedData.Source(draft, "hf_dataset.train_split", path, split, null, own));
+            valid.Add(ImportedData.Source(draft, "hf_dataset.valid_split", path, held, null, own));
+            foreach (var (name, value) in fields) draft.Change("hf_dataset." + name, value, "nothing here does this to the rows");
+        }
+        if (train.Count > 0) draft.Set(DataSettings.Data, train);
+        if (valid.Count > 0) draft.Set(DataSettings.EvalData, valid);
     }
 
     /// <summary>What the first row holds: prompt, messages or text, in its order; null where no row is here.</summary>

@@ -14,15 +14,42 @@ internal static class Schedules
         var name = text.ToLowerInvariant().Replace('-', '_');
         var plain = name.Replace("paged_", "", StringComparison.Ordinal).Replace("_bnb", "", StringComparison.Ordinal);
         foreach (var ending in new[] { "_8bit", "_4bit", "_32bit", "_fp8" }) plain = plain.Replace(ending, "", StringComparison.Ordinal);
-        if (plain.StartsWith("adamw", StringComparison.Ordinal)) plain = "adamw";
+        plain = plain.StartsWith("adamw", StringComparison.Ordinal) ? "adamw" : plain.Replace('_', '-').Replace("schedulefree-", "schedule-free-", StringComparison.Ordinal);
+        var narrow = name.Contains("4bit", StringComparison.Ordinal) || name.Contains("fp8", StringComparison.Ordinal);
+        if (plain == "adamw" && (narrow || name.Contains("8bit", StringComparison.Ordinal))) plain = "adamw-8bit";
         if (!StepSettings.Optim.Choices.Contains(plain))
         {
             draft.Change(key, text, $"optim is one of {string.Join(", ", StepSettings.Optim.Choices)} here");
             return;
         }
         draft.Set(StepSettings.Optim, plain);
-        if (name.Contains("8bit", StringComparison.Ordinal) || name.Contains("4bit", StringComparison.Ordinal) || name.Contains("fp8", StringComparison.Ordinal))
-            draft.Drop(key, text, $"{plain} with 32-bit states takes its place; an adapter's states are small");
+        if (narrow && plain == "adamw-8bit") draft.Drop(key, text, "adamw-8bit takes its place; an adapter's states are small");
+        else if (plain != "adamw-8bit" && (narrow || name.Contains("8bit", StringComparison.Ordinal))) draft.Drop(key, text, $"{plain} with 32-bit states takes its place; an adapter's states are small");
+    };
+
+    /// <summary>What an optimizer alone reads, as transformers writes it (<c>a=1, b=2</c>) or as a mapping; what every optimizer has goes to its own setting.</summary>
+    public static readonly KeyRule OptimizerArguments = static (draft, key, text, node) =>
+    {
+        var pairs = node is YamlMappingNode map ? map.Children.ToDictionary(pair => pair.Key.ToString(), pair => ImportDraft.Flat(pair.Value))
+            : text.Split(',').Select(part => part.Split('=', 2)).Where(part => part.Length == 2).ToDictionary(part => part[0].Trim(), part => part[1].Trim());
+        var left = new Dictionary<string, object>();
+        foreach (var (name, value) in pairs)
+        {
+            switch (name)
+            {
+                case "betas" when ImportDraft.Words(value.Trim('(', ')', '[', ']')) is [string first, string second]:
+                    draft.Take(StepSettings.Beta1, $"{key}.{name}", first);
+                    draft.Take(StepSettings.Beta2, $"{key}.{name}", second);
+                    break;
+                case "beta1" or "adam_beta1": draft.Take(StepSettings.Beta1, $"{key}.{name}", value); break;
+                case "beta2" or "adam_beta2": draft.Take(StepSettings.Beta2, $"{key}.{name}", value); break;
+                case "eps" or "adam_epsilon": draft.Take(StepSettings.Epsilon, $"{key}.{name}", value); break;
+                case "weight_decay": draft.Take(StepSettings.WeightDecay, $"{key}.{name}", value); break;
+                default: left[name] = value; break;
+            }
+        }
+        if (pairs.Count == 0) draft.Change(key, text, "it is no list of name=value");
+        if (left.Count > 0) draft.Set(StepSettings.OptimArgs, left);
     };
 
     public static readonly KeyRule HalfPrecision = static (draft, key, text, _) =>

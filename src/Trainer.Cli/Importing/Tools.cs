@@ -13,8 +13,10 @@ internal static class Tools
     {
         var keys = root.Children.Keys.Select(key => key.ToString()).ToHashSet();
         if (Stranger(root, keys) is { } stranger) throw new UsageException($"this is a configuration of {stranger}; {Readable}");
-        var scores = Dialect.All.Select(dialect => (dialect, score: dialect.Marks.Count(keys.Contains))).OrderByDescending(pair => pair.score).ToList();
-        if (scores[0].score > 0) return scores[0].dialect;
+        // Tools share many keys: the one that knows the most of a file, and of two such the one that more of them give away.
+        var found = Dialect.All.Where(dialect => dialect.Marks.Any(keys.Contains))
+            .OrderByDescending(dialect => keys.Count(key => dialect.RuleOf(key) is not null)).ThenByDescending(dialect => dialect.Marks.Count(keys.Contains)).FirstOrDefault();
+        if (found is not null) return found;
         throw new UsageException($"this is no configuration that can be told apart: {Readable}; say which with --from");
     }
 

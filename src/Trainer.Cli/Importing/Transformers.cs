@@ -5,6 +5,7 @@ namespace Trainer.Cli.Importing;
 /// <summary>Keys of transformers' TrainingArguments, PEFT's LoraConfig and bitsandbytes, which axolotl, LLaMA-Factory, TRL and Unsloth hand on.</summary>
 internal static class Transformers
 {
+    private const string Reads = "text alone is trained on; rows with pictures or sound are refused when they are read";
     private const string Best = "the last step's adapter is the result, unless early_stopping_patience is set";
 
     public static readonly IReadOnlyDictionary<string, KeyRule> Keys = new Dictionary<string, KeyRule>
@@ -30,9 +31,13 @@ internal static class Transformers
         ["adam_epsilon"] = KeyRules.To(StepSettings.Epsilon),
         ["seed"] = KeyRules.To(StepSettings.Seed),
         ["data_seed"] = KeyRules.To(DataSettings.DataSeed),
-        ["logging_steps"] = KeyRules.Steps(RunSettings.LoggingSteps),
-        ["eval_steps"] = KeyRules.Steps(RunSettings.EvalSteps),
-        ["save_steps"] = KeyRules.Steps(RunSettings.SaveSteps),
+        ["logging_steps"] = (draft, key, text, _) =>
+        {
+            if (ImportDraft.TryNumber(text, out var share) && share < 1) draft.Drop(key, text, KeyRules.Sets);
+            else draft.Take(RunSettings.LoggingSteps, key, text);
+        },
+        ["eval_steps"] = Schedules.Later,
+        ["save_steps"] = Schedules.Later,
         ["save_total_limit"] = KeyRules.To(RunSettings.SaveTotalLimit),
         ["resume_from_checkpoint"] = Resume,
         ["group_by_length"] = KeyRules.To(DataSettings.GroupByLength),
@@ -48,7 +53,8 @@ internal static class Transformers
         ["modules_to_save"] = KeyRules.To(AdapterSettings.ModulesToSave),
         ["gradient_checkpointing"] = Checkpointing,
         ["optim"] = Schedules.Optimizer,
-        ["optim_args"] = KeyRules.Stop("arguments of an optimizer are options of their own here"),
+        ["optim_args"] = Schedules.OptimizerArguments,
+        ["optim_target_modules"] = KeyRules.Stop("an optimizer has all trained tensors"),
         ["bf16"] = Schedules.BFloat16,
         ["fp16"] = Schedules.HalfPrecision,
         ["torch_dtype"] = Schedules.Type,
@@ -61,15 +67,10 @@ internal static class Transformers
         ["bnb_4bit_compute_dtype"] = Schedules.Type,
         ["max_length"] = KeyRules.To(DataSettings.MaxSeqLength),
         ["max_seq_length"] = KeyRules.To(DataSettings.MaxSeqLength),
-        ["eval_strategy"] = KeyRules.Drop(KeyRules.Sets),
-        ["evaluation_strategy"] = KeyRules.Drop(KeyRules.Sets),
+        ["eval_strategy"] = Schedules.Later,
+        ["evaluation_strategy"] = Schedules.Later,
         ["logging_strategy"] = KeyRules.Drop(KeyRules.Sets),
-        ["save_strategy"] = (draft, key, text, _) =>
-        {
-            if (text == "no") draft.Set(RunSettings.SaveSteps, 0.0);
-            else if (text == "best") draft.Change(key, text, Best);
-            else draft.Drop(key, text, KeyRules.Sets);
-        },
+        ["save_strategy"] = Schedules.Later,
         ["load_best_model_at_end"] = (draft, key, text, _) =>
         {
             if (ImportDraft.Truth(text) is true && draft.Theirs("early_stopping_patience") is null) draft.Change(key, text, Best);
@@ -91,10 +92,22 @@ internal static class Transformers
             if (ImportDraft.Truth(text) != EvalMetric.IsGreaterBetter(metric)) draft.Change(key, text, $"of {metric} {(EvalMetric.IsGreaterBetter(metric) ? "more" : "less")} is better");
         },
         ["model_max_length"] = KeyRules.To(DataSettings.MaxSeqLength),
-        ["model_revision"] = (draft, key, text, _) =>
-        {
-            if (text != "main") draft.Change(key, text, "write it behind the model's name: model: ORG/NAME@REVISION");
-        },
+        ["model_revision"] = Schedules.Later,
+        ["lora_rank_pattern"] = Patterns(AdapterSettings.RankPattern),
+        ["rank_pattern"] = Patterns(AdapterSettings.RankPattern),
+        ["lora_alpha_pattern"] = Patterns(AdapterSettings.AlphaPattern),
+        ["alpha_pattern"] = Patterns(AdapterSettings.AlphaPattern),
+        ["lora_target_parameters"] = KeyRules.To(AdapterSettings.TargetParameters),
+        ["target_parameters"] = KeyRules.To(AdapterSettings.TargetParameters),
+        ["exclude_modules"] = KeyRules.To(AdapterSettings.ExcludeModules),
+        ["trainable_token_indices"] = KeyRules.To(AdapterSettings.TrainableTokenIndices),
+        ["lora_bias"] = KeyRules.To(AdapterSettings.LoraBias),
+        ["chat_template_kwargs"] = (draft, _, _, node) => draft.Set(DataSettings.ChatTemplateArg, ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.Flat(pair.Value))),
+        ["adam_beta3"] = KeyRules.Stop("no optimizer here has a third moment"),
+        ["router_aux_loss_coef"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["use_cache"] = KeyRules.Drop(KeyRules.Speed),
+        ["label_names"] = KeyRules.Drop("the columns' names say which text is trained"),
+        ["token"] = KeyRules.Drop("a token is taken from the environment alone"),
     };
 
     /// <summary>Beginnings of keys of which nothing of the job hangs, and why.</summary>
@@ -120,7 +133,6 @@ internal static class Transformers
         ("push_", KeyRules.Uploaded),
         ("hub_", KeyRules.Uploaded),
         ("hf_use_auth_token", "a token is taken from the environment alone"),
-        ("token", "a token is taken from the environment alone"),
         ("liger_", KeyRules.Speed),
         ("use_liger", KeyRules.Speed),
         ("enable_liger", KeyRules.Speed),
@@ -161,6 +173,11 @@ internal static class Transformers
         ("use_kernels", KeyRules.Speed),
         ("accelerat", KeyRules.Speed),
         ("use_cpu", KeyRules.Speed),
+        ("image_", Reads),
+        ("video_", Reads),
+        ("audio_", Reads),
+        ("use_audio_in_video", Reads),
+        ("crop_to_patches", Reads),
         ("disable_tqdm", "the screen changes nothing"),
         ("debug", "the screen changes nothing"),
         ("remove_unused_columns", "columns that nothing reads are counted and told"),
@@ -177,11 +194,45 @@ internal static class Transformers
         ("include_num_input_tokens", KeyRules.Place),
         ("include_tokens_per_second", KeyRules.Place),
         ("eval_on_start", KeyRules.Sets),
+        ("eval_delay", KeyRules.Sets),
+        ("eval_on_each_dataset", KeyRules.Sets),
+        ("include_effective", KeyRules.Place),
+        ("save_first_step", KeyRules.Sets),
+        ("batch_eval_metrics", KeyRules.Sets),
+        ("include_for_metrics", KeyRules.Sets),
+        ("profiler", KeyRules.Speed),
+        ("profile_", KeyRules.Speed),
+        ("enable_torch_profiler", KeyRules.Speed),
+        ("gc_", KeyRules.Speed),
+        ("torch_empty_cache", KeyRules.Speed),
+        ("offload_folder", KeyRules.Speed),
+        ("layer_offloading", KeyRules.Speed),
+        ("max_memory", KeyRules.Speed),
+        ("auto_find_batch_size", KeyRules.Speed),
+        ("vllm_", "a server of its own; 'trainer serve' answers"),
+        ("sglang_", "a server of its own; 'trainer serve' answers"),
+        ("generation_", KeyRules.Sets),
+        ("gradio_", "'trainer chat' and 'trainer serve' try a model"),
         ("eval_accumulation", KeyRules.Speed),
         ("per_device_eval_batch_size", "the loss of an evaluation does not depend on it"),
         ("eval_batch_size", "the loss of an evaluation does not depend on it"),
         ("log_", KeyRules.Place),
     ];
+
+    private static KeyRule Patterns(Setting setting) => (draft, key, text, node) =>
+    {
+        var pairs = ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.TryNumber(ImportDraft.Flat(pair.Value), out var number) ? number : ImportDraft.Flat(pair.Value));
+        if (pairs.Count == 0) draft.Change(key, text, "it is no mapping of modules to numbers");
+        else draft.Set(setting, pairs);
+    };
+
+    /// <summary>A model at a revision has both in one name here.</summary>
+    public static void Revision(ImportDraft draft, string key)
+    {
+        if (draft.Theirs(key) is not { } revision || revision == "main" || draft[ModelSettings.Model] is not string model) return;
+        if (Directory.Exists(model)) draft.Drop(key, revision, "the model is a folder here");
+        else draft.Set(ModelSettings.Model, $"{model}@{revision}");
+    }
 
     private static void Resume(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {

@@ -3,22 +3,21 @@ namespace Trainer.Cli.Importing;
 /// <summary>TRL's SFT configuration: ScriptArguments, SFTConfig and ModelConfig.</summary>
 internal static class Trl
 {
-    private const string Split = "the rows of a file or folder are its train rows; write these into a file";
-
     public static readonly Dialect Dialect = new("trl", ["dataset_name", "use_peft", "lora_r", "per_device_train_batch_size", "assistant_only_loss", "load_in_4bit", "dataset_train_split"], new Dictionary<string, KeyRule>
     {
-        ["dataset_name"] = (draft, _, text, _) => draft.Set(DataSettings.Data, new List<object> { text }),
-        ["eval_dataset_name"] = (draft, _, text, _) => draft.Set(DataSettings.EvalData, new List<object> { text }),
-        ["dataset_config"] = KeyRules.Stop("subsets are folders or files here; name them under data"),
-        ["dataset_train_split"] = KeyRules.Only(["train"], Split),
-        ["dataset_test_split"] = KeyRules.Drop("eval_data or eval_split says what is held out"),
+        ["datasets"] = (draft, key, _, node) => ImportedData.Mixture(draft, key, node, DataSettings.Data),
+        ["dataset_name"] = Schedules.Later,
+        ["eval_dataset_name"] = Schedules.Later,
+        ["dataset_config"] = Schedules.Later,
+        ["dataset_train_split"] = Schedules.Later,
+        ["dataset_test_split"] = Schedules.Later,
+        ["test_split_size"] = KeyRules.To(DataSettings.EvalSplit),
         ["dataset_streaming"] = KeyRules.Drop("rows are read once into a mapped cache"),
-        ["dataset_text_field"] = TextField,
+        ["dataset_text_field"] = Schedules.Later,
         ["dataset_kwargs"] = KeyRules.Stop("nothing here does this to the rows"),
         ["use_peft"] = KeyRules.Only(["true", "yes", "1"], "an adapter is what train makes"),
         ["lora_modules_to_save"] = KeyRules.To(AdapterSettings.ModulesToSave),
         ["lora_task_type"] = KeyRules.Only(["CAUSAL_LM"], "language models are what train adapts"),
-        ["lora_target_parameters"] = KeyRules.Stop("adapters sit on linears alone"),
         ["assistant_only_loss"] = KeyRules.WhenOn(draft => draft.Set(DataSettings.TrainOn, "assistant")),
         ["completion_only_loss"] = (draft, key, text, _) => draft.Set(DataSettings.TrainOn, ImportDraft.Truth(text) is false ? "all" : "completion"),
         ["chat_template_path"] = KeyRules.To(DataSettings.ChatTemplate),
@@ -35,16 +34,30 @@ internal static class Trl
         ["learning_rate_scheduler"] = Schedules.Later,
     }, Finish);
 
-    private static void TextField(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
+    /// <summary>One data set by name, with subset, splits and the column of plain text; the test split is held out where the configuration evaluates.</summary>
+    public static void Data(ImportDraft draft)
     {
-        if (text == "text") return;
-        if (draft.Theirs("dataset_name") is not { } name) draft.Change(key, text, "it names a column of no data set");
-        else draft.Set(DataSettings.Data, new List<object> { new Dictionary<string, object> { ["path"] = name, ["columns"] = new Dictionary<string, object> { ["text"] = text } } });
+        var field = draft.Theirs("dataset_text_field") is { } text && text != "text" ? text : null;
+        if (draft.Theirs("dataset_name") is not { } name)
+        {
+            if (field is not null && !draft.Has(DataSettings.Data)) draft.Change("dataset_text_field", field, "it names a column of no data set");
+            return;
+        }
+        var columns = field is null ? [] : new Dictionary<string, object> { ["text"] = field };
+        var train = draft.Theirs("dataset_train_split") is { } split && split != "train" ? split : null;
+        var subset = draft.Theirs("dataset_config");
+        draft.Set(DataSettings.Data, new List<object> { ImportedData.Source(draft, "dataset_train_split", name, train, subset, columns) });
+        var strategy = draft.Theirs("eval_strategy") ?? draft.Theirs("evaluation_strategy");
+        if (draft.Theirs("eval_dataset_name") is { } other) draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", other, draft.Theirs("dataset_test_split"), subset, columns) });
+        else if (strategy is "steps" or "epoch") draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", name, draft.Theirs("dataset_test_split") ?? "test", subset, columns) });
+        else if (draft.Theirs("dataset_test_split") is { } unused) draft.Drop("dataset_test_split", unused, "without eval_strategy nothing is evaluated");
     }
 
     private static void Finish(ImportDraft draft)
     {
         if (draft.Theirs("use_peft") is null) draft.Change("use_peft", "false", "without it the whole model is trained, and an adapter is what train makes");
+        Data(draft);
+        Transformers.Revision(draft, "model_revision");
         Schedules.Finish(draft, "lr_scheduler_type");
         draft.Default(StepSettings.LearningRate, 2e-5);
         draft.Default(DataSettings.MaxSeqLength, 1024.0);
@@ -67,7 +80,7 @@ internal static class Trl
         draft.Default(StepSettings.Warmup, 0.0);
         draft.Default(DataSettings.OnTooLong, "truncate");
         draft.Default(DataSettings.GroupByLength, false);
-        draft.Default(RunSettings.SaveSteps, 500.0);
+        Pacing.TrainingArguments(draft);
         draft.Default(RunSettings.SaveTotalLimit, 0.0);
         draft.Default(ModelSettings.Quantize, "none");
     }

@@ -22,7 +22,6 @@ internal static class Unsloth
         ["finetune_attention_modules"] = KeyRules.Only(["true"], "target_modules says which"),
         ["finetune_mlp_modules"] = KeyRules.Only(["true"], "target_modules says which"),
         ["layers_to_transform"] = KeyRules.To(AdapterSettings.LayersToTransform),
-        ["dataset_name"] = Trl.Dialect.Keys["dataset_name"],
         ["fast_inference"] = KeyRules.Drop(KeyRules.Speed),
         ["max_lora_rank"] = KeyRules.Drop(KeyRules.Speed),
     }, Finish);
@@ -31,6 +30,7 @@ internal static class Unsloth
 
     private static void Finish(ImportDraft draft)
     {
+        Trl.Data(draft);
         Schedules.Finish(draft, "lr_scheduler_type");
         draft.Default(StepSettings.LearningRate, 2e-5);
         draft.Default(DataSettings.MaxSeqLength, 2048.0);

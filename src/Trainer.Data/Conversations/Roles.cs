@@ -1,7 +1,7 @@
 namespace Trainer.Data.Conversations;
 
 /// <summary>Names of speakers in the dialects of data sets, in the words that chat templates use.</summary>
-internal static class Roles
+public static class Roles
 {
     /// <summary>What LLaMA-Factory's ShareGPT writes for a turn whose text is a call.</summary>
     public const string Call = "function_call";

@@ -18,14 +18,14 @@ public static class RunSettings
         Drift = DriftRule.Free,
     };
 
-    public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group, "Optimizer steps between evaluations.") with
-    { Value = "N", Minimum = 1, DefaultNote = "at start and end", Aliases = ["steps-per-eval", "eval-every"] };
+    public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group, "Optimizer steps between evaluations; a number below 1 is a ratio of all steps.") with
+    { Value = "N", Minimum = 0, AboveMinimum = true, DefaultNote = "at start and end", Aliases = ["steps-per-eval", "eval-every"] };
 
     public static readonly Setting EvalStrategy = Setting.Of(o => o.EvalStrategy, "eval-strategy", Group,
         "Evaluate every --eval-steps, or at the end of each epoch.") with
     { Value = "PACE", Aliases = ["evaluation-strategy"], Unset = ["no"] };
 
-    public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; 0 writes none.") with
+    public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; a number below 1 is a ratio of all steps, 0 writes none.") with
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
 
     public static readonly Setting SaveStrategy = Setting.Of(o => o.SaveStrategy, "save-strategy", Group,

@@ -14,14 +14,14 @@ internal static class PlanTime
     /// <param name="steps">Its steps.</param>
     /// <param name="stepsPerEpoch">Steps of an epoch; 0 where nothing is counted in epochs.</param>
     public static long Evaluations(TrainingOptions options, long steps, long stepsPerEpoch = 0) =>
-        (options.EvalStrategy == Pace.Epoch ? stepsPerEpoch : options.EvalSteps ?? 0) is > 0 and var every ? 1 + steps / every + (steps % every == 0 ? 0 : 1) : 2;
+        (options.EvalStrategy == Pace.Epoch ? stepsPerEpoch : TrainingOptions.Every(options.EvalSteps ?? 0, steps)) is > 0 and var every ? 1 + steps / every + (steps % every == 0 ? 0 : 1) : 2;
 
     /// <summary>Checkpoints a run writes, and the adapter at its end.</summary>
     /// <param name="options">The run.</param>
     /// <param name="steps">Its steps.</param>
     /// <param name="stepsPerEpoch">Steps of an epoch; 0 where nothing is counted in epochs.</param>
     public static long Saves(TrainingOptions options, long steps, long stepsPerEpoch = 0) =>
-        1 + ((options.SaveStrategy == Pace.Epoch ? stepsPerEpoch : options.SaveSteps) is > 0 and var every ? steps / every + (steps % every == 0 ? 0 : 1) : 0);
+        1 + ((options.SaveStrategy == Pace.Epoch ? stepsPerEpoch : TrainingOptions.Every(options.SaveSteps, steps)) is > 0 and var every ? steps / every + (steps % every == 0 ? 0 : 1) : 0);
 
     /// <summary>Seconds of one evaluation, from the seconds of a token in a micro-step.</summary>
     public static double EvaluationSeconds(long evalTokens, double secondsPerToken, bool recompute) =>

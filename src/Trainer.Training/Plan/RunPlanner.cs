@@ -112,7 +112,7 @@ public static class RunPlanner
         }
         var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
         var checkpoint = CheckpointStore.BytesOf(trainable, optimizer);
-        var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : options.SaveSteps;
+        var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : TrainingOptions.Every(options.SaveSteps, steps ?? 1000);
         var checkpoints = saveEvery == 0 ? 1 : Math.Max(1, (steps ?? 1000) / saveEvery);
         if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
         var plan = new RunPlan

@@ -36,7 +36,7 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     public static void RequireSpace(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, int stepsLeft, long freedBytes)
     {
         // Where they come by epochs their number is not known here; a short epoch may end at every step.
-        var made = options.SaveStrategy == Pace.Epoch ? Math.Max(1, (int)Math.Min(stepsLeft, Math.Ceiling(options.Epochs))) : options.SaveSteps > 0 ? Math.Max(1, stepsLeft / options.SaveSteps) : 1;
+        var made = options.SaveStrategy == Pace.Epoch ? Math.Max(1, (int)Math.Min(stepsLeft, Math.Ceiling(options.Epochs))) : options.SaveSteps > 0 ? (int)Math.Max(1, stepsLeft / TrainingOptions.Every(options.SaveSteps, stepsLeft)) : 1;
         var each = BytesOf(model, optimizer);
         // One more than are kept while the newest is written, and the best; the final adapter is less than a checkpoint.
         var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;

@@ -207,7 +207,7 @@ internal sealed class RunFolder : IDisposable
         if (_options.Resume is not ("auto" or "true" or ""))
             throw new OptionException($"--resume '{_options.Resume}': that folder holds no checkpoint; begin again without --resume");
         var every = Earlier?.Options.SaveSteps ?? 0;
-        if (every > 0 && made > every)
+        if (every >= 1 && made > every)
             throw new OptionException($"--resume: the run in '{run}' made {made} steps, but no checkpoint of it is left; restore one, or begin again with --overwrite-output-dir instead of --resume");
         _events.Warn(Earlier is null
             ? $"nothing to resume: {run} holds no run yet; beginning at step 0"

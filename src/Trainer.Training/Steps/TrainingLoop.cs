@@ -31,6 +31,7 @@ internal sealed class TrainingLoop
     private readonly long _begin;
     private readonly double _earlierSeconds;
     private readonly int _totalSteps;
+    private readonly long _evalEvery, _saveEvery;
     private bool _allStop;
 
     public TrainingLoop(LoopParts parts)
@@ -44,6 +45,7 @@ internal sealed class TrainingLoop
         Optimizer = parts.Optimizer;
         Rate = parts.Rate;
         _totalSteps = parts.Rate.TotalSteps;
+        (_evalEvery, _saveEvery) = (TrainingOptions.Every(parts.Options.EvalSteps ?? 0, _totalSteps), TrainingOptions.Every(parts.Options.SaveSteps, _totalSteps));
         _begin = _time.GetTimestamp();
         _earlierSeconds = State.ElapsedSeconds;
     }
@@ -113,7 +115,7 @@ internal sealed class TrainingLoop
     private void EvaluateIfDue()
     {
         if (_data.EvalBatches.Count == 0 || State.LastEvalStep == State.Step) return;
-        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _options.EvalSteps is { } every && State.Step % every == 0);
+        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _evalEvery > 0 && State.Step % _evalEvery == 0);
         if (!due) return;
         var began = _time.GetTimestamp();
         var metrics = new MetricSums(_objective.Metrics);
@@ -158,7 +160,7 @@ internal sealed class TrainingLoop
     {
         var asked = _stop.SaveAsked();
         if (State.Step == 0 && !asked) return;
-        var due = _options.SaveStrategy == Pace.Epoch ? IsEpochEnd : _options.SaveSteps > 0 && State.Step % _options.SaveSteps == 0;
+        var due = _options.SaveStrategy == Pace.Epoch ? IsEpochEnd : _saveEvery > 0 && State.Step % _saveEvery == 0;
         var every = due || (_options.Saves && (State.Step == _totalSteps || State.StoppedEarly));
         var best = State.BestStep == State.Step && _options.EvaluatesBetween && _options.Saves;
         if (every || best || asked) SaveNow();

@@ -11,14 +11,16 @@ public class PlanTimeTests
     [InlineData(null, 100, 2)]
     [InlineData(20, 100, 6)]
     [InlineData(30, 100, 5)]
-    public void Evaluations_are_the_first_each_due_one_and_the_last(int? every, long steps, long expected) =>
+    [InlineData(0.3, 100, 5)]
+    public void Evaluations_are_the_first_each_due_one_and_the_last(double? every, long steps, long expected) =>
         Assert.Equal(expected, PlanTime.Evaluations(Options with { EvalSteps = every }, steps));
 
     [Theory]
     [InlineData(0, 100, 1)]
     [InlineData(20, 100, 6)]
     [InlineData(30, 100, 5)]
-    public void Checkpoints_are_each_due_one_and_the_last_with_the_adapter_behind_them(int every, long steps, long expected) =>
+    [InlineData(0.011, 100, 51)]
+    public void Checkpoints_are_each_due_one_and_the_last_with_the_adapter_behind_them(double every, long steps, long expected) =>
         Assert.Equal(expected, PlanTime.Saves(Options with { SaveSteps = every }, steps));
 
     [Fact]

@@ -77,7 +77,7 @@ public sealed class ImportTests
     [InlineData("axolotl", "adapter: lora\nload_in_4bit: true", "quantize: nf4")]
     [InlineData("axolotl", "adapter: lora\ncosine_min_lr_ratio: 0.1\nlearning_rate: 0.0002\nlr_scheduler: cosine", "min_lr: 2.0e-5|lr_scheduler: cosine")]
     [InlineData("axolotl", "adapter: lora\nbatch_size: 8\nmicro_batch_size: 2", "gradient_accumulation_steps: 4|batch_size: 2")]
-    [InlineData("axolotl", "adapter: lora\noptimizer: adamw_bnb_8bit\nwarmup_ratio: 0.03\nwarmup_steps: 10", "optim: adamw|warmup_steps: 10")]
+    [InlineData("axolotl", "adapter: lora\noptimizer: adamw_bnb_8bit\nwarmup_ratio: 0.03\nwarmup_steps: 10", "optim: adamw-8bit|warmup_steps: 10")]
     [InlineData("axolotl", "adapter: lora\ntrain_on_inputs: true\nsample_packing: true\nexcess_length_strategy: raise", "train_on: all|packing: true|on_too_long: error")]
     [InlineData("axolotl", "adapter: qlora\noutput_dir: \"1.10\"", "output_dir: \"1.10\"")]
     [InlineData("llama-factory", "stage: pt\nfinetuning_type: lora\ndisable_shuffling: true", "train_on: all|shuffle: false")]

@@ -32,6 +32,17 @@ public sealed class EpochPaceTests : IDisposable
     }
 
     [Fact]
+    public void A_number_below_1_is_a_share_of_all_steps_rounded_up()
+    {
+        var result = Train("--max-steps", "5", "--eval-steps", "0.3", "--save-steps", "0.5");
+        Assert.True(result.ExitCode == 0, result.Error);
+        Assert.Equal(["checkpoint-3", "checkpoint-5"], Directory.GetDirectories(Path.Combine(_folder.Path, "run"), "checkpoint-*").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+        var evaluated = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("eval_loss", out _)).Select(row => row.GetProperty("step").GetInt64());
+        Assert.Equal([0L, 2, 4, 5], evaluated);
+        Assert.Contains("a share of all steps", Assert.Single(Train("--max-steps", "5", "--eval-steps", "1.5").Faults(2)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Two_words_on_when_to_evaluate_are_one_too_many() =>
         Assert.Contains("keep one", Assert.Single(Train("--eval-strategy", "epoch", "--eval-steps", "2").Faults(2)), StringComparison.Ordinal);
 
