@@ -9,8 +9,8 @@ public class PlanTimeTests
 
     [Theory]
     [InlineData(null, 100, 2)]
-    [InlineData(20, 100, 6)]
-    [InlineData(30, 100, 5)]
+    [InlineData(20.0, 100, 6)]
+    [InlineData(30.0, 100, 5)]
     [InlineData(0.3, 100, 5)]
     public void Evaluations_are_the_first_each_due_one_and_the_last(double? every, long steps, long expected) =>
         Assert.Equal(expected, PlanTime.Evaluations(Options with { EvalSteps = every }, steps));
