@@ -46,6 +46,7 @@ internal static class OptionCheck
         Need(options.EarlyStoppingPatience is null || options.Saves, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
         foreach (var (option, steps) in new[] { ("--eval-steps", options.EvalSteps ?? 1), ("--save-steps", options.SaveSteps) })
             Need(steps < 1 || steps == Math.Truncate(steps), $"{option} {steps} is no whole number; a number below 1 is a share of all steps");
+        Need(options.EvalMetrics.Count == 0 || options.Objective == "sft", "--eval-metrics measure answers to supervised rows; leave them out");
         Need(options.EvalStrategy == Pace.Steps || options.EvalSteps is null, "--eval-strategy epoch and --eval-steps both say when to evaluate; keep one");
         Need(options.Resume is null || !options.OverwriteOutputDirectory, "--resume and --overwrite-output-dir contradict each other; keep one");
         if (faults.Count > 0) throw new OptionException(string.Join("; ", faults));

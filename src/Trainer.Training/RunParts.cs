@@ -1,4 +1,5 @@
 using Trainer.Distributed;
+using Trainer.Training.Answers;
 
 namespace Trainer.Training;
 
@@ -21,6 +22,9 @@ internal sealed record RunParts
 
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
     public Func<string, string>? Sample { get; init; }
+
+    /// <summary>Lets the model answer held-out rows; null where none is asked.</summary>
+    public AnswerEvaluation? Answers { get; init; }
 
     public Func<int> SignalExitCode { get; init; } = () => 130;
 

@@ -278,6 +278,18 @@ public sealed record TrainingOptions
     /// <summary>Prompts to sample at each evaluation, or empty.</summary>
     public IReadOnlyList<string> SamplePrompts { get; init; } = [];
 
+    /// <summary>What the model's own answers to held-out rows are measured by at each evaluation, of <see cref="Answers.AnswerMetrics.Names"/>; empty lets it answer none.</summary>
+    public IReadOnlyList<string> EvalMetrics { get; init; } = [];
+
+    /// <summary>Held-out rows answered at each evaluation.</summary>
+    public int EvalAnswers { get; init; } = 32;
+
+    /// <summary>Most tokens of an answer.</summary>
+    public int AnswerTokens { get; init; } = 256;
+
+    /// <summary>What is compared of an answer: a name of <see cref="Answers.AnswerPattern"/> or a regular expression; null compares it whole.</summary>
+    public string? AnswerPattern { get; init; }
+
     /// <summary>Where the prompts came from, or null.</summary>
     public string? SamplePromptsFile { get; init; }
 

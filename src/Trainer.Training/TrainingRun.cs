@@ -1,7 +1,9 @@
 using Trainer.Checkpoints;
+using Trainer.Data.Answers;
 using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
@@ -93,9 +95,19 @@ public static class TrainingRun
             Events = events,
             Ranks = ranks,
             Sample = ranks.Rank == 0 && options.SamplePrompts.Count > 0 ? model.Sampler(options).Answer : null,
+            Answers = AnswersOf(options, data, model, early.Token),
             SignalExitCode = signalExitCode,
             BeganAt = began,
         }, stop);
+    }
+
+    private static AnswerEvaluation? AnswersOf(TrainingOptions options, TrainingData data, AdaptedModel model, CancellationToken stop)
+    {
+        if (options.EvalMetrics.Count == 0 || data.Dataset.Eval is not { } held) return null;
+        var (sampler, judge) = (model.Sampler(options), new AnswerJudge(options.EvalMetrics, options.AnswerPattern));
+        var rows = AnswerReader.HeldOut(options.Data, sampler.Text, held, options.EvalAnswers, stop);
+        judge.Require(rows);
+        return new AnswerEvaluation(rows, judge, row => sampler.Answer(row, options.AnswerTokens));
     }
 
     /// <summary>
@@ -215,6 +227,7 @@ public static class TrainingRun
             Ranks = run.Ranks,
             Events = events,
             Sample = run.Sample,
+            Answers = run.Answers,
             Time = run.Time,
         });
         var reason = loop.Run();

@@ -11,10 +11,10 @@ internal static class EvalCommand
 {
     private static readonly Setting Data = DataSettings.Data with { Help = "File or folder to measure on, or 'demo' (the embedded held-out rows); repeatable.", Aliases = [.. DataSettings.Data.Aliases, "eval-data"] };
     private static readonly Setting MaxSamples = DataSettings.MaxSamples with { Help = "Most rows measured of each source, the first ones.", Aliases = [.. DataSettings.MaxSamples.Aliases, "max-eval-samples", "limit"] };
-    private static readonly Setting PerRow = new("per-row", SettingKind.Flag, "Output", "Tell each row's loss.");
+    private static readonly Setting PerRow = new("per-row", SettingKind.Flag, "Output", "Tell each row's loss, or with --generate its scores.");
     private static readonly Setting PerToken = new("per-token", SettingKind.Flag, "Output", "Tell each token's loss; position t predicts token t + 1.");
 
-    public static readonly CommandSpec Spec = new("eval", "Loss, perplexity and token counts of a model on data.", Run)
+    public static readonly CommandSpec Spec = new("eval", "Loss, perplexity and token counts of a model on data, or how good its answers are.", Run)
     {
         Group = "Use",
         Positional = "[RUN]",
@@ -26,9 +26,10 @@ internal static class EvalCommand
             Data, MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
             DataSettings.Reasoning, DataSettings.AllowDropped, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
             DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
-            PerRow, PerToken, CommonSettings.Json,
+            .. EvalAnswers.Settings, PerRow, PerToken, CommonSettings.Json,
         ],
-        Examples = [("trainer eval runs/a --data held-out.jsonl", ""), ("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", "")],
+        Examples = [("trainer eval runs/a --data held-out.jsonl", ""), ("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", ""),
+            ("trainer eval runs/a --data test.jsonl --generate --metric exact_match --answer-pattern number --compare", "how many answers end with the right number, base beside adapter")],
     };
 
     private static int Run(Invocation invocation)
@@ -37,8 +38,12 @@ internal static class EvalCommand
         var options = ReadingSettings.Options(values, SourceReader.Demo.HeldOut);
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault("no data; add --data FILE, --data DIR or --data demo");
         var (perRow, perToken) = (values.Flag(PerRow) ?? false, values.Flag(PerToken) ?? false);
+        var generate = values.Flag(EvalAnswers.Generate) ?? false;
+        if (!generate) EvalAnswers.RequireUnused(values);
+        else if (perToken) values.Fault("--per-token tells losses, and --generate measures none; keep one");
         values.ThrowIfFaulty();
         ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory, options.ModelDirectory);
+        if (generate) return EvalAnswers.Run(invocation, values, options, perRow);
         using var view = new RunView(invocation, $"eval {options.Model}", null, "", []);
         var result = view.Run(() => Evaluation.Run(options, perRow || perToken, perToken, view.Observers, invocation.Stop.Token));
         var output = invocation.Terminal.Out;

@@ -37,6 +37,9 @@ internal sealed class Speaker : IDisposable
 
     public HfTokenizer Tokenizer { get; private set; } = null!;
 
+    /// <summary>Tokenizer and templates that prompts are written with.</summary>
+    public ModelText Text => _text;
+
     /// <summary>Whether the model has a chat template.</summary>
     public bool HasTemplate => _text.TemplateSource is not null;
 

@@ -94,15 +94,23 @@ internal sealed class TemplateChatRenderer : IChatRenderer
     {
         try
         {
-            return _builder.Prompt(ChatReader.Read([(messages, "messages")], tools: ToolList.Read(tools, "tools")), _variables);
-        }
-        catch (ChatMaskException error)
-        {
-            throw new DataException($"{error.Message}; {error.WayOut}", error);
+            return Prompt(ChatReader.Read([(messages, "messages")], tools: ToolList.Read(tools, "tools")));
         }
         catch (BadRowException error)
         {
             throw new DataException(error.WayOut.Length > 0 ? $"{error.Message}; {error.WayOut}" : error.Message, error);
+        }
+    }
+
+    public string Prompt(ChatRow row)
+    {
+        try
+        {
+            return _builder.Prompt(row, _variables);
+        }
+        catch (ChatMaskException error)
+        {
+            throw BadRowException.Malformed(error.Message, error.WayOut);
         }
     }
 

@@ -18,6 +18,10 @@ internal interface IChatRenderer
     /// <param name="from">Messages before this index are never trained.</param>
     /// <exception cref="BadRowException">The template refuses the conversation, or the turns cannot be told apart.</exception>
     ChatText Render(ChatRow row, TrainOn which, int from);
+
+    /// <summary>The text of a conversation up to where the assistant is to speak.</summary>
+    /// <exception cref="BadRowException">The template refuses the conversation.</exception>
+    string Prompt(ChatRow row);
 }
 
 /// <summary>A rendered conversation.</summary>

@@ -6,20 +6,32 @@ namespace Trainer.Data.Rows;
 
 internal sealed partial class RowEncoder
 {
-    private (EncodedRow, bool) Conversation(RowFields fields)
+    private (EncodedRow, bool) Conversation(RowFields fields) => Rendered(Chat(fields), 0);
+
+    /// <summary>A prompt and a completion of messages, of which the prompt's are not trained.</summary>
+    private (EncodedRow, bool) PromptMessages(RowFields fields) =>
+        Rendered(Chat(fields), fields["prompt"]!.Value is { ValueKind: JsonValueKind.String } ? 1 : RowValue.Array(fields["prompt"]!.Value, "prompt").GetArrayLength());
+
+    /// <summary>The conversation that a row is: of messages, of a prompt and a completion (either may be a text, the user's or the assistant's), or of an instruction.</summary>
+    private static ChatRow Chat(RowFields fields)
     {
+        if (fields.Kind == RowKind.Instruction)
+        {
+            var (instruction, output) = (RowValue.Text(fields["instruction"]!.Value, "instruction"), RowValue.Text(fields["output"]!.Value, "output"));
+            var input = fields["input"] is { } given ? RowValue.Text(given, "input") : "";
+            return ChatReader.Read([(Alpaca.ToMessages(instruction, input, output, fields["system"], fields["history"]), "messages")]);
+        }
+        if (fields.Kind == RowKind.Completion)
+        {
+            var (prompt, completion) = (Turns(fields, "prompt", Turn.User), Turns(fields, "completion", Turn.Assistant));
+            return ChatReader.Read([(prompt, "prompt"), (completion, "completion")], fields["system"], Tools(fields), fields["chat_template_kwargs"]);
+        }
         var column = fields["conversations"] is null ? "messages" : "conversations";
-        return Rendered(ChatReader.Read([(RowValue.Array(fields[column]!.Value, column), column)], fields["system"], Tools(fields), fields["chat_template_kwargs"]), 0);
+        return ChatReader.Read([(RowValue.Array(fields[column]!.Value, column), column)], fields["system"], Tools(fields), fields["chat_template_kwargs"]);
     }
 
-    /// <summary>A prompt and a completion of messages; either may be a text, the user's or the assistant's.</summary>
-    private (EncodedRow, bool) PromptMessages(RowFields fields, JsonElement prompt, JsonElement completion)
-    {
-        prompt = prompt.ValueKind == JsonValueKind.String ? Messages.Write(writer => Messages.Write(writer, Turn.User, RowValue.Text(prompt, "prompt"))) : RowValue.Array(prompt, "prompt");
-        completion = completion.ValueKind == JsonValueKind.String
-            ? Messages.Write(writer => Messages.Write(writer, Turn.Assistant, RowValue.Text(completion, "completion"))) : RowValue.Array(completion, "completion");
-        return Rendered(ChatReader.Read([(prompt, "prompt"), (completion, "completion")], fields["system"], Tools(fields), fields["chat_template_kwargs"]), prompt.GetArrayLength());
-    }
+    private static JsonElement Turns(RowFields fields, string column, string role) => fields[column]!.Value is { ValueKind: JsonValueKind.String } text
+        ? Messages.Write(writer => Messages.Write(writer, role, RowValue.Text(text, column))) : RowValue.Array(fields[column]!.Value, column);
 
     private static ToolList Tools(RowFields fields) =>
         fields["tools"] is { } tools ? ToolList.Read(tools, "tools") : ToolList.Read(fields["functions"], "functions");
@@ -27,10 +39,10 @@ internal sealed partial class RowEncoder
     /// <summary>Alpaca: a chat where the model has a template, else the prompt of the Stanford Alpaca project.</summary>
     private (EncodedRow, bool) Instruction(RowFields fields)
     {
+        if (chat is not null) return Rendered(Chat(fields), 0);
         var instruction = RowValue.Text(fields["instruction"]!.Value, "instruction");
         var input = fields["input"] is { } given ? RowValue.Text(given, "input") : "";
         var output = RowValue.Text(fields["output"]!.Value, "output");
-        if (chat is not null) return Rendered(ChatReader.Read([(Alpaca.ToMessages(instruction, input, output, fields["system"], fields["history"]), "messages")]), 0);
         if (fields["system"] is not null || fields["history"] is not null)
             throw BadRowException.Malformed("columns 'system' and 'history' need a chat template, and the model has none", "pass --chat-template FILE");
         return Joined(Alpaca.Prompt(instruction, input), output);

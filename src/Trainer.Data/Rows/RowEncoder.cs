@@ -82,7 +82,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
     private (EncodedRow, bool) Completion(RowFields fields)
     {
         var (prompt, completion) = (fields["prompt"]!.Value, fields["completion"]!.Value);
-        if (prompt.ValueKind == JsonValueKind.Array || completion.ValueKind == JsonValueKind.Array) return PromptMessages(fields, prompt, completion);
+        if (prompt.ValueKind == JsonValueKind.Array || completion.ValueKind == JsonValueKind.Array) return PromptMessages(fields);
         foreach (var name in (ReadOnlySpan<string>)["tools", "functions", "system", "chat_template_kwargs"])
             if (fields[name] is { } value && !Trainer.Data.Conversations.WireJson.IsAbsent(value)) throw BadRowException.Malformed($"column '{name}' needs prompt and completion to be lists of messages");
         return Joined(RowValue.Text(prompt, "prompt"), RowValue.Text(completion, "completion"));

@@ -38,9 +38,9 @@ public static class PreferenceCheck
         if (preference.Reference is not null && !ObjectiveTable.HasReference(objective)) yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
         if (options.MetricForBestModel != EvalMetric.Loss)
         {
-            var measured = ObjectiveTable.Metrics(options);
+            IReadOnlyList<string> measured = [.. ObjectiveTable.Metrics(options), .. options.EvalMetrics];
             if (!measured.Contains(options.MetricForBestModel))
-                yield return $"--metric-for-best-model {options.MetricForBestModel} is not measured by --objective {objective}; use one of {string.Join(", ", measured.Prepend(EvalMetric.Loss))}";
+                yield return $"--metric-for-best-model {options.MetricForBestModel} is not measured by --objective {objective}{(objective == "sft" ? " without --eval-metrics" : "")}; use one of {string.Join(", ", measured.Prepend(EvalMetric.Loss))}";
             else if (!options.EvaluatesBetween) yield return $"--metric-for-best-model {options.MetricForBestModel} chooses between evaluations: it needs --eval-steps or --eval-strategy epoch";
             else if (options.LrScheduler == Plateau.Name && EvalMetric.IsGreaterBetter(options.MetricForBestModel) && !string.Equals(options.LrSchedulerArgs.GetValueOrDefault("mode"), "max", StringComparison.OrdinalIgnoreCase))
                 yield return $"--lr-scheduler {Plateau.Name} would lower the rate while {options.MetricForBestModel} rises; pass --lr-scheduler-args mode=max";

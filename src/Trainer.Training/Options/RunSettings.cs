@@ -1,3 +1,5 @@
+using Trainer.Training.Answers;
+
 namespace Trainer.Training.Options;
 
 /// <summary>Settings that say what a run writes, keeps and continues.</summary>
@@ -70,6 +72,20 @@ public static class RunSettings
         "File of prompts, one a line, answered at each evaluation.") with
     { Value = "FILE", Kind = SettingKind.File, Drift = DriftRule.Free };
 
+    public static readonly Setting EvalMetrics = Setting.Of(o => o.EvalMetrics, "eval-metrics", Group,
+        "Let the model answer held-out rows at each evaluation, and measure the answers by exact_match, contains, f1, rouge_l, json_valid or choice.") with
+    { Value = "LIST", Aliases = ["metrics"], Reads = ReadMetrics };
+
+    public static readonly Setting EvalAnswers = Setting.Of(o => o.EvalAnswers, "eval-answers", Group, "Held-out rows that --eval-metrics lets the model answer, the first ones.") with
+    { Value = "N", Minimum = 1 };
+
+    public static readonly Setting AnswerTokens = Setting.Of(o => o.AnswerTokens, "answer-tokens", Group, "Most tokens of such an answer.") with
+    { Value = "N", Minimum = 1, Aliases = ["generation-max-length"] };
+
+    public static readonly Setting AnswerPattern = Setting.Of(o => o.AnswerPattern, "answer-pattern", Group,
+        "What is compared of both answers: the last number, what stands behind ####, in \\boxed{}, or the last match of a regular expression (its first group).") with
+    { Value = "number|####|boxed|REGEX", Reads = ReadPattern };
+
     public static readonly Setting ReportTo = Setting.Of(o => o.ReportTo, "report-to", Group,
         "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.") with
     { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
@@ -84,6 +100,22 @@ public static class RunSettings
     { Short = "-c", Value = "RECIPE.yaml", Aliases = ["recipe"] };
 
     public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General", "Print the effective recipe, check options, data, model, memory and disk as a run would, and stop.");
+
+    /// <summary>The metrics that were named; words that are none become faults.</summary>
+    public static IReadOnlyList<string> ReadMetrics(SettingValues values, Setting setting)
+    {
+        var names = values.List(setting).Select(name => name.Replace('-', '_').ToLowerInvariant()).Distinct().ToArray();
+        foreach (var name in names.Except(AnswerMetrics.Names)) values.Fault($"{values.Origin(setting)} '{name}' is not one of {string.Join(", ", AnswerMetrics.Names)}");
+        return names;
+    }
+
+    /// <summary>The pattern as it was typed; one that cannot be read becomes a fault.</summary>
+    public static string? ReadPattern(SettingValues values, Setting setting)
+    {
+        if (values.Text(setting) is not { } text) return null;
+        if (Answers.AnswerPattern.Fault(text) is { } why) values.Fault($"{values.Origin(setting)} '{text}' is no regular expression: {why}");
+        return text;
+    }
 
     // transformers says `all`; jsonl is written in any case.
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)

@@ -1,4 +1,5 @@
 using Trainer.Distributed;
+using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
@@ -32,6 +33,9 @@ internal sealed record LoopParts
 
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
     public Func<string, string>? Sample { get; init; }
+
+    /// <summary>Lets the model answer held-out rows; null where none is asked.</summary>
+    public AnswerEvaluation? Answers { get; init; }
 
     public ICollective Ranks { get; init; } = new SingleProcess();
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Trainer.Data;
+using Trainer.Data.Answers;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Tokenizers;
@@ -30,9 +31,20 @@ internal sealed class PromptSampler
         var ids = _text.TemplateSource is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids
             : _text.Prompt(JsonSerializer.SerializeToElement(new[] { new { role = "user", content = prompt } }));
         if (ids.Length == 0 || ids.Length + AnswerTokens > _model.Config.Positions) return "";
+        return Continue(ids, AnswerTokens);
+    }
+
+    /// <summary>The text of held-out rows.</summary>
+    public ModelText Text => _text;
+
+    /// <summary>What the model says to a row, or nothing where the row leaves it no position.</summary>
+    public string Answer(AnswerRow row, int most) => row.Prompt.Length >= _model.Config.Positions ? "" : Continue(row.Prompt, Math.Min(most, _model.Config.Positions - row.Prompt.Length));
+
+    private string Continue(int[] ids, int most)
+    {
         // A generator of its own: what an earlier one computed belongs to earlier adapter values.
         using var generator = new TextGenerator(_model);
-        var answer = generator.Generate(ids, new SamplingOptions { MaxTokens = AnswerTokens, StopIds = _text.StopIds(_model.Config.EosIds) }).ToArray();
+        var answer = generator.Generate(ids, new SamplingOptions { MaxTokens = most, StopIds = _text.StopIds(_model.Config.EosIds) }).ToArray();
         return _tokenizer.Decode(answer, skipSpecialTokens: true);
     }
 }

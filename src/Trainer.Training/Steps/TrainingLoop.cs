@@ -3,6 +3,7 @@ using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Engine.Native;
 using Trainer.Models;
+using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
@@ -28,6 +29,7 @@ internal sealed class TrainingLoop
     private readonly Events _events;
     private readonly TimeProvider _time;
     private readonly Func<string, string>? _sample;
+    private readonly AnswerEvaluation? _answers;
     private readonly long _begin;
     private readonly double _earlierSeconds;
     private readonly int _totalSteps;
@@ -37,7 +39,7 @@ internal sealed class TrainingLoop
     public TrainingLoop(LoopParts parts)
     {
         (_options, _model, _data, _objective, _sample) = (parts.Options, parts.Model, parts.Data, parts.Objective, parts.Sample);
-        _ranks = parts.Ranks;
+        (_ranks, _answers) = (parts.Ranks, parts.Answers);
         _step = new TrainingStep(parts.Options, parts.Model, parts.Objective, parts.Ranks);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
         _preferences = new PreferenceWatch(parts.Options, parts.Events);
@@ -132,12 +134,15 @@ internal sealed class TrainingLoop
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
         }
-        double[] totals = [sum, tokens, trained, .. metrics.Numbers];
+        var answers = _answers?.Sums(_ranks.Rank, _ranks.Size, () => { if (_ranks.Size == 1) StopIfAsked(); }) ?? [];
+        double[] totals = [sum, tokens, trained, .. metrics.Numbers, .. answers];
         _ranks.Sum([], totals);
-        totals.AsSpan(3).CopyTo(metrics.Numbers);
+        totals.AsSpan(3, metrics.Numbers.Length).CopyTo(metrics.Numbers);
         (sum, tokens, trained) = (totals[0], (long)totals[1], (long)totals[2]);
         var loss = sum / _objective.Divisor(_data.EvalBatches);
-        var (measured, name) = (metrics.Means(), _options.MetricForBestModel);
+        var name = _options.MetricForBestModel;
+        var measured = new Dictionary<string, double>(metrics.Means());
+        _answers?.Add(measured, totals.AsSpan(3 + metrics.Numbers.Length));
         if (name != EvalMetric.Loss && !measured.ContainsKey(name))
             throw new OptionException($"--metric-for-best-model {name} cannot be measured: no held-out row has such an answer; add some, or choose another metric");
         var value = name == EvalMetric.Loss ? loss : measured[name];

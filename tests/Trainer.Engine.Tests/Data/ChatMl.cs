@@ -14,6 +14,8 @@ internal sealed class ChatMl : IChatRenderer
     public string ContentHash { get; init; } = "chatml";
     public string EndOfTurn { get; init; } = "<|im_end|>";
 
+    public string Prompt(ChatRow row) => Render(row, TrainOn.All, 0).Text + "<|im_start|>assistant\n";
+
     public ChatText Render(ChatRow row, TrainOn which, int from)
     {
         var text = new StringBuilder();

@@ -152,13 +152,14 @@ public class DriftTests
         if (type == typeof(double?)) return 0.5;
         if (type == typeof(IReadOnlyDictionary<string, double>)) return new Dictionary<string, double> { ["x"] = 1 };
         if (type == typeof(IReadOnlyDictionary<string, string>)) return new Dictionary<string, string> { ["x"] = "1" };
+        if (type == typeof(IReadOnlyList<string>)) return new[] { "x" };
+        if (type == typeof(string)) return value + "x";
         if (type.IsEnum) return Enum.ToObject(type, (int)value! == 0 ? 1 : 0);
         return value switch
         {
             bool flag => !flag,
             int number => number + 1,
             double number => number + 0.25,
-            string text => text + "x",
             _ => throw new InvalidOperationException($"teach the test about {type}"),
         };
     }

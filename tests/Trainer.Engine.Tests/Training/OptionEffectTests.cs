@@ -83,6 +83,10 @@ public sealed class OptionEffectTests : IDisposable
         ["seed"] = ("7", ""),
         ["output-dir"] = ("{folder}/named", ""),
         ["logging-steps"] = ("1", ""),
+        ["eval-metrics"] = ("f1,rouge_l", "--eval-data={other}"),
+        ["eval-answers"] = ("1", "--eval-data={other} --eval-metrics=f1,rouge_l"),
+        ["answer-tokens"] = ("1", "--eval-data={other} --eval-metrics=f1,rouge_l"),
+        ["answer-pattern"] = ("[A-Z]", "--eval-data={other} --eval-metrics=exact_match"),
         ["eval-steps"] = ("1", "--eval-data={other}"),
         ["save-steps"] = ("1", ""),
         ["save-total-limit"] = ("1", "--save-steps=1"),
@@ -253,7 +257,7 @@ public sealed class OptionEffectTests : IDisposable
                 Sampled or RunStarted or Noted { IsWarning: true } => trainingEvent,
                 _ => "",
             };
-            print.AppendLine(CultureInfo.InvariantCulture, $"{line}");
+            print.AppendLine(CultureInfo.InvariantCulture, $"{line}{(trainingEvent is EvalDone { Metrics: var metrics } ? string.Join(' ', metrics) : "")}");
         }
     }
 }
