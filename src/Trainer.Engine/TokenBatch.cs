@@ -59,6 +59,9 @@ public sealed class TokenBatch
     /// <summary>Share of each target that is spread evenly over the vocabulary in a training pass.</summary>
     public double LabelSmoothing { get; init; }
 
+    /// <summary>Weight of the routers' balancing term beside the token losses in a training pass, in the unit of their sum (tokens, where the loss is their mean); 0 leaves it out.</summary>
+    public double BalanceWeight { get; init; }
+
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 

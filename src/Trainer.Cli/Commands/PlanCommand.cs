@@ -84,6 +84,8 @@ internal static class PlanCommand
         var text = new StringBuilder();
         void Line(string name, string value) => text.AppendLine($"{name,-22} {value}");
         Line("model", $"{options.Model}, {Quantities.Count(plan.BaseParameters)} parameters, {Quantities.Count(plan.TrainableParameters)} trained ({100.0 * plan.TrainableParameters / plan.BaseParameters:0.##}%)");
+        foreach (var share in plan.TrainedShares.Where(share => share.Kind is not ("norms" or "embeddings" or "head") || share.Trained > 0))
+            Line("  " + share.Kind, $"{Quantities.Count(share.Trained)} trained beside {Quantities.Count(share.Total)}");
         if (plan.Rows is { } rows)
         {
             Line("rows", $"{Quantities.Count(rows)} trained on, {Quantities.Count(plan.DroppedRows ?? 0)} left out, {Quantities.Count(plan.EvalRows ?? 0)} held out");

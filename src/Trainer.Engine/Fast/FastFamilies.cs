@@ -11,6 +11,7 @@ public static class FastFamilies
         if (config.Norm.Kind != NormKind.RootMeanSquare) return "it has no LayerNorm";
         if (config.Norm.HasBias || config.HeadBias) return "it has no biases on norms or head";
         if (config.Ropes.Any(rope => rope.IsInterleaved)) return "it turns halves of a head, not neighbouring pairs";
+        if (config.BalanceLoss > 0) return "it has no term that balances experts in the loss";
         if (config.PerLayerInput is not null || config.Streams is not null) return "it has one stream, and no inputs of each layer";
         foreach (var layer in config.Layers)
         {

@@ -25,6 +25,9 @@ internal interface IPassStages : IDisposable
     /// <returns>Weighted sum of losses.</returns>
     double Loss(double? scale, bool needsGradient);
 
+    /// <summary>What the routers' balancing term added to that sum.</summary>
+    double Balance => 0;
+
     /// <summary>A layer's gradients.</summary>
     /// <param name="layer">Zero-based.</param>
     /// <param name="needsInput">Whether anything below is trained.</param>

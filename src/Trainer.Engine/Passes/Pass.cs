@@ -32,7 +32,7 @@ internal static class Pass
             stages.Backward(l, needsInput: l > lowest);
         }
         if (lowest < 0) stages.EmbeddingGradient();
-        return new LossResult(sum, batch.TrainedTokens);
+        return new LossResult(sum, batch.TrainedTokens) { Balance = stages.Balance };
     }
 
     /// <summary>Unweighted loss of each token, 0 where the target is ignored.</summary>

@@ -48,6 +48,12 @@ internal sealed class BatchContext : IDisposable
     /// <summary>Keys and values of earlier tokens, or null.</summary>
     public KvCache? Cache { get; }
 
+    /// <summary>The routers' term of the loss, or null.</summary>
+    public RouterBalance? Balance { get; init; }
+
+    /// <summary>Multiplier of the loss's gradient, for the routers' term.</summary>
+    public double BalanceScale { get; set; }
+
     /// <summary>Token ids [T], int64.</summary>
     public Tensor TokenIds { get; }
 
@@ -88,12 +94,20 @@ internal sealed class BatchContext : IDisposable
     public Tensor Shared(string name) => _shared.Take(name);
 
     /// <summary>From now on layers are computed again, each by itself, for its backward pass.</summary>
-    public void Replay() => _shared.Replay();
+    public void Replay()
+    {
+        _shared.Replay();
+        Balance?.Replay();
+    }
 
-    /// <summary>Runs the backward pass of a layer's output, and of what the layer gave to later ones.</summary>
-    public void Backward(Tensor output, Tensor gradient) => _shared.Backward(output, gradient);
+    /// <summary>Runs the backward pass of a layer's output, of what the layer gave to later ones, and of its router's part of the loss.</summary>
+    public void Backward(Tensor output, Tensor gradient) => _shared.Backward(output, gradient, Balance?.TakePart(BalanceScale));
 
-    public void Dispose() => _shared.Dispose();
+    public void Dispose()
+    {
+        _shared.Dispose();
+        Balance?.Dispose();
+    }
 
     /// <summary>True where query i may see key j: j &lt;= i, i - j &lt; window, both in one block. [length, length].</summary>
     public Tensor Mask(int length, int? window, int? chunk)

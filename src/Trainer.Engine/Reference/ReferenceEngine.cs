@@ -58,5 +58,10 @@ internal sealed class ReferenceEngine : IDecoderEngine
     {
     }
 
-    private ReferenceStages Begin(TokenBatch batch, PassMode mode, StepKey? key) => new(_model, _pass, _loss, new BatchContext(_model.Config, batch, key, _device), mode);
+    private ReferenceStages Begin(TokenBatch batch, PassMode mode, StepKey? key)
+    {
+        var balances = mode is PassMode.Recomputed or PassMode.Kept && batch.BalanceWeight > 0 && _model.Config.BalanceLoss > 0;
+        var context = new BatchContext(_model.Config, batch, key, _device) { Balance = balances ? new RouterBalance(_model.Config.BalanceLoss, batch.BalanceWeight) : null };
+        return new(_model, _pass, _loss, context, mode);
+    }
 }

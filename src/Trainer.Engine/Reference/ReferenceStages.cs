@@ -17,6 +17,8 @@ internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadL
     private float[]? _losses;
     private (Tensor Input, Tensor Output, DisposeScope Scope)? _recomputed;
 
+    public double Balance { get; private set; }
+
     private Tensor Last => _inputs[^1]!;
 
     public void Embed()
@@ -58,10 +60,20 @@ internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadL
         var top = _isKept ? Last : Last.detach().requires_grad_(needsGradient);
         var normed = pass.FinalNorm(top);
         var (sum, gradient) = loss.ForwardBackward(normed.detach(), context, by);
-        if (normed.requires_grad) normed.backward([gradient]);
+        context.BalanceScale = by;
+        Balance = context.Balance?.Value() ?? 0;
+        List<Tensor> outputs = [], gradients = [];
+        if (normed.requires_grad) (outputs, gradients) = ([normed], [gradient]);
+        // Where all is kept the routers' term is part of the one graph; else each layer brings its part when it is computed again.
+        if (_isKept && context.Balance?.Graph(by) is { } balance)
+        {
+            outputs.Add(balance);
+            gradients.Add(ones_like(balance));
+        }
+        if (outputs.Count > 0) autograd.backward(outputs, gradients);
         pass.Fault.Rethrow();
         if (!_isKept && needsGradient) _gradient = top.grad!.MoveToOuterDisposeScope();
-        return sum;
+        return sum + Balance;
     }
 
     // What the graph is made of lives until the layer's backward pass is over.

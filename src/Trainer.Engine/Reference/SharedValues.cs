@@ -30,7 +30,7 @@ internal sealed class SharedValues : IDisposable
         }
     }
 
-    public void Backward(Tensor output, Tensor gradient)
+    public void Backward(Tensor output, Tensor gradient, Tensor? part = null)
     {
         List<Tensor> outputs = [], gradients = [];
         if (output.requires_grad) (outputs, gradients) = ([output], [gradient]);
@@ -39,6 +39,11 @@ internal sealed class SharedValues : IDisposable
             if (!value.requires_grad || _given[name].grad is not { } gathered) continue;
             outputs.Add(value);
             gradients.Add(gathered);
+        }
+        if (part is not null)
+        {
+            outputs.Add(part);
+            gradients.Add(ones_like(part));
         }
         if (outputs.Count > 0) autograd.backward(outputs, gradients);
         _again.Clear();

@@ -91,6 +91,9 @@ public sealed record ModelConfig
     public DenseFeedForward? FeedForward =>
         Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward).FirstOrDefault(block => block is not null);
 
+    /// <summary>Multiplier of the routers' term in the training loss; 0 where there is none.</summary>
+    public double BalanceLoss => Layers.Select(layer => (layer.FeedForward as ExpertFeedForward)?.Router.BalanceLoss ?? 0).DefaultIfEmpty().Max();
+
     /// <summary>Width of the first dense feed-forward block; 0 where there is none.</summary>
     public int IntermediateSize => FeedForward?.Width ?? 0;
 

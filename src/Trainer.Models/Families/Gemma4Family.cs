@@ -79,7 +79,7 @@ internal static class Gemma4Family
             Experts = experts,
             Width = reader.Positive("moe_intermediate_size"),
             Activation = dense.Activation,
-            Router = MixtureKeys.Router(reader, experts, isNormalized: true, reader.Positive("top_k_experts")) with { Name = "router", WeightName = "proj.weight", HasNorm = true, HasExpertScales = true },
+            Router = MixtureKeys.Router(reader, experts, isNormalized: true, reader.Positive("top_k_experts"), balance: null) with { Name = "router", WeightName = "proj.weight", HasNorm = true, HasExpertScales = true },
         };
         return layer with
         {

@@ -24,7 +24,7 @@ internal static class Glm4MoeFamily
             Experts = experts,
             Width = width,
             Activation = config.Activation,
-            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob", true)) with
+            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob", true), balance: null) with
             {
                 Scores = RouterScores.Sigmoid,
                 HasCorrection = true,

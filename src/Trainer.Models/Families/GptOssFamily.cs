@@ -18,7 +18,7 @@ internal static class GptOssFamily
                 Width = config.IntermediateSize,
                 IsTransposed = true,
                 IsClamped = true,
-                Router = MixtureKeys.Router(reader, experts, isNormalized: true, 4) with { Name = "router", HasBias = true },
+                Router = MixtureKeys.Router(reader, experts, isNormalized: true, 4, 0.9) with { Name = "router", HasBias = true },
             });
     }
 }

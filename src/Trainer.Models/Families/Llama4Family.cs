@@ -45,7 +45,7 @@ internal static class Llama4Family
             Width = config.IntermediateSize,
             Activation = config.Activation,
             IsTransposed = true,
-            Router = MixtureKeys.Router(reader, experts, isNormalized: false, 1) with { Name = "router", Scores = RouterScores.Sigmoid, ScalesInput = true },
+            Router = MixtureKeys.Router(reader, experts, isNormalized: false, 1, balance: null) with { Name = "router", Scores = RouterScores.Sigmoid, ScalesInput = true },
             Shared = new DenseFeedForward { Path = "feed_forward.shared_expert", Width = config.IntermediateSize, Activation = config.Activation },
         };
     }

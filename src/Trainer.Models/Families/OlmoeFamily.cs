@@ -12,7 +12,7 @@ internal static class OlmoeFamily
             Experts = experts,
             Width = config.IntermediateSize,
             Activation = config.Activation,
-            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob"), 8),
+            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob"), 8, 0.01),
         });
     }
 }

@@ -39,6 +39,9 @@ public sealed record RouterConfig
     /// <summary>Groups a token is sent to, those whose two best experts score highest together.</summary>
     public int ChosenGroups { get; init; } = 1;
 
+    /// <summary>Multiplier of the term in the training loss that asks all experts to be used alike; 0 leaves it out.</summary>
+    public double BalanceLoss { get; init; }
+
     /// <summary>The score multiplies the expert's input, not its output.</summary>
     public bool ScalesInput { get; init; }
 }

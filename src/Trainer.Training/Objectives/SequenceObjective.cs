@@ -24,14 +24,14 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
         var trained = batch.Segments(0, batch.Roles.Count(role => role != SegmentRole.Mismatched));
         var measured = trained.TokenIds.Length == batch.TokenIds.Length ? [] : model.TokenLosses(batch.Segments(trained.Roles.Length, batch.Roles.Length));
         double sum = 0;
-        model.ForwardBackward(trained, losses =>
+        var balance = model.ForwardBackward(trained, losses =>
         {
             var weights = new float[batch.TokenIds.Length];
             sum = loss.Weigh(Answers(batch, [.. losses, .. measured], frozen), weights, metrics);
             for (var t = 0; t < weights.Length; t++) weights[t] = (float)(weights[t] * scale);
             return weights[..losses.Length];
-        }, key);
-        return sum;
+        }, key, scale * batch.RowCount);
+        return sum + balance / scale;
     }
 
     public double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics)

@@ -19,7 +19,7 @@ internal sealed class TokenObjective(TrainingOptions options) : IObjective
     {
         if (!_isDft) return model.ForwardBackward(batch, scale, key);
         double sum = 0;
-        model.ForwardBackward(batch, losses =>
+        var balance = model.ForwardBackward(batch, losses =>
         {
             var weights = new float[losses.Length];
             for (var segment = 0; segment < batch.SegmentWeights.Length; segment++)
@@ -33,8 +33,8 @@ internal sealed class TokenObjective(TrainingOptions options) : IObjective
                 }
             }
             return weights;
-        }, key);
-        return sum;
+        }, key, scale * batch.TrainedTokens);
+        return sum + balance / scale;
     }
 
     public double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics) => BatchLoss.Of(model.TokenLosses(batch), batch);

@@ -39,6 +39,9 @@ public sealed record RunPlan
     /// <summary>Parameters that are trained.</summary>
     public required long TrainableParameters { get; init; }
 
+    /// <summary>How much of each kind of module is trained.</summary>
+    public IReadOnlyList<Models.Drawing.TrainedShare> TrainedShares { get; init; } = [];
+
     /// <summary>Whether layers are recomputed in the backward pass; decided here where the option says auto.</summary>
     public required bool GradientCheckpointing { get; init; }
 

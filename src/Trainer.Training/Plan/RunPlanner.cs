@@ -129,6 +129,7 @@ public static class RunPlanner
             MicroBatchTokens = tokens,
             BaseParameters = adapter.Decoder.ParameterCount,
             TrainableParameters = trainable,
+            TrainedShares = Models.Drawing.TrainedShare.Of(adapter),
             GradientCheckpointing = recompute,
             Stream = isStreamed,
             StreamBytes = window,

@@ -95,9 +95,9 @@ internal sealed class AdaptedModel : IAdaptedModel
         events.Emit(new PhaseProgressed(phase, done, total));
     };
 
-    public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch), lossScale, key).LossSum;
+    public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch, balance: batch.TrainedTokens), lossScale, key).LossSum;
 
-    public void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key) => _model.ForwardBackward(Tokens(batch, weigh), 1, key);
+    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0) => _model.ForwardBackward(Tokens(batch, weigh, balance), 1, key).Balance;
 
     public float[] BaseTokenLosses(MicroBatch batch)
     {
@@ -180,8 +180,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         foreach (var note in ModelNotes.Of(_model)) events.Note(note);
     }
 
-    private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null) =>
-        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise };
+    private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0) =>
+        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
     {

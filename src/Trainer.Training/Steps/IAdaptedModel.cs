@@ -27,7 +27,9 @@ internal interface IAdaptedModel : IDisposable
     /// <param name="batch">The tokens.</param>
     /// <param name="weigh">Losses in, length T; weights out, length T.</param>
     /// <param name="key">Where this micro-step stands in the run.</param>
-    void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key);
+    /// <param name="balance">Weight of the routers' balancing term, in the unit of the weighted sum.</param>
+    /// <returns>What that term adds to the sum.</returns>
+    double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0);
 
     /// <summary>As <see cref="TokenLosses"/>, of the base without its adapter.</summary>
     float[] BaseTokenLosses(MicroBatch batch);

@@ -14,13 +14,17 @@ internal static class ModelNotes
             var towers = model.IgnoredTensors.Select(Tower).Distinct().Order(StringComparer.Ordinal);
             yield return string.Create(CultureInfo.InvariantCulture, $"{model.IgnoredTensors.Count} tensors of the folder are not used by text: {string.Join(", ", towers)}");
         }
-        if (!model.Experts.Any()) yield break;
-        long all = model.Adapter.ParameterCount, experts = model.Adapter.Modules.Where(trained => trained.Module.Kind == ModuleKind.Experts).SelectMany(trained => trained.Tensors)
-            .Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side));
-        yield return experts == 0
-            ? "experts and routers are frozen: the adapter trains what all tokens pass; to adapt experts too, name them with --target-parameters"
-            : string.Create(CultureInfo.InvariantCulture, $"{100.0 * experts / all:0} % of the trained parameters are on experts; routers are frozen");
+        var shares = TrainedShare.Of(model.Adapter);
+        yield return Shares(shares, model.Adapter.ParameterCount);
+        if (shares.Any(share => share is { Kind: "experts", Trained: 0 }))
+            yield return "experts and routers are frozen: the adapter trains what all tokens pass; to adapt experts too, name them with --target-parameters";
+        if (model.Config.BalanceLoss > 0)
+            yield return string.Create(CultureInfo.InvariantCulture, $"config.json asks for router logits: the training loss holds {model.Config.BalanceLoss} x the term that balances experts; evaluations do not");
     }
+
+    /// <summary>What is trained of each kind of module, in one line; kinds of which nothing is trained stand there with 0.</summary>
+    public static string Shares(IReadOnlyList<TrainedShare> shares, long all) => "trained by kind: " + string.Join(", ", shares.Where(share => share.Kind is not ("norms" or "embeddings" or "head") || share.Trained > 0)
+        .Select(share => string.Create(CultureInfo.InvariantCulture, $"{share.Kind} {share.Trained} of {share.Total} ({(all == 0 ? 0 : 100.0 * share.Trained / all):0.#} % of what is trained)")));
 
     // The module at the top, or below the model's own.
     private static string Tower(string tensor)

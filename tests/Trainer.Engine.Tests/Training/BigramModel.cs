@@ -64,7 +64,7 @@ internal sealed class BigramModel : IAdaptedModel
         return sum;
     }
 
-    public void ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key)
+    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0)
     {
         BeforeStep?.Invoke(key);
         var weights = weigh(TokenLosses(batch));
@@ -79,6 +79,7 @@ internal sealed class BigramModel : IAdaptedModel
                 _gradients[(int)Tensors[1].Offset + v] += (float)(weights[t] * probabilities[v]);
             }
         }
+        return 0;
     }
 
     // The table without its training: every successor is equally likely.

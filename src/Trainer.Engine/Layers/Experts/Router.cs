@@ -30,6 +30,7 @@ internal sealed class Router
         if (_bias is not null) logits = logits + _bias;
         var scores = _config.Scores == RouterScores.Sigmoid ? logits.sigmoid() : logits.softmax(-1);
         var indices = Best(_correction is null ? scores : scores + _correction);
+        if (_config.BalanceLoss > 0) context.Balance?.Add(scores, indices);
         var weights = scores.gather(1, indices);
         if (_config.IsNormalized) weights = weights / (weights.sum(-1, keepdim: true) + 1e-20);
         if (_config.Scale != 1) weights = weights * _config.Scale;
