@@ -85,11 +85,15 @@ internal static class Failure
         JsonException or InvalidDataException or DecoderFallbackException or EncoderFallbackException or RegexMatchTimeoutException => (ExitCode.BadData, [$"a file cannot be read: {Lower(fault.Message)}; copy or download it again"]),
         IOException when fault.Message.Contains("Too many open files", StringComparison.Ordinal) => (ExitCode.Missing, ["too many open files for this system's limit; raise it with 'ulimit -n 1024'"]),
         CannotWriteException => (ExitCode.CannotWrite, [OneLine(fault.Message)]),
+        FileNotFoundException or FileLoadException when IsAssembly(fault) => (ExitCode.Missing, [$"a part of the program cannot be loaded ({Lower(fault.Message)}): this system allows too few open files (raise it with 'ulimit -n 1024'), or the installation is incomplete; install trainer again"]),
+        _ when WriteFault.IsTooLarge(fault) => (ExitCode.CannotWrite, ["cannot write: a file would be larger than its file system or 'ulimit -f' allows; raise the limit or choose another folder"]),
         UnauthorizedAccessException or IOException => (ExitCode.CannotWrite, [Lower(fault.Message)]),
         _ => (ExitCode.OurFault, [$"{fault.GetType().Name}: {OneLine(fault.Message)}"]),
     };
 
     private static bool IsNative(Exception fault) => fault is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException || (fault is NotSupportedException && fault.Message.Contains("TorchSharp", StringComparison.Ordinal));
+
+    private static bool IsAssembly(Exception fault) => (fault as FileNotFoundException)?.FileName?.Contains("PublicKeyToken", StringComparison.Ordinal) == true || fault is FileLoadException;
 
     /// <summary>Static constructors and parallel loops wrap what happened in them.</summary>
     private static Exception Unwrap(Exception fault) => fault switch

@@ -1,1 +1,4 @@
-return Trainer.Cli.Application.Run(args);
+using Trainer.Cli;
+using Trainer.Cli.Machine;
+
+return ProcessLimits.Refusal() ?? Application.Run(args);

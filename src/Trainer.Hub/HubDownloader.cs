@@ -35,7 +35,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         {
             throw inner;
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             throw new NotAvailableException($"cannot fetch '{model}' into '{options.CacheFolder}': {fault.Message.TrimEnd('.')}; free some space there or set HF_HOME to another folder", fault);
         }

@@ -189,7 +189,7 @@ public static class TrainingRun
         var state = checkpoint?.State ?? new RunState();
         // Patience may have grown since the checkpoint was written.
         state.StoppedEarly = options.EarlyStoppingPatience is { } patience && state.EvalsWithoutImprovement >= patience;
-        var totalSteps = options.MaxSteps ?? checked((int)run.Data.StepsOf(options.Epochs));
+        var totalSteps = options.MaxSteps ?? StepCount.Of(options.Epochs, run.Data.StepsOf);
         var rate = new LearningRate(options, totalSteps, state.Plateau);
         Extension.Explain(options, state, rate, events);
 
@@ -236,9 +236,10 @@ public static class TrainingRun
             throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
         var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
         if (record is null) return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, "");
-        if (state.StoppedEarly) reason = TakeBest(state, directory, run.Model, optimizer, reason, events);
+        var taken = state.Step;
+        if (state.StoppedEarly) (reason, taken) = TakeBest(state, directory, run.Model, optimizer, reason, events);
         AveragedValues.Keep(run.Model.Parameters, optimizer);
-        var sha256 = FinalAdapter.Write(options, state, run.Model, run.Data, events);
+        var sha256 = FinalAdapter.Write(options, state, taken, run.Model, run.Data, events);
         record.WriteOutcome(new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
         events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));
         return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, sha256);
@@ -256,18 +257,18 @@ public static class TrainingRun
     }
 
     /// <summary>After early stopping the best evaluation's values are the result, not the last step's.</summary>
-    private static string TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason, Events events)
+    private static (string Reason, int Step) TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason, Events events)
     {
-        if (state.BestStep is not { } best || best == state.Step) return reason;
+        if (state.BestStep is not { } best || best == state.Step) return (reason, state.Step);
         try
         {
             CheckpointContent.Read(CheckpointFolder.PathOf(directory, best)).Restore(model, optimizer);
-            return $"{reason}; the adapter is that of step {best}";
+            return ($"{reason}; the adapter is that of step {best}", best);
         }
         catch (BadFileException fault)
         {
             events.Warn($"the best checkpoint cannot be taken, so the adapter is that of the last step, {state.Step}: {fault.Message}");
-            return $"{reason}; the adapter is that of step {state.Step}";
+            return ($"{reason}; the adapter is that of step {state.Step}", state.Step);
         }
     }
 }

@@ -7,6 +7,8 @@ internal sealed record ProgramRun(params string[] Words)
     /// <summary>Another copy of the program, or null for the built one.</summary>
     public string? Program { get; init; }
     public string? Input { get; init; }
+    /// <summary>A command of the shell that comes first, such as <c>ulimit -n 64</c>, or null for no shell.</summary>
+    public string? Limit { get; init; }
     public int LimitSeconds { get; init; } = 120;
     public IReadOnlyDictionary<string, string>? Environment { get; init; }
 }

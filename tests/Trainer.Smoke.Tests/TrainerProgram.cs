@@ -36,7 +36,11 @@ internal static class TrainerProgram
 
     public static Process Start(ProgramRun run)
     {
-        var start = new ProcessStartInfo(Host) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = run.Directory ?? Repository };
+        var start = new ProcessStartInfo(run.Limit is null ? Host : "/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = run.Directory ?? Repository };
+        if (run.Limit is { } limit)
+        {
+            foreach (var word in new[] { "-c", $"{limit}; exec \"$0\" \"$@\"", Host }) start.ArgumentList.Add(word);
+        }
         start.ArgumentList.Add(run.Program ?? FilePath);
         foreach (var word in run.Words) start.ArgumentList.Add(word);
         start.Environment["OMP_NUM_THREADS"] = "1";

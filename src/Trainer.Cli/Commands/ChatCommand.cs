@@ -140,6 +140,7 @@ internal static class ChatCommand
                     Say(System is null ? "no system prompt" : "the system prompt is set");
                     break;
                 case "/save" when rest.Length > 0:
+                    rest = UserPath.Expand(rest);
                     Try(() => File.AppendAllText(rest, JsonSerializer.Serialize(new { messages = All() }, Json.Compact) + "\n"), $"a row of {All().Count} messages is appended to '{rest}'");
                     break;
                 case "/adapter" when rest is "on" or "off":
@@ -147,7 +148,7 @@ internal static class ChatCommand
                     Say(speaker.HasAdapter ? $"the adapter is {rest}" : "there is no adapter; load one with /adapter DIR");
                     break;
                 case "/adapter" when rest.Length > 0:
-                    Try(() => speaker.Adapt(rest), $"the adapter is '{rest}'");
+                    Try(() => speaker.Adapt(UserPath.Expand(rest)), $"the adapter is '{rest}'");
                     break;
                 default:
                     Say(Words);
@@ -166,7 +167,7 @@ internal static class ChatCommand
                 action();
                 Say(done);
             }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or AdapterException or Checkpoints.BadFileException)
+            catch (Exception fault) when (Checkpoints.WriteFault.Covers(fault) || fault is AdapterException or Checkpoints.BadFileException)
             {
                 Say("error: " + fault.Message);
             }

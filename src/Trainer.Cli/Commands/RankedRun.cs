@@ -55,7 +55,7 @@ internal static class RankedRun
         {
             File.WriteAllText(Path.Combine(directory, $"rank-{rank}.error"), fault + "\n");
         }
-        catch (Exception failed) when (failed is IOException or UnauthorizedAccessException)
+        catch (Exception failed) when (Checkpoints.WriteFault.Covers(failed))
         {
             // The message on the terminal says the same.
         }

@@ -21,7 +21,7 @@ internal static class SourceReader
         var sources = new List<DataSource>();
         foreach (var item in values.Items(setting))
         {
-            var (path, pairs) = Split(item.Pairs is null ? item with { Text = UserPath.Expand(item.Text) } : item);
+            var (path, pairs) = Split(item);
             var weight = 1.0;
             var columns = new Dictionary<string, string>();
             string? split = null, subset = null;
@@ -34,7 +34,6 @@ internal static class SourceReader
                     values.Fault($"weight '{value}' of {values.Origin(setting)} '{path}' is not a number above 0");
             }
             if (path.Length == 0) continue;
-            path = UserPath.Expand(path);
             var (place, part) = Part(path);
             if (part is not null && split is not null) values.Fault($"{values.Origin(setting)} '{path}' and split={split} both name a part; keep one");
             split ??= part;

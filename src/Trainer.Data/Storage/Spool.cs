@@ -43,7 +43,7 @@ internal sealed class Spool<T>(int inMemory = 1 << 14) : IDisposable where T : u
             _file ??= Temporary();
             RandomAccess.Write(_file.SafeFileHandle, MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_latest)), _file.Length);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
             throw new DataException($"cannot write to the temporary folder '{Path.GetTempPath()}': {fault.Message.TrimEnd('.')}; free space there, or set TMPDIR to another folder", fault);
         }

@@ -26,7 +26,8 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
         {
             return Fill(group, heldOut, writer);
         }
-        catch (IOException fault)
+        // .NET calls a write beyond `ulimit -f` a wrong argument.
+        catch (Exception fault) when (fault is IOException or ArgumentOutOfRangeException { ParamName: "value" })
         {
             // A cache is a convenience, never a reason to stop; the disk of the cache may be full while memory is not.
             return Without(fault.Message.TrimEnd('.'));

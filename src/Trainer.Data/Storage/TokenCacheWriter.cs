@@ -65,9 +65,17 @@ internal sealed class TokenCacheWriter : ITokenWriter
 
     public void Dispose()
     {
-        _file.Dispose();
         _records.Dispose();
-        if (!_finished) File.Delete(_temporary);
+        if (_finished) return;
+        try
+        {
+            _file.Dispose();
+        }
+        catch (Exception fault) when (fault is IOException or ArgumentOutOfRangeException)
+        {
+            // What the disk did not take is thrown away anyhow.
+        }
+        File.Delete(_temporary);
     }
 
     private void Number(long value)

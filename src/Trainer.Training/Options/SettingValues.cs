@@ -14,7 +14,6 @@ public sealed class SettingValues
 
     private SettingValues(IReadOnlyDictionary<string, SettingValue> values, List<string> faults) => (_values, _faults) = (values, faults);
 
-
     /// <summary>What was wrong so far, a sentence each.</summary>
     public IReadOnlyList<string> Faults => _faults;
 
@@ -61,15 +60,11 @@ public sealed class SettingValues
     }
 
     /// <summary>The words that were given, or none.</summary>
-    public IReadOnlyList<SettingItem> Items(Setting setting) 
+    public IReadOnlyList<SettingItem> Items(Setting setting)
     {
         if (!_values.TryGetValue(setting.Key, out var value)) return [];
-        return setting.IsPath ? [.. value.Items.Select(item => item with { Text = AtHome(item.Text) })] : value.Items;
+        return setting.IsPath ? [.. value.Items.Select(item => item with { Text = UserPath.Expand(item.Text) })] : value.Items;
     }
-
-    // A shell does it where the word is not quoted; a recipe has no shell.
-    private static string AtHome(string path) =>
-        path == "~" || path.StartsWith("~/", StringComparison.Ordinal) ? Path.Join(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), path[1..]) : path;
 
 
     /// <summary>The one word that was given, the bare meaning where there is none, or null.</summary>

@@ -1,6 +1,6 @@
 namespace Trainer.Training.Options;
 
-/// <summary>Paths as people write them in recipes and quotes, where no shell has read them, and as a shell takes them back.</summary>
+/// <summary>Paths as people write them in recipes and quotes, where no shell has read them.</summary>
 public static class UserPath
 {
     /// <summary>A leading <c>~</c> becomes the home folder; anything else stays.</summary>
@@ -11,13 +11,5 @@ public static class UserPath
         if (path != "~" && !path.StartsWith("~/", StringComparison.Ordinal)) return path;
         var home = Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } named ? named : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         return home.Length == 0 ? path : path.Length == 1 ? home : Path.Combine(home, path[2..].TrimStart('/'));
-    }
-
-    /// <summary>A word for a command line to paste: in single quotes where a shell would read it otherwise.</summary>
-    /// <param name="word">Any text.</param>
-    public static string Quoted(string word)
-    {
-        ArgumentNullException.ThrowIfNull(word);
-        return word.Length > 0 && word.All(letter => char.IsLetterOrDigit(letter) || letter is '/' or '.' or '_' or '-' or '+' or ',' or ':' or '=' or '@' or '%') ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 }

@@ -110,7 +110,7 @@ public static class RunPlanner
             window = memory.SmallestWindow + spare;
             parts = Parts(recompute, window);
         }
-        var steps = options.MaxSteps ?? batches?.TotalSteps(options.Epochs);
+        long? steps = options.MaxSteps ?? (batches is null ? null : StepCount.Of(options.Epochs, batches.TotalSteps));
         var checkpoint = CheckpointStore.BytesOf(trainable, optimizer);
         var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : TrainingOptions.Every(options.SaveSteps, steps ?? 1000);
         var checkpoints = saveEvery == 0 ? 1 : Math.Max(1, (steps ?? 1000) / saveEvery);

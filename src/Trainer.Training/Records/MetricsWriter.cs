@@ -30,7 +30,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             _file.SetLength(Math.Min(length, _file.Length));
             _file.Seek(0, SeekOrigin.End);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (WriteFault.Covers(fault))
         {
             _file?.Dispose();
             throw Refused(fault);
@@ -123,14 +123,24 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         {
             _file.Flush(flushToDisk: true);
         }
-        catch (IOException fault)
+        catch (Exception fault) when (WriteFault.Covers(fault))
         {
             throw Refused(fault);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            _file.Dispose();
+        }
+        catch (Exception fault) when (WriteFault.Covers(fault))
+        {
+            // The write that failed has told it.
+        }
+    }
 
     private void Write(string line)
     {
@@ -139,7 +149,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             _file.Write(Encoding.UTF8.GetBytes(line + "\n"));
             _file.Flush();
         }
-        catch (IOException fault)
+        catch (Exception fault) when (WriteFault.Covers(fault))
         {
             throw Refused(fault);
         }
@@ -149,5 +159,5 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     private static JsonValue? Perplexity(double loss) => double.IsFinite(Math.Exp(loss)) ? JsonValue.Create(Math.Exp(loss)) : null;
 
     private CannotWriteException Refused(Exception fault) =>
-        new($"cannot write metrics ({_path}): {fault.Message.TrimEnd('.')}; free some space or choose another --output-dir", fault);
+        WriteFault.Of(_path, fault);
 }

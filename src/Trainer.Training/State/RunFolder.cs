@@ -56,7 +56,7 @@ internal sealed class RunFolder : IDisposable
         {
             System.IO.Directory.CreateDirectory(directory);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (WriteFault.Covers(fault))
         {
             throw new CannotWriteException($"cannot make the run folder '{directory}': {fault.Message.TrimEnd('.')}; choose another --output-dir", fault);
         }

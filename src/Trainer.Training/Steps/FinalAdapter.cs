@@ -12,7 +12,7 @@ internal static class FinalAdapter
     public const int ProofLogits = 1 << 20;
 
     /// <summary>Writes, proves, and gives the SHA-256 of the weights' file.</summary>
-    public static string Write(TrainingOptions options, RunState state, IAdaptedModel model, ITrainingData data, Events events)
+    public static string Write(TrainingOptions options, RunState state, int taken, IAdaptedModel model, ITrainingData data, Events events)
     {
         var directory = options.OutputDirectory;
         events.Emit(new PhaseProgressed("saving the adapter", 0, 2));
@@ -22,7 +22,7 @@ internal static class FinalAdapter
             AtomicFile.Write(Path.Combine(directory, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
         AtomicFolder.Delete(staging);
         CopyTexts(options, directory);
-        AtomicFile.WriteText(Path.Combine(directory, "README.md"), ModelCard.Text(options, state));
+        AtomicFile.WriteText(Path.Combine(directory, "README.md"), ModelCard.Text(options, state, taken));
         events.Emit(new PhaseProgressed("saving the adapter", 1, 2));
         Prove(directory, model, ProofBatch(data, Math.Clamp(ProofLogits / model.VocabularySize, 16, ProofTokens)), events);
         events.Emit(new PhaseProgressed("saving the adapter", 2, 2));

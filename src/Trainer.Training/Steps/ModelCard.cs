@@ -6,7 +6,11 @@ namespace Trainer.Training;
 /// <summary>README.md of the adapter: the model card that hubs and readers expect, with what was done.</summary>
 internal static class ModelCard
 {
-    public static string Text(TrainingOptions options, RunState state)
+    /// <summary>The card.</summary>
+    /// <param name="options">The run.</param>
+    /// <param name="state">Where it ended.</param>
+    /// <param name="taken">The step whose values the adapter holds: the last, or after early stopping the best.</param>
+    public static string Text(TrainingOptions options, RunState state, int taken)
     {
         var card = new StringBuilder();
         var rank = options.Lora.Rank;
@@ -26,6 +30,7 @@ internal static class ModelCard
         card.Append($"| batch x accumulation | {options.BatchSize} x {options.GradientAccumulationSteps} |\n");
         card.Append($"| seed | {options.Seed} |\n");
         if (state.Step > 0) card.Append($"| mean training loss | {Number(Math.Round(state.LossSum / state.Step, 4))} |\n");
+        card.Append($"| values | of step {taken}{(taken == state.Step ? ", the last" : ", the best")} |\n");
         if (state.BestEvalLoss is { } best) card.Append($"| best held-out loss | {Number(Math.Round(best, 4))} (step {state.BestStep}) |\n");
         card.Append("\n`run.json` beside this file holds the hashes of base, data, tokenizer and template, and every option; `trainer reproduce run.json` makes the same bytes again.\n");
         return card.ToString();

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using Trainer.Checkpoints;
 
 namespace Trainer.Cli.Reports.TensorBoard;
 
@@ -9,6 +10,7 @@ namespace Trainer.Cli.Reports.TensorBoard;
 internal sealed class EventFile : IDisposable
 {
     private readonly FileStream _file;
+    private readonly string _path;
     private readonly TimeProvider _time;
 
     public EventFile(string directory, TimeProvider time)
@@ -16,7 +18,8 @@ internal sealed class EventFile : IDisposable
         _time = time;
         Directory.CreateDirectory(directory);
         var name = $"events.out.tfevents.{time.GetUtcNow().ToUnixTimeSeconds()}.{Environment.MachineName}.{Environment.ProcessId}.0";
-        _file = new FileStream(Path.Combine(directory, name), FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite);
+        _path = Path.Combine(directory, name);
+        _file = new FileStream(_path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite);
         Write(0, message => message.Text(3, "brain.Event:2"));
     }
 
@@ -50,9 +53,30 @@ internal sealed class EventFile : IDisposable
         entry.Message(9, metadata => metadata.Message(1, plugin => plugin.Text(1, "text")));
     })));
 
-    public void Flush() => _file.Flush();
+    /// <exception cref="CannotWriteException">Full disk, or a file larger than the system allows.</exception>
+    public void Flush()
+    {
+        try
+        {
+            _file.Flush();
+        }
+        catch (Exception fault) when (WriteFault.Covers(fault))
+        {
+            throw WriteFault.Of(_path, fault);
+        }
+    }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            _file.Dispose();
+        }
+        catch (Exception fault) when (WriteFault.Covers(fault))
+        {
+            // Told by Flush; the curve ends here.
+        }
+    }
 
     private void Write(int step, Action<ProtoMessage> fill)
     {
@@ -66,9 +90,14 @@ internal sealed class EventFile : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], MaskedCrc(header[..8]));
         Span<byte> footer = stackalloc byte[4];
         BinaryPrimitives.WriteUInt32LittleEndian(footer, MaskedCrc(data));
-        _file.Write(header);
-        _file.Write(data);
-        _file.Write(footer);
+        try
+        {
+            _file.Write([.. header, .. data, .. footer]);
+        }
+        catch (Exception fault) when (WriteFault.Covers(fault))
+        {
+            throw WriteFault.Of(_path, fault);
+        }
     }
 
     /// <summary>TensorFlow rotates the checksum and adds a constant, so that a checksum of data holding checksums stays strong.</summary>
