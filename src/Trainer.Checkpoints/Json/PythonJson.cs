@@ -14,10 +14,11 @@ public static partial class PythonJson
     /// <summary>The text of a value, without a newline at its end.</summary>
     /// <param name="value">The value; null becomes null. Non-finite numbers, which JSON lacks, become null.</param>
     /// <param name="sortKeys">Whether keys are sorted, as in the config files, or kept in their order.</param>
-    public static string Serialize(JsonNode? value, bool sortKeys = true)
+    /// <param name="depth">Levels above it in the text it becomes a part of.</param>
+    public static string Serialize(JsonNode? value, bool sortKeys = true, int depth = 0)
     {
         var text = new StringBuilder();
-        Append(text, value, 0, sortKeys);
+        Append(text, value, depth, sortKeys);
         return text.ToString();
     }
 

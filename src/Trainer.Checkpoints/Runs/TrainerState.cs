@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -6,6 +7,9 @@ namespace Trainer.Checkpoints;
 /// <summary>trainer_state.json as transformers writes it, for the viewers and scripts that read it.</summary>
 public sealed record TrainerState
 {
+    // The history is written at every checkpoint and only grows: the text of a row is made once.
+    private static readonly ConditionalWeakTable<JsonObject, string> RowTexts = [];
+
     /// <summary>Name of the file.</summary>
     public const string FileName = "trainer_state.json";
 
@@ -52,7 +56,13 @@ public sealed record TrainerState
     public IReadOnlyList<JsonObject> LogHistory { get; init; } = [];
 
     /// <summary>The text of the file.</summary>
-    public string ToJson() => PythonJson.Serialize(new JsonObject
+    public string ToJson()
+    {
+        string rows = string.Join(",\n    ", LogHistory.Select(static row => RowTexts.GetValue(row, static key => PythonJson.Serialize(key, depth: 2))));
+        return LogHistory.Count == 0 ? Head() : Head().Replace("\"log_history\": []", $"\"log_history\": [\n    {rows}\n  ]", StringComparison.Ordinal);
+    }
+
+    private string Head() => PythonJson.Serialize(new JsonObject
     {
         ["best_global_step"] = BestGlobalStep,
         ["best_metric"] = BestMetric,
@@ -63,7 +73,7 @@ public sealed record TrainerState
         ["is_hyper_param_search"] = false,
         ["is_local_process_zero"] = true,
         ["is_world_process_zero"] = true,
-        ["log_history"] = new JsonArray([.. LogHistory.Select(static row => row.DeepClone())]),
+        ["log_history"] = new JsonArray(),
         ["logging_steps"] = LoggingSteps,
         ["max_steps"] = MaxSteps,
         ["num_input_tokens_seen"] = NumInputTokensSeen,
