@@ -59,6 +59,15 @@ public sealed partial class SourceTests
     }
 
     [Fact]
+    public void The_mathematics_of_a_layer_knows_no_addresses_and_measures_nothing()
+    {
+        string[] folders = ["src/Trainer.Engine/Fast", "src/Trainer.Engine/Fast/Operations", "src/Trainer.Engine/Fast/Layout"];
+        bool IsSubject(string path) => folders.Contains(path[..path.LastIndexOf('/')]);
+        Assert.Empty(Offenders("src", path => IsSubject(path) && Path.GetFileName(path) != "Arena.cs", AddressUse()));
+        Assert.Empty(Offenders("src", path => IsSubject(path) && Path.GetFileName(path).StartsWith("FastL", StringComparison.Ordinal), MeterUse()));
+    }
+
+    [Fact]
     public void Nothing_is_left_for_later()
         => Assert.Empty(Offenders("src", static _ => true, Unfinished()));
 
@@ -87,6 +96,12 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"\bEngine\.Fast\b|\bFast[A-Z]\w+\b")]
     private static partial Regex FastUse();
+
+    [GeneratedRegex(@"\bunsafe\b|\bIntPtr\b")]
+    private static partial Regex AddressUse();
+
+    [GeneratedRegex(@"\b(StepMeter|StepPart|BenchClock)\b")]
+    private static partial Regex MeterUse();
 
     [GeneratedRegex(@"\b(class|record|struct|interface)\s+\w+(Manager|Helper|Utils|Util)\b")]
     private static partial Regex VagueType();

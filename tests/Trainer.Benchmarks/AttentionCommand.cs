@@ -42,16 +42,16 @@ internal static unsafe class AttentionCommand
         var decoder = DecoderBlueprint.Of(config);
         var batch = new TokenBatch(new int[tokens], new int[tokens], [.. Enumerable.Range(0, tokens)], starts, new float[starts.Length - 1]);
         var layout = PassLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept, EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
-        using var memory = new Arena(layout.Bytes);
-        using var arena = new Arena(1L << 30);
-        var pass = new FastPass(config, batch, layout, memory.Start, null);
+        var kernels = new CpuKernels(shape, ComputeKind.Float32, new PanelPlan());
+        using var block = kernels.Allocate(layout.Bytes);
+        var pass = new FastPass(config, batch, kernels, new PassMemory(layout, block), null);
         var state = pass.State(0);
-        float* gradient = Filled(arena, (long)tokens * shape.Query), dq = arena.Floats((long)tokens * shape.Query), dk = arena.Floats((long)tokens * shape.Kv), dv = arena.Floats((long)tokens * shape.Kv);
-        Fill(state.Query, (long)tokens * shape.Query);
-        Fill(state.Key, (long)tokens * shape.Kv);
-        Fill(state.Value, (long)tokens * shape.Kv);
-        var attention = new BlockAttention(shape, new StepMeter());
-        Report(name, () => attention.Forward(pass, state, window), () => attention.Backward(pass, state, window, gradient, dq, dk, dv));
+        var (queries, keys) = ((long)tokens * shape.Query, (long)tokens * shape.Kv);
+        using var gradients = kernels.Allocate(sizeof(float) * (2 * queries + 2 * keys));
+        Place gradient = new(gradients, 0), dq = gradient + queries, dk = dq + queries, dv = dk + keys;
+        foreach (var (place, count) in new[] { (gradient, queries), (state.Query, queries), (state.Key, keys), (state.Value, keys) }) Fill(HostMemory.At<float>(place), count);
+        var layer = state.Attention(window);
+        Report(name, () => kernels.Attention(pass.Memory, starts, layer), () => kernels.AttentionBackward(pass.Memory, starts, layer, gradient, dq, dk, dv));
     }
 
     private static void Flash(string name, int size, int tokens)

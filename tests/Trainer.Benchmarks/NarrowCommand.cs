@@ -31,8 +31,7 @@ internal static unsafe class NarrowCommand
         using var weight = Weight(high, wide);
         var (from, to) = forward ? (wide, high) : (high, wide);
         using var arena = new Arena(64 * tokens * (wide + high) + (256 << 20));
-        var meter = new StepMeter();
-        IFrozenProduct[] products = [new BlasProduct(meter, new PanelPlan()), new BFloat16Product(meter, new PanelPlan()), new Int8Product(meter, new PanelPlan())];
+        IFrozenProduct[] products = [new BlasProduct(new PanelPlan()), new BFloat16Product(new PanelPlan()), new Int8Product(new PanelPlan())];
         MatrixShape[] shapes = [MatrixShape.Of(weight)];
         PassBuffer[] buffers = [.. BlasProduct.Buffers(tokens, shapes, PanelPlan.Elements), .. BFloat16Product.Buffers(tokens, shapes, PanelPlan.Elements), .. Int8Product.Buffers(tokens, shapes, PanelPlan.Elements)];
         var room = ProductRoom.Cut(arena, buffers, tokens, torch.get_num_threads());
@@ -44,8 +43,8 @@ internal static unsafe class NarrowCommand
             for (var i = 0; i < products.Length; i++)
             {
                 var start = BenchClock.Now;
-                if (forward) products[i].Forward(room, weight, x, tokens, results[i], high, 1f, StepPart.Products);
-                else products[i].InputGradient(room, weight, x, high, tokens, results[i], false, 1f, StepPart.Products);
+                if (forward) products[i].Forward(room, weight, x, tokens, results[i], high, 1f);
+                else products[i].InputGradient(room, weight, x, high, tokens, results[i], false, 1f);
                 if (round > 0) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
         var cells = Enumerable.Range(0, 3).Select(i => $"{Names[i]} {best[i] * 1e3:0.0} ms {2e-9 * tokens * wide * high / best[i]:0} GFLOP/s ({best[0] / best[i]:0.00}x, error {Error(results[0], results[i], tokens * to):0.0000})");

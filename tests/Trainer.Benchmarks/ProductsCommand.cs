@@ -33,7 +33,7 @@ internal static unsafe class ProductsCommand
         float* x = arena.Floats(tokens * wide), y = arena.Floats(tokens * high), panel = arena.Floats(panelRows * wide), w = TorchMemory.Pointer(matrix.Stored);
         for (long i = 0; i < tokens * wide; i++) x[i] = i % 13 * 0.1f - 0.6f;
         for (long i = 0; i < tokens * high; i++) y[i] = i % 11 * 0.1f - 0.5f;
-        var tiles = new TiledProduct(new StepMeter(), new PanelPlan());
+        var tiles = new TiledProduct(new PanelPlan());
         var room = ProductRoom.Cut(arena, TiledProduct.Buffers(tokens, torch.get_num_threads()), tokens, torch.get_num_threads());
 
         void Panels(Action<long, long> body)
@@ -46,11 +46,11 @@ internal static unsafe class ProductsCommand
         }
 
         Report($"{tokens} x {wide} x {high} forward ", 2.0 * tokens * wide * high,
-            () => tiles.Forward(room, weight, x, tokens, y, high, 1f, StepPart.Products),
+            () => tiles.Forward(room, weight, x, tokens, y, high, 1f),
             () => Panels((begin, count) => Gemm.TimesTransposed(tokens, count, wide, 1f, x, wide, panel, wide, 0f, y + begin, high)),
             () => Gemm.TimesTransposed(tokens, high, wide, 1f, x, wide, w, wide, 0f, y, high));
         Report($"{tokens} x {wide} x {high} backward", 2.0 * tokens * wide * high,
-            () => tiles.InputGradient(room, weight, y, high, tokens, x, false, 1f, StepPart.Products),
+            () => tiles.InputGradient(room, weight, y, high, tokens, x, false, 1f),
             () => Panels((begin, count) => Gemm.Times(tokens, wide, count, 1f, y + begin, high, panel, wide, begin > 0 ? 1f : 0f, x, wide)),
             () => Gemm.Times(tokens, wide, high, 1f, y, high, w, wide, 0f, x, wide));
     }

@@ -1,14 +1,14 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>What the backward pass of one adapted linear needs of its forward pass; null where it has no such adapter.</summary>
-internal readonly unsafe struct AdapterState(float* low, float* whole, float* norms)
+/// <summary>What the backward pass of one adapted linear needs of its forward pass; none where it has no such adapter.</summary>
+internal readonly struct AdapterState(Place low, Place whole, Place norms)
 {
     /// <summary>u = x' A^T (rows, rank).</summary>
-    public float* Low { get; } = low;
+    public Place Low { get; } = low;
 
     /// <summary>DoRA's z = W x' + s u B^T, what the magnitudes scale (rows, out).</summary>
-    public float* Whole { get; } = whole;
+    public Place Whole { get; } = whole;
 
     /// <summary>|W + s B A| of each row (out).</summary>
-    public float* Norms { get; } = norms;
+    public Place Norms { get; } = norms;
 }

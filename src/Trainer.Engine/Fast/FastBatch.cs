@@ -1,96 +1,115 @@
+using System.Buffers;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>One batch as the kernels need it: rotary tables, positions, and the rows that carry loss.</summary>
-internal sealed unsafe class FastBatch
+internal sealed class FastBatch
 {
-    private readonly float*[] _cos;
-    private readonly float*[] _sin;
+    private readonly IKernels _kernels;
+    private readonly PassMemory _memory;
+    private readonly int[] _lossRows;
 
     /// <summary>Fills the batch's tables.</summary>
-    /// <param name="memory">The memory of the pass.</param>
+    /// <param name="kernels">What computes.</param>
+    /// <param name="memory">The memory of the pass; its layout tells whether losses are wanted.</param>
     /// <param name="config">The model.</param>
     /// <param name="batch">The tokens.</param>
-    /// <param name="lossRows">Rows whose loss is wanted: all that carry one, or none.</param>
-    public FastBatch(PassMemory memory, ModelConfig config, TokenBatch batch, int lossRows)
+    public FastBatch(IKernels kernels, PassMemory memory, ModelConfig config, TokenBatch batch)
     {
-        Batch = batch;
+        (_kernels, _memory, Batch) = (kernels, memory, batch);
         FirstPosition = batch.Positions.Min();
-        LossCount = lossRows;
-        Positions = memory.At<int>(BufferId.Positions);
-        LossRows = memory.At<int>(BufferId.LossRows);
-        LossTargets = memory.At<int>(BufferId.LossTargets);
-        LossFactors = memory.Floats(BufferId.LossFactors);
-        Losses = memory.At<double>(BufferId.Losses);
-        _cos = new float*[config.Ropes.Count];
-        _sin = new float*[config.Ropes.Count];
-        for (var r = 0; r < config.Ropes.Count; r++)
-        {
-            _cos[r] = memory.Floats(BufferId.Cos, r);
-            _sin[r] = memory.Floats(BufferId.Sin, r);
-        }
-        for (var t = 0; t < batch.Length; t++) Positions[t] = batch.Positions[t] - FirstPosition;
-        FillTables(config, batch.Positions.Max() + 1 - FirstPosition);
-        if (lossRows > 0) FillLossRows();
+        kernels.Upload<int>([.. batch.Positions.Select(position => position - FirstPosition)], Positions);
+        for (var rope = 0; rope < config.Ropes.Count; rope++) FillTables(config.Ropes[rope], rope, batch.Positions.Max() + 1 - FirstPosition);
+        _lossRows = memory.Layout.LossRows > 0 ? [.. Enumerable.Range(0, batch.Length).Where(t => batch.Targets[t] != TokenBatch.IgnoredTarget)] : [];
+        Factors = new float[_lossRows.Length];
+        Losses = new double[_lossRows.Length];
+        if (_lossRows.Length > 0) FillLossRows();
     }
 
     public TokenBatch Batch { get; }
 
     public int Tokens => Batch.Length;
 
+    /// <summary>First token of each segment, and the number of tokens.</summary>
+    public int[] Starts => Batch.SegmentStarts;
+
     /// <summary>Lowest position, the tables' first row: 0, or the number of tokens that came before.</summary>
     public int FirstPosition { get; }
 
     /// <summary>Each token's row in the tables.</summary>
-    public int* Positions { get; }
+    public Place Positions => _memory.At(ElementType.Int32, BufferId.Positions);
 
     /// <summary>How many rows carry loss.</summary>
-    public int LossCount { get; }
+    public int LossCount => _lossRows.Length;
 
     /// <summary>The rows that carry loss, ascending.</summary>
-    public int* LossRows { get; }
+    public Place LossRows => _memory.At(ElementType.Int32, BufferId.LossRows);
 
-    public int* LossTargets { get; }
+    public Place LossTargets => _memory.At(ElementType.Int32, BufferId.LossTargets);
 
-    /// <summary>Segment weight of each loss row; times the loss scale during a backward pass.</summary>
-    public float* LossFactors { get; }
+    /// <summary>Weight of each loss row, see <see cref="Factors"/>.</summary>
+    public Place LossFactors => _memory.Floats(BufferId.LossFactors);
 
-    /// <summary>Unweighted loss of each loss row.</summary>
-    public double* Losses { get; }
+    /// <summary>Unweighted loss of each loss row, see <see cref="Losses"/>.</summary>
+    public Place LossValues => _memory.At(ElementType.Float64, BufferId.Losses);
 
-    public float* Cos(int rope) => _cos[rope];
+    /// <summary>Weight of each loss row on the host: its segment's, unless it depends on the losses.</summary>
+    public float[] Factors { get; private set; }
 
-    public float* Sin(int rope) => _sin[rope];
+    /// <summary>Unweighted loss of each loss row on the host, once it was fetched.</summary>
+    public double[] Losses { get; }
 
-    private void FillTables(ModelConfig config, int rows)
+    public Place Cos(int rope) => _memory.Floats(BufferId.Cos, rope);
+
+    public Place Sin(int rope) => _memory.Floats(BufferId.Sin, rope);
+
+    /// <summary>Waits for the losses.</summary>
+    public void FetchLosses() => _kernels.Download<double>(LossValues, Losses);
+
+    /// <summary>Losses in the place of their tokens.</summary>
+    public void CopyLosses(Span<float> losses)
     {
-        for (var r = 0; r < config.Ropes.Count; r++)
+        for (var i = 0; i < LossCount; i++) losses[_lossRows[i]] = (float)Losses[i];
+    }
+
+    /// <summary>Replaces the weight of each loss row by that of its token.</summary>
+    public void Weigh(float[] weights)
+    {
+        Factors = [.. _lossRows.Select(row => weights[row])];
+        _kernels.Upload<float>(Factors, LossFactors);
+    }
+
+    private void FillTables(RopeConfig config, int rope, int rows)
+    {
+        var (frequencies, multiplier) = RopeTable.Make(config, Math.Max(FirstPosition + rows, Batch.TextLength));
+        var width = frequencies.Length;
+        float[] cosines = ArrayPool<float>.Shared.Rent(rows * width), sines = ArrayPool<float>.Shared.Rent(rows * width);
+        for (var row = 0; row < rows; row++)
         {
-            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], Math.Max(FirstPosition + rows, Batch.TextLength));
-            for (var row = 0; row < rows; row++)
+            for (var i = 0; i < width; i++)
             {
-                for (var i = 0; i < frequencies.Length; i++)
-                {
-                    // The product is rounded to float32 first: transformers computes angles in that type.
-                    var (sin, cos) = Math.SinCos((FirstPosition + row) * frequencies[i]);
-                    _cos[r][row * frequencies.Length + i] = (float)((float)cos * multiplier);
-                    _sin[r][row * frequencies.Length + i] = (float)((float)sin * multiplier);
-                }
+                // The product is rounded to float32 first: transformers computes angles in that type.
+                var (sin, cos) = Math.SinCos((FirstPosition + row) * frequencies[i]);
+                cosines[row * width + i] = (float)((float)cos * multiplier);
+                sines[row * width + i] = (float)((float)sin * multiplier);
             }
         }
+        _kernels.Upload<float>(cosines.AsSpan(0, rows * width), Cos(rope));
+        _kernels.Upload<float>(sines.AsSpan(0, rows * width), Sin(rope));
+        ArrayPool<float>.Shared.Return(cosines);
+        ArrayPool<float>.Shared.Return(sines);
     }
 
     private void FillLossRows()
     {
         var segment = 0;
-        var at = 0;
-        for (var t = 0; t < Batch.Length; t++)
+        for (var i = 0; i < LossCount; i++)
         {
-            while (t >= Batch.SegmentStarts[segment + 1]) segment++;
-            if (Batch.Targets[t] == TokenBatch.IgnoredTarget) continue;
-            LossRows[at] = t;
-            LossTargets[at] = Batch.Targets[t];
-            LossFactors[at] = Batch.SegmentWeights[segment];
-            at++;
+            while (_lossRows[i] >= Starts[segment + 1]) segment++;
+            Factors[i] = Batch.SegmentWeights[segment];
         }
+        _kernels.Upload<int>(_lossRows, LossRows);
+        _kernels.Upload<int>([.. _lossRows.Select(row => Batch.Targets[row])], LossTargets);
+        _kernels.Upload<float>(Factors, LossFactors);
     }
 }

@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 namespace Trainer.Engine.Fast;
 
 /// <summary>
-/// The hand-written CPU engine: no graph, every buffer of a pass cut from one arena by its <see cref="PassLayout"/>, frozen products panel by panel,
+/// The hand-written engine: no graph, every buffer of a pass cut from one arena by its <see cref="PassLayout"/>, frozen products panel by panel,
 /// gradients straight into the flat buffer. It computes what <see cref="FastCapabilities"/> admits, with the reference engine's results.
 /// </summary>
-internal sealed unsafe class FastEngine : IDecoderEngine
+internal sealed class FastEngine : IDecoderEngine
 {
     // All bits set: floats are not numbers, so whoever reads what nobody wrote is found out too.
     private const byte Untouched = 0xFF;
@@ -18,7 +18,9 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     private readonly FastLayer _layer;
     private readonly FastHead _head;
     private readonly StreamedBase? _stream;
-    private Arena? _arena;
+    private readonly MeteredKernels _kernels;
+    private readonly FastParameters _parameters;
+    private DeviceMemory? _block;
     private PassLayout? _last;
 
     /// <summary>An engine for a model as attached.</summary>
@@ -31,10 +33,12 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         _shape = new FastShape(model.Config);
         _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
-        var linear = new FastLinear(model, Meter, panels);
-        var norms = new FastNorm(model, _shape);
-        _layer = new FastLayer(model, _shape, linear, norms, new BlockAttention(_shape, Meter), Meter);
-        _head = new FastHead(model, _shape, linear, norms, Meter);
+        _kernels = new MeteredKernels(new CpuKernels(_shape, model.Options.Compute, panels), _shape, Meter);
+        _parameters = new FastParameters(model.Parameters, _kernels);
+        var linear = new FastLinear(model, _kernels, _parameters);
+        var norms = new FastNorm(model, _kernels, _parameters);
+        _layer = new FastLayer(model.Config, _shape, _kernels, linear, norms);
+        _head = new FastHead(model, _shape, _kernels, linear, norms);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model);
         panels.HeadPages = _stream.Head;
@@ -51,7 +55,7 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     public long BufferBytes => _last?.Bytes ?? 0;
 
     /// <summary>Bytes of the block that buffers are cut from: those of the largest pass so far.</summary>
-    public long AllocatedBytes => _arena?.Capacity ?? 0;
+    public long AllocatedBytes => _block?.Bytes ?? 0;
 
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing, bool drops = false) =>
@@ -65,12 +69,15 @@ internal sealed unsafe class FastEngine : IDecoderEngine
 
     ITokenDecoder IDecoderEngine.Decoder() => new FastDecoder(_model, this);
 
+    /// <summary>Room for the keys and values of a text that is to be continued. The caller disposes of it.</summary>
+    public KeyValues BeginText() => new(_shape, _kernels);
+
     /// <summary>Continues a text: computes tokens behind those that <paramref name="past"/> holds, adds theirs to it, and writes the logits after the last one.</summary>
     /// <param name="tokens">T tokens.</param>
     /// <param name="past">Keys and values so far.</param>
     /// <param name="textLength">Tokens of the text that these belong to.</param>
     /// <param name="logits">(vocabulary).</param>
-    public void Continue(int[] tokens, KeyValues past, int textLength, float* logits)
+    public void Continue(int[] tokens, KeyValues past, int textLength, Span<float> logits)
     {
         var batch = TokenBatch.Continuation(tokens, past.Length, textLength);
         Pass.CheckIds(_model, batch);
@@ -89,8 +96,8 @@ internal sealed unsafe class FastEngine : IDecoderEngine
     public void Dispose()
     {
         _stream?.Dispose();
-        _arena?.Dispose();
-        _arena = null;
+        _block?.Dispose();
+        _block = null;
     }
 
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key) => Begin(batch, mode, key, null);
@@ -100,15 +107,20 @@ internal sealed unsafe class FastEngine : IDecoderEngine
         _stream?.CheckFiles();
         var layout = PassLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });
         _last = layout;
-        if (_arena is null || _arena.Capacity < layout.Bytes)
+        if (_block is null || _block.Bytes < layout.Bytes)
         {
-            _arena?.Dispose();
-            _arena = new Arena(layout.Bytes);
+            _block?.Dispose();
+            _block = _kernels.Allocate(layout.Bytes);
         }
-        if (_engine.Guard > 0) new Span<byte>(_arena.Start, checked((int)layout.Bytes)).Fill(Untouched);
-        return new FastStages(_model, _shape, _layer, _head, _stream, Meter, new FastPass(_model.Config, batch, layout, _arena.Start, key) { Past = past });
+        if (_engine.Guard > 0) _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block, 0, ElementType.Byte));
+        var pass = new FastPass(_model.Config, batch, _kernels, new PassMemory(layout, _block), key) { Past = past };
+        return new FastStages(_model, _shape, _kernels, _parameters, _layer, _head, _stream, pass);
     }
 
-    private bool IsOverrun(PassBuffer buffer) =>
-        new ReadOnlySpan<byte>(_arena!.Start + _last!.OffsetOf(buffer.Key)!.Value + buffer.Bytes, checked((int)_engine.Guard)).ContainsAnyExcept(Untouched);
+    private bool IsOverrun(PassBuffer buffer)
+    {
+        var behind = new byte[_engine.Guard];
+        _kernels.Download<byte>(new Place(_block!, _last!.OffsetOf(buffer.Key)!.Value + buffer.Bytes, ElementType.Byte), behind);
+        return behind.AsSpan().ContainsAnyExcept(Untouched);
+    }
 }

@@ -1,6 +1,3 @@
-using Trainer.Engine.Native;
-using Trainer.Numerics.Elementwise;
-
 namespace Trainer.Engine.Fast;
 
 // DoRA (arXiv 2402.09353) as PEFT computes it: the row norms are constants of the backward pass, and dropout spares the product that has no adapter.
@@ -8,48 +5,38 @@ namespace Trainer.Engine.Fast;
 //   z = W x' + s u B^T;  g = m / |W + s B A|;  y = W (x - x') + g z
 //   dm += sum_t dy z / |W + s B A|;  dz = g dy, whose gradients are those of a plain adapter
 //   dx = dz W + du A, with dropout  dy W + mask ((dz - dy) W + du A)
-internal sealed unsafe partial class FastLinear
+internal sealed partial class FastLinear
 {
     // z and the norms; x' is x where nothing drops.
-    private void KeepWhole(FastPass pass, LinearModule linear, LinearAdapter adapter, float* input, long rows, AdapterState kept)
+    private void KeepWhole(FastPass pass, LinearModule linear, LinearAdapter adapter, Place input, long rows, AdapterState kept)
     {
         RowNorms(pass, linear, adapter, kept.Norms);
-        Product(pass, linear, input, rows, kept.Whole, linear.OutFeatures, 1f, StepPart.Products);
+        Product(pass, linear, input, rows, kept.Whole, linear.OutFeatures, 1f);
         Raise(linear, adapter, rows, kept.Low, kept.Whole, linear.OutFeatures);
     }
 
-    private void ForwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, float* x, long rows, float* y, long stride, AdapterState kept)
+    private void ForwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, Place x, long rows, Place y, long stride, AdapterState kept)
     {
         var drops = Drops(pass, adapter);
         // With dropout y = W x + (g - 1) z + s u B^T, which is the form above without a second input to hold.
-        if (drops) Product(pass, linear, x, rows, y, stride, 1f, StepPart.Products);
+        if (drops) Product(pass, linear, x, rows, y, stride, 1f);
         Keep(pass, linear, x, rows, kept);
-        var start = StepMeter.Now;
         FillRatio(pass, linear, adapter, kept, drops ? 1f : 0f);
-        var (ratio, high) = ((IntPtr)pass.Memory.Floats(BufferId.Ratio), linear.OutFeatures);
-        TorchThreads.For(0, rows, 16, (begin, end) =>
-        {
-            for (var t = begin; t < end; t++)
-            {
-                var row = y + t * stride;
-                if (drops) Arithmetic.AddProduct(row, (float*)ratio, kept.Whole + t * high, row, 0, high);
-                else Arithmetic.Product((float*)ratio, kept.Whole + t * high, row, 0, high);
-            }
-        });
-        _meter.Add(StepPart.Adapters, start);
+        var high = linear.OutFeatures;
+        kernels.ScaleColumns(pass.Memory.Floats(BufferId.Ratio), kept.Whole, high, rows, high, y, stride, add: drops);
         if (drops) Raise(linear, adapter, rows, kept.Low, y, stride);
     }
 
-    private void BackwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, float* x, long rows, float* dy, long stride, float* dx, bool add, AdapterState kept)
+    private void BackwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, Place x, long rows, Place dy, long stride, Place dx, bool add, AdapterState kept)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
-        var (drops, scaled, dropped) = (Drops(pass, adapter), (IntPtr)pass.Memory.Floats(BufferId.ScaledGradient), (IntPtr)pass.Memory.FloatsOrNull(BufferId.Dropped));
-        MagnitudeGradient(pass, adapter, rows, dy, stride, high, kept);
+        var (drops, scaled, dropped) = (Drops(pass, adapter), pass.Memory.Floats(BufferId.ScaledGradient), pass.Memory.FloatsOrNone(BufferId.Dropped));
+        kernels.AddColumnDots(pass.Memory, dy, stride, kept.Whole, rows, high, kept.Norms, Gradients(adapter.Magnitude!));
         FillRatio(pass, linear, adapter, kept, 0f);
         ScaleRows(pass, dy, stride, rows, high);
-        if (dx != null) InputGradient(pass, linear, drops ? dy : (float*)scaled, drops ? stride : high, rows, dx, add, 1f, StepPart.Products);
-        LowRankGradients(pass, adapter, drops ? Drop(pass, adapter, x, rows, wide) : x, rows, wide, (float*)scaled, high, high, kept.Low);
-        if (dx == null) return;
+        if (!dx.IsNone) InputGradient(pass, linear, drops ? dy : scaled, drops ? stride : high, rows, dx, add, 1f);
+        LowRankGradients(pass, adapter, drops ? Drop(pass, adapter, x, rows, wide) : x, rows, wide, scaled, high, high, kept.Low);
+        if (dx.IsNone) return;
         if (!drops)
         {
             AddLow(pass, adapter, rows, wide, dx, 1f);
@@ -57,66 +44,29 @@ internal sealed unsafe partial class FastLinear
         }
         FillRatio(pass, linear, adapter, kept, 1f);
         ScaleRows(pass, dy, stride, rows, high);
-        InputGradient(pass, linear, (float*)scaled, high, rows, (float*)dropped, false, 1f, StepPart.Products);
-        AddLow(pass, adapter, rows, wide, (float*)dropped, 1f);
+        InputGradient(pass, linear, scaled, high, rows, dropped, false, 1f);
+        AddLow(pass, adapter, rows, wide, dropped, 1f);
         AddMasked(pass, dx, rows * wide);
     }
 
-    // |W + s B A| of each row, as many rows at a time as the products write out.
-    private void RowNorms(FastPass pass, LinearModule linear, LinearAdapter adapter, float* norms)
+    // |W + s B A| of each row; a text keeps them, since they are the same for all of its tokens.
+    private void RowNorms(FastPass pass, LinearModule linear, LinearAdapter adapter, Place norms)
     {
-        if (pass.Past?.RowNorms is { } known && known.TryGetValue(linear, out var held))
+        if (pass.Past is { } known && known.RowNorms.TryGetValue(linear, out var held))
         {
-            held.CopyTo(new Span<float>(norms, held.Length));
+            kernels.Upload<float>(held, norms);
             return;
         }
-        var start = StepMeter.Now;
-        var weight = linear.Weight;
-        var (r, wide) = (adapter.Rank, weight.Columns);
-        var written = pass.Memory.Floats(BufferId.WrittenRows);
-        foreach (var (at, count) in _panels.Parts(weight, _panels.Rows(weight, pass.Batch.Tokens)))
-        {
-            weight.Materialize(at, count, written);
-            Gemm.Times(count, wide, r, (float)adapter.Scale, Values(adapter.B) + at * r, r, Values(adapter.A), wide, 1f, written, wide);
-            TorchThreads.For(0, count, 16, (begin, end) =>
-            {
-                for (var i = begin; i < end; i++) norms[at + i] = MathF.Sqrt(Arithmetic.Dot(written + i * wide, written + i * wide, (int)wide));
-            });
-        }
-        pass.Past?.RowNorms.Add(linear, new Span<float>(norms, checked((int)weight.Rows)).ToArray());
-        _meter.Add(StepPart.Adapters, start, 2.0 * weight.Rows * wide * r);
+        kernels.RowNorms(pass.Memory, linear.Weight, Values(adapter.B), Values(adapter.A), adapter.Rank, (float)adapter.Scale, norms);
+        if (pass.Past is not { } past) return;
+        kernels.Download<float>(norms, past.RowNorms[linear] = new float[linear.Weight.Rows]);
     }
 
     // g less a constant.
     private void FillRatio(FastPass pass, LinearModule linear, LinearAdapter adapter, AdapterState kept, float less)
-    {
-        float* magnitude = Values(adapter.Magnitude!), ratio = pass.Memory.Floats(BufferId.Ratio);
-        for (long o = 0; o < linear.OutFeatures; o++) ratio[o] = magnitude[o] / kept.Norms[o] - less;
-    }
-
-    // Columns are split among threads, so each sum has one owner and one order.
-    private void MagnitudeGradient(FastPass pass, LinearAdapter adapter, long rows, float* dy, long stride, long high, AdapterState kept)
-    {
-        var start = StepMeter.Now;
-        var (target, sums) = ((IntPtr)Gradients(adapter.Magnitude!), (IntPtr)pass.Memory.Floats(BufferId.RatioSums));
-        TorchThreads.For(0, high, 256, (begin, end) =>
-        {
-            new Span<float>((float*)sums + begin, (int)(end - begin)).Clear();
-            for (long t = 0; t < rows; t++) Arithmetic.AddProduct((float*)sums, dy + t * stride, kept.Whole + t * high, (float*)sums, begin, end);
-            for (var o = begin; o < end; o++) ((float*)target)[o] += ((float*)sums)[o] / kept.Norms[o];
-        });
-        _meter.Add(StepPart.Adapters, start);
-    }
+        => kernels.Ratio(Values(adapter.Magnitude!), kept.Norms, less, pass.Memory.Floats(BufferId.Ratio), linear.OutFeatures);
 
     // The ratio times each row of dy, dense.
-    private void ScaleRows(FastPass pass, float* dy, long stride, long rows, long high)
-    {
-        var start = StepMeter.Now;
-        var (ratio, scaled) = ((IntPtr)pass.Memory.Floats(BufferId.Ratio), (IntPtr)pass.Memory.Floats(BufferId.ScaledGradient));
-        TorchThreads.For(0, rows, 16, (begin, end) =>
-        {
-            for (var t = begin; t < end; t++) Arithmetic.Product((float*)ratio, dy + t * stride, (float*)scaled + t * high, 0, high);
-        });
-        _meter.Add(StepPart.Adapters, start);
-    }
+    private void ScaleRows(FastPass pass, Place dy, long stride, long rows, long high)
+        => kernels.ScaleColumns(pass.Memory.Floats(BufferId.Ratio), dy, stride, rows, high, pass.Memory.Floats(BufferId.ScaledGradient), high, add: false);
 }

@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
 /// <summary>One pass of the hand-written engine as a value: the batch, its memory, and what is to be computed of it.</summary>
-internal sealed unsafe class FastPass
+internal sealed class FastPass
 {
     private readonly FastShape _shape;
     private readonly LayerState?[] _states;
@@ -9,20 +9,20 @@ internal sealed unsafe class FastPass
     /// <summary>Lays a pass over memory and fills the batch's tables.</summary>
     /// <param name="config">The model.</param>
     /// <param name="batch">The tokens.</param>
-    /// <param name="layout">The buffers.</param>
-    /// <param name="block">Room for them.</param>
+    /// <param name="kernels">What computes.</param>
+    /// <param name="memory">The buffers.</param>
     /// <param name="key">Seeds the dropout masks; null computes without dropout.</param>
-    public FastPass(ModelConfig config, TokenBatch batch, PassLayout layout, byte* block, StepKey? key)
+    public FastPass(ModelConfig config, TokenBatch batch, IKernels kernels, PassMemory memory, StepKey? key)
     {
         Key = key;
-        (_shape, Layout, Memory) = (new FastShape(config), layout, new PassMemory(layout, block));
-        Batch = new FastBatch(Memory, config, batch, (int)layout.LossRows);
+        (_shape, Memory) = (new FastShape(config), memory);
+        Batch = new FastBatch(kernels, memory, config, batch);
         Buffers = new FastBuffers(Memory, _shape);
         _states = new LayerState?[_shape.Layers];
-        if (Memory.FloatsOrNull(BufferId.Ones) is var ones && ones != null) new Span<float>(ones, batch.Length).Fill(1f);
+        if (Memory.FloatsOrNone(BufferId.Ones) is { IsNone: false } ones) kernels.Fill(ones, batch.Length, 1f);
     }
 
-    public PassLayout Layout { get; }
+    public PassLayout Layout => Memory.Layout;
 
     public PassMemory Memory { get; }
 
@@ -48,5 +48,5 @@ internal sealed unsafe class FastPass
     public LayerState State(int layer) => _states[layer] ??= new LayerState(Memory, _shape, layer);
 
     /// <summary>Input of a layer (T, hidden); the last is the stack's output.</summary>
-    public float* Input(int layer) => Memory.FloatsOrNull(BufferId.Input, layer) is var own && own != null ? own : Memory.Floats(layer % 2 == 0 ? BufferId.EvenInput : BufferId.OddInput);
+    public Place Input(int layer) => Memory.FloatsOrNone(BufferId.Input, layer) is { IsNone: false } own ? own : Memory.Floats(layer % 2 == 0 ? BufferId.EvenInput : BufferId.OddInput);
 }

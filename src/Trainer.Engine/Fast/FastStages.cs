@@ -1,13 +1,11 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
-using Trainer.Engine.Native;
-using Trainer.Numerics.Elementwise;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast;
 
-/// <summary>The stages of a pass on the processor, by hand, over the buffers of the pass.</summary>
-internal sealed unsafe class FastStages(CausalModel model, FastShape shape, FastLayer layers, FastHead head, StreamedBase? stream, StepMeter meter, FastPass pass) : IPassStages
+/// <summary>The stages of a pass by hand, over the buffers of the pass.</summary>
+internal sealed class FastStages(
+    CausalModel model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream, FastPass pass) : IPassStages
 {
     private FastBuffers Buffers => pass.Buffers;
 
@@ -15,22 +13,12 @@ internal sealed unsafe class FastStages(CausalModel model, FastShape shape, Fast
 
     public void Embed()
     {
-        var start = StepMeter.Now;
-        long hidden = shape.Hidden;
-        var target = pass.Input(0);
-        var (weight, ids) = (model.Embedding.Weight, Batch.Batch.TokenIds);
-        var trained = model.AdaptersEnabled && model.Embedding.Trained is { } entry ? model.Parameters.ValuePointer + entry.Offset : null;
-        for (var t = 0; t < ids.Length; t++)
-        {
-            if (trained == null) weight.Materialize(ids[t], 1, target + t * hidden);
-            else NativeMemory.Copy(trained + ids[t] * hidden, target + t * hidden, (nuint)hidden * sizeof(float));
-        }
-        if (Batch.Batch.EmbeddingNoise > 0 && pass.Key is { } key)
-            EmbeddingNoise.Add(new Span<float>(target, checked((int)(ids.Length * hidden))), Batch.Batch, key, shape.Hidden);
-        if (shape.EmbeddingMultiplier != 1f)
-            for (long i = 0; i < ids.Length * hidden; i++) target[i] *= shape.EmbeddingMultiplier;
+        var trained = model.AdaptersEnabled && model.Embedding.Trained is { } entry ? parameters.Values(entry) : default;
+        var (batch, target) = (Batch.Batch, pass.Input(0));
+        kernels.Embed(model.Embedding.Weight, trained, batch.TokenIds, shape.Hidden, target);
+        if (batch.EmbeddingNoise > 0 && pass.Key is { } key) kernels.AddNoise(batch, key, shape.Hidden, target);
+        if (shape.EmbeddingMultiplier != 1f) kernels.Scale(target, batch.Length * (long)shape.Hidden, shape.EmbeddingMultiplier);
         stream?.AfterEmbedding();
-        meter.Add(StepPart.Elementwise, start);
     }
 
     public void Visit(int layer, int next) => stream?.Visit(layer, next);
@@ -41,58 +29,44 @@ internal sealed unsafe class FastStages(CausalModel model, FastShape shape, Fast
     public void Recompute(int layer)
     {
         // The last layer's backward pass follows its forward pass at once, so its state is still there.
-        if (layer < shape.Layers - 1) layers.Forward(pass, model.Layers[layer], pass.Input(layer), null, false);
+        if (layer < shape.Layers - 1) layers.Forward(pass, model.Layers[layer], pass.Input(layer), default, false);
     }
 
     public double Loss(double? scale, bool needsGradient)
     {
         var subset = pass.Layout.IsSubset;
-        if (!subset) Rows.Gather(pass.Input(shape.Layers), Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.RowOutput);
+        if (!subset) kernels.Gather(pass.Input(shape.Layers), Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.RowOutput);
         var sum = head.Run(pass, Buffers.RowOutput, scale, needsGradient);
-        if (scale is not null && needsGradient && !subset) Rows.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
+        if (scale is not null && needsGradient && !subset) kernels.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
         return sum;
     }
 
     public void Backward(int layer, bool needsInput) =>
         layers.Backward(pass, model.Layers[layer], pass.Input(layer), TakesRows(layer) ? Buffers.RowGradient : Buffers.Gradient, TakesRows(layer), needsInput);
 
-    // A token may occur many times: columns are split among threads, so each sum has one owner and one order.
-    public void EmbeddingGradient()
-    {
-        var start = StepMeter.Now;
-        long hidden = shape.Hidden;
-        var ids = Batch.Batch.TokenIds;
-        float* target = model.Parameters.GradientPointer + model.Embedding.Trained!.Offset, gradient = Buffers.Gradient;
-        TorchThreads.For(0, hidden, 64, (begin, end) =>
-        {
-            for (var t = 0; t < ids.Length; t++)
-            {
-                var row = target + ids[t] * hidden;
-                Arithmetic.AddScaled(row, gradient + t * hidden, shape.EmbeddingMultiplier, row, begin, end);
-            }
-        });
-        meter.Add(StepPart.Elementwise, start);
-    }
+    public void EmbeddingGradient() =>
+        kernels.EmbedGradient(Buffers.Gradient, Batch.Batch.TokenIds, shape.EmbeddingMultiplier, shape.Hidden, parameters.Gradients(model.Embedding.Trained!));
 
-    public void CopyLosses(Span<float> losses)
-    {
-        for (var i = 0; i < Batch.LossCount; i++) losses[Batch.LossRows[i]] = (float)Batch.Losses[i];
-    }
+    public void CopyLosses(Span<float> losses) => Batch.CopyLosses(losses);
 
     public Tensor Logits()
     {
         var logits = empty(Batch.Tokens, shape.Vocabulary, dtype: ScalarType.Float32);
-        head.Logits(pass, pass.Input(shape.Layers), Batch.Tokens, TorchMemory.Pointer(logits));
+        head.Logits(pass, pass.Input(shape.Layers), Batch.Tokens, kernels.Of(logits));
+        kernels.Synchronize();
         return logits;
     }
 
     /// <summary>Logits (vocabulary) after the last token.</summary>
-    public void LastLogits(float* logits) => head.Logits(pass, pass.Input(shape.Layers) + (Batch.Tokens - 1L) * shape.Hidden, 1, logits);
-
-    // The memory of a pass is the engine's, and used again.
-    public void Dispose()
+    public void LastLogits(Span<float> logits)
     {
+        using var room = kernels.Allocate(shape.Vocabulary * sizeof(float));
+        head.Logits(pass, pass.Input(shape.Layers) + (Batch.Tokens - 1L) * shape.Hidden, 1, new Place(room, 0));
+        kernels.Download(new Place(room, 0), logits);
     }
+
+    // The memory of a pass is the engine's, and used again; gradients are there once everything is done.
+    public void Dispose() => kernels.Synchronize();
 
     // The last layer is computed for the rows that carry loss alone.
     private bool TakesRows(int layer) => pass.Layout.IsSubset && layer == shape.Layers - 1;

@@ -1,12 +1,10 @@
-using System.Runtime.InteropServices;
-
 namespace Trainer.Engine.Fast;
 
 /// <summary>Keys and values of the tokens so far, per layer, as attention reads them: (tokens, key heads, size). Rooms double when full.</summary>
-internal sealed unsafe class KeyValues(FastShape shape) : IDisposable
+internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
 {
     private const long LeastTokens = 64;
-    private readonly NativeBlock?[] _layers = new NativeBlock?[shape.Layers];
+    private readonly DeviceMemory?[] _layers = new DeviceMemory?[shape.Layers];
     private long _capacity;
 
     /// <summary>Tokens held by every layer.</summary>
@@ -22,11 +20,12 @@ internal sealed unsafe class KeyValues(FastShape shape) : IDisposable
         var (held, half) = (Length * (long)shape.Kv, capacity * shape.Kv);
         for (var l = 0; l < _layers.Length; l++)
         {
-            var room = new NativeBlock(2 * half * sizeof(float));
+            var room = kernels.Allocate(2 * half * sizeof(float));
             if (_layers[l] is { } old)
             {
-                NativeMemory.Copy(old.Start, room.Start, (nuint)(held * sizeof(float)));
-                NativeMemory.Copy((float*)old.Start + _capacity * shape.Kv, (float*)room.Start + half, (nuint)(held * sizeof(float)));
+                kernels.Copy(new Place(old, 0), held, new Place(room, 0), held, held, 1);
+                kernels.Copy(new Place(old, _capacity * shape.Kv), held, new Place(room, half), held, held, 1);
+                kernels.Synchronize();
                 old.Dispose();
             }
             _layers[l] = room;
@@ -37,19 +36,14 @@ internal sealed unsafe class KeyValues(FastShape shape) : IDisposable
     /// <summary>DoRA's row norms, which are the same for every token of a text.</summary>
     public Dictionary<LinearModule, float[]> RowNorms { get; } = [];
 
-    public float* Keys(int layer) => (float*)_layers[layer]!.Start;
-
-    public float* Values(int layer) => Keys(layer) + _capacity * shape.Kv;
-
-    /// <summary>Puts one layer's new tokens behind those held; they count once <see cref="Advance"/> says so.</summary>
-    public void Put(int layer, float* keys, float* values, int tokens)
+    /// <summary>Puts one layer's new keys and values behind those held and attends to all; the new tokens count once <see cref="Advance"/> says so.</summary>
+    public void Attend(FastPass pass, int layer, LayerAttention operands)
     {
-        for (long t = 0; t < tokens; t++)
-        {
-            var at = (Length + t) * shape.Kv;
-            NativeMemory.Copy(keys + t * shape.KvStride, Keys(layer) + at, (nuint)shape.Kv * sizeof(float));
-            NativeMemory.Copy(values + t * shape.KvStride, Values(layer) + at, (nuint)shape.Kv * sizeof(float));
-        }
+        var (tokens, at) = (pass.Batch.Tokens, Length * (long)shape.Kv);
+        Place keys = new(_layers[layer]!, 0), values = new(_layers[layer]!, _capacity * shape.Kv);
+        kernels.Copy(operands.Key, shape.KvStride, keys + at, shape.Kv, shape.Kv, tokens);
+        kernels.Copy(operands.Value, shape.KvStride, values + at, shape.Kv, shape.Kv, tokens);
+        kernels.ContinueAttention(pass.Memory, tokens, operands, keys, values, Length);
     }
 
     /// <summary>Counts tokens that every layer has put.</summary>

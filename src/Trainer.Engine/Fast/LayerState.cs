@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
 /// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
-internal sealed unsafe class LayerState
+internal sealed class LayerState
 {
     private readonly PassMemory _memory;
     private readonly int _index;
@@ -13,7 +13,7 @@ internal sealed unsafe class LayerState
     public LayerState(PassMemory memory, FastShape shape, int layer)
     {
         _memory = memory;
-        _index = memory.FloatsOrNull(BufferId.Query, layer) != null ? layer : -1;
+        _index = !memory.FloatsOrNone(BufferId.Query, layer).IsNone ? layer : -1;
         Query = Own(BufferId.Query);
         Key = shape.Fused ? Query + shape.Query : Own(BufferId.Key);
         Value = shape.Fused ? Key + shape.Kv : Own(BufferId.Value);
@@ -35,51 +35,56 @@ internal sealed unsafe class LayerState
     }
 
     /// <summary>Queries (T, heads, size), turned; fused with keys and values in one row where the family does so.</summary>
-    public float* Query { get; }
+    public Place Query { get; }
 
-    public float* Key { get; }
+    public Place Key { get; }
 
-    public float* Value { get; }
+    public Place Value { get; }
 
-    /// <summary>Queries before their norm, or null where the family has none.</summary>
-    public float* RawQuery { get; }
+    /// <summary>Queries before their norm, or none where the family has none.</summary>
+    public Place RawQuery { get; }
 
-    public float* RawKey { get; }
+    public Place RawKey { get; }
 
-    public float* QueryInverse { get; }
+    public Place QueryInverse { get; }
 
-    public float* KeyInverse { get; }
+    public Place KeyInverse { get; }
 
     /// <summary>Attention's output (T, query width).</summary>
-    public float* Attended { get; }
+    public Place Attended { get; }
 
-    /// <summary>What the attention block adds to the stream, before its norm (rows, hidden), or null where the family has none.</summary>
-    public float* RawAttention { get; }
+    /// <summary>What the attention block adds to the stream, before its norm (rows, hidden), or none where the family has none.</summary>
+    public Place RawAttention { get; }
 
-    public float* AttentionInverse { get; }
+    public Place AttentionInverse { get; }
 
-    /// <summary>What the feed-forward block adds to the stream, before its norm (rows, hidden), or null.</summary>
-    public float* RawMlp { get; }
+    /// <summary>What the feed-forward block adds to the stream, before its norm (rows, hidden), or none.</summary>
+    public Place RawMlp { get; }
 
-    public float* MlpInverse { get; }
+    public Place MlpInverse { get; }
 
     /// <summary>The residual stream between the two blocks (rows, hidden).</summary>
-    public float* Middle { get; }
+    public Place Middle { get; }
 
-    public float* Gate { get; }
+    public Place Gate { get; }
 
-    public float* Up { get; }
+    public Place Up { get; }
 
-    public float* FirstInverse { get; }
+    public Place FirstInverse { get; }
 
-    public float* SecondInverse { get; }
+    public Place SecondInverse { get; }
 
     /// <summary>Logarithm of each query's sum of exponentials (heads, T).</summary>
-    public float* LogSums { get; }
+    public Place LogSums { get; }
+
+    /// <summary>The operands of attention.</summary>
+    public LayerAttention Attention(int? window) => new(Query, Key, Value, Attended, LogSums, window);
 
     /// <summary>What the adapter of a linear keeps.</summary>
     public AdapterState Of(ModuleRole role) => new(
-        _memory.FloatsOrNull(BufferId.AdapterLow, _index, role), _memory.FloatsOrNull(BufferId.AdapterWhole, _index, role), _memory.FloatsOrNull(BufferId.AdapterNorms, _index, role));
+        _memory.FloatsOrNone(BufferId.AdapterLow, _index, role),
+        _memory.FloatsOrNone(BufferId.AdapterWhole, _index, role),
+        _memory.FloatsOrNone(BufferId.AdapterNorms, _index, role));
 
-    private float* Own(BufferId id) => _memory.FloatsOrNull(id, _index);
+    private Place Own(BufferId id) => _memory.FloatsOrNone(id, _index);
 }

@@ -85,10 +85,9 @@ public sealed unsafe class NarrowProductTests
     private static double Error(string compute, IFrozenWeight narrow, IFrozenWeight exact, bool forward)
     {
         const int Stride = High + 5;
-        var meter = new StepMeter();
         // Panels of 128 rows: the last has 64.
         var panels = new PanelPlan(1);
-        IFrozenProduct[] products = [new BlasProduct(meter, panels), compute == "int8" ? new Int8Product(meter, panels) : new BFloat16Product(meter, panels)];
+        IFrozenProduct[] products = [new BlasProduct(panels), compute == "int8" ? new Int8Product(panels) : new BFloat16Product(panels)];
         IFrozenWeight[] weights = [exact, narrow];
         var matrix = MatrixShape.Of(narrow);
         List<PassBuffer> buffers = [.. BlasProduct.Buffers(Tokens, [MatrixShape.Of(exact)], 1), .. compute == "int8" ? Int8Product.Buffers(Tokens, [matrix], 1) : BFloat16Product.Buffers(Tokens, [matrix], 1)];
@@ -100,8 +99,8 @@ public sealed unsafe class NarrowProductTests
         {
             fixed (float* x = input, y = results[i])
             {
-                if (forward) products[i].Forward(room, weights[i], x, Tokens, y, Stride, 0.5f, StepPart.Products);
-                else products[i].InputGradient(room, weights[i], x, Stride, Tokens, y, true, 0.5f, StepPart.Products);
+                if (forward) products[i].Forward(room, weights[i], x, Tokens, y, Stride, 0.5f);
+                else products[i].InputGradient(room, weights[i], x, Stride, Tokens, y, true, 0.5f);
             }
         }
         var start = Values(Tokens * Stride, 4);

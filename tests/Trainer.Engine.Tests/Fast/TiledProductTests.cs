@@ -38,11 +38,11 @@ public sealed unsafe class TiledProductTests
         var matrix = tensor(w, high, wide).to(ScalarType.Float64);
         Tensor x = randn(rows, wide), dy = randn(rows, high), before = randn(rows, wide);
         using var arena = new Arena(16 << 20);
-        var product = new TiledProduct(new StepMeter(), new PanelPlan());
+        var product = new TiledProduct(new PanelPlan());
         var room = ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 2), rows, 2);
         float[] y = new float[rows * (high + 3)], dx = [.. before.data<float>()];
-        fixed (float* py = y, px = x.data<float>().ToArray()) product.Forward(room, weight, px, rows, py, high + 3, 0.5f, StepPart.Products);
-        fixed (float* pdx = dx, pdy = dy.data<float>().ToArray()) product.InputGradient(room, weight, pdy, high, rows, pdx, true, 2f, StepPart.Products);
+        fixed (float* py = y, px = x.data<float>().ToArray()) product.Forward(room, weight, px, rows, py, high + 3, 0.5f);
+        fixed (float* pdx = dx, pdy = dy.data<float>().ToArray()) product.InputGradient(room, weight, pdy, high, rows, pdx, true, 2f);
         Close(x.to(ScalarType.Float64).matmul(matrix.t()).mul(0.5), tensor(y, rows, high + 3)[.., ..high]);
         Close(dy.to(ScalarType.Float64).matmul(matrix).mul(2) + before, tensor(dx, rows, wide));
     }
@@ -56,12 +56,12 @@ public sealed unsafe class TiledProductTests
         using var weight = Weight("nf4 double", wide, high);
         var x = randn(rows, wide).data<float>().ToArray();
         using var arena = new Arena(16 << 20);
-        var product = new TiledProduct(new StepMeter(), new PanelPlan());
+        var product = new TiledProduct(new PanelPlan());
         float[] all = new float[rows * high], some = new float[9 * high];
         fixed (float* px = x, pAll = all, pSome = some)
         {
-            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 2), rows, 2), weight, px, rows, pAll, high, 1f, StepPart.Products);
-            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 1), rows, 1), weight, px + 11 * wide, 9, pSome, high, 1f, StepPart.Products);
+            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 2), rows, 2), weight, px, rows, pAll, high, 1f);
+            product.Forward(ProductRoom.Cut(arena, TiledProduct.Buffers(rows, 1), rows, 1), weight, px + 11 * wide, 9, pSome, high, 1f);
         }
         Assert.Equal(all[(11 * high)..(20 * high)], some);
     }

@@ -22,4 +22,24 @@ internal readonly record struct AttentionBlocks(long Longest, int Queries, long 
         yield return new(BufferUse.Scratch, new(BufferId.ScoreGradients), Scratch * threads);
         if (shape.ScoreCap is not null) yield return new(BufferUse.Scratch, new(BufferId.ScoreSlopes), Longest * threads);
     }
+
+    /// <summary>Floating-point operations of a number of products over all pairs of queries and keys that are computed.</summary>
+    public double Operations(FastShape shape, int[] starts, int? window, int products)
+    {
+        double pairs = 0;
+        for (var s = 0; s + 1 < starts.Length; s++)
+            foreach (var (_, count, _, keys) in Cut(starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
+        return 2.0 * products * pairs * shape.Heads * shape.HeadSize;
+    }
+
+    /// <summary>Query rows [begin, end) block by block, and the key rows, from <paramref name="lowest"/> on, that any of a block sees.</summary>
+    public IEnumerable<(int Query, int Count, int Key, int Keys)> Cut(int lowest, int begin, int end, int? window)
+    {
+        for (var q = begin; q < end; q += Queries)
+        {
+            var last = Math.Min(q + Queries, end);
+            var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
+            yield return (q, last - q, first, last - first);
+        }
+    }
 }

@@ -65,7 +65,7 @@ internal sealed class LayoutBuilder
             ComputeKind.Int8 => ([head], Int8Product.Buffers(_batch.Tokens, layers, _engine.PanelElements)),
             _ => ([.. layers, head], []),
         };
-        return [.. FastLinear.ExactBuffers(_batch.Tokens, exact, _engine.Threads, _engine.PanelElements), .. narrow];
+        return [.. CpuKernels.ExactBuffers(_batch.Tokens, exact, _engine.Threads, _engine.PanelElements), .. narrow];
     }
 
     private IEnumerable<PassBuffer> Adapters()

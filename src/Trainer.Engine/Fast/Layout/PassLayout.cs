@@ -24,6 +24,9 @@ public sealed class PassLayout
     /// <summary>Whether the last layer is computed for the rows that carry loss alone: worth its gather and scatter only where rows fall away.</summary>
     public bool IsSubset { get; private init; }
 
+    /// <summary>Most rows of activations; panels of frozen matrices are cut by it.</summary>
+    internal long Tokens { get; private init; }
+
     /// <summary>Rows of logits at a time.</summary>
     internal long LossChunk { get; private init; }
 
@@ -45,7 +48,7 @@ public sealed class PassLayout
     {
         ArgumentNullException.ThrowIfNull(engine);
         var builder = new LayoutBuilder(adapter, batch, mode, engine);
-        return new(builder.Buffers(), engine.Threads, engine.Guard) { IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention };
+        return new(builder.Buffers(), engine.Threads, engine.Guard) { Tokens = batch.Tokens, IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention };
     }
 
     /// <summary>The buffers of something that is no whole pass.</summary>

@@ -1,11 +1,18 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>Where frozen products find their scratch.</summary>
+/// <summary>Where the processor's kernels find their scratch.</summary>
 /// <param name="Memory">The memory of the pass.</param>
 /// <param name="Tokens">Most rows of the activations; panels are cut by it.</param>
 /// <param name="Threads">Threads that have scratch.</param>
-internal readonly record struct ProductRoom(PassMemory Memory, long Tokens, int Threads)
+internal readonly record struct ProductRoom(HostBuffers Memory, long Tokens, int Threads)
 {
+    /// <summary>How attention is cut into blocks.</summary>
+    public AttentionBlocks Attention { get; init; }
+
+    /// <summary>The room of a pass.</summary>
+    public static unsafe ProductRoom Of(PassMemory memory) =>
+        new(new HostBuffers(memory.Layout, HostMemory.StartOf(memory.Block)), memory.Layout.Tokens, memory.Layout.Threads) { Attention = memory.Layout.Attention };
+
     /// <summary>Room for products outside a pass.</summary>
     /// <param name="arena">Where from.</param>
     /// <param name="buffers">The scratch of the products.</param>
@@ -14,6 +21,6 @@ internal readonly record struct ProductRoom(PassMemory Memory, long Tokens, int 
     public static unsafe ProductRoom Cut(Arena arena, IEnumerable<PassBuffer> buffers, long tokens, int threads)
     {
         var layout = PassLayout.Of(buffers, threads);
-        return new(new PassMemory(layout, (byte*)arena.Floats(layout.Bytes / sizeof(float))), tokens, threads);
+        return new(new HostBuffers(layout, (byte*)arena.Floats(layout.Bytes / sizeof(float))), tokens, threads);
     }
 }

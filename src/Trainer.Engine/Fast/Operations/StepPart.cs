@@ -3,16 +3,14 @@ namespace Trainer.Engine.Fast;
 /// <summary>What a step's time goes to.</summary>
 public enum StepPart
 {
-    /// <summary>Writing frozen weights out as float32.</summary>
-    Materialize,
-    /// <summary>Products with frozen (or whole trained) matrices of the layers.</summary>
+    /// <summary>Products with the frozen matrices of the layers, which are written out as they are used.</summary>
     Products,
-    /// <summary>The adapters' low-rank products.</summary>
+    /// <summary>Products with trained matrices: the adapters' low-rank ones, or whole ones.</summary>
     Adapters,
     /// <summary>Attention.</summary>
     Attention,
     /// <summary>Norms, rotary embedding, gates, residual adds, gather and scatter.</summary>
     Elementwise,
-    /// <summary>Head products and cross entropy.</summary>
+    /// <summary>Frozen products of the head, and cross entropy.</summary>
     Loss,
 }

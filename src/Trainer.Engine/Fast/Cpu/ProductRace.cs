@@ -20,25 +20,25 @@ internal static unsafe class ProductRace
         rows = Math.Min(rows, Math.Max(LeastRows, (long)(Operations / 4 / tokens / columns)));
         using var weight = Weight(rows, columns);
         var panels = new PanelPlan();
-        IFrozenProduct[] products = [FastLinear.Exact(new StepMeter(), panels), new BFloat16Product(new StepMeter(), panels)];
+        IFrozenProduct[] products = [CpuKernels.Exact(panels), new BFloat16Product(panels)];
         var matrix = MatrixShape.Of(weight);
         var threads = TorchSharp.torch.get_num_threads();
-        List<PassBuffer> buffers = [.. FastLinear.ExactBuffers(tokens, [matrix], threads), .. BFloat16Product.Buffers(tokens, [matrix], PanelPlan.Elements)];
+        List<PassBuffer> buffers = [.. CpuKernels.ExactBuffers(tokens, [matrix], threads), .. BFloat16Product.Buffers(tokens, [matrix], PanelPlan.Elements)];
         using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes) + sizeof(float) * tokens * (columns + rows) + 2 * Arena.Alignment);
         var room = ProductRoom.Cut(arena, buffers, tokens, threads);
         var (x, y) = ((IntPtr)arena.Floats(tokens * columns), (IntPtr)arena.Floats(tokens * rows));
         new Span<float>((float*)x, checked((int)(tokens * columns))).Fill(0.5f);
         double[] best = [double.MaxValue, double.MaxValue];
-        var begun = StepMeter.Now;
+        var begun = BenchClock.Now;
         for (var rounds = 0; rounds < LeastRounds || BenchClock.Since(begun) < WarmUpSeconds + Seconds;)
         {
             var counts = BenchClock.Since(begun) >= WarmUpSeconds;
             if (counts) rounds++;
             for (var i = 0; i < products.Length; i++)
             {
-                var start = StepMeter.Now;
-                products[i].Forward(room, weight, (float*)x, tokens, (float*)y, rows, 1f, StepPart.Products);
-                products[i].InputGradient(room, weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f, StepPart.Products);
+                var start = BenchClock.Now;
+                products[i].Forward(room, weight, (float*)x, tokens, (float*)y, rows, 1f);
+                products[i].InputGradient(room, weight, (float*)y, rows, tokens, (float*)x, false, 1e-3f);
                 if (counts) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
         }

@@ -9,7 +9,7 @@ namespace Trainer.Engine.Fast;
 /// Panels are written out straight in bfloat16, or used in place where the matrix lies so. The input gradient adds its panels up in float32.
 /// Relative RMS error about 0.003 a product; no bias, since every rounding is to nearest.
 /// </remarks>
-internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) : IFrozenProduct
+internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
 {
     private const long Grain = 1 << 14;
     private const int Chunk = 512;
@@ -24,50 +24,42 @@ internal sealed unsafe class BFloat16Product(StepMeter meter, PanelPlan panels) 
         yield return new(BufferUse.Scratch, new(BufferId.NarrowPanel), matrices.Select(matrix => matrix.Form == "bfloat16" ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
     }
 
-    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
     {
         var wide = weight.Columns;
         ushort* left = room.Memory.At<ushort>(BufferId.NarrowRows), result = room.Memory.At<ushort>(BufferId.NarrowResult);
-        var start = StepMeter.Now;
         Narrow(x, wide, rows, wide, left);
-        meter.Add(part, start);
         foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            var panel = Panel(room.Memory, weight, begin, count, part);
-            start = StepMeter.Now;
+            var panel = Panel(room.Memory, weight, begin, count);
             NarrowGemm.TimesTransposed(rows, count, wide, left, panel, result);
             Widen(result, rows, count, factor, y + begin, stride, add: false);
-            meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor)
     {
         var wide = weight.Columns;
         ushort* left = room.Memory.At<ushort>(BufferId.NarrowRows), result = room.Memory.At<ushort>(BufferId.NarrowResult);
         foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
-            var panel = Panel(room.Memory, weight, begin, count, part);
-            var start = StepMeter.Now;
+            var panel = Panel(room.Memory, weight, begin, count);
             // A panel meets columns of dy that no other does: each is rounded once.
             Narrow(dy + begin, stride, rows, count, left);
             NarrowGemm.Times(rows, wide, count, left, panel, result);
             Widen(result, rows, wide, factor, dx, wide, add || begin > 0);
-            meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
     private static bool IsStored(IFrozenWeight weight) => weight is DenseWeight { Form: "bfloat16" };
 
-    private ushort* Panel(PassMemory memory, IFrozenWeight weight, long begin, long count, StepPart part)
+    private static ushort* Panel(HostBuffers memory, IFrozenWeight weight, long begin, long count)
     {
         if (IsStored(weight)) return (ushort*)TorchMemory.Pointer(((DenseWeight)weight).Stored) + begin * weight.Columns;
-        var start = StepMeter.Now;
         var panel = memory.At<ushort>(BufferId.NarrowPanel);
         weight.MaterializeBFloat16(begin, count, panel);
-        meter.Add(part == StepPart.Loss ? StepPart.Loss : StepPart.Materialize, start);
         return panel;
     }
 

@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>The memory of a pass: a layout over a block.</summary>
-internal readonly unsafe struct PassMemory(PassLayout layout, byte* block)
+/// <summary>The buffers of a pass as the processor's own code reads and writes them.</summary>
+internal readonly unsafe struct HostBuffers(PassLayout layout, byte* block)
 {
     /// <summary>The buffer of that name.</summary>
     /// <exception cref="InvalidOperationException">The layout has none.</exception>

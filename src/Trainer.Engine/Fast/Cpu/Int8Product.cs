@@ -9,7 +9,7 @@ namespace Trainer.Engine.Fast;
 /// In dx = dy W the scales of W's rows lie along the sum, so they are multiplied into dy before its rows are quantized, a panel at a time; the panels are added up in float32.
 /// An error of at most half a code in every factor; relative RMS error about 0.01 a product on normal values, more where a row has outliers.
 /// </remarks>
-internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IFrozenProduct
+internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
 {
     private const int Chunk = 512;
 
@@ -27,45 +27,39 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         yield return new(BufferUse.Scratch, new(BufferId.CodeSums), room, sizeof(int));
     }
 
-    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
     {
         var wide = weight.Columns;
         var left = room.Memory.At<sbyte>(BufferId.Codes);
         var sums = room.Memory.At<int>(BufferId.CodeSums);
-        var start = StepMeter.Now;
         Quantize(x, rows, wide, left, room.Memory.Floats(BufferId.CodeScales));
-        meter.Add(part, start);
         foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
             Panel(room.Memory, weight, begin, count, out var codes, out var scales);
-            start = StepMeter.Now;
             NarrowGemm.TimesTransposed(rows, count, wide, left, codes, sums);
             float* rowScales = room.Memory.Floats(BufferId.CodeScales), target = y + begin;
             TorchThreads.For(0, rows, 8, (first, last) =>
             {
                 for (var t = first; t < last; t++) Int8Rows.Rescale(sums + t * count, factor * rowScales[t], scales, target + t * stride, count);
             });
-            meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor)
     {
         var wide = weight.Columns;
         foreach (var (begin, count) in panels.Parts(weight, panels.Rows(weight, room.Tokens)))
         {
             Panel(room.Memory, weight, begin, count, out var codes, out var scales);
-            var start = StepMeter.Now;
             QuantizeScaled(room.Memory, dy + begin, stride, rows, count, scales);
             NarrowGemm.Times(rows, wide, count, room.Memory.At<sbyte>(BufferId.Codes), codes, room.Memory.At<int>(BufferId.CodeSums));
             Widen(room.Memory, rows, wide, factor, dx, add || begin > 0);
-            meter.Add(part, start, 2.0 * rows * count * wide);
         }
         GC.KeepAlive(weight);
     }
 
-    private void Panel(PassMemory memory, IFrozenWeight weight, long begin, long count, out sbyte* codes, out float* scales)
+    private static void Panel(HostBuffers memory, IFrozenWeight weight, long begin, long count, out sbyte* codes, out float* scales)
     {
         var wide = weight.Columns;
         if (weight is Int8Weight bytes)
@@ -76,11 +70,9 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         }
         codes = memory.At<sbyte>(BufferId.PanelCodes);
         scales = memory.Floats(BufferId.PanelScales);
-        var start = StepMeter.Now;
         var panel = weight.Resident is { } resident ? TorchMemory.Pointer(resident) + begin * wide : memory.Floats(BufferId.CodePanel);
         if (weight.Resident is null) weight.Materialize(begin, count, panel);
         Quantize(panel, count, wide, codes, scales);
-        meter.Add(StepPart.Materialize, start);
     }
 
     private static void Quantize(float* values, long rows, long wide, sbyte* codes, float* scales) => TorchThreads.For(0, rows, 8, (first, last) =>
@@ -88,7 +80,7 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         for (var r = first; r < last; r++) scales[r] = Int8Rows.Quantize(values + r * wide, codes + r * wide, wide);
     });
 
-    private static void QuantizeScaled(PassMemory memory, float* dy, long stride, long rows, long count, float* columns)
+    private static void QuantizeScaled(HostBuffers memory, float* dy, long stride, long rows, long count, float* columns)
     {
         // The sums are not there yet: their room holds the scaled rows.
         float* scaled = memory.Floats(BufferId.CodeSums), scales = memory.Floats(BufferId.CodeScales);
@@ -104,7 +96,7 @@ internal sealed unsafe class Int8Product(StepMeter meter, PanelPlan panels) : IF
         });
     }
 
-    private static void Widen(PassMemory memory, long rows, long wide, float factor, float* dx, bool add)
+    private static void Widen(HostBuffers memory, long rows, long wide, float factor, float* dx, bool add)
     {
         var sums = memory.At<int>(BufferId.CodeSums);
         var scales = memory.Floats(BufferId.CodeScales);

@@ -16,53 +16,47 @@ namespace Trainer.Engine.Fast;
 /// dV = P^T dO;  dP = dO V^T;  dS = s P (dP - rowsum(dO O));  dQ = dS K;  dK = dS^T Q
 /// </code>
 /// </remarks>
-internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
+internal sealed unsafe class BlockAttention(FastShape shape)
 {
-    /// <summary>Fills the state's output and log-sums (heads, T).</summary>
-    public void Forward(FastPass pass, LayerState state, int? window)
+    /// <summary>Fills output and log-sums.</summary>
+    public void Forward(ProductRoom room, int[] starts, in HostAttention layer)
     {
-        var (starts, blocks) = (pass.Batch.Batch.SegmentStarts, pass.Layout.Attention);
-        var room = pass.Memory.Floats(BufferId.Scores);
-        var begun = StepMeter.Now;
-        var own = new Source(state.Key, state.Value, shape.KvStride, 0);
+        var (operands, blocks) = (layer, room.Attention);
+        var scratch = room.Memory.Floats(BufferId.Scores);
+        var own = new Source(layer.Key, layer.Value, shape.KvStride, 0);
         TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = room + slot * blocks.Scratch;
+            var scores = scratch + slot * blocks.Scratch;
             for (var unit = begin; unit < end; unit++)
             {
                 var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
-                for (var g = 0; g < shape.Group; g++) ForwardHead(state, own, blocks.Queries, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, window, scores);
+                for (var g = 0; g < shape.Group; g++) ForwardHead(operands, own, blocks, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, scores);
             }
         });
-        meter.Add(StepPart.Attention, begun, Operations(blocks.Queries, starts, window, 2));
     }
 
-    /// <summary>The same for T tokens that continue a text: their keys and values join those of the tokens before, which all are seen.</summary>
-    public void Continue(FastPass pass, LayerState state, int? window, KeyValues past, int layer)
+    /// <summary>The same for tokens that continue a text of which <paramref name="held"/> tokens came before.</summary>
+    public void Continue(ProductRoom room, int tokens, in HostAttention layer, float* keys, float* values, int held)
     {
-        var (tokens, blocks) = (pass.Batch.Tokens, pass.Layout.Attention);
-        var room = pass.Memory.Floats(BufferId.Scores);
-        var begun = StepMeter.Now;
-        past.Put(layer, state.Key, state.Value, tokens);
-        var all = new Source(past.Keys(layer), past.Values(layer), shape.Kv, past.Length);
+        var (operands, blocks) = (layer, room.Attention);
+        var scratch = room.Memory.Floats(BufferId.Scores);
+        var all = new Source(keys, values, shape.Kv, held);
         TorchThreads.For(0, shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = room + slot * blocks.Scratch;
+            var scores = scratch + slot * blocks.Scratch;
             for (var kv = (int)begin; kv < end; kv++)
             {
-                if (tokens == 1 && past.Length > 0) TokenAttention.Run(shape, state.Query, all.Keys, all.Values, past.Length + 1, window, kv, scores, state.Attended);
+                if (tokens == 1 && held > 0) TokenAttention.Run(shape, operands.Query, all.Keys, all.Values, held + 1, operands.Window, kv, scores, operands.Attended);
                 else
-                    for (var g = 0; g < shape.Group; g++) ForwardHead(state, all, blocks.Queries, 0, tokens, tokens, kv, kv * shape.Group + g, window, scores);
+                    for (var g = 0; g < shape.Group; g++) ForwardHead(operands, all, blocks, 0, tokens, tokens, kv, kv * shape.Group + g, scores);
             }
         });
-        meter.Add(StepPart.Attention, begun);
     }
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
-    public void Backward(FastPass pass, LayerState state, int? window, float* gradient, float* dq, float* dk, float* dv)
+    public void Backward(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
     {
-        var starts = pass.Batch.Batch.SegmentStarts;
-        var begun = StepMeter.Now;
+        var operands = layer;
         TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
         {
             for (var unit = begin; unit < end; unit++)
@@ -73,20 +67,18 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
                     NativeMemory.Clear(dk + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
                     NativeMemory.Clear(dv + t * shape.KvStride + kv * shape.HeadSize, (nuint)shape.HeadSize * sizeof(float));
                 }
-                for (var g = 0; g < shape.Group; g++)
-                    BackwardHead(pass, state, starts, segment, kv, kv * shape.Group + g, window, gradient, dq, dk, dv, slot);
+                for (var g = 0; g < shape.Group; g++) BackwardHead(room, operands, starts, segment, kv, kv * shape.Group + g, gradient, dq, dk, dv, slot);
             }
         });
-        meter.Add(StepPart.Attention, begun, Operations(pass.Layout.Attention.Queries, starts, window, 5));
     }
 
     // Queries [start, end) of T; keys are counted from the first that is held, so query q sees as far as key held + q.
-    private void ForwardHead(LayerState state, Source source, int block, int start, int end, long tokens, int kv, int head, int? window, float* scores)
+    private void ForwardHead(in HostAttention state, Source source, AttentionBlocks blocks, int start, int end, long tokens, int kv, int head, float* scores)
     {
         long d = shape.HeadSize;
-        var held = source.Held;
-        var inverse = stackalloc float[block];
-        foreach (var (q, count, k, keys) in Blocks(block, start, start + held, end + held, window))
+        var (held, window) = (source.Held, state.Window);
+        var inverse = stackalloc float[blocks.Queries];
+        foreach (var (q, count, k, keys) in blocks.Cut(start, start + held, end + held, window))
         {
             var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
             var key = source.Keys + k * source.Stride + kv * d;
@@ -111,14 +103,14 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
     }
 
     private void BackwardHead(
-        FastPass pass, LayerState state, int[] starts, int segment, int kv, int head, int? window, float* gradient, float* dq, float* dk, float* dv, int slot)
+        ProductRoom room, in HostAttention state, int[] starts, int segment, int kv, int head, float* gradient, float* dq, float* dk, float* dv, int slot)
     {
-        var blocks = pass.Layout.Attention;
-        float* scores = pass.Memory.Floats(BufferId.Scores) + slot * blocks.Scratch, scoreGradients = pass.Memory.Floats(BufferId.ScoreGradients) + slot * blocks.Scratch;
-        var slopes = pass.Memory.FloatsOrNull(BufferId.ScoreSlopes) + slot * blocks.Longest;
+        var (blocks, window) = (room.Attention, state.Window);
+        float* scores = room.Memory.Floats(BufferId.Scores) + slot * blocks.Scratch, scoreGradients = room.Memory.Floats(BufferId.ScoreGradients) + slot * blocks.Scratch;
+        var slopes = room.Memory.FloatsOrNull(BufferId.ScoreSlopes) + slot * blocks.Longest;
         long d = shape.HeadSize, tokens = starts[^1];
         var scale = (float)shape.AttentionScale;
-        foreach (var (q, count, k, keys) in Blocks(blocks.Queries, starts[segment], starts[segment], starts[segment + 1], window))
+        foreach (var (q, count, k, keys) in blocks.Cut(starts[segment], starts[segment], starts[segment + 1], window))
         {
             long rows = q * (long)shape.QueryStride + head * d, flat = q * (long)shape.Query + head * d, shared = k * (long)shape.KvStride + kv * d;
             float* query = state.Query + rows, output = state.Attended + flat, upper = gradient + flat;
@@ -139,28 +131,9 @@ internal sealed unsafe class BlockAttention(FastShape shape, StepMeter meter)
         }
     }
 
-    // Query rows [begin, end) and the key rows, from `lowest` on, that any of them sees.
-    private static IEnumerable<(int Query, int Count, int Key, int Keys)> Blocks(int block, int lowest, int begin, int end, int? window)
-    {
-        for (var q = begin; q < end; q += block)
-        {
-            var last = Math.Min(q + block, end);
-            var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
-            yield return (q, last - q, first, last - first);
-        }
-    }
-
     // Columns of a block that a query sees; the block's first column is key `first`.
     private static (int Begin, int End) Visible(int query, int first, int? window)
         => (window is { } width ? Math.Max(0, query - width + 1 - first) : 0, query + 1 - first);
-
-    private double Operations(int block, int[] starts, int? window, int products)
-    {
-        double pairs = 0;
-        for (var s = 0; s + 1 < starts.Length; s++)
-            foreach (var (_, count, _, keys) in Blocks(block, starts[s], starts[s], starts[s + 1], window)) pairs += (double)count * keys;
-        return 2.0 * products * pairs * shape.Heads * shape.HeadSize;
-    }
 
     // Where keys and values of one layer lie: those of the batch itself, or of a whole text of which the batch is the end.
     private readonly struct Source(float* keys, float* values, long stride, int held)

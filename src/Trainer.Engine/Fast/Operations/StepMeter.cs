@@ -25,18 +25,16 @@ public sealed class StepMeter
         Array.Clear(_operations);
     }
 
-    internal static long Now => BenchClock.Now;
-
-    internal void Add(StepPart part, long since, double operations = 0)
+    /// <summary>Counts the time until it is disposed of as a part's.</summary>
+    internal Stretch Measure(StepPart part, double operations = 0)
     {
-        _ticks[(int)part] += BenchClock.Now - since;
         _operations[(int)part] += operations;
+        return new Stretch(this, part, BenchClock.Now);
     }
 
-    /// <summary>Time counted as one part that was another's.</summary>
-    internal void Move(StepPart from, StepPart to, long ticks)
+    /// <summary>A stretch of time.</summary>
+    internal readonly ref struct Stretch(StepMeter meter, StepPart part, long start)
     {
-        _ticks[(int)from] -= ticks;
-        _ticks[(int)to] += ticks;
+        public void Dispose() => meter._ticks[(int)part] += BenchClock.Now - start;
     }
 }

@@ -11,8 +11,7 @@ internal unsafe interface IFrozenProduct
     /// <param name="y">(rows, out).</param>
     /// <param name="stride">Floats from a row of y to the next.</param>
     /// <param name="factor">Multiplier.</param>
-    /// <param name="part">What the time is counted as.</param>
-    void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part);
+    void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor);
 
     /// <summary>dx = factor dy W, or that added.</summary>
     /// <param name="room">Scratch, and the most rows that come.</param>
@@ -23,6 +22,5 @@ internal unsafe interface IFrozenProduct
     /// <param name="dx">(rows, in), dense.</param>
     /// <param name="add">Adds to what dx holds.</param>
     /// <param name="factor">Multiplier.</param>
-    /// <param name="part">What the time is counted as.</param>
-    void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part);
+    void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor);
 }

@@ -9,7 +9,7 @@ namespace Trainer.Engine.Fast;
 /// out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
 /// Every element is a chain of sums for each block of the depth, whoever computes it: results do not depend on the number of threads or of rows.
 /// </remarks>
-internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels) : IFrozenProduct
+internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
 {
     // A packed chunk is 256 KiB (part of a second-level cache), a row tile of activations 16 KiB (half a first-level one).
     private const long BlockDepth = 512;
@@ -24,35 +24,31 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels) : I
     public static IEnumerable<PassBuffer> Buffers(long tokens, int threads) =>
         [new(BufferUse.Scratch, new(BufferId.PackedRows), PackedFloats(tokens)), new(BufferUse.Scratch, new(BufferId.TileScratch), threads * ScratchFloats)];
 
-    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor, StepPart part)
+    public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
     {
         foreach (var (row, count) in panels.Parts(weight, WindowRows))
-            Run(room, TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false, part);
+            Run(room, TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false);
         GC.KeepAlive(weight);
     }
 
-    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor, StepPart part)
+    public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor)
     {
         foreach (var (row, count) in panels.Parts(weight, WindowRows))
-            Run(room, TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0, part);
+            Run(room, TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0);
         GC.KeepAlive(weight);
     }
 
-    private void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add, StepPart part)
+    private static void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add)
     {
-        var start = StepMeter.Now;
         float* packed = room.Memory.Floats(BufferId.PackedRows), scratch = room.Memory.Floats(BufferId.TileScratch);
         var blocks = Tiles(weight.Depth, BlockDepth);
         var length = Tiles(weight.Depth, blocks * TileOperand.Unit) * TileOperand.Unit;
-        long packing = 0;
         for (long depth = 0; depth < weight.Depth; depth += length)
         {
             var block = new Block(depth, Math.Min(length, weight.Depth - depth), add || depth > 0);
             PackLeft(packed, left, block);
-            packing += Multiply(packed, scratch, room.Threads, weight, left.Rows, block, c, stride);
+            Multiply(packed, scratch, room.Threads, weight, left.Rows, block, c, stride);
         }
-        meter.Add(part, start, 2.0 * left.Rows * weight.Columns * weight.Depth);
-        if (part != StepPart.Loss) meter.Move(part, StepPart.Materialize, packing / room.Threads);
     }
 
     private static void PackLeft(float* packed, Left left, Block block) => TorchThreads.For(0, Tiles(left.Rows, TileProduct.Rows), 4, (begin, end) =>
@@ -64,15 +60,14 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels) : I
         }
     });
 
-    /// <returns>Ticks that all threads together spent packing W.</returns>
-    private static long Multiply(float* packed, float* room, int threads, TileOperand weight, long rows, Block block, float* c, long stride)
+    private static void Multiply(float* packed, float* room, int threads, TileOperand weight, long rows, Block block, float* c, long stride)
     {
         // Four chunks a thread even the load out.
         var chunk = Math.Clamp(Tiles(weight.Columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
         var chunks = Tiles(weight.Columns, chunk);
         // The next chunk's codes are asked for late, so that this chunk's operands do not push them out of the cache again.
         var late = rows / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
-        long next = 0, packing = 0;
+        long next = 0;
         TorchThreads.For(0, threads, 1, (slot, _, _) =>
         {
             var scratch = room + slot * ScratchFloats;
@@ -82,15 +77,12 @@ internal sealed unsafe class TiledProduct(StepMeter meter, PanelPlan panels) : I
             for (long column = Take(), following; column < weight.Columns; column = following)
             {
                 following = Take();
-                var start = StepMeter.Now;
                 weight.Pack(column, Width(column), block.Begin, block.Length, scratch, scratch + ChunkFloats);
-                Interlocked.Add(ref packing, StepMeter.Now - start);
                 Rows(packed, 0, late, Width(column), block, scratch, c + column, stride, edge);
                 if (following < weight.Columns) weight.Prefetch(following, Width(following), block.Begin, block.Length);
                 Rows(packed, late, rows, Width(column), block, scratch, c + column, stride, edge);
             }
         });
-        return packing;
     }
 
     private static void Rows(float* left, long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)

@@ -1,0 +1,70 @@
+using Trainer.Engine.Native;
+using Trainer.Numerics.Elementwise;
+
+namespace Trainer.Engine.Fast;
+
+internal sealed unsafe partial class CpuKernels
+{
+    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows)
+    {
+        float* from = Floats(x), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, _shape.Epsilon, _shape.UnitOffset, begin, end));
+    }
+
+    public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
+    {
+        float* from = Floats(x), more = Floats(delta), total = Floats(sum), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
+        TorchThreads.For(0, rows, GrainOf(_shape.Hidden), (begin, end) => RmsNorm.AddForward(
+            from, more, _shape.ResidualMultiplier, total, w, to, scales, _shape.Hidden, _shape.Epsilon, _shape.UnitOffset, begin, end));
+    }
+
+    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+    {
+        float* from = Floats(x), w = Floats(weight), scales = Floats(inverse), upper = Floats(dy), around = Floats(residual), to = Floats(dx);
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Backward(from, w, scales, upper, around, to, width, _shape.UnitOffset, begin, end));
+    }
+
+    // Columns are split among threads, so each sum has one owner and one order.
+    public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
+    {
+        float* from = Floats(x), scales = Floats(inverse), upper = Floats(dy), to = Floats(target);
+        TorchThreads.For(0, width, ColumnGrain, (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
+    }
+
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
+    {
+        float* values = Floats(x), c = Floats(cos), s = Floats(sin);
+        var rows = HostMemory.At<int>(positions);
+        TorchThreads.For(0, tokens, RowGrain, (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, inverse, begin, end));
+    }
+
+    public void Gate(Place gate, Place up, Place activated, long rows)
+    {
+        var (wide, stride) = (_shape.Wide, (long)_shape.GateStride);
+        float* g = Floats(gate), u = Floats(up), to = Floats(activated);
+        TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
+        {
+            for (var t = begin; t < end; t++) GatedUnit.Forward(_shape.Gate, g + t * stride, u + t * stride, to + t * wide, 0, wide);
+        });
+    }
+
+    public void GateBackward(Place gate, Place up, Place gradient, long rows)
+    {
+        var (wide, stride) = (_shape.Wide, (long)_shape.GateStride);
+        float* g = Floats(gate), u = Floats(up), from = Floats(gradient);
+        TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
+        {
+            for (var t = begin; t < end; t++) GatedUnit.Backward(_shape.Gate, g + t * stride, u + t * stride, from + t * wide, g + t * stride, u + t * stride, 0, wide);
+        });
+    }
+
+    public void Attention(PassMemory room, int[] starts, LayerAttention layer) => _attention.Forward(ProductRoom.Of(room), starts, new HostAttention(layer));
+
+    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
+        => _attention.Continue(ProductRoom.Of(room), tokens, new HostAttention(layer), Floats(keys), Floats(values), held);
+
+    public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
+        => _attention.Backward(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
+
+    private static long GrainOf(int width) => Math.Max(1, Grain / width);
+}

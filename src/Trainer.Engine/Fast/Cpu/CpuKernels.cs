@@ -1,0 +1,74 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using Trainer.Engine.Native;
+using Trainer.Numerics.Products;
+
+namespace Trainer.Engine.Fast;
+
+/// <summary>The processor's kernels: our own vector code on libtorch's threads, and its BLAS. Everything is done when a call returns.</summary>
+internal sealed unsafe partial class CpuKernels : IKernels
+{
+    private const long Grain = 1 << 14;
+    private const long ColumnGrain = 64;
+
+    private readonly FastShape _shape;
+    private readonly PanelPlan _panels;
+    private readonly IFrozenProduct _exact;
+    private readonly IFrozenProduct _products;
+    private readonly IFrozenProduct _headGradient;
+    private readonly BlockAttention _attention;
+
+    /// <summary>Kernels for one model.</summary>
+    /// <param name="shape">The model.</param>
+    /// <param name="compute">Type of the frozen products.</param>
+    /// <param name="panels">How frozen matrices are cut.</param>
+    public CpuKernels(FastShape shape, ComputeKind compute, PanelPlan panels)
+    {
+        (_shape, _panels, _attention) = (shape, panels, new BlockAttention(shape));
+        _exact = Exact(panels);
+        _products = compute switch
+        {
+            ComputeKind.BFloat16 => new BFloat16Product(panels),
+            ComputeKind.Int8 => new Int8Product(panels),
+            _ => _exact,
+        };
+        _headGradient = compute == ComputeKind.BFloat16 ? _products : _exact;
+    }
+
+    /// <summary>The float32 products that are the fastest on this processor.</summary>
+    public static IFrozenProduct Exact(PanelPlan panels) => TileProduct.IsFast ? new TiledProduct(panels) : new BlasProduct(panels);
+
+    /// <summary>Scratch of <see cref="Exact"/> for T rows of activations.</summary>
+    public static IEnumerable<PassBuffer> ExactBuffers(long tokens, IReadOnlyList<MatrixShape> matrices, int threads, long panelElements = PanelPlan.Elements) =>
+        TileProduct.IsFast ? TiledProduct.Buffers(tokens, threads) : BlasProduct.Buffers(tokens, matrices, panelElements);
+
+    public DeviceMemory Allocate(long bytes) => new HostMemory(bytes);
+
+    public Place Of(torch.Tensor tensor) => new(new HostMemory(TorchMemory.Pointer(tensor), tensor.numel() * tensor.ElementSize), 0);
+
+    public void Upload<T>(ReadOnlySpan<T> source, Place target)
+        where T : unmanaged => source.CopyTo(new Span<T>(HostMemory.At<T>(target), source.Length));
+
+    public void Download<T>(Place source, Span<T> target)
+        where T : unmanaged => new ReadOnlySpan<T>(HostMemory.At<T>(source), target.Length).CopyTo(target);
+
+    public void Synchronize()
+    {
+    }
+
+    public void Fill(Place target, long count, float value)
+    {
+        var values = Floats(target);
+        if (value == 0f) NativeMemory.Clear(values, (nuint)count * sizeof(float));
+        else
+            for (long i = 0; i < count; i++) values[i] = value;
+    }
+
+    public void Copy(Place source, long sourceStride, Place target, long targetStride, long width, long rows)
+    {
+        float* from = Floats(source), to = Floats(target);
+        for (long r = 0; r < rows; r++) NativeMemory.Copy(from + r * sourceStride, to + r * targetStride, (nuint)width * sizeof(float));
+    }
+
+    private static float* Floats(Place place) => HostMemory.At<float>(place);
+}

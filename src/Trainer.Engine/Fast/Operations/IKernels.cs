@@ -1,0 +1,34 @@
+using TorchSharp;
+
+namespace Trainer.Engine.Fast;
+
+/// <summary>What the hand-written layers are made of: operations on a device's memory. Matrices are float32, row-major; strides are elements from a row to the next.</summary>
+/// <remarks>
+/// Operations may be queued and run later, in the order given; <see cref="Download{T}"/> and <see cref="Synchronize"/> wait for them.
+/// Operands that are written may be operands that are read only where it is said.
+/// </remarks>
+internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels
+{
+    /// <summary>Room for bytes, not cleared. The caller disposes of it.</summary>
+    DeviceMemory Allocate(long bytes);
+
+    /// <summary>The values of a tensor on the device, which must outlive the place.</summary>
+    Place Of(torch.Tensor tensor);
+
+    /// <summary>Copies from the host; the source may be used again at once.</summary>
+    void Upload<T>(ReadOnlySpan<T> source, Place target)
+        where T : unmanaged;
+
+    /// <summary>Copies to the host once everything before is done.</summary>
+    void Download<T>(Place source, Span<T> target)
+        where T : unmanaged;
+
+    /// <summary>Waits until everything is done.</summary>
+    void Synchronize();
+
+    /// <summary>Sets <paramref name="count"/> elements.</summary>
+    void Fill(Place target, long count, float value);
+
+    /// <summary>Copies rows of <paramref name="width"/>.</summary>
+    void Copy(Place source, long sourceStride, Place target, long targetStride, long width, long rows);
+}

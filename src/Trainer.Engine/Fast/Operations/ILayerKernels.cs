@@ -1,0 +1,67 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>The parts of a decoder layer that are no matrix products, and the loss. Constants of the model are the kernels' own.</summary>
+internal interface ILayerKernels
+{
+    /// <summary>y = norm(x) of rows of <paramref name="width"/>, and each row's inverse root mean square (unless none is asked for); y may be x.</summary>
+    void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows);
+
+    /// <summary>sum = x + m delta, y = norm(sum) (rows, hidden).</summary>
+    void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows);
+
+    /// <summary>dx = residual (or nothing) + the gradient through the norm; dx may be dy or residual.</summary>
+    void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows);
+
+    /// <summary>Adds the gradient of a norm's weight.</summary>
+    void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows);
+
+    /// <summary>Turns heads by their tokens' positions, in place.</summary>
+    /// <param name="x">(tokens, heads, size).</param>
+    /// <param name="stride">Floats from a token to the next.</param>
+    /// <param name="heads">Heads.</param>
+    /// <param name="cos">Table (positions, half).</param>
+    /// <param name="sin">Table (positions, half).</param>
+    /// <param name="positions">Each token's row in the tables.</param>
+    /// <param name="half">Half of the elements that are turned.</param>
+    /// <param name="inverse">Turns back.</param>
+    /// <param name="tokens">Tokens.</param>
+    void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens);
+
+    /// <summary>activated = act(gate) up (rows, width), from rows at the model's stride.</summary>
+    void Gate(Place gate, Place up, Place activated, long rows);
+
+    /// <summary>Puts the gradients of gate and up in their places.</summary>
+    void GateBackward(Place gate, Place up, Place gradient, long rows);
+
+    /// <summary>Exact causal attention within segments: the output and the log-sums.</summary>
+    /// <param name="room">Scratch.</param>
+    /// <param name="starts">First token of each segment, and the number of tokens.</param>
+    /// <param name="layer">The operands.</param>
+    void Attention(PassMemory room, int[] starts, LayerAttention layer);
+
+    /// <summary>The same for tokens that continue a text: they see its keys and values, theirs among them.</summary>
+    /// <param name="room">Scratch.</param>
+    /// <param name="tokens">New tokens.</param>
+    /// <param name="layer">The operands of the new tokens.</param>
+    /// <param name="keys">Keys of the whole text (tokens, key heads, size), dense.</param>
+    /// <param name="values">Values of the whole text.</param>
+    /// <param name="held">Tokens before the new ones.</param>
+    void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held);
+
+    /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
+    void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv);
+
+    /// <summary>x = cap tanh(x / cap) of logits, where the model has a cap.</summary>
+    void CapLogits(Place logits, long rows);
+
+    /// <summary>Cross entropy of rows of logits (not yet capped): the losses, and over the logits their gradient times each row's factor and the scale.</summary>
+    /// <param name="room">Scratch.</param>
+    /// <param name="logits">(rows, vocabulary).</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="targets">Right id of each row.</param>
+    /// <param name="factors">Weight of each row.</param>
+    /// <param name="losses">Unweighted loss of each row, float64.</param>
+    /// <param name="scale">Multiplier of the gradient; null leaves it out.</param>
+    /// <param name="smoothing">Share of the target that is spread over all ids.</param>
+    void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing);
+}

@@ -1,0 +1,10 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Operands of one layer's attention.</summary>
+/// <param name="Query">Queries (T, heads, size), turned; rows may hold keys and values too, see <see cref="FastShape.QueryStride"/>.</param>
+/// <param name="Key">Keys (T, key heads, size), turned.</param>
+/// <param name="Value">Values (T, key heads, size).</param>
+/// <param name="Attended">The output (T, heads, size), dense.</param>
+/// <param name="LogSums">Logarithm of each query's sum of exponentials (heads, T).</param>
+/// <param name="Window">How many tokens a query sees, itself included; null for all before it.</param>
+internal readonly record struct LayerAttention(Place Query, Place Key, Place Value, Place Attended, Place LogSums, int? Window);

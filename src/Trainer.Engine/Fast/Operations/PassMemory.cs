@@ -1,0 +1,21 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>The memory of a pass: a layout over a block.</summary>
+/// <param name="Layout">The buffers.</param>
+/// <param name="Block">The block.</param>
+internal readonly record struct PassMemory(PassLayout Layout, DeviceMemory Block)
+{
+    /// <summary>The buffer of that name.</summary>
+    /// <exception cref="InvalidOperationException">The layout has none.</exception>
+    public Place At(ElementType type, BufferId id, int index = -1, ModuleRole? role = null)
+        => Find(type, id, index, role) is { IsNone: false } place ? place : throw new InvalidOperationException($"the pass has no buffer {id} {index} {role}");
+
+    /// <summary>The buffer of that name, float32.</summary>
+    public Place Floats(BufferId id, int index = -1, ModuleRole? role = null) => At(ElementType.Float32, id, index, role);
+
+    /// <summary>The same, or none where the layout has none.</summary>
+    public Place FloatsOrNone(BufferId id, int index = -1, ModuleRole? role = null) => Find(ElementType.Float32, id, index, role);
+
+    private Place Find(ElementType type, BufferId id, int index, ModuleRole? role)
+        => Layout.OffsetOf(new BufferKey(id, index, role)) is { } offset ? new Place(Block, offset / Place.SizeOf(type), type) : default;
+}
