@@ -180,7 +180,7 @@ public sealed unsafe class ShardedModel : IDisposable
             : other is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{other}'; rename it or add the index that names it"
             : pickle is not null ? $"'{folder}' has its weights as '{pickle}' alone: a pickle can run code when opened and is never read; "
                 + $"convert it once to {SingleFile} (in Python, model.save_pretrained(folder, safe_serialization=True)) or take a revision that has safetensors"
-            : gguf is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{gguf}', which is for inference; take the model's original folder"
+            : gguf is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{gguf}'; pass that file itself as the model, or take the model's original folder"
             : $"no {SingleFile} or {IndexFile} in '{folder}': found no weights at all; check the path or download the model again");
     }
 }

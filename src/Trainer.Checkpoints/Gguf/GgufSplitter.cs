@@ -36,6 +36,25 @@ internal static class GgufSplitter
         };
     }
 
+    /// <summary>Splitting by byte-level BPE's own words.</summary>
+    internal const string Words = ByteLevelWords;
+
+    /// <summary>The same behind single digits.</summary>
+    internal const string DigitsThenWords = Digits;
+
+    /// <summary>What a name means: the pattern, or one of the two constants; whether whole words are looked up before merges; whether a text begins with the begin token where the file is silent. Null for a name that is not read.</summary>
+    internal static (string Pattern, bool IgnoresMerges, bool Begins)? PatternOf(string name) => name switch
+    {
+        "llama-bpe" or "llama3" or "llama-v3" => (Contractions + Letters + @"\p{N}{1,3}" + Rest, true, true),
+        "smaug-bpe" or "dbrx" => (Contractions + Letters + @"\p{N}{1,3}" + Rest, false, false),
+        "qwen2" or "deepseek-r1-qwen" => (Contractions + Letters + @"\p{N}" + Rest, false, false),
+        "tekken" => (@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + @"+|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + @"*|\p{N}" + CaseRest, true, true),
+        "gpt-4o" => (@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + "+" + Contractions + @"?|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + "*" + Contractions + @"?|\p{N}{1,3}" + CaseRest, false, false),
+        "smollm" or "refact" or "starcoder" or "command-r" or "codeshell" or "exaone" or "minerva-7b" => (DigitsThenWords, false, false),
+        "gpt-2" or "phi-2" or "olmo" or "mpt" or "jais" or "roberta-bpe" => (Words, false, false),
+        _ => null,
+    };
+
     private static IEnumerable<string> Steps(JsonElement splitter)
     {
         if (splitter.ValueKind != JsonValueKind.Object)

@@ -1,6 +1,8 @@
 using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
+using Trainer.Engine;
 using Trainer.Hub;
+using Trainer.Training;
 
 namespace Trainer.Cli.Options;
 
@@ -12,7 +14,7 @@ internal sealed record ModelReference(string Name, string? Directory, string? Ab
     public static ModelReference Read(SettingValues values, bool needsWeights = true)
     {
         if (values.Text(ModelSettings.Model) is { } name) return Find(name, needsWeights);
-        values.Fault("no model; add --model DIR, --model ORG/NAME (a hub id) or --model tiny");
+        values.Fault("no model; add --model DIR, --model FILE.gguf, --model ORG/NAME (a hub id) or --model tiny");
         return new ModelReference("model", null, null);
     }
 
@@ -25,6 +27,9 @@ internal sealed record ModelReference(string Name, string? Directory, string? Ab
         }
         try
         {
+            // Its folder is made once, beside other things that can be made again.
+            if (File.Exists(name) && name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return new ModelReference(name, GgufFolder.Of(name, Path.Combine(UserCache.Folder, "gguf")), null);
+            if (name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !System.IO.Directory.Exists(name)) return new ModelReference(name, null, $"--model '{name}': there is no such file; check the path");
             var folder = new ModelSource(HubOptions.FromEnvironment()).Resolve(name, needsWeights);
             RegularFile.RequireAll(folder);
             return new ModelReference(name, folder, null);

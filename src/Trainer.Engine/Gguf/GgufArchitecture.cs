@@ -16,6 +16,7 @@ public sealed record GgufArchitecture
         "llama" or "mistral" => new() { Name = "llama", IsPermuted = true },
         "granite" or "smollm3" => new() { Name = modelType, IsPermuted = true },
         "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" => new() { Name = modelType, IsPermuted = false },
+        "qwen3_moe" => new() { Name = "qwen3moe", IsPermuted = false },
         "gemma3" or "gemma3_text" => new() { Name = "gemma3", IsPermuted = false },
         _ => null,
     };
@@ -25,6 +26,7 @@ public sealed record GgufArchitecture
     public static string NameOf(ModuleBlueprint module)
     {
         ArgumentNullException.ThrowIfNull(module);
+        if (module.Kind == ModuleKind.Parameter && module.Path.EndsWith(".mlp.gate.weight", StringComparison.Ordinal)) return $"blk.{module.Layer}.ffn_gate_inp";
         return module.Layer < 0 ? Part(module.Role) : $"blk.{module.Layer}.{Part(module.Role)}";
     }
 

@@ -6,6 +6,7 @@ internal static class GgufRefusals
     /// <summary>Why llama.cpp would compute something else, or null.</summary>
     public static string? Of(ModelConfig config) => config.ModelType switch
     {
+        "qwen3_moe" => "its experts are not written as GGUF here; convert it with llama.cpp",
         "gemma" => Gemma(config),
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),

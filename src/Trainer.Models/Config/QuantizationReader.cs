@@ -19,6 +19,7 @@ internal static class QuantizationReader
             "gptq" => Gptq(quantization),
             "awq" => Awq(quantization),
             "mxfp4" => new StoredQuantization { Format = StoredFormat.Mxfp4, GroupSize = 32, Name = "mxfp4" },
+            "gguf" => new StoredQuantization { Format = StoredFormat.Gguf, Name = "gguf" },
             _ => throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which is not read (bitsandbytes nf4, fp8, compressed-tensors, gptq, awq and mxfp4 are); "
                 + "take the original model and let --quantize nf4 do it"),
         };

@@ -17,4 +17,6 @@ public enum StoredFormat
     Awq,
     /// <summary>MXFP4: experts in 4-bit floats with an exponent a block; all else as it is.</summary>
     Mxfp4,
+    /// <summary>Blocks of a GGUF file, each matrix of its own type.</summary>
+    Gguf,
 }

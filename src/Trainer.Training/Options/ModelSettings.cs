@@ -9,7 +9,7 @@ public static class ModelSettings
     private const string Group = "Model";
 
     public static readonly Setting Model = Setting.Of(o => o.Model, "model", Group,
-        "Model folder, hub id found in the Hugging Face cache, or 'tiny' (embedded).") with
+        "Model folder, .gguf file, hub id found in the Hugging Face cache, or 'tiny' (embedded).") with
     { Short = "-m", Value = "MODEL", Aliases = ["model-name-or-path", "base-model", "model-id"], Drift = DriftRule.Free };
 
     public static readonly Setting Quantize = Setting.Of(o => o.Quantize, "quantize", Group,

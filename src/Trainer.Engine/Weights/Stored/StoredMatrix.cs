@@ -16,6 +16,7 @@ internal static class StoredMatrix
     public static bool Has(WeightFiles files, StoredQuantization stored, string name)
     {
         if (stored.IsNf4) return StoredNf4.Has(files, name);
+        if (stored.Format == StoredFormat.Gguf) return GgufLayout.TypeOf(files, name) is not null;
         return Int4Parts.Any(part => files.Has(Part(name, part))) || (files.Has(name) && files.Entry(name).Dtype == SafetensorsDtype.F8E4M3);
     }
 
@@ -32,6 +33,7 @@ internal static class StoredMatrix
         StoredFormat.Gptq => GptqLayout.Read(files, stored, name, rows, columns),
         StoredFormat.Awq => AwqLayout.Read(files, stored, name, rows, columns),
         StoredFormat.CompressedInt4 => CompressedInt4Layout.Read(files, stored, name, rows, columns),
+        StoredFormat.Gguf => GgufLayout.Read(files, name, rows, columns),
         _ => Fp8Layout.Read(files, stored, name, rows, columns),
     };
 
@@ -42,6 +44,11 @@ internal static class StoredMatrix
         {
             var shape = files.Entry(tensor).Shape;
             var path = tensor[..(tensor.LastIndexOf('.') + 1)];
+            if (GgufLayout.OwnerOf(tensor) is var (owner, type) && shape is [var blocked, var bytes])
+            {
+                yield return (owner, blocked, bytes / type.Block()!.Value.Bytes * type.Block()!.Value.Elements);
+                continue;
+            }
             if (tensor.EndsWith(".weight", StringComparison.Ordinal) && files.Entry(tensor).Dtype == SafetensorsDtype.F8E4M3 && shape is [var rows, var columns])
                 yield return (tensor, rows, columns);
             else if (tensor.EndsWith(".qweight", StringComparison.Ordinal) && shape is [var first, var second])
@@ -54,6 +61,7 @@ internal static class StoredMatrix
     /// <summary>Whether a tensor is a part of a weight in codes, and no weight itself.</summary>
     public static bool IsPart(WeightFiles files, string tensor)
     {
+        if (GgufLayout.OwnerOf(tensor) is not null) return true;
         var at = tensor.LastIndexOf('.') + 1;
         var path = tensor[..at];
         return tensor[at..] switch
