@@ -20,6 +20,10 @@ internal static class PlanCommand
 
     private static readonly Setting Measure = new("measure", SettingKind.Flag, "General", "Run no micro-step; the time is then not told.") { Default = "true", ShownAsNo = true };
 
+    private static readonly Setting RankCount = new("ranks", SettingKind.Integer, "General", "Tell what so many processes under a launcher would make of the run.") { Value = "N", Minimum = 1, Maximum = 1 << 16 };
+
+    private static readonly Setting Link = new("link", SettingKind.Text, "General", "Rate of the network between them, such as 1Gbit, 25Gbit or 3GB/s.") { Value = "RATE", Default = "10Gbit" };
+
     public static readonly CommandSpec Spec = new("plan", "What train would do and need: rows, tokens, memory by part, disk, time.", Run)
     {
         Group = "Train",
@@ -27,11 +31,12 @@ internal static class PlanCommand
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure],
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure, RankCount, Link],
         Examples =
         [
             ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),
             ("trainer plan --memory 64GiB --list", "which models fit a machine"),
+            ("trainer plan --config run.yaml --ranks 8 --link 10Gbit", "what eight machines would make of it"),
         ],
     };
 
@@ -40,14 +45,25 @@ internal static class PlanCommand
         var values = TrainCommand.WithRecipe(invocation);
         if (values.Flag(List) is true) return ListSizes(invocation, values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
+        var (ranks, link) = (values.Integer(RankCount), LinkRate(values));
+        values.ThrowIfFaulty();
         if (SequenceLength.Warning(options) is { } tooLong) invocation.Terminal.Error.WriteLine($"warning: {tooLong}");
         using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
         if (dataset is not null && PositionNote.Of(options.ModelDirectory, dataset.Statistics.LongestExample) is { } beyond) invocation.Terminal.Error.WriteLine("warning: " + beyond);
         var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
+        if (ranks is { } count) plan = plan with { Ranks = RankPlan.Of(options, plan, dataset, count, link) };
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
         else output.Write(Text(plan, options, whyNoTime, invocation.Verbose));
         return plan.Fits ? ExitCode.Done : throw new PlanRefusedException(plan.Verdict);
+    }
+
+    private static double LinkRate(SettingValues values)
+    {
+        var text = values.Text(Link) ?? Link.Default!;
+        if (!Quantities.TryRate(text, out var rate)) values.Fault($"{values.Origin(Link)} '{text}' is no rate of a network; write 1Gbit, 25Gbit/s, 100Mbit or 3GB/s");
+        else if (!values.Has(RankCount) && values.Has(Link)) values.Fault($"{values.Origin(Link)} is the network between ranks; pass --ranks too");
+        return rate;
     }
 
     /// <summary>The plan with its time, or as it was and why there is none.</summary>
@@ -104,9 +120,20 @@ internal static class PlanCommand
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
         var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
         Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}" : microStep ?? whyNoTime ?? "unknown");
+        if (plan.Ranks is { } ranks) Tell(ranks, Line);
         Line("verdict", plan.Fits ? "it fits" : "it does not fit");
         foreach (var change in plan.Changes) Line("  " + change.Option, $"{Quantities.Bytes(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")} ({change.Cost})");
         return text.ToString();
+    }
+
+    private static void Tell(RankPlan ranks, Action<string, string> line)
+    {
+        static string Seconds(double seconds) => seconds.ToString(seconds < 0.1 ? "0.0000" : seconds < 10 ? "0.00" : "0.0", CultureInfo.InvariantCulture) + " s";
+        line("ranks", $"{ranks.Ranks} over {(ranks.LinkBytesPerSecond * 8 / 1e9).ToString("0.###", CultureInfo.InvariantCulture)} Gbit/s: {ranks.GradientBytes / 1e6:0.0} MB of gradients summed once a step, {Seconds(ranks.RingSeconds)} in a ring, {Seconds(ranks.TreeSeconds)} over a tree");
+        if (ranks.UnevenRows is { } uneven) line("  uneven rows", $"the rank with the most tokens of a step has {uneven.ToString("0.00", CultureInfo.InvariantCulture)} times the mean");
+        line("  a step", ranks is { StepSeconds: { } step, StepSecondsAlone: { } alone, Efficiency: { } share }
+            ? $"{Seconds(step)} instead of {Seconds(alone)}: {(alone / step).ToString("0.0", CultureInfo.InvariantCulture)} times as fast, {share * 100:0}% of the time is work"
+            : $"not measured; 90% of the time is work where a rank's part takes {Seconds(ranks.GoodPartSeconds)} or more");
     }
 
     private static int ListSizes(Invocation invocation, SettingValues values)

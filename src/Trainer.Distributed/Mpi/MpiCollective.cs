@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Trainer.Distributed.Mpi;
@@ -9,8 +10,13 @@ internal sealed unsafe class MpiCollective : ICollective
     // Counts of MPI are 32-bit; parts of this size also let a deadline see progress.
     private const int PartBytes = 1 << 28;
 
+    // Open MPI sums in place over a tree, whose cost grows with the ranks' logarithm; from another buffer, and from this many ranks on, piece by piece.
+    private const int RanksOfPieces = 4;
+
     private readonly MpiAbi _abi;
     private readonly TimeSpan _timeout;
+    private void* _sent;
+    private int _sentBytes;
 
     private MpiCollective(MpiAbi abi, TimeSpan timeout)
     {
@@ -108,6 +114,8 @@ internal sealed unsafe class MpiCollective : ICollective
     {
         Barrier();
         _ = MpiNative.Finalize();
+        NativeMemory.Free(_sent);
+        _sent = null;
     }
 
     private void Reduce(byte* first, long count, int elementBytes, nint type)
@@ -116,9 +124,23 @@ internal sealed unsafe class MpiCollective : ICollective
         for (long at = 0; at < count; at += part)
         {
             nint request = 0;
-            Check(MpiNative.StartAllReduce(_abi.InPlace, first + at * elementBytes, (int)Math.Min(part, count - at), type, _abi.Sum, _abi.World, &request), "MPI_Iallreduce");
+            var from = first + at * elementBytes;
+            var length = (int)Math.Min(part, count - at);
+            Check(MpiNative.StartAllReduce(Sent(from, length * elementBytes), from, length, type, _abi.Sum, _abi.World, &request), "MPI_Iallreduce");
             Wait(&request, "sum");
         }
+    }
+
+    private nint Sent(byte* from, int bytes)
+    {
+        if (_abi.Kind != MpiKind.OpenMpi || Size < RanksOfPieces) return _abi.InPlace;
+        if (_sentBytes < bytes)
+        {
+            _sent = NativeMemory.Realloc(_sent, (nuint)bytes);
+            _sentBytes = bytes;
+        }
+        Buffer.MemoryCopy(from, _sent, bytes, bytes);
+        return (nint)_sent;
     }
 
     // Asked again and again at first, when the others are about to arrive, and then in short sleeps, so that a waiting rank takes no core from a working one.

@@ -29,6 +29,23 @@ public static class Quantities
         return false;
     }
 
+    /// <summary>The rate of a link as bytes a second: 10Gbit, 100Mbit/s, 25Gbps; or 1.2GB/s.</summary>
+    public static bool TryRate(string text, out double bytesPerSecond)
+    {
+        bytesPerSecond = 0;
+        var upper = text.Trim().ToUpperInvariant();
+        if (upper.EndsWith("B/S", StringComparison.Ordinal) && TryBytes(upper[..^2], out var bytes)) bytesPerSecond = bytes;
+        foreach (var ending in (string[])["BIT/S", "BITS/S", "BPS", "BIT"])
+        {
+            if (!upper.EndsWith(ending, StringComparison.Ordinal)) continue;
+            var rest = upper[..^ending.Length];
+            var factor = rest.Length == 0 ? 0 : rest[^1] switch { 'T' => 1e12, 'G' => 1e9, 'M' => 1e6, 'K' => 1e3, _ => 0 };
+            if (factor > 0 && double.TryParse(rest[..^1], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var number)) bytesPerSecond = number * factor / 8;
+            break;
+        }
+        return bytesPerSecond > 0;
+    }
+
     /// <summary>A time with units: 90s, 45m, 2h30m, 1d or hh:mm:ss.</summary>
     public static bool TryDuration(string text, out TimeSpan duration)
     {

@@ -26,7 +26,8 @@ public static class PlanProbe
             var full = Full(options, model.VocabularySize);
             var each = Seconds(options, full, model);
             Probe.RequireFits(full, plan);
-            return plan with { MicroStepSeconds = each, Seconds = plan.TotalSteps * options.GradientAccumulationSteps * each + Besides(each / full.TokenIds.Length) };
+            var fullStep = options.GradientAccumulationSteps * each;
+            return plan with { MicroStepSeconds = each, StepSeconds = fullStep, Seconds = plan.TotalSteps * fullStep + Besides(each / full.TokenIds.Length) };
         }
         // Not disposed: it would close the caller's data.
         var data = new TrainingData(options, dataset);
@@ -44,7 +45,8 @@ public static class PlanProbe
         }
         var microBatches = (double)data.Plan.MicroBatches(0) / data.Plan.Steps(0);
         var meanTokens = dataset.Train.Tokens / (double)data.Plan.MicroBatches(0);
-        return plan with { MicroStepSeconds = most, Seconds = steps * microBatches * (fixedPart + perToken * meanTokens) + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
+        var step = microBatches * (fixedPart + perToken * meanTokens);
+        return plan with { MicroStepSeconds = most, StepSeconds = step, Seconds = steps * step + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
 
         double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.StepsPerEpoch, plan.CheckpointBytes, plan.GradientCheckpointing, secondsPerToken);
     }

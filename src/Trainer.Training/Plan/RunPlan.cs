@@ -75,8 +75,14 @@ public sealed record RunPlan
     /// <summary>Seconds of one measured micro-step at the largest micro-batch, or null.</summary>
     public double? MicroStepSeconds { get; init; }
 
+    /// <summary>Seconds of a mean optimizer step, or null where not measured.</summary>
+    public double? StepSeconds { get; init; }
+
     /// <summary>Seconds of the whole run by the measured micro-step, scaled by tokens, evaluations and checkpoints included; null where not measured.</summary>
     public double? Seconds { get; init; }
+
+    /// <summary>What several ranks would make of it, where they were asked for.</summary>
+    public RankPlan? Ranks { get; init; }
 
     /// <summary>Whether memory and disk suffice.</summary>
     public bool Fits => PeakBytes <= MemoryLimitBytes && (DiskFreeBytes is null || DiskBytes <= DiskFreeBytes);

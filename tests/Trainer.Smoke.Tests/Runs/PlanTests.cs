@@ -23,4 +23,23 @@ public sealed class PlanTests
         Assert.Equal(without.GetProperty("peak_bytes").GetInt64() + part.GetProperty("bytes").GetInt64() + Order(with) - Order(without), with.GetProperty("peak_bytes").GetInt64());
         Assert.DoesNotContain(Plan("--eval-data", data).GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
     }
+
+    [Fact]
+    public void Ranks_are_planned_from_gradients_link_and_how_the_rows_are_dealt_out()
+    {
+        using var folder = new TemporaryFolder();
+        // Four micro-batches a step for two ranks: the first always has the long rows, 30 and 30 tokens beside 10 and 10.
+        var data = folder.File("d.jsonl", string.Concat(Enumerable.Range(0, 8).Select(i => Rows(1, i % 2 == 0 ? 30 : 10))));
+        string[] words = ["plan", "--model", "tiny", "--data", data, "--batch-size", "1", "--gradient-accumulation-steps", "4", "--no-shuffle", "--no-measure"];
+        string[] two = [.. words, "--ranks", "2", "--link", "1Gbit"];
+        var ranks = TrainerProgram.Run([.. two, "--json"]).Json().GetProperty("ranks");
+        Assert.Equal(1.5, ranks.GetProperty("uneven_rows").GetDouble());
+        var bytes = ranks.GetProperty("gradient_bytes").GetInt64();
+        Assert.Equal(2 * (50e-6 + bytes / 2.0 / 125e6), ranks.GetProperty("ring_seconds").GetDouble(), 9);
+        Assert.Contains("not measured; 90% of the time is work where a rank's part takes", TrainerProgram.Run(two).Output, StringComparison.Ordinal);
+
+        Assert.Contains("cannot be dealt out to 3 ranks evenly", TrainerProgram.Run([.. words, "--ranks", "3"]).Error, StringComparison.Ordinal);
+        Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.Run([.. words, "--ranks", "2", "--link", "10"]).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)), StringComparison.Ordinal);
+    }
 }
