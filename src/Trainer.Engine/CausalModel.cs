@@ -106,6 +106,8 @@ public sealed class CausalModel : IDisposable
             var (head, table) = ("lm_head.weight", $"{config.TextPath}.embed_tokens.weight");
             if (config is { TiedEmbeddings: true, WrapperType: not null } && files.Has(head) && files.Has(table) && !files.AreSame(head, table)) config = config with { TiedEmbeddings = false };
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
+            // What was looked over while loading need not stay.
+            if (model.Options.Stream) model.DropPages();
             if (!model.Options.TrainAllWeights) return model;
             if (model.Blueprint.Modules.FirstOrDefault(module => module.Kind is ModuleKind.Parameter or ModuleKind.Experts || (module.Kind == ModuleKind.Embedding && module != model.Blueprint.Embedding)) is { } fixedModule)
                 throw new ModelException($"model '{folder}': '{fixedModule.Path}' cannot be trained, so not all weights can; train an adapter");
@@ -192,6 +194,9 @@ public sealed class CausalModel : IDisposable
     /// <summary>Logits [T, vocabulary], float32. The caller disposes it.</summary>
     /// <param name="batch">T tokens.</param>
     public torch.Tensor Logits(TokenBatch batch) => Engine.Logits(batch);
+
+    /// <summary>Gives the pages of the mapped base back.</summary>
+    internal void DropPages() => _files.DropPages();
 
     /// <summary>The file of an address in the mapping, and the offset in it.</summary>
     internal (string Path, long Offset) Locate(IntPtr address) => _files.Locate(address);

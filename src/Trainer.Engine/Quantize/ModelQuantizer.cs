@@ -13,7 +13,7 @@ public static unsafe class ModelQuantizer
 {
     private const int PieceElements = 1 << 20;
 
-    /// <summary>Quantizes every linear weight of the decoder layers; embeddings, head, norms and biases are copied.</summary>
+    /// <summary>Quantizes every linear weight of the decoder layers, each expert's by itself; embeddings, head, norms, routers and biases are copied.</summary>
     /// <param name="source">A model folder in F32, F16 or BF16.</param>
     /// <param name="target">The folder to make; work that was broken off is continued.</param>
     /// <param name="options">How.</param>
@@ -28,9 +28,17 @@ public static unsafe class ModelQuantizer
         if (config.StoredQuantization is { } stored)
             throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
-        var names = model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)).ToList();
         var quantized = WeightNames(config, model.Tensors.Keys);
-        var groups = names.Select(name => quantized.Contains(name) ? Nf4Folder.Group(name, model.Entry(name).ElementCount, options.DoubleQuantize) : Copied(model.Entry(name))).ToList();
+        var parts = new List<Part>();
+        foreach (var name in model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)))
+        {
+            var (file, entry) = (model.FileOf(name), model.Entry(name));
+            var slices = ExpertSlices.Of(config, entry);
+            if (slices.Count == 0) parts.Add(new Part(file, entry, quantized.Contains(name)));
+            else parts.AddRange(slices.Select(slice => new Part(file, slice, true)));
+        }
+        var byName = parts.ToDictionary(part => part.Entry.Name, StringComparer.Ordinal);
+        var groups = parts.Select(part => part.IsQuantized ? Nf4Folder.Group(part.Entry.Name, part.Entry.ElementCount, options.DoubleQuantize) : Copied(part.Entry)).ToList();
         var plan = new ModelFolderPlan
         {
             Target = target,
@@ -39,7 +47,7 @@ public static unsafe class ModelQuantizer
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(model, group, sink, options), folder => Finish(source, folder, model, groups, options), cancel);
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(byName[group.Name], group, sink, options), folder => Finish(source, folder, parts, options), cancel);
         using var written = ShardedModel.Open(target);
         var count = groups.Count(group => !group.IsExact);
         return new QuantizeReport(count, groups.Count - count, model.TotalBytes, written.TotalBytes);
@@ -52,7 +60,8 @@ public static unsafe class ModelQuantizer
     public static IReadOnlySet<string> WeightNames(ModelConfig config, IEnumerable<string> stored)
     {
         ArgumentNullException.ThrowIfNull(config);
-        var names = DecoderBlueprint.Of(config).Linears.Select(module => module.WeightName).ToHashSet(StringComparer.Ordinal);
+        var blueprint = DecoderBlueprint.Of(config);
+        var names = blueprint.Linears.Select(module => module.WeightName).Concat(blueprint.Modules.SelectMany(ExpertTensors.OfEach).Select(tensor => tensor.Name)).ToHashSet(StringComparer.Ordinal);
         return stored.Where(name => config.ModuleTensor(name) is { } own && names.Contains(own)).ToHashSet(StringComparer.Ordinal);
     }
 
@@ -95,19 +104,20 @@ public static unsafe class ModelQuantizer
             MemoryMarshal.AsBytes<float>(nested).ToArray(), MemoryMarshal.AsBytes(DynamicMap.Values).ToArray());
     }
 
+    // A tensor of the source, or one expert's part of a tensor of all.
+    private sealed record Part(SafetensorsFile File, SafetensorsEntry Entry, bool IsQuantized);
+
     private static TensorGroup Copied(SafetensorsEntry entry) => new(entry.Name, [new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)]);
 
-    private static void Produce(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    private static void Produce(Part part, TensorGroup group, TensorSink sink, QuantizeOptions options)
     {
-        Write(model, group, sink, options);
+        Write(part.File, part.Entry, group, sink, options);
         // One tensor is in memory at a time, in the source's mapping too.
-        MappedPages.Drop(model.Pointer(group.Name), model.Entry(group.Name).ByteCount);
+        MappedPages.Drop(part.File.Pointer(part.Entry), part.Entry.ByteCount);
     }
 
-    private static void Write(ShardedModel model, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    private static void Write(SafetensorsFile file, SafetensorsEntry entry, TensorGroup group, TensorSink sink, QuantizeOptions options)
     {
-        var file = model.FileOf(group.Name);
-        var entry = model.Entry(group.Name);
         if (!group.IsExact)
         {
             Nf4Folder.Write(sink, group, QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
@@ -118,10 +128,10 @@ public static unsafe class ModelQuantizer
             sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(part, entry.ByteCount - at)));
     }
 
-    private static void Finish(string source, string folder, ShardedModel model, List<TensorGroup> groups, QuantizeOptions options)
+    private static void Finish(string source, string folder, List<Part> parts, QuantizeOptions options)
     {
         var config = (JsonObject)PythonJson.ParseNode(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
-        var first = groups.Where(group => !group.IsExact).Select(group => model.Entry(group.Name)).FirstOrDefault()
+        var first = parts.Where(part => part.IsQuantized).Select(part => part.Entry).FirstOrDefault()
             ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
         config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);
         File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");

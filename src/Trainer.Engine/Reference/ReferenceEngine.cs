@@ -26,6 +26,10 @@ internal sealed class ReferenceEngine : IDecoderEngine
 
     public string Name => "reference";
 
+    public string? Streaming => _model.Options.Stream
+        ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{_model.WeightBytes / (double)(1L << 30):0.0} GiB of weights read from mapped files, the pages of one layer of {_model.Layers.Count} in memory at a time")
+        : null;
+
     /// <summary>The type of the frozen products.</summary>
     public static ScalarType ComputeType(ModelLoadOptions options, Device device) => options.Compute switch
     {

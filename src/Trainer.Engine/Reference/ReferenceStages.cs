@@ -29,9 +29,10 @@ internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadL
         _inputs[0] = pass.Enter(_embedded, context);
     }
 
-    // The system decides what of a mapped base is in memory.
+    // A streamed base stays mapped: what a layer touched goes when the next is visited. Of experts without tokens nothing is read.
     public void Visit(int layer, int next)
     {
+        if (model.Options.Stream) model.DropPages();
     }
 
     public void Forward(int layer, bool isKept)

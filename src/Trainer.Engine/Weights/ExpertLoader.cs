@@ -47,8 +47,17 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
 
     private IFrozenWeight Slice(Tensor all, int expert)
     {
+        // Gate and up are quantized each by itself, as in a folder that has a tensor for each: both give the same values.
+        if (options.Quantize != QuantizeKind.None && !_block.IsTransposed && !_block.IsClamped && all.shape[1] == 2L * _block.Width)
+            return new StackedWeight(Part(all, expert, 0), Part(all, expert, _block.Width));
         var dense = new DenseWeight(all.select(0, expert).DetachFromDisposeScope());
         return Quantized(_block.IsTransposed ? new TransposedWeight(dense) : dense);
+    }
+
+    private IFrozenWeight Part(Tensor all, int expert, long row)
+    {
+        using var own = all.select(0, expert);
+        return Quantized(new DenseWeight(own.narrow(0, row, _block.Width).DetachFromDisposeScope()));
     }
 
     private List<Tensor>? Biases(string name, Dictionary<string, long[]> shapes)

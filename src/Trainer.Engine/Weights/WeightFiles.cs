@@ -126,6 +126,13 @@ internal sealed unsafe class WeightFiles : IDisposable
     /// <summary>Gives the mapped pages of a tensor back that was copied.</summary>
     public void DropPages(string name) => MappedPages.Drop(Pointer(name), Entry(name).ByteCount);
 
+    /// <summary>Gives all mapped pages back; what is touched again comes from the files.</summary>
+    public void DropPages()
+    {
+        foreach (var file in _files.Files)
+            if (file.Entries.Count > 0) MappedPages.Drop(file.Pointer(file.Entries[0]), file.Entries[^1].End - file.Entries[0].Begin);
+    }
+
     /// <summary>A tensor that the model does not need; it must equal one that it has, byte for byte, else the folder contradicts itself.</summary>
     public void TakeCopy(string name, string original)
     {

@@ -44,7 +44,7 @@ internal sealed class RunMemory
 
     /// <summary>Bytes of the largest streamed layer.</summary>
     public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts }).GroupBy(module => module.Layer)
-        .Max(layer => layer.Sum(module => FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
+        .Max(layer => layer.Sum(module => Form is "fp8" or "int4" ? MatrixBytesOf(module) : FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
 
     private ModelConfig Config => Decoder.Config;
 

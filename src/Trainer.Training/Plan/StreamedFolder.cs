@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Engine;
+using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Numerics.Machine;
 
@@ -21,6 +22,8 @@ internal static class StreamedFolder
     {
         if (options.Stream != Choice.On) return;
         var kind = options.Quantize.ToString().ToLowerInvariant();
+        // The reference engine reads any form from its mapped file.
+        if (config.StoredQuantization is { IsNf4: false } && options.Quantize == QuantizeKind.None && FastFamilies.Refusal(config) is not null) return;
         if (config.StoredQuantization is { IsNf4: false } other)
             throw new OptionException($"--stream on: '{options.Model}' is stored as {other.Name}; only nf4 and a base that is not quantized can be read from disk as they are used; pass the original model");
         if (config.StoredQuantization is { } stored)

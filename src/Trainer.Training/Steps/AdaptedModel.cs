@@ -174,8 +174,6 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
         if (_model.Fallback is { } reason)
             events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
-        if (options.Stream == Choice.On && _model.Engine.Streaming is null)
-            events.Warn("this model is computed by the reference engine, which does not stream: the base stays mapped and the system decides what of it is in memory");
         if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
         foreach (var note in ModelNotes.Of(_model)) events.Note(note);
     }
