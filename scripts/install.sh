@@ -12,8 +12,12 @@ mkdir -p "$prefix/lib" "$prefix/bin"
 fresh=$(mktemp -d "$prefix/lib/.trainer-XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 
-# A self-contained publish restores the runtime too, which the lock files of the build do not name.
-dotnet publish src/Trainer.Cli -c Release --self-contained true -p:SelfContained=true -p:NuGetLockFilePath=obj/install.lock.json -o "$fresh" -v q --nologo
+case "$(uname -sm)" in
+    "Linux x86_64") runtime=linux-x64 ;;
+    "Darwin arm64") runtime=osx-arm64 ;;
+    *) echo "error: there is no libtorch for $(uname -sm); Linux on x86_64, macOS on arm64 and Windows (scripts/install.ps1) have one" >&2; exit 69 ;;
+esac
+scripts/publish.sh "$runtime" "$fresh"
 "$fresh/trainer" doctor
 
 rm -rf "$target.old"

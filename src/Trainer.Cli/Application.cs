@@ -18,7 +18,7 @@ internal static class Application
 
     public static int Run(string[] words)
     {
-        OpenMp.WaitPassively();
+        OpenMp.Prepare();
         // Launchers give ranks a terminal of their own making; what .NET sends to one would stand in the launcher's output.
         if (Launcher.Find() is { Size: > 1 }) Environment.SetEnvironmentVariable("TERM", "dumb");
         // A write beyond `ulimit -f` is then a fault that is told, and not the process's end.

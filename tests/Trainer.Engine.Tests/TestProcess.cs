@@ -7,5 +7,5 @@ namespace Trainer.Engine.Tests;
 internal static class TestProcess
 {
     [ModuleInitializer]
-    internal static void Start() => OpenMp.WaitPassively();
+    internal static void Start() => OpenMp.Prepare();
 }

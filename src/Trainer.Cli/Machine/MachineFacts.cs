@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Trainer.Cli.Machine;
@@ -5,7 +7,7 @@ namespace Trainer.Cli.Machine;
 /// <summary>What this machine is, read from the system's own files.</summary>
 internal static class MachineFacts
 {
-    public static string Processor => Line("/proc/cpuinfo", "model name") ?? "unknown";
+    public static string Processor => Line("/proc/cpuinfo", "model name") ?? Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     /// <summary>Instruction sets that change how fast training is.</summary>
     public static IReadOnlyList<string> InstructionSets
@@ -16,7 +18,7 @@ internal static class MachineFacts
             return
             [
                 .. Avx2.IsSupported ? new[] { "AVX2" } : [], .. Avx512F.IsSupported ? new[] { "AVX-512" } : [], .. flags.Contains("avx512_vnni") ? new[] { "VNNI" } : [],
-                .. flags.Contains("avx512_bf16") ? new[] { "AVX512-BF16" } : [], .. flags.Contains("amx_bf16") ? new[] { "AMX-BF16" } : [],
+                .. flags.Contains("avx512_bf16") ? new[] { "AVX512-BF16" } : [], .. flags.Contains("amx_bf16") ? new[] { "AMX-BF16" } : [], .. AdvSimd.IsSupported ? new[] { "NEON" } : [],
             ];
         }
     }

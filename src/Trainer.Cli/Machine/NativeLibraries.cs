@@ -16,6 +16,7 @@ internal static class NativeLibraries
     /// <summary>The loader's sentence, or null when everything loads.</summary>
     public static string? Fault()
     {
+        if (Missing() is { } platform) return platform;
         foreach (var name in Names)
         {
             var path = Path.Combine(AppContext.BaseDirectory, name);
@@ -30,6 +31,13 @@ internal static class NativeLibraries
             }
         }
         return null;
+    }
+
+    /// <summary>The platforms that libtorch for processors is published for are few: where it is not, no new installation helps.</summary>
+    private static string? Missing()
+    {
+        var isPublished = RuntimeInformation.ProcessArchitecture == (OperatingSystem.IsMacOS() ? Architecture.Arm64 : Architecture.X64);
+        return isPublished ? null : $"there is no libtorch for {RuntimeInformation.RuntimeIdentifier}: trainer runs on Linux and Windows on x64, and on macOS on Apple silicon";
     }
 
     /// <summary>The line of the system's loader inside .NET's paragraph, with what to do about it.</summary>

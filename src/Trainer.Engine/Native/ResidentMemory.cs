@@ -20,21 +20,6 @@ public static partial class ResidentMemory
     /// <returns>Whether any memory went back.</returns>
     public static bool Trim() => OnGlibc(() => MallocTrim(0) != 0);
 
-    /// <summary>Resident bytes of this process now.</summary>
-    public static long Current => Environment.WorkingSet;
-
-    /// <summary>The largest resident size this process has had, in bytes (VmHWM); 0 where the system does not tell.</summary>
-    public static long Peak
-    {
-        get
-        {
-            if (!File.Exists("/proc/self/status")) return System.Diagnostics.Process.GetCurrentProcess().PeakWorkingSet64;
-            foreach (var line in File.ReadLines("/proc/self/status"))
-                if (line.StartsWith("VmHWM:", StringComparison.Ordinal)) return long.Parse(line.AsSpan(6).Trim(" \tkB")) * 1024;
-            return 0;
-        }
-    }
-
     private static bool OnGlibc(Func<bool> call)
     {
         if (!OperatingSystem.IsLinux()) return false;

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Trainer.Numerics.Machine;
 
 /// <summary>What this process may use of the machine: the one source for the plan, the watch on memory, the threads and what people are told.</summary>
@@ -23,32 +21,15 @@ public static class MachineLimits
         {
             var group = ControlGroup.Here();
             var left = group.MemoryLimitBytes is { } limit ? Math.Max(0, limit - group.MemoryUsedBytes) : long.MaxValue;
-            return Math.Min(left, Information("MemAvailable:") ?? MemoryBytes);
+            return Math.Min(left, SystemMemory.Available ?? MemoryBytes);
         }
     }
 
     // The collector's figure is its own limit, in a container three quarters of what there is; it serves where the system tells nothing else.
-    private static long PhysicalBytes { get; } = Information("MemTotal:") ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    private static long PhysicalBytes { get; } = SystemMemory.Physical ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     /// <summary>Whole threads for a quota.</summary>
     /// <param name="visible">Processors that the process may run on.</param>
     /// <param name="quota">Processors' worth of time, or null.</param>
     public static int ProcessorsOf(int visible, double? quota) => quota is { } share ? Math.Clamp((int)Math.Ceiling(Math.Min(share, visible)), 1, visible) : visible;
-
-    private static long? Information(string key)
-    {
-        if (!OperatingSystem.IsLinux()) return null;
-        try
-        {
-            foreach (var line in File.ReadLines("/proc/meminfo"))
-            {
-                if (line.StartsWith(key, StringComparison.Ordinal) && long.TryParse(line.AsSpan(key.Length).Trim(" kB"), NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes)) return kibibytes * 1024;
-            }
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            // A sandbox may hide /proc; the callers have a second source.
-        }
-        return null;
-    }
 }

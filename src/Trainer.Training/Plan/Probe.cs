@@ -5,6 +5,7 @@ using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -30,7 +31,7 @@ internal static class Probe
     /// <exception cref="PlanRefusedException">It is above the limit.</exception>
     public static long RequireFits(MicroBatch batch, RunPlan plan)
     {
-        var peak = ProcessMemory.Resident();
+        var peak = SystemMemory.Resident;
         if (peak <= plan.MemoryLimitBytes) return peak;
         throw new PlanRefusedException(
             $"the longest micro-batch of {batch.TokenIds.Length} tokens takes {Size.Of(peak)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed: "

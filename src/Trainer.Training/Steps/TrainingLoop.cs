@@ -7,6 +7,7 @@ using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Training;
 
@@ -103,7 +104,7 @@ internal sealed class TrainingLoop
         State.TrainedTokens += trainedTokens;
         State.LossSum += loss;
         var seconds = _time.GetElapsedTime(began).TotalSeconds;
-        var memory = ProcessMemory.Resident();
+        var memory = SystemMemory.Resident;
         var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
         _events.Emit(new StepDone(
             State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged) { Metrics = metrics });

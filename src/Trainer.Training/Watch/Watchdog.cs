@@ -71,7 +71,7 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     }
 
     /// <summary>A sentence when the process is over its memory or grows without end, else null.</summary>
-    public string? MemoryFault(long resident, int step) => _memory.Look(resident, ProcessMemory.Anonymous(), step);
+    public string? MemoryFault(long resident, int step) => _memory.Look(resident, SystemMemory.Anonymous, step);
 
     private void Stop(string what, double value, RunState state, RowSource[] rows, string? place, IReadOnlyList<MicroBatch> step, bool updated = false)
     {

@@ -1,3 +1,4 @@
+using Trainer.Numerics.Machine;
 using Trainer.Engine.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -99,7 +100,7 @@ public sealed unsafe class NativeTests
     public void Freed_memory_can_be_given_back_and_the_peak_is_known()
     {
         if (OperatingSystem.IsLinux()) ResidentMemory.Trim();
-        Assert.InRange(ResidentMemory.Peak, ResidentMemory.Current / 2, 1L << 40);
+        Assert.InRange(SystemMemory.Peak, SystemMemory.Resident / 2, 1L << 40);
     }
 
     private static void Near(Tensor expected, Tensor actual) => Assert.InRange((expected - actual).abs().max().item<float>(), 0f, 1e-5f);

@@ -12,7 +12,7 @@ public sealed partial class OpenMpTests
     public void What_the_user_set_stays()
     {
         _ = Set("KMP_BLOCKTIME", "7", 1);
-        OpenMp.WaitPassively();
+        OpenMp.Prepare();
         Assert.Equal("7", Get("KMP_BLOCKTIME"));
     }
 

@@ -1,3 +1,4 @@
+using Trainer.Numerics.Machine;
 using TorchSharp;
 using Trainer.Data;
 using Trainer.Engine.Tests.Models;
@@ -26,7 +27,7 @@ public class LongRunTests
         {
             if (record is not StepDone { Step: var step } || step % 10 != 0) return;
             tensors.Add((step, torch.Tensor.TotalCount));
-            memory.Add((step, ProcessMemory.Anonymous()));
+            memory.Add((step, SystemMemory.Anonymous));
         };
         run.Run();
         var warm = steps / 3;

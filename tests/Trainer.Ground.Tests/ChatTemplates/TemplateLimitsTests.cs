@@ -37,7 +37,7 @@ public sealed class TemplateLimitsTests
         var watch = Stopwatch.StartNew();
         var error = Assert.Throws<TemplateException>(() => Render(source));
         Assert.Equal(kind, error.Kind);
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(180), $"took {watch.Elapsed}");
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using TorchSharp;
 using Trainer.Engine.Native;
 using Trainer.Numerics;
 using Trainer.Numerics.Optimizer;
+using Trainer.Numerics.Machine;
 
 namespace Trainer.Engine.Fast;
 
@@ -49,11 +50,11 @@ public static unsafe class StepBench
             optimizer.Step(step + 1);
             optimizing += BenchClock.Since(stepped);
             if (step > 0 || options.Steps == 0) seconds.Add(BenchClock.Since(start));
-            residents.Add(ResidentMemory.Current);
+            residents.Add(SystemMemory.Resident);
             progress?.Invoke($"step {step}: {BenchClock.Since(start):0.00} s, loss {losses[^1]:0.0000}");
         }
-        var peak = ResidentMemory.Peak;
-        var resident = ResidentMemory.Current;
+        var peak = SystemMemory.Peak;
+        var resident = SystemMemory.Resident;
         var empty = model.Parameters.Entries.Where(entry => !model.Parameters.GradientsOf(entry).ContainsAnyExcept(0f)).Select(entry => entry.Name).ToList();
         var parts = Parts(meter, seconds, optimizing / seconds.Count);
         var buffers = meter is null ? 0 : FastEngine.BytesFor(model, batch, options.Checkpointing);
