@@ -22,7 +22,7 @@ public sealed record ComputeChoice(ComputeKind Kind, string? Reason)
     public static ComputeChoice For(CausalModel model, long tokens)
     {
         if (model.Options.Device != "cpu") return new ComputeChoice(ComputeKind.BFloat16, null);
-        if (model.Options.Engine == EngineKind.Reference || FastCapabilities.Refusal(model) is not null) return new ComputeChoice(ComputeKind.Float32, null);
+        if (model.Options.Engine is EngineKind.Reference or EngineKind.Libtorch || FastCapabilities.Refusal(model) is not null) return new ComputeChoice(ComputeKind.Float32, null);
         var largest = model.Linears.MaxBy(linear => linear.OutFeatures * linear.InFeatures)!;
         return Decide(BFloat16Units.ArePresent, model.Config.HiddenSize, model.ParameterCount, () => ProductRace.Gain(tokens, largest.OutFeatures, largest.InFeatures));
     }

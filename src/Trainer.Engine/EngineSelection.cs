@@ -14,7 +14,7 @@ internal static class EngineSelection
             throw new ModelException($"int8 is computed by the fast engine alone, which cannot compute this model ({model.Config.ModelType}): {refusal}; take float32");
         if (model.Options.Engine == EngineKind.Reference) return new ReferenceEngine(model);
         if (refusal is null) return new FastEngine(model);
-        return model.Options.Engine == EngineKind.Fast
+        return model.Options.Engine is EngineKind.Fast or EngineKind.Libtorch
             ? throw new ModelException($"the fast engine cannot compute this model ({model.Config.ModelType}): {refusal}; let the engine be chosen")
             : new ReferenceEngine(model);
     }

@@ -9,4 +9,6 @@ public enum EngineKind
     Reference,
     /// <summary>The hand-written CPU engine; refused where it cannot compute this model.</summary>
     Fast,
+    /// <summary>The same hand-written layers over libtorch's operations, on any device of libtorch.</summary>
+    Libtorch,
 }

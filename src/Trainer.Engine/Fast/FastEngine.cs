@@ -33,7 +33,7 @@ internal sealed class FastEngine : IDecoderEngine
         _shape = new FastShape(model.Config);
         _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
-        _kernels = new MeteredKernels(new CpuKernels(_shape, model.Options.Compute, panels), _shape, Meter);
+        _kernels = new MeteredKernels(KernelsOf(model, _shape, panels), _shape, Meter);
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);
@@ -44,7 +44,7 @@ internal sealed class FastEngine : IDecoderEngine
         panels.HeadPages = _stream.Head;
     }
 
-    public string Name => "fast";
+    public string Name => _model.Options.Engine == EngineKind.Libtorch ? "libtorch" : "fast";
 
     public string? Streaming => _stream?.Description;
 
@@ -99,6 +99,10 @@ internal sealed class FastEngine : IDecoderEngine
         _block?.Dispose();
         _block = null;
     }
+
+    private static IKernels KernelsOf(CausalModel model, FastShape shape, PanelPlan panels) => model.Options.Engine == EngineKind.Libtorch
+        ? new TorchKernels(shape, model.Options.Compute, panels, model.Options.Device)
+        : new CpuKernels(shape, model.Options.Compute, panels);
 
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key) => Begin(batch, mode, key, null);
 

@@ -35,7 +35,7 @@ internal sealed partial class FastLayer
         if (!needsInput) return;
         // Where only some rows had an output, the gradient that goes around attention reaches these rows alone.
         InputGradient(pass, layer.BeforeAttention, x, state.FirstInverse, subset ? default : upper, buffers.Gradient, tokens);
-        if (subset) kernels.ScatterAdd(upper, pass.Batch.LossRows, rows, shape.Hidden, buffers.Gradient);
+        if (subset) kernels.ScatterAdd(upper, pass.Batch.LossRows, rows, shape.Hidden, buffers.Gradient, tokens);
     }
 
     private void MlpBackward(FastPass pass, DecoderLayer layer, LayerState state, Place upper, long rows)
@@ -88,7 +88,7 @@ internal sealed partial class FastLayer
         kernels.Gather(buffers.QueryGradient, pass.Batch.LossRows, rows, shape.Query, buffers.RowQuery);
         linear.Backward(pass, layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target.IsNone ? default : buffers.RowInput, false, state.Of(ModuleRole.Query));
         if (target.IsNone) return;
-        kernels.ScatterAdd(buffers.RowInput, pass.Batch.LossRows, rows, shape.Hidden, target);
+        kernels.ScatterAdd(buffers.RowInput, pass.Batch.LossRows, rows, shape.Hidden, target, tokens);
     }
 
     // The gradient of a block's last product: the stream's times the residual multiplier, through the norm on the block's output where there is one.

@@ -101,7 +101,7 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
-    public void ScatterAdd(Place source, Place index, long count, int width, Place target)
+    public void ScatterAdd(Place source, Place index, long count, int width, Place target, long rows)
     {
         float* from = Floats(source), to = Floats(target);
         var places = HostMemory.At<int>(index);

@@ -44,8 +44,8 @@ internal interface IRowKernels
     /// <summary>target (rows, width) = 0 but target[index[i]] = source[i]; both are dense.</summary>
     void Scatter(Place source, Place index, long count, int width, Place target, long rows);
 
-    /// <summary>target[index[i]] += source[i]; both are dense, the index has no repeats.</summary>
-    void ScatterAdd(Place source, Place index, long count, int width, Place target);
+    /// <summary>target (rows, width)[index[i]] += source[i]; both are dense, the index has no repeats.</summary>
+    void ScatterAdd(Place source, Place index, long count, int width, Place target, long rows);
 
     /// <summary>x = factor x.</summary>
     void Scale(Place x, long count, float factor);

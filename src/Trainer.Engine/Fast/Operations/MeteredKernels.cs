@@ -131,10 +131,10 @@ internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter 
         inner.Scatter(source, index, count, width, target, rows);
     }
 
-    public void ScatterAdd(Place source, Place index, long count, int width, Place target)
+    public void ScatterAdd(Place source, Place index, long count, int width, Place target, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.ScatterAdd(source, index, count, width, target);
+        inner.ScatterAdd(source, index, count, width, target, rows);
     }
 
     public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target)

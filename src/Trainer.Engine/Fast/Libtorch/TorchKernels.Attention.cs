@@ -1,0 +1,89 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine.Fast;
+
+// Attention in blocks of queries, as the processor's: no mask is larger than a block of scores. Heads that share keys are rows of one product.
+internal sealed partial class TorchKernels
+{
+    public void Attention(PassMemory room, int[] starts, LayerAttention layer)
+    {
+        for (var s = 0; s + 1 < starts.Length; s++) Attend(room.Layout.Attention, layer, layer.Key, layer.Value, _shape.KvStride, starts[s], starts[s + 1], starts[^1], 0);
+    }
+
+    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
+        => Attend(room.Layout.Attention, layer, keys, values, _shape.Kv, 0, tokens, tokens, held);
+
+    public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
+    {
+        using (NewDisposeScope())
+        {
+            Rows(dk, starts[^1], _shape.Kv, _shape.KvStride).zero_();
+            Rows(dv, starts[^1], _shape.Kv, _shape.KvStride).zero_();
+        }
+        for (var s = 0; s + 1 < starts.Length; s++)
+        {
+            foreach (var (q, count, k, keys) in room.Layout.Attention.Cut(starts[s], starts[s], starts[s + 1], layer.Window))
+            {
+                using var scope = NewDisposeScope();
+                var (row, shared) = (q * (long)_shape.QueryStride, k * (long)_shape.KvStride);
+                Tensor Shared(Place place) => Heads(place + shared, keys, _shape.KvHeads, _shape.KvStride);
+                var (query, key, value) = (Grouped(layer.Query + row, count, _shape.QueryStride), Shared(layer.Key), Shared(layer.Value));
+                var (output, upper) = (Grouped(layer.Attended + q * (long)_shape.Query, count, _shape.Query), Grouped(gradient + q * (long)_shape.Query, count, _shape.Query));
+                var (scores, slopes) = Scores(query, key, count, q - k, layer.Window);
+                var weights = (scores - LogSums(layer, q, count, starts[^1]).unsqueeze(2)).exp();
+                var delta = (upper * output).sum([2], keepdim: true);
+                var down = weights * (upper.bmm(value.transpose(1, 2)) - delta) * _shape.AttentionScale;
+                if (slopes is not null) down *= slopes;
+                Shared(dv).add_(weights.transpose(1, 2).bmm(upper));
+                Shared(dk).add_(down.transpose(1, 2).bmm(query));
+                Split(dq + row, count, _shape.QueryStride).copy_(down.bmm(key).view(_shape.KvHeads, _shape.Group, count, _shape.HeadSize));
+            }
+        }
+    }
+
+    // Queries [start, end) of T, behind as many held keys.
+    private void Attend(AttentionBlocks blocks, LayerAttention layer, Place keys, Place values, long stride, int start, int end, long tokens, int held)
+    {
+        foreach (var (q, count, k, seen) in blocks.Cut(start, start + held, end + held, layer.Window))
+        {
+            using var scope = NewDisposeScope();
+            var first = q - held;
+            var (key, value) = (Heads(keys + k * stride, seen, _shape.KvHeads, stride), Heads(values + k * stride, seen, _shape.KvHeads, stride));
+            var scores = Scores(Grouped(layer.Query + first * (long)_shape.QueryStride, count, _shape.QueryStride), key, count, q - k, layer.Window).Scores;
+            var sums = scores.logsumexp(2, keepdim: true);
+            LogSums(layer, first, count, tokens, sums.squeeze(2));
+            var output = (scores - sums).exp().bmm(value);
+            Split(layer.Attended + first * (long)_shape.Query, count, _shape.Query).copy_(output.view(_shape.KvHeads, _shape.Group, count, _shape.HeadSize));
+        }
+    }
+
+    // (key heads, group x count, keys); the first query of the block is at column `ahead`. Slopes are those of the soft cap.
+    private (Tensor Scores, Tensor? Slopes) Scores(Tensor query, Tensor key, int count, int ahead, int? window)
+    {
+        var scores = query.bmm(key.transpose(1, 2)) * _shape.AttentionScale;
+        Tensor? slopes = null;
+        if (_shape.ScoreCap is { } cap)
+        {
+            scores = (scores / cap).tanh();
+            slopes = 1 - scores.square();
+            scores *= cap;
+        }
+        var (rows, columns) = (arange(count, device: _device).unsqueeze(1) + ahead, arange(key.shape[1], device: _device).unsqueeze(0));
+        var hidden = columns.gt(rows);
+        if (window is { } width) hidden = hidden.logical_or(columns.le(rows - width));
+        return (scores.masked_fill(hidden.repeat(_shape.Group, 1), float.NegativeInfinity), slopes);
+    }
+
+    private Tensor Split(Place place, long count, long stride)
+        => TensorMemory.View(place, [_shape.KvHeads, _shape.Group, count, _shape.HeadSize], [_shape.Group * _shape.HeadSize, _shape.HeadSize, stride, 1]);
+
+    private Tensor Grouped(Place place, long count, long stride) => Split(place, count, stride).reshape(_shape.KvHeads, _shape.Group * count, _shape.HeadSize);
+
+    private Tensor LogSums(LayerAttention layer, long first, long count, long tokens, Tensor? written = null)
+    {
+        var sums = TensorMemory.View(layer.LogSums + first, [_shape.KvHeads, _shape.Group, count], [_shape.Group * tokens, tokens, 1]);
+        if (written is not null) sums.copy_(written.view(_shape.KvHeads, _shape.Group, count));
+        return sums.reshape(_shape.KvHeads, _shape.Group * count);
+    }
+}

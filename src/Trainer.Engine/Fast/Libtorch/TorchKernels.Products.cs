@@ -1,0 +1,77 @@
+using TorchSharp;
+using Trainer.Engine.Native;
+using static TorchSharp.torch;
+
+namespace Trainer.Engine.Fast;
+
+internal sealed unsafe partial class TorchKernels
+{
+    public void TimesTransposed(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+    {
+        if (m == 0 || n == 0) return;
+        using var scope = NewDisposeScope();
+        Rows(c, m, n, ldc).addmm_(Rows(a, m, k, lda), Rows(b, n, k, ldb).t(), beta, alpha);
+    }
+
+    public void Times(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+    {
+        if (m == 0 || n == 0) return;
+        using var scope = NewDisposeScope();
+        Rows(c, m, n, ldc).addmm_(Rows(a, m, k, lda), Rows(b, k, n, ldb), beta, alpha);
+    }
+
+    public void TransposedTimes(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+    {
+        if (m == 0 || n == 0) return;
+        using var scope = NewDisposeScope();
+        Rows(c, m, n, ldc).addmm_(Rows(a, k, m, lda).t(), Rows(b, k, n, ldb), beta, alpha);
+    }
+
+    public void FrozenProduct(PassMemory room, IFrozenWeight weight, bool isHead, Place x, long rows, Place y, long stride, float factor)
+    {
+        foreach (var (begin, count) in Parts(room, weight))
+        {
+            using var scope = NewDisposeScope();
+            var (left, right, result) = (Rows(x, rows, weight.Columns), Panel(weight, begin, count).t(), Rows(y + begin, rows, count, stride));
+            // Logits are float32 in any compute type.
+            if (_isNarrow && !isHead) result.copy_(Narrow(left, right).mul_(factor));
+            else result.addmm_(left, right, 0f, factor);
+        }
+    }
+
+    public void FrozenInputGradient(PassMemory room, IFrozenWeight weight, bool isHead, Place dy, long stride, long rows, Place dx, bool add, float factor)
+    {
+        foreach (var (begin, count) in Parts(room, weight))
+        {
+            using var scope = NewDisposeScope();
+            var (left, right, result) = (Rows(dy + begin, rows, count, stride), Panel(weight, begin, count), Rows(dx, rows, weight.Columns));
+            var isFirst = begin == 0 && !add;
+            if (!_isNarrow) result.addmm_(left, right, isFirst ? 0f : 1f, factor);
+            else if (isFirst) result.copy_(Narrow(left, right).mul_(factor));
+            else result.add_(Narrow(left, right), factor);
+        }
+    }
+
+    public void RowNorms(PassMemory room, IFrozenWeight weight, Place upper, Place lower, long rank, float scale, Place norms)
+    {
+        foreach (var (begin, count) in Parts(room, weight))
+        {
+            using var scope = NewDisposeScope();
+            var sum = Panel(weight, begin, count).addmm(Rows(upper + begin * rank, count, rank), Rows(lower, rank, weight.Columns), 1f, scale);
+            Row(norms + begin, count).copy_(sum.square().sum([1]).sqrt());
+        }
+    }
+
+    private IEnumerable<(long Begin, long Count)> Parts(PassMemory room, IFrozenWeight weight) => _panels.Parts(weight, _panels.Rows(weight, room.Layout.Tokens));
+
+    // Rows of a frozen matrix on the device, float32.
+    private Tensor Panel(IFrozenWeight weight, long begin, long count)
+    {
+        var panel = empty(count, weight.Columns, dtype: ScalarType.Float32);
+        weight.Materialize(begin, count, TorchMemory.Pointer(panel));
+        return panel.to(_device);
+    }
+
+    // Operands are rounded to bfloat16 once, and so is the result.
+    private static Tensor Narrow(Tensor left, Tensor right) => left.to(ScalarType.BFloat16).mm(right.to(ScalarType.BFloat16)).to(ScalarType.Float32);
+}
