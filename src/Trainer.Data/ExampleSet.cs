@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Trainer.Data.Storage;
 
 namespace Trainer.Data;
@@ -83,6 +84,14 @@ public sealed class ExampleSet
         var examples = new Example[rows.Length];
         for (var i = 0; i < examples.Length; i++) examples[i] = weighted ? this[rows[i]] : this[rows[i]] with { Weight = 1 };
         return MicroBatch.From(examples, weighted ? MeanWeight : 1);
+    }
+
+    /// <summary>Digest of all ids and labels, in order: equal sets of tokens have equal digests, wherever they came from.</summary>
+    public byte[] Digest()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var record in Records()) hash.AppendData(BitConverter.GetBytes(record.Check));
+        return hash.GetHashAndReset();
     }
 
     /// <summary>The records of its examples, in order.</summary>

@@ -55,6 +55,9 @@ public sealed partial class MicroBatch
     /// <summary>The first token of each segment's answer; of a plain segment its first token.</summary>
     public int[] AnswerStarts { get; }
 
+    /// <summary>Token losses of the reference, length T, where they are known beforehand; else null.</summary>
+    public float[]? ReferenceLosses { get; init; }
+
     /// <summary>Rows: a pair is one, and what is only measured is none.</summary>
     public int RowCount => Roles.Count(role => role is not (SegmentRole.Rejected or SegmentRole.Mismatched));
 

@@ -85,6 +85,12 @@ public static class TrainingRun
         Probe.Measure(options, plan, data, model, events);
         early.Token.ThrowIfCancellationRequested();
         manifest = manifest.With(files, data.Counts, model);
+        if (options.Preference.PrecomputeReference && ObjectiveTable.Reference(options, model) is { } reference)
+        {
+            var pass = new ReferencePass(options, model, reference, ranks, events, early.Token);
+            var most = data.LongestBatch().TokenIds.Length;
+            data.Ask(set => pass.Of(set, most, files));
+        }
         return Continue(new RunParts
         {
             Options = options,

@@ -139,7 +139,7 @@ internal static class Axolotl
         ["is_mistral_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
         ["is_falcon_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
         ["plugins"] = Plugins,
-        ["rl"] = KeyRules.Stop(Preference),
+        ["rl"] = Schedules.Later,
         ["trl"] = KeyRules.Stop(Preference),
         ["reward_model"] = KeyRules.Stop(Preference),
         ["process_reward_model"] = KeyRules.Stop(Preference),
@@ -170,13 +170,14 @@ internal static class Axolotl
         ["fused_attn_kernel"] = KeyRules.Drop(KeyRules.Speed),
         ["llmcompressor"] = KeyRules.Stop("weights are not pruned"),
         ["use_onebitllms"] = KeyRules.Stop("bases of one bit are not read"),
-    }, Finish);
+    }.Concat(Preferences.TrlKeys).ToDictionary(), Finish);
 
     private static void Finish(ImportDraft draft)
     {
         Method(draft);
         Transformers.Revision(draft, "revision_of_model");
         Pacing.Axolotl(draft);
+        Preferences.Axolotl(draft);
         Schedules.Finish(draft, "lr_scheduler");
         if (draft.Theirs("cosine_min_lr_ratio") is { } ratio) Schedules.Share(draft, "cosine_min_lr_ratio", ratio);
         if (draft.Theirs("batch_size") is { } rows && draft.Theirs("gradient_accumulation_steps") is null) Accumulate(draft, rows);

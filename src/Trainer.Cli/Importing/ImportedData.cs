@@ -96,6 +96,8 @@ internal static class ImportedData
         if (text("field") is { } field && field != "text") columns["text"] = field;
         if (text("field_instruction") is { } instruction && instruction != "instruction") columns["instruction"] = instruction;
         if (text("field_output") is { } output && output != "output") columns["output"] = output;
+        foreach (var side in new[] { "chosen", "rejected" })
+            if (text("field_" + side) is { } answer && answer != side) columns[side] = answer;
         foreach (var name in new[] { "message_field_role", "message_field_content" })
             if (text(name) is { } word && word is not ("role" or "content" or "from" or "value")) draft.Change($"{key}.{name}", word, "a turn has role and content, or from and value");
         if (text("message_property_mappings") is { } mapping && mapping is not ("role=role, content=content" or "role=from, content=value"))

@@ -111,15 +111,11 @@ internal static class LlamaFactory
         ["predict_with_generate"] = KeyRules.Drop(KeyRules.Sets),
         ["do_predict"] = KeyRules.Drop("'trainer eval' reads other rows"),
         ["cache_dir"] = KeyRules.Drop("HF_HOME says where the cache is"),
-        ["pref_beta"] = KeyRules.Stop("import reads supervised fine-tuning"),
-        ["pref_loss"] = KeyRules.Stop("import reads supervised fine-tuning"),
-        ["reward_model"] = KeyRules.Stop("import reads supervised fine-tuning"),
-    }, Finish);
+    }.Concat(Preferences.LlamaFactoryKeys).ToDictionary(), Finish);
 
     private static void Stage(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
         if (text == "pt") draft.Set(DataSettings.TrainOn, "all");
-        else if (text != "sft") draft.Change(key, text, "import reads supervised fine-tuning");
     }
 
     private static void Names(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
@@ -151,6 +147,7 @@ internal static class LlamaFactory
     {
         if (draft.Theirs("finetuning_type") is null && draft.Theirs("stage") is null && draft.Theirs("lora_rank") is null)
             draft.Miss("finetuning_type is not named; lora, its default, is what train makes");
+        Preferences.LlamaFactory(draft);
         Schedules.Finish(draft, "lr_scheduler_type");
         draft.Default(StepSettings.LearningRate, 5e-5);
         draft.Default(AdapterSettings.Rank, 8.0);

@@ -27,12 +27,15 @@ internal static class Trl
         ["pad_token"] = KeyRules.Drop(KeyRules.Padding),
         ["eos_token"] = KeyRules.Stop("the end of a turn is the template's"),
         ["eval_packing"] = KeyRules.Drop("the loss of an evaluation does not depend on it"),
-        ["loss_type"] = KeyRules.Only(["nll", "chunked_nll"], "the loss is the cross entropy"),
+        ["loss_type"] = (draft, _, text, _) =>
+        {
+            if (text == "dft") draft.Set(PreferenceSettings.LossType, ImportDraft.Words(text));
+        },
         ["model_init_kwargs"] = KeyRules.Drop(KeyRules.Speed),
         ["attn_implementation"] = KeyRules.Drop(KeyRules.Speed),
         ["shuffle_dataset"] = KeyRules.Drop("rows are shuffled each epoch"),
         ["learning_rate_scheduler"] = Schedules.Later,
-    }, Finish);
+    }.Concat(Preferences.TrlKeys).ToDictionary(), Finish);
 
     /// <summary>One data set by name, with subset, splits and the column of plain text; the test split is held out where the configuration evaluates.</summary>
     public static void Data(ImportDraft draft)
@@ -58,8 +61,9 @@ internal static class Trl
         if (draft.Theirs("use_peft") is null) draft.Change("use_peft", "false", "without it the whole model is trained, and an adapter is what train makes");
         Data(draft);
         Transformers.Revision(draft, "model_revision");
+        Preferences.Trl(draft);
         Schedules.Finish(draft, "lr_scheduler_type");
-        draft.Default(StepSettings.LearningRate, 2e-5);
+        draft.Default(StepSettings.LearningRate, draft.Has(PreferenceSettings.Objective) ? 1e-6 : 2e-5);
         draft.Default(DataSettings.MaxSeqLength, 1024.0);
         draft.Default(AdapterSettings.Alpha, 32.0);
         draft.Default(AdapterSettings.Dropout, 0.05);

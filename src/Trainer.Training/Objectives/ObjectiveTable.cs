@@ -55,7 +55,10 @@ public static class ObjectiveTable
     internal static bool ReferenceIsAdapter(TrainingOptions options) =>
         HasReference(options.Objective) && (options.Preference.Reference == "adapter" || options.Preference.Reference is null && options.AdapterDirectory is not null);
 
-    private static IReference? Reference(TrainingOptions options, IAdaptedModel model)
+    /// <summary>The reference of a run; null where its objective has none.</summary>
+    /// <param name="options">The run.</param>
+    /// <param name="model">Loaded, its adapter as the run begins with it.</param>
+    internal static IReference? Reference(TrainingOptions options, IAdaptedModel model)
     {
         if (!HasReference(options.Objective) || options.Preference.Reference == "none") return null;
         return ReferenceIsAdapter(options) ? new FrozenAdapter(model.Parameters) : new BareBase();

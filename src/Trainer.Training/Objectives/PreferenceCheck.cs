@@ -36,6 +36,8 @@ public static class PreferenceCheck
         if (preference.Reference == "adapter" && options.AdapterDirectory is null)
             yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
         if (preference.Reference is not null && !ObjectiveTable.HasReference(objective)) yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
+        if (preference.PrecomputeReference && (!ObjectiveTable.HasReference(objective) || preference.Reference == "none"))
+            yield return $"--precompute-reference: {(preference.Reference == "none" ? "--reference none" : $"--objective {objective}")} has no reference to ask; leave it out";
         if (options.MetricForBestModel != EvalMetric.Loss)
         {
             IReadOnlyList<string> measured = [.. ObjectiveTable.Metrics(options), .. options.EvalMetrics];

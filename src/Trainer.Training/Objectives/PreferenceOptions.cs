@@ -15,6 +15,9 @@ public sealed record PreferenceOptions
     /// <summary>The reference: base, adapter (a frozen copy of the continued one) or none; null takes the adapter where one is continued, else the base.</summary>
     public string? Reference { get; init; }
 
+    /// <summary>Ask the reference about every row once, before the first step.</summary>
+    public bool PrecomputeReference { get; init; }
+
     /// <summary>SimPO's target margin.</summary>
     public double SimpoGamma { get; init; } = 0.5;
 

@@ -18,8 +18,9 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
 
     public double ForwardBackward(IAdaptedModel model, MicroBatch batch, double scale, StepKey key, MetricSums metrics)
     {
+        var known = batch;
         batch = loss.Prepare(batch);
-        var frozen = reference?.TokenLosses(model, batch);
+        var frozen = Frozen(model, batch, known);
         // What only measures (KTO's mismatched answers, which lie last) needs no backward pass.
         var trained = batch.Segments(0, batch.Roles.Count(role => role != SegmentRole.Mismatched));
         var measured = trained.TokenIds.Length == batch.TokenIds.Length ? [] : model.TokenLosses(batch.Segments(trained.Roles.Length, batch.Roles.Length));
@@ -36,8 +37,20 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
 
     public double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics)
     {
+        var known = batch;
         batch = loss.Prepare(batch);
-        return loss.Weigh(Answers(batch, model.TokenLosses(batch), reference?.TokenLosses(model, batch)), new float[batch.TokenIds.Length], metrics);
+        return loss.Weigh(Answers(batch, model.TokenLosses(batch), Frozen(model, batch, known)), new float[batch.TokenIds.Length], metrics);
+    }
+
+    // What was asked beforehand is of the rows; answers that were put together just now (KTO's mismatched ones, which lie last) are asked now.
+    private float[]? Frozen(IAdaptedModel model, MicroBatch batch, MicroBatch known)
+    {
+        if (reference is null) return null;
+        if (known.ReferenceLosses is not { } losses) return reference.TokenLosses(model, batch);
+        var asked = Enumerable.Range(0, known.Roles.Length).Where(segment => known.Roles[segment] != SegmentRole.Mismatched)
+            .SelectMany(segment => losses[known.SegmentStarts[segment]..known.SegmentStarts[segment + 1]]).ToArray();
+        return asked.Length == batch.TokenIds.Length ? asked
+            : [.. asked, .. reference.TokenLosses(model, batch.Segments(batch.Roles.Count(role => role != SegmentRole.Mismatched), batch.Roles.Length))];
     }
 
     private static List<AnswerScore> Answers(MicroBatch batch, float[] policy, float[]? frozen) =>

@@ -27,6 +27,10 @@ public static class PreferenceSettings
         "What dpo and kto measure against: the base, a frozen copy of the adapter that --adapter continues, or none.") with
     { Kind = SettingKind.Choice, Value = "MODEL", Choices = ["base", "adapter", "none"], DefaultNote = "adapter where one is continued, else base" };
 
+    public static readonly Setting PrecomputeReference = Setting.Of(o => o.Preference.PrecomputeReference, "precompute-reference", Group,
+        "Ask the reference about every row once and keep the answers beside the tokenized data: a step then needs no second pass.") with
+    { Aliases = ["precompute-ref-log-probs"], Writes = For(o => o.Preference.PrecomputeReference, "dpo", "kto") };
+
     public static readonly Setting LabelSmoothing = Setting.Of(o => o.LabelSmoothing, "label-smoothing", Group,
         "Share of the labels taken for wrong: in sft, in dpo's conservative, robust and exo-pair, and in simpo.") with
     { Value = "X", Minimum = 0, Maximum = 1, BelowMaximum = true, Aliases = ["label-smoothing-factor", "dpo-label-smoothing"] };

@@ -96,6 +96,7 @@ public static class RunPlanner
                 new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
+                .. options.Preference.PrecomputeReference && dataset is not null ? [new("what the reference says", sizeof(float) * (dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0)))] : Array.Empty<MemoryPart>(),
                 .. step,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];

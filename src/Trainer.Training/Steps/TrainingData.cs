@@ -7,12 +7,16 @@ namespace Trainer.Training;
 internal sealed class TrainingData : ITrainingData, IDisposable
 {
     private readonly Dataset _dataset;
+    private readonly int _evalRows;
+    private ReferenceLosses? _reference;
 
     public TrainingData(TrainingOptions options, Dataset dataset)
     {
         _dataset = dataset;
         Plan = new BatchPlan(dataset.Train, PlanOptions(options));
-        EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, Math.Max(options.BatchSize, options.Objective == "kto" ? 2 : 1)) : [];
+        // KTO compares an answer with another row's.
+        _evalRows = Math.Max(options.BatchSize, options.Objective == "kto" ? 2 : 1);
+        EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, _evalRows, null) : [];
     }
 
     public BatchPlan Plan { get; }
@@ -31,11 +35,25 @@ internal sealed class TrainingData : ITrainingData, IDisposable
         _dataset.Train.Count, _dataset.Train.Tokens, _dataset.Train.TrainedTokens, _dataset.Statistics.Dropped.Values.Sum(), _dataset.Eval?.Count ?? 0, 0,
         [.. data.Lengths.Where(bucket => bucket.Rows > 0)], DataNotes.Dropped(data), data.TruncatedRows, data.SplitRows, data.EmptyAnswers, data.Duplicates, data.IgnoredColumns);
 
-    public IReadOnlyList<MicroBatch> EvalBatches { get; }
+    public IReadOnlyList<MicroBatch> EvalBatches { get; private set; }
 
     public long StepsOf(double epochs) => Plan.TotalSteps(epochs);
 
-    public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(rows => _dataset.Train.Batch(rows))];
+    public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(Batch)];
+
+    /// <summary>From now on batches bring along what the reference says of them.</summary>
+    /// <param name="ask">Asks it about a set of examples.</param>
+    public void Ask(Func<ExampleSet, ReferenceLosses> ask)
+    {
+        _reference = ask(_dataset.Train);
+        if (_dataset.Eval is { } eval) EvalBatches = new HeldOutBatches(eval, _evalRows, ask(eval));
+    }
+
+    private MicroBatch Batch(int[] rows)
+    {
+        var batch = _dataset.Train.Batch(rows);
+        return _reference?.With(batch, rows) ?? batch;
+    }
 
     public MicroBatch LongestBatch() => BatchAt(1);
 
@@ -67,12 +85,19 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     };
 
     /// <summary>Held-out examples in order, so many to a batch, laid out when asked for: they may be more than memory holds.</summary>
-    private sealed class HeldOutBatches(ExampleSet set, int batchSize) : IReadOnlyList<MicroBatch>
+    private sealed class HeldOutBatches(ExampleSet set, int batchSize, ReferenceLosses? reference) : IReadOnlyList<MicroBatch>
     {
         public int Count => (set.Count + batchSize - 1) / batchSize;
 
-        public MicroBatch this[int index] =>
-            set.Batch(Enumerable.Range(index * batchSize, Math.Min(batchSize, set.Count - index * batchSize)).ToArray(), weighted: false);
+        public MicroBatch this[int index]
+        {
+            get
+            {
+                var rows = Enumerable.Range(index * batchSize, Math.Min(batchSize, set.Count - index * batchSize)).ToArray();
+                var batch = set.Batch(rows, weighted: false);
+                return reference?.With(batch, rows) ?? batch;
+            }
+        }
 
         public IEnumerator<MicroBatch> GetEnumerator() => Enumerable.Range(0, Count).Select(index => this[index]).GetEnumerator();
 

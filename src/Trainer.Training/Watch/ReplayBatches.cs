@@ -29,11 +29,11 @@ internal static class ReplayBatches
         }
     }
 
-    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines, SegmentRole[]? Roles = null, int[]? AnswerStarts = null)
+    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines, SegmentRole[]? Roles = null, int[]? AnswerStarts = null, float[]? ReferenceLosses = null)
     {
         public static Rows Of(MicroBatch batch) => new(
             batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights,
-            [.. batch.Rows.Select(row => row.File)], [.. batch.Rows.Select(row => row.Line)], batch.Roles, batch.AnswerStarts);
+            [.. batch.Rows.Select(row => row.File)], [.. batch.Rows.Select(row => row.Line)], batch.Roles, batch.AnswerStarts, batch.ReferenceLosses);
 
         public MicroBatch ToBatch()
         {
@@ -41,9 +41,10 @@ internal static class ReplayBatches
             for (var i = 1; i < SegmentStarts.Length; i++)
                 if (SegmentStarts[i] <= SegmentStarts[i - 1]) throw new JsonException("a row in it has no tokens");
             if (Array.Exists(Positions, position => position < 0)) throw new JsonException("a position in it is negative");
+            if (ReferenceLosses is { } losses && losses.Length != TokenIds.Length) throw new JsonException("the reference's losses are not one for each token");
             return Batch();
         }
 
-        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))], Roles, AnswerStarts);
+        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))], Roles, AnswerStarts) { ReferenceLosses = ReferenceLosses };
     }
 }

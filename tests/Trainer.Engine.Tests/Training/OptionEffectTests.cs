@@ -112,6 +112,7 @@ public sealed class OptionEffectTests : IDisposable
         ["loss-weights"] = ("1,3", "--data={pairs} --objective=dpo --loss-type=sigmoid,sft"),
         ["beta"] = ("0.7", "--data={pairs} --objective=dpo"),
         ["reference"] = ("none", "--data={pairs} --objective=dpo"),
+        ["precompute-reference"] = ("true", "--data={pairs} --objective=dpo"),
         ["label-smoothing"] = ("0.2", ""),
         ["simpo-gamma"] = ("2", "--data={pairs} --objective=simpo"),
         ["ld-alpha"] = ("0.3", "--data={pairs} --objective=dpo"),

@@ -29,6 +29,39 @@ public sealed class MpiTests : IDisposable
 
     [SkippableTheory]
     [Trait("ring", "slow")]
+    [InlineData("dpo", "--packing")]
+    [InlineData("dpo", "--precompute-reference")]
+    [InlineData("kto", "--batch-size=2")]
+    [InlineData("kto", "--batch-size=2 --precompute-reference")]
+    [InlineData("orpo", "--batch-size=2")]
+    public void Ranks_compare_answers_as_one_process_does(string objective, string more)
+    {
+        var rows = _folder.File("pairs.jsonl", string.Concat(Enumerable.Range(0, 16).Select(i => JsonSerializer.Serialize(new
+        {
+            prompt = $"What is {i} and {i + 1}?", chosen = $"It is {2 * i + 1}, matey{new string('!', i % 5)}", rejected = i % 3 == 0 ? "I do not know that, and nobody does." : "No.",
+        }) + "\n")));
+        string[] options =
+        [
+            "train", "--model", "tiny", "--data", rows, "--eval-data", rows, "--eval-steps", "2", "--objective", objective, "--max-steps", "4", "--gradient-accumulation-steps", "2", "--threads", "1", "--max-seq-length", "96",
+            "--learning-rate", "1e-3", "--logging-steps", "1", .. more.Split(' '),
+        ];
+        var (one, many) = (Output("one"), Output("many"));
+        Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
+        var ranks = MpiRun.Run(MpiRun.OpenMpi, 2, [.. options, "--output-dir", many]);
+        Assert.True(ranks.ExitCode == 0, ranks.Error);
+        AssertSameRun(one, many);
+        // What is measured is of all ranks.
+        var (alone, together) = (Rewards(one), Rewards(many));
+        Assert.NotEmpty(alone);
+        Assert.Equal(alone.Count, together.Count);
+        Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+
+        List<double> Rewards(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+            .SelectMany(row => row.EnumerateObject().Where(member => member.Name.Contains("rewards/", StringComparison.Ordinal)).Select(member => member.Value.GetDouble()))];
+    }
+
+    [SkippableTheory]
+    [Trait("ring", "slow")]
     [InlineData(MpiRun.OpenMpi, 3)]
     [InlineData(MpiRun.Mpich, 3)]
     public void Three_ranks_with_rows_of_any_length_too(string launcher, int ranks)
