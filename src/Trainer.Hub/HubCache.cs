@@ -28,7 +28,8 @@ public sealed class HubCache(string folder)
         string reference = Path.Combine([repository, "refs", .. model.Revision.Split('/')]);
         if (File.Exists(reference))
         {
-            string commit = File.ReadAllText(reference).Trim();
+            // A commit and a newline; a pipe or a device, which have no length, are none.
+            string commit = new FileInfo(reference).Length is > 0 and < 256 ? File.ReadAllText(reference).Trim() : "";
             string snapshot = Path.Combine(snapshots, commit);
             return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(snapshot) ? snapshot : null;
         }

@@ -44,6 +44,12 @@ public sealed class RunLock : IDisposable
             {
                 stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None, bufferSize: 1);
             }
+            catch (IOException fault) when (IsLocked(fault) && round < 8)
+            {
+                // Whoever asks whether a run is going on holds it for a moment.
+                Thread.Sleep(25);
+                continue;
+            }
             catch (IOException fault) when (IsLocked(fault))
             {
                 throw InUse(runFolder, ReadOwner(path));

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using YamlDotNet.RepresentationModel;
@@ -27,6 +28,7 @@ internal static class RunReader
     {
         var metrics = Path.Combine(directory, "metrics.jsonl");
         if (!File.Exists(metrics)) throw new CommandFailedException(ExitCode.Missing, $"no metrics.jsonl in '{directory}'; name the folder of a run, such as runs/tiny-20250101-120000");
+        RegularFile.RequireAll(directory);
         var (steps, evals, samples) = (new SortedDictionary<double, double[]>(), new SortedDictionary<double, double[]>(), new List<ReportSample>());
         var (measured, held) = (new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal), new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal));
         var number = 0;

@@ -29,13 +29,14 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
         var (step, maxSteps, reason, command) = (0, 0, (string?)null, (string?)null);
         try
         {
+            RegularFile.RequireAll(folder);
             using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "run.json")));
             var root = document.RootElement;
             if (Object(root, "data") is { } data) maxSteps = Whole(data, "steps");
             if (Object(root, "options") is { } options && options.TryGetProperty("command", out var line)) command = line.GetString();
             if (Object(root, "outcome") is { } outcome) (step, reason) = (Whole(outcome, "steps"), outcome.TryGetProperty("reason", out var why) ? why.GetString() : "done");
         }
-        catch (Exception fault) when (fault is JsonException or IOException or InvalidOperationException)
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or BadFileException)
         {
             // What cannot be read is told as unknown; inspect says what is wrong with it.
         }
@@ -49,6 +50,7 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
     /// <summary>Whether a trainer holds the folder now: the lock is gone with its owner, whatever killed it.</summary>
     private static bool IsWritten(string folder)
     {
+        if (RegularFile.IsOther(Path.Combine(folder, RunLock.FileName))) return false;
         try
         {
             using var held = new FileStream(Path.Combine(folder, RunLock.FileName), FileMode.Open, FileAccess.Read, FileShare.Read);
@@ -70,7 +72,7 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
 
     private static int LastRow(string metrics)
     {
-        if (!File.Exists(metrics)) return 0;
+        if (!File.Exists(metrics) || RegularFile.IsOther(metrics)) return 0;
         var last = 0;
         foreach (var line in File.ReadLines(metrics))
         {
@@ -88,7 +90,8 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
     }
 
     private static JsonElement? Object(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
 
-    private static int Whole(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.TryGetInt32(out var number) ? number : 0;
+    private static int Whole(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : 0;
 }

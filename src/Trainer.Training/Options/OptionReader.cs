@@ -28,6 +28,7 @@ public static class OptionReader
     private static List<string> Lines(SettingValues values, Setting setting, string? path)
     {
         if (path is null || !File.Exists(path)) return [];
+        Checkpoints.RegularFile.Require(path);
         var lines = File.ReadAllLines(path).Where(line => line.Trim().Length > 0).ToList();
         if (lines.Count == 0) values.Fault($"{values.Origin(setting)} '{path}' holds no prompt; write one a line");
         return lines;

@@ -114,6 +114,7 @@ internal sealed record RunManifest
     {
         try
         {
+            RegularFile.Require(path);
             using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
             RunJson.RequireNoEmptyItems(document.RootElement);
             var manifest = document.Deserialize<RunManifest>(RunJson.Options) ?? throw new JsonException("it is empty");
