@@ -59,12 +59,23 @@ internal sealed class FakeHub : IDisposable
 
     private static string Start(HttpListener listener, Func<HttpListenerContext, Task> answer)
     {
-        using (var probe = new TcpListener(IPAddress.Loopback, 0))
+        for (var tries = 0; !listener.IsListening; tries++)
         {
-            probe.Start();
-            listener.Prefixes.Add($"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/");
+            listener.Prefixes.Clear();
+            using (var probe = new TcpListener(IPAddress.Loopback, 0))
+            {
+                probe.Start();
+                listener.Prefixes.Add($"http://127.0.0.1:{((IPEndPoint)probe.LocalEndpoint).Port}/");
+            }
+            try
+            {
+                listener.Start();
+            }
+            catch (HttpListenerException) when (tries < 8)
+            {
+                // Another process took the port between the two.
+            }
         }
-        listener.Start();
         _ = Task.Run(async () =>
         {
             while (listener.IsListening)
