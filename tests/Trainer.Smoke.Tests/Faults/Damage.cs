@@ -28,13 +28,14 @@ internal static partial class Damage
             return;
         }
         File.WriteAllBytes(path, Bytes(File.ReadAllBytes(path), Path.GetExtension(path), random));
+        Sign(path);
     }
 
     /// <summary>Gives a checkpoint's manifest the digest of a spoilt file, so that its readers see what is in it.</summary>
-    public static void Sign(string path)
+    private static void Sign(string path)
     {
         var manifest = Path.Combine(Path.GetDirectoryName(path)!, "manifest.json");
-        if (!File.Exists(path) || !File.Exists(manifest) || Path.GetFileName(path) == "manifest.json") return;
+        if (!File.Exists(manifest) || Path.GetFileName(path) == "manifest.json") return;
         var root = JsonNode.Parse(File.ReadAllText(manifest))!;
         if (root["files"]?[Path.GetFileName(path)] is not JsonObject entry) return;
         entry["bytes"] = new FileInfo(path).Length;
