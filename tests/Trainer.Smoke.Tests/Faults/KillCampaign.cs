@@ -23,7 +23,7 @@ public class KillCampaign(ITestOutputHelper output)
         ["--quantize", "none", "--optim", "adamw-8bit"],
         ["--dtype", "bfloat16"],
         ["--stream", "on"],
-        ["--save-total-limit", "1", "--optim", "schedule-free-adamw"],
+        ["--save-total-limit", "1", "--optim", "schedule-free-adamw", "--lr-scheduler", "constant", "--warmup-steps", "0"],
         ["--group-by-length", "--gradient-checkpointing", "on"],
         ["--lora-rank", "2", "--modules-to-save", "lm_head"],
     ];
