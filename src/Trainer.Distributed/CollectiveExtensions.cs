@@ -47,4 +47,23 @@ public static class CollectiveExtensions
             if (!all.AsSpan(rank * mine.Length, mine.Length).SequenceEqual(all.AsSpan(0, mine.Length))) return rank;
         return null;
     }
+
+    /// <summary>The text of each rank, in rank order, on every rank.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="text">This rank's; of any length, or empty.</param>
+    public static IReadOnlyList<string> Collect(this ICollective ranks, string text)
+    {
+        ArgumentNullException.ThrowIfNull(ranks);
+        var mine = Encoding.UTF8.GetBytes(text);
+        var lengths = new byte[ranks.Size * sizeof(int)];
+        Span<byte> length = stackalloc byte[sizeof(int)];
+        BinaryPrimitives.WriteInt32LittleEndian(length, mine.Length);
+        ranks.Gather(length, lengths);
+        var each = Enumerable.Range(0, ranks.Size).Select(rank => BinaryPrimitives.ReadInt32LittleEndian(lengths.AsSpan(rank * sizeof(int)))).ToArray();
+        var longest = each.Max();
+        var all = new byte[ranks.Size * longest];
+        Array.Resize(ref mine, longest);
+        ranks.Gather(mine, all);
+        return [.. each.Select((count, rank) => Encoding.UTF8.GetString(all, rank * longest, count))];
+    }
 }

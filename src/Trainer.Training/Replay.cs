@@ -30,7 +30,7 @@ public static class Replay
         var objective = ObjectiveTable.Make(options, model);
         content.Restore(model, OptimizerTable.Make(model.Parameters, options));
         using var ranks = new SingleProcess();
-        var (loss, norm, _, _) = new TrainingStep(options, model, objective, ranks).Gradients(state.Step, batches);
+        var (loss, norm, _, _, _) = new TrainingStep(options, model, objective, ranks).Gradients(state.Step, batches);
         var rate = new LearningRate(options, state.ScheduledSteps, state.Plateau).At(state.Step);
         var isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");

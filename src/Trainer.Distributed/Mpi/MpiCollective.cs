@@ -62,6 +62,11 @@ internal sealed unsafe class MpiCollective : ICollective
             _ = MpiNative.Finalize();
             throw new MissingLibraryException($"{launcher.Name} started {started} processes, but the MPI library ('{version}') sees {ranks.Size}: they are of different makers; set {MpiLibrary.PathVariable} to the library of the launcher");
         }
+        if (launcher is null && ranks.Size == 1)
+        {
+            _ = MpiNative.Finalize();
+            throw new MissingLibraryException("no launcher started this process, so there are no other ranks: start it with mpirun -np N or srun, or leave --distributed mpi out to train in one process");
+        }
         return ranks;
     }
 

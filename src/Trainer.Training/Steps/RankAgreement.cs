@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Distributed;
@@ -43,19 +44,46 @@ internal static class RankAgreement
     {
         if (ranks.Size == 1) return;
         // What may differ from machine to machine without changing what is computed.
-        var common = options with { OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null, Resume = null, ReportTo = [] };
-        Require("another version of trainer", typeof(RankAgreement).Assembly.GetName().Version!.ToString());
-        Require("other options", JsonSerializer.Serialize(common, RunJson.Options));
+        var common = options with { Command = null, OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null, Resume = null, ReportTo = [] };
+        Require("another version of trainer", Build(), isTold: true);
+        Require("other options", JsonSerializer.Serialize(common, RunJson.Options), isTold: true);
         Require("another base model", Fingerprint.Combined(files.Base));
         Require("another tokenizer or chat template", Fingerprint.Combined(files.Tokenizer) + Fingerprint.Combined(files.Template));
         Require("another adapter to continue", Fingerprint.Combined(files.Adapter));
         Require("other data", Fingerprint.Combined(files.Data) + $" {data.Counts.Rows} {data.Counts.Tokens}");
 
-        void Require(string difference, string mine)
+        void Require(string difference, string mine, bool isTold = false)
         {
-            if (ranks.FindDifference(mine) is { } rank)
-                throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0: every rank must get the same command and see the same files");
+            if (ranks.FindDifference(mine) is not { } rank) return;
+            var texts = isTold ? ranks.Collect(mine) : [];
+            var told = isTold ? $" ({FirstDifference(texts[0], texts[rank])})" : "";
+            throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0{told}: every rank must get the same command and see the same files");
         }
+    }
+
+    /// <summary>The line in which two texts differ, such as <c>max_steps 5 instead of 6</c>.</summary>
+    internal static string FirstDifference(string expected, string actual)
+    {
+        var (before, after) = (expected.Split('\n'), actual.Split('\n'));
+        var at = Enumerable.Range(0, Math.Min(before.Length, after.Length)).FirstOrDefault(line => before[line] != after[line]);
+        return $"{after[at].Trim().TrimEnd(',')} instead of {before[at].Trim().TrimEnd(',')}";
+    }
+
+    // Two builds of one version may compute differently; the version alone stands where a build does not say what it is of.
+    private static string Build()
+    {
+        var assembly = typeof(RankAgreement).Assembly;
+        return assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version!.ToString();
+    }
+
+    /// <summary>What the ranks' memory came to: the message of the first rank that has too little, with its name; all ranks get the same.</summary>
+    /// <param name="ranks">The ranks.</param>
+    /// <param name="mine">This rank's message, or null.</param>
+    public static string? MemoryFault(ICollective ranks, string? mine)
+    {
+        if (ranks.Size == 1) return mine;
+        var all = ranks.Collect(mine is null ? "" : $"rank {ranks.Rank} of {ranks.Size} on {Environment.MachineName}: {mine}");
+        return all.FirstOrDefault(text => text.Length > 0);
     }
 
     /// <summary>Gives every rank the state, the values and the optimizer's state of rank 0, which alone reads a checkpoint.</summary>

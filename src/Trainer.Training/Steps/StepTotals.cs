@@ -5,4 +5,5 @@ namespace Trainer.Training;
 /// <param name="GradNorm">Global norm of the gradients, before clipping.</param>
 /// <param name="Metrics">What else the objective measured.</param>
 /// <param name="StopAsked">Whether a rank was asked to stop; all ranks get the same answer.</param>
-internal sealed record StepTotals(double Loss, double GradNorm, IReadOnlyDictionary<string, double> Metrics, bool StopAsked);
+/// <param name="IsShortOfMemory">Whether a rank has too little memory; all ranks get the same answer.</param>
+internal sealed record StepTotals(double Loss, double GradNorm, IReadOnlyDictionary<string, double> Metrics, bool StopAsked, bool IsShortOfMemory);

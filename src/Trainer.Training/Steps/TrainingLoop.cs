@@ -36,6 +36,7 @@ internal sealed class TrainingLoop
     private readonly int _totalSteps;
     private readonly long _evalEvery, _saveEvery;
     private bool _allStop;
+    private string? _memoryFault;
 
     public TrainingLoop(LoopParts parts)
     {
@@ -84,7 +85,7 @@ internal sealed class TrainingLoop
         var batches = _data.Step(State.Step);
         long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
         var asked = _ranks.Size > 1 && _stop.Asked() is not null;
-        (var loss, var norm, var metrics, _allStop) = _step.Gradients(State.Step, batches, asked, (micro, sum) =>
+        (var loss, var norm, var metrics, _allStop, var isShortOfMemory) = _step.Gradients(State.Step, batches, asked, _memoryFault is not null, (micro, sum) =>
         {
             _watchdog.CheckLoss(sum, State, batches[micro], batches);
             // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
@@ -109,8 +110,17 @@ internal sealed class TrainingLoop
         _events.Emit(new StepDone(
             State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged) { Metrics = metrics });
         _preferences.Stepped(State.Step, metrics);
-        if (_watchdog.MemoryFault(memory, State.Step) is { } fault)
-            throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(SaveNow())}");
+        _memoryFault ??= _watchdog.MemoryFault(memory, State.Step);
+        // Several ranks end where all know of it: after the next step, which carried the fault of one.
+        if (_ranks.Size > 1 ? isShortOfMemory : _memoryFault is not null) EndForMemory();
+    }
+
+    private void EndForMemory()
+    {
+        var (fault, saved) = (RankAgreement.MemoryFault(_ranks, _memoryFault), SaveNow());
+        // Not before the checkpoint is written: the first rank that leaves ends all.
+        _ranks.Barrier();
+        throw new MemoryLimitException($"{fault}; {_checkpoints.Describe(saved)}");
     }
 
     private bool IsEpochEnd => State.Step > 0 && _data.EpochAt(State.Step) % 1 == 0;

@@ -17,8 +17,9 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
     /// <param name="step">Zero-based optimizer step: part of the key of each dropout mask.</param>
     /// <param name="batches">All micro-batches of the step. Rank r of n computes those whose index is r modulo n.</param>
     /// <param name="stopAsked">Whether this rank was asked to stop: it travels with the gradients, so that all ranks stop after the same step.</param>
+    /// <param name="isShortOfMemory">Whether this rank has too little memory; travels as well.</param>
     /// <param name="afterMicroBatch">Hears the index and the loss sum of each computed micro-batch; may throw to abandon the step.</param>
-    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, Action<int, double>? afterMicroBatch = null)
+    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, bool isShortOfMemory = false, Action<int, double>? afterMicroBatch = null)
     {
         var divisor = objective.Divisor(batches);
         var metrics = new MetricSums(objective.Metrics);
@@ -30,10 +31,10 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
             lossSum += sum;
             afterMicroBatch?.Invoke(micro, sum);
         }
-        double[] riders = [lossSum, stopAsked ? 1 : 0, .. metrics.Numbers];
+        double[] riders = [lossSum, stopAsked ? 1 : 0, isShortOfMemory ? 1 : 0, .. metrics.Numbers];
         model.Parameters.SumGradients(ranks, riders);
-        riders.AsSpan(2).CopyTo(metrics.Numbers);
-        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm(), metrics.Means(), riders[1] > 0);
+        riders.AsSpan(3).CopyTo(metrics.Numbers);
+        return new StepTotals(riders[0] / divisor, model.Parameters.GradientNorm(), metrics.Means(), riders[1] > 0, riders[2] > 0);
     }
 
     /// <summary>Clips the gradients and updates the values.</summary>

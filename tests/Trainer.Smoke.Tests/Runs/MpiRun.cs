@@ -12,12 +12,19 @@ internal static class MpiRun
 
     public static ProgramResult Run(string launcher, int ranks, string[] words, IReadOnlyDictionary<string, string>? environment = null) => Finish(Start(launcher, ranks, words, environment));
 
-    public static Process Start(string launcher, int ranks, string[] words, IReadOnlyDictionary<string, string>? environment = null)
+    /// <summary>As the other, where each rank first runs a line of shell that knows $rank and may change the words.</summary>
+    public static ProgramResult RunEach(string launcher, int ranks, string[] words, string shell, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        string[] start = ["bash", "-c", $"rank=${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}; {shell}; exec \"$@\"", "rank"];
+        return Finish(Start(launcher, ranks, words, environment, start));
+    }
+
+    public static Process Start(string launcher, int ranks, string[] words, IReadOnlyDictionary<string, string>? environment = null, string[]? before = null)
     {
         Skip.If(Find(launcher) is null, $"{launcher} is not installed (apt-get install openmpi-bin mpich)");
         var start = new ProcessStartInfo(Find(launcher)!) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = TrainerProgram.Repository };
         string[] options = launcher == OpenMpi ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", $"{ranks}"] : ["-np", $"{ranks}"];
-        foreach (var word in (string[])[.. options, Host, TrainerProgram.FilePath, .. words]) start.ArgumentList.Add(word);
+        foreach (var word in (string[])[.. options, .. before ?? [], Host, TrainerProgram.FilePath, .. words]) start.ArgumentList.Add(word);
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = Process.Start(start)!;
         process.StandardInput.Close();

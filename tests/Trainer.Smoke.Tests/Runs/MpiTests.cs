@@ -92,6 +92,67 @@ public sealed class MpiTests : IDisposable
         Assert.Contains("sees 1: they are of different makers", result.Error, StringComparison.Ordinal);
     }
 
+    [SkippableTheory]
+    [Trait("ring", "slow")]
+    [InlineData("[ $rank = 1 ] && set -- \"$@\" --learning-rate 0.5", 2, "rank 1 of 2 has other options than rank 0 (\"learning_rate\": 0.5 instead of \"learning_rate\": 0.0002)")]
+    [InlineData("[ $rank = 1 ] && export TRAINER_MPI_LIBRARY=/nowhere", 69, "TRAINER_MPI_LIBRARY '/nowhere' cannot be loaded")]
+    public void A_rank_that_differs_is_named_before_anything_is_written(string shell, int exitCode, string message)
+    {
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 3, microBatches: 2), "--output-dir", Output("differs")], shell);
+        Assert.Equal(exitCode, result.ExitCode);
+        Assert.Contains("error: " + message, result.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(Output("differs"), "run.json")));
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void Words_that_change_nothing_of_what_is_computed_may_differ()
+    {
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("words")], "[ $rank = 1 ] && set -- \"$@\" --max-memory 20GiB");
+        Assert.True(result.ExitCode == 0, result.Error);
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_checkpoint_that_rank_0_cannot_write_ends_all_and_leaves_no_half_of_it()
+    {
+        var output = Output("full");
+        // 1.3 MB for one file: the values and metrics fit, the optimizer's state does not.
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 40, microBatches: 2, "--save-steps", "2"), "--output-dir", output], "[ $rank = 0 ] && ulimit -f 1000", new Dictionary<string, string> { ["DOTNET_EnableWriteXorExecute"] = "0" });
+        Assert.Equal(73, result.ExitCode);
+        Assert.Contains("rank 0 of 2 on", result.Error, StringComparison.Ordinal);
+        Assert.Contains("CannotWrite", File.ReadAllText(Path.Combine(output, "rank-0.error")), StringComparison.Ordinal);
+        Assert.Empty(Directory.GetDirectories(output, "checkpoint-*"));
+        Assert.Equal(0, TrainerProgram.Run([.. Options(steps: 40, microBatches: 2, "--save-steps", "2"), "--output-dir", output, "--resume"]).ExitCode);
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void A_rank_that_is_short_of_memory_is_named_and_all_end_with_a_checkpoint()
+    {
+        var (one, output) = (Output("one"), Output("short"));
+        var options = Options(steps: 30, microBatches: 2);
+        Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
+        var held = File.ReadLines(Path.Combine(one, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("memory_bytes", out _)).Max(row => row.GetProperty("memory_bytes").GetInt64());
+        var planned = TrainerProgram.Run(["plan", .. options[1..], "--no-measure", "--json"]).Json().GetProperty("peak_bytes").GetInt64();
+        Skip.If(planned + (4 << 20) > held, "the run holds no more than was planned");
+        // Room for the plan, and not for the run.
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. options, "--output-dir", output], $"[ $rank = 1 ] && set -- \"$@\" --max-memory {(planned + held) / 2}");
+        Assert.True(result.ExitCode is 75 or 4, result.Error);
+        if (result.ExitCode == 75) Assert.NotEmpty(Directory.GetDirectories(output, "checkpoint-*"));
+        Assert.Matches(result.ExitCode == 75 ? "rank 1 of 2 on .*: resident memory .* is above --max-memory" : "rank 1 of 2 on .* failed", result.Error);
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
+    public void Mpi_that_is_asked_for_without_a_launcher_is_refused()
+    {
+        Skip.If(!File.Exists("/usr/bin/mpirun.openmpi"), "Open MPI is not installed");
+        var result = TrainerProgram.Run([.. Options(steps: 1, microBatches: 1), "--distributed", "mpi", "--output-dir", Output("alone")]);
+        Assert.Contains("no launcher started this process", Assert.Single(result.Faults(69)), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Output("alone")));
+    }
+
     [Fact]
     public void Mpi_that_is_asked_for_and_absent_is_named_with_what_to_install()
     {
