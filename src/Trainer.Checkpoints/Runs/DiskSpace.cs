@@ -23,6 +23,21 @@ public static class DiskSpace
         }
     }
 
+    /// <summary>The disk on which a path lies or will lie, by its size and what is free of it; null where the system does not tell.</summary>
+    public static (long Total, long Free)? Identity(string path)
+    {
+        string? existing = Path.GetFullPath(path);
+        while (existing is not null && !Directory.Exists(existing)) existing = Path.GetDirectoryName(existing);
+        try
+        {
+            return existing is null ? null : new DriveInfo(existing) is var drive ? (drive.TotalSize, drive.AvailableFreeSpace) : null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Refuses before anything is written where a thing would not fit.</summary>
     /// <param name="path">Where it will be written.</param>
     /// <param name="neededBytes">What it takes, temporary files included.</param>

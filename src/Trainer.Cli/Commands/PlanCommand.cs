@@ -98,7 +98,7 @@ internal static class PlanCommand
     private static string Text(RunPlan plan, TrainingOptions options, string? whyNoTime, bool isVerbose)
     {
         var text = new StringBuilder();
-        void Line(string name, string value) => text.AppendLine($"{name,-22} {value}");
+        void Line(string name, string value) => text.AppendLine($"{name,-30} {value}");
         Line("model", $"{options.Model}, {Quantities.Count(plan.BaseParameters)} parameters, {Quantities.Count(plan.TrainableParameters)} trained ({100.0 * plan.TrainableParameters / plan.BaseParameters:0.##}%)");
         foreach (var share in plan.TrainedShares.Where(share => share.Kind is not ("norms" or "embeddings" or "head") || share.Trained > 0))
             Line("  " + share.Kind, $"{Quantities.Count(share.Trained)} trained beside {Quantities.Count(share.Total)}");
@@ -118,6 +118,8 @@ internal static class PlanCommand
         if (isVerbose)
             foreach (var buffer in plan.Buffers.OrderByDescending(buffer => buffer.Bytes)) Line("    " + buffer.Name, Quantities.Bytes(buffer.Bytes));
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");
+        if (plan.Disk.Count > 1)
+            foreach (var part in plan.Disk.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
         var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
         Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}" : microStep ?? whyNoTime ?? "unknown");
         if (plan.Ranks is { } ranks) Tell(ranks, Line);

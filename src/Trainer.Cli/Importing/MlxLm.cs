@@ -95,16 +95,22 @@ internal static class MlxLm
         var columns = new Dictionary<string, object>();
         foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
             if (draft.Theirs(key) is { } name && name != ours) columns[ours] = name;
+        var kind = Kind(draft);
+        // It makes a turn of each of the two and renders them by the chat template: what an instruction and its output are here.
+        if (kind == "prompt") AsTurns(columns);
         if (draft.Theirs("data") is { } path) draft.Set(DataSettings.Data, new List<object> { columns.Count == 0 ? path : new Dictionary<string, object> { ["path"] = path, ["columns"] = columns } });
         HubData(draft, columns);
-        var kind = Kind(draft);
         var masked = ImportDraft.Truth(draft.Theirs("mask_prompt") ?? "false") is true;
         if (!masked) draft.Default(DataSettings.TrainOn, "all");
         else draft.Set(DataSettings.TrainOn, kind == "messages" ? "last" : "auto");
-        if (kind == "prompt" && ImportedData.HasTemplate(draft) is not false)
-            draft.Change("data", draft.Theirs("data")!, "rows of prompt and completion are put into the chat template there and joined as they are here; write them as messages");
-        else if (kind is null && masked)
+        if (kind is null && masked)
             draft.Miss("mask_prompt trains the last message of a chat there: set train_on: last if the rows are chats");
+    }
+
+    private static void AsTurns(Dictionary<string, object> columns)
+    {
+        foreach (var (ours, theirs) in new[] { ("instruction", "prompt"), ("output", "completion") })
+            columns[ours] = columns.Remove(theirs, out var name) ? name : theirs;
     }
 
     private static void HubData(ImportDraft draft, Dictionary<string, object> columns)
@@ -119,6 +125,7 @@ internal static class MlxLm
             var own = new Dictionary<string, object>(columns);
             foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
                 if (Take(key) is { } name && name != ours) own[ours] = name;
+            if (own.ContainsKey("prompt") || own.ContainsKey("completion")) AsTurns(own);
             var (split, held) = (Take("train_split") ?? "train[:80%]", Take("valid_split") ?? "train[-10%:]");
             if (Take("test_split") is { } test) draft.Drop("hf_dataset.test_split", test, "'trainer eval' reads the test rows");
             train.Add(ImportedData.Source(draft, "hf_dataset.train_split", path, split, null, own));

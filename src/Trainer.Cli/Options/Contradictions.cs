@@ -40,6 +40,8 @@ internal static class Contradictions
             values.Fault($"{values.Origin(StepSettings.MaxSteps)} and {values.Origin(StepSettings.Epochs)} both say how long to train; keep one");
         if (values.Has(DataSettings.EvalData) && options.Data.EvalSplit > 0)
             values.Fault($"{values.Origin(DataSettings.EvalData)} and {values.Origin(DataSettings.EvalSplit)} both say what is held out; keep one");
+        foreach (var held in options.Data.Eval.Where(held => options.Data.Train.Any(train => IsSame(train, held))))
+            values.Fault($"{values.Origin(DataSettings.EvalData)} '{held.Path}' is trained on too, so it would tell how well its rows are learnt by heart; hold out others: --eval-split 0.1, or parts such as FILE[:90%] and FILE[90%:]");
         if (options.Data.EvalSplit >= 1 && options.Data.EvalSplit != Math.Truncate(options.Data.EvalSplit))
             values.Fault($"{values.Origin(DataSettings.EvalSplit)} {Quantities.Plain(options.Data.EvalSplit)} is neither a share below 1 nor a whole number of rows");
         if (values.AreTogether(ModelSettings.DoubleQuant, ModelSettings.Quantize) && options.DoubleQuant && options.Quantize != QuantizeKind.Nf4)
@@ -58,6 +60,10 @@ internal static class Contradictions
             values.Fault($"{values.Origin(DataSettings.GroupByLength)} reorders rows and --no-shuffle forbids it; keep one");
         if (values.Has(AdapterSettings.Adapter)) FindShapeBesideAdapter(values);
     }
+
+    // A folder has a part of its own for each of the two.
+    private static bool IsSame(Data.DataSource train, Data.DataSource held) =>
+        (train.Split is not null || File.Exists(train.Path)) && Path.GetFullPath(train.Path) == Path.GetFullPath(held.Path) && train.Split == held.Split && train.Subset == held.Subset;
 
     /// <summary>A continued adapter has its shape already; a second one beside it would be ignored.</summary>
     private static void FindShapeBesideAdapter(SettingValues values)

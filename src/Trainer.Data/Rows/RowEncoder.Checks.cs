@@ -29,10 +29,18 @@ internal sealed partial class RowEncoder
             var last = end - 1;
             while (last > t && !Closes(labels[last]) && tokenizer.IsBlank(labels[last])) last--; // templates may train the line break behind the end of turn
             if (!Closes(labels[last]))
-                throw new BadRowException(FaultKind.MissingEos, "a trained turn does not end with a trained end-of-turn token, so the model would not learn to stop",
+                throw new BadRowException(FaultKind.MissingEos, $"a trained turn{Ending(row, last)} does not end with a trained end-of-turn token, so the model would not learn to stop",
                     "use a chat template whose turns end with one, or pass --allow-missing-eos");
             t = end;
         }
+    }
+
+    /// <summary>How the turn ends instead, in the row's own letters.</summary>
+    private static string Ending(EncodedRow row, int last)
+    {
+        if (row.Text is not { } text || row.Offsets is not { } offsets) return "";
+        var end = Math.Min(text.Length, offsets[last].End);
+        return $" (it ends '{(end > 24 ? "..." : "")}{text[Math.Max(0, end - 24)..end]}')";
     }
 
     private bool Closes(int id) => id == tokenizer.EosId || tokenizer.IsSpecial(id);

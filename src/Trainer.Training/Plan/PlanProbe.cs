@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
@@ -9,6 +10,9 @@ public static class PlanProbe
 {
     // Below this a first micro-step is mostly the start of the machinery and says little of the second.
     private const double ShortSeconds = 2;
+
+    private const double WarmSeconds = 1.5;
+    private const int MostPasses = 100;
 
     /// <summary>The plan with the measured seconds of its largest micro-batch and, where the steps are known, of the whole run.</summary>
     /// <param name="options">The run; its model folder holds the weights.</param>
@@ -53,8 +57,14 @@ public static class PlanProbe
 
     private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)
     {
-        var first = Probe.Seconds(options, batch, model);
-        return first > ShortSeconds ? first : Math.Min(first, Probe.Seconds(options, batch, model));
+        var clock = Stopwatch.StartNew();
+        var times = new List<double> { Probe.Seconds(options, batch, model) };
+        if (times[0] > ShortSeconds) return times[0];
+        // Short ones grow faster over dozens of passes, while code is compiled again; a run has many more of them.
+        do times.Add(Probe.Seconds(options, batch, model));
+        while (clock.Elapsed.TotalSeconds < WarmSeconds && times.Count < MostPasses);
+        var warm = times.Skip(times.Count / 2).Order().ToList();
+        return warm[warm.Count / 2];
     }
 
     /// <summary>Rows as long as they may be; the time does not depend on what they say.</summary>

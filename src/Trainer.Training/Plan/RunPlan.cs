@@ -66,10 +66,16 @@ public sealed record RunPlan
     /// <summary>Bytes of one checkpoint, the optimizer's state included.</summary>
     public long CheckpointBytes { get; init; }
 
-    /// <summary>Bytes the run writes and keeps, the temporary copy of a checkpoint included.</summary>
-    public required long DiskBytes { get; init; }
+    /// <summary>What comes onto disks: checkpoints, a 4-bit folder that is not made yet, weights that are not here yet.</summary>
+    public required IReadOnlyList<MemoryPart> Disk { get; init; }
 
-    /// <summary>Bytes free where it writes; null where the system does not tell.</summary>
+    /// <summary>Sum of the parts, the temporary copy of a checkpoint included.</summary>
+    public long DiskBytes => Disk.Sum(part => part.Bytes);
+
+    /// <summary>Whether each disk that is written to has room for what comes onto it.</summary>
+    public required bool DiskSuffices { get; init; }
+
+    /// <summary>Bytes free where the run folder lies; null where the system does not tell.</summary>
     public long? DiskFreeBytes { get; init; }
 
     /// <summary>Seconds of one measured micro-step at the largest micro-batch, or null.</summary>
@@ -85,7 +91,7 @@ public sealed record RunPlan
     public RankPlan? Ranks { get; init; }
 
     /// <summary>Whether memory and disk suffice.</summary>
-    public bool Fits => PeakBytes <= MemoryLimitBytes && (DiskFreeBytes is null || DiskBytes <= DiskFreeBytes);
+    public bool Fits => PeakBytes <= MemoryLimitBytes && DiskSuffices;
 
     /// <summary>One sentence: whether it fits, and what would.</summary>
     public required string Verdict { get; init; }

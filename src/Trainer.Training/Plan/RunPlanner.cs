@@ -116,6 +116,8 @@ public static class RunPlanner
         var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : TrainingOptions.Every(options.SaveSteps, steps ?? 1000);
         var checkpoints = saveEvery == 0 ? 1 : Math.Max(1, (steps ?? 1000) / saveEvery);
         if (options.SaveTotalLimit > 0) checkpoints = Math.Min(checkpoints, options.SaveTotalLimit + 2);
+        var disk = new PlanDisk(options, config, (checkpoints + 1) * checkpoint, isStreamed ? memory.BaseBytes : null, adapter.Decoder.ParameterCount);
+        var freed = options.OverwriteOutputDirectory ? EarlierRun.Bytes(options.OutputDirectory) : 0;
         var plan = new RunPlan
         {
             Rows = dataset?.Train.Count,
@@ -139,8 +141,9 @@ public static class RunPlanner
                 .GroupBy(buffer => buffer.Name).Select(group => new MemoryPart(group.Key, group.Sum(buffer => buffer.Bytes))).ToList() ?? [],
             MemoryLimitBytes = limit,
             CheckpointBytes = checkpoint,
-            DiskBytes = (checkpoints + 1) * checkpoint,
-            DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + (options.OverwriteOutputDirectory ? EarlierRun.Bytes(options.OutputDirectory) : 0),
+            Disk = disk.Parts,
+            DiskSuffices = disk.Suffices(freed),
+            DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + freed,
             MicroStepSeconds = microStepSeconds,
             Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",

@@ -110,11 +110,22 @@ internal static class StreamedFolder
 
     private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4;
 
-    private static string PathOf(TrainingOptions options, Fingerprint files)
+    /// <summary>Whether a run would first make the folder: none of this model and kind is in the cache.</summary>
+    public static bool MayBeMissing(TrainingOptions options, ModelConfig config)
+    {
+        if (!IsMade(options, config)) return false;
+        var made = Path.Combine(UserCache.Folder, "nf4");
+        return !Directory.Exists(made) || !Directory.EnumerateDirectories(made, Prefix(options) + "*").Any(IsThere);
+    }
+
+    private static string Prefix(TrainingOptions options)
     {
         var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Model)).Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' ? letter : '-'));
-        return Path.Combine(UserCache.Folder, "nf4", $"{name}-{(options.DoubleQuant ? "double" : "plain")}-{Fingerprint.Combined(files.Base)[..16]}");
+        return $"{name}-{(options.DoubleQuant ? "double" : "plain")}-";
     }
+
+    private static string PathOf(TrainingOptions options, Fingerprint files) =>
+        Path.Combine(UserCache.Folder, "nf4", Prefix(options) + Fingerprint.Combined(files.Base)[..16]);
 
     private static void MakeFolder(string path)
     {

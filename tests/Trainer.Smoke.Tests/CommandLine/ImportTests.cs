@@ -157,12 +157,14 @@ public sealed class ImportTests
     }
 
     [Fact]
-    public void Rows_that_mlx_puts_into_a_chat_are_not_silently_joined()
+    public void Rows_that_mlx_puts_into_a_chat_become_turns_here_too()
     {
         using var folder = new TemporaryFolder();
         folder.File("rows/train.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
         var model = Path.Combine(TrainerProgram.Repository, "configs", "tiny-model");
-        var fault = TrainerProgram.Run(new ProgramRun("import", folder.File("x.yaml", $"model: {model}\ndata: rows\niters: 3\nmask_prompt: true")) { Directory = folder.Path }).Faults(2)[0];
-        Assert.Contains("chat template", fault, StringComparison.Ordinal);
+        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("x.yaml", $"model: {model}\ndata: rows\niters: 3\nmask_prompt: true"), "--json") { Directory = folder.Path }).Json();
+        Assert.Equal("""[{"path":"rows","columns":{"instruction":"prompt","output":"completion"}}]""", imported.GetProperty("recipe").GetProperty("data").GetRawText().Replace(" ", "").ReplaceLineEndings(""));
+        var shown = TrainerProgram.Run(new ProgramRun("data", "show", "--model", model, "--data", "rows,instruction=prompt,output=completion", "--json") { Directory = folder.Path });
+        Assert.Contains("<|im_start|>user\\na<|im_end|>", shown.Output, StringComparison.Ordinal);
     }
 }

@@ -18,7 +18,7 @@ public sealed class LivePanelTests : IDisposable
     {
         var data = _folder.File("rows.jsonl", string.Concat(Enumerable.Range(0, 6).Select(i => $"{{\"input_ids\":[{i},4,5,6,7,8]}}\n")));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
-        return OnTerminal(columns, 0, null, environment, "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1", "--eval-data", data, "--eval-steps", "1", "--allow-high-loss");
+        return OnTerminal(columns, 0, null, environment, "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1", "--eval-data", _folder.File("held.jsonl", "{\"input_ids\":[1,4,5,6,7,9]}\n"), "--eval-steps", "1", "--allow-high-loss");
     }
 
     /// <summary>What the terminal got of a run; as soon as <paramref name="cue"/> is seen, Ctrl-C is typed. A run that does not end is ended.</summary>

@@ -92,6 +92,7 @@ public sealed class OptionTests : IDisposable
     [Theory]
     [InlineData("--max-steps 5 --epochs 2")]
     [InlineData("--eval-data d.jsonl --eval-split 0.1")]
+    [InlineData("--eval-data d.jsonl")]
     [InlineData("--quantize int8 --double-quant")]
     [InlineData("--lora-layers 2 --layers-to-transform 1")]
     [InlineData("--group-by-length --no-shuffle")]

@@ -112,6 +112,7 @@ public sealed class BadFileCampaign : IDisposable
         _folder.File("base/hub/hub/models--org--tiny/refs/main", Snapshot);
         var rows = string.Concat(Enumerable.Range(0, 6).Select(row => $"{{\"text\": \"The harbour {row} is calm.\", \"weight\": 1.5}}\n"));
         _folder.File("base/rows.jsonl", rows);
+        _folder.File("base/held.jsonl", "{\"text\": \"The harbour is wide.\"}\n");
         _folder.File("base/rows.json", $"[{string.Join(',', rows.TrimEnd().Split('\n'))}]");
         _folder.File("base/rows.csv", "prompt,completion,note\n" + string.Concat(Enumerable.Range(0, 6).Select(row => $"\"What, {row}?\",\"It is \"\"{row}\"\".\",\n")));
         _folder.File("base/ids.jsonl", "{\"input_ids\":[5,6,7,8,9],\"labels\":[-100,6,7,8,9]}\n{\"input_ids\":[15,16,17]}\n");
@@ -133,7 +134,7 @@ public sealed class BadFileCampaign : IDisposable
     private const string Snapshot = "0123456789abcdef0123456789abcdef01234567";
 
     private static string[] Words(string command) => command == "resume"
-        ? ["train", "--model", "model", "--data", "rows.jsonl", "--eval-data", "rows.jsonl", "--save-steps", "2", "--eval-steps", "2", "--batch-size", "1", "--gradient-accumulation-steps", "1",
+        ? ["train", "--model", "model", "--data", "rows.jsonl", "--eval-data", "held.jsonl", "--save-steps", "2", "--eval-steps", "2", "--batch-size", "1", "--gradient-accumulation-steps", "1",
            "--max-seq-length", "64", "--threads", "1", "--logging-steps", "1", "--allow-high-loss", "--report-to", "none", "--output-dir", "run", "--max-steps", "5", "--resume"]
         : [.. command.Split(' ').Select(In)];
 

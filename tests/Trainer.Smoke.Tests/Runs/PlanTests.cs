@@ -10,6 +10,21 @@ public sealed class PlanTests
         string.Concat(Enumerable.Range(0, rows).Select(i => $"{{\"input_ids\":[{string.Join(',', Enumerable.Range(0, tokens).Select(t => 3 + (i * 7 + t) % 200))}]}}\n"));
 
     [Fact]
+    public void Weights_that_are_not_here_and_a_folder_that_is_not_made_count_on_the_disk()
+    {
+        using var folder = new TemporaryFolder();
+        var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
+        folder.File("m/config.json", File.ReadAllText(Path.Combine(model, "config.json")));
+        JsonElement Plan(string name, string stream) => TrainerProgram.Run("plan", "--model", name, "--quantize", "nf4", "--stream", stream, "--max-steps", "5", "--max-seq-length", "32", "--no-measure", "--json").Json();
+        static Dictionary<string, long> Disk(JsonElement plan) => plan.GetProperty("disk").EnumerateArray().ToDictionary(part => part.GetProperty("name").GetString()!, part => part.GetProperty("bytes").GetInt64());
+        Assert.Equal(["checkpoints and adapter"], Disk(Plan(model, "off")).Keys);
+        Assert.Equal(["checkpoints and adapter", "4-bit folder to stream from"], Disk(Plan(model, "on")).Keys);
+        var absent = Plan(Path.Combine(folder.Path, "m"), "off");
+        Assert.Equal(2 * absent.GetProperty("base_parameters").GetInt64(), Disk(absent)["weights to download"]);
+        Assert.Equal(Disk(absent).Values.Sum(), absent.GetProperty("disk_bytes").GetInt64());
+    }
+
+    [Fact]
     public void Held_out_rows_longer_than_any_trained_on_are_in_the_memory()
     {
         using var folder = new TemporaryFolder();
@@ -21,7 +36,7 @@ public sealed class PlanTests
         // Held-out rows have an order too.
         static long Order(JsonElement plan) => plan.GetProperty("memory").EnumerateArray().Single(part => part.GetProperty("name").GetString() == "order of the rows").GetProperty("bytes").GetInt64();
         Assert.Equal(without.GetProperty("peak_bytes").GetInt64() + part.GetProperty("bytes").GetInt64() + Order(with) - Order(without), with.GetProperty("peak_bytes").GetInt64());
-        Assert.DoesNotContain(Plan("--eval-data", data).GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
+        Assert.DoesNotContain(Plan("--eval-data", folder.File("short.jsonl", Rows(2, 16))).GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public sealed class PreferenceRunTests : IDisposable
     {
         var data = Pairs();
         var run = Path.Combine(_folder.Path, "run");
-        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", data, "--eval-data", data, "--objective", "dpo", "--max-steps", "6", "--batch-size", "2", "--learning-rate", "2e-3", "--logging-steps", "1",
+        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", data, "--eval-data", _folder.File("held.jsonl", File.ReadAllText(data)), "--objective", "dpo", "--max-steps", "6", "--batch-size", "2", "--learning-rate", "2e-3", "--logging-steps", "1",
             "--eval-steps", "3", "--metric-for-best-model", "eval_rewards/accuracies", "--max-seq-length", "256", "--output-dir", run);
         Assert.True(result.ExitCode == 0, result.Error);
         var rows = File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToList();

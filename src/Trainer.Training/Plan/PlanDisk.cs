@@ -1,0 +1,48 @@
+using Trainer.Checkpoints;
+using Trainer.Models;
+
+namespace Trainer.Training;
+
+/// <summary>What a run brings onto disks, and whether they have room for it.</summary>
+internal sealed class PlanDisk
+{
+    private readonly List<(MemoryPart Part, string Path)> _parts;
+
+    /// <param name="options">The run.</param>
+    /// <param name="config">Its model.</param>
+    /// <param name="checkpointBytes">Checkpoints and the final adapter.</param>
+    /// <param name="streamedBytes">The base as it is streamed; null where it is not.</param>
+    /// <param name="baseParameters">Parameters of the base.</param>
+    public PlanDisk(TrainingOptions options, ModelConfig config, long checkpointBytes, long? streamedBytes, long baseParameters)
+    {
+        _parts = [(new("checkpoints and adapter", checkpointBytes), options.OutputDirectory)];
+        if (streamedBytes is { } bytes && StreamedFolder.MayBeMissing(options, config)) _parts.Add((new("4-bit folder to stream from", bytes), UserCache.Folder));
+        if (IsAbsent(options.ModelDirectory)) _parts.Add((new("weights to download", DownloadBytes(config, baseParameters)), options.ModelDirectory));
+    }
+
+    /// <summary>Part by part.</summary>
+    public IReadOnlyList<MemoryPart> Parts => [.. _parts.Select(each => each.Part)];
+
+    /// <summary>Whether each disk has room.</summary>
+    /// <param name="freed">Bytes that the start of the run frees where its folder lies.</param>
+    public bool Suffices(long freed)
+    {
+        // Disks have no name that all systems tell: two that are as large and as full to the byte are one.
+        foreach (var disk in _parts.GroupBy(each => DiskSpace.Identity(each.Path)))
+        {
+            var holdsRun = disk.Any(each => each.Part == _parts[0].Part);
+            if (disk.Key is { } room && disk.Sum(each => each.Part.Bytes) > room.Free + (holdsRun ? freed : 0)) return false;
+        }
+        return true;
+    }
+
+    private static bool IsAbsent(string folder) => !Directory.EnumerateFiles(folder, "*.safetensors").Any() && !Directory.EnumerateFiles(folder, "*.safetensors.index.json").Any();
+
+    // Nearly all models are published in 16 bits; those that are quantized say so themselves.
+    private static long DownloadBytes(ModelConfig config, long parameters) => config.StoredQuantization switch
+    {
+        null => 2 * parameters,
+        { IsNf4: true } => (long)(parameters * 0.55),
+        _ => parameters,
+    };
+}
