@@ -302,6 +302,6 @@ public sealed record TrainingOptions
     /// <summary>The command line that asked for the run, for the record; null where there was none.</summary>
     public string? Command { get; init; }
 
-    /// <summary>What <see cref="ReportTo"/> may hold.</summary>
+    /// <summary>What <see cref="ReportTo"/> holds where nothing is said.</summary>
     public static IReadOnlyList<string> ReportKinds { get; } = ["tensorboard", "html"];
 }

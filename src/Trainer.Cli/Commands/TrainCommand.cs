@@ -5,6 +5,8 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
 using Trainer.Distributed;
+using Trainer.Hub;
+using Trainer.Hub.Mlflow;
 using Trainer.Training;
 
 namespace Trainer.Cli.Commands;
@@ -33,22 +35,40 @@ internal static class TrainCommand
     {
         var values = WithRecipe(invocation);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System) with { Command = ShellWord.Line(["trainer", .. Environment.GetCommandLineArgs().Skip(1)]) };
+        var mlflow = Mlflow(values, options);
         if (values.Flag(RunSettings.DryRun) ?? false) return DryRun(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
         var ranks = Ranks.Join(options.Distributed);
         // The folder's name may hold the time, which rank 0's clock says.
         options = options with { OutputDirectory = ranks.Share(options.OutputDirectory) };
-        return RankedRun.Run(invocation, ranks, options.OutputDirectory, () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks) : Follow(invocation, options, ranks));
+        return RankedRun.Run(invocation, ranks, options.OutputDirectory, () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks, mlflow) : Follow(invocation, options, ranks));
     }
 
-    private static int Lead(Invocation invocation, TrainingOptions options, string recipe, ICollective ranks)
+    private static int Lead(Invocation invocation, TrainingOptions options, string recipe, ICollective ranks, MlflowOptions? mlflow)
     {
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
+        if (mlflow is not null)
+            view.Add(new MlflowWriter(mlflow, options.OutputDirectory, [.. EffectiveRecipe.Entries(options).Select(entry => KeyValuePair.Create(entry.Key, entry.Value as string ?? JsonSerializer.Serialize(entry.Value, Json.Compact)))], TimeProvider.System, fault => invocation.Terminal.Error.WriteLine("warning: " + fault)));
         if (ranks.Size > 1 && !invocation.Quiet) invocation.Terminal.Error.WriteLine(ranks.Description);
         var result = Finished(invocation, options, () => view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks)));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
+    }
+
+    // A run that is to be logged is not begun where nobody is named to log to; a server that is away is another matter.
+    private static MlflowOptions? Mlflow(SettingValues values, TrainingOptions options)
+    {
+        if (!options.ReportTo.Contains("mlflow"))
+            return values.Has(RunSettings.MlflowUri) ? throw new UsageException($"{values.Origin(RunSettings.MlflowUri)} has a meaning with --report-to mlflow alone; add it, or drop this") : null;
+        try
+        {
+            return MlflowOptions.Read(values.Text(RunSettings.MlflowUri));
+        }
+        catch (NotAvailableException fault)
+        {
+            throw new UsageException($"--report-to mlflow: {fault.Message}");
+        }
     }
 
     // Rank 0 alone writes, logs and draws.

@@ -242,7 +242,8 @@ internal static class Transformers
 
     private static void ReportTo(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
-        if (text is "none" or "tensorboard" or "all") draft.Take(RunSettings.ReportTo, key, text);
+        if (ImportDraft.Words(text).Contains("mlflow")) draft.Set(RunSettings.ReportTo, new List<object> { "tensorboard", "html", "mlflow" });
+        else if (text is "none" or "tensorboard" or "all") draft.Take(RunSettings.ReportTo, key, text);
         else draft.Drop(key, text, KeyRules.Place);
     }
 

@@ -41,6 +41,9 @@ internal sealed class RunView : IDisposable
         });
     }
 
+    /// <summary>One more who watches; disposed with the others.</summary>
+    public void Add(ITrainingObserver observer) => _observers.Add(observer);
+
     public RunHistory History { get; } = new();
 
     public IReadOnlyList<ITrainingObserver> Observers => _observers;

@@ -87,8 +87,13 @@ public static class RunSettings
     { Value = "number|####|boxed|REGEX", Reads = ReadPattern };
 
     public static readonly Setting ReportTo = Setting.Of(o => o.ReportTo, "report-to", Group,
-        "What is written beside metrics.jsonl and trainer.log: tensorboard, html, or none.") with
+        "What is written beside metrics.jsonl and trainer.log: tensorboard, html, mlflow, or none.") with
     { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
+
+    // Not in recipes: one from elsewhere must send nothing.
+    public static readonly Setting MlflowUri = new("mlflow-uri", SettingKind.Text, Group,
+        "The MLflow server of --report-to mlflow. MLFLOW_EXPERIMENT_NAME, MLFLOW_RUN_NAME and MLFLOW_TRACKING_TOKEN, or _USERNAME and _PASSWORD, are read too.")
+    { Value = "URL", DefaultNote = "MLFLOW_TRACKING_URI", Aliases = ["mlflow-tracking-uri"], Drift = DriftRule.Free };
 
     // Not in recipes: one from elsewhere must start nothing.
     public static readonly Setting OnFinish = Setting.Of(o => o.OnFinish, "on-finish", Group,
@@ -120,7 +125,7 @@ public static class RunSettings
     // transformers says `all`; jsonl is written in any case.
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)
     {
-        var known = TrainingOptions.ReportKinds;
+        string[] known = [.. TrainingOptions.ReportKinds, "mlflow"];
         var kinds = values.List(setting).Select(kind => kind.ToLowerInvariant()).Distinct().ToList();
         foreach (var kind in kinds.Where(kind => !known.Contains(kind) && kind is not ("jsonl" or "none" or "all")))
         {
@@ -128,6 +133,6 @@ public static class RunSettings
             values.Fault($"{values.Origin(setting)} '{kind}' is not one of {string.Join(", ", known)}, none{near}");
         }
         if (kinds.Contains("none") && kinds.Count > 1) values.Fault($"{values.Origin(setting)} says none and something else; keep one");
-        return kinds.Contains("none") ? [] : [.. kinds.Contains("all") ? known : kinds.Where(known.Contains)];
+        return kinds.Contains("none") ? [] : [.. kinds.Contains("all") ? TrainingOptions.ReportKinds : kinds.Where(known.Contains)];
     }
 }

@@ -125,7 +125,7 @@ public sealed class OptionEffectTests : IDisposable
     };
 
     /// <summary>Read by the program and not by the trainer; smoke tests look at them.</summary>
-    private static readonly string[] Programs = ["on-finish", "report-to", "config", "dry-run", "distributed"];
+    private static readonly string[] Programs = ["on-finish", "report-to", "mlflow-uri", "config", "dry-run", "distributed"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("option-effects-").FullName;
     private readonly Dictionary<string, string> _names = [];
