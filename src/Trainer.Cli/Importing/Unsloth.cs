@@ -31,8 +31,9 @@ internal static class Unsloth
     private static void Finish(ImportDraft draft)
     {
         Trl.Data(draft);
+        Preferences.Trl(draft);
         Schedules.Finish(draft, "lr_scheduler_type");
-        draft.Default(StepSettings.LearningRate, 2e-5);
+        draft.Default(StepSettings.LearningRate, draft.Has(PreferenceSettings.Objective) ? 1e-6 : 2e-5);
         draft.Default(DataSettings.MaxSeqLength, 2048.0);
         draft.Default(AdapterSettings.Rank, 16.0);
         draft.Default(AdapterSettings.Alpha, 16.0);
