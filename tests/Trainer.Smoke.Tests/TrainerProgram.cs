@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using Trainer.Smoke.Tests.Faults;
 
 namespace Trainer.Smoke.Tests;
 
@@ -11,7 +12,13 @@ internal static class TrainerProgram
 
     private static readonly TemporaryFolder Cache = new();
 
-    static TrainerProgram() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Cache.Dispose();
+    private static readonly Lazy<ProgramBatch> Warm = new(() => new ProgramBatch(limitSeconds: 120));
+
+    static TrainerProgram() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+    {
+        if (Warm.IsValueCreated) Warm.Value.Dispose();
+        Cache.Dispose();
+    };
 
     public static string FilePath { get; } = typeof(TrainerProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(pair => pair.Key == "Program").Value!;
 
@@ -33,6 +40,23 @@ internal static class TrainerProgram
         }
         return new ProgramResult(process.ExitCode, output.Result, error.Result);
     }
+
+    /// <summary>
+    /// The same in a process that has run other commands before: a start less each. For commands of a moment, which no libtorch, no terminal and no signal
+    /// comes into; the whole of such classes would take minutes otherwise.
+    /// </summary>
+    public static ProgramResult RunWarm(ProgramRun run)
+    {
+        if (!OperatingSystem.IsLinux()) return Run(run);
+        lock (Warm)
+        {
+            var (result, _) = Warm.Value.Run(run.Directory ?? Repository, run.Words, run.Environment ?? new Dictionary<string, string>());
+            return result;
+        }
+    }
+
+    /// <summary>As the other, in the repository.</summary>
+    public static ProgramResult RunWarm(params string[] words) => RunWarm(new ProgramRun(words));
 
     public static Process Start(ProgramRun run)
     {

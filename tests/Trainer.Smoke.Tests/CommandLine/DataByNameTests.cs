@@ -13,7 +13,7 @@ public sealed class DataByNameTests
         foreach (var (file, content) in files) folder.File($"{repository}/snapshots/{Commit}/{file}", content);
     }
 
-    private static ProgramResult Show(TemporaryFolder folder, string name) => TrainerProgram.Run(
+    private static ProgramResult Show(TemporaryFolder folder, string name) => TrainerProgram.RunWarm(
         new ProgramRun("data", "show", "--model", "tiny", "--json", "--data", name) { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
 
     private static string Texts(TemporaryFolder folder, string name) =>
@@ -59,7 +59,7 @@ public sealed class DataByNameTests
     {
         using var folder = new TemporaryFolder();
         Cache(folder, "org/set", ("train.jsonl", "{\"text\":\"a\"}\n"));
-        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "org/set/train[:1]", "--dry-run") { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
+        var result = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "org/set/train[:1]", "--dry-run") { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
         Assert.Contains("path: org/set, weight: 1, split: \"train[:1]\"", result.Output, StringComparison.Ordinal);
     }
 }

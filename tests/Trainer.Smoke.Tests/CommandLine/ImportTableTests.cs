@@ -37,7 +37,7 @@ public sealed class ImportTableTests
         {
             var (head, body) = (table[at][..table[at].IndexOf('\n')], table[at][(table[at].IndexOf('\n') + 1)..]);
             var (yaml, expected) = (body[..body.IndexOf("\n--\n", StringComparison.Ordinal)], body[(body.IndexOf("\n--\n", StringComparison.Ordinal) + 4)..]);
-            var run = TrainerProgram.Run(new ProgramRun("import", folder.File($"{at}.yaml", yaml), "--json") { Directory = folder.Path });
+            var run = TrainerProgram.RunWarm(new ProgramRun("import", folder.File($"{at}.yaml", yaml), "--json") { Directory = folder.Path });
             foreach (var fault in Faults(head.Split(':')[0], expected.Split('\n', StringSplitOptions.RemoveEmptyEntries), run)) wrong.Add($"{head}: {fault}");
         });
         Assert.True(wrong.IsEmpty, string.Join('\n', wrong));

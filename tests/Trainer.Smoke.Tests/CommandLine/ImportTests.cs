@@ -18,12 +18,12 @@ public sealed class ImportTests
         using var folder = new TemporaryFolder();
         folder.File("d.jsonl", "{\"text\":\"a\"}\n");
         folder.File("m/config.json", "{}");
-        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", yaml), "--accept", "frobnicate") { Directory = folder.Path });
+        var imported = TrainerProgram.RunWarm(new ProgramRun("import", folder.File("theirs.yaml", yaml), "--accept", "frobnicate") { Directory = folder.Path });
         Assert.Equal(0, imported.ExitCode);
         Assert.Contains("# from " + tool, imported.Output, StringComparison.Ordinal);
         Assert.Contains("frobnicate", imported.Error, StringComparison.Ordinal);
         var recipe = folder.File("ours.yaml", imported.Output);
-        var effective = TrainerProgram.Run(new ProgramRun("train", recipe, "--data", "d.jsonl", "--dry-run", "--json") { Directory = folder.Path }).Recipe();
+        var effective = TrainerProgram.RunWarm(new ProgramRun("train", recipe, "--data", "d.jsonl", "--dry-run", "--json") { Directory = folder.Path }).Recipe();
         foreach (var pair in expected.Split(' ').Select(pair => pair.Split('=')))
             Assert.Equal(pair[1], effective.GetProperty(pair[0]).ToString().ToLowerInvariant());
     }
@@ -38,7 +38,7 @@ public sealed class ImportTests
     {
         using var folder = new TemporaryFolder();
         folder.File("d.jsonl", "{\"text\":\"a\"}\n");
-        var lines = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path }).Output.Split('\n');
+        var lines = TrainerProgram.RunWarm(new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path }).Output.Split('\n');
         Assert.All(written.Split(','), line => Assert.Contains(lines, other => other.StartsWith(line + "  # default of ", StringComparison.Ordinal)));
         Assert.All(own.Split(','), key => Assert.DoesNotContain(lines, line => line.StartsWith(key + ":", StringComparison.Ordinal) && line.Contains("# default of", StringComparison.Ordinal)));
     }
@@ -53,20 +53,20 @@ public sealed class ImportTests
     {
         using var folder = new TemporaryFolder();
         var run = new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path };
-        var imported = TrainerProgram.Run(run);
+        var imported = TrainerProgram.RunWarm(run);
         var line = imported.Output.Split('\n')[1];
         Assert.StartsWith("# not ready: ", line, StringComparison.Ordinal);
         Assert.Contains(named, line, StringComparison.Ordinal);
         Assert.Contains(why, line, StringComparison.Ordinal);
         Assert.Contains("not ready: ", imported.Error, StringComparison.Ordinal);
-        Assert.False(TrainerProgram.Run(run with { Words = [.. run.Words, "--json"] }).Json().GetProperty("ready").GetBoolean());
+        Assert.False(TrainerProgram.RunWarm(run with { Words = [.. run.Words, "--json"] }).Json().GetProperty("ready").GetBoolean());
     }
 
     [Fact]
     public void A_file_of_no_known_tool_is_refused()
     {
         using var folder = new TemporaryFolder();
-        var fault = Assert.Single(TrainerProgram.Run("import", folder.File("x.yaml", "hello: world")).Faults(2));
+        var fault = Assert.Single(TrainerProgram.RunWarm("import", folder.File("x.yaml", "hello: world")).Faults(2));
         Assert.Contains("--from", fault, StringComparison.Ordinal);
     }
 
@@ -105,7 +105,7 @@ public sealed class ImportTests
     {
         using var folder = new TemporaryFolder();
         var name = tool switch { "axolotl" => "base_model: m\n", "llama-factory" or "trl" => "model_name_or_path: m\n", "mlx-lm" => "model: m\n", _ => "" };
-        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("theirs.yaml", name + yaml)) { Directory = folder.Path });
+        var imported = TrainerProgram.RunWarm(new ProgramRun("import", folder.File("theirs.yaml", name + yaml)) { Directory = folder.Path });
         Assert.Contains("# from " + tool, imported.Output, StringComparison.Ordinal);
         var recipe = imported.Output.Split('\n').Select(line => line.Split("  # default")[0]).ToList();
         Assert.All(lines.Split('|'), line => Assert.Contains(line, recipe));
@@ -130,10 +130,10 @@ public sealed class ImportTests
     {
         using var folder = new TemporaryFolder();
         var run = new ProgramRun("import", folder.File("theirs.yaml", yaml)) { Directory = folder.Path };
-        var refused = TrainerProgram.Run(run);
+        var refused = TrainerProgram.RunWarm(run);
         Assert.Contains(refused.Faults(2), fault => fault.StartsWith(key + ": ", StringComparison.Ordinal) && fault.Contains(why, StringComparison.Ordinal));
         Assert.Empty(refused.Output);
-        Assert.Equal(0, TrainerProgram.Run(run with { Words = [.. run.Words, "--accept", "all"] }).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm(run with { Words = [.. run.Words, "--accept", "all"] }).ExitCode);
     }
 
     [Theory]
@@ -143,7 +143,7 @@ public sealed class ImportTests
     public void A_tool_that_is_not_read_is_named(string yaml, string tool)
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains(tool, Assert.Single(TrainerProgram.Run("import", folder.File("x.yaml", yaml)).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains(tool, Assert.Single(TrainerProgram.RunWarm("import", folder.File("x.yaml", yaml)).Faults(2)), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -151,7 +151,7 @@ public sealed class ImportTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.File("their own.yaml", "base_model: m\nadapter: lora\ndatasets:\n  - path: d.jsonl\nmicro_batch_size: 2");
-        var fault = Assert.Single(TrainerProgram.Run("train", path).Faults(2));
+        var fault = Assert.Single(TrainerProgram.RunWarm("train", path).Faults(2));
         Assert.Contains("axolotl", fault, StringComparison.Ordinal);
         Assert.Contains($"trainer import '{path}'", fault, StringComparison.Ordinal);
     }

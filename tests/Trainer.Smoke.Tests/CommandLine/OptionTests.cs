@@ -16,7 +16,7 @@ public sealed class OptionTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private ProgramResult Dry(params string[] words) => TrainerProgram.Run(new ProgramRun(["train", "--model", _model, "--data", _data, "--output", "runs/x", "--dry-run", .. words]) { Directory = _folder.Path });
+    private ProgramResult Dry(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(["train", "--model", _model, "--data", _data, "--output", "runs/x", "--dry-run", .. words]) { Directory = _folder.Path });
 
     private Dictionary<string, string> Effective(params string[] words) => Dry([.. words, "--json"]).Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
 
@@ -24,7 +24,7 @@ public sealed class OptionTests : IDisposable
     public void The_flagship_line_parses_and_an_absent_model_is_answered_with_what_to_type()
     {
         var line = "train --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000 --output models/hermes-70b-lora";
-        var result = TrainerProgram.Run(new ProgramRun(line.Split(' ')) { Environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path } });
+        var result = TrainerProgram.RunWarm(new ProgramRun(line.Split(' ')) { Environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path } });
         var fault = Assert.Single(result.Faults(69));
         Assert.Contains("trainer download NousResearch/Hermes-3-Llama-3.1-70B", fault, StringComparison.Ordinal);
     }
@@ -133,7 +133,7 @@ public sealed class OptionTests : IDisposable
     {
         string[] words = ["--lora-rank", "8", "--rank-pattern", "q_proj=4,.*down.*=2", "--target-modules", "q_proj,down_proj", "--max-time", "90m", "--max-memory", "12GiB", "--no-shuffle", "--warmup-steps", "0", "--max-steps", "7"];
         var recipe = _folder.File("r.yaml", Dry(words).Output);
-        var again = TrainerProgram.Run(new ProgramRun("train", recipe, "--dry-run") { Directory = _folder.Path });
+        var again = TrainerProgram.RunWarm(new ProgramRun("train", recipe, "--dry-run") { Directory = _folder.Path });
         Assert.Equal(File.ReadAllText(recipe), again.Output);
     }
 

@@ -14,7 +14,7 @@ public sealed class PeerHabitTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private ProgramResult Dry(params string[] words) => TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words]) { Directory = _folder.Path });
+    private ProgramResult Dry(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(["train", "--dry-run", "--json", .. words]) { Directory = _folder.Path });
 
     [Theory]
     [InlineData("trl", "--model_name_or_path m --dataset_name d.jsonl --use_peft --load_in_4bit --use_bnb_nested_quant --bnb_4bit_quant_type nf4 --lora_r 8 --lora_alpha 16 --lora_target_modules q_proj v_proj --num_train_epochs 3.0 --per_device_train_batch_size 2 --gradient_checkpointing true --bf16 true --fp16 false --optim adamw_torch_fused --lr_scheduler_type constant_with_warmup --report_to none --attn_implementation flash_attention_2 --dataloader_num_workers 4 --trust_remote_code --logging_first_step",
@@ -82,5 +82,5 @@ public sealed class PeerHabitTests : IDisposable
     [InlineData("infer", "trainer generate")]
     [InlineData("preprocess a.yml", "trainer data check")]
     public void A_verb_of_others_is_answered_with_ours_in_one_line(string words, string ours) =>
-        Assert.Contains("type: " + ours, Assert.Single(TrainerProgram.Run(words.Split(' ')).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("type: " + ours, Assert.Single(TrainerProgram.RunWarm(words.Split(' ')).Faults(2)), StringComparison.Ordinal);
 }

@@ -81,7 +81,7 @@ public sealed class BadFileCampaign : IDisposable
             Damage.Do(path, random);
             var words = Words(commands[random.Next(commands.Length)]);
             var before = Listing(work);
-            var (result, peak) = batch.Run(work, words);
+            var (result, peak) = batch.Run(work, words, new Dictionary<string, string> { ["HF_HOME"] = Path.Combine(work, "hub") });
             foreach (var fault in Faults(result, peak, before, work)) faults.Add($"seed {seed}, file {number}: {file} through {string.Join(' ', words)}: {fault}\n{result.Error}");
             if (Report is not null && (number + 1) % 100 == 0) File.WriteAllText(Report, $"files {number + 1} of seed {seed}, faults {faults.Count}\n{string.Join("\n---\n", faults)}\n");
         }

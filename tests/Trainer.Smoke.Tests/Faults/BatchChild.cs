@@ -26,7 +26,7 @@ internal static class StartupHook
 namespace Trainer.Smoke.Tests.Faults
 {
     /// <summary>A command line in a folder; what it prints goes to two files.</summary>
-    internal sealed record BatchCase(string Directory, string[] Words, string Output, string Error);
+    internal sealed record BatchCase(string Directory, string[] Words, Dictionary<string, string> Environment, string Output, string Error);
 
     /// <summary>How it ended.</summary>
     internal sealed record BatchAnswer(int ExitCode, long PeakBytes);
@@ -57,8 +57,9 @@ namespace Trainer.Smoke.Tests.Faults
             Environment.CurrentDirectory = one.Directory;
             Redirect(one.Output, 1);
             Redirect(one.Error, 2);
-            Environment.SetEnvironmentVariable("HF_HOME", Path.Combine(one.Directory, "hub"));
+            foreach (var (name, value) in one.Environment) Environment.SetEnvironmentVariable(name, value);
             var code = (int)run.Invoke(null, [one.Words])!;
+            foreach (var name in one.Environment.Keys) Environment.SetEnvironmentVariable(name, null);
             var peak = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
             return new BatchAnswer(code, 1024 * long.Parse(peak.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
         }
@@ -96,10 +97,10 @@ namespace Trainer.Smoke.Tests.Faults
         private int _served;
 
         /// <summary>The result, and the most memory it held; a code of -1 is a hang, of -2 a process that ended.</summary>
-        public (ProgramResult Result, long PeakBytes) Run(string directory, string[] words)
+        public (ProgramResult Result, long PeakBytes) Run(string directory, string[] words, IReadOnlyDictionary<string, string> environment)
         {
             if (_process is null || _served++ % CasesOfAProcess == 0) Restart();
-            var one = new BatchCase(directory, words, Path.Combine(_folder.Path, "out"), Path.Combine(_folder.Path, "error"));
+            var one = new BatchCase(directory, words, new Dictionary<string, string>(environment), Path.Combine(_folder.Path, "out"), Path.Combine(_folder.Path, "error"));
             _process!.StandardInput.WriteLine(JsonSerializer.Serialize(one));
             _process.StandardInput.Flush();
             var answer = _process.StandardOutput.ReadLineAsync();
