@@ -66,7 +66,7 @@ public sealed class BadFileCampaign : IDisposable
     public void A_damaged_file_ends_with_a_documented_exit_code_and_a_sentence()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "many commands in one process by means of Linux");
-        var (count, seed) = (Number("TRAINER_FAULT_FILES", 250), Number("TRAINER_FAULT_SEED", 1));
+        var (count, seed) = (Number("TRAINER_FAULT_FILES", 150), Number("TRAINER_FAULT_SEED", 77));
         Prepare();
         using var batch = new ProgramBatch(LimitSeconds);
         var faults = new List<string>();
