@@ -1,4 +1,5 @@
 using Trainer.Distributed.Mpi;
+using Trainer.Distributed.Nccl;
 
 namespace Trainer.Distributed;
 
@@ -13,14 +14,22 @@ public static class Ranks
 
     /// <summary>Joins, or stays alone.</summary>
     /// <param name="mode">Whether to look for other ranks.</param>
-    /// <exception cref="MissingLibraryException">MPI is wanted and cannot be used: the names tried and what to install are in the message.</exception>
-    /// <exception cref="CollectiveException">MPI's own start failed.</exception>
+    /// <exception cref="MissingLibraryException">MPI or NCCL is wanted and cannot be used: the names tried and what to install are in the message.</exception>
+    /// <exception cref="CollectiveException">The start of MPI or NCCL failed.</exception>
     public static ICollective Join(DistributedMode mode)
     {
         if (mode == DistributedMode.Off) return new SingleProcess();
         var launcher = Launcher.Find();
+        // torchrun's processes would each train the whole run, into one folder.
+        if (mode == DistributedMode.Nccl || (mode == DistributedMode.Auto && launcher is null && NcclPlace.IsTorchrun())) return JoinNccl();
         if (mode == DistributedMode.Auto && launcher is not { Size: > 1 }) return new SingleProcess();
         return MpiCollective.Join(launcher, Timeout());
+    }
+
+    private static NcclCollective JoinNccl()
+    {
+        var place = NcclPlace.Find() ?? throw new MissingLibraryException("--distributed nccl needs a launcher that numbers the processes: start them by torchrun --no-python --nproc-per-node N trainer train ..., or by srun");
+        return NcclCollective.Join(place, NcclLibrary.Load(), Timeout());
     }
 
     private static TimeSpan Timeout()

@@ -11,7 +11,6 @@ internal static unsafe class MpiLibrary
 
     private static readonly string[] OpenMpiFirst = ["libmpi_abi.so.0", "libmpi.so.40", "libmpich.so.12", "libmpi.so.12", "libmpi.so"];
     private static readonly string[] MpichFirst = ["libmpi_abi.so.0", "libmpich.so.12", "libmpi.so.12", "libmpi.so.40", "libmpi.so"];
-    private static nint _library;
 
     /// <summary>Loads the library.</summary>
     /// <exception cref="MissingLibraryException">None is there, or what is there is no MPI.</exception>
@@ -21,8 +20,7 @@ internal static unsafe class MpiLibrary
         _ = MpiNative.SetEnvironment("UCX_ERROR_SIGNALS", "", 0);
         _ = MpiNative.SetEnvironment("OMPI_MCA_opal_signal", "", 0);
         var (library, name) = Open();
-        if (_library == 0) NativeLibrary.SetDllImportResolver(typeof(MpiLibrary).Assembly, static (asked, _, _) => asked == MpiNative.Library ? _library : 0);
-        _library = library;
+        NativeNames.Bind(MpiNative.Library, library);
         if (!NativeLibrary.TryGetExport(library, "MPI_Get_library_version", out _) || !NativeLibrary.TryGetExport(library, "MPI_Iallreduce", out _))
             throw new MissingLibraryException($"'{name}' is no MPI library; leave {PathVariable} out, or set it to the path of libmpi");
         return MpiAbi.Of(library, Kind(library, name));

@@ -61,7 +61,7 @@ public static class RunSettings
     { Writes = o => o.OverwriteOutputDirectory ? true : null, Drift = DriftRule.Free };
 
     public static readonly Setting Distributed = Setting.Of(o => o.Distributed, "distributed", Group,
-        "Train together with other processes over MPI: auto where a launcher (mpirun, srun) started several, off, or mpi in any case.") with
+        "Train together with other processes: auto over MPI where mpirun or srun started several, off, mpi in any case, or nccl with a card for each.") with
     { Value = "MODE", Drift = DriftRule.Free };
 
     public static readonly Setting AllowHighLoss = Setting.Of(o => o.AllowHighLoss, "allow-high-loss", Group,

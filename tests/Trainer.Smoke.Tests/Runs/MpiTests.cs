@@ -215,7 +215,7 @@ public sealed class MpiTests : IDisposable
 
     private string Output(string name) => Path.Combine(_folder.Path, name);
 
-    private static void AssertSameRun(string expected, string actual)
+    internal static void AssertSameRun(string expected, string actual)
     {
         Assert.Equal(Losses(expected).Length, Losses(actual).Length);
         Assert.All(Losses(expected).Zip(Losses(actual)), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 1e-5));
@@ -234,7 +234,7 @@ public sealed class MpiTests : IDisposable
         return MemoryMarshal.Cast<byte, float>(bytes.AsSpan(8 + (int)BitConverter.ToInt64(bytes))).ToArray();
     }
 
-    private static void WaitFor(Func<bool> condition, Process ranks)
+    internal static void WaitFor(Func<bool> condition, Process ranks)
     {
         for (var round = 0; round < 1200 && !condition(); round++)
         {
