@@ -4,7 +4,11 @@ using System.Net.Sockets;
 namespace Trainer.Hub;
 
 /// <summary>Tries again what may pass, with growing pauses, until too many tries in a row brought nothing.</summary>
-internal sealed class Patience(HubOptions options, TimeProvider clock, Action<string> note)
+/// <param name="options">How often, and how long a silence may be.</param>
+/// <param name="clock">Measures pauses.</param>
+/// <param name="note">Hears of each new try.</param>
+/// <param name="verb">What is done, for the sentence: fetch, or push.</param>
+internal sealed class Patience(HubOptions options, TimeProvider clock, Action<string> note, string verb = "fetch")
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(5);
 
@@ -47,7 +51,7 @@ internal sealed class Patience(HubOptions options, TimeProvider clock, Action<st
             tries = progress() > before ? 1 : tries;
             if (tries >= options.Tries)
             {
-                throw new NotAvailableException($"cannot fetch {what}: {why}, {tries} times in a row; what is here is kept, type the command again to continue");
+                throw new NotAvailableException($"cannot {verb} {what}: {why}, {tries} times in a row; {(verb == "fetch" ? "what is here is kept, " : "")}type the command again to continue");
             }
             TimeSpan pause = asked ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, tries - 1)));
             pause = pause < TimeSpan.Zero ? TimeSpan.Zero : pause > LongestPause ? LongestPause : pause;

@@ -57,7 +57,8 @@ internal static class Completion
 
     private static IEnumerable<string> Options(CommandSpec spec) => CommandTree.AllSettings(spec).Select(setting => setting.ShownAsNo ? "--no-" + setting.Name : setting.Option);
 
-    private static IEnumerable<(string Path, CommandSpec Spec)> Walk(CommandSpec spec, string path = "") =>
+    /// <summary>Every command with its path, the program first.</summary>
+    public static IEnumerable<(string Path, CommandSpec Spec)> Walk(CommandSpec spec, string path = "") =>
         spec.Subcommands.SelectMany(below => Walk(below, path.Length == 0 ? below.Name : path + " " + below.Name)).Prepend((path, spec));
 
     private static string Quote(string text) => "'" + text.Replace("'", "\\'", StringComparison.Ordinal) + "'";

@@ -42,13 +42,13 @@ internal static class HelpWriter
         return text.ToString();
     }
 
-    private static string Left(Setting setting)
+    internal static string Left(Setting setting)
     {
         var name = setting.ShownAsNo ? "--no-" + setting.Name : setting.Option;
         return (setting.Short is null ? "" : setting.Short + ", ") + name + (setting.Kind == SettingKind.Flag ? "" : setting.Bare is null ? " " + setting.Value : $" [{setting.Value}]");
     }
 
-    private static string Right(Setting setting)
+    internal static string Right(Setting setting)
     {
         var text = new StringBuilder(setting.Help);
         if (setting.Choices.Length > 0) text.Append(" One of ").AppendJoin(", ", setting.Choices).Append('.');

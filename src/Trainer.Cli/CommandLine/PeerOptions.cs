@@ -4,7 +4,7 @@ namespace Trainer.Cli.CommandLine;
 internal static class PeerOptions
 {
     private const string Sent = "nothing is sent anywhere; metrics.jsonl, TensorBoard files and report.html lie in the run folder (--report-to)";
-    private const string Uploaded = "nothing is uploaded; the adapter lies in --output-dir";
+    private const string Uploaded = "a run uploads nothing; the adapter lies in --output-dir, and 'trainer push RUN ORG/NAME' sends it";
     private const string Counted = "evaluations and checkpoints come by steps or epochs: --eval-steps N or --eval-strategy epoch, --save-steps N or --save-strategy epoch";
     private const string Best = "the best and the last checkpoint are kept in any case, the best one named in trainer_state.json";
     private const string Processes = "one process trains here; --threads N says how many cores it takes";

@@ -29,6 +29,7 @@ internal static class AllCommands
             SchemaCommand.Spec,
             ImportCommand.Spec,
             DownloadCommand.Spec,
+            PushCommand.Spec,
             InspectCommand.Spec,
             MergeCommand.Spec,
             ExportCommand.Spec,
@@ -37,6 +38,7 @@ internal static class AllCommands
             SelftestCommand.Spec,
             BenchCommand.Spec,
             CompletionCommand.Spec,
+            ManCommand.Spec,
         ],
     };
 }

@@ -14,7 +14,7 @@ internal static class DownloadCommand
 
     private static readonly Setting Dataset = new("dataset", SettingKind.Text, "Download", "Fetch a data set in place of a model: ORG/NAME[@REVISION][:SUBSET][/SPLIT]; only the files that it needs.") { Value = "NAME" };
 
-    public static readonly CommandSpec Spec = new("download", "Fetch a hub model or data set into the Hugging Face cache; the only command that uses the network.", Run)
+    public static readonly CommandSpec Spec = new("download", "Fetch a hub model or data set into the Hugging Face cache.", Run)
     {
         Group = "Models",
         Description = "Fetches config, tokenizer and safetensors files of a hub model into the cache every Hugging Face tool shares (HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured). A broken-off download continues; every file is checked by its hash.",

@@ -29,7 +29,7 @@ internal static class EvalCommand
             .. EvalAnswers.Settings, PerRow, PerToken, CommonSettings.Json,
         ],
         Examples = [("trainer eval runs/a --data held-out.jsonl", ""), ("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", ""),
-            ("trainer eval runs/a --data test.jsonl --generate --metric exact_match --answer-pattern number --compare", "how many answers end with the right number, base beside adapter")],
+            ("trainer eval runs/a --data held-out.jsonl --generate --metric exact_match --answer-pattern number --compare", "how many answers end with the right number, base beside adapter")],
     };
 
     private static int Run(Invocation invocation)

@@ -123,7 +123,7 @@ internal static class PlanCommand
         var microStep = plan.MicroStepSeconds is { } each ? $"a micro-step of {Quantities.Count(plan.MicroBatchTokens)} tokens takes {each.ToString("0.00", CultureInfo.InvariantCulture)} s" : null;
         Line("time", plan.Seconds is { } seconds ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}" : microStep ?? whyNoTime ?? "unknown");
         if (plan.Ranks is { } ranks) Tell(ranks, Line);
-        Line("verdict", plan.Fits ? "it fits" : "it does not fit");
+        Line("verdict", plan.Fits ? plan.DiskNote is { } note ? $"it fits in memory, but {note}" : "it fits" : "it does not fit");
         foreach (var change in plan.Changes) Line("  " + change.Option, $"{Quantities.Bytes(change.PeakBytes)}{(change.Suffices ? "" : ", still too much alone")} ({change.Cost})");
         return text.ToString();
     }

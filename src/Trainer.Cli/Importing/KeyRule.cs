@@ -14,7 +14,7 @@ internal static class KeyRules
 {
     public const string Speed = "a speed or memory switch of its own engine; trainer decides this itself";
     public const string Place = "metrics.jsonl, TensorBoard files and report.html lie in the run folder";
-    public const string Uploaded = "nothing is uploaded; the adapter lies in the run folder";
+    public const string Uploaded = "a run uploads nothing; 'trainer push RUN ORG/NAME' sends the adapter";
     public const string FromModel = "read from the model's own files";
     public const string Sets = "what is measured and kept on the way changes nothing of the adapter";
     public const string Padding = "padding carries no loss and meets no other token";

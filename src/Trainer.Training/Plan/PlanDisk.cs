@@ -7,6 +7,7 @@ namespace Trainer.Training;
 internal sealed class PlanDisk
 {
     private readonly List<(MemoryPart Part, string Path)> _parts;
+    private readonly bool _isAbsent;
 
     /// <param name="options">The run.</param>
     /// <param name="config">Its model.</param>
@@ -17,18 +18,26 @@ internal sealed class PlanDisk
     {
         _parts = [(new("checkpoints and adapter", checkpointBytes), options.OutputDirectory)];
         if (streamedBytes is { } bytes && StreamedFolder.MayBeMissing(options, config)) _parts.Add((new("4-bit folder to stream from", bytes), UserCache.Folder));
-        if (IsAbsent(options.ModelDirectory)) _parts.Add((new("weights to download", DownloadBytes(config, baseParameters)), options.ModelDirectory));
+        _isAbsent = IsAbsent(options.ModelDirectory);
+        if (_isAbsent) _parts.Add((new("weights to download", DownloadBytes(config, baseParameters)), options.ModelDirectory));
     }
 
     /// <summary>Part by part.</summary>
     public IReadOnlyList<MemoryPart> Parts => [.. _parts.Select(each => each.Part)];
 
-    /// <summary>Whether each disk has room.</summary>
+    /// <summary>Whether each disk has room for what a run here would write. Where the weights are not here the plan may be for another machine: then checkpoints alone count.</summary>
     /// <param name="freed">Bytes that the start of the run frees where its folder lies.</param>
-    public bool Suffices(long freed)
+    public bool Suffices(long freed) => HaveRoom(_isAbsent ? _parts.GetRange(0, 1) : _parts, freed);
+
+    /// <summary>Where the weights are not here, whether they and all that follows have room; null otherwise.</summary>
+    /// <param name="freed">Bytes that the start of the run frees where its folder lies.</param>
+    public string? Note(long freed) => _isAbsent && !HaveRoom(_parts, freed)
+        ? $"this machine's disk has no room for all of {Size.Of(Parts.Sum(part => part.Bytes))}: {string.Join(", ", Parts.Select(part => $"{part.Name} {Size.Of(part.Bytes)}"))}" : null;
+
+    private bool HaveRoom(List<(MemoryPart Part, string Path)> parts, long freed)
     {
         // Disks have no name that all systems tell: two that are as large and as full to the byte are one.
-        foreach (var disk in _parts.GroupBy(each => DiskSpace.Identity(each.Path)))
+        foreach (var disk in parts.GroupBy(each => DiskSpace.Identity(each.Path)))
         {
             var holdsRun = disk.Any(each => each.Part == _parts[0].Part);
             if (disk.Key is { } room && disk.Sum(each => each.Part.Bytes) > room.Free + (holdsRun ? freed : 0)) return false;

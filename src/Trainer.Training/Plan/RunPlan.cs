@@ -75,6 +75,9 @@ public sealed record RunPlan
     /// <summary>Whether each disk that is written to has room for what comes onto it.</summary>
     public required bool DiskSuffices { get; init; }
 
+    /// <summary>What this machine's disk has no room for where the weights are not here, in words; else null.</summary>
+    public string? DiskNote { get; init; }
+
     /// <summary>Bytes free where the run folder lies; null where the system does not tell.</summary>
     public long? DiskFreeBytes { get; init; }
 

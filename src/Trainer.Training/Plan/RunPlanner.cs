@@ -143,6 +143,7 @@ public static class RunPlanner
             CheckpointBytes = checkpoint,
             Disk = disk.Parts,
             DiskSuffices = disk.Suffices(freed),
+            DiskNote = disk.Note(freed),
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + freed,
             MicroStepSeconds = microStepSeconds,
             Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,

@@ -44,6 +44,17 @@ internal sealed class FakeHub : IDisposable
 
     internal long? AnnouncedBytes { get; set; }
 
+    /// <summary>What an uploader asked for and called its commit.</summary>
+    internal string? CreatedName { get; private set; }
+
+    internal string? CreatedOwner { get; private set; }
+
+    internal bool CreatedPrivate { get; private set; }
+
+    internal string? CommitTitle { get; private set; }
+
+    private readonly ConcurrentDictionary<string, byte[]> _stored = new();
+
 #pragma warning disable CA5350 // git names its blobs by SHA-1
     internal static string Etag(byte[] bytes, bool large) => large ? Convert.ToHexStringLower(SHA256.HashData(bytes))
         : Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length}\0"), .. bytes]));
@@ -120,6 +131,11 @@ internal sealed class FakeHub : IDisposable
         {
             return;
         }
+        if (context.Request.HttpMethod == "POST")
+        {
+            await OnUploadAsync(context, path);
+            return;
+        }
         if (path.StartsWith(IsDataset ? "/api/datasets/" : "/api/models/", StringComparison.Ordinal))
         {
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }), null);
@@ -150,10 +166,74 @@ internal sealed class FakeHub : IDisposable
         await SendAsync(context, bytes, name);
     }
 
+    // As huggingface_hub speaks to the hub: create, preupload, git-lfs batch and verify, commit in lines of JSON.
+    private async Task OnUploadAsync(HttpListenerContext context, string path)
+    {
+        byte[] body = await BodyAsync(context);
+        if (path == "/api/repos/create")
+        {
+            JsonElement asked = JsonDocument.Parse(body).RootElement;
+            bool isNew = CreatedName is null;
+            (CreatedName, CreatedOwner, CreatedPrivate) = (asked.GetProperty("name").GetString(), asked.GetProperty("organization").GetString(), asked.GetProperty("private").GetBoolean());
+            context.Response.StatusCode = isNew ? 200 : 409;
+            await SendAsync(context, "{}"u8.ToArray(), null);
+        }
+        else if (path.Contains("/preupload/", StringComparison.Ordinal))
+        {
+            var modes = JsonDocument.Parse(body).RootElement.GetProperty("files").EnumerateArray().Select(file => new { path = file.GetProperty("path").GetString(), uploadMode = file.GetProperty("size").GetInt64() >= LargeFrom ? "lfs" : "regular" });
+            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { files = modes }), null);
+        }
+        else if (path.EndsWith("/info/lfs/objects/batch", StringComparison.Ordinal))
+        {
+            var objects = JsonDocument.Parse(body).RootElement.GetProperty("objects").EnumerateArray().Select(one =>
+            {
+                string oid = one.GetProperty("oid").GetString()!;
+                object? actions = _stored.ContainsKey(oid) ? null : new { upload = new { href = $"{Storage}/put/{oid}?signature=secret", header = new { } }, verify = new { href = $"{Endpoint}/verify" } };
+                return new { oid, size = one.GetProperty("size").GetInt64(), actions };
+            });
+            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { transfer = "basic", objects }), null);
+        }
+        else if (path == "/verify")
+        {
+            context.Response.StatusCode = _stored.ContainsKey(JsonDocument.Parse(body).RootElement.GetProperty("oid").GetString()!) ? 200 : 400;
+        }
+        else if (path.Contains("/commit/", StringComparison.Ordinal))
+        {
+            foreach (string line in Encoding.UTF8.GetString(body).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            {
+                JsonElement entry = JsonDocument.Parse(line).RootElement, value = entry.GetProperty("value");
+                string key = entry.GetProperty("key").GetString()!;
+                if (key == "header") CommitTitle = value.GetProperty("summary").GetString();
+                else if (key == "file") Files[value.GetProperty("path").GetString()!] = value.GetProperty("content").GetBytesFromBase64();
+                else Files[value.GetProperty("path").GetString()!] = _stored[value.GetProperty("oid").GetString()!];
+            }
+            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { commitOid = Commit }), null);
+        }
+        else
+        {
+            context.Response.StatusCode = 404;
+        }
+    }
+
+    private static async Task<byte[]> BodyAsync(HttpListenerContext context)
+    {
+        using var body = new MemoryStream();
+        await context.Request.InputStream.CopyToAsync(body);
+        return body.ToArray();
+    }
+
     private async Task OnStorageAsync(HttpListenerContext context)
     {
         if (Note("storage", context))
         {
+            return;
+        }
+        if (context.Request.HttpMethod == "PUT")
+        {
+            byte[] bytes = await BodyAsync(context);
+            string oid = Etag(bytes, true);
+            if (context.Request.Url!.AbsolutePath == "/put/" + oid) _stored[oid] = bytes;
+            else context.Response.StatusCode = 400;
             return;
         }
         string name = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath)["/blob/".Length..];

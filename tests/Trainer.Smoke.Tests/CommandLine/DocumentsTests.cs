@@ -8,7 +8,7 @@ namespace Trainer.Smoke.Tests.CommandLine;
 public sealed partial class DocumentsTests : IDisposable
 {
     // What needs a run that stopped on a NaN, hours, or the network, and what ends only when it is told to (ServeTests run it).
-    private static readonly string[] NotRun = ["trainer replay ", "trainer bench --shape ", "trainer download ", "trainer serve "];
+    private static readonly string[] NotRun = ["trainer replay ", "trainer bench --shape ", "trainer download ", "trainer push ", "trainer serve "];
 
     private readonly TemporaryFolder _folder = new();
 

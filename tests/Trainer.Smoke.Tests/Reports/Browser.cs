@@ -28,7 +28,7 @@ internal sealed partial class Browser(string executable, string folder)
         string[] words =
         [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-            "--hide-scrollbars", $"--user-data-dir={Path.Combine(folder, "profile-" + Guid.NewGuid().ToString("N"))}", "--virtual-time-budget=3000", $"--window-size={width},900", .. more, new Uri(page).AbsoluteUri,
+            "--hide-scrollbars", $"--user-data-dir={Path.Combine(folder, "profile-" + Guid.NewGuid().ToString("N"))}", "--virtual-time-budget=3000", $"--window-size={width},900", .. more, new Uri(page.Split('#')[0]).AbsoluteUri + (page.Contains('#') ? page[page.IndexOf('#')..] : ""),
         ];
         foreach (var word in words) start.ArgumentList.Add(word);
         using var process = Process.Start(start)!;

@@ -57,7 +57,7 @@ public sealed partial class ReportPageTests : IDisposable
         var browser = Open();
         var page = Report("one.html", WriteRun("a", 0.05));
         // Whatever would leave the machine is refused by this, and the browser says so on the console.
-        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\"", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\"", File.ReadAllText(page), StringComparison.Ordinal);
         foreach (var width in new[] { 400, 1400 })
         {
             var dom = browser.Dom(page, width);
@@ -73,6 +73,16 @@ public sealed partial class ReportPageTests : IDisposable
             Assert.Contains("&lt;/script&gt;&lt;b&gt;answer 60&lt;/b&gt;", dom, StringComparison.Ordinal);
         }
         Assert.Contains("data-paper=\"rgb(20, 22, 28)\"", browser.Dom(page, 1400, "--blink-settings=preferredColorScheme=0"), StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void A_part_of_the_axis_shows_its_rows_alone()
+    {
+        var browser = Open();
+        var page = Report("one.html", WriteRun("a", 0.05));
+        var dom = browser.Dom(page + "#11-30", 1400);
+        Assert.Contains(Curve().Matches(dom), match => (match.Groups[1].Value, match.Groups[3].Value, match.Groups[4].Value) == ("line", "loss", "20"));
+        Assert.DoesNotContain("id=\"whole\" hidden", dom, StringComparison.Ordinal);
     }
 
     [SkippableFact]

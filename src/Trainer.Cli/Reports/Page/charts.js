@@ -47,10 +47,34 @@ function logTicks(low, high) {
 const timeTicks = (low, high, count) => ticks(low, high, count, 60, [1, 2, 5, 10, 15, 30, 60]);
 const byteTicks = (low, high, count) => ticks(low, high, count, 1024, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
 
+/** The part of the axis that is looked at, from and to; null for all of it. */
+let zoom = null;
+
+/** A chart as a picture of twice its size on the screen, with the colours it has there. */
+function save(node, title) {
+  const svg = node.querySelector("svg"), copy = svg.cloneNode(true), shown = svg.querySelectorAll("*"), [, , W, H] = svg.getAttribute("viewBox").split(" ").map(Number);
+  const kept = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "visibility", "font-family", "font-size"];
+  copy.querySelectorAll("*").forEach((part, i) => { const style = getComputedStyle(shown[i]); for (const name of kept) part.style.setProperty(name, style.getPropertyValue(name)); });
+  copy.setAttribute("width", W); copy.setAttribute("height", H);
+  const image = new Image(), canvas = make("canvas", { width: 2 * (W + 28), height: 2 * (H + 44) }), pen = canvas.getContext("2d");
+  image.onload = () => {
+    const style = getComputedStyle(node);
+    pen.scale(2, 2);
+    pen.fillStyle = style.backgroundColor; pen.fillRect(0, 0, W + 28, H + 44);
+    pen.fillStyle = style.color; pen.font = "600 14px " + style.fontFamily; pen.fillText(title, 14, 24);
+    pen.drawImage(image, 14, 36, W, H);
+    make("a", { href: canvas.toDataURL("image/png"), download: title.toLowerCase().replace(/[^a-z0-9]+/g, "-") + ".png" }).click();
+  };
+  image.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(copy));
+}
+
 function box(title, unit, legend, wide) {
   const heading = make("h3", {}, title, make("small", {}, unit));
   if (legend && legend.length) heading.append(make("span", { class: "legend" }, ...legend.map(([name, kind, tint]) => make("span", {}, make("i", { class: "key" + (kind === "eval" ? " dashed" : ""), style: "border-color:" + tint }), name))));
-  return make("div", { class: "chart" + (wide ? " wide" : "") }, heading);
+  const node = make("div", { class: "chart" + (wide ? " wide" : "") }, heading), picture = make("button", { title: "save as a picture" }, "PNG");
+  picture.addEventListener("click", () => save(node, title));
+  heading.append(picture);
+  return node;
 }
 
 /** The frame every chart shares: size from the page, horizontal lines with their labels. */
@@ -69,13 +93,14 @@ const below = (f, x, text, dy) => draw("text", { x, y: f.H - f.B + dy, "text-anc
 
 /** Lines over an axis; null where there is nothing to show. `series`: name, kind (raw, line, eval), colour, points. */
 function chart(title, unit, series, axis, options = {}) {
-  const shown = series.map(s => ({ ...s, points: s.points.filter(p => Number.isFinite(p[1]) && (!options.log || p[1] > 0)) })).filter(s => s.points.length > 0);
+  const shown = series.map(s => ({ ...s, points: s.points.filter(p => Number.isFinite(p[1]) && (!options.log || p[1] > 0) && (!zoom || p[0] >= zoom[0] && p[0] <= zoom[1])) })).filter(s => s.points.length > 0);
   if (shown.length === 0) return null;
   const node = box(title, unit, options.legend, options.wide);
   const all = shown.flatMap(s => s.points), scale = options.log ? Math.log10 : v => v;
   const least = (list, start) => list.reduce((a, b) => Math.min(a, b), start), most = (list, start) => list.reduce((a, b) => Math.max(a, b), start);
   const xs = all.map(p => p[0]), ys = all.map(p => scale(p[1]));
   let [x0, x1, y0, y1] = [least(xs, Infinity), most(xs, -Infinity), least(ys, Infinity), most(ys, -Infinity)];
+  if (zoom) [x0, x1] = zoom;
   if (x0 === x1) { x0 -= 0.5; x1 += 0.5; }
   if (options.zero) y0 = Math.min(0, y0);
   if (y1 - y0 < Math.abs(y1) * 1e-6 + 1e-12) { const m = Math.abs(y1) * 0.05 || 1; y0 -= m; y1 += m; }
@@ -95,9 +120,27 @@ function chart(title, unit, series, axis, options = {}) {
     }
     const cursor = draw("line", { class: "cursor", y1: f.T, y2: f.H - f.B, visibility: "hidden" }), tip = make("div", { class: "tip" });
     f.svg.append(cursor);
+    const place = event => { const rect = f.svg.getBoundingClientRect(); return Math.min(x1, Math.max(x0, x0 + ((event.clientX - rect.left) * f.W / rect.width - f.L) / (f.W - f.L - f.R) * (x1 - x0))); };
+    let from = null, mark = null;
+    const end = () => { if (mark) mark.remove(); from = mark = null; };
+    f.svg.addEventListener("pointerdown", event => { if (event.button === 0 && event.pointerType === "mouse") { from = place(event); f.svg.setPointerCapture(event.pointerId); event.preventDefault(); } });
+    f.svg.addEventListener("pointermove", event => {
+      if (from === null) return;
+      if (!mark) f.svg.append(mark = draw("rect", { class: "zoomed", y: f.T, height: f.H - f.T - f.B }));
+      const [a, b] = [X(from), X(place(event))];
+      mark.setAttribute("x", Math.min(a, b)); mark.setAttribute("width", Math.abs(b - a));
+    });
+    f.svg.addEventListener("pointerup", event => {
+      if (from === null) return;
+      const range = [from, place(event)].sort((a, b) => a - b);
+      end();
+      if (range[1] - range[0] > (x1 - x0) * 0.02) look(range);
+    });
+    f.svg.addEventListener("pointercancel", end);
+    f.svg.addEventListener("dblclick", () => look(null));
     const hide = () => { tip.style.display = "none"; cursor.setAttribute("visibility", "hidden"); };
     f.svg.addEventListener("pointermove", event => {
-      const rect = f.svg.getBoundingClientRect(), x = x0 + ((event.clientX - rect.left) * f.W / rect.width - f.L) / (f.W - f.L - f.R) * (x1 - x0);
+      const rect = f.svg.getBoundingClientRect(), x = place(event);
       const near = shown.filter(s => s.kind !== "raw").map(s => [s, s.points.reduce((a, b) => Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a)]);
       const at = X(near[0][1][0]);
       cursor.setAttribute("x1", at); cursor.setAttribute("x2", at); cursor.setAttribute("visibility", "visible");

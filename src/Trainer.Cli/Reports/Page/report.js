@@ -58,6 +58,13 @@ function render() {
   for (const node of nodes) node.draw();
 }
 
+/** Looks at a part of the axis, or at all of it. */
+function look(range) {
+  zoom = range;
+  $("whole").hidden = !range;
+  render();
+}
+
 function progress(run) {
   if (run.ended) return run.ended;
   const last = run.steps.length ? run.steps[run.steps.length - 1][0] : 0;
@@ -130,5 +137,11 @@ fill();
 remember(false);
 render();
 for (const id of controls) $(id).addEventListener("input", () => { remember(true); render(); });
+// Steps, hours and epochs are not the same numbers.
+$("axis").addEventListener("input", () => look(null));
+$("whole").addEventListener("click", () => look(null));
+// A link may name a part: report.html#100-200.
+const named = location.hash.match(/^#([\d.]+)-([\d.]+)$/);
+if (named && +named[1] < +named[2]) look([+named[1], +named[2]]);
 let width = document.body.clientWidth;
 new ResizeObserver(() => { if (document.body.clientWidth !== width) { width = document.body.clientWidth; render(); } }).observe(document.body);
