@@ -87,32 +87,34 @@ public static partial class PeftFolder
     public static void Save(string folder, CausalModel model, LoraSpec spec, string baseModel)
     {
         var parameters = model.Parameters;
-        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, [.. entry.Shape]))
+        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(NameInFile(entry.Name, model, spec), SafetensorsDtype.F32, [.. entry.Shape]))
             .Concat(model.Carried.Select(one => new TensorDeclaration(one.Key, SafetensorsDtype.F32, one.Value.Shape)));
         using (var writer = SafetensorsWriter.Create(Path.Combine(folder, WeightsFile), declarations, SafetensorsWriter.PyTorchMetadata))
         {
+            var byName = parameters.Entries.ToDictionary(entry => NameInFile(entry.Name, model, spec), StringComparer.Ordinal);
             foreach (var entry in writer.Entries)
             {
                 if (model.Carried.TryGetValue(entry.Name, out var carried)) writer.Write(entry.Name, MemoryMarshal.AsBytes(carried.Values.AsSpan()));
-                else parameters.Read(parameters.Find(entry.Name)!, part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
+                else parameters.Read(byName[entry.Name], part => writer.Write(entry.Name, MemoryMarshal.AsBytes(part)));
             }
             writer.Complete();
         }
         var paths = model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => linear.Name).Concat(model.Embedding.Adapter is null ? [] : [model.Embedding.Name]).ToList();
         var written = spec with { RankPattern = OverlappingPatterns.Ordered(spec.RankPattern, paths), AlphaPattern = OverlappingPatterns.Ordered(spec.AlphaPattern, paths) };
-        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(InText(model, written), TargetNames(model, spec), baseModel));
+        File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(InText(model, written), TargetNames(model, InText(model, spec)), baseModel));
     }
 
     /// <summary>The first tensor that a saved folder holds differently from the model in memory, or null where all bits are equal.</summary>
     /// <param name="folder">The saved folder.</param>
     /// <param name="model">The model that was saved.</param>
-    public static string? FirstDifference(string folder, CausalModel model)
+    /// <param name="spec">The adapter's shape, which says for which class names were written; null takes the model's own.</param>
+    public static string? FirstDifference(string folder, CausalModel model, LoraSpec? spec = null)
     {
         using var file = Open(folder);
         if (file.Tensors.Count != model.Parameters.Entries.Count + model.Carried.Count) return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
         foreach (var entry in model.Parameters.Entries)
         {
-            if (!file.Tensors.TryGetValue(entry.Name, out var stored) || stored.Dtype != SafetensorsDtype.F32 || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
+            if (!file.Tensors.TryGetValue(NameInFile(entry.Name, model, spec), out var stored) || stored.Dtype != SafetensorsDtype.F32 || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
             long at = 0;
             var same = true;
             model.Parameters.Read(entry, part =>
@@ -160,10 +162,16 @@ public static partial class PeftFolder
     [GeneratedRegex("\\.experts\\.[0-9]+\\.", RegexOptions.CultureInvariant)]
     private static partial Regex SingleExpert();
 
+    // Keys follow the class that a reader wraps; one of another class matches nothing there.
+    private static string NameInFile(string tensor, CausalModel model, LoraSpec? spec) => spec is { UsesTextClass: true } && model.Config.WrapperType is not null ? Prefix + Plain(tensor) : tensor;
+
     // In a multimodal model names alone would mean other towers' modules too.
     private static LoraSpec InText(CausalModel model, LoraSpec spec)
     {
-        if (model.Config.WrapperType is null || spec.Targets.Pattern is not null || model.Carried.Count > 0) return spec;
+        // A pattern was matched against the multimodal class's paths; in the text model's class the modules are named one by one.
+        if (spec is { UsesTextClass: true, Targets.Pattern: not null })
+            return spec with { Targets = TargetModules.OfNames([.. model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => TensorNames.OfTextModel(linear.Name))]) };
+        if (model.Config.WrapperType is null || spec.UsesTextClass || spec.Targets.Pattern is not null || model.Carried.Count > 0) return spec;
         var names = TargetNames(model, spec).Select(name => Regex.Escape(name));
         var inside = model.Config.TextPath[(model.Config.TextPath.LastIndexOf('.') + 1)..];
         return spec with { Targets = TargetModules.OfPattern($@".*{inside}.*\.({string.Join('|', names)})") };

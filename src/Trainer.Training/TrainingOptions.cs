@@ -79,6 +79,9 @@ public sealed record LoraOptions
     /// <summary>Modules that are left alone though the targets name them: names or suffixes, or one regular expression.</summary>
     public IReadOnlyList<string> ExcludeModules { get; init; } = [];
 
+    /// <summary>Of a multimodal base: write the adapter for the text model's own class.</summary>
+    public bool TextClass { get; init; }
+
     /// <summary>Tokens whose embedding rows are trained, PEFT's trainable_token_indices; a tied head follows.</summary>
     public IReadOnlyList<int> TrainableTokenIndices { get; init; } = [];
 

@@ -60,6 +60,9 @@ public sealed record LoraSpec
     /// <summary>Whether a tied head follows the embedding where that is trained.</summary>
     public bool EnsureWeightTying { get; init; }
 
+    /// <summary>Of a multimodal base: names are written as the text model's own class has its modules, not as the multimodal class has them.</summary>
+    public bool UsesTextClass { get; init; }
+
     /// <summary>B stays as it is in training (MiCA); such an adapter is read, but not continued.</summary>
     public bool IsBFixed { get; init; }
 

@@ -55,6 +55,9 @@ public static class AdapterSettings
         "Modules trained and saved whole, such as lm_head.") with
     { Value = "NAMES", Aliases = ["lora-modules-to-save", "additional-target"], ShapesAdapter = true };
 
+    public static readonly Setting TextClass = Setting.Of(o => o.Lora.TextClass, "adapter-for-text-class", Group,
+        "Of a multimodal base: write the adapter's names for the text model's own class, not for the multimodal one.");
+
     public static readonly Setting ExcludeModules = Setting.Of(o => o.Lora.ExcludeModules, "exclude-modules", Group,
         "Modules left alone though --target-modules names them: names or suffixes, or one regular expression.") with
     { Value = "NAMES", ShapesAdapter = true };

@@ -12,6 +12,8 @@ internal static class RunAdapter
     public static AdapterBlueprint Of(TrainingOptions options, ModelConfig config)
     {
         var decoder = DecoderBlueprint.Of(config);
+        if (options.Lora.TextClass && config.WrapperType is null)
+            throw new AdapterOptionException($"--adapter-for-text-class: '{options.Model}' is of class '{config.ModelType}' and has no other; leave the option out");
         if (options.AdapterDirectory is not { } folder) return AdapterBlueprint.Fresh(decoder, AdaptedModel.SpecOf(options.Lora, config.LayerCount));
         var (blueprint, spec, _) = PeftFolder.Draw(decoder, options.ModelDirectory, folder, options.Lora.Dropout);
         return !spec.IsBFixed ? blueprint

@@ -66,7 +66,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         try
         {
             LoraSpec spec;
-            if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout);
+            if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout) with { UsesTextClass = options.Lora.TextClass };
             else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
@@ -132,7 +132,7 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public float[] LogitsFromDisk(string directory, MicroBatch batch)
     {
-        if (PeftFolder.FirstDifference(directory, _model) is { } tensor)
+        if (PeftFolder.FirstDifference(directory, _model, _spec) is { } tensor)
             throw new CannotWriteException($"tensor '{tensor}' of '{directory}' is not what was in memory when it was written; the disk is at fault, the newest checkpoint is whole");
         // Lets the engine's buffers go first: the adapter of a large model is read back beside the one in memory.
         _model.ReleaseBuffers();
@@ -141,13 +141,44 @@ internal sealed class AdaptedModel : IAdaptedModel
         return Logits(batch);
     }
 
+    public bool ChangesNothing(MicroBatch batch, float[] logits)
+    {
+        var pairs = _model.Parameters.Entries.Where(entry => entry.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal)).ToList();
+        // In a run whose rate was 0 so far B is 0 still, and the adapter changes nothing by right.
+        if (pairs.Count == 0 || !pairs.TrueForAll(IsMoved)) return false;
+        _model.AdaptersEnabled = false;
+        try
+        {
+            return Logits(batch).AsSpan().SequenceEqual(logits);
+        }
+        finally
+        {
+            _model.AdaptersEnabled = true;
+        }
+    }
+
+    private bool IsMoved(ParameterEntry entry)
+    {
+        var isMoved = false;
+        _model.Parameters.Read(entry, part => isMoved |= part.ContainsAnyExcept(0f));
+        return isMoved;
+    }
+
     public IEnumerable<string> ReaderVerdicts(string directory)
     {
         foreach (var verdict in ReaderRules.Judge(directory, _model.Config.ModelType, _model.Config.TiedEmbeddings))
             yield return verdict.Loads
-                ? $"{verdict.Reader} loads the adapter{(verdict.Note is null ? "" : $" ({verdict.Note})")}"
+                ? $"{verdict.Reader} loads the adapter{MountedOn(verdict.Reader)}{(verdict.Note is null ? "" : $" ({verdict.Note})")}"
                 : $"{verdict.Reader} does not load the adapter: {string.Join("; ", verdict.Reasons)}";
     }
+
+    // A multimodal folder holds two classes, and an adapter's names are those of one: in the other they match no module, and readers say no word.
+    private string MountedOn(string reader) => (_model.Config.WrapperType, reader) switch
+    {
+        (null, _) or (_, "llama.cpp") => "",
+        ({ } wrapper, "PEFT") => _spec.UsesTextClass ? $" on the text model's own class ('{_model.Config.ModelType}'), not on the multimodal one ('{wrapper}')" : $" on the multimodal class ('{wrapper}'), not on the text model's own ('{_model.Config.ModelType}')",
+        ({ } wrapper, _) => _spec.UsesTextClass ? $" where it serves the text model's own class ('{_model.Config.ModelType}')" : $" where it serves the multimodal class ('{wrapper}')",
+    };
 
     /// <summary>Says what the model, adapter included, answers.</summary>
     public PromptSampler Sampler(TrainingOptions options) => new(_model, options);
@@ -214,5 +245,6 @@ internal sealed class AdaptedModel : IAdaptedModel
         Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
         TokenRows = lora.TrainableTokenIndices.Count == 0 ? [] : [KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
         Init = lora.Init,
+        UsesTextClass = lora.TextClass,
     };
 }

@@ -39,6 +39,8 @@ internal static class FinalAdapter
             if (BitConverter.SingleToInt32Bits(inMemory[i]) == BitConverter.SingleToInt32Bits(onDisk[i])) continue;
             throw new CannotWriteException($"the adapter read back from '{directory}' is not the one in memory: logit {i % model.VocabularySize} of token {i / model.VocabularySize} is {onDisk[i]} instead of {inMemory[i]}; the newest checkpoint is whole, resume from it");
         }
+        if (model.ChangesNothing(batch, onDisk))
+            throw new CannotWriteException($"the adapter in '{directory}' changes no logit although its B is not 0: readers would load it and compute the base; the newest checkpoint is whole");
         events.Note($"the adapter was read back into a fresh graph: all {inMemory.Length} logits of {batch.TokenIds.Length} tokens are the same bits");
         foreach (var verdict in model.ReaderVerdicts(directory)) events.Note(verdict);
     }

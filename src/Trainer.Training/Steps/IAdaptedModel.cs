@@ -55,6 +55,11 @@ internal interface IAdaptedModel : IDisposable
     /// <summary>Logits as a reader of the folder gets them: the adapter read from disk into fresh tensors and a fresh graph.</summary>
     float[] LogitsFromDisk(string directory, MicroBatch batch);
 
+    /// <summary>Whether an adapter that should change the model does not: none of its B is 0 everywhere, and all logits are the base's.</summary>
+    /// <param name="batch">The tokens of the logits.</param>
+    /// <param name="logits">Logits with the adapter.</param>
+    bool ChangesNothing(MicroBatch batch, float[] logits) => false;
+
     /// <summary>One sentence per known reader (PEFT, vLLM, llama.cpp): whether it loads the folder, by its published rules.</summary>
     IEnumerable<string> ReaderVerdicts(string directory);
 

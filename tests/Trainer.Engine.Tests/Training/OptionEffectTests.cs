@@ -100,6 +100,7 @@ public sealed class OptionEffectTests : IDisposable
         ["chat-template-arg"] = ("strange=true", "--chat-template={variable}"),
         ["reasoning"] = ("strip", "--data={thought} --chat-template={thinking}"),
         ["allow-dropped"] = ("reasoning", "--data={thought}"),
+        ["adapter-for-text-class"] = ("true", ""),
         ["exclude-modules"] = ("q_proj", ""),
         ["trainable-token-indices"] = ("3,4", ""),
         ["lr-scheduler-args"] = ("num_cycles=2", "--lr-scheduler=cosine-with-restarts"),
