@@ -67,9 +67,12 @@ public sealed class NcclTests
     {
         var cards = Load();
         var port = FreePort();
+        using var joined = new CountdownEvent(3);
         OnRanks(3, rank =>
         {
             var ranks = NcclCollective.Join(Place(rank, 3, port), cards, TimeSpan.FromMinutes(10));
+            joined.Signal();
+            Assert.True(joined.Wait(Patient));
             // Its socket closes as it would with its process.
             if (rank != 2) Assert.StartsWith("rank 2 of 3 ended", Assert.Throws<CollectiveException>(() => ranks.Sum(new float[4], [])).Message, StringComparison.Ordinal);
             ranks.Abort(70);

@@ -15,12 +15,12 @@ public sealed class MutationTests
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
-    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "overwrite_output_dir", "eval_strategy", "eval_metrics"];
+    private static readonly string[] Alone = ["adapter", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "precompute_reference", "overwrite_output_dir", "eval_strategy", "eval_metrics"];
 
     /// <summary>What a setting tried alone has a meaning with.</summary>
     private static readonly Dictionary<string, string[]> Company = new()
     {
-        ["simpo_gamma"] = ["--objective=simpo"], ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
+        ["precompute_reference"] = ["--objective=dpo"], ["simpo_gamma"] = ["--objective=simpo"], ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
     };
 
     [Fact]

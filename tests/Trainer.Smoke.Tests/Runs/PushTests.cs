@@ -28,7 +28,7 @@ public sealed class PushTests : IDisposable
         _folder.File("a/adapter_model.safetensors", new string('w', 5000));
         _folder.File("a/README.md", "---\nbase_model: org/base\n---\n");
         _folder.File("a/tokenizer.json", "{}");
-        _folder.File("a/run.json", """{"path":"/home/me/private"}""");
+        _folder.File("a/run.json", """{"path":"/somewhere/else/private"}""");
         _folder.File("a/checkpoint-3/adapter_model.safetensors", "x");
         return "a";
     }
@@ -75,10 +75,10 @@ public sealed class PushTests : IDisposable
     public void A_dry_run_lists_the_files_and_asks_nobody_and_a_base_of_this_machine_is_told()
     {
         Adapter();
-        _folder.File("a/adapter_config.json", """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"/home/me/base"}""");
+        _folder.File("a/adapter_config.json", """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"/somewhere/else/base"}""");
         var result = Run("hf_secret", "push", "a", "me/mine", "--dry-run");
         Assert.Contains("adapter_model.safetensors ", result.Output, StringComparison.Ordinal);
-        Assert.Contains("'/home/me/base', which others do not have", result.Error, StringComparison.Ordinal);
+        Assert.Contains("'/somewhere/else/base', which others do not have", result.Error, StringComparison.Ordinal);
         Assert.Empty(_hub.Requests);
     }
 }
