@@ -15,12 +15,13 @@ internal sealed unsafe class MpiCollective : ICollective
 
     private readonly MpiAbi _abi;
     private readonly TimeSpan _timeout;
+    private readonly CallWatch _watch;
     private void* _sent;
     private int _sentBytes;
 
-    private MpiCollective(MpiAbi abi, TimeSpan timeout)
+    private MpiCollective(MpiAbi abi, TimeSpan timeout, CallWatch watch)
     {
-        (_abi, _timeout) = (abi, timeout);
+        (_abi, _timeout, _watch) = (abi, timeout, watch);
         int rank, size, localRank, localSize;
         Check(MpiNative.CommRank(abi.World, &rank), "MPI_Comm_rank");
         Check(MpiNative.CommSize(abi.World, &size), "MPI_Comm_size");
@@ -50,11 +51,14 @@ internal sealed unsafe class MpiCollective : ICollective
     public static MpiCollective Join(Launcher? launcher, TimeSpan timeout)
     {
         var abi = MpiLibrary.Load();
+        // The deadline between calls comes first where it is reached.
+        var watch = new CallWatch(timeout + TimeSpan.FromSeconds(5));
+        using var start = watch.Of("the start of the ranks");
         int provided;
         var code = MpiNative.InitThread(0, 0, abi.Serialized, &provided);
         if (code != 0) throw new CollectiveException($"MPI_Init_thread failed with code {code} ({MpiLibrary.Version()}); start the command under that library's own launcher");
         _ = MpiNative.CommSetErrorHandler(abi.World, abi.ErrorsReturn);
-        var ranks = new MpiCollective(abi, timeout);
+        var ranks = new MpiCollective(abi, timeout, watch);
         // Launcher and library of different makers give as many worlds of one rank as there are processes, each of which would train the whole run.
         if (launcher is { Size: var started } && started != ranks.Size)
         {
@@ -78,6 +82,7 @@ internal sealed unsafe class MpiCollective : ICollective
 
     public void Broadcast(Span<byte> bytes)
     {
+        using var call = _watch.Of("a broadcast");
         fixed (byte* first = bytes)
         {
             for (var at = 0; at < bytes.Length; at += PartBytes)
@@ -92,6 +97,7 @@ internal sealed unsafe class MpiCollective : ICollective
     public void Gather(ReadOnlySpan<byte> mine, Span<byte> all)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(all.Length, mine.Length * Size);
+        using var call = _watch.Of("a gather");
         fixed (byte* send = mine, receive = all)
         {
             nint request = 0;
@@ -102,6 +108,7 @@ internal sealed unsafe class MpiCollective : ICollective
 
     public void Barrier()
     {
+        using var call = _watch.Of("a barrier");
         nint request = 0;
         Check(MpiNative.StartBarrier(_abi.World, &request), "MPI_Ibarrier");
         Wait(&request, "barrier");
@@ -110,6 +117,7 @@ internal sealed unsafe class MpiCollective : ICollective
     public void Abort(int exitCode)
     {
         if (Size == 1) return;
+        using var call = _watch.Of("the end of all ranks");
         // Where the library comes back from it all the same, the caller ends this process.
         _ = MpiNative.Abort(_abi.World, exitCode);
     }
@@ -118,13 +126,15 @@ internal sealed unsafe class MpiCollective : ICollective
     public void Dispose()
     {
         Barrier();
-        _ = MpiNative.Finalize();
+        using (_watch.Of("the end of the ranks")) _ = MpiNative.Finalize();
+        _watch.Dispose();
         NativeMemory.Free(_sent);
         _sent = null;
     }
 
     private void Reduce(byte* first, long count, int elementBytes, nint type)
     {
+        using var call = _watch.Of("a sum");
         var part = PartBytes / elementBytes;
         for (long at = 0; at < count; at += part)
         {

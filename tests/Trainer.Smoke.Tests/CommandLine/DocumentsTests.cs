@@ -64,6 +64,7 @@ public sealed partial class DocumentsTests : IDisposable
         Copy(Path.Combine(TrainerProgram.Repository, "configs"), Path.Combine(_folder.Path, "configs"));
         var chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Where is the key?\"}, {\"role\": \"assistant\", \"content\": \"In the harbour.\"}]}\n";
         foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "held-out.jsonl", "data/train.jsonl", "data/valid.jsonl" }) _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
+        _folder.File("run.yaml", "model: tiny\ndata: chats.jsonl\ngradient_accumulation_steps: 8\n");
         _folder.File("strings.jsonl", "\"Hello world\"\n");
         _folder.File("axolotl.yaml", "base_model: tiny\ndatasets:\n  - path: chats.jsonl\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nsequence_len: 64\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\noutput_dir: runs/imported\n");
         _folder.File("bin/trainer", $"#!/bin/sh\nexec dotnet '{TrainerProgram.FilePath}' \"$@\"\n");

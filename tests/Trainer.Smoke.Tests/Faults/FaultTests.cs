@@ -100,6 +100,8 @@ public partial class FaultTests
         using var run = new FaultRun();
         using var first = run.Start();
         WaitForStep(run, first, 1);
+        // Its few steps could be over before the second trainer looks.
+        Send(first.Id, 19);
         var recipe = File.ReadAllText(Path.Combine(run.Output, "recipe.yaml"));
         foreach (var way in new[] { "--resume", "--overwrite-output-dir" })
             Assert.Contains("is writing there", run.Run(way, "--weight-decay", "0.3").Faults(73)[0], StringComparison.Ordinal);

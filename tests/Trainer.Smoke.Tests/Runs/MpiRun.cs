@@ -31,13 +31,13 @@ internal static class MpiRun
         return process;
     }
 
-    public static ProgramResult Finish(Process process)
+    public static ProgramResult Finish(Process process, int limitSeconds = 180)
     {
         using (process)
         {
             var output = process.StandardOutput.ReadToEndAsync();
             var error = process.StandardError.ReadToEndAsync();
-            if (!process.WaitForExit(TimeSpan.FromSeconds(180)))
+            if (!process.WaitForExit(TimeSpan.FromSeconds(limitSeconds)))
             {
                 process.Kill(entireProcessTree: true);
                 throw new TimeoutException($"the ranks did not end\n{error.Result}");
