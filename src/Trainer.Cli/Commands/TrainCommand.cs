@@ -39,7 +39,7 @@ internal static class TrainCommand
         if (values.Flag(RunSettings.DryRun) ?? false) return DryRun(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
         var recipe = EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options with { Resume = null, AllowDrift = false, OverwriteOutputDirectory = false }));
-        var ranks = Ranks.Join(options.Distributed);
+        var ranks = Ranks.Join(options.Distributed, reason => invocation.Terminal.Error.WriteLine("error: " + reason));
         // The folder's name may hold the time, which rank 0's clock says.
         options = options with { OutputDirectory = ranks.Share(options.OutputDirectory) };
         return RankedRun.Run(invocation, ranks, options.OutputDirectory, () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks, mlflow) : Follow(invocation, options, ranks));

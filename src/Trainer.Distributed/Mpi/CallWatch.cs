@@ -13,14 +13,16 @@ internal sealed partial class CallWatch : IDisposable
     private const int ExitCode = 70;
 
     private readonly TimeSpan _limit;
+    private readonly Action<string> _tell;
     private readonly Timer _timer;
     private string _call = "";
     private long _begun;
 
     /// <param name="limit">The longest that a call may take.</param>
-    public CallWatch(TimeSpan limit)
+    /// <param name="tell">Says why this process ends.</param>
+    public CallWatch(TimeSpan limit, Action<string> tell)
     {
-        _limit = limit;
+        (_limit, _tell) = (limit, tell);
         var period = TimeSpan.FromSeconds(Math.Clamp(limit.TotalSeconds / 4, 0.25, 5));
         _timer = new Timer(_ => Look(), null, period, period);
     }
@@ -44,11 +46,10 @@ internal sealed partial class CallWatch : IDisposable
     // Nothing of this process can be trusted to end in order: its main thread stands in the library.
     private void End()
     {
-        Console.Error.WriteLine($"error: the MPI library did not come back within {_limit.TotalSeconds:0} s (in {_call}): another rank hangs or was stopped, or the network is down; "
+        _tell($"the MPI library did not come back within {_limit.TotalSeconds:0} s (in {_call}): another rank hangs or was stopped, or the network is down; "
             + $"continue with --resume, and raise {Ranks.TimeoutVariable} where a rank may take that long");
-        Console.Error.Flush();
-        if (OperatingSystem.IsWindows()) Environment.Exit(ExitCode);
-        else Exit(ExitCode);
+        if (!OperatingSystem.IsWindows()) Exit(ExitCode);
+        Process.GetCurrentProcess().Kill();
     }
 
     [LibraryImport("libc", EntryPoint = "_exit")]

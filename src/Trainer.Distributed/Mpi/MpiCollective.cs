@@ -47,12 +47,13 @@ internal sealed unsafe class MpiCollective : ICollective
     /// <summary>Loads the library, starts it and checks that it belongs to the launcher.</summary>
     /// <param name="launcher">What started this process, or null.</param>
     /// <param name="timeout">The longest wait for other ranks.</param>
+    /// <param name="tell">Says why this process ends where a call of the library does not come back; called on a thread of its own.</param>
     /// <exception cref="MissingLibraryException">No library, or the launcher's and the library's ranks are not the same.</exception>
-    public static MpiCollective Join(Launcher? launcher, TimeSpan timeout)
+    public static MpiCollective Join(Launcher? launcher, TimeSpan timeout, Action<string> tell)
     {
         var abi = MpiLibrary.Load();
         // The deadline between calls comes first where it is reached.
-        var watch = new CallWatch(timeout + TimeSpan.FromSeconds(5));
+        var watch = new CallWatch(timeout + TimeSpan.FromSeconds(5), tell);
         using var start = watch.Of("the start of the ranks");
         int provided;
         var code = MpiNative.InitThread(0, 0, abi.Serialized, &provided);

@@ -32,7 +32,7 @@ public sealed class LauncherTests
         Assert.Equal([1, 2, 3], all);
         Assert.Equal("text", ranks.Share("text"));
         Assert.Null(ranks.FindDifference("anything"));
-        Assert.IsType<SingleProcess>(Ranks.Join(DistributedMode.Off));
+        Assert.IsType<SingleProcess>(Ranks.Join(DistributedMode.Off, _ => { }));
     }
 
     private static Func<string, string?> Reader(string environment)

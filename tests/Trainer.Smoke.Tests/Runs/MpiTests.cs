@@ -194,6 +194,18 @@ public sealed class MpiTests : IDisposable
         Assert.True(File.Exists(Path.Combine(output, "rank-0.error")));
     }
 
+    [SkippableTheory]
+    [InlineData(MpiRun.OpenMpi)]
+    [InlineData(MpiRun.Mpich)]
+    [Trait("ring", "slow")]
+    public void A_rank_that_never_starts_ends_the_others_by_the_deadline(string launcher)
+    {
+        // The library's own start waits for it, and no deadline between calls is reached.
+        var result = MpiRun.RunEach(launcher, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("absent")], "[ $rank = 1 ] && kill -STOP $$", new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "3" });
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains("did not come back within 8 s (in the start of the ranks)", result.Error, StringComparison.Ordinal);
+    }
+
     [SkippableFact]
     [Trait("ring", "slow")]
     public void A_rank_that_is_asked_to_stop_stops_all_with_one_checkpoint()

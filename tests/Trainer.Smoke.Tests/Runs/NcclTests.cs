@@ -23,7 +23,7 @@ public sealed class NcclTests : IDisposable
         Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
         // Unasked too: what torchrun started is no run of one process.
         var ranks = Start(2, [.. options, "--output-dir", many]);
-        var results = ranks.Select(MpiRun.Finish).ToList();
+        var results = ranks.Select(rank => MpiRun.Finish(rank)).ToList();
         Assert.All(results, result => Assert.True(result.ExitCode == 0, result.Error));
         Assert.Contains("2 ranks over NCCL 2.21.5", results[0].Error, StringComparison.Ordinal);
         Assert.Equal("", results[1].Output);
