@@ -9,6 +9,9 @@ namespace Trainer.Hub;
 /// </summary>
 internal sealed class HubClient : IDisposable
 {
+    /// <summary>What this program calls itself to servers.</summary>
+    internal const string UserAgent = "trainer/0.1";
+
     private const int MaxRedirects = 10;
 
     private readonly HubOptions _options;
@@ -23,7 +26,7 @@ internal sealed class HubClient : IDisposable
         {
             Timeout = Timeout.InfiniteTimeSpan,
         };
-        _http.DefaultRequestHeaders.UserAgent.ParseAdd("trainer/0.1");
+        _http.DefaultRequestHeaders.UserAgent.ParseAdd(UserAgent);
     }
 
     public void Dispose() => _http.Dispose();

@@ -45,7 +45,7 @@ public sealed class HubUploader
         if (_options.IsOffline) throw new NotAvailableException("HF_HUB_OFFLINE is set, and pushing needs the network; unset it");
         if (_options.Token is null) throw new NotAvailableException("no token: set HF_TOKEN to one that may write, from the settings of your account");
         using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = _options.StallLimit }) { Timeout = Timeout.InfiniteTimeSpan };
-        http.DefaultRequestHeaders.UserAgent.ParseAdd("trainer/0.1");
+        http.DefaultRequestHeaders.UserAgent.ParseAdd(HubClient.UserAgent);
         var entries = files.Select(each => Entry.Of(each.Path, each.File)).ToList();
         if (entries.Find(entry => entry.Bytes > MostBytes) is { } large) throw new NotAvailableException($"'{large.Path}' has {large.Bytes} bytes and the storage takes {MostBytes} in one piece; push it with git and git-lfs");
         await CreateAsync(http, model, isPrivate, cancel).ConfigureAwait(false);

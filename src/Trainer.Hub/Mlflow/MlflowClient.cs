@@ -21,7 +21,7 @@ public sealed class MlflowClient : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         _base = options.Address.ToString().TrimEnd('/');
         _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = patience }) { Timeout = patience };
-        _http.DefaultRequestHeaders.UserAgent.ParseAdd("trainer/0.1");
+        _http.DefaultRequestHeaders.UserAgent.ParseAdd(HubClient.UserAgent);
         if (options.Authorization is { } authorization) _http.DefaultRequestHeaders.Authorization = AuthenticationHeaderValue.Parse(authorization);
     }
 

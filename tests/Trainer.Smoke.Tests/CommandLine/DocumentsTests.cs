@@ -54,14 +54,14 @@ public sealed partial class DocumentsTests : IDisposable
     private void Prepare()
     {
         var tiny = Path.Combine(Path.GetDirectoryName(TrainerProgram.FilePath)!, "configs", "tiny-model");
-        foreach (var place in new[] { "tiny-model", "Llama-3.2-1B-Instruct" }) Copy(tiny, Path.Combine(_folder.Path, place));
+        foreach (var place in new[] { "tiny-model", "Llama-3.2-1B-Instruct" }) TemporaryFolder.Copy(tiny, Path.Combine(_folder.Path, place));
         foreach (var hub in new[] { "NousResearch/Hermes-3-Llama-3.1-70B", "NousResearch/Hermes-3-Llama-3.1-8B", "meta-llama/Llama-3.2-1B" })
         {
             var cached = Path.Combine(_folder.Path, "hub", $"models--{hub.Replace("/", "--", StringComparison.Ordinal)}");
-            Copy(tiny, Path.Combine(cached, "snapshots", "0123456789abcdef0123456789abcdef01234567"));
+            TemporaryFolder.Copy(tiny, Path.Combine(cached, "snapshots", "0123456789abcdef0123456789abcdef01234567"));
             _folder.File(Path.GetRelativePath(_folder.Path, Path.Combine(cached, "refs", "main")), "0123456789abcdef0123456789abcdef01234567");
         }
-        Copy(Path.Combine(TrainerProgram.Repository, "configs"), Path.Combine(_folder.Path, "configs"));
+        TemporaryFolder.Copy(Path.Combine(TrainerProgram.Repository, "configs"), Path.Combine(_folder.Path, "configs"));
         var chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Where is the key?\"}, {\"role\": \"assistant\", \"content\": \"In the harbour.\"}]}\n";
         foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "held-out.jsonl", "data/train.jsonl", "data/valid.jsonl" }) _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
         _folder.File("run.yaml", "model: tiny\ndata: chats.jsonl\ngradient_accumulation_steps: 8\n");
@@ -74,7 +74,7 @@ public sealed partial class DocumentsTests : IDisposable
             var made = Shell($"trainer train --model tiny --data demo --max-steps 100 --batch-size 1 --gradient-accumulation-steps 1 --output-dir {run}");
             Assert.True(made.ExitCode == 0, made.Said);
         }
-        Copy(Path.Combine(_folder.Path, "runs", "a"), Path.Combine(_folder.Path, "experiments", "a"));
+        TemporaryFolder.Copy(Path.Combine(_folder.Path, "runs", "a"), Path.Combine(_folder.Path, "experiments", "a"));
         Assert.Equal(0, Shell("trainer merge --model tiny --adapter runs/a --output models/merged --no-check").ExitCode);
     }
 
@@ -92,15 +92,5 @@ public sealed partial class DocumentsTests : IDisposable
         process.End();
         var error = reading.Result;
         return (process.ExitCode, error.Length > 2000 ? error[^2000..] : error);
-    }
-
-    private static void Copy(string from, string to)
-    {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using Xunit.Abstractions;
@@ -66,7 +65,7 @@ public sealed class BadFileCampaign : IDisposable
     public void A_damaged_file_ends_with_a_documented_exit_code_and_a_sentence()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "many commands in one process by means of Linux");
-        var (count, seed) = (Number("TRAINER_FAULT_FILES", 150), Number("TRAINER_FAULT_SEED", 77));
+        var (count, seed) = (KillCampaign.Number("TRAINER_FAULT_FILES", 150), KillCampaign.Number("TRAINER_FAULT_SEED", 77));
         Prepare();
         using var batch = new ProgramBatch(LimitSeconds);
         var faults = new List<string>();
@@ -76,7 +75,7 @@ public sealed class BadFileCampaign : IDisposable
             var random = new Random(unchecked(seed * 1_000_003 + number) & int.MaxValue);
             var (file, commands) = Kinds[random.Next(Kinds.Length)];
             if (Directory.Exists(work)) Directory.Delete(work, recursive: true);
-            Copy(Path.Combine(_folder.Path, "base"), work);
+            TemporaryFolder.Copy(Path.Combine(_folder.Path, "base"), work);
             var path = Path.Combine(work, In(file));
             Damage.Do(path, random);
             var words = Words(commands[random.Next(commands.Length)]);
@@ -105,10 +104,10 @@ public sealed class BadFileCampaign : IDisposable
     private void Prepare()
     {
         var home = Path.Combine(_folder.Path, "base");
-        Copy(Path.Combine(Path.GetDirectoryName(TrainerProgram.FilePath)!, "configs", "tiny-model"), Path.Combine(home, "model"));
-        Copy(FaultRun.Fixture("llama31"), Path.Combine(home, "parts"));
+        TemporaryFolder.Copy(Path.Combine(Path.GetDirectoryName(TrainerProgram.FilePath)!, "configs", "tiny-model"), Path.Combine(home, "model"));
+        TemporaryFolder.Copy(FaultRun.Fixture("llama31"), Path.Combine(home, "parts"));
         var snapshot = Path.Combine(home, "hub", "hub", "models--org--tiny", "snapshots", Snapshot);
-        Copy(Path.Combine(home, "model"), snapshot);
+        TemporaryFolder.Copy(Path.Combine(home, "model"), snapshot);
         _folder.File("base/hub/hub/models--org--tiny/refs/main", Snapshot);
         var rows = string.Concat(Enumerable.Range(0, 6).Select(row => $"{{\"text\": \"The harbour {row} is calm.\", \"weight\": 1.5}}\n"));
         _folder.File("base/rows.jsonl", rows);
@@ -148,16 +147,4 @@ public sealed class BadFileCampaign : IDisposable
         "O" or "O.gguf" => "out" + word[1..],
         _ => word,
     };
-
-    private static void Copy(string from, string to)
-    {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
-    }
-
-    private static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : otherwise;
 }

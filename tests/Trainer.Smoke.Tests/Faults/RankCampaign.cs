@@ -22,7 +22,7 @@ public sealed class RankCampaign(ITestOutputHelper output)
     [Trait("ring", "slow")]
     public void Ranks_killed_and_stopped_at_random_instants_end_all_and_lose_nothing()
     {
-        var (faults, random) = (Number("TRAINER_FAULT_RANKS", 2), new Random(Number("TRAINER_FAULT_SEED", 5)));
+        var (faults, random) = (KillCampaign.Number("TRAINER_FAULT_RANKS", 2), new Random(KillCampaign.Number("TRAINER_FAULT_SEED", 5)));
         using var whole = new FaultRun();
         var clock = Stopwatch.StartNew();
         var undisturbed = MpiRun.Run(MpiRun.OpenMpi, 2, whole.Words());
@@ -125,6 +125,4 @@ public sealed class RankCampaign(ITestOutputHelper output)
             return "";
         }
     }
-
-    private static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out var number) ? number : otherwise;
 }
