@@ -10,6 +10,12 @@ namespace Trainer.Adapters;
 /// </summary>
 internal static class EmbeddingCopies
 {
+    /// <summary>Module of the embedding, as PEFT names it.</summary>
+    public const string Embedding = "model.embed_tokens";
+
+    /// <summary>Module of the head.</summary>
+    public const string Head = "lm_head";
+
     private const string Prefix = "base_model.model.";
 
     /// <summary>Checks the copies and takes them off the list.</summary>
@@ -37,7 +43,7 @@ internal static class EmbeddingCopies
     /// <exception cref="AdapterException">The copies differ.</exception>
     public static void RemoveShared(SafetensorsFile file, string shared, HashSet<string> left)
     {
-        const string Name = Prefix + MergeSource.Head + ".weight";
+        const string Name = Prefix + Head + ".weight";
         if (!left.Remove(Name)) return;
         SafetensorsEntry one = file.Entry(Name), other = file.Entry(shared);
         const int Part = 1 << 24;
@@ -57,6 +63,6 @@ internal static class EmbeddingCopies
         var module = name[Prefix.Length..^".weight".Length];
         if (module.EndsWith(".base_layer", StringComparison.Ordinal)) module = module[..^".base_layer".Length];
         module = Trainer.Models.TensorNames.OfTextModel(module);
-        return module is MergeSource.Head or MergeSource.Embedding ? module : null;
+        return module is Head or Embedding ? module : null;
     }
 }

@@ -6,12 +6,6 @@ namespace Trainer.Distributed;
 /// <summary>Joins the ranks of a run.</summary>
 public static class Ranks
 {
-    /// <summary>Environment variable: seconds that a rank waits for the others before it gives up.</summary>
-    public const string TimeoutVariable = "TRAINER_COLLECTIVE_TIMEOUT";
-
-    // Evaluation and saving happen on some ranks while others wait.
-    private const double DefaultTimeoutSeconds = 1800;
-
     /// <summary>Joins, or stays alone.</summary>
     /// <param name="mode">Whether to look for other ranks.</param>
     /// <param name="tell">Says why this process ends where a call of the MPI library does not come back; called on a thread of its own.</param>
@@ -24,17 +18,12 @@ public static class Ranks
         // torchrun's processes would each train the whole run, into one folder.
         if (mode == DistributedMode.Nccl || (mode == DistributedMode.Auto && launcher is null && NcclPlace.IsTorchrun())) return JoinNccl();
         if (mode == DistributedMode.Auto && launcher is not { Size: > 1 }) return new SingleProcess();
-        return MpiCollective.Join(launcher, Timeout(), tell);
+        return MpiCollective.Join(launcher, CollectiveTimeout.Value(), tell);
     }
 
     private static NcclCollective JoinNccl()
     {
         var place = NcclPlace.Find() ?? throw new MissingLibraryException("--distributed nccl needs a launcher that numbers the processes: start them by torchrun --no-python --nproc-per-node N trainer train ..., or by srun");
-        return NcclCollective.Join(place, NcclLibrary.Load(), Timeout());
+        return NcclCollective.Join(place, NcclLibrary.Load(), CollectiveTimeout.Value());
     }
-
-    private static TimeSpan Timeout()
-        => double.TryParse(Environment.GetEnvironmentVariable(TimeoutVariable), System.Globalization.NumberStyles.Float, System.Globalization.CultureInfo.InvariantCulture, out var seconds) && seconds > 0
-            ? TimeSpan.FromSeconds(seconds)
-            : TimeSpan.FromSeconds(DefaultTimeoutSeconds);
 }

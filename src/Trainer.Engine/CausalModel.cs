@@ -98,7 +98,7 @@ public sealed class CausalModel : IDisposable
     /// <exception cref="ModelException">Anything wrong with the folder, by name of file, key or tensor.</exception>
     public static CausalModel Load(string folder, ModelLoadOptions? options = null, Action<long, long>? progress = null)
     {
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         var files = new WeightFiles(folder, config, progress);
         try
         {

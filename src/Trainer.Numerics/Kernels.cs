@@ -12,6 +12,9 @@ public static class Kernels
 {
     private static readonly Lazy<(KernelWidth Width, IReadOnlyList<KernelWidth> Rejected)> Choice = new(Choose);
 
+    /// <summary>Whether a width gives the scalar specification's bits: SelfCheck's answer, handed over when the library is loaded.</summary>
+    internal static Func<KernelWidth, bool> Agrees { get; set; } = static _ => false;
+
     /// <summary>The width in use.</summary>
     public static KernelWidth Width => Choice.Value.Width;
 
@@ -34,7 +37,7 @@ public static class Kernels
         foreach (var width in (KernelWidth[])[KernelWidth.Vector512, KernelWidth.Vector256, KernelWidth.Vector128])
         {
             if (!IsSupported(width)) continue;
-            if (SelfCheck.Agrees(width)) return (width, rejected);
+            if (Agrees(width)) return (width, rejected);
             rejected.Add(width);
         }
         return (KernelWidth.Scalar, rejected);

@@ -15,7 +15,7 @@ internal static class DataLoading
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null, CancellationToken stop = default)
     {
-        var (config, folders) = (ModelConfig.Load(options.ModelDirectory), options.FindText());
+        var (config, folders) = (ConfigLoader.Load(options.ModelDirectory), options.FindText());
         var text = ModelText.Load(folders.Tokenizer, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables, folders.Template, options.ModelDirectory);
         foreach (var note in text.Notes) events.Warn(note);
         var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events), stop);

@@ -10,7 +10,7 @@ public static class SequenceLength
     /// <exception cref="ModelException">config.json cannot be read.</exception>
     public static string? Warning(TrainingOptions options)
     {
-        var config = ModelConfig.Load(options.ModelDirectory);
+        var config = ConfigLoader.Load(options.ModelDirectory);
         // These kinds stretch positions beyond max_position_embeddings by their factor; the others' configurations name the stretched number.
         var factor = config.Ropes.Select(rope => rope.Kind is RopeKind.Linear or RopeKind.Dynamic or RopeKind.Yarn ? rope.Factor ?? 1 : 1).DefaultIfEmpty(1).Max();
         if (options.Data.MaxSeqLength <= config.MaxPositions * factor) return null;

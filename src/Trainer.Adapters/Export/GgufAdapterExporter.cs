@@ -24,7 +24,7 @@ public static partial class GgufAdapterExporter
     /// <exception cref="CannotWriteException">The file cannot be written.</exception>
     public static int Export(string baseFolder, string adapterFolder, string target)
     {
-        var model = ModelConfig.Load(baseFolder);
+        var model = ConfigLoader.Load(baseFolder);
         var (spec, _) = PeftFolder.ReadSpec(adapterFolder);
         var config = AdapterConfig.Read(adapterFolder);
         using var file = PeftFolder.Open(adapterFolder);

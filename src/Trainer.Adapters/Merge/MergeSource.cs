@@ -7,7 +7,7 @@ namespace Trainer.Adapters;
 /// <summary>What an adapter folder does to each tensor of its base.</summary>
 internal sealed class MergeSource : IDisposable
 {
-    public const string Embedding = "model.embed_tokens", Head = "lm_head";
+    private const string Embedding = EmbeddingCopies.Embedding, Head = EmbeddingCopies.Head;
 
     private const string Prefix = "base_model.model.", RowsSuffix = ".token_adapter.trainable_tokens_delta";
 

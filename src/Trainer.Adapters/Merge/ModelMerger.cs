@@ -13,7 +13,7 @@ namespace Trainer.Adapters;
 /// </summary>
 public static class ModelMerger
 {
-    private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
+    private const string Embedding = EmbeddingCopies.Embedding + ".weight", Head = EmbeddingCopies.Head + ".weight";
 
     private const int ElementsAtOnce = 1 << 24;
 
@@ -30,7 +30,7 @@ public static class ModelMerger
     public static MergeReport Merge(string baseFolder, string adapterFolder, string target, MergeOptions options, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var config = ModelConfig.Load(baseFolder);
+        var config = ConfigLoader.Load(baseFolder);
         using var tensors = BaseTensors.Open(baseFolder, options.OntoQuantized, options.DoubleQuantize, options.Threads);
         using var adapter = new MergeSource(adapterFolder);
         var hasHead = StoredName(tensors, Head) is not null;
@@ -162,7 +162,7 @@ public static class ModelMerger
         using var noGrad = no_grad();
         using var wide = Matrix(a, rank, columns);
         // A linear layer's magnitudes belong to rows, an embedding's to columns, whose norms take a visit of their own.
-        var byColumn = magnitude is not null && module == MergeSource.Embedding;
+        var byColumn = magnitude is not null && module == EmbeddingCopies.Embedding;
         using var factors = byColumn ? ColumnFactors(tensor, Sum, magnitude!) : null;
         InRows(tensor, (begin, values) =>
         {

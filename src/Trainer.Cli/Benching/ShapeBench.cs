@@ -62,7 +62,7 @@ internal static class ShapeBench
         var name = values.Text(Shape)!;
         if (ModelShape.Find(name) is { } known) return known;
         var folder = File.Exists(name) ? Path.GetDirectoryName(Path.GetFullPath(name))! : name;
-        if (File.Exists(Path.Combine(folder, "config.json"))) return ModelShape.Of(Path.GetFileName(Path.GetFullPath(folder)), ModelConfig.Load(folder));
+        if (File.Exists(Path.Combine(folder, "config.json"))) return ModelShape.Of(Path.GetFileName(Path.GetFullPath(folder)), ConfigLoader.Load(folder));
         throw new UsageException($"unknown shape (--shape '{name}'): it is neither one of {string.Join(", ", ModelShape.Known.Select(shape => shape.Name))} nor a folder with a config.json; name one of these");
     }
 

@@ -58,7 +58,7 @@ internal static class DataCommand
         options = options with { Purpose = values.Word(PreferenceSettings.Objective) is { } objective ? ObjectiveTable.Purpose(objective) : RowPurpose.Any };
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
-        int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ModelConfig.Load(folder).VocabularySize : null;
+        int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ConfigLoader.Load(folder).VocabularySize : null;
         var text = ModelText.Load(folder, options.ChatTemplateFile, vocabulary, variables: options.TemplateVariables);
         if (!invocation.Quiet)
             foreach (var note in text.Notes) invocation.Terminal.Error.WriteLine("note: " + note);

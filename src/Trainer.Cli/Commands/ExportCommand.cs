@@ -42,7 +42,7 @@ internal static class ExportCommand
 
     private static (int Tensors, IReadOnlyList<string> Notes) Adapter(AdapterSource source, string format, string output)
     {
-        if (format == "gguf") return (GgufAdapterExporter.Export(source.ModelFolder, source.Folder, output), GgufNotes.Window(ModelConfig.Load(source.ModelFolder)) is { } note ? [note] : []);
+        if (format == "gguf") return (GgufAdapterExporter.Export(source.ModelFolder, source.Folder, output), GgufNotes.Window(ConfigLoader.Load(source.ModelFolder)) is { } note ? [note] : []);
         using var weights = PeftFolder.Open(source.Folder);
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new CannotWriteException($"cannot write '{output}': it exists already; delete it or choose another --output");

@@ -74,7 +74,7 @@ internal static class InspectCommand
 
     private static JsonObject OfModel(string folder)
     {
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         var facts = new JsonObject
         {
             ["kind"] = "model",

@@ -84,7 +84,7 @@ internal static class MergeCommand
     private static int[] SampleIds(string folder)
     {
         if (File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "tokenizer.model"))) return HfTokenizer.Load(folder).Encode(Sample, addSpecialTokens: true).Ids;
-        var vocabulary = ModelConfig.Load(folder).VocabularySize;
+        var vocabulary = ConfigLoader.Load(folder).VocabularySize;
         return [.. Enumerable.Range(0, 32).Select(i => (int)((i * 7919L + 11) % vocabulary))];
     }
 }

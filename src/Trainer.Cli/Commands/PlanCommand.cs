@@ -87,7 +87,7 @@ internal static class PlanCommand
     private static Dataset Open(Invocation invocation, TrainingOptions options)
     {
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
-        var text = ModelText.Load(options.FindText().Tokenizer, options.Data.ChatTemplateFile, ModelConfig.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables, templateDirectory: options.FindText().Template, modelDirectory: options.ModelDirectory);
+        var text = ModelText.Load(options.FindText().Tokenizer, options.Data.ChatTemplateFile, ConfigLoader.Load(options.ModelDirectory).VocabularySize, variables: options.Data.TemplateVariables, templateDirectory: options.FindText().Template, modelDirectory: options.ModelDirectory);
         var dataset = DatasetBuilder.Build(options.Data, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
         if (!invocation.Quiet)

@@ -48,7 +48,7 @@ internal static class Contradictions
             values.Fault($"{values.Origin(ModelSettings.DoubleQuant)} needs --quantize nf4, not {values.Origin(ModelSettings.Quantize)} {options.Quantize.ToString().ToLowerInvariant()}");
         // Only here is it known that the user said so: true is the default too.
         if (values.Has(ModelSettings.DoubleQuant) && options is { DoubleQuant: true, Stream: Choice.On } && File.Exists(Path.Combine(options.ModelDirectory, "config.json"))
-            && ModelConfig.Load(options.ModelDirectory).StoredQuantization is { IsNf4: true, DoubleQuantized: false })
+            && ConfigLoader.Load(options.ModelDirectory).StoredQuantization is { IsNf4: true, DoubleQuantized: false })
             values.Fault($"{values.Origin(ModelSettings.DoubleQuant)} true: '{options.Model}' was quantized without it and is read as it lies by --stream on; leave the option out, or pass the original model");
         if (values.Has(AdapterSettings.Layers) && values.Has(AdapterSettings.LayersToTransform))
             values.Fault($"{values.Origin(AdapterSettings.Layers)} and {values.Origin(AdapterSettings.LayersToTransform)} both choose layers; keep one");

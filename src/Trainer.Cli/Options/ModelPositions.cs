@@ -10,7 +10,7 @@ internal static class ModelPositions
     {
         try
         {
-            return ModelConfig.Load(folder).Positions is >= 2 and var count ? count : null;
+            return ConfigLoader.Load(folder).Positions is >= 2 and var count ? count : null;
         }
         catch (ModelException)
         {

@@ -32,7 +32,7 @@ internal static class ReadingSettings
     /// <param name="modelFolder">The base's folder; one that is quantized itself is held so anyway.</param>
     public static void SayIfTrainedQuantized(Invocation invocation, string? adapter, string modelFolder)
     {
-        if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize) || ModelConfig.Load(modelFolder).StoredQuantization is not null) return;
+        if (adapter is null || invocation.Quiet || invocation.Values.Has(Quantize) || ConfigLoader.Load(modelFolder).StoredQuantization is not null) return;
         // The recipe lies in the run folder; a checkpoint is a folder below it.
         var run = Path.GetFullPath(adapter).TrimEnd('/');
         if (Path.GetFileName(run).StartsWith("checkpoint-", StringComparison.Ordinal)) run = Path.GetDirectoryName(run)!;

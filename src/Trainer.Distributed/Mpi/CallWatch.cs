@@ -47,7 +47,7 @@ internal sealed partial class CallWatch : IDisposable
     private void End()
     {
         _tell($"the MPI library did not come back within {_limit.TotalSeconds:0} s (in {_call}): another rank hangs or was stopped, or the network is down; "
-            + $"continue with --resume, and raise {Ranks.TimeoutVariable} where a rank may take that long");
+            + $"continue with --resume, and raise {CollectiveTimeout.Variable} where a rank may take that long");
         if (!OperatingSystem.IsWindows()) Exit(ExitCode);
         Process.GetCurrentProcess().Kill();
     }

@@ -173,7 +173,7 @@ internal sealed unsafe class MpiCollective : ICollective
             if ((round & 63) == 63 && Stopwatch.GetElapsedTime(begun) > _timeout)
             {
                 throw new CollectiveException($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs or the network is down; "
-                    + $"look at rank-*.error in the run folder, and raise {Ranks.TimeoutVariable} where a rank may take that long");
+                    + $"look at rank-*.error in the run folder, and raise {CollectiveTimeout.Variable} where a rank may take that long");
             }
         }
     }

@@ -220,7 +220,7 @@ internal sealed unsafe class NcclCollective : IDeviceCollective
     }
 
     private CollectiveException TooLong(string what) => new($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs or the network is down; "
-        + $"look at rank-*.error in the run folder, and raise {Ranks.TimeoutVariable} where a rank may take that long");
+        + $"look at rank-*.error in the run folder, and raise {CollectiveTimeout.Variable} where a rank may take that long");
 
     private void Check(int code, string call)
     {

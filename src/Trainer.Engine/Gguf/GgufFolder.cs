@@ -49,7 +49,7 @@ public static class GgufFolder
         var config = GgufConfig.Of(file);
         GgufTokenizer.Write(file, folder);
         WriteConfig(folder, config);
-        var model = ModelConfig.Load(folder);
+        var model = ConfigLoader.Load(folder);
         var plan = Plan(file, model);
         if (plan.Any(part => part.IsCoded))
         {

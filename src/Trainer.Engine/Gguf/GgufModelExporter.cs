@@ -21,7 +21,7 @@ public static class GgufModelExporter
     public static GgufModelReport Export(string folder, string target, GgufModelOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         var notes = new List<string>();
         if (options.Type is not (GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16 or GgufTensorType.Q8_0))
             throw new ModelException($"type {options.Type} cannot be written; choose f32, f16, bf16 or q8_0");

@@ -56,10 +56,10 @@ public sealed unsafe class BaseTensors : IDisposable
     /// <param name="threads">Threads that quantize.</param>
     public static BaseTensors Open(string folder, bool throughNf4 = false, bool doubleQuantize = true, int threads = 1)
     {
-        var model = ShardedModel.Open(folder, ModelConfig.Load(folder).TiedEmbeddings);
+        var model = ShardedModel.Open(folder, ConfigLoader.Load(folder).TiedEmbeddings);
         try
         {
-            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ModelConfig.Load(folder), model.Tensors.Keys) : new HashSet<string>(), doubleQuantize, threads);
+            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ConfigLoader.Load(folder), model.Tensors.Keys) : new HashSet<string>(), doubleQuantize, threads);
         }
         catch
         {

@@ -22,7 +22,7 @@ internal sealed unsafe class CodedTensors : IDisposable
     /// <param name="folder">A model folder.</param>
     public static CodedTensors? Of(string folder)
     {
-        if (StoredQuantization.Load(folder) is not { IsNf4: false } stored) return null;
+        if (ConfigLoader.LoadQuantization(folder) is not { IsNf4: false } stored) return null;
         var files = WeightFiles.AsStored(folder);
         var dense = files.Names.Select(name => files.Entry(name)).Where(entry => entry.Name.EndsWith(".weight", StringComparison.Ordinal) && StoredValues.CanRead(entry.Dtype)).Select(entry => entry.Dtype);
         return new CodedTensors(files, stored, dense.FirstOrDefault(SafetensorsDtype.BF16));

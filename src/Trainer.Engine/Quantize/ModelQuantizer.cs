@@ -24,7 +24,7 @@ public static unsafe class ModelQuantizer
     public static QuantizeReport Quantize(string source, string target, QuantizeOptions options, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var config = ModelConfig.Load(source);
+        var config = ConfigLoader.Load(source);
         if (config.StoredQuantization is { } stored)
             throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);

@@ -10,7 +10,7 @@ public static class FolderCheck
     /// <exception cref="ModelException">A tensor is missing or of another shape; it is named.</exception>
     public static void Require(string folder)
     {
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         if (!Directory.EnumerateFiles(folder, "*.safetensors").Any()) return;
         using var files = new WeightFiles(folder, config, null);
         // Experts lie in files in several layouts, which their loader tells apart.

@@ -13,7 +13,7 @@ public static class FullModelFolder
     /// <param name="deviation">Standard deviation of matrices; those that write to the residual stream take it divided by sqrt(2 x layers), as GPT-2 does.</param>
     public static void WriteFresh(string folder, int seed, double deviation = 0.02)
     {
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         var blueprint = DecoderBlueprint.Of(config);
         var modules = blueprint.Stored.ToDictionary(module => module.WeightName, StringComparer.Ordinal);
         var norm = config.NormWeightPlusOne ? 0f : 1f;

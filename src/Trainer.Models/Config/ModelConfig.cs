@@ -142,9 +142,4 @@ public sealed record ModelConfig
     /// <summary>Name in the model's module tree of a tensor in the folder, whatever prefix the file has it under; null for a tensor of another tower.</summary>
     /// <param name="stored">Name in the file.</param>
     public string? ModuleTensor(string stored) => TensorNames.InTree(this, stored);
-
-    /// <summary>Reads a model folder's config.json (transformers 4 or 5 layout) and generation_config.json.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <exception cref="ModelException">Missing or broken file, missing key, or something that is not implemented, by name.</exception>
-    public static ModelConfig Load(string folder) => ConfigLoader.Load(folder);
 }

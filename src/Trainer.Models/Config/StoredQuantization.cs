@@ -24,11 +24,6 @@ public sealed record StoredQuantization
     /// <summary>Bits of a code.</summary>
     public int Bits => Format is StoredFormat.Fp8 or StoredFormat.CompressedFp8 ? 8 : 4;
 
-    /// <summary>Reads quantization_config of a folder's config.json; null where there is none.</summary>
-    /// <param name="folder">A model folder.</param>
-    /// <exception cref="ModelException">The file is missing or broken, or the method, format or bits are not read; it is named.</exception>
-    public static StoredQuantization? Load(string folder) => ConfigLoader.LoadQuantization(folder);
-
     /// <summary>The codes are NF4 as this trainer holds them, so the folder stays as it is whatever is asked for.</summary>
     public bool IsNf4 => Format == StoredFormat.Nf4;
 }

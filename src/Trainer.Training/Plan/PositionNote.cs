@@ -10,7 +10,7 @@ public static class PositionNote
     /// <param name="longestRow">Tokens of the longest row.</param>
     public static string? Of(string modelDirectory, int longestRow)
     {
-        var positions = ModelConfig.Load(modelDirectory).Positions;
+        var positions = ConfigLoader.Load(modelDirectory).Positions;
         return longestRow <= positions ? null
             : $"rows of up to {longestRow} tokens go beyond the {positions} positions that the model was made for: a loss there means little; lower --max-seq-length to {positions}";
     }

@@ -51,7 +51,7 @@ public sealed record RankPlan
     /// <exception cref="OptionException">The micro-batches of a step cannot be dealt out evenly.</exception>
     public static RankPlan Of(TrainingOptions options, RunPlan plan, Dataset? dataset, int ranks, double linkBytesPerSecond)
     {
-        RankAgreement.RequireEven(options, ranks);
+        RequireEven(options, ranks);
         var bytes = plan.TrainableParameters * sizeof(float);
         return new RankPlan
         {
@@ -60,9 +60,20 @@ public sealed record RankPlan
             GradientBytes = bytes,
             RingSeconds = Scaling.RingSeconds(bytes, ranks, linkBytesPerSecond),
             TreeSeconds = Scaling.TreeSeconds(bytes, ranks, linkBytesPerSecond),
-            UnevenRows = dataset is null ? null : Uneven(new BatchPlan(dataset.Train, TrainingData.PlanOptions(options)).TokensOf(0), options.GradientAccumulationSteps, ranks),
+            UnevenRows = dataset is null ? null : Uneven(new BatchPlan(dataset.Train, BatchOptions.Of(options)).TokensOf(0), options.GradientAccumulationSteps, ranks),
             StepSecondsAlone = plan.StepSeconds,
         };
+    }
+
+    /// <summary>Refuses a number of ranks that the micro-batches of a step cannot be dealt out to.</summary>
+    /// <exception cref="OptionException">Names numbers that would do.</exception>
+    internal static void RequireEven(TrainingOptions options, int ranks)
+    {
+        var microBatches = options.GradientAccumulationSteps;
+        if (microBatches % ranks == 0) return;
+        var most = Enumerable.Range(1, Math.Min(ranks, microBatches)).Last(count => microBatches % count == 0);
+        throw new OptionException($"--gradient-accumulation-steps {microBatches} (micro-batches of a step) cannot be dealt out to {ranks} ranks evenly: "
+            + $"take a multiple of {ranks}, or start {most} {(most == 1 ? "rank" : "ranks")}");
     }
 
     // In each step all wait for the rank with the most tokens; micro-batch i is rank i modulo n's, as in training.

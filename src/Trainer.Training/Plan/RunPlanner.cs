@@ -24,7 +24,7 @@ public static class RunPlanner
     /// <exception cref="OptionException">The base cannot be streamed as the options say.</exception>
     public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null)
     {
-        var config = ModelConfig.Load(options.ModelDirectory);
+        var config = ConfigLoader.Load(options.ModelDirectory);
         FolderCheck.Require(options.ModelDirectory);
         StreamedFolder.RequireAgreement(options, config);
         var plan = Compute(options, config, dataset, microStepSeconds);
@@ -43,7 +43,7 @@ public static class RunPlanner
         ArgumentNullException.ThrowIfNull(options);
         if (!Directory.Exists(options.ModelDirectory) || !Directory.EnumerateFiles(options.ModelDirectory, "*.safetensors").Any()) return;
         FolderCheck.Require(options.ModelDirectory);
-        RunAdapter.Of(options, ModelConfig.Load(options.ModelDirectory));
+        RunAdapter.Of(options, ConfigLoader.Load(options.ModelDirectory));
     }
 
     /// <summary>The options with <c>auto</c> settled as the plan found it.</summary>
@@ -70,7 +70,7 @@ public static class RunPlanner
         }
         var adapter = RunAdapter.Of(options, config);
         var memory = new RunMemory(adapter, options);
-        var batches = dataset is null ? null : new BatchPlan(dataset.Train, TrainingData.PlanOptions(options));
+        var batches = dataset is null ? null : new BatchPlan(dataset.Train, BatchOptions.Of(options));
         var tokens = WorstTokens(options, dataset);
         var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
         var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
@@ -180,7 +180,7 @@ public static class RunPlanner
 
     private static long WorstTokens(TrainingOptions options, Dataset? dataset)
     {
-        if (options.Packing || dataset is null) return (long)options.BatchSize * TrainingData.PlanOptions(options).MaxSeqLength;
+        if (options.Packing || dataset is null) return (long)options.BatchSize * BatchOptions.Of(options).MaxSeqLength;
         return dataset.Train.Lengths.OrderDescending().Take(options.BatchSize).Sum(length => (long)length);
     }
 

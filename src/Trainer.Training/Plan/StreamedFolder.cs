@@ -43,7 +43,7 @@ internal static class StreamedFolder
     /// <exception cref="ModelException">The plan streams from a folder that only a run makes.</exception>
     public static void RequireMade(TrainingOptions options, RunPlan plan)
     {
-        if (plan.Stream && IsMade(options, ModelConfig.Load(options.ModelDirectory)))
+        if (plan.Stream && IsMade(options, ConfigLoader.Load(options.ModelDirectory)))
             throw new ModelException("the 4-bit folder to stream from is made by the first run; write one with 'trainer quantize' and pass that to measure now");
     }
 
@@ -55,7 +55,7 @@ internal static class StreamedFolder
     /// <exception cref="CannotWriteException">The disk has no room, or the cache cannot be written.</exception>
     public static string Of(TrainingOptions options, Fingerprint files, Events events, CancellationToken stop)
     {
-        var config = ModelConfig.Load(options.ModelDirectory);
+        var config = ConfigLoader.Load(options.ModelDirectory);
         if (!IsMade(options, config)) return options.ModelDirectory;
         var folder = PathOf(options, files);
         if (IsThere(folder))

@@ -1,3 +1,4 @@
+using Trainer.Adapters;
 using Trainer.Checkpoints;
 
 namespace Trainer.Training;
@@ -14,14 +15,14 @@ internal static class EarlierRun
     // The adapter goes before its record: a deletion that is cut off still shows that a run was here.
     private static readonly string[] Files =
     [
-        FinalAdapter.WeightsFile, FinalAdapter.ConfigFile, TrainerState.FileName, "report.html", "recipe.yaml", MetricsWriter.FileName, RunManifest.FileName,
+        PeftFolder.WeightsFile, PeftFolder.ConfigFile, TrainerState.FileName, "report.html", "recipe.yaml", MetricsWriter.FileName, RunManifest.FileName,
     ];
 
     private static readonly string[] Folders = [RunFolder.Superseded + "-*", RunFolder.Damaged + "-*", CheckpointStore.BundlePrefix + "*"];
 
     /// <summary>Whether a run began here: one that was refused or stopped before its first step leaves nothing worth keeping.</summary>
     public static bool IsIn(string directory) =>
-        File.Exists(Path.Combine(directory, FinalAdapter.ConfigFile))
+        File.Exists(Path.Combine(directory, PeftFolder.ConfigFile))
         || CheckpointFolder.List(directory).Count > 0
         || (File.Exists(Path.Combine(directory, RunManifest.FileName)) && File.Exists(Path.Combine(directory, MetricsWriter.FileName)));
 

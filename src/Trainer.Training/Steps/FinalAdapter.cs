@@ -1,3 +1,4 @@
+using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Data;
 
@@ -6,8 +7,6 @@ namespace Trainer.Training;
 /// <summary>Writes the finished adapter into the run folder, reads it back and compares what it says with what was trained.</summary>
 internal static class FinalAdapter
 {
-    public const string WeightsFile = "adapter_model.safetensors";
-    public const string ConfigFile = "adapter_config.json";
     public const int ProofTokens = 256;
     public const int ProofLogits = 1 << 20;
 
@@ -27,7 +26,7 @@ internal static class FinalAdapter
         Prove(directory, model, ProofBatch(data, Math.Clamp(ProofLogits / model.VocabularySize, 16, ProofTokens)), events);
         events.Emit(new PhaseProgressed("saving the adapter", 2, 2));
         events.Emit(new Saved(state.Step, directory, IsFinal: true));
-        return FileDigest.Sha256(Path.Combine(directory, WeightsFile));
+        return FileDigest.Sha256(Path.Combine(directory, PeftFolder.WeightsFile));
     }
 
     private static void Prove(string directory, IAdaptedModel model, MicroBatch batch, Events events)

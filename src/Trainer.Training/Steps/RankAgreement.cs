@@ -15,7 +15,7 @@ internal static class RankAgreement
     public static TrainingOptions Settle(ICollective ranks, TrainingOptions options, Events events)
     {
         if (ranks.Size == 1) return options;
-        RequireEven(options, ranks.Size);
+        RankPlan.RequireEven(options, ranks.Size);
         if (options.Compute == ComputeKind.Auto)
         {
             // A race of kernels could end one way here and another way there, and the ranks would train different models.
@@ -25,17 +25,6 @@ internal static class RankAgreement
         var (threads, warning) = RankThreads.Of(ranks, options.Threads);
         if (warning is not null) events.Warn(warning);
         return options with { Threads = threads };
-    }
-
-    /// <summary>Refuses a number of ranks that the micro-batches of a step cannot be dealt out to.</summary>
-    /// <exception cref="OptionException">Names numbers that would do.</exception>
-    public static void RequireEven(TrainingOptions options, int ranks)
-    {
-        var microBatches = options.GradientAccumulationSteps;
-        if (microBatches % ranks == 0) return;
-        var most = Enumerable.Range(1, Math.Min(ranks, microBatches)).Last(count => microBatches % count == 0);
-        throw new OptionException($"--gradient-accumulation-steps {microBatches} (micro-batches of a step) cannot be dealt out to {ranks} ranks evenly: "
-            + $"take a multiple of {ranks}, or start {most} {(most == 1 ? "rank" : "ranks")}");
     }
 
     /// <summary>Compares what the ranks are about to train, before the first step.</summary>

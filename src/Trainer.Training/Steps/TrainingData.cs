@@ -13,7 +13,7 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     public TrainingData(TrainingOptions options, Dataset dataset)
     {
         _dataset = dataset;
-        Plan = new BatchPlan(dataset.Train, PlanOptions(options));
+        Plan = new BatchPlan(dataset.Train, BatchOptions.Of(options));
         // KTO compares an answer with another row's.
         _evalRows = Math.Max(options.BatchSize, options.Objective == "kto" ? 2 : 1);
         EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, _evalRows, null) : [];
@@ -71,18 +71,6 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     public double EpochAt(long stepsDone) => Plan.EpochAt(stepsDone);
 
     public void Dispose() => _dataset.Dispose();
-
-    internal static BatchPlanOptions PlanOptions(TrainingOptions options) => new()
-    {
-        BatchSize = options.BatchSize,
-        MicroBatchesPerStep = options.GradientAccumulationSteps,
-        Seed = options.DataSeed ?? options.Seed,
-        Shuffle = options.Shuffle,
-        GroupByLength = options.GroupByLength,
-        Packing = options.Packing,
-        // A pair is two sequences.
-        MaxSeqLength = options.Data.MaxSeqLength * (ObjectiveTable.Purpose(options.Objective) == RowPurpose.Pairs ? 2 : 1),
-    };
 
     /// <summary>Held-out examples in order, so many to a batch, laid out when asked for: they may be more than memory holds.</summary>
     private sealed class HeldOutBatches(ExampleSet set, int batchSize, ReferenceLosses? reference) : IReadOnlyList<MicroBatch>

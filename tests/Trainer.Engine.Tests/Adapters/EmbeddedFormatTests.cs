@@ -31,7 +31,7 @@ public sealed class EmbeddedFormatTests : IDisposable
         File.WriteAllText(Path.Combine(folder, AdapterConfig.FileName), """{"peft_type":"LORA","r":4,"lora_alpha":8,"layers_to_transform":[0,3],"bias":"none","target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"base_model_name_or_path":"tiny"}""");
         var random = new Random(7);
         using ShardedModel model = ShardedModel.Open(ReferenceData.Embedded);
-        var linears = ModelQuantizer.WeightNames(ModelConfig.Load(ReferenceData.Embedded), model.Tensors.Keys);
+        var linears = ModelQuantizer.WeightNames(ConfigLoader.Load(ReferenceData.Embedded), model.Tensors.Keys);
         var tensors = model.Tensors.Values.Where(entry => linears.Contains(entry.Name) && entry.Name.Split('.')[2] is "0" or "3").SelectMany(entry =>
         {
             string name = "base_model.model." + entry.Name[..^".weight".Length];

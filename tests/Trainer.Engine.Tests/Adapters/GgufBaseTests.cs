@@ -152,7 +152,7 @@ public sealed class GgufBaseTests : IDisposable
     // What a converter writes for a mixture: the experts' matrices stacked.
     private void WriteMixture(string source, bool isCoded)
     {
-        var config = ModelConfig.Load(source);
+        var config = ConfigLoader.Load(source);
         using var tensors = BaseTensors.Open(source);
         float[] Values(string name)
         {

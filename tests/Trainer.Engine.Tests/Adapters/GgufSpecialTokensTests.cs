@@ -35,7 +35,7 @@ public sealed class GgufSpecialTokensTests : IDisposable
         else File.WriteAllText(path, config);
         if (map is not null) File.WriteAllText(Path.Combine(_folder, "special_tokens_map.json"), map);
         if (processor is not null) Change("tokenizer.json", root => root["post_processor"] = JsonNode.Parse(processor));
-        var found = GgufSpecialTokens.Of(_folder, ModelConfig.Load(_folder)).ToDictionary(pair => pair.Key, pair => pair.Value.Value);
+        var found = GgufSpecialTokens.Of(_folder, ConfigLoader.Load(_folder)).ToDictionary(pair => pair.Key, pair => pair.Value.Value);
         Assert.Equal(((uint)bos, (uint)eos, addsBos, false), ((uint)found["tokenizer.ggml.bos_token_id"], (uint)found["tokenizer.ggml.eos_token_id"], (bool)found["tokenizer.ggml.add_bos_token"], (bool)found["tokenizer.ggml.add_eos_token"]));
         var tokenizer = HfTokenizer.Load(_folder);
         Assert.Equal(addsBos ? [bos, .. tokenizer.Encode("hello", false).Ids] : tokenizer.Encode("hello", false).Ids, tokenizer.Encode("hello", true).Ids);

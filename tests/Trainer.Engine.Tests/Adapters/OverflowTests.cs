@@ -63,7 +63,7 @@ public sealed class OverflowTests : IDisposable
         ModelMerger.Merge(folder, adapter, target, new MergeOptions { Type = SafetensorsDtype.BF16 });
         using var merged = ShardedModel.Open(target);
         Assert.All(merged.Tensors.Values, entry => Assert.Equal(SafetensorsDtype.BF16, entry.Dtype));
-        Assert.Equal("bfloat16", ModelConfig.Load(target).StoredType);
+        Assert.Equal("bfloat16", ConfigLoader.Load(target).StoredType);
         using var loaded = CausalModel.Load(target);
     }
 

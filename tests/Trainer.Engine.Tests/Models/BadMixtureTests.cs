@@ -75,7 +75,7 @@ public sealed class BadMixtureTests : IDisposable
     public void Trained_shares_are_told_by_kind_and_add_up()
     {
         RandomModel.Write(_folder, RandomModel.Mixture);
-        var decoder = DecoderBlueprint.Of(ModelConfig.Load(_folder));
+        var decoder = DecoderBlueprint.Of(ConfigLoader.Load(_folder));
         var attention = TrainedShare.Of(AdapterBlueprint.Fresh(decoder, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear }));
         Assert.Equal(0, attention.Single(share => share.Kind == "experts").Trained);
         Assert.True(attention.Single(share => share.Kind == "attention").Trained > 0);

@@ -13,7 +13,7 @@ public sealed class BlueprintTests
     [MemberData(nameof(Families))]
     public void The_drawing_of_a_config_names_every_tensor_of_the_folder_with_its_shape(string family)
     {
-        var blueprint = DecoderBlueprint.Of(ModelConfig.Load(Golden.Folder(family)));
+        var blueprint = DecoderBlueprint.Of(ConfigLoader.Load(Golden.Folder(family)));
         using var stored = ShardedModel.Open(Golden.Folder(family));
         // A folder holds experts together or each by itself, and other towers' tensors beside the model's.
         bool IsApart(ModuleBlueprint module) => module.Experts is not null && !stored.Tensors.ContainsKey(ExpertTensors.Fused(module).First().Name) && blueprint.Config.WrapperType is null;

@@ -42,7 +42,7 @@ public class FamilyTests
         File.Copy(Golden.Folder(name, "config.v5.json"), Path.Combine(folder, "config.json"));
         if (File.Exists(Golden.Folder(name, "generation_config.json"))) File.Copy(Golden.Folder(name, "generation_config.json"), Path.Combine(folder, "generation_config.json"));
         // The second file was written after loading as float32, so it names another stored type.
-        Assert.Equivalent(ModelConfig.Load(Golden.Folder(name)) with { StoredType = null }, ModelConfig.Load(folder) with { StoredType = null }, strict: true);
+        Assert.Equivalent(ConfigLoader.Load(Golden.Folder(name)) with { StoredType = null }, ConfigLoader.Load(folder) with { StoredType = null }, strict: true);
         Directory.Delete(folder, recursive: true);
     }
 }

@@ -32,7 +32,7 @@ public class GoldenFamilyTests
         var other = Directory.CreateTempSubdirectory("config-v5-").FullName;
         File.Copy(Path.Combine(folder, "config.v5.json"), Path.Combine(other, "config.json"));
         if (File.Exists(Path.Combine(folder, "generation_config.json"))) File.Copy(Path.Combine(folder, "generation_config.json"), Path.Combine(other, "generation_config.json"));
-        Assert.Equivalent(ModelConfig.Load(folder) with { StoredType = null }, ModelConfig.Load(other) with { StoredType = null }, strict: true);
+        Assert.Equivalent(ConfigLoader.Load(folder) with { StoredType = null }, ConfigLoader.Load(other) with { StoredType = null }, strict: true);
         Directory.Delete(other, recursive: true);
     }
 

@@ -117,6 +117,6 @@ public sealed class PublishedConfigTests : IDisposable
     private ModelConfig Load(string json)
     {
         File.WriteAllText(Path.Combine(_folder, "config.json"), json);
-        return ModelConfig.Load(_folder);
+        return ConfigLoader.Load(_folder);
     }
 }

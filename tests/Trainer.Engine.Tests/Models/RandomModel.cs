@@ -21,7 +21,7 @@ internal static class RandomModel
     {
         File.WriteAllText(Path.Combine(folder, "config.json"), config);
         var random = new Random(7);
-        var tensors = DecoderBlueprint.Of(ModelConfig.Load(folder)).Stored
+        var tensors = DecoderBlueprint.Of(ConfigLoader.Load(folder)).Stored
             .SelectMany(module => perExpert && module.Kind == ModuleKind.Experts ? ExpertTensors.OfEach(module) : module.Tensors).ToList();
         using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), tensors.Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape)), SafetensorsWriter.PyTorchMetadata);
         foreach (var (name, shape) in tensors)

@@ -13,7 +13,7 @@ public class RopeTableTests
         foreach (var path in Directory.GetFiles(Golden.Root, "io.safetensors", SearchOption.AllDirectories))
         {
             using var io = SafetensorsFile.Open(path);
-            var config = ModelConfig.Load(Path.GetDirectoryName(path)!);
+            var config = ConfigLoader.Load(Path.GetDirectoryName(path)!);
             for (var r = 0; r < config.Ropes.Count; r++)
             {
                 if (!io.Tensors.ContainsKey($"inv_freq.{r}")) continue;

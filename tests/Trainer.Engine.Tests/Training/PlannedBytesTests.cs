@@ -84,7 +84,7 @@ public sealed class PlannedBytesTests : IDisposable
             AdapterBlueprint drawn;
             try
             {
-                drawn = RunAdapter.Of(one.Options, ModelConfig.Load(one.Options.ModelDirectory));
+                drawn = RunAdapter.Of(one.Options, ConfigLoader.Load(one.Options.ModelDirectory));
             }
             catch (AdapterOptionException)
             {
@@ -110,7 +110,7 @@ public sealed class PlannedBytesTests : IDisposable
                 Model = "six", ModelDirectory = folder, Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Lora = new LoraOptions { Rank = 3, Layers = 2 },
                 Stream = Choice.On, Compute = ComputeKind.Float32, GradientCheckpointing = Checkpointing.On, Threads = TorchSharp.torch.get_num_threads(),
             };
-            var memory = new RunMemory(RunAdapter.Of(options, ModelConfig.Load(folder)), options);
+            var memory = new RunMemory(RunAdapter.Of(options, ConfigLoader.Load(folder)), options);
             using var model = CausalModel.Load(folder, AdaptedModel.LoadOptions(options));
             AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
             Assert.Equal(memory.LayerBytes, new StreamedLayout(model).Weights.Max(layer => layer.Sum(weight => weight.MappedParts.Sum(part => part.Length))));
@@ -135,7 +135,7 @@ public sealed class PlannedBytesTests : IDisposable
             AdapterBlueprint drawn;
             try
             {
-                drawn = RunAdapter.Of(options, ModelConfig.Load(options.ModelDirectory));
+                drawn = RunAdapter.Of(options, ConfigLoader.Load(options.ModelDirectory));
             }
             catch (AdapterOptionException)
             {

@@ -4,7 +4,7 @@ using Trainer.Checkpoints;
 namespace Trainer.Models;
 
 /// <summary>Reads config.json and hands it to the family that its model_type names.</summary>
-internal static class ConfigLoader
+public static class ConfigLoader
 {
     // What a key of another family would do to the computation; a config that sets one is not the model its model_type says.
     private static readonly string[] Foreign =
@@ -13,6 +13,9 @@ internal static class ConfigLoader
         "use_bidirectional_attention", "mrope_section",
     ];
 
+    /// <summary>Reads quantization_config of a folder's config.json; null where there is none.</summary>
+    /// <param name="folder">A model folder.</param>
+    /// <exception cref="ModelException">The file is missing or broken, or the method, format or bits are not read; it is named.</exception>
     public static StoredQuantization? LoadQuantization(string folder)
     {
         var path = Path.Combine(folder, "config.json");
@@ -21,6 +24,9 @@ internal static class ConfigLoader
         return QuantizationReader.Read(new ConfigReader(document.RootElement, path));
     }
 
+    /// <summary>Reads a model folder's config.json (transformers 4 or 5 layout) and generation_config.json.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="ModelException">Missing or broken file, missing key, or something that is not implemented, by name.</exception>
     public static ModelConfig Load(string folder)
     {
         if (!Directory.Exists(folder)) throw new ModelException($"model folder '{folder}': there is no such folder; check the path");

@@ -1,0 +1,21 @@
+using Trainer.Data;
+using Trainer.Data.Rows;
+using Trainer.Training.Objectives;
+
+namespace Trainer.Training;
+
+/// <summary>How a run's options cut rows into micro-batches: one answer for the plan and the run.</summary>
+internal static class BatchOptions
+{
+    public static BatchPlanOptions Of(TrainingOptions options) => new()
+    {
+        BatchSize = options.BatchSize,
+        MicroBatchesPerStep = options.GradientAccumulationSteps,
+        Seed = options.DataSeed ?? options.Seed,
+        Shuffle = options.Shuffle,
+        GroupByLength = options.GroupByLength,
+        Packing = options.Packing,
+        // A pair is two sequences.
+        MaxSeqLength = options.Data.MaxSeqLength * (ObjectiveTable.Purpose(options.Objective) == RowPurpose.Pairs ? 2 : 1),
+    };
+}
