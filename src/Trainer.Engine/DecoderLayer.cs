@@ -7,18 +7,15 @@ public sealed class DecoderLayer
     {
         var config = model.Layers[index];
         (Index, Config, Modules) = (index, config, modules);
-        var (linears, norms) = (modules.Linears, modules.Norms);
-        LinearModule? Linear(ModuleRole role) => linears.FirstOrDefault(linear => linear.Blueprint.Role == role);
-        NormModule? Norm(ModuleRole role) => norms.FirstOrDefault(norm => norm.Blueprint.Role == role);
-        (Qkv, Query, Key, Value) = (Linear(ModuleRole.Qkv), Linear(ModuleRole.Query), Linear(ModuleRole.Key), Linear(ModuleRole.Value));
-        (GateUp, Gate, Up) = (Linear(ModuleRole.GateUp), Linear(ModuleRole.Gate), Linear(ModuleRole.Up));
-        (Output, Down) = (Linear(ModuleRole.Output)!, Linear(ModuleRole.Down)!);
-        (BeforeAttention, AfterAttention) = (Norm(ModuleRole.BeforeAttention), Norm(ModuleRole.AfterAttention));
-        (BeforeMlp, AfterMlp) = (Norm(ModuleRole.BeforeMlp), Norm(ModuleRole.AfterMlp));
-        (QueryNorm, KeyNorm) = (Norm(ModuleRole.QueryNorm), Norm(ModuleRole.KeyNorm));
-        (Mixer, FeedForward) = (LayerParts.Mixer(this), LayerParts.FeedForward(this));
+        (Qkv, Query, Key, Value) = (modules.Linear(ModuleRole.Qkv), modules.Linear(ModuleRole.Query), modules.Linear(ModuleRole.Key), modules.Linear(ModuleRole.Value));
+        (GateUp, Gate, Up) = (modules.Linear(ModuleRole.GateUp), modules.Linear(ModuleRole.Gate), modules.Linear(ModuleRole.Up));
+        (Output, Down) = (modules.Linear(ModuleRole.Output)!, modules.Linear(ModuleRole.Down)!);
+        (BeforeAttention, AfterAttention) = (modules.Norm(ModuleRole.BeforeAttention), modules.Norm(ModuleRole.AfterAttention));
+        (BeforeMlp, AfterMlp) = (modules.Norm(ModuleRole.BeforeMlp), modules.Norm(ModuleRole.AfterMlp));
+        (QueryNorm, KeyNorm) = (modules.Norm(ModuleRole.QueryNorm), modules.Norm(ModuleRole.KeyNorm));
+        (Mixer, FeedForward) = (LayerParts.Mixer(config, modules, index), LayerParts.FeedForward(config, modules));
         if (model.PerLayerInput is not null) PerLayer = new PerLayerStep(modules, index, model.Activation);
-        if (model.Streams is { } streams) Streams = new StreamsJoin(streams, this, PerLayer!);
+        if (model.Streams is { } streams) Streams = new StreamsJoin(streams, modules, Mixer, FeedForward, PerLayer!);
     }
 
     /// <summary>Zero-based position.</summary>

@@ -5,9 +5,9 @@ namespace Trainer.Engine;
 /// <summary>Which engine computes a model: the one place that knows them all.</summary>
 internal static class EngineSelection
 {
-    public static string? Fallback(CausalModel model) => model.Options is { Engine: EngineKind.Auto, Device: "cpu" } ? FastCapabilities.Refusal(model) : null;
+    public static string? Fallback(LoadedDecoder model) => model.Options is { Engine: EngineKind.Auto, Device: "cpu" } ? FastCapabilities.Refusal(model) : null;
 
-    public static IDecoderEngine Create(CausalModel model)
+    public static IDecoderEngine Create(LoadedDecoder model)
     {
         var refusal = model.Options.Engine == EngineKind.Reference ? "the reference engine was asked for" : FastCapabilities.Refusal(model);
         if (refusal is not null && model.Options.Compute == ComputeKind.Int8)

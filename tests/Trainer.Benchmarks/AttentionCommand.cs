@@ -41,7 +41,7 @@ internal static unsafe class AttentionCommand
         var shape = new FastShape(config);
         var decoder = DecoderBlueprint.Of(config);
         var batch = new TokenBatch(new int[tokens], new int[tokens], [.. Enumerable.Range(0, tokens)], starts, new float[starts.Length - 1]);
-        var layout = PassLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept, EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
+        var layout = EngineLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept, EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
         var kernels = new CpuKernels(shape, ComputeKind.Float32, new PanelPlan());
         using var block = kernels.Allocate(layout.Bytes);
         var pass = new FastPass(config, batch, kernels, new PassMemory(layout, block), null);

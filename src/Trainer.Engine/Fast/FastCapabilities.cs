@@ -19,5 +19,5 @@ public static class FastCapabilities
     }
 
     /// <summary>The same of a model as attached.</summary>
-    internal static string? Refusal(CausalModel model) => Refusal(model.Adapter, model.Options.Device);
+    internal static string? Refusal(LoadedDecoder model) => Refusal(model.Adapter, model.Options.Device);
 }

@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
 /// <summary>Decodes with the hand-written engine: weights are read as they are stored, all memory is there before the token.</summary>
-internal sealed class FastDecoder(CausalModel model, FastEngine engine) : ITokenDecoder
+internal sealed class FastDecoder(LoadedDecoder model, FastEngine engine) : ITokenDecoder
 {
     private readonly KeyValues _past = engine.BeginText();
     private readonly float[] _logits = new float[model.Config.VocabularySize];

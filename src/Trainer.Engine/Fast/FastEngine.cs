@@ -12,7 +12,7 @@ internal sealed class FastEngine : IDecoderEngine
     // All bits set: floats are not numbers, so whoever reads what nobody wrote is found out too.
     private const byte Untouched = 0xFF;
 
-    private readonly CausalModel _model;
+    private readonly LoadedDecoder _model;
     private readonly FastShape _shape;
     private readonly EngineShape _engine;
     private readonly FastLayer _layer;
@@ -27,7 +27,7 @@ internal sealed class FastEngine : IDecoderEngine
     /// <param name="model">The model.</param>
     /// <param name="panelElements">Aim for the elements of a panel of a frozen matrix.</param>
     /// <param name="guard">Bytes left free behind each buffer, for <see cref="Overrun"/>.</param>
-    public FastEngine(CausalModel model, long panelElements = PanelPlan.Elements, long guard = 0)
+    public FastEngine(LoadedDecoder model, long panelElements = PanelPlan.Elements, long guard = 0)
     {
         _model = model;
         _shape = new FastShape(model.Config);
@@ -58,8 +58,8 @@ internal sealed class FastEngine : IDecoderEngine
     public long AllocatedBytes => _block?.Bytes ?? 0;
 
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
-    public static long BytesFor(CausalModel model, TokenBatch batch, bool checkpointing, bool drops = false) =>
-        PassLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept, EngineShape.Of(model, get_num_threads())).Bytes;
+    public static long BytesFor(LoadedDecoder model, TokenBatch batch, bool checkpointing, bool drops = false) =>
+        EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept, EngineShape.Of(model, get_num_threads())).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
 
@@ -100,7 +100,7 @@ internal sealed class FastEngine : IDecoderEngine
         _block = null;
     }
 
-    private static IKernels KernelsOf(CausalModel model, FastShape shape, PanelPlan panels) => model.Options.Engine == EngineKind.Libtorch
+    private static IKernels KernelsOf(LoadedDecoder model, FastShape shape, PanelPlan panels) => model.Options.Engine == EngineKind.Libtorch
         ? new TorchKernels(shape, model.Options.Compute, panels, model.Options.Device)
         : new CpuKernels(shape, model.Options.Compute, panels);
 
@@ -109,7 +109,7 @@ internal sealed class FastEngine : IDecoderEngine
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key, KeyValues? past)
     {
         _stream?.CheckFiles();
-        var layout = PassLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });
+        var layout = EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });
         _last = layout;
         if (_block is null || _block.Bytes < layout.Bytes)
         {

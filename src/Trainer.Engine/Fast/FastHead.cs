@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
 /// <summary>Final norm, head and cross entropy of the rows that carry loss, a chunk at a time: logits never exist whole, loss and gradient come in one pass.</summary>
-internal sealed class FastHead(CausalModel model, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms)
+internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms)
 {
     // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
     private const long ChunkFloats = 32 << 20;

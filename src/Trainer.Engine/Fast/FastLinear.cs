@@ -8,7 +8,7 @@ namespace Trainer.Engine.Fast;
 /// </code>
 /// The frozen products are in the compute type asked for; adapters, biases and logits are float32 in any.
 /// </remarks>
-internal sealed partial class FastLinear(CausalModel model, IKernels kernels, FastParameters parameters)
+internal sealed partial class FastLinear(LoadedDecoder model, IKernels kernels, FastParameters parameters)
 {
     /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense, times <paramref name="factor"/> (without DoRA only).</summary>
     public void Forward(FastPass pass, LinearModule linear, Place x, long rows, Place y, long stride, AdapterState kept, float factor = 1f)

@@ -1,7 +1,7 @@
 namespace Trainer.Engine.Fast;
 
 /// <summary>Norms with the weights of a module, frozen or trained.</summary>
-internal sealed class FastNorm(CausalModel model, IKernels kernels, FastParameters parameters)
+internal sealed class FastNorm(LoadedDecoder model, IKernels kernels, FastParameters parameters)
 {
     /// <summary>Whether the module's weight is trained.</summary>
     public bool Trains(NormModule? norm) => model.AdaptersEnabled && norm?.Trained is not null;

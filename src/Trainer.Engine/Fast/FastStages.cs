@@ -5,7 +5,7 @@ namespace Trainer.Engine.Fast;
 
 /// <summary>The stages of a pass by hand, over the buffers of the pass.</summary>
 internal sealed class FastStages(
-    CausalModel model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream, FastPass pass) : IPassStages
+    LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream, FastPass pass) : IPassStages
 {
     private FastBuffers Buffers => pass.Buffers;
 

@@ -6,5 +6,5 @@ namespace Trainer.Engine;
 internal interface IFeedForward
 {
     /// <summary>The block's output [T, hidden] of its normed input [T, hidden].</summary>
-    torch.Tensor Forward(DecoderPass pass, torch.Tensor x, BatchContext context);
+    torch.Tensor Forward(ILayerMath pass, torch.Tensor x, BatchContext context);
 }

@@ -6,5 +6,5 @@ namespace Trainer.Engine;
 internal interface ITokenMixer
 {
     /// <summary>The mixer's output [T, hidden] of its normed input [T, hidden].</summary>
-    torch.Tensor Mix(DecoderPass pass, torch.Tensor x, BatchContext context);
+    torch.Tensor Mix(ILayerMath pass, torch.Tensor x, BatchContext context);
 }

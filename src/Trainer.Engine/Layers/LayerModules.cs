@@ -16,6 +16,12 @@ internal sealed record LayerModules(string Path, IReadOnlyList<LinearModule> Lin
     /// <summary>A table that must be there.</summary>
     public IFrozenWeight Table(string name) => Tables[$"{Path}.{name}"];
 
+    /// <summary>The linear of a role, or null.</summary>
+    public LinearModule? Linear(ModuleRole role) => Linears.FirstOrDefault(one => one.Blueprint.Role == role);
+
+    /// <summary>The norm of a role, or null.</summary>
+    public NormModule? Norm(ModuleRole role) => Norms.FirstOrDefault(one => one.Blueprint.Role == role);
+
     /// <summary>A linear that the layer must have.</summary>
     public LinearModule Linear(string name) => Linears.First(one => one.Name == $"{Path}.{name}");
 

@@ -3,22 +3,22 @@ namespace Trainer.Engine;
 /// <summary>The parts that compute what a layer's description says: the one place that knows them all.</summary>
 internal static class LayerParts
 {
-    public static ITokenMixer Mixer(DecoderLayer layer) => layer.Config.Mixer switch
+    public static ITokenMixer Mixer(LayerConfig config, LayerModules modules, int index) => config.Mixer switch
     {
-        SelfAttention attention => new AttentionMixer(attention, layer),
-        GatedDelta delta => new GatedDeltaMixer(delta, layer.Modules, layer.Index),
-        ShortConvolution convolution => new ShortConvolutionMixer(convolution, layer.Modules, layer.Index),
-        Mamba2 mamba => new Mamba2Mixer(mamba, layer.Modules, layer.Index),
-        SideBySide both => new SideBySideMixer(both, layer),
-        LatentAttention latent => new LatentMixer(latent, layer.Modules, layer.Index),
+        SelfAttention attention => new AttentionMixer(attention, modules, index),
+        GatedDelta delta => new GatedDeltaMixer(delta, modules, index),
+        ShortConvolution convolution => new ShortConvolutionMixer(convolution, modules, index),
+        Mamba2 mamba => new Mamba2Mixer(mamba, modules, index),
+        SideBySide both => new SideBySideMixer(both, modules, index),
+        LatentAttention latent => new LatentMixer(latent, modules, index),
         var other => throw new NotSupportedException(other.GetType().Name),
     };
 
-    public static IFeedForward FeedForward(DecoderLayer layer) => layer.Config.FeedForward switch
+    public static IFeedForward FeedForward(LayerConfig config, LayerModules modules) => config.FeedForward switch
     {
-        DenseFeedForward dense => new DenseBlock(dense, layer.Modules),
-        DenseBesideExperts both => new DenseBesideExpertsBlock(both, layer.Modules),
-        ExpertFeedForward experts => new ExpertBlock(experts, layer.Modules),
+        DenseFeedForward dense => new DenseBlock(dense, modules),
+        DenseBesideExperts both => new DenseBesideExpertsBlock(both, modules),
+        ExpertFeedForward experts => new ExpertBlock(experts, modules),
         var other => throw new NotSupportedException(other.GetType().Name),
     };
 }

@@ -10,7 +10,7 @@ internal static class Pass
     public delegate IPassStages Begin(TokenBatch batch, PassMode mode, StepKey? key);
 
     /// <summary>Loss of a batch, its gradients added to the parameter buffer.</summary>
-    public static LossResult ForwardBackward(CausalModel model, TokenBatch batch, double lossScale, StepKey? key, Begin begin)
+    public static LossResult ForwardBackward(LoadedDecoder model, TokenBatch batch, double lossScale, StepKey? key, Begin begin)
     {
         CheckIds(model, batch);
         if (batch.TrainedTokens == 0) return new LossResult(0, 0);
@@ -36,7 +36,7 @@ internal static class Pass
     }
 
     /// <summary>Unweighted loss of each token, 0 where the target is ignored.</summary>
-    public static float[] TokenLosses(CausalModel model, TokenBatch batch, Begin begin)
+    public static float[] TokenLosses(LoadedDecoder model, TokenBatch batch, Begin begin)
     {
         CheckIds(model, batch);
         var losses = new float[batch.Length];
@@ -51,7 +51,7 @@ internal static class Pass
     }
 
     /// <summary>Logits [T, vocabulary].</summary>
-    public static Tensor Logits(CausalModel model, TokenBatch batch, Begin begin)
+    public static Tensor Logits(LoadedDecoder model, TokenBatch batch, Begin begin)
     {
         CheckIds(model, batch);
         using var scope = NewDisposeScope();
@@ -62,7 +62,7 @@ internal static class Pass
     }
 
     /// <summary>All layers, without a way back.</summary>
-    public static void Forward(CausalModel model, IPassStages stages)
+    public static void Forward(LoadedDecoder model, IPassStages stages)
     {
         stages.Embed();
         for (var l = 0; l < model.Layers.Count; l++)
@@ -74,7 +74,7 @@ internal static class Pass
 
     /// <summary>Refuses ids outside the vocabulary.</summary>
     /// <exception cref="ModelException">Names the first.</exception>
-    public static void CheckIds(CausalModel model, TokenBatch batch)
+    public static void CheckIds(LoadedDecoder model, TokenBatch batch)
     {
         var size = model.Config.VocabularySize;
         foreach (var id in batch.TokenIds)

@@ -7,7 +7,7 @@ namespace Trainer.Engine;
 /// One visit of the decoder with torch operators: embedding, layers, final norm, head. Whether a graph is built is the caller's choice (no_grad).
 /// The residual stream is float32 [T, hidden].
 /// </summary>
-internal sealed class DecoderPass(CausalModel model, ScalarType compute)
+internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILayerMath
 {
     private readonly ModelConfig _config = model.Config;
     private readonly PerLayerInputs? _small = model.Config.PerLayerInput is null ? null : new(model.Config, model.Ends);
@@ -52,24 +52,16 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
     /// <summary>Rows of the frozen table [T, hidden], before any multiplier.</summary>
     public Tensor FrozenRows(BatchContext context)
     {
-        return Rows(model.Embedding.Weight, context.TokenIds);
+        return EmbeddingMath.Frozen(model.Embedding.Weight, context.TokenIds);
     }
 
-    /// <summary>Rows of a frozen table as float32.</summary>
-    public static Tensor Rows(IFrozenWeight weight, Tensor ids)
-    {
-        using var scope = NewDisposeScope();
-        if (weight is DenseWeight { Stored: var table }) return table.index_select(0, ids.cpu()).to(ScalarType.Float32).to(ids.device).MoveToOuterDisposeScope();
-        throw new InvalidOperationException($"an embedding held as {weight.Form}");
-    }
-
-    /// <summary>Module path of a layer.</summary>
+    /// <inheritdoc/>
     public string LayerName(int layer) => $"{_config.TextPath}.layers.{layer}";
 
-    /// <summary>The values of what is trained.</summary>
+    /// <inheritdoc/>
     public ParameterBuffer Parameters => model.Parameters;
 
-    /// <summary>Whether adapters and trained copies count.</summary>
+    /// <inheritdoc/>
     public bool AdaptersEnabled => model.AdaptersEnabled;
 
     /// <summary>One layer on [T, hidden].</summary>
@@ -108,7 +100,7 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
 
     private Tensor Add(Tensor residual, Tensor block) => residual + (_config.ResidualMultiplier == 1 ? block : block * _config.ResidualMultiplier);
 
-    /// <summary>A norm over the last dimension; null passes on.</summary>
+    /// <inheritdoc/>
     public Tensor Norm(NormModule? norm, Tensor x)
     {
         if (norm is null) return x;
@@ -117,20 +109,20 @@ internal sealed class DecoderPass(CausalModel model, ScalarType compute)
         return Told(norm.Name, Norms.Apply(norm.Blueprint.Norm!, x, weight, bias));
     }
 
-    /// <summary>A norm's weight, trained or frozen.</summary>
+    /// <inheritdoc/>
     public Tensor Weight(NormModule norm) => model.AdaptersEnabled && norm.Trained is { } trained ? model.Parameters.Value(trained) : norm.Weight;
 
-    /// <summary>Tells the output of a module to whoever listens.</summary>
+    /// <inheritdoc/>
     public Tensor Told(string name, Tensor output)
     {
         Seen?.Invoke(name, output);
         return output;
     }
 
-    /// <summary>The product with a frozen matrix on [T, in].</summary>
+    /// <inheritdoc/>
     public Tensor Frozen(IFrozenWeight weight, Tensor x) => FrozenLinear.Apply(x, weight, compute, Fault);
 
-    /// <summary>A linear with its adapter on [T, in].</summary>
+    /// <inheritdoc/>
     public Tensor Linear(LinearModule linear, Tensor x, StepKey? key)
     {
         var on = model.AdaptersEnabled;

@@ -9,6 +9,14 @@ namespace Trainer.Engine;
 /// </summary>
 internal static class EmbeddingMath
 {
+    /// <summary>Rows of a frozen table as float32.</summary>
+    public static Tensor Frozen(IFrozenWeight weight, Tensor ids)
+    {
+        using var scope = NewDisposeScope();
+        if (weight is DenseWeight { Stored: var table }) return table.index_select(0, ids.cpu()).to(ScalarType.Float32).to(ids.device).MoveToOuterDisposeScope();
+        throw new InvalidOperationException($"an embedding held as {weight.Form}");
+    }
+
     /// <summary>Adapted rows [T, hidden] of the frozen rows E[v].</summary>
     public static Tensor Rows(ParameterBuffer parameters, EmbeddingModule embedding, EmbeddingAdapter adapter, Tensor ids, Tensor frozen)
     {

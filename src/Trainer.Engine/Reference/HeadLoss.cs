@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Trainer.Engine;
 
 /// <summary>Cross entropy at labelled positions only, a chunk of tokens at a time: logits never exist whole.</summary>
-internal sealed class HeadLoss(CausalModel model, DecoderPass pass)
+internal sealed class HeadLoss(LoadedDecoder model, DecoderPass pass)
 {
     private const long ChunkLogits = 16 << 20;
 

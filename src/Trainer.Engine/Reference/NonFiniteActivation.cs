@@ -11,7 +11,7 @@ public static class NonFiniteActivation
     /// <summary>The first module, in order of computation, whose output holds NaN or infinity, or null where none does. No dropout.</summary>
     /// <param name="model">The model, adapters included.</param>
     /// <param name="batch">T tokens.</param>
-    public static string? First(CausalModel model, TokenBatch batch)
+    public static string? First(LoadedDecoder model, TokenBatch batch)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();

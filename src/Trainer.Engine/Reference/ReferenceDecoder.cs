@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Trainer.Engine;
 
 /// <summary>Decodes with torch operators: every family and variant, any device.</summary>
-internal sealed class ReferenceDecoder(CausalModel model) : ITokenDecoder
+internal sealed class ReferenceDecoder(LoadedDecoder model) : ITokenDecoder
 {
     private readonly ReferenceEngine _engine = new(model);
     private readonly KvCache _cache = new(model.Layers.Count);

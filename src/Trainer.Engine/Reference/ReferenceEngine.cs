@@ -11,12 +11,12 @@ namespace Trainer.Engine;
 /// </summary>
 internal sealed class ReferenceEngine : IDecoderEngine
 {
-    private readonly CausalModel _model;
+    private readonly LoadedDecoder _model;
     private readonly DecoderPass _pass;
     private readonly HeadLoss _loss;
     private readonly Device _device;
 
-    public ReferenceEngine(CausalModel model)
+    public ReferenceEngine(LoadedDecoder model)
     {
         _model = model;
         _device = new Device(model.Options.Device);

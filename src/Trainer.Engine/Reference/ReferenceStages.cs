@@ -7,7 +7,7 @@ namespace Trainer.Engine;
 /// The stages of a pass with torch operators. Where layers are recomputed, autograd goes back a layer at a time; where all is kept there is one graph,
 /// and it goes all the way at once.
 /// </summary>
-internal sealed class ReferenceStages(CausalModel model, DecoderPass pass, HeadLoss loss, BatchContext context, PassMode mode) : IPassStages
+internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, HeadLoss loss, BatchContext context, PassMode mode) : IPassStages
 {
     private readonly Tensor?[] _inputs = new Tensor?[model.Layers.Count + 1];
     private readonly int _lowest = model.ActiveAdapter.LowestLayer;

@@ -11,7 +11,7 @@ public static unsafe class BaseWeights
 
     /// <summary>A number over the bits of all frozen weights as float32, in module order; any changed bit changes it.</summary>
     /// <param name="model">A loaded model.</param>
-    public static ulong Checksum(CausalModel model)
+    public static ulong Checksum(LoadedDecoder model)
     {
         ulong sum = Seed;
         Visit(model, (_, part) =>
@@ -24,7 +24,7 @@ public static unsafe class BaseWeights
 
     /// <summary>The name of the first frozen tensor that holds NaN or infinity, or null.</summary>
     /// <param name="model">A loaded model.</param>
-    public static string? FirstNonFinite(CausalModel model)
+    public static string? FirstNonFinite(LoadedDecoder model)
     {
         string? found = null;
         Visit(model, (name, part) =>
@@ -60,7 +60,7 @@ public static unsafe class BaseWeights
 
     private delegate bool Visitor(string name, ReadOnlySpan<float> part);
 
-    private static void Visit(CausalModel model, Visitor visitor)
+    private static void Visit(LoadedDecoder model, Visitor visitor)
     {
         List<(string Name, IFrozenWeight Weight)> matrices = [(model.Embedding.Name, model.Embedding.Weight), .. model.Linears.Select(linear => (linear.Name, linear.Weight))];
         matrices.AddRange(model.Ends.Tables.Select(table => (table.Key, table.Value)));

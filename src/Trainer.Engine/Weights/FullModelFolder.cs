@@ -30,7 +30,7 @@ public static class FullModelFolder
     /// <summary>Writes model.safetensors (float32) of a model loaded with <see cref="ModelLoadOptions.TrainAllWeights"/>.</summary>
     /// <param name="folder">Where to; config.json is not written.</param>
     /// <param name="model">The model.</param>
-    public static void WriteTrained(string folder, CausalModel model)
+    public static void WriteTrained(string folder, LoadedDecoder model)
     {
         if (!model.Options.TrainAllWeights) throw new ArgumentException("the model was not loaded to train all weights");
         var parameters = model.Parameters;

@@ -101,7 +101,7 @@ internal sealed class RunMemory
     public PassLayout? Layout(BatchShape batch, PassMode mode)
     {
         if (Refusal is not null) return null;
-        PassLayout Of(ComputeKind compute) => PassLayout.Of(_adapter, batch with { Drops = mode is PassMode.Recomputed or PassMode.Kept }, mode, EngineShape.Of(Decoder, compute, Threads, Form, StoredForm));
+        PassLayout Of(ComputeKind compute) => EngineLayout.Of(_adapter, batch with { Drops = mode is PassMode.Recomputed or PassMode.Kept }, mode, EngineShape.Of(Decoder, compute, Threads, Form, StoredForm));
         var layout = Of(_options.Compute);
         // What auto comes to is measured later.
         return MayBeNarrow && Of(ComputeKind.BFloat16) is var narrow && narrow.Bytes > layout.Bytes ? narrow : layout;

@@ -20,7 +20,7 @@ internal readonly record struct ProductRoom(HostBuffers Memory, long Tokens, int
     /// <param name="threads">Compute threads.</param>
     public static unsafe ProductRoom Cut(Arena arena, IEnumerable<PassBuffer> buffers, long tokens, int threads)
     {
-        var layout = PassLayout.Of(buffers, threads);
+        var layout = new PassLayout(buffers, threads);
         return new(new HostBuffers(layout, (byte*)arena.Floats(layout.Bytes / sizeof(float))), tokens, threads);
     }
 }

@@ -34,6 +34,6 @@ public sealed record EngineShape
         new(compute, threads, [.. decoder.Linears.Select(module => new MatrixShape(module.Rows, module.Columns, form)).Distinct()], new(decoder.Head.Rows, decoder.Head.Columns, storedForm));
 
     /// <summary>The engine of a loaded model.</summary>
-    internal static EngineShape Of(CausalModel model, int threads) =>
+    internal static EngineShape Of(LoadedDecoder model, int threads) =>
         new(model.Options.Compute, threads, [.. model.Linears.Select(linear => MatrixShape.Of(linear.Weight)).Distinct()], MatrixShape.Of(model.Head.Weight));
 }

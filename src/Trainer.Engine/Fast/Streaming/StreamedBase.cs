@@ -10,7 +10,7 @@ internal sealed unsafe class StreamedBase : IDisposable
     private readonly LayerStream _layers;
     private readonly (IntPtr Start, long Length)? _embedding;
 
-    public StreamedBase(CausalModel model)
+    public StreamedBase(LoadedDecoder model)
     {
         _files = new StreamedFiles(model.WeightPaths);
         var layout = new StreamedLayout(model);

@@ -8,7 +8,7 @@ internal sealed class StreamedLayout
     private readonly List<FileExtent>[] _extents;
     private readonly HashSet<string>[] _files;
 
-    public StreamedLayout(CausalModel model)
+    public StreamedLayout(LoadedDecoder model)
     {
         Weights = [.. model.Layers.Select(layer => layer.Linears.Select(linear => linear.Weight).OfType<IStreamedWeight>().Where(weight => weight.MappedParts.Count > 0).ToList())];
         _extents = [.. Weights.Select(weights => Merge(weights.SelectMany(weight => weight.MappedParts).Select(part => Locate(model, part))))];
@@ -32,7 +32,7 @@ internal sealed class StreamedLayout
     /// <summary>The files that hold it.</summary>
     public IReadOnlySet<string> FilesOf(int layer) => _files[layer];
 
-    private static FileExtent Locate(CausalModel model, (IntPtr Start, long Length) part)
+    private static FileExtent Locate(LoadedDecoder model, (IntPtr Start, long Length) part)
     {
         var (path, offset) = model.Locate(part.Start);
         return new FileExtent(path, offset, offset + part.Length, part.Start);

@@ -25,14 +25,14 @@ internal sealed class DenseBlock : IFeedForward
         (_slope, _limit) = (modules.Parameter($"{config.Path}.act_fn.beta"), modules.Parameter($"{config.Path}.act_fn.eps"));
     }
 
-    public Tensor Forward(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Forward(ILayerMath pass, Tensor x, BatchContext context)
     {
         var wide = Inside(pass, x, context);
         var down = pass.Linear(_down, wide, context.Key);
         return _config.DownMultiplier == 1 ? down : down * _config.DownMultiplier;
     }
 
-    private Tensor Inside(DecoderPass pass, Tensor x, BatchContext context)
+    private Tensor Inside(ILayerMath pass, Tensor x, BatchContext context)
     {
         if (!_config.IsGated) return Activate(pass.Linear(_up!, x, context.Key));
         Tensor gate, up;

@@ -8,7 +8,7 @@ internal sealed class DenseBesideExpertsBlock(DenseBesideExperts config, LayerMo
     private readonly DenseBlock _dense = new(config.Dense, modules);
     private readonly ExpertBlock _experts = new(config.Experts, modules);
 
-    public Tensor Forward(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Forward(ILayerMath pass, Tensor x, BatchContext context)
     {
         Tensor Norm(string name, Tensor input) => pass.Norm(modules.Norm(name), input);
         var dense = Norm("post_feedforward_layernorm_1", _dense.Forward(pass, Norm("pre_feedforward_layernorm", x), context));

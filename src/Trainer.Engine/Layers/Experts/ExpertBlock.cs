@@ -23,7 +23,7 @@ internal sealed class ExpertBlock : IFeedForward
     /// <summary>Who chooses.</summary>
     public Router Router { get; }
 
-    public Tensor Forward(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Forward(ILayerMath pass, Tensor x, BatchContext context)
     {
         var routed = Routed(pass, x, Router.Choose(x, context), context);
         if (_shared is null) return routed;
@@ -37,7 +37,7 @@ internal sealed class ExpertBlock : IFeedForward
     /// <param name="x">[T, hidden].</param>
     /// <param name="choice">Who was chosen, with what weight.</param>
     /// <param name="context">The batch.</param>
-    public Tensor Routed(DecoderPass pass, Tensor x, ExpertChoice choice, BatchContext context)
+    public Tensor Routed(ILayerMath pass, Tensor x, ExpertChoice choice, BatchContext context)
     {
         var (rows, parts) = (new List<Tensor>(), new List<Tensor>());
         foreach (var (expert, tokens, slots) in choice.ByExpert(_config.Experts))
@@ -52,7 +52,7 @@ internal sealed class ExpertBlock : IFeedForward
         return zeros_like(x).index_add(0, cat(rows, 0), cat(parts, 0), 1);
     }
 
-    private Tensor Compute(DecoderPass pass, int index, Tensor x, BatchContext context)
+    private Tensor Compute(ILayerMath pass, int index, Tensor x, BatchContext context)
     {
         var expert = _experts.Experts[index];
         var both = pass.Frozen(expert.GateUp, x);
@@ -80,14 +80,14 @@ internal sealed class ExpertBlock : IFeedForward
         return (up + 1) * gate * (gate * 1.702).sigmoid();
     }
 
-    private Tensor Update(DecoderPass pass, ExpertAdapter adapter, int expert, Tensor x)
+    private Tensor Update(ILayerMath pass, ExpertAdapter adapter, int expert, Tensor x)
     {
         var a = pass.Parameters.Value(adapter.A).view(_config.Experts, adapter.Rank, -1).select(0, expert);
         var b = pass.Parameters.Value(adapter.B).view(-1, adapter.Rank, _config.Experts).select(2, expert);
         return x.matmul(a.t()).matmul(b.t()) * adapter.Scale;
     }
 
-    private static Tensor Own(DecoderPass pass, LinearAdapter? adapter, Tensor x, BatchContext context, int width)
+    private static Tensor Own(ILayerMath pass, LinearAdapter? adapter, Tensor x, BatchContext context, int width)
     {
         if (adapter is null) return zeros(x.shape[0], width, dtype: ScalarType.Float32, device: x.device);
         var dropped = adapter.Dropout > 0 && context.Key is { } key ? x * DropoutMask.Make(key, adapter.Index, x.shape[0], x.shape[1], adapter.Dropout, x.device) : x;

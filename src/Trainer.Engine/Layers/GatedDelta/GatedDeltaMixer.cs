@@ -23,7 +23,7 @@ internal sealed class GatedDeltaMixer : ITokenMixer
         _shift = modules.Parameter($"{config.Path}.dt_bias");
     }
 
-    public Tensor Mix(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
     {
         var (mixed, gate, strength, step) = _config.IsPacked ? Packed(pass, x, context) : Separate(pass, x, context);
         var decay = _decay.exp().neg() * nn.functional.softplus(step + _shift);
@@ -52,14 +52,14 @@ internal sealed class GatedDeltaMixer : ITokenMixer
         return output.transpose(1, 2).reshape(count, length, _config.ValueHeads * _config.ValueSize);
     }
 
-    private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Separate(DecoderPass pass, Tensor x, BatchContext context)
+    private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Separate(ILayerMath pass, Tensor x, BatchContext context)
     {
         Tensor Of(string name) => pass.Linear(_modules.Linear($"{_config.Path}.{name}"), x, context.Key);
         return (Of("in_proj_qkv"), Of("in_proj_z"), Of("in_proj_b"), Of("in_proj_a"));
     }
 
     // Rows lie key head by key head: its query, its key, its value heads' values, their gates; and b and a likewise.
-    private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Packed(DecoderPass pass, Tensor x, BatchContext context)
+    private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Packed(ILayerMath pass, Tensor x, BatchContext context)
     {
         long tokens = x.shape[0], heads = _config.KeyHeads, size = _config.KeySize, group = _config.ValueHeads / _config.KeyHeads, wide = group * _config.ValueSize;
         var all = pass.Linear(_modules.Linear($"{_config.Path}.in_proj_qkvz"), x, context.Key).view(tokens, heads, 2 * size + 2 * wide);

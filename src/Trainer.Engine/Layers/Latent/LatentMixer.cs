@@ -17,7 +17,7 @@ internal sealed class LatentMixer(LatentAttention config, LayerModules modules, 
     private readonly LinearModule _output = modules.Linear($"{config.Path}.o_proj");
     private readonly AttentionShape _shape = new(config.Heads, config.Heads, config.Scale, null, null, null);
 
-    public Tensor Mix(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
     {
         var tokens = x.shape[0];
         var query = (_direct is not null ? pass.Linear(_direct, x, context.Key) : pass.Linear(_queryUp!, pass.Norm(_queryNorm, pass.Linear(_queryDown!, x, context.Key)), context.Key))

@@ -24,7 +24,7 @@ internal sealed class Mamba2Mixer : ITokenMixer
         (_decay, _direct, _shift) = (modules.Parameter($"{config.Path}.A_log"), modules.Parameter($"{config.Path}.D"), modules.Parameter($"{config.Path}.dt_bias"));
     }
 
-    public Tensor Mix(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
     {
         if (_config.InputMultiplier != 1) x = x * _config.InputMultiplier;
         var all = pass.Linear(_in, x, context.Key);
@@ -60,14 +60,14 @@ internal sealed class Mamba2Mixer : ITokenMixer
         return output.transpose(1, 2).reshape(count, length, _config.Inner);
     }
 
-    private Tensor Gated(DecoderPass pass, Tensor result, Tensor gate)
+    private Tensor Gated(ILayerMath pass, Tensor result, Tensor gate)
     {
         if (_norm is null) return result * gate;
         return _config.NormsBeforeGate ? Normed(pass, result) * gate : Normed(pass, result * gate);
     }
 
     // Each group by itself, the weight over all of them.
-    private Tensor Normed(DecoderPass pass, Tensor x)
+    private Tensor Normed(ILayerMath pass, Tensor x)
     {
         if (_config.NormGroups == 1) return pass.Norm(_norm, x);
         var groups = Norms.RootMeanSquare(x.view(x.shape[0], _config.NormGroups, -1), _config.ResultNorm!.Epsilon).view(x.shape);

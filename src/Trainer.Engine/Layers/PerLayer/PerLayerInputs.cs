@@ -13,12 +13,12 @@ internal sealed class PerLayerInputs(ModelConfig config, LayerModules ends)
     private readonly NormModule _norm = ends.Norm("per_layer_projection_norm");
 
     /// <summary>Makes them of the scaled embeddings [T, hidden].</summary>
-    public Tensor Make(DecoderPass pass, Tensor embedded, BatchContext context)
+    public Tensor Make(ILayerMath pass, Tensor embedded, BatchContext context)
     {
         var (size, rows) = (config.PerLayerInput!.Size, config.PerLayerInput.VocabularySize);
         var projected = pass.Linear(_projection, embedded, context.Key) * (1 / Math.Sqrt(config.HiddenSize));
         var known = where(context.TokenIds.lt(rows), context.TokenIds, zeros_like(context.TokenIds));
-        var own = DecoderPass.Rows(_table, known) * Math.Sqrt(size);
+        var own = EmbeddingMath.Frozen(_table, known) * Math.Sqrt(size);
         Tensor Each(Tensor x) => x.view(x.shape[0], config.LayerCount, size);
         return (pass.Norm(_norm, Each(projected)) + Each(own)) * (1 / Math.Sqrt(2));
     }

@@ -10,7 +10,7 @@ internal sealed class PerLayerStep(LayerModules modules, int layer, Activation a
     private readonly NormModule _norm = modules.Norm("post_per_layer_input_norm");
 
     /// <summary>The step [T, hidden] from [T, hidden].</summary>
-    public Tensor Apply(DecoderPass pass, Tensor hidden, BatchContext context)
+    public Tensor Apply(ILayerMath pass, Tensor hidden, BatchContext context)
     {
         var gated = Activations.Apply(activation, pass.Linear(_gate, hidden, context.Key)) * context.Shared(PerLayerInputs.Name).select(1, layer);
         return pass.Norm(_norm, pass.Linear(_projection, gated, context.Key));

@@ -10,7 +10,7 @@ internal sealed class ShortConvolutionMixer(ShortConvolution config, LayerModule
     private readonly Tensor _weight = modules.Parameter($"{config.Path}.conv.weight");
     private readonly Tensor? _bias = config.HasBias ? modules.Parameter($"{config.Path}.conv.bias") : null;
 
-    public Tensor Mix(DecoderPass pass, Tensor x, BatchContext context)
+    public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
     {
         var hidden = x.shape[1];
         var all = pass.Linear(_in, x, context.Key);

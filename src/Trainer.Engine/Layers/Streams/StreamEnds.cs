@@ -9,11 +9,11 @@ internal sealed class StreamEnds(FourStreams config, LayerModules ends)
     private readonly LinearModule[] _out = [.. Enumerable.Range(0, config.Count - 1).Select(i => ends.Linear($"altup_unembed_projections.{i}"))];
 
     /// <summary>Streams [count, T, hidden] of the embeddings [T, hidden].</summary>
-    public Tensor Enter(DecoderPass pass, Tensor embedded, BatchContext context) =>
+    public Tensor Enter(ILayerMath pass, Tensor embedded, BatchContext context) =>
         stack([embedded, .. _in.Select(linear => Like(embedded, pass.Linear(linear, embedded, context.Key)))]);
 
     /// <summary>The mean of the streams [T, hidden].</summary>
-    public Tensor Leave(DecoderPass pass, Tensor streams, StepKey? key)
+    public Tensor Leave(ILayerMath pass, Tensor streams, StepKey? key)
     {
         var first = streams.select(0, 0);
         return stack([first, .. _out.Select((linear, i) => Like(first, pass.Linear(linear, streams.select(0, i + 1), key)))]).mean([0]);

@@ -1,0 +1,20 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>The buffers of a pass of the hand-written engine, from the drawing alone: what the engine cuts its arena by is what the plan adds up.</summary>
+public static class EngineLayout
+{
+    /// <summary>The buffers of a pass.</summary>
+    /// <param name="adapter">The model with what is trained of it.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="mode">What the pass is for.</param>
+    /// <param name="engine">The engine's choices.</param>
+    public static PassLayout Of(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        var builder = new LayoutBuilder(adapter, batch, mode, engine);
+        return new(builder.Buffers(), engine.Threads, engine.Guard)
+        {
+            Tokens = batch.Tokens, IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention,
+        };
+    }
+}
