@@ -28,7 +28,7 @@ internal static class AwqLayout
                 {
                     var row = 8 * word + Order[j];
                     scales[row * groups + group] = byGroup[group * rows + row];
-                    zeros[row * groups + group] = (byte)((eight >> (4 * j)) & 15);
+                    zeros[row * groups + group] = Int4Weight.CodeOf(eight, j);
                 }
             }
         }
@@ -39,7 +39,7 @@ internal static class AwqLayout
             for (long word = 0; word < words; word++)
             {
                 var eight = codes[checked((int)(column * words + word))];
-                for (var j = 0; j < 8; j++) weight.SetCode(8 * word + Order[j], column, (eight >> (4 * j)) & 15);
+                for (var j = 0; j < 8; j++) weight.SetCode(8 * word + Order[j], column, Int4Weight.CodeOf(eight, j));
             }
         }
         return weight;

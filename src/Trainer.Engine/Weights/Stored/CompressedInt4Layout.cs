@@ -26,7 +26,7 @@ internal static class CompressedInt4Layout
             var packed = StoredMatrix.Words(files, zeroPoints, (rows + 7) / 8, groups);
             for (long row = 0; row < rows; row++)
                 for (var group = 0; group < groups; group++)
-                    zeros[row * groups + group] = (byte)((packed[checked((int)(row / 8 * groups + group))] >> (int)(4 * (row % 8))) & 15);
+                    zeros[row * groups + group] = Int4Weight.CodeOf(packed[checked((int)(row / 8 * groups + group))], row % 8);
         }
         var table = StoredMatrix.Part(name, "weight_g_idx");
         var ofColumn = files.Has(table) ? StoredMatrix.GroupsByTable(files, table, columns, groups) : StoredMatrix.GroupsInOrder(stored, columns);
@@ -34,11 +34,7 @@ internal static class CompressedInt4Layout
         var codes = StoredMatrix.Words(files, StoredMatrix.Part(name, "weight_packed"), rows, words);
         for (long row = 0; row < rows; row++)
         {
-            for (long word = 0; word < words; word++)
-            {
-                var eight = codes[checked((int)(row * words + word))];
-                for (var j = 0; j < 8 && 8 * word + j < columns; j++) weight.SetCode(row, 8 * word + j, (eight >> (4 * j)) & 15);
-            }
+            for (long word = 0; word < words; word++) weight.SetCodes(row, 8 * word, codes[checked((int)(row * words + word))]);
         }
         return weight;
     }

@@ -22,7 +22,7 @@ internal static class GptqLayout
             for (var group = 0; group < groups; group++)
             {
                 scales[row * groups + group] = byGroup[group * rows + row];
-                var zero = packedZeros[checked((int)(group * ((rows + 7) / 8) + row / 8))] >> (int)(4 * (row % 8));
+                var zero = Int4Weight.CodeOf(packedZeros[checked((int)(group * ((rows + 7) / 8) + row / 8))], row % 8);
                 zeros[row * groups + group] = (byte)((zero + (stored.ZerosMinusOne ? 1u : 0u)) & 15);
             }
         }
@@ -32,11 +32,7 @@ internal static class GptqLayout
         var codes = StoredMatrix.Words(files, StoredMatrix.Part(name, "qweight"), words, rows);
         for (long word = 0; word < words; word++)
         {
-            for (long row = 0; row < rows; row++)
-            {
-                var eight = codes[checked((int)(word * rows + row))];
-                for (var j = 0; j < 8 && 8 * word + j < columns; j++) weight.SetCode(row, 8 * word + j, (eight >> (4 * j)) & 15);
-            }
+            for (long row = 0; row < rows; row++) weight.SetCodes(row, 8 * word, codes[checked((int)(word * rows + row))]);
         }
         return weight;
     }

@@ -39,6 +39,20 @@ internal sealed unsafe class Int4Weight : RowWeight
     /// <param name="code">0 to 15.</param>
     public void SetCode(long row, long column, uint code) => _memory.Start[row * _rowBytes + column / 2] |= (byte)(code << (int)(4 * (column & 1)));
 
+    /// <summary>Sets the eight codes of a word, each once, or as many as there are columns left.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="column">Column of the lowest code.</param>
+    /// <param name="word">Eight codes, the lowest first.</param>
+    public void SetCodes(long row, long column, uint word)
+    {
+        for (var j = 0; j < 8 && column + j < Columns; j++) SetCode(row, column + j, CodeOf(word, j));
+    }
+
+    /// <summary>One of the eight codes of a word.</summary>
+    /// <param name="word">Eight codes, the lowest first.</param>
+    /// <param name="lane">0 to 7.</param>
+    public static byte CodeOf(uint word, long lane) => (byte)((word >> (int)(4 * lane)) & 15);
+
     public override void Read(long row, long columnBegin, long columnCount, float* destination)
     {
         var codes = _memory.Start + row * _rowBytes;
