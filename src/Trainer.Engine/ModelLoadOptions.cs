@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast;
+
 namespace Trainer.Engine;
 
 /// <summary>How a model is loaded and computed.</summary>
@@ -32,4 +34,7 @@ public sealed record ModelLoadOptions
 
     /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
     public string Device { get; init; } = "cpu";
+
+    /// <summary>Makes the kernels of the hand-written engine; null for those of the device.</summary>
+    internal KernelFactory? Kernels { get; init; }
 }

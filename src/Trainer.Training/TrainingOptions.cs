@@ -3,6 +3,7 @@ using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Data;
 using Trainer.Distributed;
+using Trainer.Engine;
 using Trainer.Training.Objectives;
 using Trainer.Models;
 
@@ -274,6 +275,9 @@ public sealed record TrainingOptions
 
     /// <summary>auto, cpu or cuda.</summary>
     public string Device { get; init; } = "auto";
+
+    /// <summary>Changes how the model is loaded, for tests that compute on a device of their own; null for no change.</summary>
+    internal Func<ModelLoadOptions, ModelLoadOptions>? Loading { get; init; }
 
     /// <summary>Resident memory limit in bytes; null takes the machine's.</summary>
     public long? MaxMemoryBytes { get; init; }

@@ -27,13 +27,14 @@ internal sealed class FastEngine : IDecoderEngine
     /// <param name="model">The model.</param>
     /// <param name="panelElements">Aim for the elements of a panel of a frozen matrix.</param>
     /// <param name="guard">Bytes left free behind each buffer, for <see cref="Overrun"/>.</param>
-    public FastEngine(LoadedDecoder model, long panelElements = PanelPlan.Elements, long guard = 0)
+    /// <param name="kernels">What computes; null for what the model asks for.</param>
+    public FastEngine(LoadedDecoder model, long panelElements = PanelPlan.Elements, long guard = 0, KernelFactory? kernels = null)
     {
         _model = model;
         _shape = new FastShape(model.Config);
         _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
-        _kernels = new MeteredKernels(KernelsOf(model, _shape, panels), _shape, Meter);
+        _kernels = new MeteredKernels((kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels), _shape, Meter);
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);

@@ -21,7 +21,7 @@ internal sealed class FastStages(
         stream?.AfterEmbedding();
     }
 
-    public void Visit(int layer, int next) => stream?.Visit(layer, next);
+    public void Visit(int layer, int next) => stream?.Visit(layer, next, kernels.Record());
 
     public void Forward(int layer, bool isKept) =>
         layers.Forward(pass, model.Layers[layer], pass.Input(layer), TakesRows(layer) ? Buffers.RowOutput : pass.Input(layer + 1), TakesRows(layer));

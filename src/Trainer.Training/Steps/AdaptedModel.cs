@@ -212,7 +212,13 @@ internal sealed class AdaptedModel : IAdaptedModel
     private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0) =>
         new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance };
 
-    internal static ModelLoadOptions LoadOptions(TrainingOptions options) => new()
+    internal static ModelLoadOptions LoadOptions(TrainingOptions options)
+    {
+        var plain = PlainLoadOptions(options);
+        return options.Loading?.Invoke(plain) ?? plain;
+    }
+
+    private static ModelLoadOptions PlainLoadOptions(TrainingOptions options) => new()
     {
         Quantize = options.Quantize,
         DoubleQuantize = options.DoubleQuant,

@@ -12,13 +12,19 @@ internal static class FastRun
         string name, EngineKind engine, bool checkpointing, double dropout, bool everyRow, Action<CausalModel>? change = null, TokenBatch? batch = null,
         ComputeKind compute = ComputeKind.Auto, bool dora = false)
     {
-        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing, Compute = compute });
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, UseDora = dora, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
-        Randomize(model);
+        using var model = Adapted(name, engine, checkpointing, dropout, compute, dora);
         change?.Invoke(model);
         var result = model.ForwardBackward(batch ?? Batch(model.Config.VocabularySize, everyRow), 0.125, new StepKey(1, 2, 3));
         Assert.Equal(engine.ToString(), model.Engine.Name, ignoreCase: true);
         return (result.LossSum, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
+    }
+
+    public static CausalModel Adapted(string name, EngineKind engine, bool checkpointing, double dropout, ComputeKind compute, bool dora)
+    {
+        var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing, Compute = compute });
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, UseDora = dora, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
+        Randomize(model);
+        return model;
     }
 
     /// <summary>B is 0 in a fresh adapter, which would leave A without gradient.</summary>

@@ -52,6 +52,20 @@ public sealed class StreamTests : IDisposable
         foreach (var (name, values) in resident.Gradients) Assert.Equal(values, streamed.Gradients[name]);
     }
 
+    // The room of a layer goes to another: a device that runs behind must have read it by then.
+    [Fact]
+    public void A_device_that_runs_behind_is_waited_for_before_a_layers_room_is_used_again()
+    {
+        var resident = Run(Resident);
+        for (var seed = 0; seed < 3; seed++)
+        {
+            var streamed = Run(
+                Streamed with { StreamReads = StreamReads.Direct }, kernels: FakeDevice.FakeKernels.WithSeed(seed));
+            Assert.Equal(resident.Loss, streamed.Loss);
+            foreach (var (name, values) in resident.Gradients) Assert.Equal(values, streamed.Gradients[name]);
+        }
+    }
+
     [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
     public void The_comparison_fails_where_one_layers_weights_are_not_the_resident_ones(StreamReads reads)
     {
@@ -181,11 +195,13 @@ public sealed class StreamTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, true);
 
-    private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options, bool dora = false)
+    private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options, bool dora = false, KernelFactory? kernels = null)
     {
         using var model = Load(options, dora);
+        using var other = kernels is null ? null : new FastEngine(model, kernels: kernels);
+        var engine = other ?? model.Engine;
         double loss = 0;
-        for (var i = 0; i < 2; i++) loss = model.ForwardBackward(FastRun.Batch(300, i == 0), 0.25).LossSum;
+        for (var i = 0; i < 2; i++) loss = engine.ForwardBackward(FastRun.Batch(300, i == 0), 0.25, null).LossSum;
         return (loss, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
     }
 

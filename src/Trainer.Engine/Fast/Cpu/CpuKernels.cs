@@ -56,6 +56,8 @@ internal sealed unsafe partial class CpuKernels : IKernels
     {
     }
 
+    public IDeviceEvent? Record() => null;
+
     public void Fill(Place target, long count, float value)
     {
         var values = Floats(target);

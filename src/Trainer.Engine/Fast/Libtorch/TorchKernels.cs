@@ -52,6 +52,9 @@ internal sealed unsafe partial class TorchKernels : IKernels
         if (_device.type == DeviceType.CUDA) cuda.synchronize(_device);
     }
 
+    // Copies from memory that is not pinned have read it when they return, and nothing else reads the host's.
+    public IDeviceEvent? Record() => null;
+
     public void Fill(Place target, long count, float value)
     {
         using var scope = NewDisposeScope();

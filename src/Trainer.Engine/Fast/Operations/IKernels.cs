@@ -4,7 +4,8 @@ namespace Trainer.Engine.Fast;
 
 /// <summary>What the hand-written layers are made of: operations on a device's memory. Matrices are float32, row-major; strides are elements from a row to the next.</summary>
 /// <remarks>
-/// Operations may be queued and run later, in the order given; <see cref="Download{T}"/> and <see cref="Synchronize"/> wait for them.
+/// Operations may be queued and run later, in the order given; <see cref="Download{T}"/>, <see cref="Synchronize"/> and the events of <see cref="Record"/> wait for them.
+/// Until then a frozen weight that they were given must stay where it lies.
 /// Operands that are written may be operands that are read only where it is said.
 /// </remarks>
 internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels
@@ -25,6 +26,9 @@ internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels
 
     /// <summary>Waits until everything is done.</summary>
     void Synchronize();
+
+    /// <summary>Marks the end of what was queued so far; null where no operation reads the host's memory after it returned.</summary>
+    IDeviceEvent? Record();
 
     /// <summary>Sets <paramref name="count"/> elements.</summary>
     void Fill(Place target, long count, float value);

@@ -17,6 +17,8 @@ internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter 
 
     public void Synchronize() => inner.Synchronize();
 
+    public IDeviceEvent? Record() => inner.Record();
+
     public void Fill(Place target, long count, float value)
     {
         using var time = meter.Measure(StepPart.Elementwise);

@@ -5,12 +5,16 @@ namespace Trainer.Engine.Fast;
 /// <summary>
 /// Keeps the layer at work, the next one and as many others as the window has room for in memory; a thread of its own reads ahead.
 /// </summary>
-/// <remarks>A layer is computed only once it was read in full, so a late read costs time and never a wrong value; what befalls the reader befalls the step that waits for it.</remarks>
+/// <remarks>
+/// A layer is computed only once it was read in full, so a late read costs time and never a wrong value; what befalls the reader befalls the step that waits for it.
+/// A layer's room goes to another only once what a device has queued with its weights is done.
+/// </remarks>
 internal sealed class LayerStream : IDisposable
 {
     private readonly ILayerSource _source;
     private readonly StreamWindow _window;
     private readonly bool[] _isReady;
+    private readonly IDeviceEvent?[] _uses;
     private readonly Thread _reader;
     private readonly CancellationTokenSource _stop = new();
     private readonly object _gate = new();
@@ -22,17 +26,21 @@ internal sealed class LayerStream : IDisposable
     public LayerStream(ILayerSource source, int layers, StreamWindow window)
     {
         (_source, _window) = (source, window);
-        _isReady = new bool[layers];
+        (_isReady, _uses) = (new bool[layers], new IDeviceEvent?[layers]);
         _reader = new Thread(Read) { IsBackground = true, Name = "weight reader" };
         _reader.Start();
     }
 
     /// <summary>A layer is about to be computed, and another will follow (-1: none). Returns once the first is there.</summary>
+    /// <param name="layer">The layer that is computed next.</param>
+    /// <param name="next">The one after it, or -1.</param>
+    /// <param name="queued">What was queued so far, with weights of the layer visited last; null where it is done.</param>
     /// <exception cref="ModelException">Its file could not be read, or changed.</exception>
-    public void Visit(int layer, int next)
+    public void Visit(int layer, int next, IDeviceEvent? queued = null)
     {
         lock (_gate)
         {
+            if (_current >= 0) _uses[_current] = queued;
             _current = layer;
             _ahead = Ahead(layer, next);
             for (var l = 0; l < _isReady.Length; l++)
@@ -75,6 +83,8 @@ internal sealed class LayerStream : IDisposable
 
     private void Release(int layer)
     {
+        _uses[layer]?.Wait();
+        _uses[layer] = null;
         _source.Release(layer);
         _isReady[layer] = false;
     }

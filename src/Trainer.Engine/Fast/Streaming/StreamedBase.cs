@@ -34,7 +34,10 @@ internal sealed unsafe class StreamedBase : IDisposable
     public HeadPages? Head { get; }
 
     /// <summary>Waits for a layer and has another read.</summary>
-    public void Visit(int layer, int next) => _layers.Visit(layer, next);
+    /// <param name="layer">The layer that is computed next.</param>
+    /// <param name="next">The one after it, or -1.</param>
+    /// <param name="queued">What was queued so far, with weights of the layer visited last; null where it is done.</param>
+    public void Visit(int layer, int next, IDeviceEvent? queued) => _layers.Visit(layer, next, queued);
 
     /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a single row.</summary>
     public void AfterEmbedding()

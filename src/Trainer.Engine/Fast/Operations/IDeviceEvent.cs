@@ -1,0 +1,8 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>A point in what was queued on a device.</summary>
+internal interface IDeviceEvent
+{
+    /// <summary>Returns once everything queued before the point is done.</summary>
+    void Wait();
+}

@@ -1,0 +1,7 @@
+namespace Trainer.Engine.Fast;
+
+/// <summary>Makes kernels for one model.</summary>
+/// <param name="shape">The model's sizes and constants.</param>
+/// <param name="compute">Type of the frozen products.</param>
+/// <param name="panels">How frozen matrices are cut.</param>
+internal delegate IKernels KernelFactory(FastShape shape, ComputeKind compute, PanelPlan panels);

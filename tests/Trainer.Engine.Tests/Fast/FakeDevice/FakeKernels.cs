@@ -1,0 +1,208 @@
+using TorchSharp;
+using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
+
+namespace Trainer.Engine.Tests.Fast.FakeDevice;
+
+/// <summary>
+/// A device without a card: operations are queued and run as late as a device may, in order but behind the host by a seeded number of operations;
+/// only waiting catches up. Whoever reads what was not waited for, hands over memory of the host, or gives memory back or a frozen weight's room away too early
+/// turns a test red.
+/// </summary>
+internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
+{
+    private readonly Queue<Action> _waiting = new();
+    private readonly Random _random = new(seed);
+
+    /// <summary>Such a device over the processor's kernels.</summary>
+    /// <param name="seed">When it comes after the host.</param>
+    /// <param name="made">Gets the device.</param>
+    public static KernelFactory WithSeed(int seed, Action<FakeKernels>? made = null) => (shape, compute, panels) =>
+    {
+        var device = new FakeKernels(new CpuKernels(shape, compute, panels), seed);
+        made?.Invoke(device);
+        return device;
+    };
+
+    /// <summary>Operations that were queued.</summary>
+    public long Queued { get; private set; }
+
+    /// <summary>Operations that were run.</summary>
+    public long Done { get; private set; }
+
+    /// <summary>How often the host had to wait.</summary>
+    public int Waits { get; private set; }
+
+    /// <summary>Most operations that waited at a time.</summary>
+    public int Longest { get; private set; }
+
+    public DeviceMemory Allocate(long bytes) => new FakeMemory(this, inner.Allocate(bytes), isOwn: true);
+
+    public Place Of(torch.Tensor tensor) => new(new FakeMemory(this, inner.Of(tensor).Memory, isOwn: false), 0);
+
+    public void Upload<T>(ReadOnlySpan<T> source, Place target)
+        where T : unmanaged
+    {
+        var copy = source.ToArray();
+        Queue(() => inner.Upload<T>(copy, At(target)));
+    }
+
+    public void Download<T>(Place source, Span<T> target)
+        where T : unmanaged
+    {
+        Synchronize();
+        inner.Download(At(source), target);
+    }
+
+    public void Synchronize() => WaitFor(Queued);
+
+    public IDeviceEvent Record() => new Event(this, Queued);
+
+    // Whoever finds everything done does not wait.
+    private void WaitFor(long operations)
+    {
+        if (Done < operations) Waits++;
+        while (Done < operations) RunNext();
+    }
+
+    private void RunNext()
+    {
+        var operation = _waiting.Dequeue();
+        Done++;
+        operation();
+    }
+
+    public void Fill(Place target, long count, float value) => Queue(() => inner.Fill(At(target), count, value));
+
+    public void Copy(Place source, long sourceStride, Place target, long targetStride, long width, long rows)
+        => Queue(() => inner.Copy(At(source), sourceStride, At(target), targetStride, width, rows));
+
+    public void TimesTransposed(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+        => Queue(() => inner.TimesTransposed(m, n, k, alpha, At(a), lda, At(b), ldb, beta, At(c), ldc));
+
+    public void Times(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+        => Queue(() => inner.Times(m, n, k, alpha, At(a), lda, At(b), ldb, beta, At(c), ldc));
+
+    public void TransposedTimes(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
+        => Queue(() => inner.TransposedTimes(m, n, k, alpha, At(a), lda, At(b), ldb, beta, At(c), ldc));
+
+    public void FrozenProduct(PassMemory room, IFrozenWeight weight, bool isHead, Place x, long rows, Place y, long stride, float factor)
+        => Queue(weight, () => inner.FrozenProduct(At(room), weight, isHead, At(x), rows, At(y), stride, factor));
+
+    public void FrozenInputGradient(PassMemory room, IFrozenWeight weight, bool isHead, Place dy, long stride, long rows, Place dx, bool add, float factor)
+        => Queue(weight, () => inner.FrozenInputGradient(At(room), weight, isHead, At(dy), stride, rows, At(dx), add, factor));
+
+    public void RowNorms(PassMemory room, IFrozenWeight weight, Place upper, Place lower, long rank, float scale, Place norms)
+        => Queue(weight, () => inner.RowNorms(At(room), weight, At(upper), At(lower), rank, scale, At(norms)));
+
+    public void AddScaled(Place a, Place b, float scale, Place sum, long count) => Queue(() => inner.AddScaled(At(a), At(b), scale, At(sum), count));
+
+    public void Multiply(Place a, Place b, Place product, long count) => Queue(() => inner.Multiply(At(a), At(b), At(product), count));
+
+    public void AddProduct(Place a, Place b, Place sum, long count) => Queue(() => inner.AddProduct(At(a), At(b), At(sum), count));
+
+    public void AddRow(Place row, float factor, long rows, long width, Place y, long stride) => Queue(() => inner.AddRow(At(row), factor, rows, width, At(y), stride));
+
+    public void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add)
+        => Queue(() => inner.ScaleColumns(At(factors), At(x), xStride, rows, width, At(y), yStride, add));
+
+    public void AddTransposed(Place source, long rows, long columns, Place target) => Queue(() => inner.AddTransposed(At(source), rows, columns, At(target)));
+
+    public void Ratio(Place a, Place b, float less, Place ratio, long count) => Queue(() => inner.Ratio(At(a), At(b), less, At(ratio), count));
+
+    public void AddColumnDots(PassMemory room, Place a, long stride, Place b, long rows, long width, Place divisor, Place target)
+        => Queue(() => inner.AddColumnDots(At(room), At(a), stride, At(b), rows, width, At(divisor), At(target)));
+
+    public void Mask(StepKey key, int module, long rows, long columns, double probability, Place mask)
+        => Queue(() => inner.Mask(key, module, rows, columns, probability, At(mask)));
+
+    public void Gather(Place source, Place index, long count, int width, Place target) => Queue(() => inner.Gather(At(source), At(index), count, width, At(target)));
+
+    public void Scatter(Place source, Place index, long count, int width, Place target, long rows)
+        => Queue(() => inner.Scatter(At(source), At(index), count, width, At(target), rows));
+
+    public void ScatterAdd(Place source, Place index, long count, int width, Place target, long rows)
+        => Queue(() => inner.ScatterAdd(At(source), At(index), count, width, At(target), rows));
+
+    public void Scale(Place x, long count, float factor) => Queue(() => inner.Scale(At(x), count, factor));
+
+    public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target) => Queue(weight, () => inner.Embed(weight, At(trained), ids, width, At(target)));
+
+    public void AddNoise(TokenBatch batch, StepKey key, int width, Place target) => Queue(() => inner.AddNoise(batch, key, width, At(target)));
+
+    public void EmbedGradient(Place gradient, int[] ids, float factor, int width, Place target)
+        => Queue(() => inner.EmbedGradient(At(gradient), ids, factor, width, At(target)));
+
+    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows) => Queue(() => inner.Norm(At(x), At(weight), At(y), At(inverse), width, rows));
+
+    public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
+        => Queue(() => inner.AddNorm(At(x), At(delta), At(sum), At(weight), At(y), At(inverse), rows));
+
+    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+        => Queue(() => inner.NormBackward(At(x), At(weight), At(inverse), At(dy), At(residual), At(dx), width, rows));
+
+    public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
+        => Queue(() => inner.NormWeightGradient(At(x), At(inverse), At(dy), At(target), width, rows));
+
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
+        => Queue(() => inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, inverse, tokens));
+
+    public void Gate(Place gate, Place up, Place activated, long rows) => Queue(() => inner.Gate(At(gate), At(up), At(activated), rows));
+
+    public void GateBackward(Place gate, Place up, Place gradient, long rows) => Queue(() => inner.GateBackward(At(gate), At(up), At(gradient), rows));
+
+    public void Attention(PassMemory room, int[] starts, LayerAttention layer) => Queue(() => inner.Attention(At(room), starts, At(layer)));
+
+    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
+        => Queue(() => inner.ContinueAttention(At(room), tokens, At(layer), At(keys), At(values), held));
+
+    public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
+        => Queue(() => inner.AttentionBackward(At(room), starts, At(layer), At(gradient), At(dq), At(dk), At(dv)));
+
+    public void CapLogits(Place logits, long rows) => Queue(() => inner.CapLogits(At(logits), rows));
+
+    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
+        => Queue(() => inner.CrossEntropy(At(room), At(logits), rows, At(targets), At(factors), At(losses), scale, smoothing));
+
+    // Now and then the device comes a part of the way after the host.
+    private void Queue(Action operation)
+    {
+        _waiting.Enqueue(operation);
+        Queued++;
+        Longest = Math.Max(Longest, _waiting.Count);
+        if (_random.Next(20) > 0) return;
+        for (var run = _random.Next(_waiting.Count); run > 0; run--) RunNext();
+    }
+
+    // A device takes the address with the launch: a weight that moved meanwhile would be read from a room that others have.
+    private void Queue(IFrozenWeight weight, Action operation)
+    {
+        var launched = Address(weight);
+        Queue(() =>
+        {
+            if (Address(weight) != launched) throw new InvalidOperationException("a frozen weight was moved while an operation on it was still to run");
+            operation();
+        });
+    }
+
+    private static IntPtr Address(IFrozenWeight weight) => weight switch
+    {
+        DenseWeight dense => (IntPtr)TorchMemory.Pointer(dense.Stored),
+        Nf4Weight nf4 => (IntPtr)nf4.Source.Packed,
+        _ => 0,
+    };
+
+    private Place At(Place place) => place.IsNone ? default : place with { Memory = At(place.Memory) };
+
+    private PassMemory At(PassMemory room) => room with { Block = At(room.Block) };
+
+    private LayerAttention At(LayerAttention layer) => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window);
+
+    private DeviceMemory At(DeviceMemory memory)
+        => memory is FakeMemory fake ? fake.Real(this) : throw new InvalidOperationException($"an operand in memory of the host ({memory.GetType().Name})");
+
+    private sealed class Event(FakeKernels device, long operations) : IDeviceEvent
+    {
+        public void Wait() => device.WaitFor(operations);
+    }
+}
