@@ -13,9 +13,6 @@ namespace Trainer.Adapters;
 /// </summary>
 internal static class AdapterStart
 {
-    /// <summary>Whether the second half of a tensor takes the first one's beginning off, and is frozen.</summary>
-    public static bool IsDoubled(AdapterInit init) => init is AdapterInit.Pissa or AdapterInit.Olora;
-
     /// <summary>A [rank, in] and B [out, rank] of one adapter.</summary>
     /// <param name="init">How.</param>
     /// <param name="linear">The layer, its adapter attached.</param>
@@ -26,29 +23,46 @@ internal static class AdapterStart
         var adapter = linear.Adapter!;
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        return IsDoubled(init) ? Doubled(init, linear, adapter) : Orthogonal(linear, adapter, seed);
+        if (init is not (AdapterInit.Pissa or AdapterInit.Olora)) return Orthogonal(linear, adapter, seed);
+        var (a, b) = Beginning(init, linear.Name, linear.WeightValues(), linear.OutFeatures, adapter.Rank / 2, adapter.Scale);
+        return Doubled(a, b, a, b, adapter.Rank / 2);
     }
 
-    private static (float[] A, float[] B) Doubled(AdapterInit init, LinearModule linear, LinearAdapter adapter)
+    /// <summary>A0 [rank, in] and B0 [out, rank], whose product the adapter begins with.</summary>
+    /// <param name="init">PiSSA or OLoRA.</param>
+    /// <param name="module">Path of the layer, for the fault.</param>
+    /// <param name="weight">Its weight [rows, columns].</param>
+    /// <param name="rows">Output features.</param>
+    /// <param name="rank">Rank of one half.</param>
+    /// <param name="scale">What multiplies B A.</param>
+    /// <exception cref="AdapterOptionException">The weight has fewer directions.</exception>
+    public static (float[] A, float[] B) Beginning(AdapterInit init, string module, float[] weight, long rows, int rank, double scale)
     {
-        var rank = adapter.Rank / 2;
-        var (rows, columns) = (linear.OutFeatures, linear.InFeatures);
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        var columns = weight.LongLength / rows;
         if (rank > Math.Min(rows, columns))
-            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{linear.Name}', which has {Math.Min(rows, columns)}; lower --lora-rank");
-        var weight = tensor(linear.WeightValues(), [rows, columns]);
-        Tensor a, b;
+            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{module}', which has {Math.Min(rows, columns)}; lower --lora-rank");
         if (init == AdapterInit.Pissa)
         {
-            var (u, s, v) = linalg.svd(weight, fullMatrices: false);
-            var root = (s.narrow(0, 0, rank) / adapter.Scale).sqrt();
-            (a, b) = (root.unsqueeze(1) * v.narrow(0, 0, rank), u.narrow(1, 0, rank) * root);
+            var (u, s, v) = linalg.svd(tensor(weight, [rows, columns]), fullMatrices: false);
+            var root = (s.narrow(0, 0, rank) / scale).sqrt();
+            return (Floats(root.unsqueeze(1) * v.narrow(0, 0, rank)), Floats(u.narrow(1, 0, rank) * root));
         }
-        else
+        var (q, r) = linalg.qr(tensor(weight, [rows, columns]));
+        return (Floats(r.narrow(0, 0, rank)), Floats(q.narrow(1, 0, rank)));
+    }
+
+    /// <summary>[A; A0] and [B, -B0].</summary>
+    public static (float[] A, float[] B) Doubled(float[] a, float[] b, float[] a0, float[] b0, int rank)
+    {
+        var joined = new float[2 * b.Length];
+        for (var row = 0; row < b.Length / rank; row++)
         {
-            var (q, r) = linalg.qr(weight);
-            (a, b) = (r.narrow(0, 0, rank), q.narrow(1, 0, rank));
+            b.AsSpan(row * rank, rank).CopyTo(joined.AsSpan(2 * row * rank));
+            for (var j = 0; j < rank; j++) joined[(2 * row + 1) * rank + j] = -b0[row * rank + j];
         }
-        return (Floats(cat([a, a], 0)), Floats(cat([b, -b], 1)));
+        return ([.. a, .. a0], joined);
     }
 
     // PEFT's: odd and even rows of one orthogonal matrix mix random rows, so that B A is 0 and neither factor is.

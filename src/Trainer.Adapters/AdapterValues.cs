@@ -23,6 +23,15 @@ internal static class AdapterValues
         return true;
     }
 
+    /// <summary>The whole tensor.</summary>
+    /// <exception cref="AdapterException">It is of no float type, or holds NaN or infinity.</exception>
+    public static float[] Read(SafetensorsFile file, SafetensorsEntry entry)
+    {
+        var all = new float[entry.ElementCount];
+        Read(file, entry, (begin, part) => part.CopyTo(all.AsSpan((int)begin)));
+        return all;
+    }
+
     /// <summary>Shows the whole tensor.</summary>
     /// <param name="file">The adapter's weights.</param>
     /// <param name="entry">One of its tensors.</param>

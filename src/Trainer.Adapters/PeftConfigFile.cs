@@ -131,7 +131,8 @@ internal static class PeftConfigFile
             TargetParameters = Given(root, "target_parameters", out var parameters) ? [.. parameters.EnumerateArray().Select(item => item.GetString()!)] : [],
             Exclude = Given(root, "exclude_modules", out var excluded) && excluded.GetRawText() is not ("[]" or "\"\"") ? OfNames(excluded) : null,
             EnsureWeightTying = Flag(root, "ensure_weight_tying"),
-            IsBFixed = Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String && string.Equals(init.GetString(), "mica", StringComparison.OrdinalIgnoreCase),
+            IsBFixed = Init(root) == "mica",
+            Init = Init(root) switch { "pissa" => AdapterInit.Pissa, "olora" => AdapterInit.Olora, _ => AdapterInit.Kaiming },
             TokenRows = !Given(root, "trainable_token_indices", out var tokens) || tokens.GetRawText() is "[]" or "{}" ? []
                 : tokens.ValueKind == JsonValueKind.Array ? [KeyValuePair.Create(EmbeddingName, Integers(tokens))]
                 : [.. tokens.EnumerateObject().Select(pair => KeyValuePair.Create(pair.Name, Integers(pair.Value)))],
@@ -182,6 +183,8 @@ internal static class PeftConfigFile
     private static bool Given(JsonElement root, string key, out JsonElement value) => root.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
 
     private static string? Text(JsonElement root, string key) => Given(root, key, out var value) ? value.GetString() : null;
+
+    private static string? Init(JsonElement root) => Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String ? init.GetString()!.ToLowerInvariant() : null;
 
     private static bool Flag(JsonElement root, string key) => Given(root, key, out var value) && value.GetBoolean();
 }

@@ -27,7 +27,8 @@ internal static class PeftConfigKeys
         "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "megatron_config", "monteclora_config", "use_bdlora", "use_qalora",
     };
 
-    // Inits that take a part out of the base's weights when the adapter is made, so that it fits no base that was loaded plainly.
+    // Inits that take a part out of the base's weights when the adapter is made, so that it fits no base that was loaded plainly. What exact PiSSA and
+    // OLoRA took out follows from the base alone; what the others did hangs on data, codes or random numbers.
     private static readonly string[] BaseChanging = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
     /// <summary>Refuses the first key that is set and not honoured.</summary>
@@ -57,7 +58,7 @@ internal static class PeftConfigKeys
         if (!root.TryGetProperty("init_lora_weights", out var init) || init.ValueKind is not JsonValueKind.String) return;
         var name = init.GetString()!;
         // Drawn otherwise, then an adapter like any other.
-        if (name.ToLowerInvariant() is "gaussian" or "eva" or "orthogonal" or "mica") return;
+        if (name.ToLowerInvariant() is "gaussian" or "eva" or "orthogonal" or "mica" or "pissa" or "olora") return;
         if (BaseChanging.Any(known => name.StartsWith(known, StringComparison.OrdinalIgnoreCase)))
             throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' changes the base's weights and is not implemented; convert the adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
         throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' is not known here and may change the base's weights; set it to true if the adapter is plain LoRA");

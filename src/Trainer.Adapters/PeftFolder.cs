@@ -37,8 +37,9 @@ public static partial class PeftFolder
         var places = Places(blueprint, spec, file, MadeFor(baseModel, model.Folder));
         model.Attach(blueprint);
         model.CopyBase();
+        var doubled = spec.IsDoubled ? DoubledAdapter.Fill(model, spec.Init, name => AdapterValues.Read(file, places[name]!)) : null;
         foreach (var entry in model.Parameters.Entries)
-            if (places[entry.Name] is { } stored) Fill(model, entry, file, stored);
+            if (doubled?.Contains(entry.Name) != true && places[entry.Name] is { } stored) Fill(model, entry, file, stored);
         var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
         if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && blueprint.Find(model.Blueprint.Head)?.Weight is { } shared) EmbeddingCopies.RemoveShared(file, shared, left);
         EmbeddingCopies.Verify(model, file, left);
@@ -60,12 +61,14 @@ public static partial class PeftFolder
         if (dropout is { } p) spec = spec with { Dropout = p };
         using var file = Open(folder);
         spec = OverlappingPatterns.Settle(spec, file);
+        if (spec.IsDoubled) spec = spec.Doubled();
         // PEFT with transformers 5 never means single experts by names; only a folder that has their tensors does.
         var hasExperts = file.Tensors.Keys.Any(name => SingleExpert().IsMatch(name));
         spec = spec with { ModulesToSave = AdapterBlueprint.SavedNames(decoder, spec), LeavesExpertsAlone = !hasExperts };
         try
         {
             var blueprint = AdapterBlueprint.Of(decoder, spec);
+            if (spec.IsDoubled) DoubledAdapter.RequireLinears(blueprint, folder);
             // A low-rank update of the embedding is then one of the head too; here they are two.
             if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head))?.Update is not null)
                 throw new AdapterException($"adapter '{folder}' ties an adapted embedding to the head (ensure_weight_tying), which is not implemented; merge it, which keeps them tied");
@@ -199,8 +202,9 @@ public static partial class PeftFolder
         // Keys follow the class that was wrapped: the multimodal one, its former module tree, or the text model alone.
         var plain = new Dictionary<string, SafetensorsEntry>(StringComparer.Ordinal);
         foreach (var entry in file.Entries) plain.TryAdd(Plain(entry.Name), entry);
-        foreach (var (tensor, shape) in blueprint.Tensors)
+        foreach (var (tensor, trained) in blueprint.Tensors)
         {
+            var shape = spec.IsDoubled ? StoredHalf(tensor, trained) : trained;
             // Older releases end the names of DoRA's magnitudes with .weight.
             var stored = plain.GetValueOrDefault(Plain(tensor)) ?? plain.GetValueOrDefault(Plain(tensor) + ".weight");
             // PEFT trains biases of adapted layers and does not write them; what it loads back is the base's bias.
@@ -212,6 +216,9 @@ public static partial class PeftFolder
         }
         return places;
     }
+
+    private static long[] StoredHalf(string tensor, long[] shape) =>
+        tensor.EndsWith(".lora_A.weight", StringComparison.Ordinal) ? [shape[0] / 2, shape[1]] : tensor.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? [shape[0], shape[1] / 2] : shape;
 
     private static string Plain(string name) => name.StartsWith(Prefix, StringComparison.Ordinal) ? TensorNames.OfTextModel(name[Prefix.Length..]) : name;
 

@@ -148,6 +148,12 @@ public static class ModelMerger
         var module = adapter.Module(plain)!;
         var ((b, _), (a, aShape)) = adapter.Pair(module);
         var (rank, scale) = (aShape[0], adapter.Scale(module, aShape[0]));
+        if (adapter.Spec.IsDoubled && tensor.Name.EndsWith(".weight", StringComparison.Ordinal))
+        {
+            var (a0, b0) = DoubledAdapter.Beginning(adapter.Spec.Init, tensors, module, (int)rank, scale);
+            (a, b) = AdapterStart.Doubled(a, b, a0, b0, (int)rank);
+            rank *= 2;
+        }
         if (tensor.Name.EndsWith(".bias", StringComparison.Ordinal))
         {
             var bias = new float[tensor.Shape[0]];

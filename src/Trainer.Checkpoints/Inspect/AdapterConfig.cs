@@ -42,6 +42,9 @@ public sealed record AdapterConfig
     /// <summary>A bias on B.</summary>
     public bool LoraBias { get; private init; }
 
+    /// <summary>pissa or olora, where A and B fit a base that had their beginning taken out; else null.</summary>
+    public string? BaseChange { get; private init; }
+
     /// <summary>Alphas by module pattern.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; private init; } = [];
 
@@ -73,6 +76,7 @@ public sealed record AdapterConfig
                 UseRslora = Given("use_rslora")?.GetBoolean() ?? false,
                 UseDora = Given("use_dora")?.GetBoolean() ?? false,
                 LoraBias = Given("lora_bias")?.GetBoolean() ?? false,
+                BaseChange = Given("init_lora_weights") is { ValueKind: JsonValueKind.String } init && init.GetString()!.ToLowerInvariant() is "pissa" or "olora" ? init.GetString() : null,
                 AlphaPattern = Given("alpha_pattern") is JsonElement alphas ? [.. alphas.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetDouble()))] : [],
                 RankPattern = Given("rank_pattern") is JsonElement ranks ? [.. ranks.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetInt32()))] : [],
             };

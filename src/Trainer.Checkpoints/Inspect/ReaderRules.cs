@@ -114,12 +114,18 @@ public static class ReaderRules
         {
             reasons.Add("it takes no trained rows of tokens; merge instead");
         }
+        if (config.BaseChange is { } change)
+        {
+            reasons.Add(Changed(change));
+        }
         if (rank > VllmLargestRank)
         {
             reasons.Add($"rank {rank} is above its largest, {VllmLargestRank}");
         }
         return new ReaderVerdict("vLLM", reasons.Count == 0, reasons, rank > VllmDefaultRank && reasons.Count == 0 ? $"start it with --max-lora-rank {Step(rank)}" : null);
     }
+
+    private static string Changed(string init) => $"it adds A and B to the base as it is, and those of init_lora_weights '{init}' fit a base without their beginning; merge instead";
 
     private static int Step(int rank) => new[] { 32, 64, 128, 256, 320, VllmLargestRank }.First(step => step >= rank);
 
@@ -150,6 +156,10 @@ public static class ReaderRules
         if (isTied == true && tensors.Any(static tensor => tensor.Name.Contains(".lora_embedding_", StringComparison.Ordinal)))
         {
             reasons.Add("it would adapt the head with the embedding in a model where they are tied");
+        }
+        if (config.BaseChange is { } change)
+        {
+            reasons.Add(Changed(change));
         }
         if (CommonAlpha(config, tensors) is null)
         {

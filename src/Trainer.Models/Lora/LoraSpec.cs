@@ -68,4 +68,20 @@ public sealed record LoraSpec
 
     /// <summary>How fresh tensors are filled.</summary>
     public AdapterInit Init { get; init; }
+
+    /// <summary>Whether the adapter has a second half that takes the first one's beginning off again; see <see cref="Doubled"/>.</summary>
+    public bool IsDoubled => Init is AdapterInit.Pissa or AdapterInit.Olora;
+
+    /// <summary>The same with twice the rank and the same scale (alpha / r, or alpha / sqrt(r)): room for a second half.</summary>
+    public LoraSpec Doubled()
+    {
+        var factor = UseRslora ? Math.Sqrt(2) : 2;
+        return this with
+        {
+            Rank = 2 * Rank,
+            Alpha = factor * Alpha,
+            RankPattern = [.. RankPattern.Select(pair => KeyValuePair.Create(pair.Key, 2 * pair.Value))],
+            AlphaPattern = [.. AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, factor * pair.Value))],
+        };
+    }
 }

@@ -16,6 +16,8 @@ internal static class RunAdapter
             throw new AdapterOptionException($"--adapter-for-text-class: '{options.Model}' is of class '{config.ModelType}' and has no other; leave the option out");
         if (options.AdapterDirectory is not { } folder) return AdapterBlueprint.Fresh(decoder, AdaptedModel.SpecOf(options.Lora, config.LayerCount));
         var (blueprint, spec, _) = PeftFolder.Draw(decoder, options.ModelDirectory, folder, options.Lora.Dropout);
+        if (spec is { IsDoubled: true, Dropout: > 0 })
+            throw new AdapterException($"adapter '{folder}' begins in the base's own directions (init_lora_weights), and --lora-dropout {spec.Dropout} would drop parts of the base; leave it at 0");
         return !spec.IsBFixed ? blueprint
             : throw new AdapterException($"adapter '{folder}' was made by MiCA, which trains A alone and keeps B: going on here would train both; continue it with PEFT, or begin a fresh adapter");
     }

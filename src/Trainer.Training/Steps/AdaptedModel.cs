@@ -24,7 +24,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         (_model, _spec, _baseName) = (model, spec, options.Model);
         _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
         _noise = options.NeftuneNoiseAlpha;
-        _frozen = FrozenBlock.Of(options, model.Parameters.Entries);
+        _frozen = FrozenBlock.Of(options.Lora.FreezeA, spec.IsDoubled, model.Parameters.Entries);
     }
 
     // Not kept: the proof of a saved adapter attaches another buffer.
@@ -228,15 +228,16 @@ internal sealed class AdaptedModel : IAdaptedModel
         Device = options.Device == "auto" ? "cpu" : options.Device,
     };
 
-    // A doubled adapter keeps its scale: alpha / r, or alpha / sqrt(r).
-    private static double AlphaFactor(LoraOptions lora) => !IsDoubled(lora) ? 1 : lora.UseRslora ? Math.Sqrt(2) : 2;
-
-    private static bool IsDoubled(LoraOptions lora) => lora.Init is AdapterInit.Pissa or AdapterInit.Olora;
-
-    internal static LoraSpec SpecOf(LoraOptions lora, int layers) => new()
+    internal static LoraSpec SpecOf(LoraOptions lora, int layers)
     {
-        Rank = lora.Rank * (IsDoubled(lora) ? 2 : 1),
-        Alpha = lora.EffectiveAlpha * AlphaFactor(lora),
+        var spec = Plain(lora, layers);
+        return spec.IsDoubled ? spec.Doubled() : spec;
+    }
+
+    private static LoraSpec Plain(LoraOptions lora, int layers) => new()
+    {
+        Rank = lora.Rank,
+        Alpha = lora.EffectiveAlpha,
         Dropout = lora.Dropout,
         Targets = TargetModules.Parse(lora.TargetModules),
         TargetParameters = lora.TargetParameters,
@@ -245,8 +246,8 @@ internal sealed class AdaptedModel : IAdaptedModel
         UseDora = lora.UseDora,
         LoraBias = lora.LoraBias,
         Bias = lora.Bias,
-        RankPattern = [.. lora.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, pair.Value * (IsDoubled(lora) ? 2 : 1)))],
-        AlphaPattern = [.. lora.AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, pair.Value * AlphaFactor(lora)))],
+        RankPattern = [.. lora.RankPattern],
+        AlphaPattern = [.. lora.AlphaPattern],
         ModulesToSave = lora.ModulesToSave,
         Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
         TokenRows = lora.TrainableTokenIndices.Count == 0 ? [] : [KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],

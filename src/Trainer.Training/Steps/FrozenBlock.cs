@@ -1,5 +1,4 @@
 using Trainer.Engine;
-using Trainer.Models.Lora;
 
 namespace Trainer.Training;
 
@@ -11,16 +10,15 @@ namespace Trainer.Training;
 internal readonly record struct FrozenBlock(int Begin, int Width, int Stride, int Rows)
 {
     /// <summary>What a run leaves as it was: A with --freeze-a, and the halves that take the beginning of a fresh adapter off again.</summary>
-    public static IReadOnlyList<FrozenBlock> Of(TrainingOptions options, IReadOnlyList<ParameterEntry> tensors)
+    public static IReadOnlyList<FrozenBlock> Of(bool freezesA, bool isDoubled, IReadOnlyList<ParameterEntry> tensors)
     {
         var blocks = new List<FrozenBlock>();
-        var isDoubled = options.AdapterDirectory is null && options.Lora.Init is (AdapterInit.Pissa or AdapterInit.Olora);
         foreach (var tensor in tensors)
         {
             var (begin, count) = ((int)tensor.Offset, (int)tensor.Count);
             if (tensor.Name.Contains(".lora_A.", StringComparison.Ordinal))
             {
-                if (options.Lora.FreezeA) blocks.Add(new FrozenBlock(begin, count, count, 1));
+                if (freezesA) blocks.Add(new FrozenBlock(begin, count, count, 1));
                 else if (isDoubled) blocks.Add(new FrozenBlock(begin + count / 2, count / 2, count, 1));
             }
             else if (isDoubled && tensor.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal))

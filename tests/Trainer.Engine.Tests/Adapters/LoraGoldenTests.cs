@@ -4,6 +4,7 @@ using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -72,8 +73,9 @@ public class LoraGoldenTests
         Assert.InRange(Math.Abs(loss - Golden.Expected(Golden.Folder("lora", name)).GetProperty("io_loss_final").GetDouble()), 0, Golden.LossGate);
     }
 
-    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation, string? batchFile = null)
+    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation, string? batchFile = null, IReadOnlyList<FrozenBlock>? frozen = null)
     {
+        var still = model.Parameters.ValueSpan.ToArray();
         using var data = SafetensorsFile.Open(batchFile ?? Golden.Folder("lora", $"batches_{model.Config.VocabularySize}.safetensors"));
         var losses = trajectory.GetProperty("losses").EnumerateArray().Select(item => item.GetDouble()).ToArray();
         var norms = trajectory.GetProperty("grad_norms").EnumerateArray().Select(item => item.GetDouble()).ToArray();
@@ -83,7 +85,9 @@ public class LoraGoldenTests
             var batches = Enumerable.Range(step * accumulation, accumulation).Select(index => MicroBatch(data, index)).ToList();
             var tokens = batches.Sum(batch => batch.TrainedTokens);
             var sum = batches.Sum(batch => model.ForwardBackward(batch, 1.0 / tokens).LossSum);
+            foreach (var block in frozen ?? []) block.Clear(model.Parameters.GradientSpan);
             var norm = optimizer.Step();
+            foreach (var block in frozen ?? []) block.Copy(still, model.Parameters.ValueSpan);
             Assert.True(Math.Abs(sum / tokens - losses[step]) <= Golden.TrajectoryGate, $"{baseName} step {step}: loss {sum / tokens}, expected {losses[step]}");
             Assert.True(Math.Abs(norm - norms[step]) <= 1e-3 * norms[step], $"{baseName} step {step}: norm {norm}, expected {norms[step]}");
         }

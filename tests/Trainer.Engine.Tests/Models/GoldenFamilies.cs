@@ -5,16 +5,13 @@ internal static class GoldenFamilies
 {
     private static string Root { get; } = Path.GetFullPath(Path.Combine(Golden.Root, "..", "..", "..", "..", "shared", "golden", "transformers"));
 
-    // Runs of options that are not there yet.
-    private static readonly HashSet<string> AwaitedRuns = ["llama31_olora", "llama31_pissa"];
-
     /// <summary>Names of all models; one empty name where the data is absent.</summary>
     public static IEnumerable<string> Models => Names("models");
 
     /// <summary>Names of all LoRA runs.</summary>
-    public static IEnumerable<string> LoraRuns => Names("lora").Where(name => name.Length == 0 || !(Directory.Exists(Golden.Folder("lora", name)) || name.EndsWith(".safetensors", StringComparison.Ordinal) || AwaitedRuns.Contains(name)));
+    public static IEnumerable<string> LoraRuns => Names("lora").Where(name => name.Length == 0 || !(Directory.Exists(Golden.Folder("lora", name)) || name.EndsWith(".safetensors", StringComparison.Ordinal)));
 
-    /// <summary>Largest difference of a logit: the references themselves are this far from double precision, attention of scale 1 and recurrences farther than the rest.</summary>
+    /// <summary>Largest difference of a logit: the references themselves are this far from double precision, attention of scale 1, recurrences and decompositions farther than the rest.</summary>
     public static double LogitGate(string name) => IsNoisy(name) ? 3e-4 : Golden.LogitGate;
 
     /// <summary>Largest difference of a gradient, as a share of the tensor's largest.</summary>
@@ -23,7 +20,7 @@ internal static class GoldenFamilies
     /// <summary>Largest difference of a loss.</summary>
     public static double LossGate(string name) => IsNoisy(name) ? 3e-5 : Golden.LossGate;
 
-    private static bool IsNoisy(string name) => name.StartsWith("qwen3_5", StringComparison.Ordinal) || name is "qwen3_next" or "gpt_oss" or "gpt_oss_mxfp4" or "gemma4_e2b" or "mistral3_ministral3";
+    private static bool IsNoisy(string name) => name.StartsWith("qwen3_5", StringComparison.Ordinal) || name is "qwen3_next" or "gpt_oss" or "gpt_oss_mxfp4" or "llama31_pissa" or "gemma4_e2b" or "mistral3_ministral3";
 
     private static IEnumerable<string> Names(string kind)
     {
