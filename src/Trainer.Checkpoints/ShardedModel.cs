@@ -13,15 +13,18 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>Name of the list of shards.</summary>
     public const string IndexFile = "model.safetensors.index.json";
 
+    /// <summary>Key of an index's metadata: names of tensors of which one shard holds the valid form and others, which are links to another folder's, an older one.</summary>
+    public const string ReplacedKey = "replaced_tensors";
+
     private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
 
     private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> _tensors;
 
-    private ShardedModel(string folder, List<SafetensorsFile> files, bool isTied)
+    private ShardedModel(string folder, List<SafetensorsFile> files, bool isTied, HashSet<(SafetensorsFile File, string Name)> replaced)
     {
         Folder = folder;
         Files = files;
-        _tensors = files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))
+        _tensors = files.SelectMany(static file => file.Entries.Select(entry => (file, entry))).Where(pair => !replaced.Contains((pair.file, pair.entry.Name)))
             .ToDictionary(static pair => pair.entry.Name, static pair => pair, StringComparer.Ordinal);
         // Savers keep one tensor of a shared pair, and some keep it under the head's name.
         if (isTied && !_tensors.ContainsKey(Embedding) && _tensors.Remove(Head, out (SafetensorsFile File, SafetensorsEntry Entry) pair))
@@ -56,6 +59,7 @@ public sealed unsafe class ShardedModel : IDisposable
         }
         string single = Path.Combine(folder, SingleFile), index = Path.Combine(folder, IndexFile);
         var files = new List<SafetensorsFile>();
+        var replaced = new HashSet<(SafetensorsFile, string)>();
         try
         {
             if (File.Exists(single))
@@ -64,13 +68,13 @@ public sealed unsafe class ShardedModel : IDisposable
             }
             else if (File.Exists(index))
             {
-                OpenShards(folder, index, files);
+                OpenShards(folder, index, files, replaced);
             }
             else
             {
                 throw NoWeights(folder);
             }
-            return new ShardedModel(folder, files, isTied);
+            return new ShardedModel(folder, files, isTied, replaced);
         }
         catch
         {
@@ -113,9 +117,9 @@ public sealed unsafe class ShardedModel : IDisposable
         ? found
         : throw new BadFileException($"tensor '{name}' is missing from the weights in '{Folder}'; the model is incomplete or of another family");
 
-    private static void OpenShards(string folder, string index, List<SafetensorsFile> files)
+    private static void OpenShards(string folder, string index, List<SafetensorsFile> files, HashSet<(SafetensorsFile, string)> replaced)
     {
-        Dictionary<string, string> map = ReadIndex(index);
+        (Dictionary<string, string> map, HashSet<string> others) = ReadIndex(index);
         foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList())
         {
             string path = FolderPath.Inside(folder, shard, $"shard named by {IndexFile}");
@@ -128,7 +132,11 @@ public sealed unsafe class ShardedModel : IDisposable
             files.Add(file);
             foreach (SafetensorsEntry entry in file.Entries)
             {
-                if (!map.TryAdd(entry.Name, shard) && map[entry.Name] is string home && home != shard)
+                if (others.Contains(entry.Name) && map.GetValueOrDefault(entry.Name) != shard)
+                {
+                    replaced.Add((file, entry.Name));
+                }
+                else if (!map.TryAdd(entry.Name, shard) && map[entry.Name] is string home && home != shard)
                 {
                     throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are of different models");
                 }
@@ -143,7 +151,8 @@ public sealed unsafe class ShardedModel : IDisposable
         }
     }
 
-    private static Dictionary<string, string> ReadIndex(string index)
+    // The shards of every tensor, and the tensors that a shard may hold in a form that another one replaces.
+    private static (Dictionary<string, string> Map, HashSet<string> Replaced) ReadIndex(string index)
     {
         try
         {
@@ -159,7 +168,13 @@ public sealed unsafe class ShardedModel : IDisposable
                 map.Add(pair.Name, pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()!
                     : throw new BadFileException($"index '{index}': the shard of tensor '{pair.Name}' is not a file name; copy or download it again"));
             }
-            return map.Count > 0 ? map : throw new BadFileException($"index '{index}' names no tensor; copy or download it again");
+            var replaced = new HashSet<string>(StringComparer.Ordinal);
+            if (document.RootElement.TryGetProperty("metadata", out JsonElement metadata) && metadata.ValueKind == JsonValueKind.Object
+                && metadata.TryGetProperty(ReplacedKey, out JsonElement names) && names.ValueKind == JsonValueKind.Array)
+            {
+                replaced.UnionWith(names.EnumerateArray().Select(static name => name.GetString() ?? ""));
+            }
+            return map.Count > 0 ? (map, replaced) : throw new BadFileException($"index '{index}' names no tensor; copy or download it again");
         }
         // A string that is not valid Unicode is found when it is read, not when the document is parsed.
         catch (Exception fault) when (fault is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)

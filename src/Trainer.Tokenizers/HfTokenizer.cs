@@ -31,6 +31,9 @@ public sealed partial class HfTokenizer : Tokenizer
     /// <summary>One more than the highest token id: the least number of embedding rows a model needs.</summary>
     public int VocabularySize { get; }
 
+    /// <summary>The id that a token gets which is added now.</summary>
+    public int NextId => Math.Max(_parts.Vocabulary.Count, _parts.Added.Tokens.Select(token => token.Id + 1).DefaultIfEmpty().Max());
+
     /// <summary>Begin-of-sequence id, where the model names such a token.</summary>
     public int? BosId { get; }
 

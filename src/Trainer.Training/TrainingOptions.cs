@@ -86,6 +86,12 @@ public sealed record LoraOptions
     /// <summary>Tokens whose embedding rows are trained, PEFT's trainable_token_indices; a tied head follows.</summary>
     public IReadOnlyList<int> TrainableTokenIndices { get; init; } = [];
 
+    /// <summary>Tokens whose rows of a head of its own are trained; the new ones of <see cref="AddTokens"/>.</summary>
+    public IReadOnlyList<int> TrainableHeadIndices { get; init; } = [];
+
+    /// <summary>A file of texts that become tokens, one a line; null for none.</summary>
+    public string? AddTokens { get; init; }
+
     /// <summary>Rank overrides by module name or regular expression.</summary>
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 

@@ -68,6 +68,8 @@ public static class GgufTokenizer
             }
             if (types[id] is Control or UserDefined or Unknown)
             {
+                // In the vocabulary too, as added tokens may lie before others: it alone says their ids then.
+                vocabulary.TryAdd(tokens[id], id);
                 added.Add(new JsonObject { ["id"] = id, ["content"] = tokens[id], ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = types[id] != UserDefined });
             }
             else if (!vocabulary.TryAdd(tokens[id], id))

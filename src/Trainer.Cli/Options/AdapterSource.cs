@@ -1,5 +1,6 @@
 using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
+using Trainer.Training;
 
 namespace Trainer.Cli.Options;
 
@@ -14,6 +15,6 @@ internal sealed record AdapterSource(string Folder, string Model, string ModelFo
         values.ThrowIfFaulty();
         var model = values.Text(ModelSettings.Model) ?? PeftFolder.ReadSpec(folder!).BaseModel;
         if (string.IsNullOrEmpty(model)) throw new UsageException($"adapter '{folder}' does not name its base; add --model MODEL");
-        return new AdapterSource(folder!, model, ModelReference.Find(model, needsWeights).ThrowIfAbsent());
+        return new AdapterSource(folder!, model, GrownBase.For(ModelReference.Find(model, needsWeights).ThrowIfAbsent(), folder, NewTokens.Cache));
     }
 }

@@ -23,7 +23,8 @@ internal static class ReadingSettings
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
         // A word that is no device is a fault of its own, told with the others.
         if (values.Faults.Count == 0) ComputeDevice.Require(options.Device);
-        return options with { Data = TrainingOptionsReader.Fitted(values, options.Data, model.Directory) };
+        var folder = GrownBase.For(options.ModelDirectory, options.AdapterDirectory, NewTokens.Cache);
+        return options with { ModelDirectory = folder, Data = TrainingOptionsReader.Fitted(values, options.Data, model.Directory) };
     }
 
     /// <summary>An adapter learns to correct its base's rounding too, so a reader should know what it was trained on.</summary>

@@ -34,7 +34,7 @@ internal static class TrainingOptionsReader
         if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData)) throw new CommandFailedException(ExitCode.Missing, model.Absence);
         values.ThrowIfFaulty();
         ComputeDevice.Require(options.Device);
-        return options;
+        return NewTokens.Apply(options, text => terminal.Error.WriteLine("note: " + text));
     }
 
     /// <summary>Data options alone, fitted to a model as training does.</summary>

@@ -46,6 +46,10 @@ public sealed unsafe class BaseTensors : IDisposable
     /// <summary>Shape and type of each tensor before quantization.</summary>
     public IReadOnlyDictionary<string, (long[] Shape, SafetensorsDtype Dtype)> Shapes { get; }
 
+    /// <summary>The files, the names of the tensors in each as they are stored, and the bytes of those.</summary>
+    internal IEnumerable<(string Path, IReadOnlyList<string> Names, long Bytes)> StoredFiles =>
+        _model.Files.Select(file => (file.Path, (IReadOnlyList<string>)[.. file.Entries.Select(entry => entry.Name)], file.Entries.Sum(entry => entry.ByteCount)));
+
     /// <summary>Names, lengths and times of the files: tells a changed base from the same one.</summary>
     public string Identity => string.Join(' ', _model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
 

@@ -66,6 +66,10 @@ public static class AdapterSettings
         "Tokens whose rows of the embedding are trained with the adapter; a tied head follows.") with
     { Value = "N,N", ShapesAdapter = true };
 
+    public static readonly Setting AddTokens = Setting.Of(o => o.Lora.AddTokens, "add-tokens", Group,
+        "A file of texts, one a line, that become tokens: rows of embedding and head are trained for them, and resized where they must be.") with
+    { Value = "FILE", Kind = SettingKind.File, Aliases = ["new-tokens"], Drift = DriftRule.Free, ShapesAdapter = true };
+
     public static readonly Setting RankPattern = Setting.Of(o => o.Lora.RankPattern, "rank-pattern", Group,
         "Other ranks for some modules: q_proj=8,down_proj=32.") with
     { Value = "NAME=R", ShapesAdapter = true };

@@ -250,7 +250,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         AlphaPattern = [.. lora.AlphaPattern],
         ModulesToSave = lora.ModulesToSave,
         Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
-        TokenRows = lora.TrainableTokenIndices.Count == 0 ? [] : [KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
+        TokenRows =
+        [
+            .. lora.TrainableTokenIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
+            .. lora.TrainableHeadIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("lm_head", lora.TrainableHeadIndices)],
+        ],
         Init = lora.Init,
         UsesTextClass = lora.TextClass,
     };

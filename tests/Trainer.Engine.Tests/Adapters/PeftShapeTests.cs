@@ -4,6 +4,8 @@ using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Lora;
+using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -147,6 +149,41 @@ public sealed class PeftShapeTests : IDisposable
         model.ForwardBackward(TokenBatch.OfRows([([3, 1, 4], [3, 1, 4])]), 1, new StepKey(1, 1, 1));
         Assert.NotEqual(0, model.Parameters.GradientsOf(model.Embedding.Trained!)[3 * model.Config.HiddenSize]);
         Assert.NotEqual(0, model.Parameters.GradientsOf(model.Embedding.Trained!)[200 * model.Config.HiddenSize]);
+    }
+
+    [Theory]
+    [InlineData(AdapterInit.Pissa)]
+    [InlineData(AdapterInit.Olora)]
+    public void A_folder_that_holds_the_trained_half_alone_is_loaded_and_merged_on_the_original_base(AdapterInit init)
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"));
+        var spec = new LoraSpec { Rank = 2, Alpha = 4, Init = init };
+        AdapterInjector.Inject(model, spec.Doubled(), seed: 1);
+        var trained = FrozenBlock.Of(false, true, model.Parameters.Entries);
+        var still = model.Parameters.ValueSpan.ToArray();
+        for (var i = 0; i < still.Length; i++) model.Parameters.ValueSpan[i] += 0.01f * (i % 7 - 3);
+        foreach (var block in trained) block.Copy(still, model.Parameters.ValueSpan);
+        var batch = TokenBatch.OfTokens([3, 1, 4, 1, 5, 9, 2, 6]);
+        using var expected = model.Logits(batch);
+        // What PEFT saves: the half that was trained, and the word that tells of the other.
+        var entries = model.Parameters.Entries.Select(entry => (entry.Name, Shape: entry.Name.Contains("lora_A", StringComparison.Ordinal) ? (long[])[2, entry.Shape[1]] : [entry.Shape[0], 2], All: model.Parameters.ValuesOf(entry).ToArray())).ToList();
+        PeftFolder.Save(_temp, model, spec, "llama31");
+        using (var writer = SafetensorsWriter.Create(Path.Combine(_temp, PeftFolder.WeightsFile), entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, entry.Shape)), SafetensorsWriter.PyTorchMetadata))
+        {
+            foreach (var (name, shape, all) in entries)
+                writer.Write(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(shape[0] == 2 ? all[..(all.Length / 2)] : [.. all.Where((_, i) => i % 4 < 2)]));
+            writer.Complete();
+        }
+        Change(config => config["init_lora_weights"] = init.ToString().ToLowerInvariant());
+        PeftFolder.Load(model, _temp);
+        using var loaded = model.Logits(batch);
+        Assert.True((expected - loaded).abs().max().item<float>() < 1e-4f);
+        ModelMerger.Merge(Golden.Folder("llama31"), _temp, Path.Combine(_temp, "m"), new MergeOptions());
+        using var merged = CausalModel.Load(Path.Combine(_temp, "m"));
+        using var there = merged.Logits(batch);
+        Assert.True((expected - there).abs().max().item<float>() < 1e-4f);
+        var verdicts = ReaderRules.Judge(_temp, "llama", isTied: false);
+        Assert.Equal([true, false, false], verdicts.Select(verdict => verdict.Loads));
     }
 
     [Theory]

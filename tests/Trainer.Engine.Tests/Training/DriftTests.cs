@@ -33,7 +33,7 @@ public class DriftTests
     public void Saving_logging_and_where_things_lie_may_change()
     {
         var then = Options();
-        var now = then with { OutputDirectory = "b", MaxSteps = 9, SaveSteps = 7, LoggingSteps = 3, MaxTime = TimeSpan.FromHours(1), SaveTotalLimit = 1, Resume = "auto", ModelDirectory = "elsewhere" };
+        var now = then with { OutputDirectory = "b", MaxSteps = 9, SaveSteps = 7, LoggingSteps = 3, MaxTime = TimeSpan.FromHours(1), SaveTotalLimit = 1, Resume = "auto", ModelDirectory = "elsewhere", Lora = then.Lora with { AddTokens = "elsewhere/tokens.txt" } };
         Assert.Empty(Drift.Between(then, NoFiles, now, NoFiles).Refused);
     }
 

@@ -126,7 +126,7 @@ public sealed class OptionEffectTests : IDisposable
     };
 
     /// <summary>Read by the program and not by the trainer; smoke tests look at them.</summary>
-    private static readonly string[] Programs = ["on-finish", "report-to", "mlflow-uri", "config", "dry-run", "distributed"];
+    private static readonly string[] Programs = ["on-finish", "add-tokens", "report-to", "mlflow-uri", "config", "dry-run", "distributed"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("option-effects-").FullName;
     private readonly Dictionary<string, string> _names = [];
@@ -162,8 +162,8 @@ public sealed class OptionEffectTests : IDisposable
     [Fact]
     public void Every_property_of_the_options_has_one_row()
     {
-        // A folder, a cache, what rows are read for and the prompts follow from what rows say; the source's own record holds the data.
-        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Preference"];
+        // A folder, a cache, the rows of new tokens, what rows are read for and the prompts follow from what rows say; the source's own record holds the data.
+        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Lora.TrainableHeadIndices", "Preference"];
         var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions))).Concat(Paths("Preference.", typeof(PreferenceOptions))).Except(derived);
         Assert.Equal(paths.Order(StringComparer.Ordinal), TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
 
