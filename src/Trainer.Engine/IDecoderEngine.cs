@@ -25,6 +25,11 @@ public interface IDecoderEngine : IDisposable
     /// <param name="batch">T tokens.</param>
     torch.Tensor Logits(TokenBatch batch);
 
-    /// <summary>Something that continues texts with this engine.</summary>
+    /// <summary>A text without tokens, to be continued with this engine.</summary>
     internal ITokenDecoder Decoder();
+
+    /// <summary>Continues several texts in one pass, so that every weight is read once for all of them.</summary>
+    /// <param name="parts">Texts that <see cref="Decoder"/> made, or branches of them.</param>
+    /// <param name="logits">Logits after the last token of each part (parts, vocabulary).</param>
+    internal void Continue(IReadOnlyList<TextPart> parts, Span<float> logits);
 }

@@ -65,22 +65,32 @@ public sealed class TokenBatch
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 
-    /// <summary>Tokens of the whole text that these are a part of: rotary frequencies that depend on the length look at it. 0 where these are all.</summary>
-    public int TextLength { get; init; }
+    /// <summary>Tokens of the whole text that each segment continues, length S: rotary frequencies that depend on the length look at it. Empty where segments are whole texts.</summary>
+    internal int[] TextLengths { get; init; } = [];
 
     /// <summary>Token count T.</summary>
     public int Length => TokenIds.Length;
 
     /// <summary>One segment of tokens without targets, positions from 0: what a plain forward pass needs.</summary>
     /// <param name="tokenIds">The tokens.</param>
-    public static TokenBatch OfTokens(int[] tokenIds) => Continuation(tokenIds, 0, tokenIds.Length);
+    public static TokenBatch OfTokens(int[] tokenIds) => Plain([(tokenIds, 0)], []);
 
-    /// <summary>The same with positions from <paramref name="first"/>: tokens behind others that are computed already, within a text of <paramref name="textLength"/>.</summary>
-    internal static TokenBatch Continuation(int[] tokenIds, int first, int textLength)
+    /// <summary>A segment for each text: tokens behind those that are computed already.</summary>
+    internal static TokenBatch Continuation(IReadOnlyList<TextPart> parts) =>
+        Plain([.. parts.Select(part => (part.Tokens, part.Text.Length))], [.. parts.Select(part => Math.Max(part.TextLength, part.Text.Length + part.Tokens.Length))]);
+
+    private static TokenBatch Plain((int[] Ids, int First)[] segments, int[] textLengths)
     {
-        var targets = new int[tokenIds.Length];
+        int[] ids = segments.Length == 1 ? segments[0].Ids : [.. segments.SelectMany(segment => segment.Ids)];
+        var (targets, positions, starts, weights) = (new int[ids.Length], new int[ids.Length], new int[segments.Length + 1], new float[segments.Length]);
         Array.Fill(targets, IgnoredTarget);
-        return new TokenBatch(tokenIds, targets, [.. Enumerable.Range(first, tokenIds.Length)], [0, tokenIds.Length], [1f]) { TextLength = textLength };
+        Array.Fill(weights, 1f);
+        for (var s = 0; s < segments.Length; s++)
+        {
+            starts[s + 1] = starts[s] + segments[s].Ids.Length;
+            for (var t = starts[s]; t < starts[s + 1]; t++) positions[t] = segments[s].First + t - starts[s];
+        }
+        return new TokenBatch(ids, targets, positions, starts, weights) { TextLengths = textLengths };
     }
 
     /// <summary>Rows with unshifted labels (as Hugging Face writes them), laid out flat.</summary>

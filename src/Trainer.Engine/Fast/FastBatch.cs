@@ -17,9 +17,9 @@ internal sealed class FastBatch
     public FastBatch(IKernels kernels, PassMemory memory, ModelConfig config, TokenBatch batch)
     {
         (_kernels, _memory, Batch) = (kernels, memory, batch);
-        FirstPosition = batch.Positions.Min();
-        kernels.Upload<int>([.. batch.Positions.Select(position => position - FirstPosition)], Positions);
-        for (var rope = 0; rope < config.Ropes.Count; rope++) FillTables(config.Ropes[rope], rope, batch.Positions.Max() + 1 - FirstPosition);
+        var (rows, ofToken) = TableRows(batch);
+        kernels.Upload<int>(ofToken, Positions);
+        for (var rope = 0; rope < config.Ropes.Count; rope++) FillTables(config.Ropes[rope], rope, rows);
         _lossRows = memory.Layout.LossRows > 0 ? [.. Enumerable.Range(0, batch.Length).Where(t => batch.Targets[t] != TokenBatch.IgnoredTarget)] : [];
         Factors = new float[_lossRows.Length];
         Losses = new double[_lossRows.Length];
@@ -32,9 +32,6 @@ internal sealed class FastBatch
 
     /// <summary>First token of each segment, and the number of tokens.</summary>
     public int[] Starts => Batch.SegmentStarts;
-
-    /// <summary>Lowest position, the tables' first row: 0, or the number of tokens that came before.</summary>
-    public int FirstPosition { get; }
 
     /// <summary>Each token's row in the tables.</summary>
     public Place Positions => _memory.At(ElementType.Int32, BufferId.Positions);
@@ -79,23 +76,39 @@ internal sealed class FastBatch
         _kernels.Upload<float>(Factors, LossFactors);
     }
 
-    private void FillTables(RopeConfig config, int rope, int rows)
+    // What each row of the tables stands for, and each token's row. Positions that lie side by side share rows; several texts stand far apart and each has a length of its own.
+    private static ((int Position, int Length)[] Rows, int[] OfToken) TableRows(TokenBatch batch)
     {
-        var (frequencies, multiplier) = RopeTable.Make(config, Math.Max(FirstPosition + rows, Batch.TextLength));
-        var width = frequencies.Length;
-        float[] cosines = ArrayPool<float>.Shared.Rent(rows * width), sines = ArrayPool<float>.Shared.Rent(rows * width);
-        for (var row = 0; row < rows; row++)
+        if (batch.TextLengths.Length <= 1)
         {
+            var (first, end) = (batch.Positions.Min(), batch.Positions.Max() + 1);
+            var length = batch.TextLengths is [var whole] ? Math.Max(end, whole) : end;
+            return ([.. Enumerable.Range(first, end - first).Select(position => (position, length))], [.. batch.Positions.Select(position => position - first)]);
+        }
+        var rows = new (int, int)[batch.Length];
+        for (var s = 0; s < batch.TextLengths.Length; s++)
+            for (var t = batch.SegmentStarts[s]; t < batch.SegmentStarts[s + 1]; t++) rows[t] = (batch.Positions[t], batch.TextLengths[s]);
+        return (rows, [.. Enumerable.Range(0, batch.Length)]);
+    }
+
+    private void FillTables(RopeConfig config, int rope, (int Position, int Length)[] rows)
+    {
+        var (width, known) = (config.Dimensions / 2, new Dictionary<int, (float[] Frequencies, double Multiplier)>());
+        float[] cosines = ArrayPool<float>.Shared.Rent(rows.Length * width), sines = ArrayPool<float>.Shared.Rent(rows.Length * width);
+        for (var row = 0; row < rows.Length; row++)
+        {
+            var length = RopeTable.DependsOnLength(config) ? rows[row].Length : 0;
+            if (!known.TryGetValue(length, out var table)) known[length] = table = RopeTable.Make(config, rows[row].Length);
             for (var i = 0; i < width; i++)
             {
                 // The product is rounded to float32 first: transformers computes angles in that type.
-                var (sin, cos) = Math.SinCos((FirstPosition + row) * frequencies[i]);
-                cosines[row * width + i] = (float)((float)cos * multiplier);
-                sines[row * width + i] = (float)((float)sin * multiplier);
+                var (sin, cos) = Math.SinCos(rows[row].Position * table.Frequencies[i]);
+                cosines[row * width + i] = (float)((float)cos * table.Multiplier);
+                sines[row * width + i] = (float)((float)sin * table.Multiplier);
             }
         }
-        _kernels.Upload<float>(cosines.AsSpan(0, rows * width), Cos(rope));
-        _kernels.Upload<float>(sines.AsSpan(0, rows * width), Sin(rope));
+        _kernels.Upload<float>(cosines.AsSpan(0, rows.Length * width), Cos(rope));
+        _kernels.Upload<float>(sines.AsSpan(0, rows.Length * width), Sin(rope));
         ArrayPool<float>.Shared.Return(cosines);
         ArrayPool<float>.Shared.Return(sines);
     }

@@ -1,24 +1,38 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>Decodes with the hand-written engine: weights are read as they are stored, all memory is there before the token.</summary>
-internal sealed class FastDecoder(LoadedDecoder model, FastEngine engine) : ITokenDecoder
+/// <summary>A text of the hand-written engine: weights are read as they are stored, all memory is there before the token.</summary>
+internal sealed class FastDecoder : ITokenDecoder
 {
-    private readonly KeyValues _past = engine.BeginText();
-    private readonly float[] _logits = new float[model.Config.VocabularySize];
+    private readonly FastEngine _engine;
+    private readonly int _vocabulary;
+    private float[]? _logits;
 
-    public int Length => _past.Length;
+    public FastDecoder(LoadedDecoder model, FastEngine engine)
+        : this(engine, engine.BeginText(), model.Config.VocabularySize)
+    {
+    }
+
+    private FastDecoder(FastEngine engine, KeyValues past, int vocabulary) => (_engine, Past, _vocabulary) = (engine, past, vocabulary);
+
+    public int Length => Past.Length;
+
+    /// <summary>Keys and values of the text.</summary>
+    public KeyValues Past { get; }
 
     public Span<float> Next(int[] tokens, int textLength = 0)
     {
-        engine.Continue(tokens, _past, textLength, _logits);
+        _logits ??= new float[_vocabulary];
+        _engine.Continue([new TextPart(this, tokens, textLength)], _logits);
         return _logits;
     }
 
     public int Truncate(int length)
     {
-        _past.Truncate(length);
+        Past.Truncate(length);
         return length;
     }
 
-    public void Dispose() => _past.Dispose();
+    public ITokenDecoder Branch(int length, int room) => new FastDecoder(_engine, Past.Branch(length, room), _vocabulary);
+
+    public void Dispose() => Past.Dispose();
 }

@@ -73,22 +73,21 @@ internal sealed class FastEngine : IDecoderEngine
     /// <summary>Room for the keys and values of a text that is to be continued. The caller disposes of it.</summary>
     public KeyValues BeginText() => new(_shape, _kernels);
 
-    /// <summary>Continues a text: computes tokens behind those that <paramref name="past"/> holds, adds theirs to it, and writes the logits after the last one.</summary>
-    /// <param name="tokens">T tokens.</param>
-    /// <param name="past">Keys and values so far.</param>
-    /// <param name="textLength">Tokens of the text that these belong to.</param>
-    /// <param name="logits">(vocabulary).</param>
-    public void Continue(int[] tokens, KeyValues past, int textLength, Span<float> logits)
+    /// <summary>Continues texts: computes tokens behind those that they hold, adds theirs to them, and writes the logits after the last of each.</summary>
+    /// <param name="parts">S texts with T tokens in all.</param>
+    /// <param name="logits">(S, vocabulary).</param>
+    public void Continue(IReadOnlyList<TextPart> parts, Span<float> logits)
     {
-        var batch = TokenBatch.Continuation(tokens, past.Length, textLength);
+        var batch = TokenBatch.Continuation(parts);
         Pass.CheckIds(_model, batch);
-        past.Reserve(tokens.Length);
+        KeyValues[] past = [.. parts.Select(part => ((FastDecoder)part.Text).Past)];
+        for (var s = 0; s < past.Length; s++) past[s].Reserve(parts[s].Tokens.Length);
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         using var stages = Begin(batch, PassMode.Logits, null, past);
         Pass.Forward(_model, stages);
         stages.LastLogits(logits);
-        past.Advance(tokens.Length);
+        for (var s = 0; s < past.Length; s++) past[s].Advance(parts[s].Tokens.Length);
     }
 
     /// <summary>Buffers of the last pass behind whose end something was written; the engine must have been made with a guard.</summary>
@@ -107,7 +106,7 @@ internal sealed class FastEngine : IDecoderEngine
 
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key) => Begin(batch, mode, key, null);
 
-    private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key, KeyValues? past)
+    private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past)
     {
         _stream?.CheckFiles();
         var layout = EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });

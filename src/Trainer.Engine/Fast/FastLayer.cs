@@ -25,7 +25,7 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
         Projections(pass, layer, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
         Turn(pass, layer, state.Query, state.Key, false);
         var operands = state.Attention(layer.Config.SlidingWindow);
-        if (pass.Past is { } past) past.Attend(pass, layer.Index, operands);
+        if (pass.Past is { } past) Continue(pass, layer.Index, past, operands);
         else kernels.Attention(pass.Memory, pass.Batch.Starts, operands);
         Place attended = state.Attended, residual = x;
         if (subset)
@@ -55,6 +55,15 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
         Addend(pass, layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(ModuleRole.Down));
         if (output.IsNone) return;
         kernels.AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
+    }
+
+    // New keys and values join those of their texts, and attention looks at all.
+    private void Continue(FastPass pass, int layer, KeyValues[] past, LayerAttention operands)
+    {
+        var (starts, texts) = (pass.Batch.Starts, new HeldTokens[past.Length]);
+        for (var s = 0; s < past.Length; s++)
+            texts[s] = past[s].Put(layer, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride, starts[s + 1] - starts[s]);
+        kernels.ContinueAttention(pass.Memory, starts, operands, texts);
     }
 
     private void Projections(FastPass pass, DecoderLayer layer, LayerState state, Place normed, long tokens, bool subset)

@@ -52,13 +52,13 @@ internal sealed partial class FastLinear
     // |W + s B A| of each row; a text keeps them, since they are the same for all of its tokens.
     private void RowNorms(FastPass pass, LinearModule linear, LinearAdapter adapter, Place norms)
     {
-        if (pass.Past is { } known && known.RowNorms.TryGetValue(linear, out var held))
+        if (pass.Past is [var known, ..] && known.RowNorms.TryGetValue(linear, out var held))
         {
             kernels.Upload<float>(held, norms);
             return;
         }
         kernels.RowNorms(pass.Memory, linear.Weight, Values(adapter.B), Values(adapter.A), adapter.Rank, (float)adapter.Scale, norms);
-        if (pass.Past is not { } past) return;
+        if (pass.Past is not [var past, ..]) return;
         kernels.Download<float>(norms, past.RowNorms[linear] = new float[linear.Weight.Rows]);
     }
 

@@ -33,8 +33,8 @@ internal sealed class FastPass
     /// <summary>Seeds the dropout masks; null computes without dropout.</summary>
     public StepKey? Key { get; private set; }
 
-    /// <summary>Where the batch continues a text: keys and values so far, and these join them. Null where it begins its texts.</summary>
-    public KeyValues? Past { get; init; }
+    /// <summary>Where the batch continues texts: keys and values of each segment's so far, and these join them. Null where it begins its texts.</summary>
+    public KeyValues[]? Past { get; init; }
 
     /// <summary>The same pass for rows of which others came before: the head takes its rows in chunks, which must not share a dropout mask.</summary>
     public FastPass FromRow(long row)

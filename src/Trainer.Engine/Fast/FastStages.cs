@@ -57,12 +57,17 @@ internal sealed class FastStages(
         return logits;
     }
 
-    /// <summary>Logits (vocabulary) after the last token.</summary>
+    /// <summary>Logits (segments, vocabulary) after the last token of each segment.</summary>
     public void LastLogits(Span<float> logits)
     {
-        using var room = kernels.Allocate(shape.Vocabulary * sizeof(float));
-        head.Logits(pass, pass.Input(shape.Layers) + (Batch.Tokens - 1L) * shape.Hidden, 1, new Place(room, 0));
-        kernels.Download(new Place(room, 0), logits);
+        var (starts, hidden) = (Batch.Starts, pass.Input(shape.Layers));
+        long count = starts.Length - 1;
+        // The rows move to the front; a segment's last token never stands before its number.
+        for (var s = 0; s < count; s++)
+            if (starts[s + 1] - 1 != s) kernels.Copy(hidden + (starts[s + 1] - 1L) * shape.Hidden, shape.Hidden, hidden + (long)s * shape.Hidden, shape.Hidden, shape.Hidden, 1);
+        using var room = kernels.Allocate(count * shape.Vocabulary * sizeof(float));
+        head.Logits(pass, hidden, count, new Place(room, 0));
+        kernels.Download(new Place(room, 0), logits[..checked((int)(count * shape.Vocabulary))]);
     }
 
     // The memory of a pass is the engine's, and used again; gradients are there once everything is done.

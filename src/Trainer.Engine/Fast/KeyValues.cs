@@ -1,6 +1,6 @@
 namespace Trainer.Engine.Fast;
 
-/// <summary>Keys and values of the tokens so far, per layer, as attention reads them: (tokens, key heads, size). Rooms double when full.</summary>
+/// <summary>Keys and values of a text's tokens so far, per layer, as attention reads them: (tokens, key heads, size). Rooms double when full.</summary>
 internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
 {
     private const long LeastTokens = 64;
@@ -17,6 +17,61 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
         if (needed <= _capacity) return;
         var capacity = Math.Max(LeastTokens, _capacity);
         while (capacity < needed) capacity *= 2;
+        Grow(capacity);
+    }
+
+    /// <summary>DoRA's row norms, which are the same for every token of a text and of its branches.</summary>
+    public Dictionary<LinearModule, float[]> RowNorms { get; private init; } = [];
+
+    /// <summary>Another text that begins with the first tokens of this one, with room for so many.</summary>
+    public KeyValues Branch(int length, int room)
+    {
+        var branch = new KeyValues(shape, kernels) { RowNorms = RowNorms };
+        if (Math.Max(length, room) is > 0 and var capacity) branch.Grow(capacity);
+        for (var l = 0; length > 0 && l < _layers.Length; l++) CopyTo(branch, l, length);
+        kernels.Synchronize();
+        branch.Length = length;
+        return branch;
+    }
+
+    /// <summary>Puts one layer's keys and values of new tokens behind those held; they count once <see cref="Advance"/> says so.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="newKeys">(tokens, key heads, size), as the layer computed them.</param>
+    /// <param name="newValues">The same of values.</param>
+    /// <param name="tokens">New tokens.</param>
+    public HeldTokens Put(int layer, Place newKeys, Place newValues, long tokens)
+    {
+        Place keys = Keys(layer), values = Values(layer);
+        var at = Length * (long)shape.Kv;
+        kernels.Copy(newKeys, shape.KvStride, keys + at, shape.Kv, shape.Kv, tokens);
+        kernels.Copy(newValues, shape.KvStride, values + at, shape.Kv, shape.Kv, tokens);
+        return new HeldTokens(keys, values, Length);
+    }
+
+    /// <summary>Counts tokens that every layer has put.</summary>
+    public void Advance(int tokens) => Length += tokens;
+
+    /// <summary>Forgets all but the first tokens.</summary>
+    public void Truncate(int length) => Length = length;
+
+    public void Dispose()
+    {
+        foreach (var layer in _layers) layer?.Dispose();
+    }
+
+    private Place Keys(int layer) => new(_layers[layer]!, 0);
+
+    private Place Values(int layer) => new(_layers[layer]!, _capacity * shape.Kv);
+
+    private void CopyTo(KeyValues other, int layer, int tokens)
+    {
+        var floats = tokens * (long)shape.Kv;
+        kernels.Copy(Keys(layer), floats, other.Keys(layer), floats, floats, 1);
+        kernels.Copy(Values(layer), floats, other.Values(layer), floats, floats, 1);
+    }
+
+    private void Grow(long capacity)
+    {
         var (held, half) = (Length * (long)shape.Kv, capacity * shape.Kv);
         for (var l = 0; l < _layers.Length; l++)
         {
@@ -31,29 +86,5 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
             _layers[l] = room;
         }
         _capacity = capacity;
-    }
-
-    /// <summary>DoRA's row norms, which are the same for every token of a text.</summary>
-    public Dictionary<LinearModule, float[]> RowNorms { get; } = [];
-
-    /// <summary>Puts one layer's new keys and values behind those held and attends to all; the new tokens count once <see cref="Advance"/> says so.</summary>
-    public void Attend(FastPass pass, int layer, LayerAttention operands)
-    {
-        var (tokens, at) = (pass.Batch.Tokens, Length * (long)shape.Kv);
-        Place keys = new(_layers[layer]!, 0), values = new(_layers[layer]!, _capacity * shape.Kv);
-        kernels.Copy(operands.Key, shape.KvStride, keys + at, shape.Kv, shape.Kv, tokens);
-        kernels.Copy(operands.Value, shape.KvStride, values + at, shape.Kv, shape.Kv, tokens);
-        kernels.ContinueAttention(pass.Memory, tokens, operands, keys, values, Length);
-    }
-
-    /// <summary>Counts tokens that every layer has put.</summary>
-    public void Advance(int tokens) => Length += tokens;
-
-    /// <summary>Forgets all but the first tokens.</summary>
-    public void Truncate(int length) => Length = length;
-
-    public void Dispose()
-    {
-        foreach (var layer in _layers) layer?.Dispose();
     }
 }

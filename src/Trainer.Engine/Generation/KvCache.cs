@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Trainer.Engine;
 
 /// <summary>What layers keep of the tokens seen so far: keys and values in buffers that double when full, and states that go from token to token.</summary>
-internal sealed class KvCache(int layers) : IDisposable
+internal sealed class KvCache(int layers, int room = 0) : IDisposable
 {
     private readonly (Tensor Keys, Tensor Values)?[] _buffers = new (Tensor, Tensor)?[layers];
     private readonly int[] _lengths = new int[layers];
@@ -59,6 +59,19 @@ internal sealed class KvCache(int layers) : IDisposable
         return Length = length;
     }
 
+    /// <summary>Another text that begins with the first tokens of this one, with room for so many; without any where a state knows no earlier token than the last.</summary>
+    public KvCache Branch(int length, int tokens)
+    {
+        var branch = new KvCache(layers, tokens);
+        if (length == 0 || (_states.Count > 0 && length < Length)) return branch;
+        using var scope = NewDisposeScope();
+        for (var l = 0; l < layers; l++)
+            if (_buffers[l] is { } held) branch.Append(l, held.Keys.narrow(0, 0, length), held.Values.narrow(0, 0, length));
+        foreach (var ((layer, name), state) in _states) branch.Keep(layer, name, state);
+        branch.Advance(length);
+        return branch;
+    }
+
     public void Dispose()
     {
         foreach (var buffer in _buffers)
@@ -72,7 +85,7 @@ internal sealed class KvCache(int layers) : IDisposable
     private (Tensor Keys, Tensor Values) Grow(int layer, int needed, Tensor likeKeys, Tensor likeValues)
     {
         using var scope = NewDisposeScope();
-        var capacity = Math.Max(64, (int)BitOperations.RoundUpToPowerOf2((uint)needed));
+        var capacity = needed <= room ? room : Math.Max(64, (int)BitOperations.RoundUpToPowerOf2((uint)needed));
         Tensor Make(Tensor like) => empty(capacity, like.shape[1], like.shape[2], dtype: like.dtype, device: like.device).DetachFromDisposeScope();
         var (keys, values) = (Make(likeKeys), Make(likeValues));
         if (_buffers[layer] is { } old)

@@ -4,15 +4,12 @@ namespace Trainer.Engine;
 /// Generates tokens one by one with a cache of keys and values: the prompt is computed once, each further token alone.
 /// The cache stays for the next prompt, of which only what differs is computed: a conversation's turns cost what they add.
 /// </summary>
-/// <remarks>One text at a time. Make a new generator once adapter values have changed in place; an adapter attached, switched on or off is noticed.</remarks>
+/// <remarks>One text at a time; several are <see cref="TextBatch"/>'s. Make a new generator once adapter values have changed in place; an adapter attached, switched on or off is noticed.</remarks>
 public sealed class TextGenerator : IDisposable
 {
-    // Enough rows for products near the BLAS ceiling; buffers of a long prompt stay bounded, and a cancellation is seen in between.
-    private const int PromptPart = 512;
     private readonly CausalModel _model;
-    private readonly List<int> _computed = [];
+    private GrowingText? _text;
     private ITokenDecoder? _decoder;
-    private int _textLength;
     private (ParameterBuffer Parameters, bool Enabled) _madeFor;
 
     /// <summary>Makes a generator; the model's adapters count while they are enabled.</summary>
@@ -27,29 +24,21 @@ public sealed class TextGenerator : IDisposable
     /// <exception cref="ModelException">An id outside the vocabulary, or logits that are not numbers.</exception>
     public IEnumerable<int> Generate(IReadOnlyList<int> prompt, SamplingOptions options, CancellationToken cancellation = default)
     {
-        if (prompt.Count == 0) throw new ArgumentException("a prompt needs at least one token");
-        return Tokens(prompt, options, new TokenSampler(options, _model.Config.VocabularySize), cancellation);
+        return Tokens(new GrowingText(_model, prompt, options), cancellation);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _decoder?.Dispose();
 
-    private IEnumerable<int> Tokens(IReadOnlyList<int> prompt, SamplingOptions options, TokenSampler sampler, CancellationToken cancellation)
+    private IEnumerable<int> Tokens(GrowingText text, CancellationToken cancellation)
     {
-        var stop = (options.StopIds ?? _model.Config.EosIds).ToHashSet();
-        var decoder = Begin(prompt);
-        var seen = new List<int>(prompt);
-        for (var made = 0; made < options.MaxTokens; made++)
-        {
-            var token = Step(decoder, seen, sampler, cancellation);
-            if (stop.Contains(token)) yield break;
-            seen.Add(token);
-            yield return token;
-        }
+        var decoder = Begin(text);
+        while (!text.HasEnded)
+            if (Step(decoder, text, cancellation) is { } token) yield return token;
     }
 
     // What prompt and cache have in common stays, but for the last token: its logits are wanted.
-    private ITokenDecoder Begin(IReadOnlyList<int> prompt)
+    private ITokenDecoder Begin(GrowingText text)
     {
         var wanted = (_model.Parameters, _model.AdaptersEnabled);
         if (_decoder is null || wanted != _madeFor)
@@ -57,36 +46,24 @@ public sealed class TextGenerator : IDisposable
             _decoder?.Dispose();
             _decoder = _model.Engine.Decoder();
             _madeFor = wanted;
-            _computed.Clear();
         }
         var shared = 0;
         // Keys turned under another length's frequencies are not those that a fresh pass would hold.
-        if (!_model.Config.Ropes.Any(RopeTable.DependsOnLength))
-            while (shared < Math.Min(_computed.Count, prompt.Count - 1) && _computed[shared] == prompt[shared]) shared++;
-        shared = _decoder.Truncate(shared);
-        _computed.RemoveRange(shared, _computed.Count - shared);
-        _textLength = prompt.Count;
+        if (_text is { } former && !_model.Config.Ropes.Any(RopeTable.DependsOnLength))
+            while (shared < Math.Min(_decoder.Length, text.PromptLength - 1) && former.Tokens[shared] == text.Tokens[shared]) shared++;
+        _decoder.Truncate(shared);
+        _text = text;
         return _decoder;
     }
 
-    private int Step(ITokenDecoder decoder, List<int> seen, TokenSampler sampler, CancellationToken cancellation)
+    private static int? Step(ITokenDecoder decoder, GrowingText text, CancellationToken cancellation)
     {
-        if (_model.Config.Ropes.Any(rope => RopeTable.ChangesBetween(rope, _textLength, seen.Count)))
-        {
-            decoder.Truncate(0);
-            _computed.Clear();
-        }
-        _textLength = seen.Count;
         while (true)
         {
             cancellation.ThrowIfCancellationRequested();
-            var part = seen.GetRange(decoder.Length, Math.Min(PromptPart, seen.Count - decoder.Length));
-            var logits = decoder.Next([.. part], seen.Count);
-            _computed.AddRange(part);
-            if (decoder.Length < seen.Count) continue;
-            foreach (var logit in logits)
-                if (float.IsNaN(logit)) throw new ModelException($"the model '{_model.Folder}' computes NaN after {seen.Count} tokens; its weights or the adapter's are damaged");
-            return sampler.Next(logits, seen);
+            var part = text.Next(decoder, GrowingText.PromptPart);
+            var logits = decoder.Next(part.Tokens, part.TextLength);
+            if (decoder.Length == text.Tokens.Count) return text.Choose(logits);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace Trainer.Engine;
 /// <param name="Positions">Neighbouring positions that occur: rows of the rotary tables.</param>
 public sealed record BatchShape(long Tokens, long LossRows, long Longest, long Positions)
 {
-    /// <summary>Tokens before the only segment, whose keys it sees too.</summary>
+    /// <summary>Most tokens that came before a segment, whose keys it sees too.</summary>
     public long Past { get; init; }
 
     /// <summary>Whether adapters drop elements of their inputs in this pass.</summary>
@@ -26,6 +26,9 @@ public sealed record BatchShape(long Tokens, long LossRows, long Longest, long P
         ArgumentNullException.ThrowIfNull(batch);
         var longest = 0;
         for (var s = 0; s + 1 < batch.SegmentStarts.Length; s++) longest = Math.Max(longest, batch.SegmentStarts[s + 1] - batch.SegmentStarts[s]);
+        // Several texts stand at places far apart: their tables hold a row for each token.
+        if (batch.TextLengths.Length > 1)
+            return new(batch.Length, 0, longest, batch.Length) { Past = batch.SegmentStarts.SkipLast(1).Max(start => batch.Positions[start]) };
         var first = batch.Positions.Min();
         return new(batch.Length, batch.TrainedTokens, longest, batch.Positions.Max() + 1 - first) { Past = first };
     }

@@ -16,24 +16,20 @@ internal sealed class BatchContext : IDisposable
     /// <param name="batch">The tokens.</param>
     /// <param name="key">Dropout key, or null for none.</param>
     /// <param name="device">Where to compute.</param>
-    /// <param name="cache">Keys and values of earlier tokens, or null.</param>
-    public BatchContext(ModelConfig config, TokenBatch batch, StepKey? key, Device device, KvCache? cache = null)
+    /// <param name="caches">Keys and values of each segment's earlier tokens, or null.</param>
+    public BatchContext(ModelConfig config, TokenBatch batch, StepKey? key, Device device, KvCache[]? caches = null)
     {
         Batch = batch;
         Key = key;
-        Cache = cache;
+        Caches = caches;
         _device = device;
         TokenIds = tensor(batch.TokenIds, dtype: ScalarType.Int64, device: device);
         var positions = tensor(batch.Positions, dtype: ScalarType.Float32, device: device).unsqueeze(1);
-        var length = Math.Max(batch.Positions.Max() + 1, batch.TextLength);
         _rotary = new (Tensor, Tensor, bool)[config.Ropes.Count];
         Positions = positions;
         for (var r = 0; r < config.Ropes.Count; r++)
         {
-            var (frequencies, multiplier) = RopeTable.Make(config.Ropes[r], length);
-            var angles = positions * tensor(frequencies, dtype: ScalarType.Float32, device: device).unsqueeze(0);
-            var (cos, sin) = (angles.cos(), angles.sin());
-            if (multiplier != 1) (cos, sin) = (cos * multiplier, sin * multiplier);
+            var (cos, sin) = Tables(config.Ropes[r], batch, positions);
             _rotary[r] = (cos.unsqueeze(1), sin.unsqueeze(1), config.Ropes[r].IsInterleaved); // [T, 1, rotated / 2]
         }
         Runs = FindRuns(batch.SegmentStarts);
@@ -45,8 +41,8 @@ internal sealed class BatchContext : IDisposable
     /// <summary>Dropout key, or null.</summary>
     public StepKey? Key { get; }
 
-    /// <summary>Keys and values of earlier tokens, or null.</summary>
-    public KvCache? Cache { get; }
+    /// <summary>Keys, values and states of each segment's earlier tokens, or null where segments begin their texts.</summary>
+    public KvCache[]? Caches { get; }
 
     /// <summary>The routers' term of the loss, or null.</summary>
     public RouterBalance? Balance { get; init; }
@@ -127,6 +123,26 @@ internal sealed class BatchContext : IDisposable
         if (window is { } near) mask = mask.logical_and((i - j).lt(near));
         if (chunk is { } block) mask = mask.logical_and((i / block).floor().eq((j / block).floor()));
         return mask.MoveToOuterDisposeScope();
+    }
+
+    // Cosines and sines [T, rotated / 2]. Frequencies may depend on the length of the text, and each text has its own.
+    private static (Tensor Cos, Tensor Sin) Tables(RopeConfig rope, TokenBatch batch, Tensor positions)
+    {
+        if (batch.TextLengths.Length <= 1 || !RopeTable.DependsOnLength(rope))
+        {
+            var longest = batch.Positions.Max() + 1;
+            return Turns(rope, batch.TextLengths is [var whole] ? Math.Max(longest, whole) : longest, positions);
+        }
+        var parts = batch.TextLengths.Select((length, s) => Turns(rope, length, positions.narrow(0, batch.SegmentStarts[s], batch.SegmentStarts[s + 1] - batch.SegmentStarts[s]))).ToList();
+        return (cat([.. parts.Select(part => part.Cos)], 0), cat([.. parts.Select(part => part.Sin)], 0));
+    }
+
+    private static (Tensor Cos, Tensor Sin) Turns(RopeConfig rope, int length, Tensor positions)
+    {
+        var (frequencies, multiplier) = RopeTable.Make(rope, length);
+        var angles = positions * tensor(frequencies, dtype: ScalarType.Float32, device: positions.device).unsqueeze(0);
+        var (cos, sin) = (angles.cos(), angles.sin());
+        return multiplier == 1 ? (cos, sin) : (cos * multiplier, sin * multiplier);
     }
 
     private static List<(int, int, int)> FindRuns(int[] starts)

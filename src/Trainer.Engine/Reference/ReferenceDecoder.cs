@@ -1,29 +1,34 @@
-using static TorchSharp.torch;
-
 namespace Trainer.Engine;
 
-/// <summary>Decodes with torch operators: every family and variant, any device.</summary>
-internal sealed class ReferenceDecoder(LoadedDecoder model) : ITokenDecoder
+/// <summary>A text of the engine with torch operators: every family and variant, any device.</summary>
+internal sealed class ReferenceDecoder : ITokenDecoder
 {
-    private readonly ReferenceEngine _engine = new(model);
-    private readonly KvCache _cache = new(model.Layers.Count);
-    private readonly float[] _logits = new float[model.Config.VocabularySize];
+    private readonly ReferenceEngine _engine;
+    private readonly int _vocabulary;
+    private float[]? _logits;
 
-    public int Length => _cache.Length;
+    public ReferenceDecoder(LoadedDecoder model)
+        : this(new ReferenceEngine(model), new KvCache(model.Layers.Count), model.Config.VocabularySize)
+    {
+    }
+
+    private ReferenceDecoder(ReferenceEngine engine, KvCache cache, int vocabulary) => (_engine, Cache, _vocabulary) = (engine, cache, vocabulary);
+
+    public int Length => Cache.Length;
+
+    /// <summary>What the layers keep of the text.</summary>
+    public KvCache Cache { get; }
 
     public Span<float> Next(int[] tokens, int textLength = 0)
     {
-        using var onDevice = _engine.LastLogits(TokenBatch.Continuation(tokens, _cache.Length, textLength), _cache);
-        using var logits = onDevice.to(CPU);
-        logits.data<float>().CopyTo(_logits);
+        _logits ??= new float[_vocabulary];
+        _engine.Continue([new TextPart(this, tokens, textLength)], _logits);
         return _logits;
     }
 
-    public int Truncate(int length) => _cache.Truncate(length);
+    public int Truncate(int length) => Cache.Truncate(length);
 
-    public void Dispose()
-    {
-        _cache.Dispose();
-        _engine.Dispose();
-    }
+    public ITokenDecoder Branch(int length, int room) => new ReferenceDecoder(_engine, Cache.Branch(length, room), _vocabulary);
+
+    public void Dispose() => Cache.Dispose();
 }

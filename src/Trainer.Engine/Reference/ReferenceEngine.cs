@@ -46,16 +46,18 @@ internal sealed class ReferenceEngine : IDecoderEngine
 
     ITokenDecoder IDecoderEngine.Decoder() => new ReferenceDecoder(_model);
 
-    /// <summary>Logits [1, vocabulary] after the batch's last token, its keys and values added to the cache.</summary>
-    public Tensor LastLogits(TokenBatch batch, KvCache cache)
+    /// <summary>Logits (parts, vocabulary) after the last token of each text's next ones, whose keys, values and states join those that are kept.</summary>
+    public void Continue(IReadOnlyList<TextPart> parts, Span<float> logits)
     {
+        var batch = TokenBatch.Continuation(parts);
         Pass.CheckIds(_model, batch);
+        KvCache[] caches = [.. parts.Select(part => ((ReferenceDecoder)part.Text).Cache)];
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using var stages = new ReferenceStages(_model, _pass, _loss, new BatchContext(_model.Config, batch, null, _device, cache), PassMode.Logits);
+        using var stages = new ReferenceStages(_model, _pass, _loss, new BatchContext(_model.Config, batch, null, _device, caches), PassMode.Logits);
         Pass.Forward(_model, stages);
-        cache.Advance(batch.Length);
-        return stages.LastLogits().MoveToOuterDisposeScope();
+        for (var s = 0; s < caches.Length; s++) caches[s].Advance(parts[s].Tokens.Length);
+        stages.LastLogits().to(CPU).contiguous().data<float>().CopyTo(logits);
     }
 
     public void Dispose()

@@ -117,8 +117,13 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
 
     public Tensor Logits() => pass.Head(pass.FinalNorm(Last), null);
 
-    /// <summary>Logits [1, vocabulary] after the last token.</summary>
-    public Tensor LastLogits() => pass.Head(pass.FinalNorm(Last).narrow(0, context.Batch.Length - 1, 1), null);
+    /// <summary>Logits [segments, vocabulary] after the last token of each segment.</summary>
+    public Tensor LastLogits()
+    {
+        var (normed, starts) = (pass.FinalNorm(Last), context.Batch.SegmentStarts);
+        if (starts.Length == 2) return pass.Head(normed.narrow(0, context.Batch.Length - 1, 1), null);
+        return pass.Head(normed.index_select(0, tensor(starts.Skip(1).Select(start => start - 1L).ToArray(), dtype: ScalarType.Int64, device: normed.device)), null);
+    }
 
     public void Dispose() => context.Dispose();
 

@@ -35,20 +35,23 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         });
     }
 
-    /// <summary>The same for tokens that continue a text of which <paramref name="held"/> tokens came before.</summary>
-    public void Continue(ProductRoom room, int tokens, in HostAttention layer, float* keys, float* values, int held)
+    /// <summary>The same for tokens that continue texts of which some came before.</summary>
+    public void Continue(ProductRoom room, int[] starts, in HostAttention layer, HeldTokens[] texts)
     {
         var (operands, blocks) = (layer, room.Attention);
         var scratch = room.Memory.Floats(BufferId.Scores);
-        var all = new Source(keys, values, shape.Kv, held);
-        TorchThreads.For(0, shape.KvHeads, 1, (slot, begin, end) =>
+        TorchThreads.For(0, texts.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
         {
             var scores = scratch + slot * blocks.Scratch;
-            for (var kv = (int)begin; kv < end; kv++)
+            for (var unit = begin; unit < end; unit++)
             {
-                if (tokens == 1 && held > 0) TokenAttention.Run(shape, operands.Query, all.Keys, all.Values, held + 1, operands.Window, kv, scores, operands.Attended);
+                var (text, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
+                var (first, tokens, held) = (starts[text], starts[text + 1] - starts[text], texts[text].Count);
+                var all = new Source(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, held);
+                var own = operands.From(first, shape);
+                if (tokens == 1 && held > 0) TokenAttention.Run(shape, own.Query, all.Keys, all.Values, held + 1, own.Window, kv, scores, own.Attended);
                 else
-                    for (var g = 0; g < shape.Group; g++) ForwardHead(operands, all, blocks, 0, tokens, tokens, kv, kv * shape.Group + g, scores);
+                    for (var g = 0; g < shape.Group; g++) ForwardHead(own, all, blocks, 0, tokens, starts[^1], kv, kv * shape.Group + g, scores);
             }
         });
     }

@@ -60,8 +60,8 @@ internal sealed unsafe partial class CpuKernels
 
     public void Attention(PassMemory room, int[] starts, LayerAttention layer) => _attention.Forward(ProductRoom.Of(room), starts, new HostAttention(layer));
 
-    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
-        => _attention.Continue(ProductRoom.Of(room), tokens, new HostAttention(layer), Floats(keys), Floats(values), held);
+    public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
+        => _attention.Continue(ProductRoom.Of(room), starts, new HostAttention(layer), texts);
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
         => _attention.Backward(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));

@@ -3,15 +3,23 @@ namespace Trainer.Engine.Fast;
 /// <summary>A <see cref="LayerAttention"/> as the processor's own code reads and writes it.</summary>
 internal readonly unsafe struct HostAttention(LayerAttention layer)
 {
-    public float* Query { get; } = HostMemory.At<float>(layer.Query);
+    public float* Query { get; private init; } = HostMemory.At<float>(layer.Query);
 
     public float* Key { get; } = HostMemory.At<float>(layer.Key);
 
     public float* Value { get; } = HostMemory.At<float>(layer.Value);
 
-    public float* Attended { get; } = HostMemory.At<float>(layer.Attended);
+    public float* Attended { get; private init; } = HostMemory.At<float>(layer.Attended);
 
-    public float* LogSums { get; } = HostMemory.At<float>(layer.LogSums);
+    public float* LogSums { get; private init; } = HostMemory.At<float>(layer.LogSums);
 
     public int? Window { get; } = layer.Window;
+
+    /// <summary>The same from a token on, for a text whose keys and values lie elsewhere.</summary>
+    public HostAttention From(long token, FastShape shape) => this with
+    {
+        Query = Query + token * shape.QueryStride,
+        Attended = Attended + token * shape.Query,
+        LogSums = LogSums + token,
+    };
 }

@@ -11,8 +11,19 @@ internal sealed partial class TorchKernels
         for (var s = 0; s + 1 < starts.Length; s++) Attend(room.Layout.Attention, layer, layer.Key, layer.Value, _shape.KvStride, starts[s], starts[s + 1], starts[^1], 0);
     }
 
-    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
-        => Attend(room.Layout.Attention, layer, keys, values, _shape.Kv, 0, tokens, tokens, held);
+    public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
+    {
+        for (var s = 0; s < texts.Length; s++)
+        {
+            var own = layer with
+            {
+                Query = layer.Query + starts[s] * (long)_shape.QueryStride,
+                Attended = layer.Attended + starts[s] * (long)_shape.Query,
+                LogSums = layer.LogSums + starts[s],
+            };
+            Attend(room.Layout.Attention, own, texts[s].Keys, texts[s].Values, _shape.Kv, 0, starts[s + 1] - starts[s], starts[^1], texts[s].Count);
+        }
+    }
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
     {

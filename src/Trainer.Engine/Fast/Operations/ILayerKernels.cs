@@ -39,14 +39,12 @@ internal interface ILayerKernels
     /// <param name="layer">The operands.</param>
     void Attention(PassMemory room, int[] starts, LayerAttention layer);
 
-    /// <summary>The same for tokens that continue a text: they see its keys and values, theirs among them.</summary>
+    /// <summary>The same for tokens that continue texts: they see their text's keys and values, theirs among them.</summary>
     /// <param name="room">Scratch.</param>
-    /// <param name="tokens">New tokens.</param>
+    /// <param name="starts">First new token of each text, and the number of tokens.</param>
     /// <param name="layer">The operands of the new tokens.</param>
-    /// <param name="keys">Keys of the whole text (tokens, key heads, size), dense.</param>
-    /// <param name="values">Values of the whole text.</param>
-    /// <param name="held">Tokens before the new ones.</param>
-    void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held);
+    /// <param name="texts">Keys and values of the texts.</param>
+    void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts);
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
     void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv);

@@ -211,10 +211,10 @@ internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter 
         inner.Attention(room, starts, layer);
     }
 
-    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
+    public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
     {
         using var time = meter.Measure(StepPart.Attention);
-        inner.ContinueAttention(room, tokens, layer, keys, values, held);
+        inner.ContinueAttention(room, starts, layer, texts);
     }
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)

@@ -60,8 +60,7 @@ internal sealed class AttentionMixer(SelfAttention config, LayerModules modules,
     {
         var query = pass.Norm(_queryNorm, Heads(pass.Linear(_query!, x, context.Key), config.Heads));
         if (config.Rope >= 0) query = context.Rotate(config.Rope, query);
-        var (key, value) = context.Cache is { } cache ? cache.Read(source) : (context.Shared(KeysOf(source)), context.Shared(ValuesOf(source)));
-        var attended = SegmentAttention.Apply(_shape, index, context, query, key, value, null, isCached: true);
+        var attended = SegmentAttention.Borrow(_shape, source, context, query, () => (context.Shared(KeysOf(source)), context.Shared(ValuesOf(source))));
         return pass.Linear(_output, pass.Told($"{pass.LayerName(index)}.{config.Path}", attended), context.Key);
     }
 

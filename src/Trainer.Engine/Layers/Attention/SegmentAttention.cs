@@ -16,14 +16,14 @@ internal static class SegmentAttention
     /// <param name="key">[T, kv heads, size].</param>
     /// <param name="value">[T, kv heads, value size].</param>
     /// <param name="sinks">A score for each head [heads] that takes its share of the softmax and gives nothing, or null.</param>
-    /// <param name="isCached">Keys and values are all that the cache holds, this batch's among them.</param>
-    public static Tensor Apply(AttentionShape shape, int layer, BatchContext context, Tensor query, Tensor key, Tensor value, Tensor? sinks, bool isCached = false)
+    public static Tensor Apply(AttentionShape shape, int layer, BatchContext context, Tensor query, Tensor key, Tensor value, Tensor? sinks)
     {
-        if (context.Cache is { } cache)
-        {
-            if (!isCached) (key, value) = cache.Append(layer, key, value);
-            return WithCache(shape, query, key, value, sinks);
-        }
+        if (context.Caches is not null)
+            return BySegment(context, (cache, start, count) =>
+            {
+                var (keys, values) = cache.Append(layer, key.narrow(0, start, count), value.narrow(0, start, count));
+                return WithCache(shape, query.narrow(0, start, count), keys, values, sinks);
+            });
         var parts = new List<Tensor>(context.Runs.Count);
         foreach (var (start, count, length) in context.Runs)
         {
@@ -34,6 +34,29 @@ internal static class SegmentAttention
             parts.Add(output.transpose(1, 2).reshape(tokens, shape.Heads * value.shape[2]));
         }
         return parts.Count == 1 ? parts[0] : cat(parts, 0);
+    }
+
+    /// <summary>The same with the keys and values that an earlier layer has put into the caches or, where there are none, has shared.</summary>
+    public static Tensor Borrow(AttentionShape shape, int source, BatchContext context, Tensor query, Func<(Tensor Key, Tensor Value)> shared)
+    {
+        if (context.Caches is null)
+        {
+            var (key, value) = shared();
+            return Apply(shape, source, context, query, key, value, null);
+        }
+        return BySegment(context, (cache, start, count) =>
+        {
+            var (keys, values) = cache.Read(source);
+            return WithCache(shape, query.narrow(0, start, count), keys, values, null);
+        });
+    }
+
+    // Each text has as many keys as it has tokens.
+    private static Tensor BySegment(BatchContext context, Func<KvCache, int, int, Tensor> attend)
+    {
+        var (caches, starts) = (context.Caches!, context.Batch.SegmentStarts);
+        Tensor[] parts = [.. caches.Select((cache, s) => attend(cache, starts[s], starts[s + 1] - starts[s]))];
+        return parts.Length == 1 ? parts[0] : cat(parts, 0);
     }
 
     // keys and values [all, kv heads, size].

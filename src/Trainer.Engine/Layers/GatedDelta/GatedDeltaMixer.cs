@@ -27,16 +27,16 @@ internal sealed class GatedDeltaMixer : ITokenMixer
     {
         var (mixed, gate, strength, step) = _config.IsPacked ? Packed(pass, x, context) : Separate(pass, x, context);
         var decay = _decay.exp().neg() * nn.functional.softplus(step + _shift);
-        var result = Segments.Apply(context, [mixed, strength.sigmoid(), decay], inputs => Rule(inputs[0], inputs[1], inputs[2], context));
+        var result = Segments.Apply(context, [mixed, strength.sigmoid(), decay], (inputs, cache) => Rule(inputs[0], inputs[1], inputs[2], cache));
         var heads = result.view(x.shape[0], _config.ValueHeads, _config.ValueSize);
         var gated = pass.Norm(_norm, heads) * nn.functional.silu(gate.view(heads.shape));
         return pass.Linear(_out, pass.Told($"{_modules.Path}.{_config.Path}", gated.reshape(x.shape[0], -1)), context.Key);
     }
 
     // mixed [count, length, channels], strength and decay [count, length, value heads].
-    private Tensor Rule(Tensor mixed, Tensor strength, Tensor decay, BatchContext context)
+    private Tensor Rule(Tensor mixed, Tensor strength, Tensor decay, KvCache? cache)
     {
-        var turned = nn.functional.silu(CausalConvolution.Apply(mixed, _convolution, null, context.Cache, _layer));
+        var turned = nn.functional.silu(CausalConvolution.Apply(mixed, _convolution, null, cache, _layer));
         long keys = _config.KeyHeads * _config.KeySize, count = mixed.shape[0], length = mixed.shape[1], group = _config.ValueHeads / _config.KeyHeads;
         Tensor Unit(Tensor part)
         {
@@ -47,8 +47,8 @@ internal sealed class GatedDeltaMixer : ITokenMixer
         var query = Unit(turned.narrow(2, 0, keys)) * (1 / Math.Sqrt(_config.KeySize));
         var key = Unit(turned.narrow(2, keys, keys));
         var value = turned.narrow(2, 2 * keys, _config.ValueHeads * _config.ValueSize).reshape(count, length, _config.ValueHeads, _config.ValueSize).transpose(1, 2);
-        var (output, state) = DeltaRule.Apply(query, key, value, strength.transpose(1, 2), decay.transpose(1, 2), context.Cache?.State(_layer, State));
-        context.Cache?.Keep(_layer, State, state);
+        var (output, state) = DeltaRule.Apply(query, key, value, strength.transpose(1, 2), decay.transpose(1, 2), cache?.State(_layer, State));
+        cache?.Keep(_layer, State, state);
         return output.transpose(1, 2).reshape(count, length, _config.ValueHeads * _config.ValueSize);
     }
 

@@ -15,7 +15,7 @@ internal sealed class ShortConvolutionMixer(ShortConvolution config, LayerModule
         var hidden = x.shape[1];
         var all = pass.Linear(_in, x, context.Key);
         Tensor Part(long index) => all.narrow(1, index * hidden, hidden);
-        var mixed = Segments.Apply(context, [Part(0) * Part(2)], inputs => CausalConvolution.Apply(inputs[0], _weight, _bias, context.Cache, layer));
+        var mixed = Segments.Apply(context, [Part(0) * Part(2)], (inputs, cache) => CausalConvolution.Apply(inputs[0], _weight, _bias, cache, layer));
         return pass.Linear(_out, pass.Told($"{modules.Path}.{config.Path}", Part(1) * mixed), context.Key);
     }
 }
