@@ -7,7 +7,7 @@ internal sealed class FastBuffers
     {
         Normed = memory.Floats(BufferId.Normed);
         Delta = memory.Floats(BufferId.Delta);
-        Activated = memory.Floats(BufferId.Activated);
+        Activated = memory.FloatsOrNone(BufferId.Activated);
         ActivatedGradient = memory.FloatsOrNone(BufferId.ActivatedGradient);
         AttendedGradient = memory.FloatsOrNone(BufferId.AttendedGradient);
         QueryGradient = memory.FloatsOrNone(BufferId.QueryGradient);

@@ -38,7 +38,8 @@ internal sealed class FastEngine : IDecoderEngine
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);
-        _layer = new FastLayer(model.Config, _shape, _kernels, linear, norms);
+        List<IFastBlock> blocks = [.. model.Layers.Select(layer => Block(layer, linear))];
+        _layer = new FastLayer(model.Config, _shape, _kernels, linear, norms, blocks);
         _head = new FastHead(model, _shape, _kernels, linear, norms);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model);
@@ -100,6 +101,12 @@ internal sealed class FastEngine : IDecoderEngine
         _block = null;
     }
 
+    private IFastBlock Block(DecoderLayer layer, FastLinear linear) => layer.Config.FeedForward switch
+    {
+        ExpertFeedForward experts => new FastExperts(experts, _model, layer.Modules, _kernels, linear, _parameters),
+        var dense => new FastDense((DenseFeedForward)dense, layer.Modules, _kernels, linear),
+    };
+
     private static IKernels KernelsOf(LoadedDecoder model, FastShape shape, PanelPlan panels) => model.Options.Engine == EngineKind.Libtorch
         ? new TorchKernels(shape, model.Options.Compute, panels, model.Options.Device)
         : new CpuKernels(shape, model.Options.Compute, panels);
@@ -117,8 +124,14 @@ internal sealed class FastEngine : IDecoderEngine
             _block = _kernels.Allocate(layout.Bytes);
         }
         if (_engine.Guard > 0) _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block, 0, ElementType.Byte));
-        var pass = new FastPass(_model.Config, batch, _kernels, new PassMemory(layout, _block), key) { Past = past };
+        var pass = new FastPass(_model.Config, batch, _kernels, new PassMemory(layout, _block), key) { Past = past, Balance = BalanceOf(batch, mode) };
         return new FastStages(_model, _shape, _kernels, _parameters, _layer, _head, _stream, pass);
+    }
+
+    private FastBalance? BalanceOf(TokenBatch batch, PassMode mode)
+    {
+        if (mode is not (PassMode.Recomputed or PassMode.Kept) || batch.BalanceWeight == 0 || _model.Config.BalanceLoss == 0) return null;
+        return new FastBalance(_model.Config.BalanceLoss, batch.BalanceWeight, _model.Config.Experts!.Experts);
     }
 
     private bool IsOverrun(PassBuffer buffer)

@@ -11,7 +11,6 @@ public static class FastFamilies
         if (config.Norm.Kind != NormKind.RootMeanSquare) return "it has no LayerNorm";
         if (config.Norm.HasBias || config.HeadBias) return "it has no biases on norms or head";
         if (config.Ropes.Any(rope => rope.IsInterleaved)) return "it turns halves of a head, not neighbouring pairs";
-        if (config.BalanceLoss > 0) return "it has no term that balances experts in the loss";
         if (config.PerLayerInput is not null || config.Streams is not null) return "it has one stream, and no inputs of each layer";
         foreach (var layer in config.Layers)
         {
@@ -30,9 +29,9 @@ public static class FastFamilies
         if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm) return "it has no such norms on queries and keys";
         if (attention.NormsRotated) return "it norms queries and keys before they are turned, not after";
         if (attention.HasGate) return "it has no gate on attention's output";
-        if (attention.HasSinks) return "it has no attention sinks";
         if (attention.Chunk is not null) return "it has no attention in blocks";
-        if (attention is { Clip: not null } or { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not clamp or scale queries and keys";
+        if (attention is { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not scale queries and keys";
+        if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused)) return "it cuts off queries and keys that were normed over all heads alone";
         if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true }) return "it has no shared keys and values and no norm on values";
         var isAlike = attention with { Window = null, Rope = 0 } == config.Attention! with { Window = null, Rope = 0 };
         return isAlike ? null : "its layers have the same heads";
@@ -40,11 +39,24 @@ public static class FastFamilies
 
     private static string? FeedForward(FeedForward block, ModelConfig config)
     {
+        if (block is ExpertFeedForward experts) return Experts(experts, config);
         if (block is not DenseFeedForward dense) return $"it has no {block.Name}";
+        return Dense(dense) ?? (dense == config.FeedForward ? null : "its layers are of the same width");
+    }
+
+    private static string? Experts(ExpertFeedForward experts, ModelConfig config)
+    {
+        if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
+        if (experts.Router.HasNorm || experts.Router.HasExpertScales) return "it has no router with a norm or scales of its own";
+        if (experts.Router.ScalesInput) return "it multiplies the results of experts by their weights, not their inputs";
+        if (experts.Shared is { } shared && Dense(shared) is { } lacking) return lacking;
+        return experts == config.Experts ? null : "its experts are alike in all layers";
+    }
+
+    private static string? Dense(DenseFeedForward dense)
+    {
         if (!dense.IsGated) return "it has no feed-forward block without a gate";
         if (dense.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {dense.Activation}";
-        if (dense.FusedName is null == config.FusedProjections) return "it has fused projections in attention and feed-forward together or in neither";
-        if (dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 }) return "it does not scale inside the feed-forward block";
-        return dense == config.FeedForward ? null : "its layers are of the same width";
+        return dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 } or { Sparsity: not 0 } ? "it does not scale inside the feed-forward block" : null;
     }
 }

@@ -20,14 +20,15 @@ internal sealed partial class FastLayer
         var delta = AddendGradient(pass, layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         var attended = subset ? buffers.RowAttended : state.Attended;
         if (subset) kernels.Gather(state.Attended, pass.Batch.LossRows, rows, shape.Query, attended);
-        linear.Backward(pass, layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.Of(ModuleRole.Output));
+        linear.Backward(pass, layer.Output, attended, rows, delta, shape.Hidden, subset ? buffers.RowQuery : buffers.AttendedGradient, false, state.Of(layer.Output));
         if (subset)
         {
             kernels.Scatter(buffers.RowQuery, pass.Batch.LossRows, rows, shape.Query, buffers.AttendedGradient, tokens);
         }
         kernels.AttentionBackward(
-            pass.Memory, pass.Batch.Starts, state.Attention(layer.Config.SlidingWindow), buffers.AttendedGradient, buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
+            pass.Memory, pass.Batch.Starts, Operands(layer, state), buffers.AttendedGradient, buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
         Turn(pass, layer, buffers.QueryGradient, buffers.KeyGradient, true);
+        ClipBackward(pass, layer, state, tokens);
         QueryNormsBackward(pass, layer, state, tokens);
         // A trained norm on the input needs the gradient of its output even where nothing below is trained.
         needsInput |= norms.Trains(layer.BeforeAttention);
@@ -40,23 +41,21 @@ internal sealed partial class FastLayer
 
     private void MlpBackward(FastPass pass, DecoderLayer layer, LayerState state, Place upper, long rows)
     {
-        var buffers = pass.Buffers;
-        kernels.Gate(state.Gate, state.Up, buffers.Activated, rows);
         var delta = AddendGradient(pass, layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
-        linear.Backward(pass, layer.Down, buffers.Activated, rows, delta, shape.Hidden, buffers.ActivatedGradient, false, state.Of(ModuleRole.Down));
-        kernels.GateBackward(state.Gate, state.Up, buffers.ActivatedGradient, rows);
-        // gate and up now hold their own gradients.
         var input = Normed(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, rows);
-        if (layer.GateUp is { } fused)
-        {
-            linear.Backward(pass, fused, input, rows, state.Gate, shape.GateStride, buffers.Delta, false, state.Of(ModuleRole.GateUp));
-        }
-        else
-        {
-            linear.Backward(pass, layer.Gate!, input, rows, state.Gate, shape.GateStride, buffers.Delta, false, state.Of(ModuleRole.Gate));
-            linear.Backward(pass, layer.Up!, input, rows, state.Up, shape.GateStride, buffers.Delta, true, state.Of(ModuleRole.Up));
-        }
+        blocks[layer.Index].Backward(pass, state, input, rows, delta, pass.Buffers.Delta);
         InputGradient(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
+    }
+
+    // Where queries, keys or values were cut off nothing flows back. Before they were turned they are made again, in the room of a gradient that is used up.
+    private void ClipBackward(FastPass pass, DecoderLayer layer, LayerState state, long tokens)
+    {
+        if (shape.Clip is not { } limit) return;
+        var buffers = pass.Buffers;
+        NormQueries(layer, state, buffers.AttendedGradient, state.Key, tokens);
+        kernels.ClampBackward(buffers.AttendedGradient, tokens * shape.Query, limit, buffers.QueryGradient);
+        kernels.ClampBackward(state.Key, tokens * shape.Kv, limit, buffers.KeyGradient);
+        kernels.ClampBackward(state.Value, tokens * shape.Kv, limit, buffers.ValueGradient);
     }
 
     private void QueryNormsBackward(FastPass pass, DecoderLayer layer, LayerState state, long tokens)
@@ -73,20 +72,20 @@ internal sealed partial class FastLayer
         var input = Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens);
         if (layer.Qkv is { } fused)
         {
-            linear.Backward(pass, fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.Of(ModuleRole.Qkv));
+            linear.Backward(pass, fused, input, tokens, buffers.QueryGradient, shape.QueryStride, target, false, state.Of(fused));
             return;
         }
-        linear.Backward(pass, layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.Of(ModuleRole.Key));
-        linear.Backward(pass, layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.Of(ModuleRole.Value));
+        linear.Backward(pass, layer.Key!, input, tokens, buffers.KeyGradient, shape.Kv, target, false, state.Of(layer.Key!));
+        linear.Backward(pass, layer.Value!, input, tokens, buffers.ValueGradient, shape.Kv, target, true, state.Of(layer.Value!));
         if (!subset)
         {
-            linear.Backward(pass, layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.Of(ModuleRole.Query));
+            linear.Backward(pass, layer.Query!, input, tokens, buffers.QueryGradient, shape.Query, target, true, state.Of(layer.Query!));
             return;
         }
         long rows = pass.Batch.LossCount;
         kernels.Gather(input, pass.Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
         kernels.Gather(buffers.QueryGradient, pass.Batch.LossRows, rows, shape.Query, buffers.RowQuery);
-        linear.Backward(pass, layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target.IsNone ? default : buffers.RowInput, false, state.Of(ModuleRole.Query));
+        linear.Backward(pass, layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target.IsNone ? default : buffers.RowInput, false, state.Of(layer.Query!));
         if (target.IsNone) return;
         kernels.ScatterAdd(buffers.RowInput, pass.Batch.LossRows, rows, shape.Hidden, target, tokens);
     }

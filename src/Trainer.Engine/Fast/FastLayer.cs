@@ -4,13 +4,13 @@ namespace Trainer.Engine.Fast;
 /// <remarks>
 /// <code>
 /// n1 = norm(x);  q, k, v = n1 W (turned);  a = attention(q, k, v);  h = x + m norm(a Wo)
-/// n2 = norm(h);  g, u = n2 W;  out = h + m norm((act(g) u) Wd)        m: residual multiplier
+/// n2 = norm(h);  out = h + m norm(block(n2))        m: residual multiplier; block: dense, or experts
 /// </code>
 /// Each norm is there or not, as the family has it: before the blocks, after them, or both.
 /// Where only some rows of the output are needed (the last layer: rows that carry loss), queries, attention output and all that follows are
 /// computed for these rows; keys and values for all.
 /// </remarks>
-internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms)
+internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms, IReadOnlyList<IFastBlock> blocks)
 {
     /// <summary>Computes the layer.</summary>
     /// <param name="pass">The pass.</param>
@@ -24,7 +24,7 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
         long tokens = pass.Batch.Tokens, rows = subset ? pass.Batch.LossCount : tokens;
         Projections(pass, layer, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), tokens, subset);
         Turn(pass, layer, state.Query, state.Key, false);
-        var operands = state.Attention(layer.Config.SlidingWindow);
+        var operands = Operands(layer, state);
         if (pass.Past is { } past) Continue(pass, layer.Index, past, operands);
         else kernels.Attention(pass.Memory, pass.Batch.Starts, operands);
         Place attended = state.Attended, residual = x;
@@ -35,24 +35,16 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
             attended = buffers.RowAttended;
             residual = buffers.RowInput;
         }
-        Addend(pass, layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse, state.Of(ModuleRole.Output));
+        Addend(pass, layer.Output, layer.AfterAttention, attended, rows, state.RawAttention, state.AttentionInverse);
         var input = AddNormed(pass, layer.BeforeMlp, residual, state.Middle, state.SecondInverse, rows);
-        if (layer.GateUp is { } fused)
-        {
-            linear.Forward(pass, fused, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.GateUp));
-        }
-        else
-        {
-            linear.Forward(pass, layer.Gate!, input, rows, state.Gate, shape.GateStride, state.Of(ModuleRole.Gate));
-            linear.Forward(pass, layer.Up!, input, rows, state.Up, shape.GateStride, state.Of(ModuleRole.Up));
-        }
-        kernels.Gate(state.Gate, state.Up, buffers.Activated, rows);
+        // What a recomputation needs is there without the block's result, unless that is normed.
         if (output.IsNone && layer.AfterMlp is null)
         {
-            linear.Keep(pass, layer.Down, buffers.Activated, rows, state.Of(ModuleRole.Down));
+            blocks[layer.Index].Forward(pass, state, input, rows, default);
             return;
         }
-        Addend(pass, layer.Down, layer.AfterMlp, buffers.Activated, rows, state.RawMlp, state.MlpInverse, state.Of(ModuleRole.Down));
+        blocks[layer.Index].Forward(pass, state, input, rows, layer.AfterMlp is null ? buffers.Delta : state.RawMlp);
+        if (layer.AfterMlp is not null) norms.Forward(layer.AfterMlp, state.RawMlp, buffers.Delta, state.MlpInverse, shape.Hidden, rows);
         if (output.IsNone) return;
         kernels.AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
     }
@@ -70,7 +62,7 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
     {
         if (layer.Qkv is { } fused)
         {
-            linear.Forward(pass, fused, normed, tokens, state.Query, shape.QueryStride, state.Of(ModuleRole.Qkv));
+            linear.Forward(pass, fused, normed, tokens, state.Query, shape.QueryStride, state.Of(fused));
             return;
         }
         var query = shape.QueryNorms ? state.RawQuery : state.Query;
@@ -79,19 +71,34 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
         {
             long rows = pass.Batch.LossCount;
             kernels.Gather(normed, pass.Batch.LossRows, rows, shape.Hidden, pass.Buffers.RowNormed);
-            linear.Forward(pass, layer.Query!, pass.Buffers.RowNormed, rows, pass.Buffers.RowQuery, shape.Query, state.Of(ModuleRole.Query));
+            linear.Forward(pass, layer.Query!, pass.Buffers.RowNormed, rows, pass.Buffers.RowQuery, shape.Query, state.Of(layer.Query!));
             // Rows nobody asks for become zero queries: harmless, and without effect on the gradient.
             kernels.Scatter(pass.Buffers.RowQuery, pass.Batch.LossRows, rows, shape.Query, query, tokens);
         }
         else
         {
-            linear.Forward(pass, layer.Query!, normed, tokens, query, shape.Query, state.Of(ModuleRole.Query));
+            linear.Forward(pass, layer.Query!, normed, tokens, query, shape.Query, state.Of(layer.Query!));
         }
-        linear.Forward(pass, layer.Key!, normed, tokens, key, shape.Kv, state.Of(ModuleRole.Key));
-        linear.Forward(pass, layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(ModuleRole.Value));
+        linear.Forward(pass, layer.Key!, normed, tokens, key, shape.Kv, state.Of(layer.Key!));
+        linear.Forward(pass, layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(layer.Value!));
         if (!shape.QueryNorms) return;
-        norms.Forward(layer.QueryNorm!, state.RawQuery, state.Query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
-        norms.Forward(layer.KeyNorm!, state.RawKey, state.Key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
+        NormQueries(layer, state, state.Query, state.Key, tokens);
+        if (shape.Clip is not { } limit) return;
+        kernels.Clamp(state.Query, tokens * shape.Query, limit);
+        kernels.Clamp(state.Key, tokens * shape.Kv, limit);
+        kernels.Clamp(state.Value, tokens * shape.Kv, limit);
+    }
+
+    private void NormQueries(DecoderLayer layer, LayerState state, Place query, Place key, long tokens)
+    {
+        norms.Forward(layer.QueryNorm!, state.RawQuery, query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
+        norms.Forward(layer.KeyNorm!, state.RawKey, key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
+    }
+
+    private LayerAttention Operands(DecoderLayer layer, LayerState state)
+    {
+        var attention = (SelfAttention)layer.Config.Mixer;
+        return state.Attention(attention.Window, attention.HasSinks ? kernels.Of(layer.Modules.Parameter($"{attention.Path}.sinks")) : default);
     }
 
     private void Turn(FastPass pass, DecoderLayer layer, Place query, Place key, bool inverse)
@@ -104,9 +111,9 @@ internal sealed partial class FastLayer(ModelConfig config, FastShape shape, IKe
     }
 
     // What a block adds to the stream, into Delta: its last product, normed where the family does so; the backward pass of that norm needs the product itself.
-    private void Addend(FastPass pass, LinearModule last, NormModule? after, Place x, long rows, Place raw, Place inverse, AdapterState kept)
+    private void Addend(FastPass pass, LinearModule last, NormModule? after, Place x, long rows, Place raw, Place inverse)
     {
-        linear.Forward(pass, last, x, rows, after is null ? pass.Buffers.Delta : raw, shape.Hidden, kept);
+        linear.Forward(pass, last, x, rows, after is null ? pass.Buffers.Delta : raw, shape.Hidden, pass.State(last.Layer).Of(last));
         if (after is null) return;
         norms.Forward(after, raw, pass.Buffers.Delta, inverse, shape.Hidden, rows);
     }

@@ -7,64 +7,66 @@ namespace Trainer.Engine.Fast;
 //   dx = dz W + du A, with dropout  dy W + mask ((dz - dy) W + du A)
 internal sealed partial class FastLinear
 {
-    // z and the norms; x' is x where nothing drops.
-    private void KeepWhole(FastPass pass, LinearModule linear, LinearAdapter adapter, Place input, long rows, AdapterState kept)
+    // u, z and the norms; x' is x where nothing drops.
+    private void KeepWhole(FastPass pass, LinearModule linear, LowRank update, Place x, long rows, AdapterState kept)
     {
-        RowNorms(pass, linear, adapter, kept.Norms);
+        var input = FastLowRank.Drops(pass, update) ? _lowRank.Drop(pass, update, x, rows) : x;
+        _lowRank.Lower(update, input, rows, kept.Low);
+        RowNorms(pass, linear, update, kept.Norms);
         Product(pass, linear, input, rows, kept.Whole, linear.OutFeatures, 1f);
-        Raise(linear, adapter, rows, kept.Low, kept.Whole, linear.OutFeatures);
+        _lowRank.Raise(update, rows, kept.Low, kept.Whole, linear.OutFeatures);
     }
 
-    private void ForwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, Place x, long rows, Place y, long stride, AdapterState kept)
+    private void ForwardDora(FastPass pass, LinearModule linear, LowRank update, Place x, long rows, Place y, long stride, AdapterState kept)
     {
-        var drops = Drops(pass, adapter);
+        var drops = FastLowRank.Drops(pass, update);
         // With dropout y = W x + (g - 1) z + s u B^T, which is the form above without a second input to hold.
         if (drops) Product(pass, linear, x, rows, y, stride, 1f);
-        Keep(pass, linear, x, rows, kept);
-        FillRatio(pass, linear, adapter, kept, drops ? 1f : 0f);
+        KeepWhole(pass, linear, update, x, rows, kept);
+        FillRatio(pass, linear, kept, drops ? 1f : 0f);
         var high = linear.OutFeatures;
         kernels.ScaleColumns(pass.Memory.Floats(BufferId.Ratio), kept.Whole, high, rows, high, y, stride, add: drops);
-        if (drops) Raise(linear, adapter, rows, kept.Low, y, stride);
+        if (drops) _lowRank.Raise(update, rows, kept.Low, y, stride);
     }
 
-    private void BackwardDora(FastPass pass, LinearModule linear, LinearAdapter adapter, Place x, long rows, Place dy, long stride, Place dx, bool add, AdapterState kept)
+    private void BackwardDora(FastPass pass, LinearModule linear, LowRank update, Place x, long rows, Place dy, long stride, Place dx, bool add, AdapterState kept)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
-        var (drops, scaled, dropped) = (Drops(pass, adapter), pass.Memory.Floats(BufferId.ScaledGradient), pass.Memory.FloatsOrNone(BufferId.Dropped));
-        kernels.AddColumnDots(pass.Memory, dy, stride, kept.Whole, rows, high, kept.Norms, Gradients(adapter.Magnitude!));
-        FillRatio(pass, linear, adapter, kept, 0f);
+        var (drops, scaled, dropped) = (FastLowRank.Drops(pass, update), pass.Memory.Floats(BufferId.ScaledGradient), pass.Memory.FloatsOrNone(BufferId.Dropped));
+        kernels.AddColumnDots(pass.Memory, dy, stride, kept.Whole, rows, high, kept.Norms, parameters.Gradients(linear.Adapter!.Magnitude!));
+        FillRatio(pass, linear, kept, 0f);
         ScaleRows(pass, dy, stride, rows, high);
         if (!dx.IsNone) InputGradient(pass, linear, drops ? dy : scaled, drops ? stride : high, rows, dx, add, 1f);
-        LowRankGradients(pass, adapter, drops ? Drop(pass, adapter, x, rows, wide) : x, rows, wide, scaled, high, high, kept.Low);
+        _lowRank.Gradients(pass, update, drops ? _lowRank.Drop(pass, update, x, rows) : x, rows, scaled, high, kept.Low);
         if (dx.IsNone) return;
         if (!drops)
         {
-            AddLow(pass, adapter, rows, wide, dx, 1f);
+            _lowRank.AddLow(pass, update, rows, dx, 1f);
             return;
         }
-        FillRatio(pass, linear, adapter, kept, 1f);
+        FillRatio(pass, linear, kept, 1f);
         ScaleRows(pass, dy, stride, rows, high);
         InputGradient(pass, linear, scaled, high, rows, dropped, false, 1f);
-        AddLow(pass, adapter, rows, wide, dropped, 1f);
-        AddMasked(pass, dx, rows * wide);
+        _lowRank.AddLow(pass, update, rows, dropped, 1f);
+        _lowRank.AddMasked(pass, dx, rows * wide);
     }
 
     // |W + s B A| of each row; a text keeps them, since they are the same for all of its tokens.
-    private void RowNorms(FastPass pass, LinearModule linear, LinearAdapter adapter, Place norms)
+    private void RowNorms(FastPass pass, LinearModule linear, LowRank update, Place norms)
     {
         if (pass.Past is [var known, ..] && known.RowNorms.TryGetValue(linear, out var held))
         {
             kernels.Upload<float>(held, norms);
             return;
         }
-        kernels.RowNorms(pass.Memory, linear.Weight, Values(adapter.B), Values(adapter.A), adapter.Rank, (float)adapter.Scale, norms);
+        kernels.RowNorms(pass.Memory, linear.Weight, update.B, update.A, update.Rank, update.Scale, norms);
         if (pass.Past is not [var past, ..]) return;
         kernels.Download<float>(norms, past.RowNorms[linear] = new float[linear.Weight.Rows]);
     }
 
     // g less a constant.
-    private void FillRatio(FastPass pass, LinearModule linear, LinearAdapter adapter, AdapterState kept, float less)
-        => kernels.Ratio(Values(adapter.Magnitude!), kept.Norms, less, pass.Memory.Floats(BufferId.Ratio), linear.OutFeatures);
+    private void FillRatio(FastPass pass, LinearModule linear, AdapterState kept, float less)
+        => kernels.Ratio(parameters.Values(linear.Adapter!.Magnitude!), kept.Norms, less, pass.Memory.Floats(BufferId.Ratio), linear.OutFeatures);
 
     // The ratio times each row of dy, dense.
     private void ScaleRows(FastPass pass, Place dy, long stride, long rows, long high)

@@ -36,6 +36,9 @@ internal sealed class FastPass
     /// <summary>Where the batch continues texts: keys and values of each segment's so far, and these join them. Null where it begins its texts.</summary>
     public KeyValues[]? Past { get; init; }
 
+    /// <summary>The routers' term of the loss, or null where there is none.</summary>
+    public FastBalance? Balance { get; init; }
+
     /// <summary>The same pass for rows of which others came before: the head takes its rows in chunks, which must not share a dropout mask.</summary>
     public FastPass FromRow(long row)
     {

@@ -1,5 +1,3 @@
-using Trainer.Numerics.Elementwise;
-
 namespace Trainer.Engine.Fast;
 
 /// <summary>The sizes and constants of a decoder as the kernels take them.</summary>
@@ -21,9 +19,6 @@ internal sealed class FastShape(ModelConfig config)
 
     /// <summary>Width of all keys, and of all values.</summary>
     public int Kv { get; } = config.KvHeads * config.HeadSize;
-
-    /// <summary>Width of the feed-forward block.</summary>
-    public int Wide { get; } = config.IntermediateSize;
 
     public int Vocabulary { get; } = config.VocabularySize;
 
@@ -50,6 +45,9 @@ internal sealed class FastShape(ModelConfig config)
 
     public float UnitOffset { get; } = config.NormWeightPlusOne ? 1f : 0f;
 
+    /// <summary>Queries, keys and values are cut off at this and its negative, or null.</summary>
+    public float? Clip { get; } = (float?)config.Attention?.Clip;
+
     /// <summary>Soft cap of attention scores, or null.</summary>
     public float? ScoreCap { get; } = (float?)config.AttentionSoftCap;
 
@@ -64,14 +62,9 @@ internal sealed class FastShape(ModelConfig config)
 
     public float LogitMultiplier { get; } = (float)(1 / config.LogitDivisor);
 
-    public Gate Gate { get; } = config.Activation == Activation.Silu ? Gate.Silu : Gate.GeluTanh;
-
     /// <summary>Floats from one token's query to the next: fused projections lie side by side.</summary>
     public int QueryStride => Fused ? Query + 2 * Kv : Query;
 
     /// <summary>Floats from one token's key (or value) to the next.</summary>
     public int KvStride => Fused ? Query + 2 * Kv : Kv;
-
-    /// <summary>Floats from one token's gate (or up) value to the next.</summary>
-    public int GateStride => Fused ? 2 * Wide : Wide;
 }

@@ -21,6 +21,8 @@ internal sealed class FastStages(
         stream?.AfterEmbedding();
     }
 
+    public double Balance => pass.Balance?.Value ?? 0;
+
     public void Visit(int layer, int next) => stream?.Visit(layer, next, kernels.Record());
 
     public void Forward(int layer, bool isKept) =>
@@ -36,9 +38,10 @@ internal sealed class FastStages(
     {
         var subset = pass.Layout.IsSubset;
         if (!subset) kernels.Gather(pass.Input(shape.Layers), Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.RowOutput);
+        if (scale is { } by && pass.Balance is { } balance && needsGradient) kernels.Upload<float>(balance.Gradient(by), pass.Memory.Floats(BufferId.ScoreBalance));
         var sum = head.Run(pass, Buffers.RowOutput, scale, needsGradient);
         if (scale is not null && needsGradient && !subset) kernels.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
-        return sum;
+        return sum + Balance;
     }
 
     public void Backward(int layer, bool needsInput) =>

@@ -13,12 +13,12 @@ internal sealed class LayerState
     public LayerState(PassMemory memory, FastShape shape, int layer)
     {
         _memory = memory;
-        _index = !memory.FloatsOrNone(BufferId.Query, layer).IsNone ? layer : -1;
+        _index = !memory.FloatsOrNone(BufferId.Middle, layer).IsNone ? layer : -1;
         Query = Own(BufferId.Query);
         Key = shape.Fused ? Query + shape.Query : Own(BufferId.Key);
         Value = shape.Fused ? Key + shape.Kv : Own(BufferId.Value);
         Gate = Own(BufferId.Gate);
-        Up = shape.Fused ? Gate + shape.Wide : Own(BufferId.Up);
+        Up = Own(BufferId.Up);
         RawQuery = Own(BufferId.RawQuery);
         RawKey = Own(BufferId.RawKey);
         QueryInverse = Own(BufferId.QueryInverse);
@@ -66,9 +66,14 @@ internal sealed class LayerState
     /// <summary>The residual stream between the two blocks (rows, hidden).</summary>
     public Place Middle { get; }
 
+    /// <summary>Gates of the dense block; ups beside them where they are one matrix.</summary>
     public Place Gate { get; }
 
+    /// <summary>Ups, or none where they lie beside the gates.</summary>
     public Place Up { get; }
+
+    /// <summary>Where each expert's rows begin, and how many there are; null before the layer was computed, or where it has no experts.</summary>
+    public int[]? ExpertStarts { get; set; }
 
     public Place FirstInverse { get; }
 
@@ -78,13 +83,33 @@ internal sealed class LayerState
     public Place LogSums { get; }
 
     /// <summary>The operands of attention.</summary>
-    public LayerAttention Attention(int? window) => new(Query, Key, Value, Attended, LogSums, window);
+    public LayerAttention Attention(int? window, Place sinks) => new(Query, Key, Value, Attended, LogSums, window) { Sinks = sinks };
 
     /// <summary>What the adapter of a linear keeps.</summary>
-    public AdapterState Of(ModuleRole role) => new(
-        _memory.FloatsOrNone(BufferId.AdapterLow, _index, role),
-        _memory.FloatsOrNone(BufferId.AdapterWhole, _index, role),
-        _memory.FloatsOrNone(BufferId.AdapterNorms, _index, role));
+    public AdapterState Of(LinearModule linear)
+    {
+        var (role, part) = BufferKey.Of(linear.Blueprint);
+        return new(
+            _memory.FloatsOrNone(BufferId.AdapterLow, _index, role, part),
+            _memory.FloatsOrNone(BufferId.AdapterWhole, _index, role, part),
+            _memory.FloatsOrNone(BufferId.AdapterNorms, _index, role, part));
+    }
 
-    private Place Own(BufferId id) => _memory.FloatsOrNone(id, _index);
+    /// <summary>u of an adapter on a matrix of experts (rows, rank).</summary>
+    public Place LowOf(ExpertPart part) => _memory.FloatsOrNone(BufferId.AdapterLow, _index, RoleOf(part), BufferKey.Experts);
+
+    /// <summary>The role that names a matrix of experts in a buffer's key.</summary>
+    public static ModuleRole RoleOf(ExpertPart part) => part switch
+    {
+        ExpertPart.GateUp => ModuleRole.GateUp,
+        ExpertPart.Gate => ModuleRole.Gate,
+        ExpertPart.Up => ModuleRole.Up,
+        _ => ModuleRole.Down,
+    };
+
+    /// <summary>A buffer of the layer, or none where it has none of that name.</summary>
+    public Place Own(BufferId id) => _memory.FloatsOrNone(id, _index);
+
+    /// <summary>The same of 32-bit integers.</summary>
+    public Place OwnIntegers(BufferId id) => _memory.At(ElementType.Int32, id, _index);
 }

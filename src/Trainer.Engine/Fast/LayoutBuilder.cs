@@ -10,6 +10,8 @@ internal sealed class LayoutBuilder
     private readonly FastShape _shape;
     private readonly ModelConfig _config;
     private readonly List<LowRankUpdate> _updates;
+    private readonly List<ExpertUpdate> _expertUpdates;
+    private readonly BlockBuffers _blocks;
     private readonly int _lowest;
 
     public LayoutBuilder(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine)
@@ -19,11 +21,14 @@ internal sealed class LayoutBuilder
         (_adapter, _batch, _mode, _engine, _config) = (adapter, batch, mode, engine, adapter.Decoder.Config);
         _shape = new FastShape(_config);
         _updates = [.. adapter.Modules.Where(trained => trained.Module.Kind == ModuleKind.Linear).Select(trained => trained.Update).OfType<LowRankUpdate>()];
+        _expertUpdates = [.. adapter.Modules.SelectMany(trained => trained.Experts)];
+        _blocks = new BlockBuffers(_config, batch.Tokens);
         _lowest = adapter.LowestLayer;
         Attention = AttentionBlocks.Of(_shape, batch);
         LossChunk = FastHead.Chunk(_shape, batch.LossRows);
-        // Dropout masks are keyed by the row's place among all rows.
-        IsSubset = mode != PassMode.Logits && !_shape.Fused && batch.LossRows * 10 < batch.Tokens * 9 && !(batch.Drops && _updates.Any(update => update.Dropout > 0));
+        // Dropout masks are keyed by the row's place among all rows; a balancing term asks all tokens' routers.
+        IsSubset = mode != PassMode.Logits && !_shape.Fused && batch.LossRows * 10 < batch.Tokens * 9
+            && !(batch.Drops && AllUpdates.Any(update => update.Dropout > 0)) && _config.BalanceLoss == 0;
     }
 
     public bool IsSubset { get; }
@@ -36,6 +41,8 @@ internal sealed class LayoutBuilder
 
     // Whether the pass has a backward pass at all, and one that reaches the layers.
     private bool IsTraining => _mode is PassMode.Recomputed or PassMode.Kept;
+
+    private IEnumerable<LowRankUpdate> AllUpdates => _updates.Concat(_expertUpdates.Select(one => one.Update));
 
     private bool ReachesLayers => IsTraining && _lowest < _shape.Layers;
 
@@ -72,12 +79,14 @@ internal sealed class LayoutBuilder
     {
         if (IsTraining)
         {
-            var rank = _updates.Select(update => (long)update.Rank).DefaultIfEmpty().Max();
+            var rank = AllUpdates.Select(update => (long)update.Rank).DefaultIfEmpty().Max();
             yield return Scratch(BufferId.LowGradient, _batch.Tokens * rank);
-            yield return Scratch(BufferId.UpperGradient, rank * _updates.Select(update => update.Outputs).DefaultIfEmpty().Max());
+            yield return Scratch(BufferId.UpperGradient, rank * AllUpdates.Select(update => update.Outputs).DefaultIfEmpty().Max());
             yield return Scratch(BufferId.Ones, _batch.Tokens);
         }
-        if (_batch.Drops && _updates.Where(update => update.Dropout > 0).Select(update => update.Inputs).DefaultIfEmpty().Max() is > 0 and var widest)
+        if (_expertUpdates.Where(one => one.Expert < 0).Select(one => one.Update.Rank * one.Update.Outputs).DefaultIfEmpty().Max() is > 0 and var upper)
+            yield return Scratch(BufferId.ExpertUpper, upper);
+        if (_batch.Drops && AllUpdates.Where(update => update.Dropout > 0).Select(update => update.Inputs).DefaultIfEmpty().Max() is > 0 and var widest)
         {
             yield return Scratch(BufferId.Dropped, _batch.Tokens * widest);
             yield return Scratch(BufferId.Mask, _batch.Tokens * widest);
@@ -115,18 +124,20 @@ internal sealed class LayoutBuilder
     {
         var owners = _mode == PassMode.Kept ? Math.Clamp(_lowest, 0, _shape.Layers) : _shape.Layers;
         var trained = _adapter.Modules.ToLookup(trained => trained.Module.Layer);
-        var shared = owners > 0 ? State(-1, Enumerable.Range(0, owners).SelectMany(layer => trained[layer])) : [];
-        return [.. shared, .. Enumerable.Range(owners, _shape.Layers - owners).SelectMany(layer => State(layer, trained[layer]))];
+        IEnumerable<PassBuffer> State(int index, int first, int count)
+        {
+            List<TrainedModule> own = [.. Enumerable.Range(first, count).SelectMany(layer => trained[layer])];
+            return [.. Attending(index), .. _blocks.Kept(index, [.. _config.Layers.Skip(first).Take(count)]), .. AdapterState(index, own), .. _blocks.Low(index, own)];
+        }
+        return [.. owners > 0 ? State(-1, 0, owners) : [], .. Enumerable.Range(owners, _shape.Layers - owners).SelectMany(layer => State(layer, layer, 1))];
     }
 
-    private IEnumerable<PassBuffer> State(int index, IEnumerable<TrainedModule> trained)
+    private IEnumerable<PassBuffer> Attending(int index)
     {
-        PassBuffer Kept(BufferId id, long width, ModuleRole? role = null) => new(BufferUse.Activations, new(id, index, role), _batch.Tokens * width);
+        PassBuffer Kept(BufferId id, long width) => new(BufferUse.Activations, new(id, index), _batch.Tokens * width);
         yield return Kept(BufferId.Query, _shape.QueryStride);
         if (!_shape.Fused) yield return Kept(BufferId.Key, _shape.Kv);
         if (!_shape.Fused) yield return Kept(BufferId.Value, _shape.Kv);
-        yield return Kept(BufferId.Gate, _shape.GateStride);
-        if (!_shape.Fused) yield return Kept(BufferId.Up, _shape.Wide);
         if (_shape.QueryNorms)
         {
             yield return Kept(BufferId.RawQuery, _shape.Query);
@@ -143,14 +154,19 @@ internal sealed class LayoutBuilder
         yield return Kept(BufferId.Middle, _shape.Hidden);
         yield return Kept(BufferId.FirstInverse, 1);
         yield return Kept(BufferId.SecondInverse, 1);
-        // Room for the largest adapter of each role among the layers that share the state.
-        foreach (var role in trained.Where(one => one.Update is not null).GroupBy(one => one.Module.Role, one => one.Update!))
+    }
+
+    // Room for the largest adapter of each linear among the layers that share the state.
+    private IEnumerable<PassBuffer> AdapterState(int index, IEnumerable<TrainedModule> trained)
+    {
+        foreach (var linear in trained.Where(one => one.Update is not null).GroupBy(one => BufferKey.Of(one.Module), one => one.Update!))
         {
-            yield return Kept(BufferId.AdapterLow, role.Max(update => update.Rank), role.Key);
-            List<LowRankUpdate> scaled = [.. role.Where(update => update.Magnitude is not null)];
+            PassBuffer Kept(BufferId id, long elements) => new(BufferUse.Activations, new(id, index, linear.Key.Role, linear.Key.Part), elements);
+            yield return Kept(BufferId.AdapterLow, _batch.Tokens * linear.Max(update => update.Rank));
+            List<LowRankUpdate> scaled = [.. linear.Where(update => update.Magnitude is not null)];
             if (scaled.Count == 0) continue;
-            yield return Kept(BufferId.AdapterWhole, scaled.Max(update => update.Outputs), role.Key);
-            yield return new(BufferUse.Activations, new(BufferId.AdapterNorms, index, role.Key), scaled.Max(update => update.Outputs));
+            yield return Kept(BufferId.AdapterWhole, _batch.Tokens * scaled.Max(update => update.Outputs));
+            yield return Kept(BufferId.AdapterNorms, scaled.Max(update => update.Outputs));
         }
     }
 
@@ -158,9 +174,8 @@ internal sealed class LayoutBuilder
     {
         yield return Scratch(BufferId.Normed, _batch.Tokens * _shape.Hidden);
         yield return Scratch(BufferId.Delta, _batch.Tokens * _shape.Hidden);
-        yield return Scratch(BufferId.Activated, _batch.Tokens * _shape.Wide);
+        foreach (var buffer in _blocks.Shared(ReachesLayers)) yield return buffer;
         if (!ReachesLayers) yield break;
-        yield return Scratch(BufferId.ActivatedGradient, _batch.Tokens * _shape.Wide);
         yield return Scratch(BufferId.AttendedGradient, _batch.Tokens * _shape.Query);
         yield return Scratch(BufferId.QueryGradient, _batch.Tokens * _shape.QueryStride);
         if (!_shape.Fused) yield return Scratch(BufferId.KeyGradient, _batch.Tokens * _shape.Kv);

@@ -5,6 +5,10 @@ namespace Trainer.Engine;
 /// <summary>Two matrices of equal width, one above the other.</summary>
 internal sealed unsafe class StackedWeight(IFrozenWeight upper, IFrozenWeight lower) : IFrozenWeight
 {
+    public IFrozenWeight Upper => upper;
+
+    public IFrozenWeight Lower => lower;
+
     public long Rows => upper.Rows + lower.Rows;
 
     public long Columns => upper.Columns;

@@ -9,6 +9,8 @@ internal sealed unsafe class TransposedWeight(DenseWeight stored) : IFrozenWeigh
 {
     private const long Block = 64;
 
+    public DenseWeight Stored => stored;
+
     public long Rows => stored.Columns;
 
     public long Columns => stored.Rows;

@@ -91,6 +91,9 @@ public sealed record ModelConfig
     public DenseFeedForward? FeedForward =>
         Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward).FirstOrDefault(block => block is not null);
 
+    /// <summary>The first block of experts, or null where no layer has any.</summary>
+    public ExpertFeedForward? Experts => Layers.Select(layer => layer.FeedForward as ExpertFeedForward).FirstOrDefault(block => block is not null);
+
     /// <summary>Multiplier of the routers' term in the training loss; 0 where there is none.</summary>
     public double BalanceLoss => Layers.Select(layer => (layer.FeedForward as ExpertFeedForward)?.Router.BalanceLoss ?? 0).DefaultIfEmpty().Max();
 

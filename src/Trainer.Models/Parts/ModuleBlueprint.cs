@@ -31,6 +31,11 @@ public sealed record ModuleBlueprint(string Path, ModuleKind Kind, ModuleRole Ro
     /// <summary>The last part of its path, e.g. <c>q_proj</c>.</summary>
     public string Name => Path[(Path.LastIndexOf('.') + 1)..];
 
+    /// <summary>Its path below its layer, e.g. <c>mlp.down_proj</c>; the whole path outside the layers.</summary>
+    public string PathInLayer => Layer < 0 ? Path : Path[(Path.IndexOf(LayerMark, StringComparison.Ordinal) + LayerMark.Length)..];
+
+    private string LayerMark => $".layers.{Layer}.";
+
     /// <summary>Name of its weight in the model folder.</summary>
     public string WeightName => Kind == ModuleKind.Parameter ? StoredPath : StoredPath + ".weight";
 

@@ -44,7 +44,7 @@ internal sealed class RunMemory
 
     /// <summary>Bytes of the largest streamed layer.</summary>
     public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts }).GroupBy(module => module.Layer)
-        .Max(layer => layer.Sum(module => Form is "fp8" or "int4" ? MatrixBytesOf(module) : FrozenBytes.Streamed(Form, module.Rows, module.Columns, IsDoubleQuantized)));
+        .Max(layer => layer.Sum(module => Form is "fp8" or "int4" ? MatrixBytesOf(module) : EachMatrix(module, (rows, columns) => FrozenBytes.Streamed(Form, rows, columns, IsDoubleQuantized))));
 
     private ModelConfig Config => Decoder.Config;
 
@@ -72,8 +72,12 @@ internal sealed class RunMemory
         ModuleKind.Embedding => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
         _ when module.Role == ModuleRole.Head => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
         _ when Form is "fp8" or "int4" => module.WeightCount * Config.StoredQuantization!.Bits / 8 + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5,
-        _ => FrozenBytes.Of(Form, module.Rows, module.Columns, IsDoubleQuantized, IsMapped),
+        _ => EachMatrix(module, (rows, columns) => FrozenBytes.Of(Form, rows, columns, IsDoubleQuantized, IsMapped)),
     };
+
+    // Each matrix of each expert is held by itself.
+    private static long EachMatrix(ModuleBlueprint module, Func<long, long, long> bytes) =>
+        module.Experts is null ? bytes(module.Rows, module.Columns) : module.Rows * ExpertTensors.Held(module).Sum(matrix => bytes(matrix.Rows, matrix.Columns));
 
     private long TableBytes => FrozenBytes.Of(StoredForm, Decoder.Embedding.Rows, Decoder.Embedding.Columns, false, true);
 

@@ -1,6 +1,5 @@
 using Trainer.Checkpoints;
 using Trainer.Engine;
-using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Numerics.Machine;
 
@@ -22,10 +21,10 @@ internal static class StreamedFolder
     {
         if (options.Stream != Choice.On) return;
         var kind = options.Quantize.ToString().ToLowerInvariant();
-        // The reference engine reads any form from its mapped file.
-        if (config.StoredQuantization is { IsNf4: false } && options.Quantize == QuantizeKind.None && FastFamilies.Refusal(config) is not null) return;
+        // Any form is read from its mapped file.
+        if (config.StoredQuantization is { IsNf4: false } && options.Quantize == QuantizeKind.None) return;
         if (config.StoredQuantization is { IsNf4: false } other)
-            throw new OptionException($"--stream on: '{options.Model}' is stored as {other.Name}; only nf4 and a base that is not quantized can be read from disk as they are used; pass the original model");
+            throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is stored as {other.Name} and is read as it lies; leave --quantize out, or pass the original model");
         if (config.StoredQuantization is { } stored)
         {
             if (options.Quantize != QuantizeKind.Nf4)

@@ -20,22 +20,22 @@ public class GoldenLoraTests
         var folder = ReferenceData.Transformers("lora", name);
         var expected = Golden.Expected(folder);
         var baseFolder = ReferenceData.Transformers("models", expected.GetProperty("base_model").GetString()!);
-        foreach (var checkpointing in (bool[])[true, false])
+        foreach (var (engine, checkpointing) in GoldenFamilies.Engines(baseFolder).SelectMany(engine => new[] { (engine, true), (engine, false) }))
         {
             if (Directory.Exists(Path.Combine(folder, "adapter_init")))
             {
-                using var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = EngineKind.Reference, GradientCheckpointing = checkpointing });
+                using var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
                 var frozen = FrozenBlock.Of(false, PeftFolder.Load(model, Path.Combine(folder, "adapter_init")).IsDoubled, model.Parameters.Entries);
                 Gradients(model, baseFolder, folder, expected, GoldenFamilies.LossGate(name));
                 LoraGoldenTests.Follow(model, name, expected.GetProperty("traj"), 1, ReferenceData.Transformers("lora", $"batches_{model.Config.VocabularySize}.safetensors"), frozen);
             }
-            using var final = Load(baseFolder, Path.Combine(folder, "adapter_final"), checkpointing);
+            using var final = Load(baseFolder, Path.Combine(folder, "adapter_final"), checkpointing, engine);
             Logits(final, baseFolder, folder, name);
         }
         Merged(baseFolder, Path.Combine(folder, "adapter_final"), folder, name);
         // The same for the original base, by PEFT's own conversion.
         if (!Directory.Exists(Path.Combine(folder, "adapter_final_converted"))) return;
-        using var converted = Load(baseFolder, Path.Combine(folder, "adapter_final_converted"), checkpointing: true);
+        using var converted = Load(baseFolder, Path.Combine(folder, "adapter_final_converted"), checkpointing: true, EngineKind.Reference);
         Logits(converted, baseFolder, folder, name);
     }
 
@@ -49,9 +49,9 @@ public class GoldenLoraTests
         Directory.Delete(merged, recursive: true);
     }
 
-    private static CausalModel Load(string baseFolder, string adapter, bool checkpointing)
+    private static CausalModel Load(string baseFolder, string adapter, bool checkpointing, EngineKind engine)
     {
-        var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = EngineKind.Reference, GradientCheckpointing = checkpointing });
+        var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
         PeftFolder.Load(model, adapter);
         return model;
     }

@@ -1,3 +1,6 @@
+using Trainer.Engine.Fast;
+using Trainer.Models;
+
 namespace Trainer.Engine.Tests.Models;
 
 /// <summary>The golden models of the larger reference data, and the gates that their own noise allows.</summary>
@@ -19,6 +22,11 @@ internal static class GoldenFamilies
 
     /// <summary>Largest difference of a loss.</summary>
     public static double LossGate(string name) => IsNoisy(name) ? 3e-5 : Golden.LossGate;
+
+    /// <summary>The engines that compute a model: the hand-written ones too where they do; dense families are theirs in tests of their own.</summary>
+    public static IReadOnlyList<EngineKind> Engines(string folder) => ConfigLoader.Load(folder) is { } config && FastFamilies.Refusal(config) is null && (config.Experts is not null || config.HasRecurrentState)
+        ? [EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch]
+        : [EngineKind.Reference];
 
     private static bool IsNoisy(string name) => name.StartsWith("qwen3_5", StringComparison.Ordinal) || name is "qwen3_next" or "gpt_oss" or "gpt_oss_mxfp4" or "llama31_pissa" or "gemma4_e2b" or "mistral3_ministral3";
 

@@ -13,12 +13,21 @@ namespace Trainer.Engine.Tests.Training;
 [Trait("ring", "model")]
 public sealed class PlannedBytesTests : IDisposable
 {
-    private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8", "llama_bias", "llama_bf16"];
+    private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8", "llama_bias", "llama_bf16", "mixture", "mixture", "sinks"];
+
+    private static readonly Dictionary<string, string> Written = new()
+    {
+        ["mixture"] = """{"model_type": "qwen2_moe", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 192, "num_experts": 6, "num_experts_per_tok": 2, "decoder_sparse_step": 2, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["sinks"] = """{"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+    };
+
     private static readonly string[] Targets =
     [
-        "all-linear", "q_proj", "q_proj,v_proj", "down_proj", "o_proj,gate_proj", "v_proj", "lm_head,o_proj", "embed_tokens", "embed_tokens,o_proj", @".*\.(1|2)\.(self_attn|mlp)\.[a-z_]*proj",
+        "all-linear", "q_proj", "q_proj,v_proj", "down_proj", "o_proj,gate_proj", "v_proj", "lm_head,o_proj", "embed_tokens", "embed_tokens,o_proj", "gate_proj,down_proj,v_proj", @".*\.(1|2)\.(self_attn|mlp)\.[a-z_]*proj",
     ];
     private static readonly string[] Saved = ["lm_head", "embed_tokens", "norm", "q_proj", "v_proj", "down_proj", "input_layernorm", "model.norm", "mlp"];
+
+    private static readonly string Temp = Directory.CreateTempSubdirectory("planned-bytes-").FullName;
 
     private readonly Dictionary<string, CausalModel> _models = [];
 
@@ -34,6 +43,7 @@ public sealed class PlannedBytesTests : IDisposable
         from pattern in Any("", "q_proj", "proj", @"layers\.1\..*", "mlp.down_proj")
         from dora in Gen.Int[0, 3]
         from dropout in Any(0.0, 0.0, 0.1)
+        from parameters in Any<string[]>([], [], [], ["experts.gate_up_proj"], ["experts.down_proj", "experts.gate_up_proj"])
         from bias in Gen.Enum<BiasMode>()
         from loraBias in Gen.Int[0, 4]
         select new LoraOptions
@@ -49,6 +59,7 @@ public sealed class PlannedBytesTests : IDisposable
             Dropout = dropout,
             Bias = bias,
             LoraBias = loraBias == 0,
+            TargetParameters = parameters,
         };
 
     private static readonly Gen<Case> Cases =
@@ -63,7 +74,7 @@ public sealed class PlannedBytesTests : IDisposable
         select new Case(family, new TrainingOptions
         {
             Model = family,
-            ModelDirectory = Golden.Folder(family),
+            ModelDirectory = Folder(family),
             Data = new Trainer.Data.DataOptions(),
             OutputDirectory = "o",
             Lora = lora,
@@ -73,12 +84,20 @@ public sealed class PlannedBytesTests : IDisposable
             GradientCheckpointing = recompute ? Checkpointing.On : Checkpointing.None,
         }, lengths, loss, recompute);
 
+    private static string Folder(string family)
+    {
+        if (!Written.TryGetValue(family, out var config)) return Golden.Folder(family);
+        var folder = Path.Combine(Temp, family);
+        if (!Directory.Exists(folder)) RandomModel.Write(Directory.CreateDirectory(folder).FullName, config, perExpert: family == "mixture");
+        return folder;
+    }
+
     private static Gen<T> Any<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     [Fact]
     public void Planned_bytes_are_allocated_bytes_for_any_options()
     {
-        var (fast, reference) = (0, 0);
+        var (fast, reference, seen) = (0, 0, new HashSet<string>());
         Cases.Sample(one =>
         {
             AdapterBlueprint drawn;
@@ -91,9 +110,15 @@ public sealed class PlannedBytesTests : IDisposable
                 // A target or module to save that this family does not have.
                 return;
             }
-            if (Run(one, drawn)) fast++;
-            else reference++;
-        }, iter: 1100, threads: 1);
+            if (!Run(one, drawn))
+            {
+                reference++;
+                return;
+            }
+            fast++;
+            seen.Add(one.Family);
+        }, iter: 1500, threads: 1);
+        Assert.Equal(Families.Distinct().Count(), seen.Count);
         Assert.True(fast >= 500, $"only {fast} option sets reached the fast engine");
         Assert.True(reference >= 10, $"only {reference} option sets reached the reference engine");
     }
@@ -203,5 +228,6 @@ public sealed class PlannedBytesTests : IDisposable
     public void Dispose()
     {
         foreach (var model in _models.Values) model.Dispose();
+        if (Directory.Exists(Temp)) Directory.Delete(Temp, recursive: true);
     }
 }

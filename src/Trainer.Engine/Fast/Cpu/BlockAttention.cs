@@ -49,7 +49,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
                 var (first, tokens, held) = (starts[text], starts[text + 1] - starts[text], texts[text].Count);
                 var all = new Source(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, held);
                 var own = operands.From(first, shape);
-                if (tokens == 1 && held > 0) TokenAttention.Run(shape, own.Query, all.Keys, all.Values, held + 1, own.Window, kv, scores, own.Attended);
+                if (tokens == 1 && held > 0) TokenAttention.Run(shape, own, all.Keys, all.Values, held + 1, kv, scores);
                 else
                     for (var g = 0; g < shape.Group; g++) ForwardHead(own, all, blocks, 0, tokens, starts[^1], kv, kv * shape.Group + g, scores);
             }
@@ -93,6 +93,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
                 var (first, last) = Visible(q + i, k, window);
                 if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
                 var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
+                if (state.Sinks != null) sum = WithSink(sum, state.Sinks[head] - largest);
                 inverse[i] = 1f / sum;
                 state.LogSums[head * tokens + q - held + i] = largest + MathF.Log(sum);
             }
@@ -133,6 +134,9 @@ internal sealed unsafe class BlockAttention(FastShape shape)
             Gemm.TransposedTimes(keys, d, count, 1f, scoreGradients, keys, query, shape.QueryStride, 1f, dk + shared, shape.KvStride);
         }
     }
+
+    /// <summary>A sum of exponentials with that of a sink, whose score is given less the largest of the others.</summary>
+    public static float WithSink(float sum, float above) => (float)Math.Min(sum + Math.Exp(above), float.MaxValue);
 
     // Columns of a block that a query sees; the block's first column is key `first`.
     private static (int Begin, int End) Visible(int query, int first, int? window)

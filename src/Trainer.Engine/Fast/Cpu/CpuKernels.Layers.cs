@@ -38,23 +38,50 @@ internal sealed unsafe partial class CpuKernels
         TorchThreads.For(0, tokens, RowGrain, (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, inverse, begin, end));
     }
 
-    public void Gate(Place gate, Place up, Place activated, long rows)
+    public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
     {
-        var (wide, stride) = (_shape.Wide, (long)_shape.GateStride);
+        var (wide, stride) = (shape.Width, shape.Stride);
         float* g = Floats(gate), u = Floats(up), to = Floats(activated);
         TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
         {
-            for (var t = begin; t < end; t++) GatedUnit.Forward(_shape.Gate, g + t * stride, u + t * stride, to + t * wide, 0, wide);
+            for (var t = begin; t < end; t++)
+            {
+                if (shape.IsClamped) ClampedUnit.Forward(g + t * stride, to + t * wide, wide);
+                else GatedUnit.Forward(shape.Kind, g + t * stride, u + t * stride, to + t * wide, 0, wide);
+            }
         });
     }
 
-    public void GateBackward(Place gate, Place up, Place gradient, long rows)
+    public void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows)
     {
-        var (wide, stride) = (_shape.Wide, (long)_shape.GateStride);
+        var (wide, stride) = (shape.Width, shape.Stride);
         float* g = Floats(gate), u = Floats(up), from = Floats(gradient);
         TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
         {
-            for (var t = begin; t < end; t++) GatedUnit.Backward(_shape.Gate, g + t * stride, u + t * stride, from + t * wide, g + t * stride, u + t * stride, 0, wide);
+            for (var t = begin; t < end; t++)
+            {
+                if (shape.IsClamped) ClampedUnit.Backward(g + t * stride, from + t * wide, wide);
+                else GatedUnit.Backward(shape.Kind, g + t * stride, u + t * stride, from + t * wide, g + t * stride, u + t * stride, 0, wide);
+            }
+        });
+    }
+
+    public void Clamp(Place x, long count, float limit)
+    {
+        var values = Floats(x);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++) values[i] = Math.Clamp(values[i], -limit, limit);
+        });
+    }
+
+    public void ClampBackward(Place x, long count, float limit, Place dx)
+    {
+        float* values = Floats(x), gradient = Floats(dx);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+                if (MathF.Abs(values[i]) >= limit) gradient[i] = 0f;
         });
     }
 

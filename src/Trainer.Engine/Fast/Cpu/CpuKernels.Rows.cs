@@ -49,13 +49,13 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
-    public void AddTransposed(Place source, long rows, long columns, Place target)
+    public void AddTransposed(Place source, long rows, long columns, Place target, long step)
     {
         float* from = Floats(source), to = Floats(target);
         TorchThreads.For(0, columns, 1 << 10, (begin, end) =>
         {
             for (var j = begin; j < end; j++)
-                for (long i = 0; i < rows; i++) to[j * rows + i] += from[i * columns + j];
+                for (long i = 0; i < rows; i++) to[(j * rows + i) * step] += from[i * columns + j];
         });
     }
 

@@ -13,6 +13,9 @@ internal readonly unsafe struct HostAttention(LayerAttention layer)
 
     public float* LogSums { get; private init; } = HostMemory.At<float>(layer.LogSums);
 
+    /// <summary>A score beside those of each head, or null.</summary>
+    public float* Sinks { get; } = HostMemory.At<float>(layer.Sinks);
+
     public int? Window { get; } = layer.Window;
 
     /// <summary>The same from a token on, for a text whose keys and values lie elsewhere.</summary>

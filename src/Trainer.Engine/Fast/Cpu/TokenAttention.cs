@@ -8,18 +8,17 @@ internal static unsafe class TokenAttention
 {
     /// <summary>Writes the outputs of the query heads of one key head.</summary>
     /// <param name="shape">The model.</param>
-    /// <param name="query">(query heads, size), turned; this key head's are scaled in place.</param>
+    /// <param name="operands">Queries (query heads, size), turned; this key head's are scaled in place. Outputs (query heads, size).</param>
     /// <param name="keys">(count, key heads, size).</param>
     /// <param name="values">(count, key heads, size).</param>
     /// <param name="count">Tokens, the asking one last.</param>
-    /// <param name="window">How many of them it sees, or null for all.</param>
     /// <param name="kv">The key head.</param>
     /// <param name="scores">Room for (query heads of a key head, count).</param>
-    /// <param name="output">(query heads, size).</param>
-    public static void Run(FastShape shape, float* query, float* keys, float* values, int count, int? window, int kv, float* scores, float* output)
+    public static void Run(FastShape shape, in HostAttention operands, float* keys, float* values, int count, int kv, float* scores)
     {
         var (d, group) = (shape.HeadSize, shape.Group);
-        var first = window is { } width ? Math.Max(0, count - width) : 0;
+        float* query = operands.Query, output = operands.Attended;
+        var first = operands.Window is { } width ? Math.Max(0, count - width) : 0;
         var seen = count - first;
         var mine = (long)kv * group * d;
         for (var i = mine; i < mine + group * d; i++) query[i] *= (float)shape.AttentionScale;
@@ -29,7 +28,9 @@ internal static unsafe class TokenAttention
         {
             var row = scores + (long)g * seen;
             if (shape.ScoreCap is { } cap) SoftCap.Forward(row, null, seen, cap);
-            var inverse = 1f / SoftmaxRow.Forward(row, 0, seen, seen, out _);
+            var sum = SoftmaxRow.Forward(row, 0, seen, seen, out var largest);
+            if (operands.Sinks != null) sum = BlockAttention.WithSink(sum, operands.Sinks[kv * group + g] - largest);
+            var inverse = 1f / sum;
             for (var i = 0; i < seen; i++) row[i] *= inverse;
             RowSum.Run(values + at, shape.Kv, row, seen, output + mine + g * d, d);
         }

@@ -10,7 +10,7 @@ public sealed record PassBuffer
     public BufferUse Use { get; }
 
     /// <summary>What it is, whatever its layer.</summary>
-    public string Name => Key.Role is { } role ? $"{Key.Id} of {role}" : Key.Id.ToString();
+    public string Name => (Key.Part ?? Key.Role?.ToString()) is { } owner ? $"{Key.Id} of {owner}" : Key.Id.ToString();
 
     /// <summary>Elements.</summary>
     public long Elements { get; }

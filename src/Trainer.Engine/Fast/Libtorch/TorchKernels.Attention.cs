@@ -63,6 +63,7 @@ internal sealed partial class TorchKernels
             var (key, value) = (Heads(keys + k * stride, seen, _shape.KvHeads, stride), Heads(values + k * stride, seen, _shape.KvHeads, stride));
             var scores = Scores(Grouped(layer.Query + first * (long)_shape.QueryStride, count, _shape.QueryStride), key, count, q - k, layer.Window).Scores;
             var sums = scores.logsumexp(2, keepdim: true);
+            if (!layer.Sinks.IsNone) sums = sums.logaddexp(TensorMemory.View(layer.Sinks, [_shape.KvHeads, _shape.Group, 1], [_shape.Group, 1, 1]).expand(_shape.KvHeads, _shape.Group, count).reshape(_shape.KvHeads, _shape.Group * count, 1));
             LogSums(layer, first, count, tokens, sums.squeeze(2));
             var output = (scores - sums).exp().bmm(value);
             Split(layer.Attended + first * (long)_shape.Query, count, _shape.Query).copy_(output.view(_shape.KvHeads, _shape.Group, count, _shape.HeadSize));

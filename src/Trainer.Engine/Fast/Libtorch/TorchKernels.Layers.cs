@@ -48,21 +48,39 @@ internal sealed partial class TorchKernels
         first.copy_(turned);
     }
 
-    public void Gate(Place gate, Place up, Place activated, long rows)
+    public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
     {
         using var scope = NewDisposeScope();
-        var (wide, stride) = (_shape.Wide, _shape.GateStride);
-        Rows(activated, rows, wide).copy_(Activation(Rows(gate, rows, wide, stride)).Value * Rows(up, rows, wide, stride));
+        var (g, u) = GateAndUp(shape, gate, up, rows);
+        Rows(activated, rows, shape.Width).copy_(shape.IsClamped ? Clamped(g, u).Value : Activation(shape, g).Value * u);
     }
 
-    public void GateBackward(Place gate, Place up, Place gradient, long rows)
+    public void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows)
     {
         using var scope = NewDisposeScope();
-        var (wide, stride) = (_shape.Wide, _shape.GateStride);
-        var (g, u, from) = (Rows(gate, rows, wide, stride), Rows(up, rows, wide, stride), Rows(gradient, rows, wide));
-        var (value, slope) = Activation(g);
+        var ((g, u), from) = (GateAndUp(shape, gate, up, rows), Rows(gradient, rows, shape.Width));
+        if (shape.IsClamped)
+        {
+            var (_, gateSlope, upSlope) = Clamped(g, u);
+            g.copy_(from * gateSlope);
+            u.copy_(from * upSlope);
+            return;
+        }
+        var (value, slope) = Activation(shape, g);
         g.copy_(from * u * slope);
         u.copy_(from * value);
+    }
+
+    public void Clamp(Place x, long count, float limit)
+    {
+        using var scope = NewDisposeScope();
+        Row(x, count).clamp_(-limit, limit);
+    }
+
+    public void ClampBackward(Place x, long count, float limit, Place dx)
+    {
+        using var scope = NewDisposeScope();
+        Row(dx, count).mul_(Row(x, count).abs().lt(limit));
     }
 
     public void CapLogits(Place logits, long rows)
@@ -92,9 +110,23 @@ internal sealed partial class TorchKernels
 
     private Tensor Weight(Place weight, int width) => _shape.UnitOffset == 0f ? Row(weight, width) : Row(weight, width) + _shape.UnitOffset;
 
-    private (Tensor Value, Tensor Slope) Activation(Tensor g)
+    private static (Tensor Gate, Tensor Up) GateAndUp(GateShape shape, Place gate, Place up, long rows)
     {
-        if (_shape.Gate == Trainer.Numerics.Elementwise.Gate.Silu)
+        Tensor Every(Place place, long step) => TensorMemory.View(place, [rows, shape.Width], [shape.Stride, step]);
+        return shape.IsClamped ? (Every(gate, 2), Every(gate + 1, 2)) : (Every(gate, 1), Every(up, 1));
+    }
+
+    // (u' + 1) g' sigmoid(1.702 g') of clamped values, see ClampedUnit, and its slopes.
+    private static (Tensor Value, Tensor GateSlope, Tensor UpSlope) Clamped(Tensor g, Tensor u)
+    {
+        var (gate, up) = (g.clamp_max(7), u.clamp(-7, 7));
+        var share = (gate * 1.702).sigmoid();
+        return ((up + 1) * gate * share, (up + 1) * share * (1 + 1.702 * gate * (1 - share)) * g.le(7), gate * share * u.abs().le(7));
+    }
+
+    private static (Tensor Value, Tensor Slope) Activation(GateShape shape, Tensor g)
+    {
+        if (shape.Kind == Trainer.Numerics.Elementwise.Gate.Silu)
         {
             var share = g.sigmoid();
             return (g * share, share * (1 + g * (1 - share)));

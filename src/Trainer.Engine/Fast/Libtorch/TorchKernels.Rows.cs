@@ -40,10 +40,10 @@ internal sealed unsafe partial class TorchKernels
         else target.copy_(scaled);
     }
 
-    public void AddTransposed(Place source, long rows, long columns, Place target)
+    public void AddTransposed(Place source, long rows, long columns, Place target, long step)
     {
         using var scope = NewDisposeScope();
-        Rows(target, columns, rows).add_(Rows(source, rows, columns).t());
+        TensorMemory.View(target, [columns, rows], [rows * step, step]).add_(Rows(source, rows, columns).t());
     }
 
     public void Ratio(Place a, Place b, float less, Place ratio, long count)

@@ -27,11 +27,17 @@ internal interface ILayerKernels
     /// <param name="tokens">Tokens.</param>
     void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens);
 
-    /// <summary>activated = act(gate) up (rows, width), from rows at the model's stride.</summary>
-    void Gate(Place gate, Place up, Place activated, long rows);
+    /// <summary>activated = act(gate) up (rows, width).</summary>
+    void Gate(GateShape shape, Place gate, Place up, Place activated, long rows);
 
     /// <summary>Puts the gradients of gate and up in their places.</summary>
-    void GateBackward(Place gate, Place up, Place gradient, long rows);
+    void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows);
+
+    /// <summary>x cut off at the limit and its negative.</summary>
+    void Clamp(Place x, long count, float limit);
+
+    /// <summary>dx = 0 where x, cut off or not yet, lies at the limit or its negative or beyond.</summary>
+    void ClampBackward(Place x, long count, float limit, Place dx);
 
     /// <summary>Exact causal attention within segments: the output and the log-sums.</summary>
     /// <param name="room">Scratch.</param>

@@ -18,8 +18,8 @@ internal interface IRowKernels
     /// <summary>y = x with each column times its factor, or that added.</summary>
     void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add);
 
-    /// <summary>target (columns, rows) += source (rows, columns) transposed; both are dense.</summary>
-    void AddTransposed(Place source, long rows, long columns, Place target);
+    /// <summary>target (columns, rows) += source (rows, columns) transposed; the source is dense, the target's values lie <paramref name="step"/> apart.</summary>
+    void AddTransposed(Place source, long rows, long columns, Place target, long step);
 
     /// <summary>ratio = a / b - less.</summary>
     void Ratio(Place a, Place b, float less, Place ratio, long count);

@@ -7,4 +7,8 @@ namespace Trainer.Engine.Fast;
 /// <param name="Attended">The output (T, heads, size), dense.</param>
 /// <param name="LogSums">Logarithm of each query's sum of exponentials (heads, T).</param>
 /// <param name="Window">How many tokens a query sees, itself included; null for all before it.</param>
-internal readonly record struct LayerAttention(Place Query, Place Key, Place Value, Place Attended, Place LogSums, int? Window);
+internal readonly record struct LayerAttention(Place Query, Place Key, Place Value, Place Attended, Place LogSums, int? Window)
+{
+    /// <summary>A score for each head (heads) that takes its share of the softmax and gives no value, or none.</summary>
+    public Place Sinks { get; init; }
+}

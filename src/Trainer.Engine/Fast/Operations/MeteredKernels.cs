@@ -3,7 +3,7 @@ using TorchSharp;
 namespace Trainer.Engine.Fast;
 
 /// <summary>Kernels whose time and operations are counted by part. On a device that queues its work, the time is that of the queueing.</summary>
-internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter) : IKernels
+internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter) : IKernels
 {
     public DeviceMemory Allocate(long bytes) => inner.Allocate(bytes);
 
@@ -97,10 +97,10 @@ internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter 
         inner.ScaleColumns(factors, x, xStride, rows, width, y, yStride, add);
     }
 
-    public void AddTransposed(Place source, long rows, long columns, Place target)
+    public void AddTransposed(Place source, long rows, long columns, Place target, long step)
     {
         using var time = meter.Measure(StepPart.Adapters);
-        inner.AddTransposed(source, rows, columns, target);
+        inner.AddTransposed(source, rows, columns, target, step);
     }
 
     public void Ratio(Place a, Place b, float less, Place ratio, long count)
@@ -193,16 +193,28 @@ internal sealed class MeteredKernels(IKernels inner, FastShape shape, StepMeter 
         inner.Rotate(x, stride, heads, cos, sin, positions, half, inverse, tokens);
     }
 
-    public void Gate(Place gate, Place up, Place activated, long rows)
+    public void Gate(GateShape gates, Place gate, Place up, Place activated, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Gate(gate, up, activated, rows);
+        inner.Gate(gates, gate, up, activated, rows);
     }
 
-    public void GateBackward(Place gate, Place up, Place gradient, long rows)
+    public void GateBackward(GateShape gates, Place gate, Place up, Place gradient, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.GateBackward(gate, up, gradient, rows);
+        inner.GateBackward(gates, gate, up, gradient, rows);
+    }
+
+    public void Clamp(Place x, long count, float limit)
+    {
+        using var time = meter.Measure(StepPart.Elementwise);
+        inner.Clamp(x, count, limit);
+    }
+
+    public void ClampBackward(Place x, long count, float limit, Place dx)
+    {
+        using var time = meter.Measure(StepPart.Elementwise);
+        inner.ClampBackward(x, count, limit, dx);
     }
 
     public void Attention(PassMemory room, int[] starts, LayerAttention layer)

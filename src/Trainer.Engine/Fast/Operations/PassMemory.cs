@@ -14,8 +14,8 @@ internal readonly record struct PassMemory(PassLayout Layout, DeviceMemory Block
     public Place Floats(BufferId id, int index = -1, ModuleRole? role = null) => At(ElementType.Float32, id, index, role);
 
     /// <summary>The same, or none where the layout has none.</summary>
-    public Place FloatsOrNone(BufferId id, int index = -1, ModuleRole? role = null) => Find(ElementType.Float32, id, index, role);
+    public Place FloatsOrNone(BufferId id, int index = -1, ModuleRole? role = null, string? part = null) => Find(ElementType.Float32, id, index, role, part);
 
-    private Place Find(ElementType type, BufferId id, int index, ModuleRole? role)
-        => Layout.OffsetOf(new BufferKey(id, index, role)) is { } offset ? new Place(Block, offset / Place.SizeOf(type), type) : default;
+    private Place Find(ElementType type, BufferId id, int index, ModuleRole? role, string? part = null)
+        => Layout.OffsetOf(new BufferKey(id, index, role, part)) is { } offset ? new Place(Block, offset / Place.SizeOf(type), type) : default;
 }

@@ -9,6 +9,7 @@ internal sealed unsafe class StreamedBase : IDisposable
     private readonly StreamedFiles _files;
     private readonly LayerStream _layers;
     private readonly (IntPtr Start, long Length)? _embedding;
+    private readonly Action? _dropMapped;
 
     public StreamedBase(LoadedDecoder model)
     {
@@ -18,12 +19,14 @@ internal sealed unsafe class StreamedBase : IDisposable
         var window = StreamWindow.Of(model.Options.StreamBytes, layout.LargestLayer, layout.Layers, model.Head.Weight.ByteCount);
         if (!window.HeadKept && head is { Resident: null }) Head = new HeadPages(head);
         if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
+        // Codes of other tools are used where they are mapped: what a layer touched goes when the next is visited.
+        if (model.Config.StoredQuantization is { IsNf4: false }) _dropMapped = model.DropPages;
         var source = Source(model.Options.StreamReads, layout, _files);
         _layers = new LayerStream(source, layout.Layers, window);
         // What loading touched need not stay.
         using (var mapped = new MappedLayers(layout, _files))
             for (var l = 0; l < layout.Layers; l++) mapped.Release(l);
-        Description = string.Create(CultureInfo.InvariantCulture,
+        Description = _dropMapped is not null ? "weights read from their mapped files, a layer at a time" : string.Create(CultureInfo.InvariantCulture,
             $"{layout.TotalBytes / (double)(1L << 30):0.0} GiB of weights read {source.Description}, {Math.Min(layout.Layers, window.LayersKept + 2)} of {layout.Layers} layers{(window.HeadKept ? " and the head" : "")} in memory at a time");
     }
 
@@ -37,7 +40,11 @@ internal sealed unsafe class StreamedBase : IDisposable
     /// <param name="layer">The layer that is computed next.</param>
     /// <param name="next">The one after it, or -1.</param>
     /// <param name="queued">What was queued so far, with weights of the layer visited last; null where it is done.</param>
-    public void Visit(int layer, int next, IDeviceEvent? queued) => _layers.Visit(layer, next, queued);
+    public void Visit(int layer, int next, IDeviceEvent? queued)
+    {
+        _dropMapped?.Invoke();
+        _layers.Visit(layer, next, queued);
+    }
 
     /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a single row.</summary>
     public void AfterEmbedding()

@@ -10,7 +10,7 @@ internal sealed class StreamedLayout
 
     public StreamedLayout(LoadedDecoder model)
     {
-        Weights = [.. model.Layers.Select(layer => layer.Linears.Select(linear => linear.Weight).OfType<IStreamedWeight>().Where(weight => weight.MappedParts.Count > 0).ToList())];
+        Weights = [.. model.Layers.Select(layer => Matrices(layer).SelectMany(Streamed).Where(weight => weight.MappedParts.Count > 0).ToList())];
         _extents = [.. Weights.Select(weights => Merge(weights.SelectMany(weight => weight.MappedParts).Select(part => Locate(model, part))))];
         _files = [.. _extents.Select(extents => extents.Select(extent => extent.Path).ToHashSet(StringComparer.Ordinal))];
     }
@@ -31,6 +31,18 @@ internal sealed class StreamedLayout
 
     /// <summary>The files that hold it.</summary>
     public IReadOnlySet<string> FilesOf(int layer) => _files[layer];
+
+    // All of a layer's experts: hundreds of tokens ask nearly every one.
+    private static IEnumerable<IFrozenWeight> Matrices(DecoderLayer layer) =>
+        layer.Linears.Select(linear => linear.Weight).Concat((layer.Experts?.Experts ?? []).SelectMany(expert => new[] { expert.GateUp, expert.Down }));
+
+    private static IEnumerable<IStreamedWeight> Streamed(IFrozenWeight weight) => weight switch
+    {
+        IStreamedWeight own => [own],
+        StackedWeight both => Streamed(both.Upper).Concat(Streamed(both.Lower)),
+        TransposedWeight turned => Streamed(turned.Stored),
+        _ => [],
+    };
 
     private static FileExtent Locate(LoadedDecoder model, (IntPtr Start, long Length) part)
     {
