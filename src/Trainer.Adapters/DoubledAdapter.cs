@@ -46,7 +46,7 @@ internal static class DoubledAdapter
     public static (float[] A, float[] B) Beginning(AdapterInit init, BaseTensors tensors, string module, int rank, double scale)
     {
         var plain = TensorNames.OfTextModel(module) + ".weight";
-        var name = tensors.ByPlainName.GetValueOrDefault(plain) ?? tensors.ByPlainName[$"{MergeSource.Embedding}.weight"];
+        var name = tensors.ByPlainName.GetValueOrDefault(plain) ?? tensors.ByPlainName[$"{EmbeddingCopies.Embedding}.weight"];
         var shape = tensors.Shapes[name].Shape;
         var weight = new float[shape[0] * shape[1]];
         tensors.Read(name, 0, weight);

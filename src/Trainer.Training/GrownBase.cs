@@ -20,7 +20,7 @@ public static class GrownBase
     {
         if (adapter is null || !File.Exists(Path.Combine(adapter, PeftFolder.ConfigFile)) || !File.Exists(Path.Combine(adapter, PeftFolder.WeightsFile)) || !File.Exists(Path.Combine(model, "config.json"))) return model;
         var (spec, _) = PeftFolder.ReadSpec(adapter);
-        var config = ModelConfig.Load(model);
+        var config = ConfigLoader.Load(model);
         var rows = Rows(spec, adapter);
         var text = TextFolders.Of(model, adapter).Tokenizer;
         // Rows that the table has already come from the adapter, texts of tokens from its tokenizer.

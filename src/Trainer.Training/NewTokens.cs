@@ -26,9 +26,9 @@ public static class NewTokens
         if (options.AdapterDirectory is { } adapter) return options with { ModelDirectory = GrownBase.For(options.ModelDirectory, adapter, Cache, Making) };
         if (options.Lora.AddTokens is not { } file) return options;
         var texts = Read(file);
-        var rows = ModelConfig.Load(options.ModelDirectory).VocabularySize;
+        var rows = ConfigLoader.Load(options.ModelDirectory).VocabularySize;
         var (folder, ids) = GrownFolder.Of(options.ModelDirectory, texts, Cache, Making);
-        var config = ModelConfig.Load(folder);
+        var config = ConfigLoader.Load(folder);
         if (config.VocabularySize > rows)
             note($"{ids.Count} tokens of '{file}' (ids {ids.Min()} to {ids.Max()}): the tables grow from {rows} to {config.VocabularySize} rows; before PEFT loads the adapter, the base needs resize_token_embeddings({config.VocabularySize})");
         var lora = options.Lora;

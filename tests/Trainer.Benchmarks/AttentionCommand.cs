@@ -50,7 +50,7 @@ internal static unsafe class AttentionCommand
         using var gradients = kernels.Allocate(sizeof(float) * (2 * queries + 2 * keys));
         Place gradient = new(gradients, 0), dq = gradient + queries, dk = dq + queries, dv = dk + keys;
         foreach (var (place, count) in new[] { (gradient, queries), (state.Query, queries), (state.Key, keys), (state.Value, keys) }) Fill(HostMemory.At<float>(place), count);
-        var layer = state.Attention(window);
+        var layer = state.Attention(window, default);
         Report(name, () => kernels.Attention(pass.Memory, starts, layer), () => kernels.AttentionBackward(pass.Memory, starts, layer, gradient, dq, dk, dv));
     }
 

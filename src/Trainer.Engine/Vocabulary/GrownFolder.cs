@@ -57,7 +57,7 @@ public static class GrownFolder
 
     private static void Make(string model, HfTokenizer tokenizer, List<(string Text, int Id)> added, string folder)
     {
-        var config = ModelConfig.Load(model);
+        var config = ConfigLoader.Load(model);
         var rows = Math.Max(config.VocabularySize, added[^1].Id + 1);
         if (rows > config.VocabularySize && (config.HeadBias || config.PerLayerInput is not null))
             throw new ModelException($"model '{model}' has {config.VocabularySize} rows of tokens, {rows} are needed, and {(config.HeadBias ? "its head has a bias" : "a second table")} beside them that cannot grow; add fewer tokens");

@@ -27,7 +27,7 @@ internal static class ModelCard
             card.Append($"| modules | {string.Join(", ", options.Lora.TargetModules)} |\n");
         }
         if (options.Lora.AddTokens is not null)
-            card.Append($"| new tokens | in the tokenizer beside this file; where the base has fewer rows, `model.resize_token_embeddings({ModelConfig.Load(options.ModelDirectory).VocabularySize})` comes before the adapter |\n");
+            card.Append($"| new tokens | in the tokenizer beside this file; where the base has fewer rows, `model.resize_token_embeddings({ConfigLoader.Load(options.ModelDirectory).VocabularySize})` comes before the adapter |\n");
         card.Append($"| base held as | {options.Quantize.ToString().ToLowerInvariant()} |\n");
         card.Append($"| learning rate, schedule | {Number(options.LearningRate)}, {options.LrScheduler} |\n");
         card.Append($"| batch x accumulation | {options.BatchSize} x {options.GradientAccumulationSteps} |\n");

@@ -42,7 +42,7 @@ public sealed class GrownFolderTests : IDisposable
     {
         var (folder, ids) = GrownFolder.Of(Base(isTied: true, 800), Texts, Path.Combine(_temp, "cache"));
         Assert.Equal([768, 769], ids);
-        Assert.Equal(800, ModelConfig.Load(folder).VocabularySize);
+        Assert.Equal(800, ConfigLoader.Load(folder).VocabularySize);
     }
 
     [Theory]

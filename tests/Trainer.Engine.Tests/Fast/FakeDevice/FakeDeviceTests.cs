@@ -52,7 +52,7 @@ public sealed class FakeDeviceTests
     [Fact]
     public void What_was_not_waited_for_is_not_there_and_memory_of_the_host_is_refused()
     {
-        var shape = new FastShape(ModelConfig.Load(Golden.Folder("llama31")));
+        var shape = new FastShape(ConfigLoader.Load(Golden.Folder("llama31")));
         var host = new CpuKernels(shape, ComputeKind.Float32, new PanelPlan());
         // A seed whose first operations all wait.
         var device = new FakeKernels(host, 0);

@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Engine.Fast;
 using Trainer.Engine.Native;
+using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Fast.FakeDevice;
 
@@ -106,7 +107,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add)
         => Queue(() => inner.ScaleColumns(At(factors), At(x), xStride, rows, width, At(y), yStride, add));
 
-    public void AddTransposed(Place source, long rows, long columns, Place target) => Queue(() => inner.AddTransposed(At(source), rows, columns, At(target)));
+    public void AddTransposed(Place source, long rows, long columns, Place target, long step)
+        => Queue(() => inner.AddTransposed(At(source), rows, columns, At(target), step));
 
     public void Ratio(Place a, Place b, float less, Place ratio, long count) => Queue(() => inner.Ratio(At(a), At(b), less, At(ratio), count));
 
@@ -147,14 +149,46 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
         => Queue(() => inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, inverse, tokens));
 
-    public void Gate(Place gate, Place up, Place activated, long rows) => Queue(() => inner.Gate(At(gate), At(up), At(activated), rows));
+    public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows) => Queue(() => inner.Gate(shape, At(gate), At(up), At(activated), rows));
 
-    public void GateBackward(Place gate, Place up, Place gradient, long rows) => Queue(() => inner.GateBackward(At(gate), At(up), At(gradient), rows));
+    public void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows)
+        => Queue(() => inner.GateBackward(shape, At(gate), At(up), At(gradient), rows));
+
+    public void Clamp(Place x, long count, float limit) => Queue(() => inner.Clamp(At(x), count, limit));
+
+    public void ClampBackward(Place x, long count, float limit, Place dx) => Queue(() => inner.ClampBackward(At(x), count, limit, At(dx)));
+
+    public void Route(Place scores, Place correction, RouterConfig router, int experts, long tokens, Place choice, Place weights)
+        => Queue(() => inner.Route(At(scores), At(correction), router, experts, tokens, At(choice), At(weights)));
+
+    public void RouteGradient(Place scores, Place choice, Place shares, Place balance, RouterConfig router, int experts, long tokens)
+        => Queue(() => inner.RouteGradient(At(scores), At(choice), At(shares), At(balance), router, experts, tokens));
+
+    public void Spread(Place source, Place rows, Place slots, Place weights, long count, int width, Place target)
+        => Queue(() => inner.Spread(At(source), At(rows), At(slots), At(weights), count, width, At(target)));
+
+    public void Collect(Place source, Place places, Place weights, int chosen, long tokens, int width, Place target)
+        => Queue(() => inner.Collect(At(source), At(places), At(weights), chosen, tokens, width, At(target)));
+
+    public void RowDots(Place a, Place b, Place slots, long count, int width, Place target) => Queue(() => inner.RowDots(At(a), At(b), At(slots), count, width, At(target)));
+
+    public void AddRowDots(Place a, Place b, Place slots, long count, int width, Place target)
+        => Queue(() => inner.AddRowDots(At(a), At(b), At(slots), count, width, At(target)));
+
+    public void GateRows(Place gate, Place x, int width, long rows, Place y, bool add) => Queue(() => inner.GateRows(At(gate), At(x), width, rows, At(y), add));
+
+    public void GateRowsGradient(Place gate, Place x, Place dy, int width, long rows, Place target)
+        => Queue(() => inner.GateRowsGradient(At(gate), At(x), At(dy), width, rows, At(target)));
+
+    public void Pick(Place source, long step, long count, Place target) => Queue(() => inner.Pick(At(source), step, count, At(target)));
 
     public void Attention(PassMemory room, int[] starts, LayerAttention layer) => Queue(() => inner.Attention(At(room), starts, At(layer)));
 
-    public void ContinueAttention(PassMemory room, int tokens, LayerAttention layer, Place keys, Place values, int held)
-        => Queue(() => inner.ContinueAttention(At(room), tokens, At(layer), At(keys), At(values), held));
+    public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
+    {
+        var held = Array.ConvertAll(texts, text => text with { Keys = At(text.Keys), Values = At(text.Values) });
+        Queue(() => inner.ContinueAttention(At(room), starts, At(layer), held));
+    }
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
         => Queue(() => inner.AttentionBackward(At(room), starts, At(layer), At(gradient), At(dq), At(dk), At(dv)));
@@ -196,7 +230,7 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     private PassMemory At(PassMemory room) => room with { Block = At(room.Block) };
 
-    private LayerAttention At(LayerAttention layer) => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window);
+    private LayerAttention At(LayerAttention layer) => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
 
     private DeviceMemory At(DeviceMemory memory)
         => memory is FakeMemory fake ? fake.Real(this) : throw new InvalidOperationException($"an operand in memory of the host ({memory.GetType().Name})");
