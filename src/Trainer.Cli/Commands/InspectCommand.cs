@@ -7,6 +7,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
+using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
 
@@ -200,30 +201,20 @@ internal static class InspectCommand
             };
         }
         if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return OfGguf(path);
-        var (rows, columns, first) = (0L, new SortedDictionary<string, long>(), "");
-        foreach (var line in File.ReadLines(path).Where(line => line.Length > 0))
-        {
-            if (rows++ == 0) first = line;
-            try
-            {
-                using var row = JsonDocument.Parse(line);
-                if (row.RootElement.ValueKind != JsonValueKind.Object) continue;
-                foreach (var property in row.RootElement.EnumerateObject()) columns[property.Name] = columns.GetValueOrDefault(property.Name) + 1;
-            }
-            catch (JsonException)
-            {
-                // Not JSON lines: plain text, or something `data check` will name.
-                columns["(not JSON)"] = columns.GetValueOrDefault("(not JSON)") + 1;
-            }
-        }
-        return new JsonObject
+        if (!DataFile.IsOne(path))
+            throw new CommandFailedException(ExitCode.BadData, $"'{path}' is no file that is known by its name: models and adapters end in .safetensors or .gguf, data in {string.Join(", ", DataFile.Extensions)}; rename it, or name the folder it belongs to");
+        var data = DataFile.Read(path);
+        var facts = new JsonObject
         {
             ["kind"] = "data",
+            ["format"] = data.Format,
             ["bytes"] = new FileInfo(path).Length,
-            ["lines"] = rows,
-            ["columns"] = new JsonObject(columns.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)JsonValue.Create(pair.Value)))),
-            ["first_line"] = first.Length > 200 ? first[..200] + "..." : first,
+            ["rows"] = data.Rows,
         };
+        if (data.BadRows > 0) facts["rows_that_cannot_be_read"] = data.BadRows;
+        facts["columns"] = new JsonArray([.. data.Columns.Select(column => (JsonNode)(column.Rows is { } rows ? new JsonObject { ["name"] = column.Name, ["type"] = column.Type, ["rows"] = rows } : new JsonObject { ["name"] = column.Name, ["type"] = column.Type }))]);
+        facts["first_row"] = data.First.Length > 200 ? data.First[..200] + "..." : data.First;
+        return facts;
     }
 
     private static List<string> TensorFiles(string path)

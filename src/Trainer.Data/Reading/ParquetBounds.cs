@@ -25,27 +25,25 @@ internal static class ParquetBounds
         stream.ReadExactly(footer);
         try
         {
-            return new Walk(footer, stream.Length).Fault();
+            return new Walk(new ThriftReader(footer), stream.Length).Fault();
         }
-        catch (Exception fault) when (fault is IndexOutOfRangeException or InvalidDataException or OverflowException)
+        catch (Exception fault) when (fault is EndOfStreamException or InvalidDataException or OverflowException)
         {
             return "its footer is damaged";
         }
     }
 
-    private sealed class Walk(byte[] bytes, long fileBytes)
+    private sealed class Walk(ThriftReader footer, long fileBytes)
     {
-        private int _at;
-
         public string? Fault()
         {
             string? fault = null;
-            Structure((field, type) =>
+            footer.Structure((field, type) =>
             {
-                if (field == 2 && type == 9) fault ??= Schema();
-                else if (field == 3) fault ??= Rows(Signed());
-                else if (field == 4 && type == 9) fault ??= Groups();
-                else Skip(type, 0);
+                if (field == 2 && type == ThriftReader.ListType) fault ??= Schema();
+                else if (field == 3) fault ??= Rows(footer.Signed());
+                else if (field == 4 && type == ThriftReader.ListType) fault ??= Groups();
+                else footer.Skip(type);
             });
             return fault;
         }
@@ -55,15 +53,15 @@ internal static class ParquetBounds
         /// <summary>Elements in depth-first order, each with the number of its children (field 5).</summary>
         private string? Schema()
         {
-            var (count, type) = List();
+            var (count, type) = footer.List();
             var open = new Stack<long>();
             for (long i = 0; i < count; i++)
             {
                 long children = 0;
-                Structure((field, kind) =>
+                footer.Structure((field, kind) =>
                 {
-                    if (field == 5) children = Signed();
-                    else Skip(kind, 0);
+                    if (field == 5) children = footer.Signed();
+                    else footer.Skip(kind);
                 }, type);
                 while (open.TryPop(out var left))
                 {
@@ -79,102 +77,16 @@ internal static class ParquetBounds
 
         private string? Groups()
         {
-            var (count, type) = List();
+            var (count, type) = footer.List();
             if (count > MostGroups) return $"it has {count} row groups, more than {MostGroups}; write it with larger ones";
             string? fault = null;
             for (long i = 0; i < count; i++)
-                Structure((field, kind) =>
+                footer.Structure((field, kind) =>
                 {
-                    if (field == 3) fault ??= Rows(Signed());
-                    else Skip(kind, 0);
+                    if (field == 3) fault ??= Rows(footer.Signed());
+                    else footer.Skip(kind);
                 }, type);
             return fault;
         }
-
-        private void Structure(Action<int, int> field, int type = 12)
-        {
-            if (type != 12) throw new InvalidDataException();
-            var id = 0;
-            while (true)
-            {
-                var head = bytes[_at++];
-                if (head == 0) return;
-                id = head >> 4 is var step && step != 0 ? id + step : checked((int)Signed());
-                field(id, head & 15);
-            }
-        }
-
-        private (long Count, int Type) List()
-        {
-            var head = bytes[_at++];
-            return (head >> 4 == 15 ? (long)Unsigned() : head >> 4, head & 15);
-        }
-
-        private void Skip(int type, int depth)
-        {
-            if (depth > MostLevels) throw new InvalidDataException();
-            switch (type)
-            {
-                case 1 or 2: // true and false lie in the type
-                    break;
-                case 3:
-                    _at++;
-                    break;
-                case 4 or 5 or 6:
-                    Unsigned();
-                    break;
-                case 7:
-                    _at += 8;
-                    break;
-                case 8:
-                    // The length is read first: it moves the place it is added to.
-                    var length = checked((int)Unsigned());
-                    _at = checked(_at + length);
-                    break;
-                case 9 or 10:
-                    var (count, element) = List();
-                    // Each element but a truth takes a byte at least: no count is believed beyond the footer.
-                    if (count > bytes.Length) throw new InvalidDataException();
-                    for (long i = 0; i < count; i++) Skip(element is 1 or 2 ? 3 : element, depth + 1);
-                    break;
-                case 11:
-                    Map(depth);
-                    break;
-                case 12:
-                    Structure((_, kind) => Skip(kind, depth + 1));
-                    break;
-                default:
-                    throw new InvalidDataException();
-            }
-            if (_at < 0 || _at > bytes.Length) throw new InvalidDataException();
-        }
-
-        private void Map(int depth)
-        {
-            var count = (long)Unsigned();
-            if (count == 0) return;
-            if (count > bytes.Length) throw new InvalidDataException();
-            var types = bytes[_at++];
-            for (long i = 0; i < count; i++)
-            {
-                Skip(types >> 4 is 1 or 2 ? 3 : types >> 4, depth + 1);
-                Skip((types & 15) is 1 or 2 ? 3 : types & 15, depth + 1);
-            }
-        }
-
-        private ulong Unsigned()
-        {
-            ulong number = 0;
-            for (var shift = 0; shift < 64; shift += 7)
-            {
-                var next = bytes[_at++];
-                number |= (ulong)(next & 127) << shift;
-                if (next < 128) return number;
-            }
-            throw new InvalidDataException();
-        }
-
-        // ZigZag: the sign is the lowest bit.
-        private long Signed() => Unsigned() is var number && (number & 1) == 0 ? (long)(number >> 1) : -(long)(number >> 1) - 1;
     }
 }

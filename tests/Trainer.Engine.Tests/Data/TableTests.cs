@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Parquet.Schema;
 using Parquet.Serialization;
 using Trainer.Data;
@@ -94,8 +95,76 @@ public sealed class TableTests : IDisposable
         Tool[] tools = [new() { name = "p", required = [] }, new() { name = "q", required = ["r"] }, new() { name = "t" }, new() { name = "u", required = [] }];
         await ParquetSerializer.SerializeAsync(new[] { new ToolRow { tools = tools.ToList() }, new ToolRow { tools = [] }, new ToolRow() }, bytes);
         var rows = ParquetRowReader.Read(bytes, "a.parquet", Limits.Default).Select(row => Encoding.UTF8.GetString(row.Json.Span)).ToList();
-        Assert.Equal(["""{"tools":[{"name":"p","required":[]},{"name":"q","required":["r"]},{"name":"t"},{"name":"u","required":[]}]}""", """{"tools":[]}"""], rows.Take(2));
+        Assert.Equal(["""{"tools":[{"name":"p","required":[]},{"name":"q","required":["r"]},{"name":"t","required":null},{"name":"u","required":[]}]}""", """{"tools":[]}""", """{"tools":null}"""], rows);
     }
+
+    /// <summary>Columns of many pages whose borders lie in the midst of rows, lists of lists, and all that may be null or empty.</summary>
+    [Theory]
+    [InlineData("pages.parquet")]
+    [InlineData("pages-zstd.parquet")]
+    public void Columns_of_many_pages_are_put_together_as_their_writer_had_them(string file)
+    {
+        using var stream = File.OpenRead(Path.Combine(Fixtures, file));
+        var rows = ParquetRowReader.Read(stream, file, Limits.Default).Select(row => row.Json).ToList();
+        Assert.Equal(700, rows.Count);
+        using var written = JsonDocument.Parse(File.ReadAllText(Path.Combine(Fixtures, "pages.json")));
+        foreach (var expected in written.RootElement.EnumerateArray())
+            Assert.True(JsonElement.DeepEquals(expected.GetProperty("value"), JsonDocument.Parse(rows[expected.GetProperty("row").GetInt32()]).RootElement), $"row {expected}");
+    }
+
+    [Fact]
+    [Trait("ring", "slow")]
+    public void A_million_rows_of_one_row_group_take_no_more_memory_than_the_first()
+    {
+        using var stream = File.OpenRead(Path.Combine(Fixtures, "million.parquet"));
+        var (rows, first, most) = (0, 0L, 0L);
+        foreach (var row in ParquetRowReader.Read(stream, "million.parquet", Limits.Default))
+        {
+            if (rows++ % 100_000 != 50_000) continue;
+            var live = GC.GetTotalMemory(forceFullCollection: true);
+            if (first == 0) first = live;
+            most = Math.Max(most, live - first);
+        }
+        Assert.Equal(1_000_000, rows);
+        Assert.InRange(most, long.MinValue, 4 << 20);
+    }
+
+    [Fact]
+    public void A_data_file_tells_its_columns_types_and_rows()
+    {
+        Assert.Equal((1_000_000, "text string, id int32"), Columns(Path.Combine(Fixtures, "million.parquet")));
+        Assert.Equal((700, "messages list<struct<role: string, content: string, tool_calls: list<struct<id: string, function: struct<name: string, arguments: struct<city: string, days: list<int32>>>>>>>, source string, scores list<float64>"),
+            Columns(Path.Combine(Fixtures, "pages.parquet")));
+        Assert.Equal((3, "a number or string 2, b list 1, c null 0"), Columns(_folder.Write("a.json", """[{"a":1,"b":[]},{"a":"x","c":null},{}]""")));
+        Assert.Equal((1, "text string 1"), Columns(_folder.Write("a.csv", "text\nx\n")));
+        Assert.Equal(1, DataFile.Read(_folder.Write("b.jsonl", "{\"a\":1}\n{oops\n")).BadRows);
+        Assert.Contains("a.parquet:1): its footer is damaged", Assert.Throws<DataException>(() => DataFile.Read(_folder.Write("a.parquet", [.. "PAR1"u8, 0x19, 0xF9, 0xFF, 0xFF, 4, 0, 0, 0, .. "PAR1"u8]))).Message, StringComparison.Ordinal);
+
+        static (long, string) Columns(string path) => DataFile.Read(path) is var file ? (file.Rows, string.Join(", ", file.Columns.Select(column => $"{column.Name} {column.Type}{(column.Rows is { } rows ? " " + rows : "")}"))) : default;
+    }
+
+    [Fact]
+    public void Lists_in_pages_of_version_2_are_refused_with_the_way_out()
+    {
+        var fault = Assert.Throws<DataException>(() => DataFile.Read(Path.Combine(Fixtures, "pages-v2.parquet")));
+        Assert.Contains("data pages of version 2, which are not read; write it with version 1", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_page_larger_than_can_be_held_is_refused()
+    {
+        var bytes = File.ReadAllBytes(Path.Combine(Fixtures, "million.parquet"));
+        // The first page's header with a size of two gigabytes unpacked: kind, size unpacked, size, dictionary page { values }.
+        Assert.Equal([0x15, 0x04, 0x15], bytes[4..7]);
+        byte[] header = [0x15, 0x04, 0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0x15, 0xD8, 0x01, 0x4C, 0x15, 0x10, 0x00, 0x00];
+        header.CopyTo(bytes, 4);
+        using var stream = new MemoryStream(bytes);
+        var fault = Assert.Throws<DataException>(() => ParquetRowReader.Read(stream, "m.parquet", Limits.Default).First());
+        Assert.Contains("a page of its column 'text' has", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("write it with smaller pages", fault.Message, StringComparison.Ordinal);
+    }
+
+    private static string Fixtures => Path.Combine(Chat.MaskFixtures.Repository, "tests", "fixtures", "data");
 
     private sealed class ToolRow
     {
