@@ -19,6 +19,7 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
         var calls = new List<JsonObject>();
         if (WireJson.IsAbsent(value)) return calls;
         var list = WireJson.Open(value, at, "a list of calls", out var wasText);
+        if (WireJson.IsHollow(list)) return calls;
         if (list.ValueKind == JsonValueKind.Object) calls.Add(Call(list, at, wasText));
         else if (list.ValueKind == JsonValueKind.Array)
         {
@@ -26,10 +27,10 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
             foreach (var call in list.EnumerateArray())
             {
                 var place = $"{at}[{i++}]";
-                if (!WireJson.IsAbsent(call)) calls.Add(Call(WireJson.Open(call, place, "a call", out var ownText), place, wasText || ownText));
+                if (!WireJson.IsHollow(call)) calls.Add(Call(WireJson.Open(call, place, "a call", out var ownText), place, wasText || ownText));
             }
         }
-        else if (list.ValueKind != JsonValueKind.Null) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(list)}; it must be a list");
+        else throw BadRowException.Malformed($"'{at}' is {RowFields.Name(list)}; it must be a list");
         return calls;
     }
 

@@ -74,6 +74,8 @@ internal static class ChatReader
         if (Member(message, "role", "from") is not { } speaker) throw BadRowException.Malformed($"'{at}' has no role; a message must be an object with role and content");
         var spoken = RowValue.Text(speaker, at + (message.TryGetProperty("role", out _) ? ".role" : ".from"));
         var role = Roles.Of(spoken);
+        if (Member(message, "role") is not null && Member(message, "from") is { } other && Roles.Of(RowValue.Text(other, at + ".from")) != role)
+            throw BadRowException.Malformed($"'{at}.role' and '{at}.from' name two speakers", "keep one of them");
         var content = Member(message, "content", "value");
         if (role == Roles.Call) return Called(message, content, at, calls);
         var (text, thought) = Content(content, role, at);
@@ -92,9 +94,12 @@ internal static class ChatReader
     private static Turn Called(JsonElement message, JsonElement? content, string at, CallList calls)
     {
         if (content is not { } value) throw BadRowException.Malformed($"'{at}' holds no call; it must be {{\"name\": ..., \"arguments\": ...}}");
+        // LLaMA-Factory's calls may have a thought before them.
+        var thought = value.ValueKind == JsonValueKind.String && ThinkText.Split(value.GetString()!) is { } split ? split : ((string Reasoning, string Answer)?)null;
+        if (thought is { } apart) value = JsonSerializer.SerializeToElement(apart.Answer);
         var read = calls.Read(value, at + (message.TryGetProperty("value", out _) ? ".value" : ".content"));
         if (read.Count == 0) throw BadRowException.Malformed($"'{at}' names no function; a call must be {{\"name\": ..., \"arguments\": ...}}");
-        return new Turn(Turn.Assistant, "") { Calls = read, IsTrained = TurnLoss.Read(message, at, true) ?? true };
+        return new Turn(Turn.Assistant, "") { Calls = read, Reasoning = thought?.Reasoning, IsTrained = TurnLoss.Read(message, at, true) ?? true };
     }
 
     private static (string Said, string? Thought) Content(JsonElement? content, string role, string at)

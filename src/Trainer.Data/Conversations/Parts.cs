@@ -40,11 +40,15 @@ internal static class Parts
 
     private static string Text(JsonElement part, string place, params ReadOnlySpan<string> names)
     {
+        var isThere = false;
         foreach (var name in names)
         {
+            isThere |= part.TryGetProperty(name, out _);
             if (Member(part, name) is not { } value) continue;
             return value.ValueKind == JsonValueKind.Array ? Join(value, $"{place}.{name}").Said : RowValue.Text(value, $"{place}.{name}");
         }
+        // A table writes null where a part has no words.
+        if (isThere) return "";
         throw BadRowException.Malformed($"'{place}' has no text; a part must be {{\"type\": \"text\", \"text\": ...}}");
     }
 

@@ -26,14 +26,14 @@ internal sealed class ToolList
         if (value is not { } given || WireJson.IsAbsent(given)) return result;
         var list = WireJson.Open(given, column, "a list of tools", out var wasText);
         RowValue.Checked(list, column);
-        if (list.ValueKind == JsonValueKind.Null) return result;
+        if (WireJson.IsHollow(list)) return result;
         if (list.ValueKind == JsonValueKind.Object) result.Add(list, column, wasText);
         else if (list.ValueKind != JsonValueKind.Array) throw BadRowException.Malformed($"column '{column}' is {RowFields.Name(list)}; it must be a list");
         else
         {
             var i = 0;
             foreach (var tool in list.EnumerateArray())
-                if (!WireJson.IsAbsent(tool)) result.Add(tool, $"{column}[{i++}]", wasText);
+                if (!WireJson.IsHollow(tool)) result.Add(tool, $"{column}[{i++}]", wasText);
         }
         return result;
     }
@@ -53,7 +53,12 @@ internal sealed class ToolList
         if (tool.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(tool)}; a tool must be an object such as {{\"type\": \"function\", \"function\": {{...}}}}");
         var written = (JsonObject)Clean(tool, wasText || ownText)!;
         OpenText(written, "function", at);
-        if (written["function"] is null && written["name"] is not null) written = new JsonObject { ["type"] = "function", ["function"] = written };
+        if (written["function"] is null && written["name"] is not null)
+        {
+            // OpenAI's Responses write name and kind side by side.
+            written.Remove("type");
+            written = new JsonObject { ["type"] = "function", ["function"] = written };
+        }
         if (written["function"] is JsonObject function)
         {
             if (written["type"] is null) written.Insert(0, "type", "function");

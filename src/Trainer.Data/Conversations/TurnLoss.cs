@@ -9,8 +9,10 @@ namespace Trainer.Data.Conversations;
 /// </summary>
 internal static class TurnLoss
 {
-    private static readonly string[] Says = ["weight", "loss", "loss_weight", "loss_scale", "train", "training"];
+    private static readonly string[] Says = ["weight", "loss", "loss_weight", "loss_scale", "train", "training", "trainable"];
     private static readonly string[] InParts = ["train_detail", "training_detail"];
+
+    private static readonly string[] Likely = ["loss", "train", "mask", "learn"];
 
     /// <summary>Keys that speak of the loss, and not to the template.</summary>
     public static bool IsKey(string name) => name == "masked" || Says.Contains(name) || InParts.Contains(name);
@@ -22,8 +24,10 @@ internal static class TurnLoss
         var by = "";
         foreach (var property in message.EnumerateObject())
         {
-            if (!IsKey(property.Name) || property.Value.ValueKind == JsonValueKind.Null) continue;
             var place = $"{at}.{property.Name}";
+            if (!IsKey(property.Name) && SeemsKey(property))
+                throw BadRowException.Malformed($"'{place}' seems to say whether the turn is trained, and this key is not known", "write \"train\": true or false, or remove it");
+            if (!IsKey(property.Name) || property.Value.ValueKind == JsonValueKind.Null) continue;
             if (InParts.Contains(property.Name))
                 throw BadRowException.Malformed($"'{place}' picks parts of a turn to train on, and turns are trained whole or not at all", "remove it, or leave the turn out with \"train\": false");
             var value = Flag(property.Value, place, property.Name) != (property.Name == "masked");
@@ -34,6 +38,11 @@ internal static class TurnLoss
         }
         return trained;
     }
+
+    /// <summary>A flag whose name speaks of training: passed over, it would train what the row leaves out.</summary>
+    private static bool SeemsKey(JsonProperty property) =>
+        (property.Value.ValueKind is JsonValueKind.True or JsonValueKind.False || property.Value.ValueKind == JsonValueKind.Number && property.Value.GetDouble() is 0 or 1)
+        && Array.Exists(Likely, word => property.Name.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     private static bool Flag(JsonElement value, string place, string name) => value.ValueKind switch
     {

@@ -33,6 +33,10 @@ internal static class WireJson
     public static bool IsAbsent(JsonElement value) =>
         value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || value.ValueKind == JsonValueKind.String && string.IsNullOrWhiteSpace(value.GetString());
 
+    /// <summary>Whether a value says nothing: it is absent, or a struct of which a table kept the kind alone (<c>{"type": "function", "function": {"name": null}}</c>).</summary>
+    public static bool IsHollow(JsonElement value) => IsAbsent(value) || value.ValueKind == JsonValueKind.Object && value.EnumerateObject().All(static property =>
+        property.Name == "type" || IsAbsent(property.Value) || property.Value.ValueKind == JsonValueKind.Object && property.Value.EnumerateObject().Any() && IsHollow(property.Value));
+
     /// <summary>A copy without the keys that are null: a table gives every row the keys that any row has. Nulls in lists say something and stay, and so do those of <paramref name="keep"/>.</summary>
     public static JsonNode? WithoutNulls(JsonElement value, Func<JsonElement, string, bool>? keep = null)
     {

@@ -33,6 +33,23 @@ public sealed class ChatReaderTests
     public void A_call_is_one_call_however_it_is_written(string message) =>
         Assert.True(JsonElement.DeepEquals(Json("""{"type":"function","function":{"name":"f","arguments":{"a":1}}}"""), Json(Call(message))), Call(message));
 
+    [Theory]
+    [InlineData("\"tool_calls\":{}")]
+    [InlineData("\"tool_calls\":[{}]")]
+    [InlineData("\"tool_calls\":[{\"id\":null,\"type\":null,\"function\":null}]")]
+    [InlineData("\"tool_calls\":[{\"id\":null,\"type\":\"function\",\"function\":{\"name\":null,\"arguments\":null}}]")]
+    [InlineData("\"function_call\":{\"name\":null,\"arguments\":null}")]
+    [InlineData("\"function_call\":{}")]
+    public void A_struct_that_a_table_left_empty_is_no_call(string field) =>
+        Assert.Empty(Read($$"""[{"role":"user","content":"q"},{"role":"assistant","content":"a",{{field}}}]""").Turns[1].Calls);
+
+    [Fact]
+    public void A_call_of_sharegpt_may_be_thought_about()
+    {
+        var turn = Read("""[{"from":"human","value":"q"},{"from":"function_call","value":"<think>\nR\n</think>\n\n{\"name\":\"f\",\"arguments\":{}}"}]""").Turns[1];
+        Assert.Equal(("R", "f"), (turn.Reasoning, turn.Calls.Single()["function"]!["name"]!.ToString()));
+    }
+
     [Fact]
     public void No_arguments_are_an_empty_object()
     {
@@ -46,6 +63,7 @@ public sealed class ChatReaderTests
     [InlineData("""["{\"name\":\"f\",\"parameters\":\"{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"a\\\":{\\\"type\\\":\\\"string\\\"}}}\"}"]""")]
     [InlineData("""[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"string","enum":null},"b":null}}, "strict":null}}]""")]
     [InlineData(""""  "[{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}}]"  """")]
+    [InlineData("""[{"type":"function","name":"f","parameters":{"type":"object","properties":{"a":{"type":"string"}}}}]""")]
     public void A_tool_is_one_tool_however_it_is_written(string tools) =>
         Assert.True(JsonElement.DeepEquals(Json($"[{Weather}]"), Read("""[{"role":"user","content":"q"}]""", tools).Tools!.Value));
 
@@ -54,6 +72,10 @@ public sealed class ChatReaderTests
     [InlineData("[]")]
     [InlineData("\"[]\"")]
     [InlineData("\"null\"")]
+    [InlineData("{}")]
+    [InlineData("[{}]")]
+    [InlineData("""[{"type":null,"function":null}]""")]
+    [InlineData("""[{"type":"function","function":{"name":null,"parameters":{"type":null}}}]""")]
     public void No_tools_are_none(string tools) => Assert.Null(Read("""[{"role":"user","content":"q"}]""", tools).Tools);
 
     [Fact]
@@ -75,6 +97,7 @@ public sealed class ChatReaderTests
     [InlineData("""[{"type":"text","text":"a"},{"type":"text","text":"b"}]""", "ab")]
     [InlineData("""[{"type":"text","value":"a"},"b",{"text":"c","image":null}]""", "abc")]
     [InlineData("""[]""", "")]
+    [InlineData("""[{"type":"text","text":null},{"type":"text","text":"c"}]""", "c")]
     public void Parts_of_text_are_joined(string content, string said) => Assert.Equal(said, Read($$"""[{"role":"user","content":{{content}}}]""").Turns[0].Content);
 
     [Theory]
@@ -128,6 +151,7 @@ public sealed class ChatReaderTests
     [InlineData("\"train\":false", false)]
     [InlineData("\"training\":false", false)]
     [InlineData("\"weight\":0", false)]
+    [InlineData("\"trainable\":false", false)]
     [InlineData("\"masked\":true", false)]
     [InlineData("\"masked\":false", true)]
     [InlineData("\"loss\":false,\"weight\":0", false)]
@@ -145,6 +169,10 @@ public sealed class ChatReaderTests
     [InlineData("""[{"role":"assistant","content":"A","loss":true,"masked":true}]""", "'messages[0].masked' contradicts 'messages[0].loss'")]
     [InlineData("""[{"role":"user","content":"A","train":true}]""", "'messages[0].train' asks to train on a turn that the assistant does not say")]
     [InlineData("""[{"role":"assistant","content":"A","train_detail":[]}]""", "train_detail")]
+    [InlineData("""[{"role":"assistant","content":"A","mask":true}]""", "'messages[0].mask' seems to say whether the turn is trained")]
+    [InlineData("""[{"role":"assistant","content":"A","no_loss":1}]""", "'messages[0].no_loss' seems to say whether the turn is trained")]
+    [InlineData("""[{"role":"user","from":"gpt","content":"A"}]""", "'messages[0].role' and 'messages[0].from' name two speakers")]
+    [InlineData("""[{"role":"user","content":[{"type":"text"}]}]""", "has no text")]
     [InlineData("""[{"role":"user","content":[{"type":"image","image":"x"}]}]""", "'messages[0].content[0]' is a part of type 'image'")]
     [InlineData("""[{"role":"user","content":{"a":1}}]""", "'messages[0].content' is an object")]
     [InlineData("""[{"role":"user","content":null}]""", "has no content")]
