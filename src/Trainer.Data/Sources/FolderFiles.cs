@@ -17,6 +17,7 @@ internal sealed class FolderFiles
     private readonly List<string> _hidden = [];
     private readonly List<string> _unreadable = [];
     private readonly List<string> _papers = [];
+    private readonly List<string> _prose = [];
     private readonly HashSet<string> _visited = new(StringComparer.Ordinal);
     private readonly string _folder;
 
@@ -35,9 +36,11 @@ internal sealed class FolderFiles
         var found = new FolderFiles(folder);
         found.Walk(new DirectoryInfo(folder), hidden: false);
         found._files.Sort(string.CompareOrdinal);
+        found.PartProse();
         found.Tell(found._hidden, "hidden");
         found.Tell(found._unreadable, "of a format that is not read");
         found.Tell(found._papers, "about the data and not data");
+        found.Tell(found._prose, "plain text beside files of rows (name it with --data to train on it)");
         if (found._files.Count == 0)
             throw new DataException($"data folder '{folder}' holds no data: no file in it ends in {string.Join(", ", RowReader.Extensions)}{(found.Notes.Count > 0 ? "; " + string.Join("; ", found.Notes) : "")}; name a folder with data files");
         return found;
@@ -79,6 +82,15 @@ internal sealed class FolderFiles
         else if (hidden) _hidden.Add(path);
         else if (format == ".txt" && Array.Exists(Papers, paper => file.Name.StartsWith(paper, StringComparison.OrdinalIgnoreCase))) _papers.Add(path);
         else _files.Add(path);
+    }
+
+    /// <summary>Plain text beside rows is notes on them more often than data: nobody would see that it was trained on.</summary>
+    private void PartProse()
+    {
+        var prose = _files.FindAll(static file => InputFile.FormatOf(file) == ".txt");
+        if (prose.Count == _files.Count) return;
+        _prose.AddRange(prose);
+        _files.RemoveAll(prose.Contains);
     }
 
     private void Tell(List<string> files, string why)

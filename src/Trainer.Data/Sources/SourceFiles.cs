@@ -9,6 +9,7 @@ internal sealed class SourceFiles
     private readonly DataSource _source;
     private readonly Dictionary<string, List<FoundFile>> _splits = new(StringComparer.Ordinal);
     private readonly List<string> _notes = [];
+    private readonly List<string> _others = [];
     private readonly bool _isFile;
 
     private SourceFiles(DataSource source)
@@ -74,6 +75,7 @@ internal sealed class SourceFiles
         if (splits is null)
         {
             (splits, var rest) = SplitNames.Infer(found.Files, folder);
+            _others.AddRange(rest);
             if (rest.Count > 0) _notes.Add(FolderFiles.LeftOut(rest, folder, "of no split"));
         }
         foreach (var (split, files) in splits) _splits[split] = [.. files.Select(file => new FoundFile(file, _source.Columns ?? info?.ColumnsOf(file)))];
@@ -107,7 +109,7 @@ internal sealed class SourceFiles
         if (_isFile) throw new DataException($"data file '{_source.Path}' has no split '{split}': a file is one split, train; write [:10%] for a part of it");
         var all = _splits.Values.SelectMany(list => list).Select(file => file.Path).ToList();
         if (split == SplitNames.Train && _splits.Keys.All(key => key is SplitNames.Validation or SplitNames.Evaluation or SplitNames.Test))
-            throw new DataException($"data folder '{_source.Path}' has no train split: it holds {FolderFiles.Names(all, _source.Path)}; name the file itself, or call one train.jsonl");
+            throw new DataException($"data folder '{_source.Path}' has no train split: it holds {FolderFiles.Names(all, _source.Path)}{(_others.Count > 0 ? $", and of no split {FolderFiles.Names(_others, _source.Path)}" : "")}; name the {(_others.Count > 0 ? "files themselves with --data and --eval-data" : "file itself")}, or call one train.jsonl");
         throw new DataException($"data '{_source.Name ?? _source.Path}' has no split '{split}': it has {string.Join(", ", _splits.Keys.Select(key => $"'{key}'"))}; name one of them, such as --data {_source.Name ?? _source.Path},split={_splits.Keys.First()}{(_source.Name is null ? "" : $", or fetch the rest: trainer download --dataset {_source.Name}")}");
     }
 

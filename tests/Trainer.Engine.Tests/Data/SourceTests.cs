@@ -42,7 +42,7 @@ public sealed class SourceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("my_dataset.jsonl my_dataset_validation.jsonl", "has no train split")]
+    [InlineData("my_dataset.jsonl my_dataset_validation.jsonl", "has no train split: it holds 'my_dataset_validation.jsonl', and of no split 'my_dataset.jsonl'; name the files themselves with --data and --eval-data")]
     [InlineData("train/part.jsonl train/eval.jsonl", "names two splits, train and evaluation")]
     [InlineData("train_valid.jsonl", "names two splits, train and validation")]
     [InlineData("data/train_sft-00000-of-00001.jsonl data/test_sft-00000-of-00001.jsonl", "has no split 'train': it has 'test_sft', 'train_sft'")]
@@ -65,6 +65,17 @@ public sealed class SourceTests : IDisposable
         Assert.DoesNotContain("README.md", said, StringComparison.Ordinal);
         using var set = DataFolder.Build(DataFolder.Options(_folder.Path));
         Assert.Equal(notes, set.Notes);
+    }
+
+    [Fact]
+    public void Plain_text_beside_rows_is_notes_and_alone_it_is_data()
+    {
+        _folder.Write("command.txt", "how it was made");
+        Assert.Equal("command.txt", Train());
+        Row("rows.jsonl");
+        var (files, notes) = SourceFiles.Train(Source);
+        Assert.Equal("rows.jsonl", Names(files));
+        Assert.Contains("plain text beside files of rows (name it with --data to train on it): 'command.txt'", Assert.Single(notes), StringComparison.Ordinal);
     }
 
     [Fact]
