@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Numerics.Spans;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine;
@@ -65,11 +66,11 @@ public sealed unsafe class ParameterBuffer : IDisposable
     /// <summary>First gradient (CPU only); valid while the buffer lives.</summary>
     public float* GradientPointer => (float*)TorchNative.DataPointer(Gradients);
 
-    /// <summary>All values as a span (CPU only; at most 2^31 floats).</summary>
-    public Span<float> ValueSpan => new(ValuePointer, checked((int)Length));
+    /// <summary>All values as a span (CPU only).</summary>
+    public LongSpan<float> ValueSpan => new(ValuePointer, Length);
 
-    /// <summary>All gradients as a span (CPU only; at most 2^31 floats).</summary>
-    public Span<float> GradientSpan => new(GradientPointer, checked((int)Length));
+    /// <summary>All gradients as a span (CPU only).</summary>
+    public LongSpan<float> GradientSpan => new(GradientPointer, Length);
 
     /// <summary>The entry of that name, or null.</summary>
     /// <param name="name">Name on disk, or null.</param>
@@ -83,11 +84,11 @@ public sealed unsafe class ParameterBuffer : IDisposable
     /// <param name="entry">An entry of this buffer.</param>
     public Tensor Gradient(ParameterEntry entry) => _views[entry].Gradient;
 
-    /// <summary>One tensor's values as a span (CPU only).</summary>
+    /// <summary>One tensor's values as a span (CPU only; at most 2^31 floats).</summary>
     /// <param name="entry">An entry of this buffer.</param>
     public Span<float> ValuesOf(ParameterEntry entry) => new(ValuePointer + entry.Offset, checked((int)entry.Count));
 
-    /// <summary>One tensor's gradients as a span (CPU only).</summary>
+    /// <summary>One tensor's gradients as a span (CPU only; at most 2^31 floats).</summary>
     /// <param name="entry">An entry of this buffer.</param>
     public Span<float> GradientsOf(ParameterEntry entry) => new(GradientPointer + entry.Offset, checked((int)entry.Count));
 

@@ -28,7 +28,8 @@ public static class Replay
         var batches = ReplayBatches.Read(directory);
         // The objective first: a frozen copy of the adapter is of the values that the run began with.
         var objective = ObjectiveTable.Make(options, model);
-        content.Restore(model, OptimizerTable.Make(model.Parameters, options));
+        using var optimizer = OptimizerTable.Make(model.Parameters, options);
+        content.Restore(model, optimizer);
         using var ranks = new SingleProcess();
         var (loss, norm, _, _, _) = new TrainingStep(options, model, objective, ranks).Gradients(state.Step, batches);
         var rate = new LearningRate(options, state.ScheduledSteps, state.Plateau).At(state.Step);

@@ -199,7 +199,7 @@ public static class TrainingRun
         var rate = new LearningRate(options, totalSteps, state.Plateau);
         Extension.Explain(options, state, rate, events);
 
-        var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
+        using var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
         // Before the checkpoint's values are in place: a frozen copy of the adapter is of those that the run began with.
         var objective = ObjectiveTable.Make(options, run.Model);
         checkpoint?.Restore(run.Model, optimizer);

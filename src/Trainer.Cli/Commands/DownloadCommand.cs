@@ -65,7 +65,7 @@ internal static class DownloadCommand
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
         invocation.Stop.Leave = bar.Finish;
         invocation.Stop.Watch("stopping; the same command continues");
-        var folder = new HubDownloader(HubOptions.FromEnvironment()).DownloadAsync(id, includes, progress => bar.Show(Describe(progress), progress.BytesDone, progress.BytesTotal, progress.Note), invocation.Stop.Token).GetAwaiter().GetResult();
+        var folder = new HubDownloader(HubOptions.FromEnvironment()).DownloadAsync(id, includes, progress => bar.Show(progress.File.Length == 0 ? "" : Describe(progress), progress.BytesDone, progress.BytesTotal, progress.Note), invocation.Stop.Token).GetAwaiter().GetResult();
         bar.Finish();
         return folder;
     }

@@ -24,6 +24,7 @@ internal sealed class ProgressLine(Terminal terminal, bool isQuiet)
                 terminal.Error.WriteLine(note);
             }
             _note = note;
+            if (what.Length == 0) return;
             if (terminal.IsLive)
             {
                 if (_drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Interval && done < total) return;

@@ -1,3 +1,5 @@
+using Trainer.Numerics.Spans;
+
 namespace Trainer.Numerics.Optimizer;
 
 /// <summary><see cref="FlatAdamW"/> for callers that hold spans and no pointers.</summary>
@@ -10,7 +12,7 @@ public static unsafe class SpanAdamW
     /// <param name="second">Second moments.</param>
     /// <param name="step">The step's numbers.</param>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
-    public static void Step(Span<float> parameters, ReadOnlySpan<float> gradients, Span<float> first, Span<float> second, in AdamWStep step)
+    public static void Step(LongSpan<float> parameters, ReadOnlyLongSpan<float> gradients, LongSpan<float> first, LongSpan<float> second, in AdamWStep step)
     {
         if (gradients.Length != parameters.Length || first.Length != parameters.Length || second.Length != parameters.Length)
             throw new ArgumentException("parameters, gradients and moments differ in length");

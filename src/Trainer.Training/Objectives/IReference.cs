@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Objectives;
 
@@ -18,22 +19,23 @@ internal sealed class BareBase : IReference
 /// <summary>A frozen copy of the adapter as the run began with it, which takes the policy's place while it is asked.</summary>
 internal sealed class FrozenAdapter : IReference
 {
-    private readonly float[] _frozen;
+    private readonly IReadOnlyList<(long Begin, float[] Values)> _frozen;
 
     /// <param name="parameters">The values to keep.</param>
-    public FrozenAdapter(IParameterStore parameters) => _frozen = parameters.HostValues().ToArray();
+    public FrozenAdapter(IParameterStore parameters) =>
+        _frozen = [.. LongBlocks.Of(parameters.Length).Select(block => (block.Begin, parameters.HostValues().Span(block.Begin, block.Count).ToArray()))];
 
     public float[] TokenLosses(IAdaptedModel model, MicroBatch batch)
     {
-        var policy = model.Parameters.HostValues().ToArray();
-        model.Parameters.Write(_frozen);
+        using var policy = model.Parameters.HostValues().ToLongArray();
+        foreach (var (begin, values) in _frozen) model.Parameters.Write(begin, values);
         try
         {
             return model.TokenLosses(batch);
         }
         finally
         {
-            model.Parameters.Write(policy);
+            model.Parameters.Write(0, policy.All);
         }
     }
 }

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Trainer.Data;
 using Trainer.Distributed;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Objectives;
 
@@ -65,6 +66,11 @@ internal sealed class ReferencePass(TrainingOptions options, IAdaptedModel model
     }
 
     // The values and not the files: they are what is asked.
-    private string Adapter() =>
-        ObjectiveTable.ReferenceIsAdapter(options) ? Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(model.Parameters.HostValues()))) : "none";
+    private string Adapter()
+    {
+        if (!ObjectiveTable.ReferenceIsAdapter(options)) return "none";
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (begin, count) in LongBlocks.Of(model.Parameters.Length)) hash.AppendData(MemoryMarshal.AsBytes(model.Parameters.HostValues().Span(begin, count)));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 }

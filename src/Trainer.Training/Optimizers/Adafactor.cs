@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
 
@@ -16,7 +17,6 @@ internal sealed class Adafactor : IOptimizer
 
     private readonly OptimizerSetup _setup;
     private readonly List<TensorState> _states;
-    private float[] _update = [];
 
     /// <param name="setup">What is trained, and the run's options.</param>
     /// <exception cref="OptionException">A warm-up without relative steps.</exception>
@@ -30,27 +30,31 @@ internal sealed class Adafactor : IOptimizer
 
     public IReadOnlyList<StateTensor> State { get; }
 
+    public void Dispose() => _states.ForEach(state => state.Dispose());
+
     public static long StateBytes(Arguments arguments, long[] shape) =>
         4 * ((shape.Length == 2 ? shape[0] + shape[1] : OptimizerKind.Count(shape)) + (arguments.Optional("beta1") is null ? 0 : OptimizerKind.Count(shape)));
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         var arguments = _setup.Arguments;
         var (scale, decay) = ((float)step.GradientScale, _setup.Options.WeightDecay);
         var beta2 = 1 - Math.Pow(step.Number, arguments.Number("decay_rate"));
         foreach (var state in _states)
         {
-            var p = values.Slice((int)state.Tensor.Offset, (int)state.Tensor.Count);
-            if (_update.Length < p.Length) _update = new float[p.Length];
-            var u = _update.AsSpan(0, p.Length);
-            for (var i = 0; i < u.Length; i++) u[i] = gradients[(int)state.Tensor.Offset + i] * scale;
+            var (begin, count) = (state.Tensor.Offset, state.Tensor.Count);
+            var p = values.Slice(begin, count);
+            var g = gradients.Slice(begin, count);
+            using var update = new LongArray<float>(count);
+            var u = update.All;
+            for (long i = 0; i < count; i++) u[i] = g[i] * scale;
             state.Normalize(u, (float)beta2, (float)arguments.Number("eps1"));
             var rate = Rate(arguments, step) * _setup.Factor(state.Tensor) * (arguments.IsOn("scale_parameter") ? Math.Max(arguments.Number("eps2"), Rms(p)) : 1);
             var shrink = (float)(rate / Math.Max(1, Rms(u) / arguments.Number("clip_threshold")));
-            for (var i = 0; i < u.Length; i++) u[i] *= shrink;
+            for (long i = 0; i < count; i++) u[i] *= shrink;
             if (arguments.Optional("beta1") is { } beta1) state.Average(u, (float)beta1);
             var keep = (float)(1 - decay * rate);
-            for (var i = 0; i < p.Length; i++) p[i] = p[i] * keep - u[i];
+            for (long i = 0; i < count; i++) p[i] = p[i] * keep - u[i];
         }
     }
 
@@ -60,27 +64,27 @@ internal sealed class Adafactor : IOptimizer
         return Math.Min(arguments.IsOn("warmup_init") ? 1e-6 * step.Number : 1e-2, 1 / Math.Sqrt(step.Number));
     }
 
-    private static double Rms(ReadOnlySpan<float> values)
+    private static double Rms(ReadOnlyLongSpan<float> values)
     {
         double sum = 0;
-        foreach (var value in values) sum += (double)value * value;
+        for (long i = 0; i < values.Length; i++) sum += (double)values[i] * values[i];
         return Math.Sqrt(sum / values.Length);
     }
 
-    private sealed class TensorState
+    private sealed class TensorState : IDisposable
     {
-        private readonly float[] _rows;
-        private readonly float[] _columns;
-        private readonly float[] _average;
+        private readonly LongArray<float> _rows;
+        private readonly LongArray<float> _columns;
+        private readonly LongArray<float> _average;
         private readonly bool _isMatrix;
 
         public TensorState(ParameterEntry tensor, bool averages)
         {
             Tensor = tensor;
             _isMatrix = tensor.Shape.Count == 2;
-            _rows = new float[_isMatrix ? tensor.Shape[0] : tensor.Count];
-            _columns = new float[_isMatrix ? tensor.Shape[1] : 0];
-            _average = new float[averages ? tensor.Count : 0];
+            _rows = new LongArray<float>(_isMatrix ? tensor.Shape[0] : tensor.Count);
+            _columns = new LongArray<float>(_isMatrix ? tensor.Shape[1] : 0);
+            _average = new LongArray<float>(averages ? tensor.Count : 0);
             Named =
             [
                 StateTensor.Of(_isMatrix ? $"exp_avg_sq_row.{tensor.Name}" : $"exp_avg_sq.{tensor.Name}", _rows),
@@ -94,45 +98,54 @@ internal sealed class Adafactor : IOptimizer
         public IReadOnlyList<StateTensor> Named { get; }
 
         /// <summary>Gradients in, gradients over the root of their running squares out.</summary>
-        public void Normalize(Span<float> u, float beta2, float epsilon)
+        public void Normalize(LongSpan<float> u, float beta2, float epsilon)
         {
+            LongSpan<float> means = _rows.All, columnMeans = _columns.All;
             if (!_isMatrix)
             {
-                for (var i = 0; i < u.Length; i++)
+                for (long i = 0; i < u.Length; i++)
                 {
-                    _rows[i] = _rows[i] * beta2 + (u[i] * u[i] + epsilon) * (1 - beta2);
-                    u[i] /= MathF.Sqrt(_rows[i]);
+                    means[i] = means[i] * beta2 + (u[i] * u[i] + epsilon) * (1 - beta2);
+                    u[i] /= MathF.Sqrt(means[i]);
                 }
                 return;
             }
-            var columns = _columns.Length;
+            var columns = columnMeans.Length;
             var columnSums = new double[columns];
             double all = 0;
-            for (var r = 0; r < _rows.Length; r++)
+            for (long r = 0; r < means.Length; r++)
             {
                 double sum = 0;
-                for (var c = 0; c < columns; c++)
+                for (long c = 0; c < columns; c++)
                 {
                     var square = u[r * columns + c] * u[r * columns + c] + epsilon;
                     sum += square;
                     columnSums[c] += square;
                 }
-                _rows[r] = _rows[r] * beta2 + (float)(sum / columns) * (1 - beta2);
-                all += _rows[r];
+                means[r] = means[r] * beta2 + (float)(sum / columns) * (1 - beta2);
+                all += means[r];
             }
-            for (var c = 0; c < columns; c++) _columns[c] = _columns[c] * beta2 + (float)(columnSums[c] / _rows.Length) * (1 - beta2);
-            var mean = (float)(all / _rows.Length);
-            for (var r = 0; r < _rows.Length; r++)
+            for (long c = 0; c < columns; c++) columnMeans[c] = columnMeans[c] * beta2 + (float)(columnSums[c] / means.Length) * (1 - beta2);
+            var mean = (float)(all / means.Length);
+            for (long r = 0; r < means.Length; r++)
             {
-                var byRow = 1 / MathF.Sqrt(_rows[r] / mean);
-                for (var c = 0; c < columns; c++) u[r * columns + c] *= byRow / MathF.Sqrt(_columns[c]);
+                var byRow = 1 / MathF.Sqrt(means[r] / mean);
+                for (long c = 0; c < columns; c++) u[r * columns + c] *= byRow / MathF.Sqrt(columnMeans[c]);
             }
         }
 
-        /// <summary>Replaces updates by their running mean.</summary>
-        public void Average(Span<float> u, float beta1)
+        public void Dispose()
         {
-            for (var i = 0; i < u.Length; i++) u[i] = _average[i] = _average[i] * beta1 + u[i] * (1 - beta1);
+            _rows.Dispose();
+            _columns.Dispose();
+            _average.Dispose();
+        }
+
+        /// <summary>Replaces updates by their running mean.</summary>
+        public void Average(LongSpan<float> u, float beta1)
+        {
+            var average = _average.All;
+            for (long i = 0; i < u.Length; i++) u[i] = average[i] = average[i] * beta1 + u[i] * (1 - beta1);
         }
     }
 }

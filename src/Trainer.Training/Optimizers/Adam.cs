@@ -1,4 +1,5 @@
 using Trainer.Numerics.Optimizer;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
 
@@ -6,32 +7,36 @@ namespace Trainer.Training.Optimizers;
 internal sealed class Adam : IOptimizer
 {
     private readonly OptimizerSetup _setup;
-    private readonly float[] _first;
-    private readonly float[] _second;
-    private float[] _decayed = [];
+    private readonly LongArray<float> _first;
+    private readonly LongArray<float> _second;
+    private readonly float[] _decayed = new float[1 << 14];
 
     /// <param name="setup">What is trained, and the run's options.</param>
     public Adam(OptimizerSetup setup)
     {
         _setup = setup;
-        (_first, _second) = (new float[setup.Length], new float[setup.Length]);
+        (_first, _second) = (new LongArray<float>(setup.Length), new LongArray<float>(setup.Length));
         State = [.. StateTensor.Alike("exp_avg", setup.Tensors, _first), .. StateTensor.Alike("exp_avg_sq", setup.Tensors, _second)];
     }
 
     public IReadOnlyList<StateTensor> State { get; }
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         var options = _setup.Options;
         var (scale, decay) = ((float)step.GradientScale, (float)options.WeightDecay);
-        if (_decayed.Length < gradients.Length) _decayed = new float[gradients.Length];
-        for (var i = 0; i < gradients.Length; i++) _decayed[i] = gradients[i] * scale + decay * values[i];
         foreach (var group in _setup.Groups)
         {
-            var (begin, length) = (group.Begin, group.Count);
-            SpanAdamW.Step(
-                values.Slice(begin, length), _decayed.AsSpan(begin, length), _first.AsSpan(begin, length), _second.AsSpan(begin, length),
-                new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, 0, 1, step.Number));
+            var update = new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, 0, 1, step.Number);
+            for (long begin = group.Begin, end = group.Begin + group.Count; begin < end; begin += _decayed.Length)
+            {
+                var count = (int)Math.Min(_decayed.Length, end - begin);
+                var p = values.Span(begin, count);
+                var g = gradients.Span(begin, count);
+                var decayed = _decayed.AsSpan(0, count);
+                for (var i = 0; i < count; i++) decayed[i] = g[i] * scale + decay * p[i];
+                SpanAdamW.Step(p, decayed, _first.All.Slice(begin, count), _second.All.Slice(begin, count), update);
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
 
@@ -23,7 +24,7 @@ internal sealed class AdamW8Bit : IOptimizer
         _states = [.. setup.Tensors.Where(tensor => IsPacked(setup.Arguments, tensor.Count)).Select(tensor => new TensorState(tensor))];
         var small = setup.Tensors.Where(tensor => !IsPacked(setup.Arguments, tensor.Count)).ToList();
         if (small.Count > 0)
-            _small = new AdamW(setup with { Tensors = small, Groups = [.. small.Select(tensor => new ParameterGroup((int)tensor.Offset, (int)tensor.Count, setup.Factor(tensor)))] });
+            _small = new AdamW(setup with { Tensors = small, Groups = [.. small.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
         State = [.. _states.SelectMany(state => state.Named), .. _small?.State ?? []];
     }
 
@@ -35,7 +36,7 @@ internal sealed class AdamW8Bit : IOptimizer
         return IsPacked(arguments, count) ? 2 * (count + 4 * Blocks(count)) : 8 * count;
     }
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         _small?.Step(values, gradients, step);
         var options = _setup.Options;
@@ -47,13 +48,13 @@ internal sealed class AdamW8Bit : IOptimizer
             var rate = step.LearningRate * _setup.Factor(state.Tensor);
             var (keep, size) = ((float)(1 - rate * options.WeightDecay), (float)(rate * root / (1 - Math.Pow(options.AdamBeta1, step.Number))));
             var floor = (float)(root * options.AdamEpsilon);
-            for (var block = 0; block < state.Blocks; block++)
+            for (long block = 0; block < state.Blocks; block++)
             {
-                var (begin, count) = (block * BlockSize, Math.Min(BlockSize, (int)state.Tensor.Count - block * BlockSize));
+                var (begin, count) = (block * BlockSize, (int)Math.Min(BlockSize, state.Tensor.Count - block * BlockSize));
                 state.Unpack(block, first[..count], second[..count]);
                 for (var i = 0; i < count; i++)
                 {
-                    var at = (int)state.Tensor.Offset + begin + i;
+                    var at = state.Tensor.Offset + begin + i;
                     var g = gradients[at] * scale;
                     first[i] = first[i] * beta1 + (1 - beta1) * g;
                     second[i] = second[i] * beta2 + (1 - beta2) * g * g;
@@ -70,18 +71,18 @@ internal sealed class AdamW8Bit : IOptimizer
 
     private sealed class TensorState
     {
-        private readonly byte[] _first, _second;
-        private readonly float[] _firstMax, _secondMax;
+        private readonly LongArray<byte> _first, _second;
+        private readonly LongArray<float> _firstMax, _secondMax;
 
         public TensorState(ParameterEntry tensor)
         {
             Tensor = tensor;
-            Blocks = (int)Blocks(tensor.Count);
-            (_first, _second) = (new byte[tensor.Count], new byte[tensor.Count]);
-            (_firstMax, _secondMax) = (new float[Blocks], new float[Blocks]);
+            Blocks = Blocks(tensor.Count);
+            (_first, _second) = (new LongArray<byte>(tensor.Count), new LongArray<byte>(tensor.Count));
+            (_firstMax, _secondMax) = (new LongArray<float>(Blocks), new LongArray<float>(Blocks));
             // The code of 0: with a largest magnitude of 0 any code would do.
-            Array.Fill(_first, DynamicMap.Signed.Code(0));
-            Array.Fill(_second, DynamicMap.Unsigned.Code(0));
+            _first.All.Fill(DynamicMap.Signed.Code(0));
+            _second.All.Fill(DynamicMap.Unsigned.Code(0));
             Named =
             [
                 StateTensor.Of($"state1.{tensor.Name}", _first), StateTensor.Of($"state2.{tensor.Name}", _second),
@@ -91,23 +92,26 @@ internal sealed class AdamW8Bit : IOptimizer
 
         public ParameterEntry Tensor { get; }
 
-        public int Blocks { get; }
+        public long Blocks { get; }
 
         public IReadOnlyList<StateTensor> Named { get; }
 
-        public void Unpack(int block, Span<float> first, Span<float> second)
+        public void Unpack(long block, Span<float> first, Span<float> second)
         {
-            for (var i = 0; i < first.Length; i++)
+            var (begin, count) = (block * BlockSize, first.Length);
+            ReadOnlySpan<byte> codes1 = _first.All.Span(begin, count), codes2 = _second.All.Span(begin, count);
+            var (max1, max2) = (_firstMax[block], _secondMax[block]);
+            for (var i = 0; i < count; i++)
             {
-                first[i] = DynamicMap.Signed.Values[_first[block * BlockSize + i]] * _firstMax[block];
-                second[i] = DynamicMap.Unsigned.Values[_second[block * BlockSize + i]] * _secondMax[block];
+                first[i] = DynamicMap.Signed.Values[codes1[i]] * max1;
+                second[i] = DynamicMap.Unsigned.Values[codes2[i]] * max2;
             }
         }
 
-        public void Pack(int block, ReadOnlySpan<float> first, ReadOnlySpan<float> second)
+        public void Pack(long block, ReadOnlySpan<float> first, ReadOnlySpan<float> second)
         {
-            Pack(first, _first.AsSpan(block * BlockSize), out _firstMax[block], DynamicMap.Signed);
-            Pack(second, _second.AsSpan(block * BlockSize), out _secondMax[block], DynamicMap.Unsigned);
+            Pack(first, _first.All.Span(block * BlockSize, first.Length), out _firstMax[block], DynamicMap.Signed);
+            Pack(second, _second.All.Span(block * BlockSize, second.Length), out _secondMax[block], DynamicMap.Unsigned);
         }
 
         private static void Pack(ReadOnlySpan<float> values, Span<byte> codes, out float largest, DynamicMap map)

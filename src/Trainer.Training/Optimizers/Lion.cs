@@ -1,3 +1,5 @@
+using Trainer.Numerics.Spans;
+
 namespace Trainer.Training.Optimizers;
 
 /// <summary>
@@ -7,21 +9,22 @@ namespace Trainer.Training.Optimizers;
 internal sealed class Lion : IOptimizer
 {
     private readonly OptimizerSetup _setup;
-    private readonly float[] _momentum;
+    private readonly LongArray<float> _momentum;
 
     /// <param name="setup">What is trained, and the run's options.</param>
     public Lion(OptimizerSetup setup)
     {
-        (_setup, _momentum) = (setup, new float[setup.Length]);
+        (_setup, _momentum) = (setup, new LongArray<float>(setup.Length));
         State = [.. StateTensor.Alike("exp_avg", setup.Tensors, _momentum)];
     }
 
     public IReadOnlyList<StateTensor> State { get; }
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         var options = _setup.Options;
         var (scale, beta1, beta2) = ((float)step.GradientScale, (float)options.AdamBeta1, (float)options.AdamBeta2);
+        var momentum = _momentum.All;
         foreach (var group in _setup.Groups)
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
@@ -29,9 +32,9 @@ internal sealed class Lion : IOptimizer
             for (var i = group.Begin; i < group.Begin + group.Count; i++)
             {
                 var g = gradients[i] * scale;
-                var direction = beta1 * _momentum[i] + (1 - beta1) * g;
+                var direction = beta1 * momentum[i] + (1 - beta1) * g;
                 values[i] = values[i] * keep - rate * (direction > 0 ? 1 : direction < 0 ? -1 : 0);
-                _momentum[i] = beta2 * _momentum[i] + (1 - beta2) * g;
+                momentum[i] = beta2 * momentum[i] + (1 - beta2) * g;
             }
         }
     }

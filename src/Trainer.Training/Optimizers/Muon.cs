@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
 
@@ -18,7 +19,7 @@ internal sealed class Muon : IOptimizer
     private const float A = 3.4445f, B = -4.775f, C = 2.0315f;
     private readonly OptimizerSetup _setup;
     private readonly IReadOnlyList<ParameterEntry> _matrices;
-    private readonly float[] _momentum;
+    private readonly LongArray<float> _momentum;
     private readonly AdamW? _vectors;
 
     /// <param name="setup">What is trained, and the run's options.</param>
@@ -26,10 +27,10 @@ internal sealed class Muon : IOptimizer
     {
         _setup = setup;
         _matrices = [.. setup.Tensors.Where(tensor => tensor.Shape.Count == 2)];
-        _momentum = new float[setup.Length];
+        _momentum = new LongArray<float>(setup.Length);
         var rest = setup.Tensors.Where(tensor => tensor.Shape.Count != 2).ToList();
         if (rest.Count > 0)
-            _vectors = new AdamW(setup with { Tensors = rest, Groups = [.. rest.Select(tensor => new ParameterGroup((int)tensor.Offset, (int)tensor.Count, setup.Factor(tensor)))] });
+            _vectors = new AdamW(setup with { Tensors = rest, Groups = [.. rest.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
         State = [.. StateTensor.Alike("momentum_buffer", _matrices, _momentum), .. _vectors?.State ?? []];
     }
 
@@ -37,7 +38,7 @@ internal sealed class Muon : IOptimizer
 
     public static long StateBytes(Arguments arguments, long[] shape) => OptimizerKind.Count(shape) * (shape.Length == 2 ? 4 : 8);
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         _vectors?.Step(values, gradients, step);
         var momentum = (float)_setup.Arguments.Number("momentum");
@@ -45,19 +46,21 @@ internal sealed class Muon : IOptimizer
         foreach (var tensor in _matrices)
         {
             var (rows, columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-            var update = new float[tensor.Count];
-            for (var i = 0; i < update.Length; i++)
+            using var update = new LongArray<float>(tensor.Count);
+            LongSpan<float> u = update.All, buffer = _momentum.All;
+            for (long i = 0; i < u.Length; i++)
             {
-                var at = (int)tensor.Offset + i;
+                var at = tensor.Offset + i;
                 var g = gradients[at] * scale;
-                _momentum[at] += (1 - momentum) * (g - _momentum[at]);
-                update[i] = nesterov ? g + momentum * (_momentum[at] - g) : _momentum[at];
+                buffer[at] += (1 - momentum) * (g - buffer[at]);
+                u[i] = nesterov ? g + momentum * (buffer[at] - g) : buffer[at];
             }
-            var direction = Orthogonal(update, rows, columns, (int)_setup.Arguments.Number("ns_steps"));
+            using var orthogonal = Orthogonal(update, rows, columns, (int)_setup.Arguments.Number("ns_steps"));
+            var direction = orthogonal.All;
             var rate = step.LearningRate * _setup.Factor(tensor);
             var (keep, factor) = ((float)(1 - rate * _setup.Options.WeightDecay), (float)(rate * Adjusted(rows, columns)));
-            var p = values.Slice((int)tensor.Offset, (int)tensor.Count);
-            for (var i = 0; i < p.Length; i++) p[i] = p[i] * keep - factor * direction[i];
+            var p = values.Slice(tensor.Offset, tensor.Count);
+            for (long i = 0; i < p.Length; i++) p[i] = p[i] * keep - factor * direction[i];
         }
     }
 
@@ -69,48 +72,60 @@ internal sealed class Muon : IOptimizer
     };
 
     /// <summary>The matrix with its singular values brought near 1, [rows, columns].</summary>
-    private static float[] Orthogonal(float[] matrix, int rows, int columns, int steps)
+    private static LongArray<float> Orthogonal(LongArray<float> matrix, int rows, int columns, int steps)
     {
         var isTall = rows > columns;
         var (short_, long_) = isTall ? (columns, rows) : (rows, columns);
-        var x = isTall ? Transposed(matrix, rows, columns) : [.. matrix];
+        var turned = isTall ? Transposed(matrix, rows, columns) : matrix.All.ToLongArray();
+        var x = turned.All;
         double squares = 0;
-        foreach (var value in x) squares += (double)value * value;
+        for (long i = 0; i < x.Length; i++) squares += (double)x[i] * x[i];
         var norm = (float)Math.Max(Math.Sqrt(squares), 1e-7);
-        for (var i = 0; i < x.Length; i++) x[i] /= norm;
+        for (long i = 0; i < x.Length; i++) x[i] /= norm;
         for (var step = 0; step < steps; step++)
         {
-            var gram = Products(x, x, short_, short_, long_);
-            var square = Products(gram, gram, short_, short_, short_);
-            for (var i = 0; i < gram.Length; i++) gram[i] = B * gram[i] + C * square[i];
+            using var gram = Products(turned, turned, short_, short_, long_);
+            using var square = Products(gram, gram, short_, short_, short_);
+            LongSpan<float> g = gram.All, gg = square.All;
+            for (long i = 0; i < g.Length; i++) g[i] = B * g[i] + C * gg[i];
             // gram is symmetric, so its product with X takes the columns of X as rows.
-            var mixed = Products(gram, Transposed(x, short_, long_), short_, long_, short_);
-            for (var i = 0; i < x.Length; i++) x[i] = A * x[i] + mixed[i];
+            using var across = Transposed(turned, short_, long_);
+            using var product = Products(gram, across, short_, long_, short_);
+            var mixed = product.All;
+            for (long i = 0; i < x.Length; i++) x[i] = A * x[i] + mixed[i];
         }
-        return isTall ? Transposed(x, columns, rows) : x;
+        if (!isTall) return turned;
+        using (turned) return Transposed(turned, columns, rows);
     }
 
     /// <summary>a b^T, with a [m, k] and b [n, k].</summary>
-    private static float[] Products(float[] a, float[] b, int m, int n, int k)
+    private static LongArray<float> Products(LongArray<float> a, LongArray<float> b, int m, int n, int k)
     {
-        var result = new float[m * n];
+        var result = new LongArray<float>((long)m * n);
         for (var i = 0; i < m; i++)
         {
+            ReadOnlySpan<float> row = a.All.Span((long)i * k, k);
+            var products = result.All.Span((long)i * n, n);
             for (var j = 0; j < n; j++)
             {
+                ReadOnlySpan<float> column = b.All.Span((long)j * k, k);
                 double sum = 0;
-                for (var t = 0; t < k; t++) sum += (double)a[i * k + t] * b[j * k + t];
-                result[i * n + j] = (float)sum;
+                for (var t = 0; t < row.Length; t++) sum += (double)row[t] * column[t];
+                products[j] = (float)sum;
             }
         }
         return result;
     }
 
-    private static float[] Transposed(float[] matrix, int rows, int columns)
+    private static LongArray<float> Transposed(LongArray<float> matrix, int rows, int columns)
     {
-        var result = new float[matrix.Length];
+        var result = new LongArray<float>(matrix.Length);
+        var turned = result.All;
         for (var r = 0; r < rows; r++)
-            for (var c = 0; c < columns; c++) result[c * rows + r] = matrix[r * columns + c];
+        {
+            ReadOnlySpan<float> row = matrix.All.Span((long)r * columns, columns);
+            for (var c = 0; c < columns; c++) turned[(long)c * rows + r] = row[c];
+        }
         return result;
     }
 }

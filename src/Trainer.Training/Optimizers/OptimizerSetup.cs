@@ -9,7 +9,7 @@ namespace Trainer.Training.Optimizers;
 /// <param name="Options">The run's options.</param>
 /// <param name="Arguments">What this optimizer alone reads.</param>
 internal sealed record OptimizerSetup(
-    IReadOnlyList<ParameterEntry> Tensors, int Length, IReadOnlyList<ParameterGroup> Groups, TrainingOptions Options, Arguments Arguments)
+    IReadOnlyList<ParameterEntry> Tensors, long Length, IReadOnlyList<ParameterGroup> Groups, TrainingOptions Options, Arguments Arguments)
 {
     /// <summary>What a tensor's group multiplies the learning rate by.</summary>
     public double Factor(ParameterEntry tensor) => Groups.First(group => tensor.Offset >= group.Begin && tensor.Offset < group.Begin + group.Count).RateFactor;

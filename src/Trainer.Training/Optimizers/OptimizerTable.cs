@@ -37,7 +37,7 @@ public static class OptimizerTable
     }
 
     /// <summary>Refuses what <see cref="Make"/> would refuse.</summary>
-    internal static void Check(TrainingOptions options) => Find(options.Optim).Make(new OptimizerSetup([], 0, [], options, ArgumentsOf(options)));
+    internal static void Check(TrainingOptions options) => Find(options.Optim).Make(new OptimizerSetup([], 0, [], options, ArgumentsOf(options))).Dispose();
 
     private static Arguments ArgumentsOf(TrainingOptions options) => Arguments.Read("--optim-args", options.Optim, Find(options.Optim).Arguments, options.OptimArgs);
 

@@ -18,10 +18,10 @@ internal static class ParameterGroups
         {
             var factor = loraPlusRatio is not { } ratio ? 1.0 : IsOfEmbedding(tensor.Name) ? LoraPlusEmbeddingRate / learningRate : IsB(tensor.Name) ? ratio : 1.0;
             if (patterns is { Count: > 0 }) factor *= PathPattern.ValueAt([.. patterns], ModuleOf(tensor.Name), learningRate) / learningRate;
-            var end = (int)(tensor.Offset + tensor.Count);
+            var end = tensor.Offset + tensor.Count;
             // The gaps between tensors hold zeros and zero gradients: stepping over them changes nothing and keeps one long run.
             if (groups.Count > 0 && groups[^1].RateFactor == factor) groups[^1] = groups[^1] with { Count = end - groups[^1].Begin };
-            else groups.Add(new ParameterGroup((int)tensor.Offset, (int)tensor.Count, factor));
+            else groups.Add(new ParameterGroup(tensor.Offset, tensor.Count, factor));
         }
         return groups;
     }
@@ -46,4 +46,4 @@ internal static class ParameterGroups
 /// <param name="Begin">First element.</param>
 /// <param name="Count">Elements.</param>
 /// <param name="RateFactor">Multiplier of the learning rate.</param>
-internal readonly record struct ParameterGroup(int Begin, int Count, double RateFactor);
+internal readonly record struct ParameterGroup(long Begin, long Count, double RateFactor);

@@ -1,3 +1,5 @@
+using Trainer.Numerics.Spans;
+
 namespace Trainer.Training.Optimizers;
 
 /// <summary>
@@ -10,19 +12,19 @@ internal sealed class ScheduleFreeAdamW : IOptimizer
     public static readonly IReadOnlyList<ArgumentSpec> Arguments = [new("warmup_steps", "0"), new("r", "0"), new("weight_lr_power", "2")];
 
     private readonly OptimizerSetup _setup;
-    private readonly float[] _z;
-    private readonly float[] _second;
-    private readonly double[] _weightSum;
-    private readonly double[] _highestRate;
-    private readonly double[] _isBegun = new double[1];
+    private readonly LongArray<float> _z;
+    private readonly LongArray<float> _second;
+    private readonly LongArray<double> _weightSum;
+    private readonly LongArray<double> _highestRate;
+    private readonly LongArray<double> _isBegun = new(1);
 
     /// <param name="setup">What is trained, and the run's options.</param>
     public ScheduleFreeAdamW(OptimizerSetup setup)
     {
         _setup = setup;
         if (setup.Options.AdamBeta1 <= 0) throw new OptionException("--optim schedule-free-adamw averages with --adam-beta1: it must be above 0");
-        (_z, _second) = (new float[setup.Length], new float[setup.Length]);
-        (_weightSum, _highestRate) = (new double[setup.Groups.Count], new double[setup.Groups.Count]);
+        (_z, _second) = (new LongArray<float>(setup.Length), new LongArray<float>(setup.Length));
+        (_weightSum, _highestRate) = (new LongArray<double>(setup.Groups.Count), new LongArray<double>(setup.Groups.Count));
         State =
         [
             .. StateTensor.Alike("z", setup.Tensors, _z), .. StateTensor.Alike("exp_avg_sq", setup.Tensors, _second),
@@ -32,9 +34,11 @@ internal sealed class ScheduleFreeAdamW : IOptimizer
 
     public IReadOnlyList<StateTensor> State { get; }
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
-        if (_isBegun[0] == 0) values.CopyTo(_z);
+        LongSpan<float> z = _z.All, second = _second.All;
+        if (_isBegun[0] == 0)
+            foreach (var tensor in _setup.Tensors) values.Slice(tensor.Offset, tensor.Count).CopyTo(z.Slice(tensor.Offset, tensor.Count));
         _isBegun[0] = 1;
         var (options, arguments) = (_setup.Options, _setup.Arguments);
         var (scale, beta1, beta2, decay) = ((float)step.GradientScale, options.AdamBeta1, (float)options.AdamBeta2, (float)options.WeightDecay);
@@ -52,20 +56,21 @@ internal sealed class ScheduleFreeAdamW : IOptimizer
             for (var i = group.Begin; i < group.Begin + group.Count; i++)
             {
                 var g = gradients[i] * scale;
-                _second[i] = _second[i] * beta2 + g * g * (1 - beta2);
-                var d = g / (MathF.Sqrt(_second[i]) / root + epsilon) + decay * values[i];
-                values[i] += toZ * (_z[i] - values[i]);
+                second[i] = second[i] * beta2 + g * g * (1 - beta2);
+                var d = g / (MathF.Sqrt(second[i]) / root + epsilon) + decay * values[i];
+                values[i] += toZ * (z[i] - values[i]);
                 values[i] += along * d;
-                _z[i] -= back * d;
+                z[i] -= back * d;
             }
         }
     }
 
-    public bool Average(ReadOnlySpan<float> values, Span<float> averages)
+    public bool HasAverages => _isBegun[0] != 0;
+
+    public void Average(ReadOnlyLongSpan<float> values, LongSpan<float> averages)
     {
-        if (_isBegun[0] == 0) return false;
-        var out_ = (float)(1 - 1 / _setup.Options.AdamBeta1);
-        for (var i = 0; i < values.Length; i++) averages[i] = values[i] + out_ * (_z[i] - values[i]);
-        return true;
+        var (z, out_) = (_z, (float)(1 - 1 / _setup.Options.AdamBeta1));
+        foreach (var tensor in _setup.Tensors)
+            for (var i = tensor.Offset; i < tensor.Offset + tensor.Count; i++) averages[i] = values[i] + out_ * (z[i] - values[i]);
     }
 }

@@ -1,3 +1,5 @@
+using Trainer.Numerics.Spans;
+
 namespace Trainer.Training.Optimizers;
 
 /// <summary>
@@ -13,7 +15,7 @@ internal sealed class Sgd : IOptimizer
     private readonly float _momentum;
     private readonly float _intake;
     private readonly bool _nesterov;
-    private readonly float[]? _buffer;
+    private readonly LongArray<float>? _buffer;
 
     /// <param name="setup">What is trained, and the run's options.</param>
     /// <exception cref="OptionException">Nesterov without momentum.</exception>
@@ -24,7 +26,7 @@ internal sealed class Sgd : IOptimizer
         _intake = 1 - (float)setup.Arguments.Number("dampening");
         _nesterov = setup.Arguments.IsOn("nesterov");
         if (_nesterov && (_momentum == 0 || _intake != 1)) throw new OptionException("--optim-args: nesterov needs a momentum above 0 and no dampening; add momentum=0.9");
-        if (_momentum > 0) _buffer = new float[setup.Length];
+        if (_momentum > 0) _buffer = new LongArray<float>(setup.Length);
         State = _buffer is null ? [] : [.. StateTensor.Alike("momentum_buffer", setup.Tensors, _buffer)];
     }
 
@@ -32,9 +34,10 @@ internal sealed class Sgd : IOptimizer
 
     public static long StateBytes(Arguments arguments, long[] shape) => arguments.Number("momentum") > 0 ? 4 * OptimizerKind.Count(shape) : 0;
 
-    public void Step(Span<float> values, ReadOnlySpan<float> gradients, in OptimizerStep step)
+    public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         var (scale, decay) = ((float)step.GradientScale, (float)_setup.Options.WeightDecay);
+        var buffer = _buffer is null ? default : _buffer.All;
         foreach (var group in _setup.Groups)
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
@@ -43,8 +46,8 @@ internal sealed class Sgd : IOptimizer
                 var g = gradients[i] * scale + decay * values[i];
                 if (_buffer is not null)
                 {
-                    _buffer[i] = step.Number == 1 ? g : _momentum * _buffer[i] + _intake * g;
-                    g = _nesterov ? g + _momentum * _buffer[i] : _buffer[i];
+                    buffer[i] = step.Number == 1 ? g : _momentum * buffer[i] + _intake * g;
+                    g = _nesterov ? g + _momentum * buffer[i] : buffer[i];
                 }
                 values[i] -= rate * g;
             }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Trainer.Checkpoints;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -65,25 +66,19 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
     public void Restore(IAdaptedModel model, IOptimizer optimizer)
     {
         using var file = SafetensorsFile.Open(Path.Combine(Directory, TensorsFile));
-        var values = model.Parameters.HostValues().ToArray();
-        foreach (var tensor in model.Parameters.Tensors)
-        {
-            var entry = Wanted(file, Declaration(tensor));
-            foreach (var (first, count) in Parts(entry.ByteCount))
-                file.Bytes(entry, first, count).CopyTo(MemoryMarshal.AsBytes(values.AsSpan((int)(tensor.Offset + (first / sizeof(float))), count / sizeof(float))));
-        }
-        foreach (var state in optimizer.State)
-        {
-            var entry = Wanted(file, Declaration(state));
-            foreach (var (first, count) in Parts(entry.ByteCount)) file.Bytes(entry, first, count).CopyTo(state.Part(first, count));
-        }
+        // All are looked for before the first is read: a checkpoint that does not fit changes nothing.
+        var values = model.Parameters.Tensors.Select(tensor => (Tensor: tensor, Entry: Wanted(file, Declaration(tensor)))).ToList();
+        var states = optimizer.State.Select(state => (State: state, Entry: Wanted(file, Declaration(state)))).ToList();
         if (file.Entries.Count != model.Parameters.Tensors.Count + optimizer.State.Count)
         {
             throw new BadFileException(
                 $"checkpoint '{Directory}' holds {file.Entries.Count} tensors of values and optimizer state, this run has {model.Parameters.Tensors.Count + optimizer.State.Count}: "
                 + "it is of another adapter or optimizer; resume it with the options it was made with");
         }
-        model.Parameters.Write(values);
+        foreach (var (tensor, entry) in values)
+            foreach (var (first, count) in Parts(entry.ByteCount)) model.Parameters.Write(tensor.Offset + (first / sizeof(float)), MemoryMarshal.Cast<byte, float>(file.Bytes(entry, first, count)));
+        foreach (var (state, entry) in states)
+            foreach (var (first, count) in Parts(entry.ByteCount)) file.Bytes(entry, first, count).CopyTo(state.Part(first, count));
     }
 
     private static TensorDeclaration Declaration(ParameterEntry tensor) => new("value." + tensor.Name, SafetensorsDtype.F32, [.. tensor.Shape]);
@@ -98,7 +93,7 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         foreach (var tensor in tensors)
         {
             foreach (var (first, count) in Parts(tensor.Count * sizeof(float)))
-                writer.Write("value." + tensor.Name, MemoryMarshal.AsBytes(values.Slice((int)(tensor.Offset + (first / sizeof(float))), count / sizeof(float))));
+                writer.Write("value." + tensor.Name, MemoryMarshal.AsBytes(values.Span(tensor.Offset + (first / sizeof(float)), count / sizeof(float))));
         }
         foreach (var state in optimizer.State)
         {

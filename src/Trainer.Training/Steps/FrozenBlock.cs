@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Training;
 
@@ -7,7 +8,7 @@ namespace Trainer.Training;
 /// <param name="Width">Elements of a row.</param>
 /// <param name="Stride">From one row's first element to the next one's.</param>
 /// <param name="Rows">Rows.</param>
-internal readonly record struct FrozenBlock(int Begin, int Width, int Stride, int Rows)
+internal readonly record struct FrozenBlock(long Begin, long Width, long Stride, long Rows)
 {
     /// <summary>What a run leaves as it was: A with --freeze-a, and the halves that take the beginning of a fresh adapter off again.</summary>
     public static IReadOnlyList<FrozenBlock> Of(bool freezesA, bool isDoubled, IReadOnlyList<ParameterEntry> tensors)
@@ -15,7 +16,7 @@ internal readonly record struct FrozenBlock(int Begin, int Width, int Stride, in
         var blocks = new List<FrozenBlock>();
         foreach (var tensor in tensors)
         {
-            var (begin, count) = ((int)tensor.Offset, (int)tensor.Count);
+            var (begin, count) = (tensor.Offset, tensor.Count);
             if (tensor.Name.Contains(".lora_A.", StringComparison.Ordinal))
             {
                 if (freezesA) blocks.Add(new FrozenBlock(begin, count, count, 1));
@@ -23,22 +24,22 @@ internal readonly record struct FrozenBlock(int Begin, int Width, int Stride, in
             }
             else if (isDoubled && tensor.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal))
             {
-                var rank = (int)tensor.Shape[1];
-                blocks.Add(new FrozenBlock(begin + rank / 2, rank / 2, rank, (int)tensor.Shape[0]));
+                var rank = tensor.Shape[1];
+                blocks.Add(new FrozenBlock(begin + rank / 2, rank / 2, rank, tensor.Shape[0]));
             }
         }
         return blocks;
     }
 
     /// <summary>Sets the elements to 0.</summary>
-    public void Clear(Span<float> buffer)
+    public void Clear(LongSpan<float> buffer)
     {
-        for (var row = 0; row < Rows; row++) buffer.Slice(Begin + row * Stride, Width).Clear();
+        for (long row = 0; row < Rows; row++) buffer.Slice(Begin + row * Stride, Width).Clear();
     }
 
     /// <summary>Copies the elements from one buffer into another laid out alike.</summary>
-    public void Copy(ReadOnlySpan<float> from, Span<float> to)
+    public void Copy(ReadOnlyLongSpan<float> from, LongSpan<float> to)
     {
-        for (var row = 0; row < Rows; row++) from.Slice(Begin + row * Stride, Width).CopyTo(to.Slice(Begin + row * Stride, Width));
+        for (long row = 0; row < Rows; row++) from.Slice(Begin + row * Stride, Width).CopyTo(to.Slice(Begin + row * Stride, Width));
     }
 }

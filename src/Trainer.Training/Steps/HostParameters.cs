@@ -1,5 +1,6 @@
 using Trainer.Distributed;
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -10,33 +11,34 @@ namespace Trainer.Training;
 /// <param name="gradients">Gives the gradients.</param>
 /// <param name="frozen">Elements that no step changes; null for none.</param>
 internal sealed class HostParameters(
-    IReadOnlyList<ParameterEntry> tensors, Func<Span<float>> values, Func<Span<float>> gradients, IReadOnlyList<FrozenBlock>? frozen = null) : IParameterStore
+    IReadOnlyList<ParameterEntry> tensors, Func<LongSpan<float>> values, Func<LongSpan<float>> gradients, IReadOnlyList<FrozenBlock>? frozen = null) : IParameterStore
 {
     public IReadOnlyList<ParameterEntry> Tensors => tensors;
 
-    public int Length => values().Length;
+    public long Length => values().Length;
 
     public void ClearGradients() => gradients().Clear();
 
     public void SumGradients(ICollective ranks, Span<double> riders)
     {
         foreach (var block in frozen ?? []) block.Clear(gradients());
-        ranks.Sum(gradients(), riders);
+        // The riders travel with the last block.
+        foreach (var (begin, count) in LongBlocks.Of(Length)) ranks.Sum(gradients().Span(begin, count), begin + count == Length ? riders : []);
     }
 
     public double GradientNorm() => Training.GradientNorm.Of(gradients());
 
     public void Step(IOptimizer optimizer, in OptimizerStep step)
     {
-        var before = frozen is { Count: > 0 } ? values().ToArray() : [];
+        using var before = frozen is { Count: > 0 } ? values().ToLongArray() : null;
         optimizer.Step(values(), gradients(), step);
         // Decay, or a rule that knows no gradient of 0, would move them.
-        foreach (var block in frozen ?? []) block.Copy(before, values());
+        foreach (var block in frozen ?? []) block.Copy(before!.All, values());
     }
 
-    public ReadOnlySpan<float> HostValues() => values();
+    public ReadOnlyLongSpan<float> HostValues() => values();
 
-    public ReadOnlySpan<float> HostGradients() => gradients();
+    public ReadOnlyLongSpan<float> HostGradients() => gradients();
 
-    public void Write(ReadOnlySpan<float> replacement) => replacement.CopyTo(values());
+    public void Write(long begin, ReadOnlyLongSpan<float> replacement) => replacement.CopyTo(values().Slice(begin, replacement.Length));
 }

@@ -1,5 +1,6 @@
 using Trainer.Distributed;
 using Trainer.Engine;
+using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -14,7 +15,7 @@ internal interface IParameterStore
     IReadOnlyList<ParameterEntry> Tensors { get; }
 
     /// <summary>Floats in each buffer, gaps included.</summary>
-    int Length { get; }
+    long Length { get; }
 
     /// <summary>Trained elements, gaps not counted.</summary>
     long Count => Tensors.Sum(tensor => tensor.Count);
@@ -32,12 +33,13 @@ internal interface IParameterStore
     void Step(IOptimizer optimizer, in OptimizerStep step);
 
     /// <summary>All values in this process's memory, to be read before the next change.</summary>
-    ReadOnlySpan<float> HostValues();
+    ReadOnlyLongSpan<float> HostValues();
 
     /// <summary>All gradients in this process's memory, to be read before the next change.</summary>
-    ReadOnlySpan<float> HostGradients();
+    ReadOnlyLongSpan<float> HostGradients();
 
-    /// <summary>Replaces all values.</summary>
-    /// <param name="values">As many as <see cref="Length"/>.</param>
-    void Write(ReadOnlySpan<float> values);
+    /// <summary>Replaces values.</summary>
+    /// <param name="begin">The first one.</param>
+    /// <param name="values">What it and those behind it become.</param>
+    void Write(long begin, ReadOnlyLongSpan<float> values);
 }

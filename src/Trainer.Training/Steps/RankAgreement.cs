@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Distributed;
 using Trainer.Models;
+using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
 namespace Trainer.Training;
@@ -80,10 +81,11 @@ internal static class RankAgreement
     {
         if (ranks.Size == 1) return state;
         var shared = ranks.Share(JsonSerializer.Serialize(state, RunJson.Options));
-        var values = parameters.HostValues().ToArray();
-        ranks.Broadcast(MemoryMarshal.AsBytes(values.AsSpan()));
-        parameters.Write(values);
-        foreach (var tensor in optimizer.State) ranks.Broadcast(tensor.Bytes);
+        using var values = parameters.HostValues().ToLongArray();
+        foreach (var (begin, count) in LongBlocks.Of(values.Length)) ranks.Broadcast(MemoryMarshal.AsBytes(values.All.Span(begin, count)));
+        parameters.Write(0, values.All);
+        foreach (var tensor in optimizer.State)
+            foreach (var (begin, count) in LongBlocks.Of(tensor.ByteCount)) ranks.Broadcast(tensor.Part(begin, count));
         if (ranks.Rank == 0) return state;
         using var document = JsonDocument.Parse(shared);
         return RunState.FromJson(document.RootElement);
@@ -93,7 +95,10 @@ internal static class RankAgreement
     /// <exception cref="CollectiveException">Names a rank that holds others.</exception>
     public static void RequireSameValues(ICollective ranks, IParameterStore parameters, int step)
     {
-        if (ranks.FindDifference(MemoryMarshal.AsBytes(parameters.HostValues())) is { } rank)
+        foreach (var (begin, count) in LongBlocks.Of(parameters.Length))
+        {
+            if (ranks.FindDifference(MemoryMarshal.AsBytes(parameters.HostValues().Span(begin, count))) is not { } rank) continue;
             throw new CollectiveException($"after step {step} rank {rank} holds other values than rank 0: its machine computes differently (another processor, or damaged memory); leave it out and continue with --resume");
+        }
     }
 }

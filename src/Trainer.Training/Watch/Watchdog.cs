@@ -2,6 +2,7 @@ using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Numerics.Machine;
+using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
 
@@ -62,7 +63,7 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     {
         if (rate < LeastRate || norm == 0 || options.AdamEpsilon > 1) return;
         var b = model.Parameters.Tensors.Where(tensor => ParameterGroups.StartsAtZero(tensor.Name)).ToList();
-        var still = b.Where(tensor => !model.Parameters.HostValues().Slice((int)tensor.Offset, (int)tensor.Count).ContainsAnyExcept(0f)).ToList();
+        var still = b.Where(tensor => model.Parameters.HostValues().Slice(tensor.Offset, tensor.Count).FirstExcept(0) < 0).ToList();
         if (b.Count > 0 && still.Count == b.Count)
             throw new InvalidOperationException($"after step {state.Step + 1} every lora_B is still zero: no gradient reaches the adapter");
         if (still.Count > 0)
@@ -86,5 +87,5 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
             directory);
     }
 
-    private string? FirstNonFinite(ReadOnlySpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Parameters.Tensors, kind);
+    private string? FirstNonFinite(ReadOnlyLongSpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Parameters.Tensors, kind);
 }

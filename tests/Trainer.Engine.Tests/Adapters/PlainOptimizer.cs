@@ -18,7 +18,7 @@ internal sealed class PlainOptimizer(ParameterBuffer parameters, double peak, do
         var rate = _step < warmup ? peak * _step / warmup : peak * 0.5 * (1 + Math.Cos(Math.PI * (_step - warmup) / (total - warmup)));
         _step++;
         double squares = 0;
-        foreach (var g in gradients) squares += (double)g * g;
+        foreach (var g in gradients.ToArray()) squares += (double)g * g;
         var norm = Math.Sqrt(squares);
         var clip = Math.Min(1, 1 / (norm + 1e-6));
         for (var i = 0; i < values.Length; i++)

@@ -1,3 +1,4 @@
+using Trainer.Numerics.Spans;
 using Trainer.Training;
 using Trainer.Training.Optimizers;
 
@@ -24,10 +25,10 @@ public class LargeStateTests
     public void State_beyond_two_gibibytes_is_reached_to_its_last_byte()
     {
         // The system gives pages as they are touched: two of them here.
-        var array = new float[152064 * 3584];
-        array[^1] = 7;
+        using var array = new LongArray<float>(152064 * 3584);
+        array[array.Length - 1] = 7;
         var state = StateTensor.Of("exp_avg.head", array);
-        Assert.Equal(array.Length * 4L, state.ByteCount);
+        Assert.Equal(array.Length * 4, state.ByteCount);
         Assert.Equal(7, BitConverter.ToSingle(state.Part(state.ByteCount - 4, 4)));
         Assert.Throws<ArgumentOutOfRangeException>(() => state.Part(state.ByteCount - 3, 4).Length);
     }

@@ -55,7 +55,8 @@ public class OptimizerGoldenTests
             if (step is 5 or 11) AssertNear(file, $"{name}.p.{step}.{{0}}", indices, tensors, values, gate);
         }
         var averages = new float[values.Length];
-        if (made.Average(values, averages)) AssertNear(file, $"{name}.x.11.{{0}}", indices, tensors, averages, gate);
+        made.Average(values, averages);
+        if (made.HasAverages) AssertNear(file, $"{name}.x.11.{{0}}", indices, tensors, averages, gate);
         else Assert.DoesNotContain("schedule", optimizer, StringComparison.Ordinal);
     }
 

@@ -33,7 +33,7 @@ public class OptimizerTests
     {
         var adam = Optimizer("adamw", 1, weightDecay: 0);
         float[] values = [0];
-        adam.Step(values, [3f], new OptimizerStep(1, 0.1, 1));
+        adam.Step(values, new[] { 3f }, new OptimizerStep(1, 0.1, 1));
         Assert.Equal(-0.1, values[0], 1e-6);
     }
 
@@ -41,7 +41,7 @@ public class OptimizerTests
     public void Sgd_follows_the_gradient_and_the_decay()
     {
         float[] values = [1, -2];
-        Optimizer("sgd", 2, weightDecay: 0.5).Step(values, [4f, 0f], new OptimizerStep(1, 0.1, 0.5));
+        Optimizer("sgd", 2, weightDecay: 0.5).Step(values, new[] { 4f, 0f }, new OptimizerStep(1, 0.1, 0.5));
         Assert.Equal([1 - 0.1f * (2 + 0.5f), -2 - 0.1f * -1], values);
     }
 
@@ -51,9 +51,9 @@ public class OptimizerTests
     {
         ParameterEntry[] tensors = [new("x.lora_A.weight", [16, 32], 0), new("x.lora_B.weight", [48, 16], 512), new("x.lora_magnitude_vector", [48], 1280)];
         var options = Options(0) with { Optim = name, OptimArgs = name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "512" } : new Dictionary<string, string>() };
-        var optimizer = OptimizerTable.Make(new HostParameters(tensors, () => new float[1328], () => default), options);
-        var scalars = optimizer.State.Where(state => state.Dtype == Trainer.Checkpoints.SafetensorsDtype.F64).Sum(state => (long)state.Bytes.Length);
-        Assert.Equal(optimizer.State.Sum(state => (long)state.Bytes.Length) - scalars, OptimizerTable.StateBytes(options, tensors.Select(tensor => tensor.Shape.ToArray())));
+        using var optimizer = OptimizerTable.Make(new HostParameters(tensors, () => new float[1328], () => default), options);
+        var scalars = optimizer.State.Where(state => state.Dtype == Trainer.Checkpoints.SafetensorsDtype.F64).Sum(state => state.ByteCount);
+        Assert.Equal(optimizer.State.Sum(state => state.ByteCount) - scalars, OptimizerTable.StateBytes(options, tensors.Select(tensor => tensor.Shape.ToArray())));
     }
 
     [Theory]
@@ -119,8 +119,8 @@ public class OptimizerTests
     [Fact]
     public void A_norm_of_huge_gradients_does_not_overflow_and_a_NaN_shows()
     {
-        Assert.True(double.IsFinite(GradientNorm.Of([1e30f, 1e30f])));
-        Assert.True(double.IsNaN(GradientNorm.Of([1, float.NaN, 2, 3, 4])));
+        Assert.True(double.IsFinite(GradientNorm.Of(new[] { 1e30f, 1e30f })));
+        Assert.True(double.IsNaN(GradientNorm.Of(new[] { 1, float.NaN, 2, 3, 4 })));
     }
 
     [Fact]
@@ -162,8 +162,8 @@ public class OptimizerTests
         ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];
         var groups = ParameterGroups.Of(tensors, 16, 1e-4);
         // The embedding's rate is 1e-6, whatever the others': PEFT's default.
-        Assert.Equal([(0, 16, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0), (64, 20, 1e-6 / 1e-4)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
+        Assert.Equal([(0L, 16L, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0), (64, 20, 1e-6 / 1e-4)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
         var one = Assert.Single(ParameterGroups.Of(tensors, null, 1e-4));
-        Assert.Equal((0, 84), (one.Begin, one.Count));
+        Assert.Equal((0L, 84L), (one.Begin, one.Count));
     }
 }
