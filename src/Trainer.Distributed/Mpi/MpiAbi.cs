@@ -64,7 +64,7 @@ internal sealed record MpiAbi
         _ => new MpiAbi
         {
             Kind = kind,
-            World = 0x101, Float = 0x210, Double = 0x214, Byte = 0x247, Sum = 0x21, ErrorsReturn = 0x143, InfoNull = 0x130,
+            World = 0x101, Float = 0x210, Double = 0x214, Byte = 0x247, Sum = 0x21, ErrorsReturn = 0x142, InfoNull = 0x130,
             InPlace = 1, StatusIgnore = 0, Shared = 221, Serialized = 2048,
         },
     };

@@ -16,12 +16,13 @@ internal sealed unsafe class MpiCollective : ICollective
     private readonly MpiAbi _abi;
     private readonly TimeSpan _timeout;
     private readonly CallWatch _watch;
+    private readonly Action<string> _tell;
     private void* _sent;
     private int _sentBytes;
 
-    private MpiCollective(MpiAbi abi, TimeSpan timeout, CallWatch watch)
+    private MpiCollective(MpiAbi abi, TimeSpan timeout, CallWatch watch, Action<string> tell)
     {
-        (_abi, _timeout, _watch) = (abi, timeout, watch);
+        (_abi, _timeout, _watch, _tell) = (abi, timeout, watch, tell);
         int rank, size, localRank, localSize;
         Check(MpiNative.CommRank(abi.World, &rank), "MPI_Comm_rank");
         Check(MpiNative.CommSize(abi.World, &size), "MPI_Comm_size");
@@ -59,7 +60,7 @@ internal sealed unsafe class MpiCollective : ICollective
         var code = MpiNative.InitThread(0, 0, abi.Serialized, &provided);
         if (code != 0) throw new CollectiveException($"MPI_Init_thread failed with code {code} ({MpiLibrary.Version()}); start the command under that library's own launcher");
         _ = MpiNative.CommSetErrorHandler(abi.World, abi.ErrorsReturn);
-        var ranks = new MpiCollective(abi, timeout, watch);
+        var ranks = new MpiCollective(abi, timeout, watch, tell);
         // Launcher and library of different makers give as many worlds of one rank as there are processes, each of which would train the whole run.
         if (launcher is { Size: var started } && started != ranks.Size)
         {
@@ -126,9 +127,11 @@ internal sealed unsafe class MpiCollective : ICollective
     // All ranks leave together: a launcher takes one that ends while others work for a failure and kills them.
     public void Dispose()
     {
-        Barrier();
+        var peers = LocalPeers.Meet(this);
         using (_watch.Of("the end of the ranks")) _ = MpiNative.Finalize();
         _watch.Dispose();
+        // Nothing of MPI is left by which a rank that is stopped from here on could be missed, and its launcher waits for it.
+        if (peers.EndWithin(_timeout) is { } late) _tell(late);
         NativeMemory.Free(_sent);
         _sent = null;
     }

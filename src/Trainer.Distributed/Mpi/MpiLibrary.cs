@@ -45,15 +45,23 @@ internal static unsafe class MpiLibrary
         throw new MissingLibraryException($"no MPI library is here (tried {string.Join(", ", names)}): install the one of your launcher (apt-get install openmpi-bin, or mpich), or set {PathVariable} to its path; --distributed off trains in one process");
     }
 
-    // dlsym searches a library's dependencies too: the standard interface is told by its name before Open MPI's symbol is looked for.
+    // dlsym searches a library's dependencies too: the standard interface is told by its name, or by what it says of itself, before Open MPI's symbol is looked for.
     private static MpiKind Kind(nint library, string name)
     {
-        if (name.Contains("mpi_abi", StringComparison.Ordinal)) return MpiKind.Standard;
+        if (name.Contains("mpi_abi", StringComparison.Ordinal) || IsStandard(library)) return MpiKind.Standard;
         if (NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out _)) return MpiKind.OpenMpi;
         var version = Version();
         string[] family = ["MPICH", "MVAPICH", "Intel(R) MPI", "CRAY", "Microsoft MPI"];
         return family.Any(known => version.Contains(known, StringComparison.OrdinalIgnoreCase))
             ? MpiKind.Mpich
             : throw new MissingLibraryException($"MPI library '{name}' ('{version}') is none of Open MPI, MPICH and its relatives, or the standard interface of MPI 5; set {PathVariable} to one of these");
+    }
+
+    // A library of MPI 5 that has an interface of its own answers -1.
+    private static bool IsStandard(nint library)
+    {
+        if (!NativeLibrary.TryGetExport(library, "MPI_Abi_get_version", out var address)) return false;
+        int major = -1, minor = -1;
+        return ((delegate* unmanaged<int*, int*, int>)address)(&major, &minor) == 0 && major > 0;
     }
 }

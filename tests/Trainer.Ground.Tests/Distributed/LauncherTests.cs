@@ -1,4 +1,5 @@
 using Trainer.Distributed;
+using Trainer.Distributed.Mpi;
 
 namespace Trainer.Ground.Tests.Distributed;
 
@@ -33,6 +34,17 @@ public sealed class LauncherTests
         Assert.Equal("text", ranks.Share("text"));
         Assert.Null(ranks.FindDifference("anything"));
         Assert.IsType<SingleProcess>(Ranks.Join(DistributedMode.Off, _ => { }));
+    }
+
+    [SkippableFact]
+    public void A_process_is_known_by_its_number_and_its_start_together()
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "the system tells no start of a process in /proc");
+        var mine = LocalPeers.Started(Environment.ProcessId);
+        Assert.NotNull(mine);
+        Assert.Equal(mine, LocalPeers.Started(Environment.ProcessId));
+        Assert.NotEqual(mine, LocalPeers.Started(1));
+        Assert.Null(LocalPeers.Started(int.MaxValue));
     }
 
     private static Func<string, string?> Reader(string environment)

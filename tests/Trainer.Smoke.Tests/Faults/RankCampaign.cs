@@ -82,15 +82,17 @@ public sealed class RankCampaign(ITestOutputHelper output)
             MpiRun.Finish(job);
             return null;
         }
-        Process.Start("kill", ["-" + signal.ToString(CultureInfo.InvariantCulture), ranks[random.Next(ranks.Length)].ToString(CultureInfo.InvariantCulture)]).End();
+        var victim = ranks[random.Next(ranks.Length)];
+        var isFirst = Read($"/proc/{victim}/environ").Split('\0').Any(variable => variable is "OMPI_COMM_WORLD_RANK=0" or "PMI_RANK=0");
+        Process.Start("kill", ["-" + signal.ToString(CultureInfo.InvariantCulture), victim.ToString(CultureInfo.InvariantCulture)]).End();
         var clock = Stopwatch.StartNew();
         try
         {
             MpiRun.Finish(job, 60);
         }
-        catch (TimeoutException) when (run.LastLoggedStep == FaultRun.Steps && File.Exists(Path.Combine(run.Output, "adapter_model.safetensors")))
+        catch (TimeoutException) when (isFirst && run.LastLoggedStep == FaultRun.Steps && File.Exists(Path.Combine(run.Output, "adapter_model.safetensors")))
         {
-            // A rank that is stopped when nothing is left to do with it holds its launcher alone.
+            // The first rank waits for the others when all is done; when it is stopped after that nobody is left to see it, and it holds its launcher alone.
             return null;
         }
         catch (TimeoutException)

@@ -106,6 +106,37 @@ public sealed class MpiTests : IDisposable
 
     [SkippableFact]
     [Trait("ring", "slow")]
+    public void A_rank_of_another_version_is_named_with_both_versions()
+    {
+        var other = AnotherBuild();
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 3, microBatches: 2), "--output-dir", Output("versions")], $"[ $rank = 1 ] && set -- \"$1\" '{other}' \"${{@:3}}\"");
+        Assert.Equal(2, result.ExitCode);
+        Assert.Matches(@"error: rank 1 of 2 has another version of trainer than rank 0 \(9\S+ instead of \d\S+\)", result.Error);
+        Assert.False(File.Exists(Path.Combine(Output("versions"), "run.json")));
+    }
+
+    /// <summary>The program again, whose training part says that it is of another version.</summary>
+    private string AnotherBuild()
+    {
+        var (folder, copy) = (Path.GetDirectoryName(TrainerProgram.FilePath)!, Directory.CreateDirectory(Path.Combine(_folder.Path, "build")).FullName);
+        // The host follows a link from the program to its folder; all else may lie elsewhere.
+        foreach (var path in Directory.GetFileSystemEntries(folder))
+        {
+            var name = Path.GetFileName(path);
+            if (name is "Trainer.Training.dll" || name.StartsWith("trainer.", StringComparison.Ordinal)) File.Copy(path, Path.Combine(copy, name));
+            else File.CreateSymbolicLink(Path.Combine(copy, name), path);
+        }
+        var (library, version) = (Path.Combine(copy, "Trainer.Training.dll"), FileVersionInfo.GetVersionInfo(Path.Combine(folder, "Trainer.Training.dll")).ProductVersion!);
+        var bytes = File.ReadAllBytes(library);
+        var at = bytes.AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(version));
+        Assert.True(at > 0 && version[0] != '9');
+        bytes[at] = (byte)'9';
+        File.WriteAllBytes(library, bytes);
+        return Path.Combine(copy, Path.GetFileName(TrainerProgram.FilePath));
+    }
+
+    [SkippableFact]
+    [Trait("ring", "slow")]
     public void Words_that_change_nothing_of_what_is_computed_may_differ()
     {
         var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("words")], "[ $rank = 1 ] && set -- \"$@\" --max-memory 20GiB");
