@@ -32,6 +32,9 @@ public sealed record ModelLoadOptions
     /// <summary>With <see cref="Stream"/>: how the files are read.</summary>
     public StreamReads StreamReads { get; init; } = StreamReads.Auto;
 
+    /// <summary>With <see cref="Stream"/>: the processes of this machine that read the same files; null is this one alone.</summary>
+    public StreamReaders? StreamReaders { get; init; }
+
     /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
     public string Device { get; init; } = "cpu";
 

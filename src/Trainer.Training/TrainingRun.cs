@@ -71,7 +71,8 @@ public static class TrainingRun
         var files = Fingerprint.Of(options, data.Files, events, early.Token);
         RankAgreement.RequireSameRun(ranks, options, files, data);
         RequireNoDrift(folder, options, files, events);
-        var plan = Planned(options, data, events);
+        var plan = Planned(options, data, MemoryShare.Least(ranks), events);
+        RankAgreement.RequireSameStreaming(ranks, plan);
         var settled = RunPlanner.Settle(options, plan);
         if (plan.Stream)
         {
@@ -80,7 +81,7 @@ public static class TrainingRun
             settled = settled with { ModelDirectory = Streamed(options, files, events, early) };
             if (ranks.LocalRank == 0) ranks.Barrier();
         }
-        using var model = Load(options, settled, plan, events, early.Token);
+        using var model = Load(options, settled, plan, ranks, events, early.Token);
         early.Token.ThrowIfCancellationRequested();
         Probe.Measure(options, plan, data, model, events);
         early.Token.ThrowIfCancellationRequested();
@@ -131,7 +132,7 @@ public static class TrainingRun
         options = AsBegun(options, folder);
         using var data = OpenData(options, RunManifest.Begin(options, folder.Earlier), events, stop);
         if (folder.Checkpoint is not null) RequireNoDrift(folder, options, Fingerprint.Of(options, data.Files, events, stop), events);
-        var plan = Planned(options, data, events);
+        var plan = Planned(options, data, MemoryShare.Here, events);
         // The base as it lies: its files are mapped and matched, nothing of them is quantized or copied.
         using var model = AdaptedModel.Map(options, events, stop);
         return plan;
@@ -151,9 +152,9 @@ public static class TrainingRun
         return data;
     }
 
-    private static RunPlan Planned(TrainingOptions options, TrainingData data, Events events)
+    private static RunPlan Planned(TrainingOptions options, TrainingData data, MemoryShare share, Events events)
     {
-        var plan = RunPlanner.Plan(options, data.Dataset);
+        var plan = RunPlanner.Plan(options, data.Dataset, share: share);
         RunPlanner.Require(plan);
         if (plan.Stream && options.Stream == Choice.Auto)
             events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
@@ -161,11 +162,12 @@ public static class TrainingRun
         return plan;
     }
 
-    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, Events events, CancellationToken stop)
+    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, ICollective ranks, Events events, CancellationToken stop)
     {
+        var reads = plan.Stream ? RankAgreement.Readers(ranks) : null;
         try
         {
-            return AdaptedModel.Load(settled, events, plan.StreamBytes, stop);
+            return AdaptedModel.Load(settled, events, plan.StreamBytes, reads, stop);
         }
         catch (ModelException fault) when (settled.ModelDirectory != options.ModelDirectory)
         {
@@ -229,7 +231,7 @@ public static class TrainingRun
             Rate = rate,
             Checkpoints = record is null ? nothing : record.Store,
             Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.BeganAt ?? run.Time.GetTimestamp(), run.SignalExitCode, stop),
-            Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, record is null ? nothing : record.Store),
+            Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, record is null ? nothing : record.Store, run.Ranks),
             Ranks = run.Ranks,
             Events = events,
             Sample = run.Sample,

@@ -22,6 +22,8 @@ internal static class PlanCommand
 
     private static readonly Setting RankCount = new("ranks", SettingKind.Integer, "General", "Tell what so many processes under a launcher would make of the run.") { Value = "N", Minimum = 1, Maximum = 1 << 16 };
 
+    private static readonly Setting RanksPerNode = new("ranks-per-node", SettingKind.Integer, "General", "How many of them share a machine and its memory.") { Value = "N", Default = "1", Minimum = 1, Maximum = 1 << 10 };
+
     private static readonly Setting Link = new("link", SettingKind.Text, "General", "Rate of the network between them, such as 1Gbit, 25Gbit or 3GB/s.") { Value = "RATE", Default = "10Gbit" };
 
     public static readonly CommandSpec Spec = new("plan", "What train would do and need: rows, tokens, memory by part, disk, time.", Run)
@@ -31,7 +33,7 @@ internal static class PlanCommand
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure, RankCount, Link],
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure, RankCount, RanksPerNode, Link],
         Examples =
         [
             ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),
@@ -46,16 +48,25 @@ internal static class PlanCommand
         if (values.Flag(List) is true) return ListSizes(invocation, values);
         var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System, isPlan: true);
         var (ranks, link) = (values.Integer(RankCount), LinkRate(values));
+        var share = MemoryShare.Here with { Ranks = OnOneMachine(values, ranks) };
         values.ThrowIfFaulty();
         if (SequenceLength.Warning(options) is { } tooLong) invocation.Terminal.Error.WriteLine($"warning: {tooLong}");
         using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
         if (dataset is not null && PositionNote.Of(options.ModelDirectory, dataset.Statistics.LongestExample) is { } beyond) invocation.Terminal.Error.WriteLine("warning: " + beyond);
-        var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset), dataset);
+        var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset, share: share), dataset);
         if (ranks is { } count) plan = plan with { Ranks = RankPlan.Of(options, plan, dataset, count, link) };
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
         else output.Write(Text(plan, options, whyNoTime, invocation.Verbose));
         return plan.Fits ? ExitCode.Done : throw new PlanRefusedException(plan.Verdict);
+    }
+
+    private static int OnOneMachine(SettingValues values, int? ranks)
+    {
+        if (values.Integer(RanksPerNode) is not { } count || !values.Has(RanksPerNode)) return 1;
+        if (ranks is null) values.Fault($"{values.Origin(RanksPerNode)} says how ranks lie on machines; pass --ranks too");
+        else if (count > ranks) values.Fault($"{values.Origin(RanksPerNode)} {count} is more than there are ranks; --ranks is {ranks}");
+        return count;
     }
 
     private static double LinkRate(SettingValues values)
@@ -115,6 +126,8 @@ internal static class PlanCommand
         Line("steps", $"{(plan.TotalSteps is { } steps ? Quantities.Count(steps) : "unknown")}{(plan.StepsPerEpoch is { } epoch ? $", {Quantities.Count(epoch)} a pass over the data" : "")}, {options.BatchSize} x {options.GradientAccumulationSteps} rows each");
         Line("memory", $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}");
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
+        if (plan.Share.Ranks > 1)
+            Line("  on a machine", $"{Quantities.Bytes(plan.MachinePeakBytes)} of {Quantities.Bytes(plan.Share.MachineBytes)} with {plan.Share.Ranks} ranks: {(plan.SharedBytes > 0 ? $"{Quantities.Bytes(plan.SharedBytes)} of the base once, the rest for each" : "nothing of it is shared")}");
         if (isVerbose)
             foreach (var buffer in plan.Buffers.OrderByDescending(buffer => buffer.Bytes)) Line("    " + buffer.Name, Quantities.Bytes(buffer.Bytes));
         Line("disk", $"{Quantities.Bytes(plan.DiskBytes)}{(plan.DiskFreeBytes is { } free ? $" of {Quantities.Bytes(free)} free" : "")}");

@@ -21,7 +21,7 @@ internal static class Probe
         var batch = data.LongestBatch();
         var seconds = Seconds(options, batch, model);
         var peak = RequireFits(batch, plan);
-        var measured = RunPlanner.Plan(options, data.Dataset, seconds);
+        var measured = RunPlanner.Plan(options, data.Dataset, seconds, plan.Share);
         events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
         events.Emit(new Planned(measured));
         return measured;

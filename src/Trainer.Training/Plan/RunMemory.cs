@@ -46,6 +46,11 @@ internal sealed class RunMemory
     public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts }).GroupBy(module => module.Layer)
         .Max(layer => layer.Sum(module => Form is "fp8" or "int4" ? MatrixBytesOf(module) : EachMatrix(module, (rows, columns) => FrozenBytes.Streamed(Form, rows, columns, IsDoubleQuantized))));
 
+    /// <summary>Bytes of the base that ranks of one machine hold together: what is mapped from its files as it lies there. A base that is quantized while it loads each has for itself.</summary>
+    /// <param name="isStreamed">Whether layers come and go; no two ranks need be at the same one.</param>
+    public long SharedBytes(bool isStreamed) => isStreamed ? 0
+        : Decoder.Stored.Where(module => module.Kind == ModuleKind.Embedding || module.Role == ModuleRole.Head || IsStoredNf4 || Form == StoredForm).Sum(MatrixBytesOf);
+
     private ModelConfig Config => Decoder.Config;
 
     private DecoderBlueprint Decoder => _adapter.Decoder;

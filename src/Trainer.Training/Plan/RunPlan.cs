@@ -60,8 +60,17 @@ public sealed record RunPlan
     /// <summary>Sum of the parts.</summary>
     public long PeakBytes => Memory.Sum(part => part.Bytes);
 
-    /// <summary>The limit it is held against: <c>--max-memory</c>, or what the machine has.</summary>
+    /// <summary>The limit it is held against: <c>--max-memory</c>, or what the machine has; of several ranks on a machine, the share of one.</summary>
     public required long MemoryLimitBytes { get; init; }
+
+    /// <summary>The machine, and the ranks of the run that divide its memory.</summary>
+    public MemoryShare Share { get; init; } = MemoryShare.Here;
+
+    /// <summary>Bytes of <see cref="PeakBytes"/> that ranks of one machine hold together: pages of a base that is mapped as it lies on disk.</summary>
+    public long SharedBytes { get; init; }
+
+    /// <summary>What all ranks of a machine hold.</summary>
+    public long MachinePeakBytes => SharedBytes + Share.Ranks * (PeakBytes - SharedBytes);
 
     /// <summary>Bytes of one checkpoint, the optimizer's state included.</summary>
     public long CheckpointBytes { get; init; }

@@ -20,14 +20,16 @@ public static class RunPlanner
     /// <param name="options">The run; its model folder needs no more than config.json.</param>
     /// <param name="dataset">The data, or null to plan for rows of <c>--max-seq-length</c> tokens.</param>
     /// <param name="microStepSeconds">A measured micro-step at the largest micro-batch, or null.</param>
+    /// <param name="share">The machine, and how many ranks of the run are on it; null is this one for one process.</param>
     /// <exception cref="ModelException">config.json is missing, broken or of an unknown family.</exception>
     /// <exception cref="OptionException">The base cannot be streamed as the options say.</exception>
-    public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null)
+    public static RunPlan Plan(TrainingOptions options, Dataset? dataset = null, double? microStepSeconds = null, MemoryShare? share = null)
     {
+        share ??= MemoryShare.Here;
         var config = ConfigLoader.Load(options.ModelDirectory);
         FolderCheck.Require(options.ModelDirectory);
         StreamedFolder.RequireAgreement(options, config);
-        var plan = Compute(options, config, dataset, microStepSeconds);
+        var plan = Compute(options, config, dataset, microStepSeconds, share);
         if (plan.Fits) return plan;
         var changes = Changes(options, config, dataset, plan).Take(3).ToList();
         return plan with { Changes = changes, Verdict = Refusal(plan, changes) };
@@ -59,14 +61,14 @@ public static class RunPlanner
         if (plan.PeakBytes > plan.MemoryLimitBytes) throw new PlanRefusedException(plan.Verdict);
     }
 
-    private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds)
+    private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds, MemoryShare share)
     {
         if (options.Stream == Choice.Auto)
         {
             // Reading the base from disk twice a step is for what does not fit otherwise.
-            var resident = Compute(options with { Stream = Choice.Off }, config, dataset, microStepSeconds);
+            var resident = Compute(options with { Stream = Choice.Off }, config, dataset, microStepSeconds, share);
             if (resident.PeakBytes <= resident.MemoryLimitBytes || !CanStream(options, config)) return resident;
-            return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds);
+            return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds, share);
         }
         var adapter = RunAdapter.Of(options, config);
         var memory = new RunMemory(adapter, options);
@@ -76,7 +78,8 @@ public static class RunPlanner
         var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
-        var limit = options.MaxMemoryBytes ?? MachineLimits.MemoryBytes;
+        var shared = memory.SharedBytes(options.Stream == Choice.On);
+        var limit = options.MaxMemoryBytes ?? share.LimitBytes(shared);
         var trainable = adapter.ParameterCount;
         var optimizer = OptimizerTable.StateBytes(options, adapter.Tensors.Select(tensor => tensor.Shape));
         // The copy, and the policy that steps aside while the copy is asked.
@@ -140,6 +143,8 @@ public static class RunPlanner
             Buffers = memory.Layout(batch, recompute ? PassMode.Recomputed : PassMode.Kept)?.Buffers
                 .GroupBy(buffer => buffer.Name).Select(group => new MemoryPart(group.Key, group.Sum(buffer => buffer.Bytes))).ToList() ?? [],
             MemoryLimitBytes = limit,
+            Share = share,
+            SharedBytes = shared,
             CheckpointBytes = checkpoint,
             Disk = disk.Parts,
             DiskSuffices = disk.Suffices(freed),
@@ -206,7 +211,7 @@ public static class RunPlanner
         if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));
         foreach (var (option, changed, cost) in candidates)
         {
-            var other = Compute(changed, config, dataset, null);
+            var other = Compute(changed, config, dataset, null, plan.Share);
             var helps = plan.PeakBytes > plan.MemoryLimitBytes ? other.PeakBytes < plan.PeakBytes : other.DiskBytes < plan.DiskBytes;
             if (helps) yield return new PlanChange(option, other.PeakBytes, other.Fits, cost);
         }
@@ -215,7 +220,7 @@ public static class RunPlanner
     private static string Refusal(RunPlan plan, List<PlanChange> changes)
     {
         var why = plan.PeakBytes > plan.MemoryLimitBytes
-            ? $"the run needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are allowed{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
+            ? $"{(plan.Share.Ranks > 1 ? $"each of {plan.Share.Ranks} ranks on a machine" : "the run")} needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are {(plan.Share.Ranks > 1 ? "its share" : "allowed")}{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
             : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
         var what = changes.Count == 0
             ? "no single option brings it down; take a smaller model or a larger machine"

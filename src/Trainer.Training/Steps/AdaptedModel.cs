@@ -38,11 +38,12 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <param name="options">The run, its folder the one that holds the weights.</param>
     /// <param name="events">Hears of loading.</param>
     /// <param name="streamBytes">Bytes that a streamed base may take; null is the least.</param>
+    /// <param name="readers">Who reads a streamed base on this machine; null is this process alone.</param>
     /// <param name="stop">Ends it early, between two tensors.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, CancellationToken stop = default)
+    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, StreamReaders? readers = null, CancellationToken stop = default)
     {
-        var model = LoadAdapted(options, events, streamBytes, stop);
+        var model = LoadAdapted(options, events, streamBytes, readers, stop);
         try
         {
             model.SettleCompute(options, events);
@@ -56,13 +57,13 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     /// <summary>Base and adapter with every tensor matched and nothing quantized: what can be said of them without reading them.</summary>
-    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, stop);
+    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, null, stop);
 
-    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, CancellationToken stop)
+    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, CancellationToken stop)
     {
         TorchThreads.Use(options.Threads);
         var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
-        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes }, Teller(phase, events, stop));
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes, StreamReaders = readers }, Teller(phase, events, stop));
         try
         {
             LoraSpec spec;
@@ -83,7 +84,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <summary>The base alone, or with the adapter of a folder, to be read and not trained.</summary>
     public static AdaptedModel LoadForReading(TrainingOptions options, Events events, CancellationToken stop = default)
     {
-        if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, stop);
+        if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, null, stop);
         TorchThreads.Use(options.Threads);
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), Teller("loading", events, stop));
         return new AdaptedModel(model, new LoraSpec(), options);

@@ -1,8 +1,11 @@
+using System.Buffers.Binary;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Distributed;
+using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
@@ -49,6 +52,25 @@ internal static class RankAgreement
             var told = isTold ? $" ({FirstDifference(texts[0], texts[rank])})" : "";
             throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0{told}: every rank must get the same command and see the same files");
         }
+    }
+
+    /// <summary>Refuses ranks of which one streams its base and another does not: the memory that each was given says so.</summary>
+    /// <exception cref="OptionException">Names the rank that differs.</exception>
+    public static void RequireSameStreaming(ICollective ranks, RunPlan plan)
+    {
+        if (ranks.FindDifference(plan.Stream ? "streamed" : "resident") is { } rank)
+            throw new OptionException($"rank {rank} of {ranks.Size} {(ranks.Rank == rank == plan.Stream ? "would stream its base and rank 0 would not" : "would hold its base and rank 0 would stream it")}: give all ranks the same --max-memory, or say --stream on or off");
+    }
+
+    /// <summary>The ranks of this machine that read the same files of a streamed base; all of them decide by the same figures.</summary>
+    public static StreamReaders Readers(ICollective ranks)
+    {
+        if (ranks.Size == 1) return StreamReaders.Alone;
+        Span<byte> mine = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(mine, MachineLimits.AvailableBytes);
+        var all = new byte[ranks.Size * mine.Length];
+        ranks.Gather(mine, all);
+        return new StreamReaders(ranks.LocalSize, all.Chunk(sizeof(long)).Min(each => BinaryPrimitives.ReadInt64LittleEndian(each)));
     }
 
     /// <summary>The line in which two texts differ, such as <c>max_steps 5 instead of 6</c>.</summary>

@@ -87,10 +87,11 @@ internal sealed class TrainingLoop
         var asked = _ranks.Size > 1 && _stop.Asked() is not null;
         (var loss, var norm, var metrics, _allStop, var isShortOfMemory) = _step.Gradients(State.Step, batches, asked, _memoryFault is not null, (micro, sum) =>
         {
-            _watchdog.CheckLoss(sum, State, batches[micro], batches);
+            _watchdog.CheckLoss(sum, State, micro, batches[micro], _ => batches);
             // A stop throws the unfinished step away: its masks and rows are functions of the step, so the resumed run repeats it exactly.
             if (_ranks.Size == 1 && micro + 1 < batches.Count) StopIfAsked();
         });
+        _watchdog.CheckTotal(loss, State, _ => batches);
         _watchdog.CheckGradients(norm, State, batches);
         _watchdog.CheckFirstLoss(loss, batches, State);
         var rate = Rate.At(State.Step);
@@ -140,7 +141,7 @@ internal sealed class TrainingLoop
             var batch = _data.EvalBatches[index];
             if (_ranks.Size == 1) StopIfAsked();
             var part = _objective.Evaluate(_model, batch, metrics);
-            _watchdog.CheckLoss(part, State, batch, [batch]);
+            _watchdog.CheckLoss(part, State, index, batch, Held);
             sum += part;
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;
@@ -150,6 +151,7 @@ internal sealed class TrainingLoop
         _ranks.Sum([], totals);
         totals.AsSpan(3, metrics.Numbers.Length).CopyTo(metrics.Numbers);
         (sum, tokens, trained) = (totals[0], (long)totals[1], (long)totals[2]);
+        _watchdog.CheckTotal(sum, State, Held);
         var loss = sum / _objective.Divisor(_data.EvalBatches);
         var name = _options.MetricForBestModel;
         var measured = new Dictionary<string, double>(metrics.Means());
@@ -171,6 +173,8 @@ internal sealed class TrainingLoop
             foreach (var prompt in _options.SamplePrompts) _events.Emit(new Sampled(State.Step, prompt, _sample(prompt)));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;
     }
+
+    private List<MicroBatch> Held(int index) => [_data.EvalBatches[index]];
 
     private void SaveIfDue()
     {

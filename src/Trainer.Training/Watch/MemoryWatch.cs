@@ -3,8 +3,9 @@ namespace Trainer.Training;
 /// <summary>Watches resident memory against a limit, and its floor for growth that does not end.</summary>
 /// <param name="limitBytes">The limit.</param>
 /// <param name="isUsersLimit">Whether the user set it (<c>--max-memory</c>) or the machine has no more.</param>
+/// <param name="ranks">How many ranks divide the machine, where the limit is its memory.</param>
 /// <param name="windowSteps">Steps whose lowest value counts as one sample: batches differ, the floor does not.</param>
-internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int windowSteps = 50)
+internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int ranks = 1, int windowSteps = 50)
 {
     private const int RisingWindows = 8;
     private readonly List<long> _floors = [];
@@ -20,7 +21,7 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int window
         // Against the machine only what no file backs counts: it takes mapped pages back where it needs them.
         var held = isUsersLimit ? residentBytes : ownBytes;
         if (held > limitBytes)
-            return $"resident memory {Size.Of(held)} is above {(isUsersLimit ? "--max-memory" : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
+            return $"resident memory {Size.Of(held)} is above {(isUsersLimit ? "--max-memory" : ranks > 1 ? $"what each of {ranks} ranks may have of this machine," : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
                 + "; lower --batch-size or --max-seq-length, or set --gradient-checkpointing on";
         _windowFloor = Math.Min(_windowFloor, ownBytes);
         if (++_seen % windowSteps != 0) return null;

@@ -1,4 +1,6 @@
+using System.Globalization;
 using Trainer.Data;
+using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Numerics.Machine;
@@ -9,31 +11,56 @@ using Trainer.Training.Schedules;
 namespace Trainer.Training;
 
 /// <summary>Looks at each step for what must not go on: non-finite numbers, a base that knows nothing, an adapter that does not move, memory.</summary>
-internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles)
+internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles, ICollective ranks)
 {
     // Below it an update is lost in the rounding of float32, and nothing can be said.
     private const double LeastRate = 1e-30;
 
-    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? MachineLimits.MemoryBytes, options.MaxMemoryBytes is not null);
+    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? MachineLimits.MemoryBytes / ranks.LocalSize, options.MaxMemoryBytes is not null, ranks.LocalSize);
 
-    /// <summary>Stops on a non-finite loss of one micro-batch.</summary>
-    public void CheckLoss(double lossSum, RunState state, MicroBatch batch, IReadOnlyList<MicroBatch> step)
+    // What this rank found and the others do not know yet.
+    private (int Batch, string Text)? _found;
+
+    /// <summary>Looks at the loss of one micro-batch: one that is not finite ends the run, of several ranks in <see cref="CheckTotal"/>, when all know of it.</summary>
+    /// <param name="lossSum">The loss.</param>
+    /// <param name="state">The run.</param>
+    /// <param name="index">The micro-batch among those of the pass.</param>
+    /// <param name="batch">The micro-batch.</param>
+    /// <param name="bundle">What repeats it: micro-batches by the index of the faulty one.</param>
+    public void CheckLoss(double lossSum, RunState state, int index, MicroBatch batch, Func<int, IReadOnlyList<MicroBatch>> bundle)
     {
-        if (double.IsFinite(lossSum)) return;
-        Stop("loss", lossSum, state, batch.Rows, FirstNonFinite(model.Parameters.HostValues(), "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient"), step);
+        if (double.IsFinite(lossSum) || _found is not null) return;
+        var place = FirstNonFinite(model.Parameters.HostValues(), "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
+        var text = Finding("loss", lossSum, state, batch.Rows, place);
+        if (ranks.Size == 1) Stop(text, state, bundle(index));
+        _found = (index, text);
+    }
+
+    /// <summary>Stops all ranks where the loss of one of them was not finite: rank 0 writes the bundle, as it holds the same values.</summary>
+    /// <param name="loss">The loss of all ranks.</param>
+    /// <param name="state">The run.</param>
+    /// <param name="bundle">What repeats it: micro-batches by the index of the faulty one.</param>
+    public void CheckTotal(double loss, RunState state, Func<int, IReadOnlyList<MicroBatch>> bundle)
+    {
+        if (ranks.Size == 1 || double.IsFinite(loss)) return;
+        var first = ranks.Collect(_found is { } mine ? string.Create(CultureInfo.InvariantCulture, $"{mine.Batch} {mine.Text}") : "").FirstOrDefault(text => text.Length > 0);
+        // Finite on each rank and not together: the sum itself overflowed.
+        if (first is null) Stop(Finding("loss", loss, state, [.. bundle(0).SelectMany(batch => batch.Rows)], null), state, bundle(0));
+        var end = first!.IndexOf(' ', StringComparison.Ordinal);
+        Stop(first[(end + 1)..], state, bundle(int.Parse(first.AsSpan(0, end), CultureInfo.InvariantCulture)));
     }
 
     /// <summary>Stops on a non-finite gradient norm, before the update.</summary>
     public void CheckGradients(double norm, RunState state, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(norm)) return;
-        Stop("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient"), step);
+        Stop(Finding("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient")), state, step);
     }
 
     /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>
     public void CheckWeights(RunState state, IReadOnlyList<MicroBatch> step)
     {
-        if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place) Stop("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place, step, updated: true);
+        if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place) Stop(Finding("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place), state, step, updated: true);
     }
 
     /// <summary>A pretrained base is better than guessing: 0.9 ln V on its first step means that something does not belong together.</summary>
@@ -74,17 +101,22 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     /// <summary>A sentence when the process is over its memory or grows without end, else null.</summary>
     public string? MemoryFault(long resident, int step) => _memory.Look(resident, SystemMemory.Anonymous, step);
 
-    private void Stop(string what, double value, RunState state, RowSource[] rows, string? place, IReadOnlyList<MicroBatch> step, bool updated = false)
+    private string Finding(string what, double value, RunState state, RowSource[] rows, string? place)
+    {
+        var names = string.Join(", ", rows.Take(4).Select(row => row.ToString())) + (rows.Length > 4 ? $" and {rows.Length - 4} more" : "");
+        var shown = double.IsNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity";
+        var rank = ranks.Size > 1 && what == "loss" ? $" on rank {ranks.Rank} of {ranks.Size}" : "";
+        return $"{what} became {shown} at step {state.Step + 1}{rank} (learning rate {rate.At(state.Step):0.###e+0}, rows {names}): {place ?? "no single tensor holds it; it arose inside the loss"}";
+    }
+
+    private void Stop(string found, RunState state, IReadOnlyList<MicroBatch> step, bool updated = false)
     {
         var directory = updated ? null : bundles.Write(state, step, model, optimizer);
-        var names = string.Join(", ", rows.Take(4).Select(row => row.ToString())) + (rows.Length > 4 ? $" and {rows.Length - 4} more" : "");
+        // Not before rank 0 has written: the first rank that leaves ends all.
+        ranks.Barrier();
         var good = bundles.LastGoodCheckpoint is { } checkpoint ? $"last good checkpoint: {checkpoint}" : "no checkpoint was written yet";
         var replay = directory is null ? "" : $"; look at it with 'trainer replay {directory}'";
-        var shown = double.IsNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity";
-        throw new NonFiniteException(
-            $"{what} became {shown} at step {state.Step + 1} (learning rate {rate.At(state.Step):0.###e+0}, rows {names}): "
-            + $"{place ?? "no single tensor holds it; it arose inside the loss"}; {(updated ? "the update overflowed and was not kept" : "the update was not applied")}, {good}{replay}",
-            directory);
+        throw new NonFiniteException($"{found}; {(updated ? "the update overflowed and was not kept" : "the update was not applied")}, {good}{replay}", directory);
     }
 
     private string? FirstNonFinite(ReadOnlyLongSpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Parameters.Tensors, kind);

@@ -9,6 +9,18 @@ namespace Trainer.Engine.Tests.Fast;
 [Trait("ring", "unit")]
 public sealed unsafe class LayerStreamTests
 {
+    [Theory]
+    // A base that fits is read through the page cache, once for all readers.
+    [InlineData(1, 7, false)]
+    [InlineData(2, 7, false)]
+    [InlineData(16, 7, false)]
+    // One that does not fit: past the cache by each at 2.7 GB/s, or through it by all at 1.
+    [InlineData(1, 8, true)]
+    [InlineData(2, 8, true)]
+    [InlineData(3, 8, false)]
+    public void Readers_of_one_machine_go_through_the_page_cache_where_that_is_faster(int readers, int bytes, bool past) =>
+        Assert.Equal(past, new StreamReaders(readers, 10).ReadPastTheCache(bytes));
+
     [Theory, InlineData(0, 28), InlineData(1, 23), InlineData(3, 18), InlineData(6, 6)]
     public void A_late_reader_costs_time_and_no_layer_is_computed_before_it_is_there(int kept, int loads)
     {

@@ -39,6 +39,8 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
     /// <summary>How long ago the command began.</summary>
     public TimeSpan? BeganBefore { get; init; }
 
+    public Trainer.Distributed.ICollective Ranks { get; init; } = new Trainer.Distributed.SingleProcess();
+
     public BigramData Data { get; set; } = new(11, 7);
 
     public List<TrainingEvent> Seen { get; } = [];
@@ -50,14 +52,14 @@ internal sealed class BigramRun : IDisposable, ITrainingObserver
     public Trainer.Training.TrainingResult Run(CancellationToken stop = default)
     {
         var events = new Events([this]);
-        using var folder = RunFolder.Open(Options, events);
+        using var folder = Ranks.Rank == 0 ? RunFolder.Open(Options, events) : RunFolder.Follow(Options, events);
         using var model = new BigramModel(7);
         model.BeforeStep = key => BeforeStep?.Invoke(model, key);
         var manifest = RunManifest.Begin(Options, folder.Earlier);
-        manifest.WriteIfFirst(folder);
+        if (Ranks.Rank == 0) manifest.WriteIfFirst(folder);
         return TrainingRun.Continue(new RunParts
         {
-            Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events, Time = Time,
+            Options = Options, Folder = folder, Manifest = manifest, Model = model, Data = Data, Events = events, Time = Time, Ranks = Ranks,
             BeganAt = BeganBefore is { } before ? Time.GetTimestamp() - (long)(before.TotalSeconds * Time.TimestampFrequency) : null,
         }, stop);
     }

@@ -92,6 +92,43 @@ public class PlanTests
         Assert.True(RunPlanner.Plan(on).Stream);
     }
 
+    [Fact]
+    public void Ranks_on_one_machine_divide_its_memory_and_hold_a_stored_base_once()
+    {
+        using var folder = new Config70B();
+        folder.Quantized();
+        var options = folder.Options with { Stream = Choice.Off, GradientCheckpointing = Checkpointing.On };
+        RunPlan Plan(long gib, int ranks) => RunPlanner.Plan(options, share: new MemoryShare(gib << 30, ranks));
+        var alone = Plan(128, 1);
+        var four = Plan(128, 4);
+        Assert.True(alone.Fits && four.Fits, four.Verdict);
+        Assert.Equal(alone.PeakBytes, four.PeakBytes);
+        // The base is there once: 36.8 GiB, and the rest four times.
+        Assert.InRange(four.SharedBytes / (double)(1L << 30), 36.4, 37);
+        Assert.Equal(four.SharedBytes + 4 * (alone.PeakBytes - four.SharedBytes), four.MachinePeakBytes);
+        Assert.Equal(four.MachinePeakBytes <= 128L << 30, four.Fits);
+        // One rank fits what four do not, and the message says whose memory it is.
+        var own = alone.PeakBytes - alone.SharedBytes;
+        var tight = (alone.SharedBytes + 2 * own) >> 30;
+        Assert.True(Plan(tight, 1).Fits);
+        var refused = Plan(tight, 4);
+        Assert.False(refused.Fits);
+        Assert.Contains("each of 4 ranks on a machine needs", refused.Verdict, StringComparison.Ordinal);
+        // Quantized while it loads, each rank has a base of its own.
+        using var dense = new Config70B();
+        var copies = RunPlanner.Plan(dense.Options with { Stream = Choice.Off }, share: new MemoryShare(64L << 30, 2));
+        Assert.False(copies.Fits);
+        Assert.InRange(copies.SharedBytes / (double)(1L << 30), 1, 5);
+    }
+
+    [Fact]
+    public void All_ranks_plan_by_the_smallest_share_of_any()
+    {
+        var shares = new MemoryShare[3];
+        Assert.All(ThreadRanks.Run(3, ranks => shares[ranks.Rank] = MemoryShare.Least(ranks)), Assert.Null);
+        Assert.All(shares, share => Assert.Equal(new MemoryShare(Trainer.Numerics.Machine.MachineLimits.MemoryBytes, 3), share));
+    }
+
     [Theory]
     [InlineData("llama31")]
     [InlineData("qwen2")]

@@ -156,6 +156,14 @@ public class WatchdogTests
     }
 
     [Fact]
+    public void Of_several_ranks_each_may_have_its_share_of_the_machine()
+    {
+        var watch = new MemoryWatch(6L << 30, isUsersLimit: false, ranks: 4);
+        Assert.Null(watch.Look(20L << 30, 6L << 30, 1));
+        Assert.Contains("is above what each of 4 ranks may have of this machine, 6.0 GiB at step 2", watch.Look(20L << 30, 7L << 30, 2), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Memory_that_grows_window_after_window_is_found_and_a_sawtooth_is_not()
     {
         var leak = new MemoryWatch(long.MaxValue, isUsersLimit: true);

@@ -53,6 +53,13 @@ public sealed class PlanTests
         Assert.Equal(2 * (50e-6 + bytes / 2.0 / 125e6), ranks.GetProperty("ring_seconds").GetDouble(), 9);
         Assert.Contains("not measured; 90% of the time is work where a rank's part takes", TrainerProgram.Run(two).Output, StringComparison.Ordinal);
 
+        var shared = TrainerProgram.Run([.. two, "--ranks-per-node", "2", "--json"]).Json();
+        Assert.Equal(2, shared.GetProperty("share").GetProperty("ranks").GetInt32());
+        // Quantized while it loads, so that only embedding and head are there once.
+        Assert.Equal(2 * shared.GetProperty("peak_bytes").GetInt64() - shared.GetProperty("shared_bytes").GetInt64(), shared.GetProperty("machine_peak_bytes").GetInt64());
+        Assert.Contains("of the base once, the rest for each", TrainerProgram.Run([.. two, "--ranks-per-node", "2"]).Output, StringComparison.Ordinal);
+        Assert.Contains("is more than there are ranks; --ranks is 2", Assert.Single(TrainerProgram.Run([.. two, "--ranks-per-node", "3"]).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--ranks-per-node", "2"]).Faults(2)), StringComparison.Ordinal);
         Assert.Contains("cannot be dealt out to 3 ranks evenly", TrainerProgram.Run([.. words, "--ranks", "3"]).Error, StringComparison.Ordinal);
         Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.Run([.. words, "--ranks", "2", "--link", "10"]).Faults(2)), StringComparison.Ordinal);
         Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)), StringComparison.Ordinal);

@@ -21,7 +21,7 @@ internal sealed unsafe class StreamedBase : IDisposable
         if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
         // Codes of other tools are used where they are mapped: what a layer touched goes when the next is visited.
         if (model.Config.StoredQuantization is { IsNf4: false }) _dropMapped = model.DropPages;
-        var source = Source(model.Options.StreamReads, layout, _files);
+        var source = Source(model.Options, layout, _files);
         _layers = new LayerStream(source, layout.Layers, window);
         // What loading touched need not stay.
         using (var mapped = new MappedLayers(layout, _files))
@@ -58,9 +58,10 @@ internal sealed unsafe class StreamedBase : IDisposable
 
     public void Dispose() => _layers.Dispose();
 
-    private static ILayerSource Source(StreamReads reads, StreamedLayout layout, StreamedFiles files)
+    private static ILayerSource Source(ModelLoadOptions options, StreamedLayout layout, StreamedFiles files)
     {
-        var direct = reads == StreamReads.Direct || (reads == StreamReads.Auto && !PageCache.CouldHold(layout.TotalBytes));
+        var readers = options.StreamReaders ?? StreamReaders.Alone;
+        var direct = options.StreamReads == StreamReads.Direct || (options.StreamReads == StreamReads.Auto && readers.ReadPastTheCache(layout.TotalBytes));
         return (direct ? DirectLayers.TryOpen(layout, files) : null) ?? (ILayerSource)new MappedLayers(layout, files);
     }
 }
