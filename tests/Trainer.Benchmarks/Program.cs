@@ -9,6 +9,7 @@ return args switch
     ["kernels"] => KernelCommand.Run(),
     ["narrow", .. var rest] => NarrowCommand.Run(rest),
     ["decode", var folder, .. var rest] => DecodeCommand.Run(folder, rest),
+    ["ranks", .. var rest] => RanksCommand.Run(rest),
     ["attention", .. var rest] => AttentionCommand.Run(rest),
     _ => StepCommand.Usage(),
 };

@@ -19,6 +19,7 @@ internal static class StepCommand
             growth [--stream] [--threads N] [--cpu-time]   time by tokens and layers, memory by layers and steps, on small models
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
+            ranks [--shape NAME] [--ranks N] [--rounds N] [--steps N] [--batch N] [--seq N] [--trainer PATH]   the built program under mpirun, a thread a rank, beside one process
             narrow [--threads N] [--cpu-time]   frozen products in 8 bits and bfloat16 beside float32, both directions
             """);
         return 2;
