@@ -21,7 +21,7 @@ internal sealed record RunParts
     public ICollective Ranks { get; init; } = new SingleProcess();
 
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
-    public Func<string, string>? Sample { get; init; }
+    public Func<IReadOnlyList<string>, IReadOnlyList<string>>? Sample { get; init; }
 
     /// <summary>Lets the model answer held-out rows; null where none is asked.</summary>
     public AnswerEvaluation? Answers { get; init; }

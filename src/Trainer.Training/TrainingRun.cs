@@ -114,7 +114,7 @@ public static class TrainingRun
         var (sampler, judge) = (model.Sampler(options), new AnswerJudge(options.EvalMetrics, options.AnswerPattern));
         var rows = AnswerReader.HeldOut(options.Data, sampler.Text, held, options.EvalAnswers, stop);
         judge.Require(rows);
-        return new AnswerEvaluation(rows, judge, row => sampler.Answer(row, options.AnswerTokens));
+        return new AnswerEvaluation(rows, judge, (asked, between) => sampler.Answer(asked, options.AnswerTokens, between));
     }
 
     /// <summary>

@@ -50,15 +50,27 @@ internal static class EvalAnswers
         var rows = AnswerReader.Read(options.Data, speaker.Text, column, invocation.Stop.Token);
         judge.Require(rows);
         RequireRoom(rows, speaker);
-        var answered = new List<Answered>();
-        foreach (var row in rows)
+        var size = values.Integer(StepSettings.BatchSize);
+        Continuation[] Speak(bool withAdapter, string task)
         {
-            bar.Show("answering", answered.Count, rows.Count);
-            var said = Speak(speaker, row, most, withAdapter: true, invocation.Stop.Token);
-            var before = compare ? Speak(speaker, row, most, withAdapter: false, invocation.Stop.Token) : null;
-            answered.Add(new Answered(row, said, judge.Scores(said.Text, row.Reference), before, before is null ? null : judge.Scores(before.Text, row.Reference)));
+            speaker.Model.AdaptersEnabled = withAdapter;
+            var (said, done) = (new Continuation[rows.Count], 0);
+            bar.Show(task, 0, rows.Count);
+            speaker.ContinueAll([.. rows.Select(row => row.Prompt)], new SamplingOptions { MaxTokens = most }, [], size, (index, text) =>
+            {
+                said[index] = text;
+                bar.Show(task, ++done, rows.Count);
+            }, invocation.Stop.Token);
+            return said;
         }
+        var said = Speak(withAdapter: true, "answering");
+        var before = compare ? Speak(withAdapter: false, "base answering") : null;
         bar.Finish();
+        List<Answered> answered =
+        [
+            .. rows.Select((row, index) => new Answered(
+                row, said[index], judge.Scores(said[index].Text, row.Reference), before?[index], before is null ? null : judge.Scores(before[index].Text, row.Reference))),
+        ];
         if (output is not null) AtomicFile.WriteText(output, string.Concat(answered.Select(row => JsonSerializer.Serialize(Row(row, judge), Json.Compact) + "\n")));
         Tell(invocation, judge, answered, perRow);
         return ExitCode.Done;
@@ -69,12 +81,6 @@ internal static class EvalAnswers
         foreach (var row in rows)
             if (row.Prompt.Length >= speaker.Model.Config.Positions)
                 throw new CommandFailedException(ExitCode.BadData, $"the prompt of {row.Source} has {row.Prompt.Length} tokens and the model {speaker.Model.Config.Positions} positions; leave the row out");
-    }
-
-    private static Continuation Speak(Speaker speaker, AnswerRow row, int most, bool withAdapter, CancellationToken stop)
-    {
-        speaker.Model.AdaptersEnabled = withAdapter;
-        return speaker.Continue(row.Prompt, new SamplingOptions { MaxTokens = most }, [], static _ => { }, stop);
     }
 
     private static void Tell(Invocation invocation, AnswerJudge judge, List<Answered> rows, bool perRow)

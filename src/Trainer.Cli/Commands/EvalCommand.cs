@@ -25,7 +25,7 @@ internal static class EvalCommand
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             Data, MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
             DataSettings.Reasoning, DataSettings.AllowDropped, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
-            DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data" },
+            DataSettings.OnBadRow, DataSettings.TruncateAnswers, StepSettings.BatchSize with { Group = "Data", Help = "Rows measured at a time; with --generate answers given at a time, 8 where nothing is said." },
             .. EvalAnswers.Settings, PerRow, PerToken, CommonSettings.Json,
         ],
         Examples = [("trainer eval runs/a --data held-out.jsonl", ""), ("trainer eval --model tiny --data demo", ""), ("trainer eval --model tiny --data demo --adapter runs/a --per-row --json", ""),

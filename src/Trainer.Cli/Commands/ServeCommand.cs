@@ -22,7 +22,9 @@ internal static class ServeCommand
     private static readonly Setting Key = new("api-key", SettingKind.Text, Group, $"What clients must send as their key; {KeyVariable} in the environment shows it to no list of processes.") { Value = "KEY" };
     private static readonly Setting MaxRequest = new("max-request-size", SettingKind.Bytes, Group, "Largest body of a request.") { Value = "SIZE", Default = "1MiB" };
     private static readonly Setting Timeout = new("request-timeout", SettingKind.Duration, Group, "Longest time from a request to the end of its answer, waiting included.") { Value = "TIME", Default = "10m" };
-    private static readonly Setting Queue = new("max-queue", SettingKind.Integer, Group, "Requests that may wait; one is answered at a time.") { Value = "N", Minimum = 1, Maximum = 65536, Default = "64" };
+    private static readonly Setting Queue = new("max-queue", SettingKind.Integer, Group, "Requests that may wait while others are answered.") { Value = "N", Minimum = 1, Maximum = 65536, Default = "64" };
+
+    private static readonly Setting BatchSize = SamplingSettings.BatchSize with { Group = Group };
 
     public static readonly CommandSpec Spec = new("serve", "An OpenAI-compatible endpoint for base and adapter.", Run)
     {
@@ -34,7 +36,7 @@ internal static class ServeCommand
         MaxPositionals = 1,
         Settings =
         [
-            Host, Port, Key, MaxRequest, Timeout, Queue,
+            Host, Port, Key, MaxRequest, Timeout, Queue, BatchSize,
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
             DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
@@ -55,7 +57,7 @@ internal static class ServeCommand
         values.ThrowIfFaulty();
         ReadingSettings.SayIfTrainedQuantized(invocation, reading.AdapterDirectory, reading.ModelDirectory);
         using var speaker = Speaker.Load(reading, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
-        using var queue = new AnswerQueue(speaker, most);
+        using var queue = new AnswerQueue(speaker, most, values.Integer(BatchSize) ?? SamplingSettings.AtOnce);
         var options = new ServeOptions
         {
             Address = address!, Port = port, Key = key, MaxRequestBytes = bytes, Timeout = timeout, Sampling = sampling,

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
@@ -8,6 +6,7 @@ using Trainer.Cli.Rendering;
 using Trainer.Engine;
 using Trainer.Engine.Native;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Tokenizers;
 using Trainer.Data;
 using Trainer.Training;
@@ -112,33 +111,55 @@ internal sealed class Speaker : IDisposable
     /// <summary>Continues, giving text out as it becomes certain; nothing of a stop string is given out.</summary>
     public Continuation Continue(int[] prompt, SamplingOptions sampling, IReadOnlyList<string> stops, Action<string> say, CancellationToken stop)
     {
+        var room = RoomFor(prompt, sampling);
+        var spoken = new SpokenText(Tokenizer, prompt, room.MaxTokens, stops, say);
+        foreach (var id in _generator.Generate(prompt, room, stop))
+            if (!spoken.Add(id)) break;
+        return spoken.End();
+    }
+
+    /// <summary>Continues several prompts at a time; each says what it would say alone.</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="sampling">How tokens are chosen; every prompt has the draws of its seed.</param>
+    /// <param name="stops">Texts that end an answer.</param>
+    /// <param name="size">Answers at a time; null takes as many as memory holds, up to <see cref="SamplingSettings.AtOnce"/>.</param>
+    /// <param name="ended">Told a prompt's index and answer as it ends.</param>
+    /// <param name="stop">Ends all.</param>
+    /// <exception cref="PlanRefusedException">So many answers at a time would exceed the memory.</exception>
+    public void ContinueAll(IReadOnlyList<int[]> prompts, SamplingOptions sampling, IReadOnlyList<string> stops, int? size, Action<int, Continuation> ended, CancellationToken stop)
+    {
+        var rooms = prompts.Select(prompt => RoomFor(prompt, sampling)).ToList();
+        var spoken = new SpokenText[prompts.Count];
+        SamplingOptions Begin(int index)
+        {
+            spoken[index] = new SpokenText(Tokenizer, prompts[index], rooms[index].MaxTokens, stops, static _ => { });
+            return rooms[index];
+        }
+        TextBatch.Continue(
+            Model, prompts, Begin, AtOnce([.. prompts.Select((prompt, index) => (long)prompt.Length + rooms[index].MaxTokens)], size),
+            (index, _) => ended(index, spoken[index].End()), (index, token) => spoken[index].Add(token), stop);
+    }
+
+    /// <summary>The sampling of a prompt: it ends where the positions end, and with what the template writes behind answers, which the base's files may not name.</summary>
+    public SamplingOptions RoomFor(int[] prompt, SamplingOptions sampling)
+    {
         if (prompt.Length == 0) throw new CommandFailedException(ExitCode.BadData, "the chat template makes no text of this conversation; check it with 'trainer data show', or pass another --chat-template");
         if (prompt.Length >= Model.Config.Positions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.Positions} positions; shorten it");
-        // The prompt gives the decoder its context: a word's leading space belongs to the text only after something.
-        var decoder = new StreamDecoder(Tokenizer, skipSpecialTokens: true);
-        decoder.Prime(prompt);
-        var (text, filter, count) = (new StringBuilder(), new StopFilter(stops), 0);
-        // A turn ends with what the template writes behind answers, which the base's files may not name.
-        var room = sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
-        var began = Stopwatch.GetTimestamp();
-        var first = 0.0;
-        foreach (var id in _generator.Generate(prompt, room, stop))
-        {
-            if (count++ == 0) first = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            Give(filter.Add(decoder.Add(id)));
-            if (filter.HasStopped) break;
-        }
-        Give(filter.Add(decoder.Flush()));
-        Give(filter.Flush());
-        var reason = filter.HasStopped ? "stop" : count < room.MaxTokens ? "end" : "length";
-        return new Continuation(text.ToString(), count, reason, prompt.Length, first, Stopwatch.GetElapsedTime(began).TotalSeconds);
+        return sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
+    }
 
-        void Give(string part)
-        {
-            if (part.Length == 0) return;
-            text.Append(part);
-            say(part);
-        }
+    // The longest texts at once, and the beginning that they share.
+    private int AtOnce(IReadOnlyList<long> lengths, int? size)
+    {
+        List<long> longest = [.. lengths.OrderDescending()];
+        var free = MachineLimits.AvailableBytes;
+        long Needed(int texts) => TextMemory.Bytes(Model.Config, texts + 1L, longest.Take(texts).Sum() + longest[0]);
+        var fitting = Enumerable.Range(1, Math.Min(size ?? SamplingSettings.AtOnce, Math.Max(1, longest.Count))).LastOrDefault(texts => longest.Count == 0 || Needed(texts) <= free);
+        var wanted = Math.Min(size ?? 1, Math.Max(1, longest.Count));
+        if (fitting >= wanted) return fitting;
+        throw new PlanRefusedException(
+            $"{wanted} answers at a time keep up to {Quantities.Bytes(Needed(wanted))} of keys and values, and {Quantities.Bytes(free)} of memory are free; "
+            + (fitting > 0 ? $"--batch-size {fitting} fits" : "--max-tokens with a smaller number needs less"));
     }
 
     public void Dispose()

@@ -10,10 +10,15 @@ namespace Trainer.Engine;
 /// </remarks>
 public sealed class TextBatch : IDisposable
 {
+    /// <summary>Most tokens of prompts in a pass; each text that is being continued adds one.</summary>
+    public const int PassTokens = GrowingText.PromptPart;
+
     // A shorter beginning costs as much to copy as to compute.
     private const int LeastShared = 16;
     private readonly CausalModel _model;
+    private readonly int _keep;
     private readonly List<BatchText> _texts = [];
+    private readonly List<BatchText> _kept = [];
     private readonly ITokenDecoder _origin;
     private ITokenDecoder _root;
     private IReadOnlyList<int> _shared = [];
@@ -21,9 +26,11 @@ public sealed class TextBatch : IDisposable
 
     /// <summary>A batch without texts.</summary>
     /// <param name="model">A loaded model; it must outlive the batch.</param>
-    public TextBatch(CausalModel model)
+    /// <param name="keep">Texts whose keys and values stay once they are over, the latest ones: a prompt that goes on from such a text costs what it adds.</param>
+    public TextBatch(CausalModel model, int keep = 0)
     {
         _model = model;
+        _keep = HasSteadyKeys ? keep : 0;
         _root = _origin = model.Engine.Decoder();
     }
 
@@ -39,11 +46,13 @@ public sealed class TextBatch : IDisposable
     /// <param name="options">How to choose the tokens of a prompt, by its index.</param>
     /// <param name="size">Texts at a time.</param>
     /// <param name="ended">Told a prompt's index and text once it is over; in the order in which they end.</param>
+    /// <param name="made">Told a prompt's index and its next token; says whether the text goes on.</param>
     /// <param name="cancellation">Looked at before each step.</param>
     /// <returns>The texts, in the order of their prompts.</returns>
     /// <exception cref="ModelException">An id outside the vocabulary, or logits that are not numbers.</exception>
     public static int[][] Continue(
-        CausalModel model, IReadOnlyList<int[]> prompts, Func<int, SamplingOptions> options, int size, Action<int, int[]>? ended = null, CancellationToken cancellation = default)
+        CausalModel model, IReadOnlyList<int[]> prompts, Func<int, SamplingOptions> options, int size,
+        Action<int, int[]>? ended = null, Func<int, int, bool>? made = null, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         using var batch = new TextBatch(model);
@@ -53,8 +62,11 @@ public sealed class TextBatch : IDisposable
         {
             for (; next < prompts.Count && open.Count < size; next++) open.Add(batch.Add(prompts[next], options(next)), next);
             batch.Step(cancellation);
-            foreach (var (text, index) in open.Where(pair => pair.Key.HasEnded).OrderBy(pair => pair.Value).ToList())
+            foreach (var (text, index) in open.OrderBy(pair => pair.Value).ToList())
             {
+                var goesOn = text.Token is not { } token || made is null || made(index, token);
+                if (goesOn && !text.HasEnded) continue;
+                batch.Remove(text);
                 open.Remove(text);
                 texts[index] = [.. text.Tokens];
                 ended?.Invoke(index, texts[index]);
@@ -68,8 +80,7 @@ public sealed class TextBatch : IDisposable
     /// <param name="cancellation">Looked at between parts.</param>
     public void Share(IReadOnlyList<int> tokens, CancellationToken cancellation = default)
     {
-        // Keys turned under another length's frequencies are not those that a prompt of its own length would hold.
-        if (tokens.Count < LeastShared || _model.Config.Ropes.Any(RopeTable.DependsOnLength)) return;
+        if (tokens.Count < LeastShared || !HasSteadyKeys) return;
         var root = _origin.Branch(0, tokens.Count);
         while (root.Length < tokens.Count)
         {
@@ -89,7 +100,7 @@ public sealed class TextBatch : IDisposable
         var growing = new GrowingText(_model, prompt, options);
         var leader = _texts.Find(other => other.Leader is null && other.Growing.Tokens.Count == other.Growing.PromptLength && other.Growing.Tokens.SequenceEqual(prompt));
         var text = new BatchText(growing, leader);
-        if (leader is null) text.Decoder = _root.Branch(SharedWith(prompt), growing.Room);
+        if (leader is null) text.Decoder = Begin(prompt, growing.Room);
         if (growing.HasEnded) text.Decoder?.Dispose();
         else _texts.Add(text);
         return text;
@@ -137,7 +148,12 @@ public sealed class TextBatch : IDisposable
         foreach (var text in stepped.Where(text => text.HasEnded))
         {
             _texts.Remove(text);
-            text.Decoder!.Dispose();
+            _kept.Add(text);
+        }
+        while (_kept.Count > _keep)
+        {
+            _kept[0].Decoder!.Dispose();
+            _kept.RemoveAt(0);
         }
         return stepped;
     }
@@ -145,7 +161,7 @@ public sealed class TextBatch : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var text in _texts) text.Decoder?.Dispose();
+        foreach (var text in _texts.Concat(_kept)) text.Decoder?.Dispose();
         if (_root != _origin) _root.Dispose();
         _origin.Dispose();
     }
@@ -179,12 +195,29 @@ public sealed class TextBatch : IDisposable
         return followers;
     }
 
-    // The last token's logits are wanted, so it is never shared.
-    private int SharedWith(IReadOnlyList<int> prompt)
+    // Keys turned under another length's frequencies are not those that a prompt of its own length would hold.
+    private bool HasSteadyKeys => !_model.Config.Ropes.Any(RopeTable.DependsOnLength);
+
+    // A text that is over and begins as the prompt does goes on in its place, where that saves more than the shared beginning.
+    private ITokenDecoder Begin(IReadOnlyList<int> prompt, int room)
     {
-        var shared = 0;
-        while (shared < Math.Min(_shared.Count, prompt.Count - 1) && _shared[shared] == prompt[shared]) shared++;
-        return shared;
+        var shared = CommonWith(_shared, prompt);
+        if (_kept.MaxBy(text => CommonWith(text.Growing.Tokens, prompt)) is { } kept && CommonWith(kept.Growing.Tokens, prompt) is var common && common > Math.Max(shared, LeastShared))
+        {
+            _kept.Remove(kept);
+            var decoder = kept.Decoder!;
+            if (decoder.Truncate(Math.Min(common, decoder.Length)) > shared) return decoder;
+            decoder.Dispose();
+        }
+        return _root.Branch(shared, room);
+    }
+
+    // The last token's logits are wanted, so it is never shared.
+    private static int CommonWith(IReadOnlyList<int> tokens, IReadOnlyList<int> prompt)
+    {
+        var common = 0;
+        while (common < Math.Min(tokens.Count, prompt.Count - 1) && tokens[common] == prompt[common]) common++;
+        return common;
     }
 
     private static int[] CommonBeginning(IReadOnlyList<int[]> prompts)

@@ -5,20 +5,21 @@ namespace Trainer.Training.Answers;
 /// <summary>Lets the model of a run answer held-out rows as it is now.</summary>
 /// <param name="rows">The rows; of several ranks each answers its share.</param>
 /// <param name="judge">Compares.</param>
-/// <param name="answer">What the model says to a row.</param>
-internal sealed class AnswerEvaluation(IReadOnlyList<AnswerRow> rows, AnswerJudge judge, Func<AnswerRow, string> answer)
+/// <param name="answer">What the model says to rows; calls an action after each answer.</param>
+internal sealed class AnswerEvaluation(IReadOnlyList<AnswerRow> rows, AnswerJudge judge, Func<IReadOnlyList<AnswerRow>, Action, IReadOnlyList<string>> answer)
 {
     /// <summary>Sums of this rank's scores, one a metric, and behind them the rows.</summary>
     /// <param name="rank">This rank.</param>
     /// <param name="ranks">Of how many.</param>
-    /// <param name="between">Called before each row.</param>
+    /// <param name="between">Called before the first answer and after each.</param>
     public double[] Sums(int rank, int ranks, Action between)
     {
         var sums = new double[judge.Metrics.Count + 1];
-        for (var at = rank; at < rows.Count; at += ranks)
+        between();
+        List<AnswerRow> mine = [.. rows.Where((_, at) => at % ranks == rank)];
+        foreach (var (row, text) in mine.Zip(answer(mine, between)))
         {
-            between();
-            var scores = judge.Scores(answer(rows[at]), rows[at].Reference);
+            var scores = judge.Scores(text, row.Reference);
             for (var metric = 0; metric < scores.Length; metric++) sums[metric] += scores[metric];
             sums[^1]++;
         }

@@ -1,3 +1,5 @@
+using System.Text;
+using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
 using Trainer.Models;
@@ -14,6 +16,9 @@ internal sealed class RunMemory
 
     // Kernels that libtorch compiles for each shape of bfloat16 products.
     private const long KernelBytes = 48L << 20;
+
+    // What a chat template writes around a message; a long system prompt of its own is the exception.
+    private const int TemplateTokens = 128;
 
     private readonly AdapterBlueprint _adapter;
     private readonly TrainingOptions _options;
@@ -136,6 +141,25 @@ internal sealed class RunMemory
     /// <summary>One forward pass, as an evaluation makes it.</summary>
     /// <param name="batch">The largest batch.</param>
     public long ForwardBytes(BatchShape batch) => Layout(batch, PassMode.Losses)?.Bytes ?? ReferenceMemory.StepBytes(_adapter, batch, true);
+
+    /// <summary>What answers to sample prompts and held-out rows take while they are written: keys and values, and a pass where it is larger than a step's.</summary>
+    /// <param name="dataset">The data, or null where rows are as long as they may be.</param>
+    /// <param name="stepBytes">What a step takes.</param>
+    public long AnswerBytes(Dataset? dataset, long stepBytes)
+    {
+        // A prompt has at most as many tokens as bytes, and what a template writes around it.
+        var samples = _options.SamplePrompts.Select(prompt => Encoding.UTF8.GetByteCount(prompt) + TemplateTokens + (long)PromptSampler.AnswerTokens);
+        var rows = _options.EvalMetrics.Count == 0 || dataset?.Eval is not { } eval ? [] : eval.Lengths.Take(_options.EvalAnswers is > 0 and var some ? some : int.MaxValue).Select(length => length + (long)_options.AnswerTokens);
+        long Worst(IEnumerable<long> lengths)
+        {
+            List<long> longest = [.. lengths.Select(length => Math.Min(length, Config.Positions)).OrderDescending().Take(PromptSampler.AtOnce + 1)];
+            if (longest.Count == 0) return 0;
+            var tokens = Math.Min(longest.Sum(), TextBatch.PassTokens + PromptSampler.AtOnce);
+            var pass = Layout(new BatchShape(tokens, 0, tokens, tokens) { Past = longest[0] }, PassMode.Logits)?.Bytes ?? 0;
+            return TextMemory.Bytes(Config, longest.Count, longest.Sum()) + Math.Max(0, pass - stepBytes);
+        }
+        return Math.Max(Worst(samples), Worst(rows));
+    }
 
     /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
     public long ProofBytes(long stepBytes)

@@ -91,6 +91,7 @@ public static class RunPlanner
             List<MemoryPart> step = [.. memory.StepParts(batch, again)];
             var stepBytes = step.Sum(part => part.Bytes);
             if (evaluation > stepBytes) step.Add(new("longer rows held out", evaluation - stepBytes));
+            if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
             return
             [
                 new("runtime", RunMemory.RuntimeBytes),

@@ -32,7 +32,7 @@ internal sealed record LoopParts
     public required Events Events { get; init; }
 
     /// <summary>Answers a sample prompt; null where none is asked for.</summary>
-    public Func<string, string>? Sample { get; init; }
+    public Func<IReadOnlyList<string>, IReadOnlyList<string>>? Sample { get; init; }
 
     /// <summary>Lets the model answer held-out rows; null where none is asked.</summary>
     public AnswerEvaluation? Answers { get; init; }

@@ -7,10 +7,15 @@ using Trainer.Tokenizers;
 
 namespace Trainer.Training;
 
-/// <summary>Answers prompts greedily with the model as it is now, so that a run shows what it learns; the same state gives the same text.</summary>
+/// <summary>Answers prompts greedily with the model as it is now, several at a time, so that a run shows what it learns; the same state gives the same text.</summary>
 internal sealed class PromptSampler
 {
-    private const int AnswerTokens = 64;
+    /// <summary>Texts that are written at a time.</summary>
+    public const int AtOnce = 8;
+
+    /// <summary>Most tokens of an answer to a sample prompt.</summary>
+    public const int AnswerTokens = 64;
+
     private readonly CausalModel _model;
     private readonly HfTokenizer _tokenizer;
     private readonly ModelText _text;
@@ -25,26 +30,38 @@ internal sealed class PromptSampler
         _tokenizer = _text.Tokenizer ?? HfTokenizer.Load(folders.Tokenizer);
     }
 
-    /// <summary>What the model says to a user's message, or how it continues a text where it has no chat template.</summary>
-    public string Answer(string prompt)
+    /// <summary>What the model says to users' messages, or how it continues texts where it has no chat template; nothing where a prompt leaves it no room.</summary>
+    public IReadOnlyList<string> Answer(IReadOnlyList<string> prompts)
     {
-        var ids = _text.TemplateSource is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids
-            : _text.Prompt(JsonSerializer.SerializeToElement(new[] { new { role = "user", content = prompt } }));
-        if (ids.Length == 0 || ids.Length + AnswerTokens > _model.Config.Positions) return "";
-        return Continue(ids, AnswerTokens);
+        var ids = prompts.Select(prompt => _text.TemplateSource is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids
+            : _text.Prompt(JsonSerializer.SerializeToElement(new[] { new { role = "user", content = prompt } })));
+        return Continue([.. ids.Select(prompt => prompt.Length + AnswerTokens > _model.Config.Positions ? [] : prompt)], AnswerTokens, static () => { });
     }
 
     /// <summary>The text of held-out rows.</summary>
     public ModelText Text => _text;
 
-    /// <summary>What the model says to a row, or nothing where the row leaves it no position.</summary>
-    public string Answer(AnswerRow row, int most) => row.Prompt.Length >= _model.Config.Positions ? "" : Continue(row.Prompt, Math.Min(most, _model.Config.Positions - row.Prompt.Length));
+    /// <summary>What the model says to rows, or nothing where a row leaves it no position.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="most">Most tokens of an answer.</param>
+    /// <param name="between">Called after each answer.</param>
+    public IReadOnlyList<string> Answer(IReadOnlyList<AnswerRow> rows, int most, Action between) =>
+        Continue([.. rows.Select(row => row.Prompt.Length >= _model.Config.Positions ? [] : row.Prompt)], most, between);
 
-    private string Continue(int[] ids, int most)
+    // A batch of its own each time: what an earlier one computed belongs to earlier adapter values.
+    private string[] Continue(int[][] prompts, int most, Action between)
     {
-        // A generator of its own: what an earlier one computed belongs to earlier adapter values.
-        using var generator = new TextGenerator(_model);
-        var answer = generator.Generate(ids, new SamplingOptions { MaxTokens = most, StopIds = _text.StopIds(_model.Config.EosIds) }).ToArray();
-        return _tokenizer.Decode(answer, skipSpecialTokens: true);
+        var (texts, asked) = (new string[prompts.Length], Enumerable.Range(0, prompts.Length).Where(index => prompts[index].Length > 0).ToArray());
+        Array.Fill(texts, "");
+        var stops = _text.StopIds(_model.Config.EosIds);
+        TextBatch.Continue(
+            _model, [.. asked.Select(index => prompts[index])],
+            at => new SamplingOptions { MaxTokens = Math.Min(most, _model.Config.Positions - prompts[asked[at]].Length), StopIds = stops }, AtOnce,
+            (at, tokens) =>
+            {
+                texts[asked[at]] = _tokenizer.Decode(tokens, skipSpecialTokens: true);
+                between();
+            });
+        return texts;
     }
 }

@@ -29,7 +29,7 @@ internal sealed class TrainingLoop
     private readonly PreferenceWatch _preferences;
     private readonly Events _events;
     private readonly TimeProvider _time;
-    private readonly Func<string, string>? _sample;
+    private readonly Func<IReadOnlyList<string>, IReadOnlyList<string>>? _sample;
     private readonly AnswerEvaluation? _answers;
     private readonly long _begin;
     private readonly double _earlierSeconds;
@@ -170,7 +170,7 @@ internal sealed class TrainingLoop
         { Metrics = measured, Metric = name, IsOfTokens = _objective.Metrics.Count == 0 });
         _preferences.Evaluated(State.Step, measured);
         if (_sample is not null)
-            foreach (var prompt in _options.SamplePrompts) _events.Emit(new Sampled(State.Step, prompt, _sample(prompt)));
+            foreach (var (prompt, text) in _options.SamplePrompts.Zip(_sample(_options.SamplePrompts))) _events.Emit(new Sampled(State.Step, prompt, text));
         if (_options.EarlyStoppingPatience is { } patience && State.EvalsWithoutImprovement >= patience) State.StoppedEarly = true;
     }
 

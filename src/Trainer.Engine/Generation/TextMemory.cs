@@ -1,0 +1,30 @@
+namespace Trainer.Engine;
+
+/// <summary>What texts keep while they are continued: keys and values of every token, and states that go from token to token, in float32.</summary>
+public static class TextMemory
+{
+    /// <summary>Bytes of texts of so many tokens.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="texts">Texts.</param>
+    /// <param name="tokens">Tokens of all of them together, those that they may still grow by included.</param>
+    public static long Bytes(ModelConfig config, long texts, long tokens) =>
+        sizeof(float) * config.Layers.Sum(layer => tokens * PerToken(layer.Mixer) + texts * State(layer.Mixer, config.HiddenSize));
+
+    // Keys and values of a layer that reads an earlier one's are not its own.
+    private static long PerToken(TokenMixer mixer) => mixer switch
+    {
+        SelfAttention { KeysOfLayer: null } attention => 2L * attention.KvHeads * attention.HeadSize,
+        LatentAttention latent => (long)latent.Heads * (latent.PlainSize + latent.RotatedSize + latent.ValueSize),
+        SideBySide both => PerToken(both.Attention),
+        _ => 0,
+    };
+
+    private static long State(TokenMixer mixer, int hidden) => mixer switch
+    {
+        GatedDelta delta => (long)delta.ValueHeads * delta.KeySize * delta.ValueSize + (delta.Taps - 1L) * delta.Channels,
+        Mamba2 mamba => (long)mamba.Heads * mamba.StateSize * mamba.HeadSize + (mamba.Taps - 1L) * mamba.Channels,
+        ShortConvolution convolution => (convolution.Taps - 1L) * hidden,
+        SideBySide both => State(both.Mamba, hidden),
+        _ => 0,
+    };
+}
