@@ -85,10 +85,14 @@ public class GoldenFamilyTests
     [SkippableTheory, MemberData(nameof(Cases))]
     public void Texts_continued_together_are_those_of_whole_passes(string name)
     {
-        using var model = Load(ReferenceData.Transformers("models", name));
-        int[][] prompts = [[1, 17, 90, 33, 4], [5, 77, 13], [1, 17, 90, 33, 4], [9, 8, 7, 6, 5, 4, 3, 2, 1]];
-        var texts = TextBatch.Continue(model, prompts, index => new SamplingOptions { MaxTokens = 3 + 2 * index, StopIds = [] }, size: 3);
-        for (var index = 0; index < prompts.Length; index++) Assert.Equal(Greedy(model, prompts[index], 3 + 2 * index), texts[index]);
+        var folder = ReferenceData.Transformers("models", name);
+        foreach (var engine in GoldenFamilies.Engines(folder))
+        {
+            using var model = Load(folder, engine);
+            int[][] prompts = [[1, 17, 90, 33, 4], [5, 77, 13], [1, 17, 90, 33, 4], [9, 8, 7, 6, 5, 4, 3, 2, 1]];
+            var texts = TextBatch.Continue(model, prompts, index => new SamplingOptions { MaxTokens = 3 + 2 * index, StopIds = [] }, size: 3);
+            for (var index = 0; index < prompts.Length; index++) Assert.Equal(Greedy(model, prompts[index], 3 + 2 * index), texts[index]);
+        }
     }
 
     private static IEnumerable<int> Greedy(CausalModel model, int[] prompt, int count)

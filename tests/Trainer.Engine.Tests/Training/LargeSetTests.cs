@@ -84,7 +84,7 @@ public sealed class LargeSetTests
         using var set = new Set(_far, "adamw");
         var options = set.Options;
         var rate = new Trainer.Training.Schedules.LearningRate(options, 10, new Trainer.Training.Schedules.Plateau());
-        var watchdog = new Watchdog(options, set, set.Optimizer, rate, new Events([]), null!);
+        var watchdog = new Watchdog(options, set, set.Optimizer, rate, new Events([]), null!, new SingleProcess());
         Assert.Throws<InvalidOperationException>(() => watchdog.CheckAdapterMoved(0.1, 1, new RunState()));
         set.ValueArray[_far[^1].Offset + 1] = 1;
         watchdog.CheckAdapterMoved(0.1, 1, new RunState());
@@ -103,8 +103,7 @@ public sealed class LargeSetTests
     public void Frozen_blocks_of_far_tensors_are_left_as_they_were()
     {
         using var set = new Set(_far, "adamw");
-        var options = set.Options with { Lora = new LoraOptions { FreezeA = true } };
-        var blocks = FrozenBlock.Of(options, [_far[0], _far[^1] with { Name = "m.layers.1.lora_A.weight" }]);
+        var blocks = FrozenBlock.Of(freezesA: true, isDoubled: false, [_far[0], _far[^1] with { Name = "m.layers.1.lora_A.weight" }]);
         set.ValueArray[Far] = 7;
         foreach (var block in blocks) block.Clear(set.ValueArray.All);
         Assert.Equal(0, set.ValueArray[Far]);
