@@ -6,20 +6,28 @@ namespace Trainer.Adapters;
 /// <summary>Gives chosen modules of a model their adapters and trained copies, and the model one parameter buffer for all of them.</summary>
 public static class AdapterInjector
 {
-    /// <summary>Puts a fresh adapter on a model; its output does not change.</summary>
+    /// <summary>Puts a fresh adapter on a model; its output does not change, but where the adapter makes up for what quantization lost.</summary>
     /// <param name="model">A loaded model; what it had before is replaced.</param>
     /// <param name="spec">The adapter's shape.</param>
     /// <param name="seed">Seed of A.</param>
     /// <exception cref="AdapterOptionException">Nothing matches, a rank is below 1, or names match nothing.</exception>
-    public static void Inject(CausalModel model, LoraSpec spec, int seed)
+    public static void Inject(CausalModel model, LoraSpec spec, int seed) => Inject(model, spec, seed, null);
+
+    /// <summary>As the other, with A of each linear given.</summary>
+    internal static void Inject(CausalModel model, LoraSpec spec, int seed, Func<LinearModule, float[]>? firstA)
     {
         model.Attach(AdapterBlueprint.Fresh(model.Blueprint, spec));
         if (spec.Init is not (AdapterInit.Kaiming or AdapterInit.Gaussian)) RequireLinears(model, spec.Init);
         var parameters = model.Parameters;
+        using var plain = new PlainWeights(model);
         foreach (var linear in model.Linears.Append(model.Head))
         {
             if (linear.Adapter is not { } adapter) continue;
-            if (spec.Init is AdapterInit.Kaiming or AdapterInit.Gaussian)
+            if (firstA is not null)
+            {
+                parameters.Write(adapter.A, firstA(linear));
+            }
+            else if (spec.Init is AdapterInit.Kaiming or AdapterInit.Gaussian)
             {
                 var random = new AdapterRandom(seed, adapter.A.Name);
                 var values = new float[adapter.A.Count];
@@ -29,7 +37,7 @@ public static class AdapterInjector
             }
             else
             {
-                var (a, b) = AdapterStart.Of(spec.Init, linear, seed);
+                var (a, b) = AdapterStart.Of(spec.Init, linear, plain, seed);
                 parameters.Write(adapter.A, a);
                 parameters.Write(adapter.B, b);
             }
@@ -59,6 +67,10 @@ public static class AdapterInjector
 
     private static void RequireLinears(CausalModel model, AdapterInit init)
     {
+        if (init == AdapterInit.Loftq && !PlainWeights.IsQuantizedHere(model))
+            throw new AdapterOptionException(model.Config.StoredQuantization is null
+                ? "--init-lora loftq makes up for what quantization loses, and nothing is quantized; pass --quantize nf4, or another --init-lora"
+                : $"--init-lora loftq needs the weights before they were quantized, and '{model.Folder}' holds quantized ones; name the folder they were made from");
         if (model.Embedding.Adapter is null && model.Experts.All(experts => experts.GateUpAdapter is null && experts.DownAdapter is null && !experts.OwnAdapters.Any())) return;
         throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} knows linear layers only, and an embedding or experts are adapted too; choose other --target-modules, or --init-lora kaiming");
     }

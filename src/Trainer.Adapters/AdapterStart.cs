@@ -8,22 +8,28 @@ namespace Trainer.Adapters;
 /// <summary>
 /// Values of a fresh adapter that is not zero. PiSSA (arXiv 2404.02948) begins with the r strongest directions of the weight, B A = U S V^T / s; OLoRA
 /// (arXiv 2406.01775) with the first r columns and rows of its QR factors. Both would change what the model says, so the same product is taken off
-/// again: the adapter has twice the rank, A = [A; A0], B = [B, -B0], and the second half is frozen. That is the form in which PEFT writes such an
-/// adapter for the original base.
+/// again (<see cref="DoubledAdapter"/>). LoftQ (arXiv 2310.08659) makes up for what quantization lost: s B A is the best rank-r part of W - Q. Its
+/// further rounds would quantize another matrix than W, so that the adapter would not fit the base; the first is the one that does. PEFT forgets s.
 /// </summary>
 internal static class AdapterStart
 {
     /// <summary>A [rank, in] and B [out, rank] of one adapter.</summary>
     /// <param name="init">How.</param>
     /// <param name="linear">The layer, its adapter attached.</param>
+    /// <param name="plain">The weights before they were quantized.</param>
     /// <param name="seed">Seed of what is drawn.</param>
     /// <exception cref="AdapterOptionException">The rank does not suit it.</exception>
-    public static (float[] A, float[] B) Of(AdapterInit init, LinearModule linear, int seed)
+    public static (float[] A, float[] B) Of(AdapterInit init, LinearModule linear, PlainWeights plain, int seed)
     {
         var adapter = linear.Adapter!;
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        if (init is not (AdapterInit.Pissa or AdapterInit.Olora)) return Orthogonal(linear, adapter, seed);
+        if (init == AdapterInit.Orthogonal) return Orthogonal(linear, adapter, seed);
+        if (init == AdapterInit.Loftq)
+        {
+            RequireDirections(init, linear.Name, adapter.Rank, linear.OutFeatures, linear.InFeatures);
+            return Lost(plain.Of(linear), linear.WeightValues(), [linear.OutFeatures, linear.InFeatures], adapter.Rank, adapter.Scale);
+        }
         var (a, b) = Beginning(init, linear.Name, linear.WeightValues(), linear.OutFeatures, adapter.Rank / 2, adapter.Scale);
         return Doubled(a, b, a, b, adapter.Rank / 2);
     }
@@ -41,13 +47,11 @@ internal static class AdapterStart
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var columns = weight.LongLength / rows;
-        if (rank > Math.Min(rows, columns))
-            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{module}', which has {Math.Min(rows, columns)}; lower --lora-rank");
+        RequireDirections(init, module, rank, rows, columns);
         if (init == AdapterInit.Pissa)
         {
-            var (u, s, v) = linalg.svd(tensor(weight, [rows, columns]), fullMatrices: false);
-            var root = (s.narrow(0, 0, rank) / scale).sqrt();
-            return (Floats(root.unsqueeze(1) * v.narrow(0, 0, rank)), Floats(u.narrow(1, 0, rank) * root));
+            var (first, second) = Strongest(tensor(weight, [rows, columns]), rank, scale);
+            return (Floats(first), Floats(second));
         }
         var (q, r) = linalg.qr(tensor(weight, [rows, columns]));
         return (Floats(r.narrow(0, 0, rank)), Floats(q.narrow(1, 0, rank)));
@@ -63,6 +67,32 @@ internal static class AdapterStart
             for (var j = 0; j < rank; j++) joined[(2 * row + 1) * rank + j] = -b0[row * rank + j];
         }
         return ([.. a, .. a0], joined);
+    }
+
+    /// <summary>A and B of the given rank whose product, times the scale, is the best part of what quantization lost.</summary>
+    /// <param name="plain">The weight before it was quantized, row-major.</param>
+    /// <param name="quantized">The same after.</param>
+    /// <param name="shape">Its shape [out, in].</param>
+    /// <param name="rank">Rank.</param>
+    /// <param name="scale">What the product will be multiplied by.</param>
+    public static (float[] A, float[] B) Lost(float[] plain, float[] quantized, long[] shape, int rank, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var (a, b) = Strongest(tensor(plain, shape) - tensor(quantized, shape), rank, scale);
+        return (Floats(a), Floats(b));
+    }
+
+    private static (Tensor A, Tensor B) Strongest(Tensor matrix, int rank, double scale)
+    {
+        var (u, s, v) = linalg.svd(matrix, fullMatrices: false);
+        var root = (s.narrow(0, 0, rank) / scale).sqrt();
+        return (root.unsqueeze(1) * v.narrow(0, 0, rank), u.narrow(1, 0, rank) * root);
+    }
+
+    private static void RequireDirections(AdapterInit init, string module, int rank, long rows, long columns)
+    {
+        if (rank > Math.Min(rows, columns))
+            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{module}', which has {Math.Min(rows, columns)}; lower --lora-rank");
     }
 
     // PEFT's: odd and even rows of one orthogonal matrix mix random rows, so that B A is 0 and neither factor is.

@@ -38,8 +38,11 @@ internal static class OptionCheck
             $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
         faults.AddRange(PreferenceCheck.Faults(options));
         Need(
-            options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (Trainer.Models.Lora.AdapterInit.Pissa or Trainer.Models.Lora.AdapterInit.Olora),
+            options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (AdapterInit.Pissa or AdapterInit.Olora),
             "--lora-dropout would drop parts of the base with --init-lora pissa or olora; leave it at 0");
+        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || !options.Lora.UseDora, "--init-lora loftq and --use-dora: the directions of DoRA would begin off the base's; keep one");
+        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || options.Stream != Choice.On, "--init-lora loftq compares the base with its quantized copy, and a streamed base is that copy alone; pass --stream off");
+        Need(options.Lora.Init == AdapterInit.Eva || options.Lora.EvaRho == new LoraOptions().EvaRho, "--eva-rho is read by --init-lora eva alone; leave it out");
         Try(() => OptimizerTable.Check(options));
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");

@@ -17,7 +17,7 @@ public static class Replay
     public static ReplayResult Run(string directory, IReadOnlyList<ITrainingObserver> observers)
     {
         var content = CheckpointContent.ReadState(directory);
-        using var model = AdaptedModel.Load(content.Manifest.Settled, new Events(observers));
+        using var model = AdaptedModel.Load(content.Manifest.Settled, new Events(observers), beginning: new AdapterBeginning(content.Manifest.LayerRanks, null));
         return Step(directory, model);
     }
 

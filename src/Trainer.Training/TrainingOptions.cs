@@ -74,6 +74,9 @@ public sealed record LoraOptions
     /// <summary>How fresh tensors are filled.</summary>
     public AdapterInit Init { get; init; } = AdapterInit.Kaiming;
 
+    /// <summary>Most times its rank that a layer may get from EVA, where its inputs vary in more directions than others' do; 1 leaves every rank.</summary>
+    public double EvaRho { get; init; } = 2;
+
     /// <summary>Modules trained and saved whole (suffixes), PEFT's modules_to_save.</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 

@@ -81,11 +81,12 @@ public static class TrainingRun
             settled = settled with { ModelDirectory = Streamed(options, files, events, early) };
             if (ranks.LocalRank == 0) ranks.Barrier();
         }
-        using var model = Load(options, settled, plan, ranks, events, early.Token);
+        var beginning = new AdapterBeginning(folder.Checkpoint?.Manifest.LayerRanks, data.FirstPass);
+        using var model = Load(options, settled, plan, ranks, beginning, events, early.Token);
         early.Token.ThrowIfCancellationRequested();
         Probe.Measure(options, plan, data, model, events);
         early.Token.ThrowIfCancellationRequested();
-        manifest = manifest.With(files, data.Counts, model);
+        manifest = manifest.With(files, data.Counts, model) with { LayerRanks = model.LayerRanks };
         if (options.Preference.PrecomputeReference && ObjectiveTable.Reference(options, model) is { } reference)
         {
             var pass = new ReferencePass(options, model, reference, ranks, events, early.Token);
@@ -162,12 +163,12 @@ public static class TrainingRun
         return plan;
     }
 
-    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, ICollective ranks, Events events, CancellationToken stop)
+    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, ICollective ranks, AdapterBeginning beginning, Events events, CancellationToken stop)
     {
         var reads = plan.Stream ? RankAgreement.Readers(ranks) : null;
         try
         {
-            return AdaptedModel.Load(settled, events, plan.StreamBytes, reads, stop);
+            return AdaptedModel.Load(settled, events, plan.StreamBytes, reads, beginning, stop);
         }
         catch (ModelException fault) when (settled.ModelDirectory != options.ModelDirectory)
         {

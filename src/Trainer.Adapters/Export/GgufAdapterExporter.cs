@@ -17,7 +17,7 @@ public static partial class GgufAdapterExporter
     private const string Prefix = "base_model.model.", EmbeddingA = "token_embd.weight.lora_a", EmbeddingB = "token_embd.weight.lora_b";
 
     /// <summary>Writes the file; returns the number of tensors.</summary>
-    /// <param name="baseFolder">The base's folder; its config.json alone is read.</param>
+    /// <param name="baseFolder">The base's folder; its config.json, and its weights where a raw PiSSA or OLoRA adapter is converted.</param>
     /// <param name="adapterFolder">A PEFT adapter folder.</param>
     /// <param name="target">The .gguf file to make; an existing one is replaced when the new one is whole.</param>
     /// <exception cref="AdapterException">llama.cpp would not load it or compute something else; the reason is named.</exception>
@@ -25,6 +25,8 @@ public static partial class GgufAdapterExporter
     public static int Export(string baseFolder, string adapterFolder, string target)
     {
         var model = ConfigLoader.Load(baseFolder);
+        using var plain = PlainAdapterFolder.Of(baseFolder, adapterFolder);
+        adapterFolder = plain.Folder;
         var (spec, _) = PeftFolder.ReadSpec(adapterFolder);
         var config = AdapterConfig.Read(adapterFolder);
         using var file = PeftFolder.Open(adapterFolder);

@@ -43,18 +43,19 @@ internal static class ExportCommand
     private static (int Tensors, IReadOnlyList<string> Notes) Adapter(AdapterSource source, string format, string output)
     {
         if (format == "gguf") return (GgufAdapterExporter.Export(source.ModelFolder, source.Folder, output), GgufNotes.Window(ConfigLoader.Load(source.ModelFolder)) is { } note ? [note] : []);
-        using var weights = PeftFolder.Open(source.Folder);
+        using var plain = PlainAdapterFolder.Of(source.ModelFolder, source.Folder);
+        using var weights = PeftFolder.Open(plain.Folder);
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new CannotWriteException($"cannot write '{output}': it exists already; delete it or choose another --output");
         AtomicFolder.Write(output, folder =>
         {
-            foreach (var name in new[] { PeftFolder.ConfigFile, PeftFolder.WeightsFile }) File.Copy(Path.Combine(source.Folder, name), Path.Combine(folder, name));
+            foreach (var name in new[] { PeftFolder.ConfigFile, PeftFolder.WeightsFile }) File.Copy(Path.Combine(plain.Folder, name), Path.Combine(folder, name));
         }, folder =>
         {
             if (FileDigest.Sha256(Path.Combine(folder, PeftFolder.WeightsFile)) != FileDigest.Sha256(weights.Path))
                 throw new CannotWriteException($"cannot write '{output}': what was read back differs from what was written; check the disk");
         });
-        return (weights.Entries.Count, []);
+        return (weights.Entries.Count, plain.IsConverted ? ["the raw adapter was converted: twice its rank, for the original base"] : []);
     }
 
     private static (int Tensors, IReadOnlyList<string> Notes) Model(Invocation invocation, string output, string type)

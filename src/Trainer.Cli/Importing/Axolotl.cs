@@ -64,8 +64,8 @@ internal static class Axolotl
         ["peft_trainable_token_indices"] = KeyRules.To(AdapterSettings.TrainableTokenIndices),
         ["peft_layers_pattern"] = KeyRules.Stop("layers are those of the language model"),
         ["peft_ensure_weight_tying"] = KeyRules.Stop("a tied head follows the embedding as PEFT has it by default"),
-        ["loftq_config"] = KeyRules.Stop("no such initialisation of an adapter"),
-        ["peft"] = KeyRules.Stop("no such initialisation of an adapter"),
+        ["loftq_config"] = Loftq,
+        ["peft"] = Loftq,
         ["bnb_config_kwargs"] = Quantization,
         ["full_finetune"] = KeyRules.Stop("an adapter is what train makes"),
         ["datasets"] = (draft, key, _, node) => ImportedData.Axolotl(draft, key, node, DataSettings.Data),
@@ -227,6 +227,13 @@ internal static class Axolotl
                 default: draft.Change($"{key}.{name}", word, "the 4-bit base is nf4 in blocks of 64"); break;
             }
         }
+    }
+
+    private static void Loftq(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        if (ImportDraft.IsNothing(text)) return;
+        draft.Set(AdapterSettings.Init, "loftq");
+        draft.Drop(key, text, "quantize says the bits; one round is made, which fits the plain base");
     }
 
     private static void Template(ImportDraft draft, string key, string text, YamlNode node)

@@ -16,7 +16,7 @@ internal static class Unsloth
         },
         ["use_gradient_checkpointing"] = Transformers.Keys["gradient_checkpointing"],
         ["full_finetuning"] = KeyRules.Stop("an adapter is what train makes"),
-        ["loftq_config"] = KeyRules.Stop("no such initialisation of an adapter"),
+        ["loftq_config"] = KeyRules.Drop("init_lora_weights asks for it, and quantize says the bits; one round is made, which fits the plain base"),
         ["finetune_vision_layers"] = KeyRules.Stop("text alone is trained on"),
         ["finetune_language_layers"] = KeyRules.Only(["true"], "adapters sit on the language model"),
         ["finetune_attention_modules"] = KeyRules.Only(["true"], "target_modules says which"),

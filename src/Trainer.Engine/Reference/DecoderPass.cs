@@ -29,6 +29,9 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
     /// <summary>Told the output of every module, by its name, as it is computed; null tells nobody.</summary>
     public Action<string, Tensor>? Seen { get; init; }
 
+    /// <summary>Told what each linear layer reads, by the layer's name, before it is computed; null tells nobody.</summary>
+    public Action<string, Tensor>? Read { get; init; }
+
     /// <summary>Embeddings [T, hidden], outside any graph.</summary>
     public Tensor Embed(BatchContext context)
     {
@@ -125,6 +128,7 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
     /// <inheritdoc/>
     public Tensor Linear(LinearModule linear, Tensor x, StepKey? key)
     {
+        Read?.Invoke(linear.Name, x);
         var on = model.AdaptersEnabled;
         var bias = on && linear.TrainedBias is { } trainedBias ? model.Parameters.Value(trainedBias) : linear.Bias;
         var product = on && linear.TrainedWeight is { } trained

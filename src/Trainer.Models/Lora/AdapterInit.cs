@@ -1,6 +1,6 @@
 namespace Trainer.Models.Lora;
 
-/// <summary>How fresh adapter tensors are filled; whichever way, a fresh adapter changes nothing.</summary>
+/// <summary>How fresh adapter tensors are filled; a fresh adapter changes nothing, but for LoftQ's, which makes up for what quantization lost.</summary>
 public enum AdapterInit
 {
     /// <summary>A uniform in +-1/sqrt(in): PEFT's Kaiming uniform with a = sqrt(5).</summary>
@@ -13,4 +13,8 @@ public enum AdapterInit
     Olora,
     /// <summary>Both factors drawn so that B A is 0.</summary>
     Orthogonal,
+    /// <summary>The best low-rank part of what quantization lost (arXiv 2310.08659).</summary>
+    Loftq,
+    /// <summary>A in the principal directions of what the layers read (arXiv 2410.07170), B 0.</summary>
+    Eva,
 }

@@ -14,7 +14,7 @@ public static class PreferenceSettings
 
     public static readonly Setting LossType = Setting.Of(o => o.Preference.LossType, "loss-type", Group,
         $"The loss. For sft {Words("sft")}; for dpo one or several of {Words("dpo")}; for kto {Words("kto")}; for orpo whose form, {Words("orpo")}.") with
-    { Value = "NAMES", DefaultNote = "the first", Aliases = ["pref-loss"] };
+    { Value = "NAMES", DefaultNote = "the first", Aliases = ["pref-loss"], Reads = (values, setting) => values.List(setting).Select(word => word.ToLowerInvariant().Replace('_', '-')).ToList() };
 
     public static readonly Setting LossWeights = Setting.Of(o => o.Preference.LossWeights, "loss-weights", Group, "A weight for each of --loss-type.") with
     { Value = "X,...", DefaultNote = "1 each", Writes = For(o => o.Preference.LossWeights, "dpo") };

@@ -14,11 +14,18 @@ internal static class RunAdapter
         var decoder = DecoderBlueprint.Of(config);
         if (options.Lora.TextClass && config.WrapperType is null)
             throw new AdapterOptionException($"--adapter-for-text-class: '{options.Model}' is of class '{config.ModelType}' and has no other; leave the option out");
-        if (options.AdapterDirectory is not { } folder) return AdapterBlueprint.Fresh(decoder, AdaptedModel.SpecOf(options.Lora, config.LayerCount));
+        if (options.AdapterDirectory is not { } folder) return AdapterBlueprint.Fresh(decoder, Shape(options, decoder));
         var (blueprint, spec, _) = PeftFolder.Draw(decoder, options.ModelDirectory, folder, options.Lora.Dropout);
         if (spec is { IsDoubled: true, Dropout: > 0 })
             throw new AdapterException($"adapter '{folder}' begins in the base's own directions (init_lora_weights), and --lora-dropout {spec.Dropout} would drop parts of the base; leave it at 0");
         return !spec.IsBFixed ? blueprint
             : throw new AdapterException($"adapter '{folder}' was made by MiCA, which trains A alone and keeps B: going on here would train both; continue it with PEFT, or begin a fresh adapter");
+    }
+
+    /// <summary>The shape of a run's fresh adapter; where the rows will decide it, the largest that it may get.</summary>
+    public static LoraSpec Shape(TrainingOptions options, DecoderBlueprint decoder)
+    {
+        var asked = AdaptedModel.SpecOf(options.Lora, decoder.Config.LayerCount);
+        return asked.Init == AdapterInit.Eva ? EvaRanks.Largest(decoder, asked, options.Lora.EvaRho) : asked;
     }
 }

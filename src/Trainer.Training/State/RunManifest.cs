@@ -61,6 +61,9 @@ internal sealed record RunManifest
 
     public long? TrainableParameters { get; init; }
 
+    /// <summary>Ranks by module where the rows decided them (EVA); a resumed or replayed run takes them and asks no row.</summary>
+    public IReadOnlyDictionary<string, int>? LayerRanks { get; init; }
+
     /// <summary>The parts of a run that was resumed with more steps, other threads or other options, in order; null where it is all one.</summary>
     public IReadOnlyList<RunSegment>? Segments { get; init; }
 

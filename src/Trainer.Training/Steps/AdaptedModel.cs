@@ -31,6 +31,9 @@ internal sealed class AdaptedModel : IAdaptedModel
     public IParameterStore Parameters => new HostParameters(
         _model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan, _frozen);
 
+    /// <summary>Ranks by module where the rows decided them; null otherwise.</summary>
+    public IReadOnlyDictionary<string, int>? LayerRanks { get; private init; }
+
     public long TotalParameters => _model.ParameterCount + _model.Parameters.ParameterCount;
 
     public int VocabularySize => _model.Config.VocabularySize;
@@ -39,11 +42,12 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <param name="events">Hears of loading.</param>
     /// <param name="streamBytes">Bytes that a streamed base may take; null is the least.</param>
     /// <param name="readers">Who reads a streamed base on this machine; null is this process alone.</param>
+    /// <param name="beginning">What a fresh adapter may take from the run's rows.</param>
     /// <param name="stop">Ends it early, between two tensors.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, StreamReaders? readers = null, CancellationToken stop = default)
+    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, StreamReaders? readers = null, AdapterBeginning? beginning = null, CancellationToken stop = default)
     {
-        var model = LoadAdapted(options, events, streamBytes, readers, stop);
+        var model = LoadAdapted(options, events, streamBytes, readers, beginning, stop);
         try
         {
             model.SettleCompute(options, events);
@@ -57,9 +61,9 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     /// <summary>Base and adapter with every tensor matched and nothing quantized: what can be said of them without reading them.</summary>
-    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, null, stop);
+    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, null, null, stop);
 
-    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, CancellationToken stop)
+    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, AdapterBeginning? beginning, CancellationToken stop)
     {
         TorchThreads.Use(options.Threads);
         var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
@@ -67,12 +71,13 @@ internal sealed class AdaptedModel : IAdaptedModel
         try
         {
             LoraSpec spec;
+            IReadOnlyDictionary<string, int>? ranks = null;
             if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout) with { UsesTextClass = options.Lora.TextClass };
-            else AdapterInjector.Inject(model, spec = SpecOf(options.Lora, model.Config.LayerCount), options.Seed);
+            else (spec, ranks) = Begin(model, options, beginning, events, stop);
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
             ResidentMemory.Trim();
-            return new AdaptedModel(model, spec, options);
+            return new AdaptedModel(model, spec, options) { LayerRanks = ranks };
         }
         catch
         {
@@ -84,10 +89,30 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <summary>The base alone, or with the adapter of a folder, to be read and not trained.</summary>
     public static AdaptedModel LoadForReading(TrainingOptions options, Events events, CancellationToken stop = default)
     {
-        if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, null, stop);
+        if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, null, null, stop);
         TorchThreads.Use(options.Threads);
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), Teller("loading", events, stop));
         return new AdaptedModel(model, new LoraSpec(), options);
+    }
+
+    // A shape that the rows decide is known where they were asked before; where nobody asks them, the largest stands for it.
+    private static (LoraSpec Spec, IReadOnlyDictionary<string, int>? Ranks) Begin(CausalModel model, TrainingOptions options, AdapterBeginning? beginning, Events events, CancellationToken stop)
+    {
+        var asked = SpecOf(options.Lora, model.Config.LayerCount);
+        if (asked.Init != AdapterInit.Eva || beginning?.Ranks is not null || beginning?.Rows is null)
+        {
+            var shape = asked.Init == AdapterInit.Eva && beginning?.Ranks is { } known ? EvaRanks.Shape(model.Blueprint, asked, known) : RunAdapter.Shape(options, model.Blueprint);
+            // What EVA began with is in the checkpoint that such a run goes on from.
+            AdapterInjector.Inject(model, asked.Init == AdapterInit.Eva ? shape with { Init = AdapterInit.Kaiming } : shape, options.Seed);
+            return (shape, beginning?.Ranks);
+        }
+        var (spec, ranks, read) = EvaStart.Inject(model, asked, options.Lora.EvaRho, options.Seed, beginning.Rows().Select(batch =>
+        {
+            stop.ThrowIfCancellationRequested();
+            return new TokenBatch(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights);
+        }));
+        events.Note($"eva found the directions of {ranks.Count} layers in {read} micro-batches; ranks from {ranks.Values.Min()} to {ranks.Values.Max()}");
+        return (spec, ranks);
     }
 
     private static Action<long, long> Teller(string phase, Events events, CancellationToken stop) => (done, total) =>

@@ -10,8 +10,11 @@ namespace Trainer.Training;
 /// <param name="Rows">Rows.</param>
 internal readonly record struct FrozenBlock(long Begin, long Width, long Stride, long Rows)
 {
-    /// <summary>What a run leaves as it was: A with --freeze-a, and the halves that take the beginning of a fresh adapter off again.</summary>
-    public static IReadOnlyList<FrozenBlock> Of(bool freezesA, bool isDoubled, IReadOnlyList<ParameterEntry> tensors)
+    /// <summary>What a run leaves as it was: A with --freeze-a, and the halves that take an adapter's beginning off again.</summary>
+    /// <param name="freezeA">Whether A stays.</param>
+    /// <param name="isDoubled">Whether the adapter has such halves.</param>
+    /// <param name="tensors">What is trained.</param>
+    public static IReadOnlyList<FrozenBlock> Of(bool freezeA, bool isDoubled, IReadOnlyList<ParameterEntry> tensors)
     {
         var blocks = new List<FrozenBlock>();
         foreach (var tensor in tensors)
@@ -19,7 +22,7 @@ internal readonly record struct FrozenBlock(long Begin, long Width, long Stride,
             var (begin, count) = (tensor.Offset, tensor.Count);
             if (tensor.Name.Contains(".lora_A.", StringComparison.Ordinal))
             {
-                if (freezesA) blocks.Add(new FrozenBlock(begin, count, count, 1));
+                if (freezeA) blocks.Add(new FrozenBlock(begin, count, count, 1));
                 else if (isDoubled) blocks.Add(new FrozenBlock(begin + count / 2, count / 2, count, 1));
             }
             else if (isDoubled && tensor.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal))

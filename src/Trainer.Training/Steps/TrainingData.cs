@@ -41,6 +41,9 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 
     public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(Batch)];
 
+    /// <summary>The micro-batches of the first pass, in the order of the run.</summary>
+    public IEnumerable<MicroBatch> FirstPass() => Enumerable.Range(0, Plan.MicroBatches(0)).Select(index => Batch(Plan.MicroBatch(0, index)));
+
     /// <summary>From now on batches bring along what the reference says of them.</summary>
     /// <param name="ask">Asks it about a set of examples.</param>
     public void Ask(Func<ExampleSet, ReferenceLosses> ask)

@@ -103,7 +103,7 @@ public sealed class LargeSetTests
     public void Frozen_blocks_of_far_tensors_are_left_as_they_were()
     {
         using var set = new Set(_far, "adamw");
-        var blocks = FrozenBlock.Of(freezesA: true, isDoubled: false, [_far[0], _far[^1] with { Name = "m.layers.1.lora_A.weight" }]);
+        var blocks = FrozenBlock.Of(freezeA: true, isDoubled: false, [_far[0], _far[^1] with { Name = "m.layers.1.lora_A.weight" }]);
         set.ValueArray[Far] = 7;
         foreach (var block in blocks) block.Clear(set.ValueArray.All);
         Assert.Equal(0, set.ValueArray[Far]);

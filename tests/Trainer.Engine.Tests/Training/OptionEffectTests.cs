@@ -54,6 +54,7 @@ public sealed class OptionEffectTests : IDisposable
         ["use-dora"] = ("true", ""),
         ["loraplus-ratio"] = ("4", ""),
         ["init-lora"] = ("pissa", ""),
+        ["eva-rho"] = ("1", "--init-lora=eva"),
         ["freeze-a"] = ("true", ""),
         ["target-parameters"] = ("experts.down_proj", ""),
         ["modules-to-save"] = ("model.norm", ""),

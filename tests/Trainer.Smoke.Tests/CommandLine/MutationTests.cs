@@ -11,16 +11,16 @@ public sealed class MutationTests
         ["data"] = "{folder}/e.jsonl", ["eval_data"] = "{folder}/d.jsonl", ["chat_template"] = "{folder}/t.jinja", ["sample_prompts"] = "{folder}/p.txt", ["adapter"] = "{folder}/a", ["model"] = "{folder}/a",
         ["device"] = "cpu", ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj", ["modules_to_save"] = "lm_head", ["target_parameters"] = "experts.down_proj", ["layers_to_transform"] = "1", ["exclude_modules"] = "o_proj", ["trainable_token_indices"] = "3", ["add_tokens"] = "{folder}/n.txt",
         ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["eval_metrics"] = "f1", ["answer_pattern"] = "number", ["lr_scheduler"] = "cosine-with-restarts", ["lr_scheduler_args"] = "num_cycles=2", ["objective"] = "dpo", ["loss_type"] = "conservative,sft", ["loss_weights"] = "1,2", ["label_smoothing"] = "0.1", ["reference"] = "none", ["beta"] = "0.3",
-        ["desirable_weight"] = "2", ["undesirable_weight"] = "2", ["metric_for_best_model"] = "rewards/margins", ["simpo_gamma"] = "2", ["ld_alpha"] = "0.5", ["lr_pattern"] = "q_proj=1e-3", ["optim_args"] = "min_8bit_size=9", ["on_too_long"] = "truncate", ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
+        ["desirable_weight"] = "2", ["undesirable_weight"] = "2", ["metric_for_best_model"] = "rewards/margins", ["simpo_gamma"] = "2", ["ld_alpha"] = "0.5", ["eva_rho"] = "3", ["lr_pattern"] = "q_proj=1e-3", ["optim_args"] = "min_8bit_size=9", ["on_too_long"] = "truncate", ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
     };
 
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
-    private static readonly string[] Alone = ["adapter", "add_tokens", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "precompute_reference", "overwrite_output_dir", "eval_strategy", "eval_metrics"];
+    private static readonly string[] Alone = ["adapter", "add_tokens", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model", "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "precompute_reference", "overwrite_output_dir", "eval_strategy", "eval_metrics", "eva_rho"];
 
     /// <summary>What a setting tried alone has a meaning with.</summary>
     private static readonly Dictionary<string, string[]> Company = new()
     {
-        ["precompute_reference"] = ["--objective=dpo"], ["simpo_gamma"] = ["--objective=simpo"], ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
+        ["precompute_reference"] = ["--objective=dpo"], ["eva_rho"] = ["--init-lora=eva"], ["simpo_gamma"] = ["--objective=simpo"], ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
     };
 
     [Fact]
