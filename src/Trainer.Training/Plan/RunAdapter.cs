@@ -25,7 +25,39 @@ internal static class RunAdapter
     /// <summary>The shape of a run's fresh adapter; where the rows will decide it, the largest that it may get.</summary>
     public static LoraSpec Shape(TrainingOptions options, DecoderBlueprint decoder)
     {
-        var asked = AdaptedModel.SpecOf(options.Lora, decoder.Config.LayerCount);
+        var asked = SpecOf(options.Lora, decoder.Config.LayerCount);
         return asked.Init == AdapterInit.Eva ? EvaRanks.Largest(decoder, asked, options.Lora.EvaRho) : asked;
     }
+
+    /// <summary>The shape that the options ask for, in a model of so many layers.</summary>
+    public static LoraSpec SpecOf(LoraOptions lora, int layers)
+    {
+        var spec = Plain(lora, layers);
+        return spec.IsDoubled ? spec.Doubled() : spec;
+    }
+
+    private static LoraSpec Plain(LoraOptions lora, int layers) => new()
+    {
+        Rank = lora.Rank,
+        Alpha = lora.EffectiveAlpha,
+        Dropout = lora.Dropout,
+        Targets = TargetModules.Parse(lora.TargetModules),
+        TargetParameters = lora.TargetParameters,
+        LayersToTransform = lora.LayersToTransform ?? (lora.Layers is { } last ? [.. Enumerable.Range(Math.Max(0, layers - last), Math.Min(last, layers))] : null),
+        UseRslora = lora.UseRslora,
+        UseDora = lora.UseDora,
+        LoraBias = lora.LoraBias,
+        Bias = lora.Bias,
+        RankPattern = [.. lora.RankPattern],
+        AlphaPattern = [.. lora.AlphaPattern],
+        ModulesToSave = lora.ModulesToSave,
+        Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
+        TokenRows =
+        [
+            .. lora.TrainableTokenIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
+            .. lora.TrainableHeadIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("lm_head", lora.TrainableHeadIndices)],
+        ],
+        Init = lora.Init,
+        UsesTextClass = lora.TextClass,
+    };
 }

@@ -98,7 +98,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     // A shape that the rows decide is known where they were asked before; where nobody asks them, the largest stands for it.
     private static (LoraSpec Spec, IReadOnlyDictionary<string, int>? Ranks) Begin(CausalModel model, TrainingOptions options, AdapterBeginning? beginning, Events events, CancellationToken stop)
     {
-        var asked = SpecOf(options.Lora, model.Config.LayerCount);
+        var asked = RunAdapter.SpecOf(options.Lora, model.Config.LayerCount);
         if (asked.Init != AdapterInit.Eva || beginning?.Ranks is not null || beginning?.Rows is null)
         {
             var shape = asked.Init == AdapterInit.Eva && beginning?.Ranks is { } known ? EvaRanks.Shape(model.Blueprint, asked, known) : RunAdapter.Shape(options, model.Blueprint);
@@ -252,36 +252,5 @@ internal sealed class AdaptedModel : IAdaptedModel
         GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
         Stream = options.Stream == Choice.On,
         Device = options.Device == "auto" ? "cpu" : options.Device,
-    };
-
-    internal static LoraSpec SpecOf(LoraOptions lora, int layers)
-    {
-        var spec = Plain(lora, layers);
-        return spec.IsDoubled ? spec.Doubled() : spec;
-    }
-
-    private static LoraSpec Plain(LoraOptions lora, int layers) => new()
-    {
-        Rank = lora.Rank,
-        Alpha = lora.EffectiveAlpha,
-        Dropout = lora.Dropout,
-        Targets = TargetModules.Parse(lora.TargetModules),
-        TargetParameters = lora.TargetParameters,
-        LayersToTransform = lora.LayersToTransform ?? (lora.Layers is { } last ? [.. Enumerable.Range(Math.Max(0, layers - last), Math.Min(last, layers))] : null),
-        UseRslora = lora.UseRslora,
-        UseDora = lora.UseDora,
-        LoraBias = lora.LoraBias,
-        Bias = lora.Bias,
-        RankPattern = [.. lora.RankPattern],
-        AlphaPattern = [.. lora.AlphaPattern],
-        ModulesToSave = lora.ModulesToSave,
-        Exclude = lora.ExcludeModules.Count == 0 ? null : TargetModules.Parse(lora.ExcludeModules),
-        TokenRows =
-        [
-            .. lora.TrainableTokenIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("embed_tokens", lora.TrainableTokenIndices)],
-            .. lora.TrainableHeadIndices.Count == 0 ? [] : (KeyValuePair<string, IReadOnlyList<int>>[])[KeyValuePair.Create("lm_head", lora.TrainableHeadIndices)],
-        ],
-        Init = lora.Init,
-        UsesTextClass = lora.TextClass,
     };
 }

@@ -62,7 +62,7 @@ public sealed class GrownFolderTests : IDisposable
         float[] trained;
         using (var grown = Load(options.ModelDirectory))
         {
-            var spec = AdaptedModel.SpecOf(options.Lora, grown.Config.LayerCount);
+            var spec = RunAdapter.SpecOf(options.Lora, grown.Config.LayerCount);
             AdapterInjector.Inject(grown, spec, 1);
             foreach (var entry in grown.Parameters.Entries) grown.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.02f * (i % 11 - 5))]);
             trained = Logits(grown, [768, 769]);

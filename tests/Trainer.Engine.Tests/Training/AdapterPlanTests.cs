@@ -86,7 +86,7 @@ public sealed class AdapterPlanTests : IDisposable
         {
             using var model = CausalModel.Load(Golden.Folder("llama31"));
             var options = Options(lora) with { ModelDirectory = Golden.Folder("llama31") };
-            var told = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, AdaptedModel.SpecOf(lora, model.Config.LayerCount), 1)).Message;
+            var told = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, RunAdapter.SpecOf(lora, model.Config.LayerCount), 1)).Message;
             Assert.Equal(told, Assert.Throws<AdapterOptionException>(() => RunPlanner.Plan(options)).Message);
         }
     }

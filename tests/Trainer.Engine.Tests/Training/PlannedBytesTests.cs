@@ -137,7 +137,7 @@ public sealed class PlannedBytesTests : IDisposable
             };
             var memory = new RunMemory(RunAdapter.Of(options, ConfigLoader.Load(folder)), options);
             using var model = CausalModel.Load(folder, AdaptedModel.LoadOptions(options));
-            AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+            AdapterInjector.Inject(model, RunAdapter.SpecOf(options.Lora, model.Config.LayerCount), 1);
             Assert.Equal(memory.LayerBytes, new StreamedLayout(model).Weights.Max(layer => layer.Sum(weight => weight.MappedParts.Sum(part => part.Length))));
             Assert.Equal(memory.MatrixBytes, model.WeightBytes);
             var one = new Case("six", options, [9, 14], 100, true);
@@ -168,7 +168,7 @@ public sealed class PlannedBytesTests : IDisposable
             }
             var model = Model(options);
             if (FastCapabilities.Refusal(drawn, "cpu") is not null) return;
-            AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+            AdapterInjector.Inject(model, RunAdapter.SpecOf(options.Lora, model.Config.LayerCount), 1);
             using var engine = new FastEngine(model, guard: 256);
             var batch = Batch(one, model.Config.VocabularySize);
             Assert.All(engine.TokenLosses(batch), loss => Assert.True(float.IsFinite(loss)));
@@ -189,7 +189,7 @@ public sealed class PlannedBytesTests : IDisposable
         var options = one.Options with { Threads = TorchSharp.torch.get_num_threads() };
         var memory = new RunMemory(drawn, options);
         var model = Model(options);
-        AdapterInjector.Inject(model, AdaptedModel.SpecOf(options.Lora, model.Config.LayerCount), 1);
+        AdapterInjector.Inject(model, RunAdapter.SpecOf(options.Lora, model.Config.LayerCount), 1);
         Assert.Equal(drawn.ParameterCount, model.Parameters.ParameterCount);
         Assert.Equal(memory.ParameterBytes, model.Parameters.Length * sizeof(float));
         Assert.Equal(memory.MatrixBytes, model.WeightBytes);
