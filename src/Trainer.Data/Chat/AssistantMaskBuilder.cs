@@ -87,7 +87,8 @@ public sealed class AssistantMaskBuilder
             new(whole.Text, spans, method, template) { Losses = best.Losses, TrainedTurns = trained, Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)] };
         if (which == TrainOn.All) return Found(whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None);
         if (trained.Length == 0) return Found([], SpanMethod.None);
-        if (template.HasGenerationMarks && whole.SpansVerified) return Found(Marked(whole, all, trained, renders, template), SpanMethod.Generation);
+        var marks = template.HasGenerationMarks && whole.SpansVerified ? whole.GenerationSpans.Where(span => span.Length > 0).OrderBy(span => span.Start).ToList() : null;
+        if (marks is not null && Marked(whole, marks, all, trained, renders) is { } marked) return Found(marked, SpanMethod.Generation);
         var finder = new TurnFinder(renders, whole.Text, _endOfTurn);
         var (spans, method) = (new List<TextSpan>(trained.Length), SpanMethod.Incremental);
         foreach (var turn in trained)
@@ -102,6 +103,8 @@ public sealed class AssistantMaskBuilder
             if (found.Method > method) method = found.Method;
             spans.AddRange(found.Spans.Where(span => span.Length > 0));
         }
+        // Where marks and turns are not one to one, a turn's marks are those that meet what the turn says.
+        if (marks is not null) return Found([.. marks.Where(mark => spans.Exists(span => span.Start < mark.End && mark.Start < span.End))], SpanMethod.Generation);
         // A last answer that the template leaves open is closed with what the model stops at.
         if (_endOfTurn.NextQuestion is { } next && spans.Count > 0 && spans[^1].End == whole.Text.TrimEnd().Length && trained[^1] == turns.Count - 1 && !_endOfTurn.Ends(whole.Text, spans[^1]))
             return Found([.. spans.SkipLast(1), new TextSpan(spans[^1].Start, whole.Text.TrimEnd().Length + next.Length)], method) with { Text = whole.Text.TrimEnd() + next };
@@ -150,16 +153,15 @@ public sealed class AssistantMaskBuilder
         }
     }
 
-    /// <summary>The template's own spans, those of the wanted turns alone.</summary>
-    private static List<TextSpan> Marked(RenderedChat whole, int[] all, int[] turns, Renders renders, ChatTemplate template)
+    /// <summary>The template's own spans, those of the wanted turns alone; null where that cannot be told from the spans.</summary>
+    private static List<TextSpan>? Marked(RenderedChat whole, List<TextSpan> marks, int[] all, int[] turns, Renders renders)
     {
-        var marked = whole.GenerationSpans.Where(span => span.Length > 0).OrderBy(span => span.Start).ToList();
-        if (turns.Length == all.Length) return marked;
+        if (turns.Length == all.Length) return marks;
         if (whole.GenerationSpans.Count == all.Length) return [.. whole.GenerationSpans.Where((span, index) => span.Length > 0 && Array.IndexOf(turns, all[index]) >= 0)];
         // Spans and turns are not one to one (a turn may have none or several): what comes before the first wanted turn must show where it begins.
         if (all.AsSpan().EndsWith(turns) && renders.Before(turns[0], prompt: false) is { } before && whole.Text.StartsWith(before, StringComparison.Ordinal))
-            return [.. marked.Where(span => span.Start >= before.Length)];
-        throw NotFound(template, turns[0]);
+            return [.. marks.Where(span => span.Start >= before.Length)];
+        return null;
     }
 
     private static ChatMaskException NotFound(ChatTemplate template, int turn) => new(ChatFault.TurnNotFound,

@@ -17,6 +17,20 @@ internal static class MaskFixtures
 
     public static string Shared => Path.Combine(Repository, "..", "shared", "golden", "tokenization");
 
+    /// <summary>The fixtures' templates.</summary>
+    public static IEnumerable<string> FixtureTemplates() => In(Templates, Path.Combine(Repository, "tests", "fixtures", "masks", "templates"));
+
+    /// <summary>Every template at hand: the fixtures', those of the goldens where they lie beside the repository, and those of a folder named by TRAINER_TEMPLATES.</summary>
+    public static IEnumerable<string> AllTemplates() =>
+        FixtureTemplates().Concat(In(Path.Combine(Shared, "templates"), Environment.GetEnvironmentVariable("TRAINER_TEMPLATES") ?? "")).DistinctBy(Path.GetFileName).Order(StringComparer.Ordinal);
+
+    private static IEnumerable<string> In(params string[] folders) => folders.Where(Directory.Exists).SelectMany(folder => Directory.GetFiles(folder, "*.jinja")).Order(StringComparer.Ordinal);
+
+    /// <summary>The end-of-text token that goes with a template.</summary>
+    public static string EosOf(string source) => source.Contains("<|im_end|>", StringComparison.Ordinal) ? "<|im_end|>"
+        : source.Contains("<｜User｜>", StringComparison.Ordinal) ? "<｜end▁of▁sentence｜>"
+        : source.Contains("<|observation|>", StringComparison.Ordinal) ? "<|user|>" : "</s>";
+
     public static JsonElement Json(string text)
     {
         using var document = JsonDocument.Parse(text);

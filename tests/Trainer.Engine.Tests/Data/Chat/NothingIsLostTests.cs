@@ -21,18 +21,14 @@ public sealed partial class NothingIsLostTests
     private static readonly string[] Rounds = ["a", "t", "ca", "cca", "ba", "pa", "ct", "c"];
     private static readonly Gen<string> Shapes = Gen.Select(Gen.Bool, Gen.Int[0, Rounds.Length - 1].Select(i => Rounds[i]).Array[1, 3]).Select((system, rounds) => (system ? "s" : "") + string.Concat(rounds.Select(round => "u" + round)));
 
-    public static TheoryData<string> Templates()
-    {
-        var folders = new[] { MaskFixtures.Templates, Path.Combine(MaskFixtures.Repository, "tests", "fixtures", "masks", "templates"), Path.Combine(MaskFixtures.Shared, "templates") };
-        return [.. folders.Where(Directory.Exists).SelectMany(folder => Directory.GetFiles(folder, "*.jinja")).DistinctBy(Path.GetFileName).Order(StringComparer.Ordinal)];
-    }
+    public static TheoryData<string> Templates() => [.. MaskFixtures.AllTemplates()];
 
     [Theory]
     [MemberData(nameof(Templates))]
     public void Every_piece_is_in_the_text_or_reported_and_only_the_assistant_is_trained(string template)
     {
         var source = File.ReadAllText(template);
-        var eos = source.Contains("<|im_end|>", StringComparison.Ordinal) ? "<|im_end|>" : source.Contains("<｜User｜>", StringComparison.Ordinal) ? "<｜end▁of▁sentence｜>" : source.Contains("<|observation|>", StringComparison.Ordinal) ? "<|user|>" : "</s>";
+        var eos = MaskFixtures.EosOf(source);
         var builder = MaskFixtures.Builder(source, eos);
         // Every round and its beginning once, then mixtures.
         foreach (var shape in new[] { "ua", "sua", "uaua", "uca", "ucca", "uba", "upa", "ut", "utut", "uct", "uc" }) Check(builder, shape, eos);
