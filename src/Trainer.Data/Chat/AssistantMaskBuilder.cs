@@ -116,7 +116,7 @@ public sealed class AssistantMaskBuilder
     {
         Attempt? best = null;
         TemplateException? first = null;
-        foreach (var form in ChatForm.Of(turns, traits.ReasoningPlace))
+        foreach (var form in ChatForm.Of(turns, traits))
         {
             if (best is not null && !form.MayMend(best.Losses, best.Form, best.PrintsPython)) continue;
             var renders = new Renders(template, turns, new TurnWriter(turns, form, traits), tools, variables, _now);

@@ -11,6 +11,9 @@ internal enum ReasoningPlace
     Field,
     /// <summary>In front of the answer, between think tags.</summary>
     Content,
+
+    /// <summary>In a part of its own in front of the answer's: <c>{"type": "thinking", "thinking": ...}</c>.</summary>
+    Part,
 }
 
 /// <summary>How ids of calls are written.</summary>
@@ -47,14 +50,13 @@ internal sealed record ChatForm
 
     /// <summary>The forms worth a try for a conversation, the plainest first.</summary>
     /// <param name="turns">The conversation.</param>
-    /// <param name="place">Where the template looks for reasoning, besides where the row gives it.</param>
-    public static IEnumerable<ChatForm> Of(IReadOnlyList<Turn> turns, ReasoningPlace place)
+    /// <param name="traits">Where the template looks for reasoning, among others.</param>
+    public static IEnumerable<ChatForm> Of(IReadOnlyList<Turn> turns, TemplateTraits traits)
     {
         var calls = turns.Any(turn => turn.Calls.Count > 0);
-        var thoughts = turns.Any(turn => turn.Reasoning is not null);
         var wordless = turns.Any(turn => turn.Calls.Count > 0 && turn.Content.Length == 0) ? Wordlesses : Wordlesses[..1];
         var ids = calls ? Enum.GetValues<CallIds>() : [CallIds.AsGiven];
-        ReasoningPlace[] reasoning = thoughts && place != ReasoningPlace.AsGiven ? [ReasoningPlace.AsGiven, place] : [ReasoningPlace.AsGiven];
+        var reasoning = Places(turns, traits);
         return from parts in Either
                from id in ids
                from text in calls ? Either : Either[..1]
@@ -63,6 +65,15 @@ internal sealed record ChatForm
                let form = new ChatForm { Wordless = empty, TextArguments = text, Ids = id, Parts = parts, Reasoning = thought }
                orderby form.Changes
                select form;
+    }
+
+    /// <summary>Where the row has it, then where the template looks for it. Think tags are no words of a template that has marks of its own for thoughts: there the row's tags become those.</summary>
+    private static ReasoningPlace[] Places(IReadOnlyList<Turn> turns, TemplateTraits traits)
+    {
+        if (!turns.Any(turn => turn.Reasoning is not null)) return [ReasoningPlace.AsGiven];
+        var isTagged = turns.Any(turn => turn is { Reasoning: not null, ReasoningField: null, AsGiven: null });
+        if (isTagged && traits.HasOwnThoughts) return [traits.ReasoningPlace];
+        return traits.ReasoningPlace == ReasoningPlace.AsGiven ? [ReasoningPlace.AsGiven] : [ReasoningPlace.AsGiven, traits.ReasoningPlace];
     }
 
     /// <summary>Whether this form may keep what another one loses.</summary>

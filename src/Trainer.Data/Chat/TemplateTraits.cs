@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Trainer.Data.Conversations;
 using Trainer.Templates;
@@ -8,13 +9,19 @@ namespace Trainer.Data.Chat;
 internal sealed partial class TemplateTraits(ChatTemplate template)
 {
     private static readonly string[] Fields = ["reasoning_content", "reasoning", "thinking", "thought"];
+    private const string Word = "zqthoughtz";
+    private readonly Lazy<bool> _readsFields = new(() => Shows(template, $"\"content\":\"x\",{string.Join(',', Fields.Select(field => $"\"{field}\":\"{Word}\""))}"));
+    private readonly Lazy<ReasoningPlace> _place = new(() => Place(template));
     private readonly Dictionary<string, bool> _roles = new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
 
     /// <summary>Fields in which the template looks for reasoning.</summary>
-    public IReadOnlyList<string> ReasoningFields { get; } = [.. Fields.Where(field => Regex.IsMatch(template.Source, $@"(?:\.|\[\s*['""]|get\(\s*['""]|['""]){field}\b"))];
+    public IReadOnlyList<string> ReasoningFields { get; } = Read(template);
 
-    /// <summary>Where the template looks for reasoning: in fields, else in the answers' own text where it knows think tags.</summary>
-    public ReasoningPlace ReasoningPlace => ReasoningFields.Count > 0 ? ReasoningPlace.Field : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
+    /// <summary>Where the template looks for reasoning: in fields, in parts, else in the answers' own text where it knows think tags.</summary>
+    public ReasoningPlace ReasoningPlace => _place.Value;
+
+    /// <summary>Whether the template writes thoughts between marks of its own and knows no think tags.</summary>
+    public bool HasOwnThoughts => ReasoningPlace is ReasoningPlace.Field or ReasoningPlace.Part && !template.Source.Contains("think>", StringComparison.Ordinal) && (ReasoningPlace == ReasoningPlace.Part || _readsFields.Value);
 
     /// <summary>Whether the template reads the ids of calls.</summary>
     public bool ReadsCallIds { get; } = Ids().IsMatch(template.Source);
@@ -48,6 +55,33 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
             fitted.Add(role == turn.Role ? turn : turn with { Role = role });
         }
         return (fitted, notes);
+    }
+
+    private static string[] Read(ChatTemplate template) => [.. Fields.Where(field => Regex.IsMatch(template.Source, $@"(?:\.|\[\s*['""]|get\(\s*['""]|['""]){field}\b"))];
+
+    private static ReasoningPlace Place(ChatTemplate template)
+    {
+        if (template.Source.Contains("'thinking'", StringComparison.Ordinal) && !Shows(template, $"\"content\":\"x\",\"thinking\":\"{Word}\"")
+            && Shows(template, $"\"content\":[{{\"type\":\"thinking\",\"thinking\":\"{Word}\"}},{{\"type\":\"text\",\"text\":\"x\"}}]")) return ReasoningPlace.Part;
+        return Read(template).Length > 0 ? ReasoningPlace.Field : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
+    }
+
+    /// <summary>Whether the template writes a thought of an answer, or of a call, that is given so.</summary>
+    private static bool Shows(ChatTemplate template, string fields)
+    {
+        const string Call = """ "tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}] """;
+        foreach (var rest in new[] { "", "," + Call })
+            try
+            {
+                using var messages = JsonDocument.Parse($$"""[{"role":"user","content":"q"},{"role":"assistant",{{fields}}{{rest}}}]""");
+                var text = template.Render(new TemplateInput { Messages = messages.RootElement }).Text;
+                if (text.Contains(Word, StringComparison.Ordinal) && !text.Contains("{'type': '", StringComparison.Ordinal)) return true;
+            }
+            catch (TemplateException)
+            {
+                // It takes no such conversation.
+            }
+        return false;
     }
 
     private static bool Quotes(ChatTemplate template, string word) =>

@@ -82,6 +82,11 @@ internal sealed class TurnWriter
         if (thought is not null && marks is not null && turn.HasReasoning) thought = marks.Word(i, PieceKind.Reasoning, thought);
         var said = turn.Content;
         if (marks is not null && (said.Trim().Length > 0 || turn.Calls.Count == 0)) said = marks.Word(i, PieceKind.Content, said);
+        if (thought is not null && place == ReasoningPlace.Part)
+        {
+            WriteParts(writer, ("thinking", thought), ("text", said));
+            return;
+        }
         if (thought is not null && place != ReasoningPlace.Content)
         {
             var fields = _form.Reasoning == ReasoningPlace.AsGiven ? [turn.ReasoningField!] : _traits.ReasoningFields.Count > 0 ? _traits.ReasoningFields : ["reasoning_content"];
@@ -104,11 +109,20 @@ internal sealed class TurnWriter
             writer.WriteString("content", content);
             return;
         }
+        WriteParts(writer, ("text", content));
+    }
+
+    private static void WriteParts(Utf8JsonWriter writer, params ReadOnlySpan<(string Type, string Text)> parts)
+    {
         writer.WriteStartArray("content");
-        writer.WriteStartObject();
-        writer.WriteString("type", "text");
-        writer.WriteString("text", content);
-        writer.WriteEndObject();
+        foreach (var (type, text) in parts)
+        {
+            if (text.Length == 0 && parts.Length > 1) continue;
+            writer.WriteStartObject();
+            writer.WriteString("type", type);
+            writer.WriteString(type, text);
+            writer.WriteEndObject();
+        }
         writer.WriteEndArray();
     }
 

@@ -57,6 +57,21 @@ public sealed class TemplateFormTests
             Assert.Equal(["<T>R</T>A</s>"], Trained(Build(reader, $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""", eos: "</s>")).Select(text => text.Replace("\n", "", StringComparison.Ordinal)));
     }
 
+    [Theory]
+    [InlineData("\"content\":\"<think>\\nR\\n</think>\\n\\nA\"")]
+    [InlineData("\"content\":\"A\",\"reasoning_content\":\"R\"")]
+    [InlineData("\"content\":[{\"type\":\"thinking\",\"thinking\":\"R\"},{\"type\":\"text\",\"text\":\"A\"}]")]
+    public void Thoughts_stand_between_the_marks_of_a_template_that_has_its_own(string row)
+    {
+        var messages = $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""";
+        const string open = "{% for m in messages %}{{ m.role + ':' }}", close = "{{ '</s>' if m.role == 'assistant' else '' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+        Assert.Equal(["[T]R[/T]A</s>"], Trained(Build(open + "{% if m.reasoning %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}" + close, messages, eos: "</s>")));
+        const string parts = "{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ '[T]' + p.thinking + '[/T]' if p.type == 'thinking' else p.text }}{% endfor %}{% endif %}";
+        Assert.Equal(["[T]R[/T]A</s>"], Trained(Build(open + parts + close, messages, eos: "</s>")));
+        // The marks of its own are left out in this turn: the tags are no way around.
+        Assert.Equal(["reasoning (not in the chat template)"], Lost(Build(open + "{% if m.reasoning and m.tool_calls %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}" + close, messages, eos: "</s>")));
+    }
+
     [Fact]
     public void Calls_are_written_as_the_template_takes_them()
     {
