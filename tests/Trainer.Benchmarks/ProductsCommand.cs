@@ -16,12 +16,35 @@ internal static unsafe class ProductsCommand
     {
         BenchClock.CpuTime = args.Contains("--cpu-time");
         if (Array.IndexOf(args, "--threads") is >= 0 and var at) torch.set_num_threads(int.Parse(args[at + 1], CultureInfo.InvariantCulture));
+        if (args.Contains("--few")) return RunFew();
         Console.WriteLine($"threads {torch.get_num_threads()}; GFLOP/s, best of rounds that take turns: tiles from NF4 | BLAS from NF4 by panels | BLAS alone, fp32 matrix");
         foreach (var (tokens, wide, high) in new (long, long, long)[]
         {
             (1024, 768, 768), (1024, 768, 2048), (1024, 2048, 768), (512, 2048, 512), (512, 2048, 2048), (512, 2048, 8192), (512, 8192, 2048), (64, 8192, 8192), (64, 4096, 14336), (16, 4096, 4096),
         }) Shape(tokens, wide, high);
         return 0;
+    }
+
+    private static int RunFew()
+    {
+        Console.WriteLine("few rows, GFLOP/s: tiles from NF4 | codes looked up in registers | bfloat16 by tiles | bfloat16 row by row");
+        foreach (var tokens in new long[] { 1, 4, 6, 8, 16 })
+            foreach (var (wide, high) in new (long, long)[] { (2048, 2048), (2048, 8192), (8192, 2048) }) Few(tokens, wide, high);
+        return 0;
+    }
+
+    private static void Few(long tokens, long wide, long high)
+    {
+        using var matrix = new DenseWeight(torch.randn(high, wide));
+        using var weight = Nf4Weight.Quantize(matrix, true);
+        using var half = new DenseWeight(matrix.Stored.to(torch.ScalarType.BFloat16));
+        using var arena = new Arena(4 * (2 * tokens * (wide + high) + tokens * 512) + (8L << 20));
+        float* x = arena.Floats(tokens * wide), y = arena.Floats(tokens * high);
+        for (long i = 0; i < tokens * wide; i++) x[i] = i % 13 * 0.1f - 0.6f;
+        var tiles = new TiledProduct(new PanelPlan());
+        var room = ProductRoom.Cut(arena, TiledProduct.Buffers(tokens, torch.get_num_threads()), tokens, torch.get_num_threads());
+        Report($"{tokens} x {wide} x {high}", 2.0 * tokens * wide * high, () => tiles.Forward(room, weight, x, tokens, y, high, 1f), () => FewRows.Product(weight, x, tokens, y, high),
+            () => tiles.Forward(room, half, x, tokens, y, high, 1f), () => FewRows.Product(half, x, tokens, y, high));
     }
 
     private static void Shape(long tokens, long wide, long high)

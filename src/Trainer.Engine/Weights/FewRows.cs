@@ -1,5 +1,6 @@
 using System.Buffers;
 using Trainer.Engine.Native;
+using Trainer.Numerics;
 using Trainer.Numerics.Dot;
 using Trainer.Numerics.Nf4;
 
@@ -20,6 +21,10 @@ internal static unsafe class FewRows
         DenseWeight { Form: "float32" } => rows <= 2,
         _ => false,
     };
+
+    /// <summary>The same for as many texts as are usually continued together: four rows at a time read their matrix once more than one does, and BLAS would have it written out first.</summary>
+    public static bool TakesOfTexts(IFrozenWeight weight, long rows) =>
+        Takes(weight, rows) || (rows <= 32 && Kernels.Width == KernelWidth.Vector512 && weight is DenseWeight { Form: "bfloat16" } or Int8Weight or DenseWeight { Form: "float32" });
 
     /// <summary>Writes x W^T.</summary>
     /// <param name="weight">W, (out, in), a form that <see cref="Takes"/> admits.</param>

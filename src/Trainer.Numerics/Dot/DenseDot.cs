@@ -89,6 +89,16 @@ public static unsafe class DenseDot
             // The last group takes its last row several times.
             var rows = Math.Min(Group, end - row);
             byte* a = weight + row * pitch, b = a + Math.Min(1, rows - 1) * pitch, c = a + Math.Min(2, rows - 1) * pitch, d = a + (rows - 1) * pitch;
+            if (typeof(T) == typeof(Lanes512) && whole == columns && rows == Group && count >= Group)
+            {
+                // What a last group lacks it takes from the one before: the same sums once more.
+                for (var t = 0; t < count; t += Group)
+                {
+                    var from = Math.Min(t, count - Group);
+                    Square<TElements, T>(a, pitch, columns, x + from * columns, y + from * stride + row, stride, scales == null ? null : scales + row);
+                }
+                continue;
+            }
             for (var t = 0; t < count; t++)
             {
                 var input = x + t * columns;
@@ -117,6 +127,41 @@ public static unsafe class DenseDot
                     y[t * stride + row + r] = Finish<TElements>(lanes + 16 * r, a + r * pitch, input, whole, columns, scales == null ? 1f : scales[row + r]);
             }
         }
+    }
+
+    // Four rows of W times four of x: what is loaded serves four sums, all of which stay in the 32 registers of the widest path.
+    private static void Square<TElements, T>(byte* weight, long pitch, long columns, float* x, float* y, long stride, float* scales)
+        where TElements : struct, IElements
+        where T : struct, ILanes<T>
+    {
+        byte* a = weight, b = a + pitch, c = b + pitch, d = c + pitch;
+        float* x0 = x, x1 = x0 + columns, x2 = x1 + columns, x3 = x2 + columns;
+        var zero = T.Create(0f);
+        T a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+        T c0 = zero, c1 = zero, c2 = zero, c3 = zero, d0 = zero, d1 = zero, d2 = zero, d3 = zero;
+        for (long i = 0; i < columns; i += 16)
+        {
+            var at = i * TElements.Bytes;
+            T wa = TElements.Load<T>(a + at), wb = TElements.Load<T>(b + at), wc = TElements.Load<T>(c + at), wd = TElements.Load<T>(d + at);
+            var value = T.Load(x0 + i);
+            (a0, b0, c0, d0) = (T.Fused(wa, value, a0), T.Fused(wb, value, b0), T.Fused(wc, value, c0), T.Fused(wd, value, d0));
+            value = T.Load(x1 + i);
+            (a1, b1, c1, d1) = (T.Fused(wa, value, a1), T.Fused(wb, value, b1), T.Fused(wc, value, c1), T.Fused(wd, value, d1));
+            value = T.Load(x2 + i);
+            (a2, b2, c2, d2) = (T.Fused(wa, value, a2), T.Fused(wb, value, b2), T.Fused(wc, value, c2), T.Fused(wd, value, d2));
+            value = T.Load(x3 + i);
+            (a3, b3, c3, d3) = (T.Fused(wa, value, a3), T.Fused(wb, value, b3), T.Fused(wc, value, c3), T.Fused(wd, value, d3));
+        }
+        Put(y, scales, a0.Sum(), b0.Sum(), c0.Sum(), d0.Sum());
+        Put(y + stride, scales, a1.Sum(), b1.Sum(), c1.Sum(), d1.Sum());
+        Put(y + 2 * stride, scales, a2.Sum(), b2.Sum(), c2.Sum(), d2.Sum());
+        Put(y + 3 * stride, scales, a3.Sum(), b3.Sum(), c3.Sum(), d3.Sum());
+    }
+
+    private static void Put(float* target, float* scales, float first, float second, float third, float fourth)
+    {
+        (target[0], target[1], target[2], target[3]) = (first, second, third, fourth);
+        for (var r = 0; r < Group && scales != null; r++) target[r] *= scales[r];
     }
 
     // The columns from `begin` on, and the lanes' sum times the row's scale; times 1 changes no bit.

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Trainer.Numerics.Nf4;
 using Trainer.Numerics.Wide;
 
@@ -14,6 +15,9 @@ namespace Trainer.Numerics.Dot;
 public static unsafe class Nf4Dot
 {
     private const int Block = Nf4Codebook.BlockSize;
+
+    // Rows of x that share what is looked up; with two rows of W all sums stay in the 32 registers of the widest path.
+    private const int Group = 4;
 
     /// <summary>Whether rows of this length are whole blocks.</summary>
     /// <param name="columns">Length of a row.</param>
@@ -45,11 +49,23 @@ public static unsafe class Nf4Dot
     {
         if (!Takes(columns)) throw new ArgumentException("rows of NF4 codes must be whole blocks of 64", nameof(columns));
         var blocks = columns / Block;
-        var scratch = stackalloc float[weight.Absmax == null ? checked((int)blocks) : 0];
-        for (var row = begin; row < end; row++)
+        var scratch = stackalloc float[weight.Absmax == null ? checked((int)(2 * blocks)) : 0];
+        for (var row = begin; row < end;)
         {
             var packed = weight.Packed + row * columns / 2;
             var absmax = Factors(weight, row * blocks, blocks, scratch);
+            if (width == KernelWidth.Vector512 && count >= Group && row + 1 < end)
+            {
+                var next = Factors(weight, (row + 1) * blocks, blocks, scratch + blocks);
+                // What a last group lacks it takes from the one before: the same sums once more.
+                for (var t = 0; t < count; t += Group)
+                {
+                    var first = Math.Min(t, count - Group);
+                    TwoRows<Lanes512>(packed, packed + columns / 2, absmax, next, blocks, arranged + first * columns, columns, y + first * stride + row, stride);
+                }
+                row += 2;
+                continue;
+            }
             for (var t = 0; t < count; t++)
             {
                 var x = arranged + t * columns;
@@ -61,6 +77,7 @@ public static unsafe class Nf4Dot
                     _ => Scalar(packed, absmax, blocks, x),
                 };
             }
+            row++;
         }
     }
 
@@ -116,4 +133,41 @@ public static unsafe class Nf4Dot
         }
         return total.Sum();
     }
+
+    // Two rows of W times four of x: codes are looked up once for four sums and x is loaded once for two, each sum in the order of Row.
+    private static void TwoRows<T>(byte* packed, byte* nextPacked, float* absmax, float* nextAbsmax, long blocks, float* x, long columns, float* y, long stride)
+        where T : struct, ILanes<T>
+    {
+        T zero = T.Create(0f);
+        T a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+        for (long block = 0; block < blocks; block++, packed += Block / 2, nextPacked += Block / 2, x += Block)
+        {
+            T c0 = T.LoadNf4(packed, out var c1), c2 = T.LoadNf4(packed + 16, out var c3);
+            T d0 = T.LoadNf4(nextPacked, out var d1), d2 = T.LoadNf4(nextPacked + 16, out var d3);
+            T c = T.Create(absmax[block]), d = T.Create(nextAbsmax[block]);
+            T x0 = T.Load(x), x1 = T.Load(x + 16), x2 = T.Load(x + 32), x3 = T.Load(x + 48);
+            a0 = T.Fused(Dot(c0, c1, c2, c3, x0, x1, x2, x3, zero), c, a0);
+            b0 = T.Fused(Dot(d0, d1, d2, d3, x0, x1, x2, x3, zero), d, b0);
+            var other = x + columns;
+            (x0, x1, x2, x3) = (T.Load(other), T.Load(other + 16), T.Load(other + 32), T.Load(other + 48));
+            a1 = T.Fused(Dot(c0, c1, c2, c3, x0, x1, x2, x3, zero), c, a1);
+            b1 = T.Fused(Dot(d0, d1, d2, d3, x0, x1, x2, x3, zero), d, b1);
+            other += columns;
+            (x0, x1, x2, x3) = (T.Load(other), T.Load(other + 16), T.Load(other + 32), T.Load(other + 48));
+            a2 = T.Fused(Dot(c0, c1, c2, c3, x0, x1, x2, x3, zero), c, a2);
+            b2 = T.Fused(Dot(d0, d1, d2, d3, x0, x1, x2, x3, zero), d, b2);
+            other += columns;
+            (x0, x1, x2, x3) = (T.Load(other), T.Load(other + 16), T.Load(other + 32), T.Load(other + 48));
+            a3 = T.Fused(Dot(c0, c1, c2, c3, x0, x1, x2, x3, zero), c, a3);
+            b3 = T.Fused(Dot(d0, d1, d2, d3, x0, x1, x2, x3, zero), d, b3);
+        }
+        (y[0], y[1]) = (a0.Sum(), b0.Sum());
+        (y[stride], y[stride + 1]) = (a1.Sum(), b1.Sum());
+        (y[2 * stride], y[2 * stride + 1]) = (a2.Sum(), b2.Sum());
+        (y[3 * stride], y[3 * stride + 1]) = (a3.Sum(), b3.Sum());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T Dot<T>(T c0, T c1, T c2, T c3, T x0, T x1, T x2, T x3, T zero)
+        where T : struct, ILanes<T> => T.Fused(c3, x3, T.Fused(c2, x2, T.Fused(c1, x1, T.Fused(c0, x0, zero))));
 }

@@ -9,7 +9,7 @@ namespace Trainer.Ground.Tests.Numerics;
 public sealed unsafe class DotTests
 {
     // Rows that do not fill a group of four, columns with a tail after sixteen lanes (but whole blocks for the 4-bit codes).
-    private const int Rows = 7, Columns = 16 * 5 + 11, Blocked = 320, Inputs = 3;
+    private const int Rows = 7, Columns = 16 * 5 + 11, Blocked = 320, Inputs = 7;
 
     public static TheoryData<KernelWidth> Widths => new(KernelWidth.Vector128, KernelWidth.Vector256, KernelWidth.Vector512);
 

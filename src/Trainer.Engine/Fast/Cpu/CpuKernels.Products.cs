@@ -17,7 +17,7 @@ internal sealed unsafe partial class CpuKernels
     public void FrozenProduct(PassMemory room, IFrozenWeight weight, bool isHead, Place x, long rows, Place y, long stride, float factor)
     {
         var target = Floats(y);
-        if (!FewRows.Takes(weight, rows))
+        if (!(room.Layout.IsOfTexts ? FewRows.TakesOfTexts(weight, rows) : FewRows.Takes(weight, rows)))
         {
             (isHead ? _exact : _products).Forward(ProductRoom.Of(room), weight, Floats(x), rows, target, stride, factor);
             return;

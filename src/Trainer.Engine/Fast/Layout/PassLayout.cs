@@ -24,6 +24,9 @@ public sealed class PassLayout
     /// <summary>Whether the last layer is computed for the rows that carry loss alone: worth its gather and scatter only where rows fall away.</summary>
     public bool IsSubset { get; internal init; }
 
+    /// <summary>Whether the pass continues texts.</summary>
+    internal bool IsOfTexts { get; init; }
+
     /// <summary>Most rows of activations; panels of frozen matrices are cut by it.</summary>
     internal long Tokens { get; init; }
 
