@@ -52,26 +52,26 @@ internal static class DecodeCommand
     // One text and many in turns, the better round of each: a busy moment then counts for neither.
     private static int Together(CausalModel model, int promptTokens, int tokens, int texts)
     {
-        var (one, many) = (0.0, 0.0);
+        var (one, many, memory) = (0.0, 0.0, 0L);
         for (var round = 0; round < Rounds; round++)
         {
-            one = Math.Max(one, Rate(model, promptTokens, tokens, 1));
+            one = Math.Max(one, Rate(model, promptTokens, tokens, 1, out _));
             Tell(model, "1 text", tokens - 1);
-            many = Math.Max(many, Rate(model, promptTokens, tokens, texts));
+            many = Math.Max(many, Rate(model, promptTokens, tokens, texts, out memory));
             Tell(model, $"{texts} texts", tokens - 1);
         }
-        var memory = TextMemory.Bytes(model.Config, texts, texts * ((long)promptTokens + tokens));
         Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  prompts of {promptTokens} tokens, {tokens} made of each  keys and values {memory / (double)(1 << 20):0.0} MiB");
         Console.WriteLine($"1 text {one:0.00} tokens/s  {texts} texts {many:0.00} tokens/s = {many / one:0.00} times");
         return 0;
     }
 
     // Tokens/s of all texts from the moment that every prompt is computed.
-    private static double Rate(CausalModel model, int promptTokens, int tokens, int texts)
+    private static double Rate(CausalModel model, int promptTokens, int tokens, int texts, out long memory)
     {
         using var batch = new TextBatch(model);
         for (var text = 0; text < texts; text++)
             batch.Add([.. Enumerable.Range(0, promptTokens).Select(i => 3 + (i * 7 + text * 31) % 500)], new SamplingOptions { MaxTokens = tokens, StopIds = [] });
+        memory = batch.Bytes;
         while (batch.ComputedTokens < (long)texts * promptTokens) batch.Step();
         (model.Engine as FastEngine)?.Meter.Clear();
         var (began, made) = (Stopwatch.GetTimestamp(), 0);

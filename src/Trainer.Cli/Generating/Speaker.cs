@@ -148,18 +148,15 @@ internal sealed class Speaker : IDisposable
         return sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
     }
 
-    // The longest texts at once, and the beginning that they share.
+    // Where nothing is said fewer at a time do as well.
     private int AtOnce(IReadOnlyList<long> lengths, int? size)
     {
-        List<long> longest = [.. lengths.OrderDescending()];
         var free = MachineLimits.AvailableBytes;
-        long Needed(int texts) => TextMemory.Bytes(Model.Config, texts + 1L, longest.Take(texts).Sum() + longest[0]);
-        var fitting = Enumerable.Range(1, Math.Min(size ?? SamplingSettings.AtOnce, Math.Max(1, longest.Count))).LastOrDefault(texts => longest.Count == 0 || Needed(texts) <= free);
-        var wanted = Math.Min(size ?? 1, Math.Max(1, longest.Count));
-        if (fitting >= wanted) return fitting;
+        var (fitting, needed) = TextMemory.Fitting(Model.Config, lengths, size ?? SamplingSettings.AtOnce, free);
+        if (fitting > 0 && (size is null || fitting == Math.Min(size.Value, lengths.Count))) return fitting;
         throw new PlanRefusedException(
-            $"{wanted} answers at a time keep up to {Quantities.Bytes(Needed(wanted))} of keys and values, and {Quantities.Bytes(free)} of memory are free; "
-            + (fitting > 0 ? $"--batch-size {fitting} fits" : "--max-tokens with a smaller number needs less"));
+            $"{Math.Min(size ?? 1, lengths.Count)} answers at a time keep up to {Quantities.Bytes(needed)} of keys and values, and {Quantities.Bytes(free)} of memory are free; "
+            + (fitting > 0 ? $"--batch-size {fitting} fits" : "a smaller --max-tokens needs less"));
     }
 
     public void Dispose()

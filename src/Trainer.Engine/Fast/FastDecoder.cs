@@ -16,6 +16,8 @@ internal sealed class FastDecoder : ITokenDecoder
 
     public int Length => Past.Length;
 
+    public long Bytes => Past.Bytes;
+
     /// <summary>Keys and values of the text.</summary>
     public KeyValues Past { get; }
 

@@ -10,6 +10,9 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
     /// <summary>Tokens held by every layer.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Bytes of all rooms.</summary>
+    public long Bytes => _layers.Sum(layer => layer?.Bytes ?? 0);
+
     /// <summary>Makes room for as many tokens more.</summary>
     public void Reserve(int tokens)
     {

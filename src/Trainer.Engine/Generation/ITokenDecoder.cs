@@ -6,6 +6,9 @@ internal interface ITokenDecoder : IDisposable
     /// <summary>Tokens computed so far.</summary>
     int Length { get; }
 
+    /// <summary>Bytes of keys, values and states, those in rooms not yet filled included.</summary>
+    long Bytes { get; }
+
     /// <summary>Logits (vocabulary) after the last of further tokens; valid, and free to be overwritten, until the next call.</summary>
     /// <param name="tokens">At least one.</param>
     /// <param name="textLength">Tokens of the text that these belong to, those still to be computed included; 0 where none is.</param>

@@ -14,6 +14,9 @@ internal sealed class KvCache(int layers, int room = 0) : IDisposable
     /// <summary>Tokens held by every layer once a pass is over.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Bytes of all buffers and states.</summary>
+    public long Bytes => _buffers.Sum(buffer => buffer is { } held ? BytesOf(held.Keys) + BytesOf(held.Values) : 0) + _states.Values.Sum(BytesOf);
+
     /// <summary>A pass over further tokens is over.</summary>
     public void Advance(int count) => Length += count;
 
@@ -81,6 +84,8 @@ internal sealed class KvCache(int layers, int room = 0) : IDisposable
         }
         foreach (var state in _states.Values) state.Dispose();
     }
+
+    private static long BytesOf(Tensor tensor) => tensor.numel() * tensor.element_size();
 
     private (Tensor Keys, Tensor Values) Grow(int layer, int needed, Tensor likeKeys, Tensor likeValues)
     {

@@ -37,6 +37,9 @@ public sealed class TextBatch : IDisposable
     /// <summary>Texts that are not over.</summary>
     public int Count => _texts.Count;
 
+    /// <summary>Bytes of keys, values and states of all texts, of what they share and of texts that stay.</summary>
+    public long Bytes => _root.Bytes + _texts.Concat(_kept).Sum(text => text.Decoder?.Bytes ?? 0);
+
     /// <summary>Tokens computed so far, of prompts and texts: what texts share counts once.</summary>
     public long ComputedTokens { get; private set; }
 

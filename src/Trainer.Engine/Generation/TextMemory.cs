@@ -10,6 +10,20 @@ public static class TextMemory
     public static long Bytes(ModelConfig config, long texts, long tokens) =>
         sizeof(float) * config.Layers.Sum(layer => tokens * PerToken(layer.Mixer) + texts * State(layer.Mixer, config.HiddenSize));
 
+    /// <summary>How many texts can be continued at a time, the longest of them at once and beside them a beginning that they share.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="lengths">Tokens that each text may come to have, at least one text.</param>
+    /// <param name="most">Texts that are wanted at a time.</param>
+    /// <param name="free">Bytes for them.</param>
+    /// <returns>Texts, 0 where a single one is too many; and the bytes that so many as are wanted take.</returns>
+    public static (int Texts, long WantedBytes) Fitting(ModelConfig config, IReadOnlyList<long> lengths, int most, long free)
+    {
+        List<long> longest = [.. lengths.OrderDescending()];
+        var wanted = Math.Min(most, longest.Count);
+        long Needed(int texts) => Bytes(config, texts + 1L, longest.Take(texts).Sum() + longest[0]);
+        return (Enumerable.Range(1, wanted).LastOrDefault(texts => Needed(texts) <= free), Needed(wanted));
+    }
+
     // Keys and values of a layer that reads an earlier one's are not its own.
     private static long PerToken(TokenMixer mixer) => mixer switch
     {

@@ -16,6 +16,8 @@ internal sealed class ReferenceDecoder : ITokenDecoder
 
     public int Length => Cache.Length;
 
+    public long Bytes => Cache.Bytes;
+
     /// <summary>What the layers keep of the text.</summary>
     public KvCache Cache { get; }
 

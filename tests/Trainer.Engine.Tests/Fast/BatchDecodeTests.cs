@@ -145,6 +145,49 @@ public sealed class BatchDecodeTests
         }
     }
 
+    [Theory, InlineData(EngineKind.Auto), InlineData(EngineKind.Reference)]
+    public void What_texts_keep_is_what_was_planned_for_them(EngineKind engine)
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = engine });
+        using var batch = new TextBatch(model);
+        for (var i = 0; i < 3; i++) batch.Add(Tokens(5 + i, i), new SamplingOptions { MaxTokens = 100, StopIds = [] });
+        batch.Step();
+        Assert.Equal(TextMemory.Bytes(model.Config, 3, 105 + 106 + 107), batch.Bytes);
+        for (var i = 0; i < 98; i++) batch.Step();
+        Assert.Equal(TextMemory.Bytes(model.Config, 3, 105 + 106 + 107), batch.Bytes);
+        batch.Step();
+        Assert.Equal(0, batch.Bytes);
+    }
+
+    [Fact]
+    public void As_many_texts_are_continued_at_a_time_as_memory_holds()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"));
+        long Bytes(int texts, long tokens) => TextMemory.Bytes(model.Config, texts, tokens);
+        Assert.Equal((3, Bytes(4, 400)), TextMemory.Fitting(model.Config, [100, 20, 100, 100], 3, Bytes(4, 400)));
+        Assert.Equal(2, TextMemory.Fitting(model.Config, [100, 20, 100, 100], 3, Bytes(4, 400) - 1).Texts);
+        Assert.Equal(4, TextMemory.Fitting(model.Config, [100, 20, 100, 100], 9, long.MaxValue).Texts);
+        Assert.Equal(0, TextMemory.Fitting(model.Config, [100], 9, Bytes(2, 200) - 1).Texts);
+    }
+
+    [Fact]
+    public void A_prompt_that_goes_on_from_a_text_that_is_over_costs_what_it_adds()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"));
+        var options = new SamplingOptions { MaxTokens = 4, StopIds = [] };
+        using var batch = new TextBatch(model, keep: 1);
+        var first = batch.Add(Tokens(30, 2), options);
+        while (batch.Count > 0) batch.Step();
+        var computed = batch.ComputedTokens;
+        int[] next = [.. Tokens(30, 2), .. first.Tokens, 7, 8];
+        var second = batch.Add(next, options);
+        while (batch.Count > 0) batch.Step();
+        // The last token of the first text was never computed: nobody asked what follows it.
+        Assert.Equal(3 + 3, batch.ComputedTokens - computed);
+        using var generator = new TextGenerator(model);
+        Assert.Equal(generator.Generate(next, options), second.Tokens);
+    }
+
     [Fact]
     public void An_empty_prompt_is_refused_and_no_tokens_may_be_asked_for()
     {

@@ -40,6 +40,21 @@ public sealed class PlanTests
     }
 
     [Fact]
+    public void Answers_written_on_the_way_of_a_run_are_in_the_memory()
+    {
+        using var folder = new TemporaryFolder();
+        var (data, held) = (folder.File("d.jsonl", Rows(8, 16)), folder.File("e.jsonl", Rows(2, 40)));
+        var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
+        long Answers(params string[] more) => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--eval-data", held, "--no-measure", "--json", .. more]).Json()
+            .GetProperty("memory").EnumerateArray().Where(part => part.GetProperty("name").GetString() == "answers being written").Sum(part => part.GetProperty("bytes").GetInt64());
+        Assert.Equal(0, Answers());
+        var one = Answers("--sample-prompts", folder.File("one.txt", "Who are you?\n"));
+        Assert.InRange(Answers("--sample-prompts", folder.File("many.txt", string.Concat(Enumerable.Repeat("Who are you?\n", 30)))), one + 1, 10 * one);
+        Assert.InRange(one, 1, long.MaxValue);
+        Assert.InRange(Answers("--eval-metrics", "f1", "--answer-tokens", "40"), 1, Answers("--eval-metrics", "f1", "--answer-tokens", "80") - 1);
+    }
+
+    [Fact]
     public void Ranks_are_planned_from_gradients_link_and_how_the_rows_are_dealt_out()
     {
         using var folder = new TemporaryFolder();
