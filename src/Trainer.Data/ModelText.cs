@@ -62,8 +62,8 @@ public sealed class ModelText
             return new ModelText(null, TextTools.Of(null, vocabularySize));
         var tokenizer = HfTokenizer.Load(directory);
         var end = TextEnd.Of(modelDirectory ?? directory, tokenizer, vocabularySize);
-        // The date without the time: the cache of a model whose template writes the date is found again the same day.
-        var chat = TemplateChatRenderer.Load(templateDirectory ?? directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetLocalNow().Date);
+        // The date without the time: the cache of a model whose template writes the date is found again the same day. That of UTC, as in a run, which may go on elsewhere.
+        var chat = TemplateChatRenderer.Load(templateDirectory ?? directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetUtcNow().Date);
         return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize, end.Id) with { Chat = chat }) { Notes = end.Notes, TurnEnds = chat?.TurnEnds ?? [] };
     }
 }

@@ -85,7 +85,7 @@ internal sealed class StopSignal : IDisposable
     private void End(int exitCode)
     {
         Task.Run(Leave).Wait(LeaveTime);
-        Environment.Exit(exitCode);
+        ProcessExit.Now(exitCode);
     }
 
     private static bool IgnoresHangup()

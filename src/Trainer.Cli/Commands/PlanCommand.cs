@@ -116,7 +116,7 @@ internal static class PlanCommand
         if (plan.Rows is { } rows)
         {
             Line("rows", $"{Quantities.Count(rows)} trained on, {Quantities.Count(plan.DroppedRows ?? 0)} left out, {Quantities.Count(plan.EvalRows ?? 0)} held out");
-            Line("tokens", $"{Quantities.Count(plan.Tokens ?? 0)}, {Quantities.Count(plan.TrainedTokens ?? 0)} of them trained, longest row {Quantities.Count(plan.LongestRow ?? 0)}");
+            Line("tokens", $"{Quantities.Count(plan.Tokens ?? 0)}, {Quantities.Count(plan.TrainedTokens ?? 0)} of them trained, longest row {Quantities.Count(plan.LongestRow ?? 0)}{(plan.IsFromCache == true ? ", from the cache" : "")}");
         }
         else
         {

@@ -21,6 +21,9 @@ public sealed record RunPlan
     /// <summary>Tokens of the longest row.</summary>
     public int? LongestRow { get; init; }
 
+    /// <summary>Whether the rows were found tokenized; null without data.</summary>
+    public bool? IsFromCache { get; init; }
+
     /// <summary>Share of the bins that holds tokens; null without packing.</summary>
     public double? PackingEfficiency { get; init; }
 

@@ -130,6 +130,7 @@ public static class RunPlanner
             DroppedRows = dataset?.Statistics.Dropped.Values.Sum(),
             EvalRows = dataset is null ? null : dataset.Eval?.Count ?? 0,
             LongestRow = dataset?.Train.Longest,
+            IsFromCache = dataset?.Statistics.FromCache,
             PackingEfficiency = options.Packing ? batches?.PackingEfficiency(0) : null,
             StepsPerEpoch = batches?.Steps(0),
             TotalSteps = steps,

@@ -50,4 +50,18 @@ public sealed class DataShowTests
         var ignored = System.Text.Json.JsonDocument.Parse(checkedData.Output).RootElement.GetProperty("ignored_columns").EnumerateObject().Select(column => column.Name);
         Assert.Equal(["tool_calls (not in the chat template)", "tools (not in the chat template)"], ignored);
     }
+
+    [Fact]
+    [Trait("ring", "slow")]
+    public void A_template_that_writes_the_date_writes_the_same_one_everywhere()
+    {
+        using var folder = new TemporaryFolder();
+        var template = folder.File("t.jinja", "{{ strftime_now('%Y-%m-%d %H') }}{% for m in messages %}{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% endfor %}");
+        var data = folder.File("d.jsonl", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"yes\"}]}\n");
+        // More than a day apart: it is never the same date in both.
+        var shown = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(zone => TrainerProgram.Run(new ProgramRun("data", "show", "--model", "tiny", "--data", data, "--chat-template", template, "--json")
+        { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Output).ToList();
+        Assert.Contains(" 00", shown[0], StringComparison.Ordinal);
+        Assert.Equal(shown[0], shown[1]);
+    }
 }

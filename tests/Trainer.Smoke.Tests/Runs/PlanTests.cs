@@ -25,6 +25,31 @@ public sealed class PlanTests
     }
 
     [Fact]
+    [Trait("ring", "slow")]
+    public void What_plan_tokenized_is_tokenized_again_by_no_other_command()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("d.jsonl", string.Concat(Enumerable.Range(0, 8).Select(i => $"{{\"text\":\"the cat sat on mat {i}\"}}\n")));
+        var cache = Path.Combine(folder.Path, "cache");
+        ProgramResult Run(params string[] words) =>
+            TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--data", data]) { Directory = folder.Path, Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = cache } });
+        Assert.DoesNotContain("from the cache", Run("plan", "--no-measure").Output, StringComparison.Ordinal);
+        var made = Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories);
+        Assert.Contains(", from the cache", Run("plan", "--no-measure").Output, StringComparison.Ordinal);
+        Assert.Contains(", from the cache", Run("train", "--max-steps", "1", "--output-dir", "r").Error, StringComparison.Ordinal);
+        Assert.Equal(made, Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories));
+
+        // What a command finds is marked as used.
+        Run("eval");
+        var files = Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories);
+        var longAgo = DateTime.UtcNow.AddDays(-2);
+        foreach (var file in files) File.SetLastWriteTimeUtc(file, longAgo);
+        Run("eval");
+        Assert.Equal(files, Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories));
+        Assert.Single(files, file => File.GetLastWriteTimeUtc(file) > longAgo.AddDays(1));
+    }
+
+    [Fact]
     public void Held_out_rows_longer_than_any_trained_on_are_in_the_memory()
     {
         using var folder = new TemporaryFolder();
