@@ -38,7 +38,7 @@ public static partial class GgufAdapterExporter
         var another = $"the adapter was made for '{config.BaseModel ?? "another model"}', the model given is '{baseFolder}'";
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
         var blueprint = DecoderBlueprint.Of(model);
-        var pairs = tensors.Select(tensor => Place(tensor, blueprint, adapterFolder, another)).OrderBy(one => one.Order).ToList();
+        var pairs = tensors.Select(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
             if (pair.Count() != 2) throw new AdapterException($"adapter '{adapterFolder}' has A or B alone for '{pair.First().Tensor.Name}'; its weights file is incomplete, write or copy it again");
@@ -53,44 +53,51 @@ public static partial class GgufAdapterExporter
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
-            foreach (var (tensor, name, _) in pairs) writer.Write(name, Values(file, tensor, name, architecture.IsPermuted, model));
+            foreach (var (tensor, name, _, module) in pairs) writer.Write(name, Values(file, tensor, name, module, model));
             writer.Complete();
         }, temporary => GgufFile.Open(temporary).Dispose());
         return pairs.Count;
     }
 
-    private static (TensorDeclaration Tensor, string Name, long Order) Place(TensorDeclaration tensor, DecoderBlueprint blueprint, string folder, string another)
+    private static (TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module) Place(TensorDeclaration tensor, DecoderBlueprint blueprint, GgufArchitecture architecture, string folder, string another)
     {
         if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2) throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
-        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2);
-        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1);
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2, null);
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1, null);
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
         var path = tensor.Name[Prefix.Length..^".lora_A.weight".Length];
-        if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0));
+        if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0), null);
         var match = LayerPath().Match(path);
         var (layer, layers) = (match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0, blueprint.Config.LayerCount);
         if (layer >= layers) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {layers}; {another}");
         var modules = blueprint.Layer(layer);
         var place = match.Success ? modules.TakeWhile(one => !one.Path.EndsWith($".{layer}.{match.Groups[2].Value}", StringComparison.Ordinal)).Count() : modules.Count;
-        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear) throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
+        // A gate with one output is a vector there.
+        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear || modules[place].Rows == 1 || architecture.TensorOf(modules[place]) is not { } weight) throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
         var module = modules[place];
         if (isA ? tensor.Shape[1] != module.Columns : tensor.Shape[0] != module.Rows)
             throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is [{module.Rows}, {module.Columns}]; {another}");
-        return (tensor, $"{GgufArchitecture.NameOf(module)}.weight.lora_{(isA ? 'a' : 'b')}", (layer * 100L + place) * 2 + (isA ? 0 : 1));
+        return (tensor, $"{weight}.lora_{(isA ? 'a' : 'b')}", (layer * 100L + place) * 2 + (isA ? 0 : 1), module);
     }
 
     // llama.cpp looks A up by token, so it lies with a row for each.
     private static bool IsTurned(string name) => name == EmbeddingA;
 
-    private static ReadOnlySpan<byte> Values(SafetensorsFile file, TensorDeclaration tensor, string name, bool isPermuted, ModelConfig model)
+    // Rows of B and columns of A lie as those of the weight do.
+    private static ReadOnlySpan<byte> Values(SafetensorsFile file, TensorDeclaration tensor, string name, ModuleBlueprint? module, ModelConfig model)
     {
         var entry = file.Entry(tensor.Name);
         var values = new float[entry.ElementCount];
         StoredValues.Read(file, entry, 0, values);
-        var heads = !isPermuted ? 0 : name.EndsWith(".attn_q.weight.lora_b", StringComparison.Ordinal) ? model.Heads : name.EndsWith(".attn_k.weight.lora_b", StringComparison.Ordinal) ? model.KvHeads : 0;
-        if (heads > 0) values = RotaryOrder.Interleave(values, model.HeadSize, (int)tensor.Shape[1]);
-        if (IsTurned(name)) values = MatrixTurn.Of(values, tensor.Shape[0], tensor.Shape[1]);
-        return MemoryMarshal.AsBytes<float>(values);
+        if (IsTurned(name)) return MemoryMarshal.AsBytes<float>(MatrixTurn.Of(values, tensor.Shape[0], tensor.Shape[1]));
+        if (module is null) return MemoryMarshal.AsBytes<float>(values);
+        var (rows, columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
+        var isB = name.EndsWith(".lora_b", StringComparison.Ordinal);
+        if ((isB ? GgufOrder.OfRows(model, module) : GgufOrder.OfColumns(model, module)) is not { } order) return MemoryMarshal.AsBytes<float>(values);
+        var moved = new float[values.Length];
+        for (var row = 0; row < rows; row++)
+            for (var column = 0; column < columns; column++) moved[row * columns + column] = isB ? values[order[row] * columns + column] : values[row * columns + order[column]];
+        return MemoryMarshal.AsBytes<float>(moved);
     }
 
     [GeneratedRegex("^(?:.*\\.)?layers\\.([0-9]{1,6})\\.(.+)$", RegexOptions.CultureInvariant)]

@@ -78,14 +78,17 @@ internal sealed class ExpertMerge
             };
             var (a, b) = (Values(one.Update.A), Values(one.Update.B));
             long rank = one.Update.Rank, experts = one.Update.Experts, chosen = one.Expert < 0 ? index : 0;
+            // Where gates and ups alternate they do so in the update too.
+            var alternates = block.IsClamped && one.Part == ExpertPart.GateUp && part is ExpertPart.Gate or ExpertPart.Up;
             var rows = part == ExpertPart.GateUp ? 2 * wide : part == ExpertPart.Down ? hidden : wide;
             for (long row = 0; row < count; row++)
             {
                 for (long column = 0; column < columns; column++)
                 {
                     double sum = 0;
-                    for (long j = 0; j < rank; j++) sum += (double)b[(first + row) * rank * experts + j * experts + chosen] * a[(chosen * rank + j) * columns + column];
-                    var place = block.IsTransposed ? column * rows + at + row : (at + row) * columns + column;
+                    for (long j = 0; j < rank; j++) sum += (double)b[(alternates ? 2 * row + first / wide : first + row) * rank * experts + j * experts + chosen] * a[(chosen * rank + j) * columns + column];
+                    // Of an expert's own tensors none lies transposed.
+                    var place = block.IsTransposed && expert < 0 ? column * rows + at + row : (at + row) * columns + column;
                     values[place] += (float)(one.Update.Scale * sum);
                 }
             }

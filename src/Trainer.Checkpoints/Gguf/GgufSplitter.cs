@@ -12,6 +12,9 @@ internal static class GgufSplitter
 
     private const string Upper = @"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", Lower = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", CaseRest = @"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    // Qwen 3.5: marks belong to words.
+    private const string MarkedWords = Contractions + @"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     private const string ByteLevel = "bytes", ByteLevelWords = "words", Digits = "digits";
 
     /// <summary>The name.</summary>
@@ -27,6 +30,7 @@ internal static class GgufSplitter
         {
             [Contractions + Letters + @"\p{N}{1,3}" + Rest, ByteLevel] => ignoresMerges ? "llama-bpe" : "smaug-bpe",
             [Contractions + Letters + @"\p{N}" + Rest, ByteLevel] => "qwen2",
+            [MarkedWords, ByteLevel] => "qwen35",
             [@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + @"+|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + @"*|\p{N}" + CaseRest, ByteLevel] => "tekken",
             [@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + "+" + Contractions + @"?|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + "*" + Contractions + @"?|\p{N}{1,3}" + CaseRest, ByteLevel] => "gpt-4o",
             // One splitter under the names of those who brought it.
@@ -48,6 +52,7 @@ internal static class GgufSplitter
         "llama-bpe" or "llama3" or "llama-v3" => (Contractions + Letters + @"\p{N}{1,3}" + Rest, true, true),
         "smaug-bpe" or "dbrx" => (Contractions + Letters + @"\p{N}{1,3}" + Rest, false, false),
         "qwen2" or "deepseek-r1-qwen" => (Contractions + Letters + @"\p{N}" + Rest, false, false),
+        "qwen35" => (MarkedWords, false, false),
         "tekken" => (@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + @"+|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + @"*|\p{N}" + CaseRest, true, true),
         "gpt-4o" => (@"[^\r\n\p{L}\p{N}]?" + Upper + "*" + Lower + "+" + Contractions + @"?|[^\r\n\p{L}\p{N}]?" + Upper + "+" + Lower + "*" + Contractions + @"?|\p{N}{1,3}" + CaseRest, false, false),
         "smollm" or "refact" or "starcoder" or "command-r" or "codeshell" or "exaone" or "minerva-7b" => (DigitsThenWords, false, false),

@@ -88,7 +88,7 @@ public static class GgufTokenizer
         {
             ["version"] = "1.0",
             ["added_tokens"] = added,
-            ["normalizer"] = name is "qwen2" ? new JsonObject { ["type"] = "NFC" } : null,
+            ["normalizer"] = name is "qwen2" or "qwen35" ? new JsonObject { ["type"] = "NFC" } : null,
             ["pre_tokenizer"] = splitter,
             ["post_processor"] = Around(file, tokens, begins),
             ["decoder"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true },

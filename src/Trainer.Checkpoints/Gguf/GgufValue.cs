@@ -24,6 +24,9 @@ public sealed record GgufValue(GgufValueType Type, object Value, GgufValueType? 
     /// <summary>Single-precision numbers.</summary>
     public static GgufValue Of(float[] values) => new(GgufValueType.Array, values, GgufValueType.Float32);
 
+    /// <summary>Several times yes or no.</summary>
+    public static GgufValue Of(bool[] values) => new(GgufValueType.Array, values, GgufValueType.Bool);
+
     /// <summary>Signed 32-bit numbers.</summary>
     public static GgufValue Of(int[] values) => new(GgufValueType.Array, values, GgufValueType.Int32);
 }

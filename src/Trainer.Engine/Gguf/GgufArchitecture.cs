@@ -1,37 +1,65 @@
+using System.Globalization;
+
 namespace Trainer.Engine;
 
 /// <summary>A model family as llama.cpp knows it: the architecture's name, the order of rotated rows, and the places of a layer's modules.</summary>
 public sealed record GgufArchitecture
 {
+    // Modules that only their part knows, by the end of their path; a tensor's name in the file, with its ending where it is not .weight.
+    private static readonly (string End, string Name)[] Parts =
+    [
+        ("self_attn.sinks", "attn_sinks.weight"), ("layer_scalar", "layer_output_scale.weight"),
+        ("mlp.gate.weight", "ffn_gate_inp.weight"), ("router.weight", "ffn_gate_inp.weight"), ("router.bias", "ffn_gate_inp.bias"), ("router.proj.weight", "ffn_gate_inp.weight"),
+        ("router.scale", "ffn_gate_inp.scale"), ("router.per_expert_scale", "ffn_down_exps.scale"),
+        ("shared_expert.gate_proj", "ffn_gate_shexp"), ("shared_expert.up_proj", "ffn_up_shexp"), ("shared_expert.down_proj", "ffn_down_shexp"), ("shared_expert_gate", "ffn_gate_inp_shexp"),
+        ("linear_attn.in_proj_qkv", "attn_qkv"), ("linear_attn.in_proj_z", "attn_gate"), ("linear_attn.in_proj_b", "ssm_beta"), ("linear_attn.in_proj_a", "ssm_alpha"),
+        ("linear_attn.out_proj", "ssm_out"), ("linear_attn.norm", "ssm_norm"), ("linear_attn.conv1d.weight", "ssm_conv1d.weight"), ("linear_attn.A_log", "ssm_a"), ("linear_attn.dt_bias", "ssm_dt.bias"),
+        ("pre_feedforward_layernorm", "ffn_norm"), ("post_feedforward_layernorm_1", "post_ffw_norm_1"), ("pre_feedforward_layernorm_2", "pre_ffw_norm_2"), ("post_feedforward_layernorm_2", "post_ffw_norm_2"),
+        ("per_layer_input_gate", "inp_gate"), ("per_layer_projection", "proj"), ("post_per_layer_input_norm", "post_norm"),
+        ("embed_tokens_per_layer", "per_layer_token_embd"), ("per_layer_model_projection", "per_layer_model_proj"), ("per_layer_projection_norm", "per_layer_proj_norm"),
+    ];
+
     /// <summary>general.architecture.</summary>
     public required string Name { get; init; }
 
     /// <summary>Whether the rows of q and k lie in pairs and not in halves; see <see cref="RotaryOrder"/>.</summary>
     public required bool IsPermuted { get; init; }
 
+    /// <summary>The norm before the feed-forward block goes by the name of the one behind attention.</summary>
+    public bool NamesLateNorm { get; init; }
+
     /// <summary>The architecture of a model_type, or null for a family that llama.cpp does not have or that is not mapped here.</summary>
-    /// <param name="modelType">model_type of config.json.</param>
+    /// <param name="modelType">model_type of config.json, of a multimodal one its text model's.</param>
     public static GgufArchitecture? Of(string modelType) => modelType switch
     {
-        "llama" or "mistral" => new() { Name = "llama", IsPermuted = true },
+        "llama" or "mistral" or "mixtral" => new() { Name = "llama", IsPermuted = true },
         "granite" or "smollm3" => new() { Name = modelType, IsPermuted = true },
-        "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" => new() { Name = modelType, IsPermuted = false },
-        "qwen3_moe" => new() { Name = "qwen3moe", IsPermuted = false },
+        "ministral3" => new() { Name = "mistral3", IsPermuted = true },
+        "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" or "olmoe" => new() { Name = modelType, IsPermuted = false },
+        "qwen2_moe" or "qwen3_moe" => new() { Name = modelType.Replace("_", "", StringComparison.Ordinal), IsPermuted = false },
         "gemma3" or "gemma3_text" => new() { Name = "gemma3", IsPermuted = false },
+        "gemma4_text" => new() { Name = "gemma4", IsPermuted = false },
+        "gpt_oss" => new() { Name = "gpt-oss", IsPermuted = false, NamesLateNorm = true },
+        "qwen3_5_text" => new() { Name = "qwen35", IsPermuted = false, NamesLateNorm = true },
+        "qwen3_5_moe_text" => new() { Name = "qwen35moe", IsPermuted = false, NamesLateNorm = true },
         _ => null,
     };
 
-    /// <summary>Name in the file of a module, without <c>.weight</c> or <c>.bias</c>.</summary>
+    /// <summary>Name in the file of a module's weight or bias.</summary>
     /// <param name="module">A module of a family that has an architecture.</param>
-    public static string NameOf(ModuleBlueprint module)
+    /// <param name="isBias">Whether its bias is meant.</param>
+    /// <returns>The name, or null where the file has no place for it.</returns>
+    public string? TensorOf(ModuleBlueprint module, bool isBias = false)
     {
         ArgumentNullException.ThrowIfNull(module);
-        if (module.Kind == ModuleKind.Parameter && module.Path.EndsWith(".mlp.gate.weight", StringComparison.Ordinal)) return $"blk.{module.Layer}.ffn_gate_inp";
-        return module.Layer < 0 ? Part(module.Role) : $"blk.{module.Layer}.{Part(module.Role)}";
+        var part = module.Role == ModuleRole.Part ? Parts.FirstOrDefault(one => module.Path.EndsWith("." + one.End, StringComparison.Ordinal)).Name : OfRole(module.Role);
+        if (part is null) return null;
+        var name = module.Layer < 0 ? part : string.Create(CultureInfo.InvariantCulture, $"blk.{module.Layer}.{part}");
+        return module.Kind == ModuleKind.Parameter ? name : name + (isBias ? ".bias" : ".weight");
     }
 
     // Fused projections are those of phi3, whose ffn_up holds gate and up.
-    private static string Part(ModuleRole role) => role switch
+    private string? OfRole(ModuleRole role) => role switch
     {
         ModuleRole.Embedding => "token_embd",
         ModuleRole.FinalNorm => "output_norm",
@@ -46,10 +74,10 @@ public sealed record GgufArchitecture
         ModuleRole.Down => "ffn_down",
         ModuleRole.BeforeAttention => "attn_norm",
         ModuleRole.AfterAttention => "post_attention_norm",
-        ModuleRole.BeforeMlp => "ffn_norm",
+        ModuleRole.BeforeMlp => NamesLateNorm ? "post_attention_norm" : "ffn_norm",
         ModuleRole.AfterMlp => "post_ffw_norm",
         ModuleRole.QueryNorm => "attn_q_norm",
         ModuleRole.KeyNorm => "attn_k_norm",
-        _ => throw new ArgumentOutOfRangeException(nameof(role)),
+        _ => null,
     };
 }

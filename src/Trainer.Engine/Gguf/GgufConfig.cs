@@ -27,18 +27,26 @@ internal sealed class GgufConfig
         var type = _architecture switch
         {
             "llama" or "granite" or "smollm3" or "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" => _architecture,
+            "olmoe" => "olmoe",
             "gemma3" => "gemma3_text",
+            "gemma4" => "gemma4_text",
+            "gpt-oss" => "gpt_oss",
+            "mistral3" => "ministral3",
+            "qwen2moe" => "qwen2_moe",
             "qwen3moe" => "qwen3_moe",
-            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, qwen2, qwen3, qwen3moe, phi3, gemma, gemma2, gemma3 and olmo2 are)"),
+            "qwen35" => "qwen3_5_text",
+            "qwen35moe" => "qwen3_5_moe_text",
+            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen3, qwen3moe, qwen35, qwen35moe, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2 and olmoe are)"),
         };
-        if (_architecture == "llama" && Whole("expert_count", 0) > 0) throw Bad(_file, "it is a mixture of experts of architecture 'llama', which is not read");
+        if (type == "llama" && Whole("expert_count", 0) > 0) type = "mixtral";
         int heads = Whole("attention.head_count"), hidden = Whole("embedding_length");
         _config["model_type"] = type;
         _config["hidden_size"] = hidden;
-        _config["num_hidden_layers"] = Whole("block_count");
-        _config["intermediate_size"] = Whole("feed_forward_length");
+        // Layers that predict further tokens are counted with the others.
+        _config["num_hidden_layers"] = Whole("block_count") - Whole("nextn_predict_layers", 0);
+        _config["intermediate_size"] = type is "gpt_oss" or "olmoe" ? Whole("expert_feed_forward_length", Whole("feed_forward_length", 0)) : type == "gemma4_text" ? Each("feed_forward_length").Min() : Whole("feed_forward_length", type.EndsWith("moe_text", StringComparison.Ordinal) ? Whole("expert_feed_forward_length") : null);
         _config["num_attention_heads"] = heads;
-        _config["num_key_value_heads"] = Whole("attention.head_count_kv", heads);
+        _config["num_key_value_heads"] = type == "gemma4_text" ? Each("attention.head_count_kv")[0] : Whole("attention.head_count_kv", heads);
         var headSize = Whole("attention.key_length", hidden / heads);
         if (Whole("attention.value_length", headSize) != headSize) throw Bad(_file, "its keys and values have heads of different sizes");
         _config["head_dim"] = headSize;
@@ -46,11 +54,12 @@ internal sealed class GgufConfig
         _config["max_position_embeddings"] = Whole("context_length");
         _config["vocab_size"] = Dimension("token_embd.weight", 1);
         _config["tie_word_embeddings"] = !_file.ByName.ContainsKey("output.weight");
-        _config["attention_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias") && type != "qwen2";
+        _config["attention_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias") && type is not ("qwen2" or "qwen2_moe");
         _config["mlp_bias"] = _file.ByName.ContainsKey("blk.0.ffn_gate.bias");
         foreach (var (key, name) in new[] { ("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id") })
             if (_file.Find($"tokenizer.ggml.{key}")?.Value is uint id) _config[name] = id;
-        Rope(headSize);
+        if (type == "gemma4_text") Gemma4(headSize);
+        else Rope(headSize);
         Family(type, hidden, headSize, heads);
         return _config;
     }
@@ -70,6 +79,18 @@ internal sealed class GgufConfig
             if (kind is not ("linear" or "yarn")) throw Bad(_file, $"its rope scaling '{kind}' is not read");
             (scaling["rope_type"], scaling["factor"]) = (kind, Number("rope.scaling.factor"));
             if (kind == "yarn") scaling["original_max_position_embeddings"] = Whole("rope.scaling.original_context_length");
+            if (_architecture == "gpt-oss") scaling["truncate"] = false;
+            if (_architecture == "mistral3")
+            {
+                Given(scaling, "beta_fast", "rope.scaling.yarn_beta_fast");
+                Given(scaling, "beta_slow", "rope.scaling.yarn_beta_slow");
+                Given(scaling, "mscale_all_dim", "rope.scaling.yarn_log_multiplier");
+                if (scaling.ContainsKey("mscale_all_dim")) scaling["mscale"] = 1;
+                Given(scaling, "llama_4_scaling_beta", "attention.temperature_scale");
+                scaling["rope_theta"] = Number("rope.freq_base", 10_000);
+                _config["rope_parameters"] = scaling;
+                return;
+            }
         }
         if (scaling.Count > 0) _config["rope_scaling"] = scaling;
     }
@@ -104,15 +125,72 @@ internal sealed class GgufConfig
             case "phi3":
                 _config["sliding_window"] = Whole("attention.sliding_window", 0) is > 0 and var window ? window : null;
                 break;
-            case "qwen3_moe":
-                _config["num_experts"] = Whole("expert_count");
-                _config["num_experts_per_tok"] = Whole("expert_used_count");
-                _config["moe_intermediate_size"] = Whole("expert_feed_forward_length");
-                _config["norm_topk_prob"] = true;
+            case "gpt_oss":
+                _config["sliding_window"] = Whole("attention.sliding_window");
                 break;
+            case "qwen3_5_text" or "qwen3_5_moe_text":
+                var interval = Whole("full_attention_interval", 4);
+                _config["full_attention_interval"] = interval;
+                _config["linear_conv_kernel_dim"] = Whole("ssm.conv_kernel");
+                _config["linear_key_head_dim"] = Whole("ssm.state_size");
+                _config["linear_num_key_heads"] = Whole("ssm.group_count");
+                _config["linear_num_value_heads"] = Whole("ssm.time_step_rank");
+                _config["linear_value_head_dim"] = Whole("ssm.inner_size") / Math.Max(1, Whole("ssm.time_step_rank"));
+                break;
+        }
+        if (Whole("expert_count", 0) is > 0 and var experts)
+        {
+            _config[type is "mixtral" or "gpt_oss" ? "num_local_experts" : "num_experts"] = experts;
+            _config[type == "gemma4_text" ? "top_k_experts" : "num_experts_per_tok"] = Whole("expert_used_count");
+            if (type is not ("mixtral" or "gpt_oss" or "olmoe")) _config["moe_intermediate_size"] = Whole("expert_feed_forward_length", Whole("feed_forward_length", 0));
+            if (Own("expert_shared_feed_forward_length") is not null) _config["shared_expert_intermediate_size"] = Whole("expert_shared_feed_forward_length");
+            if (type == "qwen3_moe") _config["norm_topk_prob"] = true;
         }
         if (type.StartsWith("gemma", StringComparison.Ordinal)) _config["hidden_activation"] = "gelu_pytorch_tanh";
     }
+
+    // Full layers are wider and turn a part of their pairs, sliding ones have keys of their own.
+    private void Gemma4(int fullSize)
+    {
+        var layers = Whole("block_count");
+        if (Own("attention.sliding_window_pattern") is not bool[] sliding || sliding.Length != layers) throw Bad(_file, $"'{_architecture}.attention.sliding_window_pattern' is no list of {layers} flags");
+        var kvHeads = Each("attention.head_count_kv");
+        var full = Array.IndexOf(sliding, false);
+        if (full < 0 || Array.IndexOf(sliding, true) is not (>= 0 and var first)) throw Bad(_file, "it has no layer of one of the two kinds");
+        _config["layer_types"] = new JsonArray([.. sliding.Select(one => (JsonNode)(one ? "sliding_attention" : "full_attention"))]);
+        _config["num_key_value_heads"] = kvHeads[first];
+        _config["attention_k_eq_v"] = !_file.ByName.ContainsKey($"blk.{full}.attn_v.weight");
+        if (kvHeads[full] != kvHeads[first]) _config["num_global_key_value_heads"] = kvHeads[full];
+        _config["global_head_dim"] = fullSize;
+        _config["head_dim"] = Whole("attention.key_length_swa");
+        _config["sliding_window"] = Whole("attention.sliding_window");
+        _config["num_kv_shared_layers"] = Whole("attention.shared_kv_layers", 0);
+        _config["use_double_wide_mlp"] = Each("feed_forward_length").Distinct().Count() > 1;
+        _config["hidden_size_per_layer_input"] = Whole("embedding_length_per_layer_input", 0);
+        if (_file.ByName.ContainsKey("per_layer_token_embd.weight")) _config["vocab_size_per_layer_input"] = Dimension("per_layer_token_embd.weight", 1);
+        _config["final_logit_softcapping"] = Number("final_logit_softcapping", 30);
+        _config["enable_moe_block"] = Whole("expert_count", 0) > 0;
+        if (!_file.ByName.TryGetValue("rope_freqs.weight", out var factors)) throw Bad(_file, "tensor 'rope_freqs.weight' is missing");
+        var turned = Factors(factors).Count(factor => factor!.GetValue<double>() == 1);
+        _config["rope_parameters"] = new JsonObject
+        {
+            ["full_attention"] = new JsonObject { ["rope_type"] = "proportional", ["rope_theta"] = Number("rope.freq_base", 1_000_000), ["partial_rotary_factor"] = 2.0 * turned / fullSize },
+            ["sliding_attention"] = new JsonObject { ["rope_type"] = "default", ["rope_theta"] = Number("rope.freq_base_swa", 10_000) },
+        };
+    }
+
+    private void Given(JsonObject target, string key, string own)
+    {
+        if (Own(own) is not null) target[key] = Number(own);
+    }
+
+    // A number for every layer, written once where all are the same.
+    private int[] Each(string key) => Own(key) switch
+    {
+        int[] values when values.Length > 0 && values.All(value => value > 0) => values,
+        uint[] values when values.Length > 0 && values.All(value => value is > 0 and < int.MaxValue) => [.. values.Select(value => (int)value)],
+        _ => [.. Enumerable.Repeat(Whole(key), Whole("block_count"))],
+    };
 
     private JsonArray Factors(GgufTensor tensor)
     {

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -13,8 +13,6 @@ namespace Trainer.Engine;
 /// </summary>
 public static class GgufFolder
 {
-    private const int BytesAtOnce = 1 << 24;
-
     /// <summary>The folder of a file, made now if it is not there.</summary>
     /// <param name="path">The .gguf file.</param>
     /// <param name="cache">Where such folders lie; each file's is named by its path, length and time.</param>
@@ -58,46 +56,15 @@ public static class GgufFolder
         }
         DiskSpace.Require(folder, plan.Sum(part => part.ByteCount), "the GGUF file's folder");
         using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), plan.Select(part => part.Declaration), SafetensorsWriter.PyTorchMetadata);
-        foreach (var part in plan) Copy(file, writer, part);
+        foreach (var part in plan) part.Copy(file, writer);
         writer.Complete();
     }
 
     private static void WriteConfig(string folder, JsonObject config) => File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
 
-    /// <summary>A tensor of the folder, and where its rows lie in the file.</summary>
-    private sealed record Part(string Name, long[] Shape, GgufTensor Source)
+    private static List<GgufPart> Plan(GgufFile file, ModelConfig config)
     {
-        /// <summary>First byte in the source: an expert's matrix is a part of one tensor of all.</summary>
-        public long Begin { get; init; }
-
-        /// <summary>Rows of a head whose order llama.cpp changed, or 0.</summary>
-        public int HeadSize { get; init; }
-
-        /// <summary>Added to each value on the way: minus one for norms that the file holds with their one.</summary>
-        public float Shift { get; init; }
-
-        /// <summary>Blocks become float32: tables of tokens are read by row.</summary>
-        public bool IsDecoded { get; init; }
-
-        public bool IsCoded => GgufDecoder.Types.Contains(Source.Type) && !IsDecoded;
-
-        public long Columns => Shape[^1];
-
-        public long Rows => Shape.Length == 1 ? 1 : Shape[0];
-
-        public long SourceRowBytes => Source.Type.ByteCount([Columns]) ?? 0;
-
-        public long ByteCount => Rows * (IsDecoded ? 4 * Columns : SourceRowBytes);
-
-        public TensorDeclaration Declaration => IsCoded
-            ? new(GgufLayout.NameOf(Name, Source.Type), SafetensorsDtype.U8, [Rows, SourceRowBytes])
-            : new(Name, IsDecoded ? SafetensorsDtype.F32 : Source.Type switch { GgufTensorType.F32 => SafetensorsDtype.F32, GgufTensorType.F16 => SafetensorsDtype.F16, _ => SafetensorsDtype.BF16 }, Shape);
-    }
-
-    private static List<Part> Plan(GgufFile file, ModelConfig config)
-    {
-        var (blueprint, architecture) = (DecoderBlueprint.Of(config), GgufArchitecture.Of(config.ModelType)!);
-        var (parts, used) = (new List<Part>(), new HashSet<string>(StringComparer.Ordinal) { "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight" });
+        var (parts, used) = (new List<GgufPart>(), new HashSet<string>(StringComparer.Ordinal) { "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight" });
         GgufTensor Source(string name, long[] shape)
         {
             if (!file.ByName.TryGetValue(name, out var tensor)) throw GgufConfig.Bad(file, $"tensor '{name}' is missing");
@@ -107,81 +74,64 @@ public static class GgufFolder
             used.Add(name);
             return tensor;
         }
-        foreach (var module in blueprint.Stored)
+        foreach (var place in GgufPlace.Of(config))
         {
-            if (module.Kind == ModuleKind.Experts) parts.AddRange(Experts(module, Source));
+            if (place.Part is not null) parts.AddRange(Experts(file, place, Source));
             else
             {
-                var heads = (architecture.IsPermuted, module.Role) is (true, ModuleRole.Query or ModuleRole.Key) ? config.HeadSize : 0;
-                foreach (var (name, shape) in module.Tensors)
+                // Layers that share keys and values may carry unused ones, and nothing else may.
+                var source = Source(place.Name, place.Shape);
+                var shape = place.Module.Tensors.First(tensor => tensor.Name == place.Tensor).Shape;
+                parts.Add(new GgufPart(place.Tensor, shape, source)
                 {
-                    var source = Source($"{GgufArchitecture.NameOf(module)}.{(name == module.BiasName ? "bias" : "weight")}", shape);
-                    parts.Add(new Part(name, shape, source)
-                    {
-                        HeadSize = heads,
-                        Shift = config.NormWeightPlusOne && module.Kind == ModuleKind.Norm ? -1 : 0,
-                        IsDecoded = GgufDecoder.Types.Contains(source.Type) && module.Kind != ModuleKind.Linear,
-                    });
-                }
+                    Rows = place.Rows is null ? null : GgufPlace.Inverse(place.Rows),
+                    Columns = place.Columns is null ? null : GgufPlace.Inverse(place.Columns),
+                    Change = place.Change,
+                    IsDecoded = GgufDecoder.Types.Contains(source.Type) && (place.Module.Kind != ModuleKind.Linear || !GgufPart.HasWholeBlocks(place.Columns, source.Type)),
+                });
             }
         }
         // Another program may name what it finds of no use; a model's own tensor that nothing takes means the metadata is wrong.
-        if (file.Tensors.FirstOrDefault(tensor => !used.Contains(tensor.Name)) is { } left) throw GgufConfig.Bad(file, $"tensor '{left.Name}' belongs to nothing in the model that its metadata describes");
+        if (file.Tensors.FirstOrDefault(tensor => !used.Contains(tensor.Name) && !IsUnused(config, tensor.Name)) is { } left) throw GgufConfig.Bad(file, $"tensor '{left.Name}' belongs to nothing in the model that its metadata describes");
         return parts;
     }
 
-    private static IEnumerable<Part> Experts(ModuleBlueprint module, Func<string, long[], GgufTensor> source)
+    // Layers that predict further tokens lie behind the last one; layers that use another's keys and values may have some of their own all the same.
+    private static bool IsUnused(ModelConfig config, string name)
     {
-        var count = module.Experts!.Experts;
-        string[] names = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"];
-        var shapes = ExpertTensors.Own(module, 0);
-        for (var p = 0; p < names.Length; p++)
+        var parts = name.Split('.');
+        if (parts.Length < 3 || parts[0] != "blk" || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var layer)) return false;
+        if (layer >= config.LayerCount) return config.IgnoredTensors.Count > 0;
+        return config.Layers[layer].Mixer is SelfAttention { KeysOfLayer: not null } && parts[2] is "attn_k" or "attn_v" or "attn_k_norm";
+    }
+
+    private static IEnumerable<GgufPart> Experts(GgufFile file, GgufPlace place, Func<string, long[], GgufTensor> source)
+    {
+        var module = place.Module;
+        var (block, part, count) = (module.Experts!, place.Part!.Value, module.Experts!.Experts);
+        if (place.IsBias)
         {
-            var shape = shapes[p].Shape;
-            var all = source($"blk.{module.Layer}.{names[p]}.weight", [count, .. shape]);
-            for (var e = 0; e < count; e++) yield return new Part(ExpertTensors.Own(module, e)[p].Name, shape, all) { Begin = all.ByteCount / count * e };
+            // Gates and ups alternate in the folder.
+            var isDown = part == ExpertPart.Down;
+            if (part == ExpertPart.Up) yield break;
+            var first = source(place.Name, place.Shape);
+            var second = isDown ? null : source(place.Name.Replace("_gate_", "_up_", StringComparison.Ordinal), place.Shape);
+            foreach (var bias in (GgufTensor?[])[first, second])
+                if (bias is { Type: not GgufTensorType.F32 }) throw GgufConfig.Bad(file, $"tensor '{bias.Name}' is of type {bias.Type}, expected F32");
+            yield return new GgufPart($"{module.StoredPath}.{(isDown ? block.Names.AllDown : block.Names.AllGateUp)}_bias", [count, isDown ? module.ExpertColumns : 2L * block.Width], first) { Second = second };
+            yield break;
         }
-    }
-
-    private static void Copy(GgufFile file, SafetensorsWriter writer, Part part)
-    {
-        // A permuted vector's elements move as rows of one value do.
-        var (rows, rowBytes) = part.HeadSize > 0 && part.Shape.Length == 1 ? (part.Columns, part.SourceRowBytes / part.Columns) : (part.Rows, part.SourceRowBytes);
-        var unit = part.HeadSize > 0 ? part.HeadSize : 1;
-        var step = Math.Max(1, BytesAtOnce / (rowBytes * unit)) * unit;
-        for (long row = 0; row < rows; row += step)
+        var all = source(place.Name, place.Shape);
+        var size = all.ByteCount / count;
+        for (var e = 0; e < count; e++)
         {
-            var count = Math.Min(step, rows - row);
-            var bytes = file.Read(part.Source, part.Begin + row * rowBytes, checked((int)(count * rowBytes)));
-            if (part.HeadSize > 0) bytes = Halves(bytes, part.HeadSize, (int)rowBytes);
-            if (part.IsDecoded) bytes = Decoded(bytes, part.Source.Type);
-            if (part.Shift != 0) Shift(bytes, part);
-            writer.Write(part.Declaration.Name, bytes);
+            var own = ExpertTensors.Own(module, e);
+            if (part != ExpertPart.GateUp)
+            {
+                var (name, shape) = own[part switch { ExpertPart.Gate => 0, ExpertPart.Up => 1, _ => 2 }];
+                yield return new GgufPart(name, shape, all) { Begin = size * e };
+            }
+            else for (var half = 0; half < 2; half++) yield return new GgufPart(own[half].Name, own[half].Shape, all) { Begin = size * e + size / 2 * half };
         }
-    }
-
-    private static byte[] Halves(byte[] paired, int headSize, int rowBytes)
-    {
-        var halves = new byte[paired.Length];
-        for (long row = 0; row < paired.Length / rowBytes; row++)
-            paired.AsSpan((int)(RotaryOrder.Interleaved(row, headSize) * rowBytes), rowBytes).CopyTo(halves.AsSpan((int)(row * rowBytes)));
-        return halves;
-    }
-
-    private static unsafe byte[] Decoded(byte[] blocks, GgufTensorType type)
-    {
-        var (elements, size) = type.Block()!.Value;
-        var values = new byte[blocks.Length / size * elements * 4];
-        fixed (byte* from = blocks, to = values)
-        {
-            for (var block = 0; block < blocks.Length / size; block++) GgufDecoder.Decode(type, from + (long)block * size, (float*)to + (long)block * elements);
-        }
-        return values;
-    }
-
-    private static void Shift(byte[] bytes, Part part)
-    {
-        if (part.Source.Type != GgufTensorType.F32) throw new ModelException($"tensor '{part.Source.Name}' is of type {part.Source.Type}; norms of a GGUF file are read in F32 alone");
-        foreach (ref var value in MemoryMarshal.Cast<byte, float>(bytes.AsSpan())) value += part.Shift;
     }
 }

@@ -4,15 +4,15 @@ using Trainer.Checkpoints;
 namespace Trainer.Engine;
 
 /// <summary>
-/// Writes a model folder as one GGUF file with its tokenizer, a few rows in memory at a time.
-/// For the architectures that llama.cpp rotates in pairs the rows of q and k are put in that order; Gemma's norms get the one that is added to them.
+/// Writes a model folder as one GGUF file with its tokenizer, a few rows in memory at a time. Rows and columns that llama.cpp has in another order are put
+/// there, norms stored minus one get their one, experts are stacked (<see cref="GgufPlace"/>); towers beside the text model are left out.
 /// </summary>
 public static class GgufModelExporter
 {
     private const int ElementsAtOnce = 1 << 22;
 
     /// <summary>Writes the file.</summary>
-    /// <param name="folder">A model folder, dense or NF4 (then its dequantized values are written).</param>
+    /// <param name="folder">A model folder, dense or quantized (then its dequantized values are written).</param>
     /// <param name="target">The .gguf file; an existing one is replaced when the new one is whole.</param>
     /// <param name="options">How.</param>
     /// <exception cref="ModelException">A family, rope scaling or tensor that has no place in the file.</exception>
@@ -27,10 +27,11 @@ public static class GgufModelExporter
             throw new ModelException($"type {options.Type} cannot be written; choose f32, f16, bf16 or q8_0");
         var metadata = GgufModelMetadata.Of(config, folder, options, notes);
         using var tensors = BaseTensors.Open(folder);
-        var isPermuted = GgufArchitecture.Of(config.ModelType)!.IsPermuted;
-        var blueprint = DecoderBlueprint.Of(config);
-        // A tied head is the embedding in llama.cpp too.
-        var plan = tensors.Names.Where(name => !(config.TiedEmbeddings && name == blueprint.Head.WeightName)).Select(name => Declare(tensors, blueprint, name, options.Type, folder)).ToList();
+        var stored = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var name in tensors.Names)
+            if (config.ModuleTensor(name) is { } place) stored[place] = name;
+        if (stored.Count < tensors.Names.Count) notes.Add($"{tensors.Names.Count - stored.Count} tensors that are not the text model's are left out");
+        var plan = GgufPlace.Of(config).Select(place => (Place: place, Declaration: Declare(place, options.Type))).ToList();
         var factors = GgufModelMetadata.RopeFactors(config);
         List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration), .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
         long total = declarations.Sum(one => one.ByteCount), done = 0;
@@ -38,10 +39,11 @@ public static class GgufModelExporter
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
-            foreach (var (module, name, declaration) in plan)
+            var experts = new GgufExpertRows(tensors, stored, folder);
+            foreach (var (place, declaration) in plan)
             {
-                var heads = (isPermuted, module.Role) switch { (true, ModuleRole.Query) => config.Heads, (true, ModuleRole.Key) => config.KvHeads, _ => 0 };
-                Write(writer, tensors, name, declaration, heads, config.HeadSize, config.NormWeightPlusOne && module.Kind == ModuleKind.Norm ? 1 : 0);
+                if (place.Part is null) Write(writer, tensors, stored.GetValueOrDefault(place.Tensor) ?? throw WeightFiles.Missing(place.Tensor, folder), place, declaration);
+                else for (var expert = 0; expert < place.Shape[0]; expert++) writer.Write(declaration.Name, GgufBlocks.Encode(experts.Read(place, expert), declaration.Type, place.Name));
                 options.Progress?.Invoke(done += declaration.ByteCount, total);
             }
             foreach (var (name, values) in factors) writer.Write(name, MemoryMarshal.AsBytes<float>(values));
@@ -50,32 +52,43 @@ public static class GgufModelExporter
         return new GgufModelReport(declarations.Count, new FileInfo(target).Length, notes);
     }
 
-    private static (ModuleBlueprint Module, string Name, GgufDeclaration Declaration) Declare(BaseTensors tensors, DecoderBlueprint blueprint, string name, GgufTensorType type, string folder)
+    // As llama.cpp's converter does: vectors and small tensors stay F32, and rows that are no whole number of blocks take F16.
+    private static GgufDeclaration Declare(GgufPlace place, GgufTensorType type)
     {
-        var (shape, _) = tensors.Shapes[name];
-        long[] dimensions = [.. shape.Reverse()];
-        // As llama.cpp's converter does: vectors stay F32, and rows that are no whole number of blocks take F16.
-        var own = shape.Length == 1 ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type;
-        var module = blueprint.OwnerOf(name) ?? throw new ModelException($"tensor '{name}' of '{folder}' has no place in a GGUF file of this family; convert it with llama.cpp");
-        return (module, name, new GgufDeclaration($"{GgufArchitecture.NameOf(module)}.{(name == module.WeightName ? "weight" : "bias")}", own, dimensions));
+        long[] dimensions = [.. place.Shape.Reverse()];
+        return new GgufDeclaration(place.Name, place.IsExact ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type, dimensions);
     }
 
-    private static void Write(GgufWriter writer, BaseTensors tensors, string name, GgufDeclaration declaration, int heads, int headSize, float shift)
+    private static void Write(GgufWriter writer, BaseTensors tensors, string stored, GgufPlace place, GgufDeclaration declaration)
     {
-        var columns = declaration.Dimensions.Length == 1 ? 1 : declaration.Dimensions[0];
-        var count = declaration.Dimensions.Aggregate(1L, (product, side) => product * side);
-        // Permuted rows stay within their head, so whole heads are moved at a time.
-        var unit = heads > 0 ? headSize * columns : columns;
-        var step = Math.Max(1, ElementsAtOnce / unit) * unit;
-        if (columns == 1 && heads == 0) step = count;
-        var values = new float[Math.Min(step, count)];
-        for (long begin = 0; begin < count; begin += step)
+        var columns = place.RowLength;
+        var rows = place.Shape.Aggregate(1L, (product, side) => product * side) / columns;
+        var step = Math.Max(1, ElementsAtOnce / columns);
+        for (long row = 0; row < rows; row += step)
         {
-            var part = values.AsSpan(0, (int)Math.Min(step, count - begin));
-            tensors.Read(name, begin, part);
-            if (shift != 0) foreach (ref var value in part) value += shift;
-            ReadOnlySpan<float> ordered = heads > 0 ? RotaryOrder.Interleave(part, headSize, (int)columns) : part;
-            writer.Write(declaration.Name, GgufBlocks.Encode(ordered, declaration.Type, name));
+            var count = (int)Math.Min(step, rows - row);
+            var values = new float[count * columns];
+            if (place.Rows is not { } order) tensors.Read(stored, row * columns, values);
+            else for (var i = 0; i < count; i++) tensors.Read(stored, order[row + i] * columns, values.AsSpan((int)(i * columns), (int)columns));
+            if (place.Columns is { } turns) Reorder(values, turns);
+            Change(values, place.Change);
+            writer.Write(declaration.Name, GgufBlocks.Encode(values, declaration.Type, stored));
         }
+    }
+
+    private static void Reorder(float[] values, int[] order)
+    {
+        var row = new float[order.Length];
+        for (var begin = 0; begin < values.Length; begin += order.Length)
+        {
+            values.AsSpan(begin, order.Length).CopyTo(row);
+            for (var i = 0; i < order.Length; i++) values[begin + i] = row[order[i]];
+        }
+    }
+
+    private static void Change(float[] values, GgufChange change)
+    {
+        if (change == GgufChange.PlusOne) foreach (ref var value in values.AsSpan()) value += 1;
+        if (change == GgufChange.MinusExp) foreach (ref var value in values.AsSpan()) value = -MathF.Exp(value);
     }
 }

@@ -24,17 +24,19 @@ internal static class GgufModelMetadata
         Own("context_length", GgufValue.Of((uint)config.MaxPositions));
         Own("embedding_length", GgufValue.Of((uint)config.HiddenSize));
         Own("block_count", GgufValue.Of((uint)config.LayerCount));
-        Own("feed_forward_length", GgufValue.Of((uint)config.IntermediateSize));
+        Own("feed_forward_length", PerLayer(config, layer => Width(layer.FeedForward)));
         Own("attention.head_count", GgufValue.Of((uint)config.Heads));
-        Own("attention.head_count_kv", GgufValue.Of((uint)config.KvHeads));
+        Own("attention.head_count_kv", PerLayer(config, layer => (layer.Mixer as SelfAttention)?.KvHeads ?? config.KvHeads));
         Own("attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
         Own("rope.freq_base", GgufValue.Of((float)rope.Theta));
-        if (config.HeadSize * config.Heads != config.HiddenSize || architecture is "qwen3" or "gemma" or "gemma2" or "gemma3")
+        var headSize = architecture == "gemma4" ? config.Layers.Max(layer => ((SelfAttention)layer.Mixer).HeadSize) : config.HeadSize;
+        if (config.HeadSize * config.Heads != config.HiddenSize || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3")
         {
-            Own("attention.key_length", GgufValue.Of((uint)config.HeadSize));
-            Own("attention.value_length", GgufValue.Of((uint)config.HeadSize));
+            Own("attention.key_length", GgufValue.Of((uint)headSize));
+            Own("attention.value_length", GgufValue.Of((uint)headSize));
         }
-        if (architecture is "llama" or "granite" or "smollm3" or "phi3") Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
+        GgufFamilyKeys.Add(config, folder, Own);
+        if (architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe") Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
         if (rope.Kind is RopeKind.Linear or RopeKind.Yarn)
         {
             Own("rope.scaling.type", GgufValue.Of(rope.Kind == RopeKind.Linear ? "linear" : "yarn"));
@@ -48,7 +50,7 @@ internal static class GgufModelMetadata
         }
         if (architecture == "phi3") Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
-        if (architecture is "gemma2" or "gemma3" or "phi3") Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
+        if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3") Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
         if (config.AttentionSoftCap is { } attentionCap) Own("attn_logit_softcapping", GgufValue.Of((float)attentionCap));
         if (config.LogitSoftCap is { } logitCap) Own("final_logit_softcapping", GgufValue.Of((float)logitCap));
         if (architecture == "granite")
@@ -76,10 +78,28 @@ internal static class GgufModelMetadata
         return rope.Kind switch
         {
             RopeKind.Llama3 => [("rope_freqs.weight", Llama3(rope))],
+            // Pairs that are not turned get a frequency of nothing.
+            RopeKind.Proportional => [("rope_freqs.weight", [.. Enumerable.Range(0, rope.Dimensions / 2).Select(pair => pair < rope.TurnedPairs ? 1f : 1e30f)])],
             RopeKind.LongRope => [("rope_factors_long.weight", Floats(rope.LongFactors)), ("rope_factors_short.weight", Floats(rope.ShortFactors))],
             _ => [],
         };
     }
+
+    // One number where all layers have the same, else a list.
+    private static GgufValue PerLayer(ModelConfig config, Func<LayerConfig, int> of)
+    {
+        int[] all = [.. config.Layers.Select(of)];
+        return all.Distinct().Count() == 1 ? GgufValue.Of((uint)all[0]) : GgufValue.Of(all);
+    }
+
+    // Of experts alone, the width of one.
+    private static int Width(FeedForward block) => block switch
+    {
+        DenseFeedForward dense => dense.Width,
+        DenseBesideExperts both => both.Dense.Width,
+        ExpertFeedForward experts => experts.Width,
+        _ => 0,
+    };
 
     // Of a model whose name has Phi-3 in it llama.cpp looks up Phi-3's own tokens, and does not load it where one of them is absent.
     private static bool IsSafe(string name, IReadOnlyList<KeyValuePair<string, GgufValue>> vocabulary)

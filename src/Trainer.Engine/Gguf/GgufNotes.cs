@@ -9,7 +9,7 @@ public static class GgufNotes
     {
         ArgumentNullException.ThrowIfNull(config);
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
-        return window < config.MaxPositions && GgufArchitecture.Of(config.ModelType)?.Name is not ("gemma2" or "gemma3")
+        return window < config.MaxPositions && GgufArchitecture.Of(config.ModelType)?.Name is not ("gemma2" or "gemma3" or "gemma4" or "gpt-oss")
             ? $"the model attends to {window} tokens back, llama.cpp to all of them: texts longer than that come out otherwise"
             : null;
     }

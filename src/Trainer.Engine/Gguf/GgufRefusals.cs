@@ -6,7 +6,10 @@ internal static class GgufRefusals
     /// <summary>Why llama.cpp would compute something else, or null.</summary>
     public static string? Of(ModelConfig config) => config.ModelType switch
     {
-        "qwen3_moe" => "its experts are not written as GGUF here; convert it with llama.cpp",
+        "qwen3_5_text" or "qwen3_5_moe_text" => Delta(config),
+        "gemma4_text" => Gemma4(config),
+        "gpt_oss" => GptOss(config),
+        "qwen3_moe" or "qwen2_moe" or "olmoe" or "mixtral" when Mixture(config) is { } mixture => mixture,
         "gemma" => Gemma(config),
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
@@ -15,6 +18,49 @@ internal static class GgufRefusals
         "smollm3" => SmolLm3(config),
         _ => null,
     } ?? Rope(config);
+
+    /// <summary>Of which so many layers the last attends, or null where no number says it.</summary>
+    public static int? Interval(ModelConfig config)
+    {
+        var attends = config.Layers.Select(layer => layer.Mixer is SelfAttention).ToList();
+        if (attends.IndexOf(true) is not (>= 0 and var first)) return null;
+        for (var l = 0; l < attends.Count; l++)
+            if (attends[l] != ((l + 1) % (first + 1) == 0)) return null;
+        return first + 1;
+    }
+
+    private static string? Mixture(ModelConfig config)
+    {
+        if (config.Layers.Any(layer => layer.FeedForward is not ExpertFeedForward)) return "some of its layers have no experts, llama.cpp has them in all";
+        var normalizes = config.ModelType is "qwen3_moe" or "mixtral";
+        if (((ExpertFeedForward)config.Layers[0].FeedForward).Router.IsNormalized != normalizes) return $"its norm_topk_prob is {(normalizes ? "false" : "true")}, which llama.cpp takes for {(normalizes ? "true" : "false")}";
+        if (config.Attention!.Clip is not null) return "it has clip_qkv, which llama.cpp's olmoe does not apply";
+        return config.ModelType == "qwen3_moe" && config.QkvBias ? "it has biases, llama.cpp's qwen3moe has none" : null;
+    }
+
+    private static string? Delta(ModelConfig config)
+    {
+        var deltas = config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().ToList();
+        if (deltas.Count == 0 || Interval(config) is null) return "its layers of the two kinds do not follow each other at one interval";
+        if (deltas[0].KeySize != deltas[0].ValueSize) return $"its keys have {deltas[0].KeySize} elements and its values {deltas[0].ValueSize}, llama.cpp has one size for both";
+        return config.QkvBias || config.OutputBias ? "it has biases, llama.cpp's qwen35 has none" : null;
+    }
+
+    private static string? Gemma4(ModelConfig config)
+    {
+        if (!config.TiedEmbeddings) return "it has a head of its own, llama.cpp takes the embedding";
+        if (config.QkvBias || config.OutputBias) return "it has biases, llama.cpp's gemma4 has none";
+        if (config.LogitSoftCap is null) return "it has no soft cap on its logits, llama.cpp applies one";
+        if (config.Activation != Activation.GeluTanh) return $"its activation is {config.Activation}, llama.cpp computes the tanh form of GELU";
+        if (config.PerLayerInput is { } small && small.VocabularySize != config.VocabularySize) return "its two tables of tokens have different numbers of rows";
+        return config.Ropes is [{ Kind: RopeKind.Proportional }, { Kind: RopeKind.Default }] ? null : "it rotates otherwise than in full layers proportionally and in sliding ones plainly";
+    }
+
+    private static string? GptOss(ModelConfig config)
+    {
+        if (!config.QkvBias) return "it has no biases, llama.cpp's gpt-oss has them";
+        return Windows(config, layer => layer % 2 == 0, "every other layer");
+    }
 
     private static string? Gemma(ModelConfig config)
     {
@@ -65,6 +111,9 @@ internal static class GgufRefusals
             RopeKind.Default => true,
             RopeKind.Linear => config.ModelType is not "phi3",
             RopeKind.Llama3 => config.ModelType is "llama" or "mistral",
+            RopeKind.Proportional => config.ModelType is "gemma4_text",
+            RopeKind.Yarn when config.ModelType is "gpt_oss" => rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1 },
+            RopeKind.Yarn when config.ModelType is "ministral3" => rope is { AttentionFactor: null, Truncate: true } && (rope.MscaleAllDimensions is null ? rope.Mscale is null : rope.Mscale == 1),
             RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3" && rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true },
             RopeKind.LongRope => config.ModelType is "phi3",
             _ => false,

@@ -14,15 +14,23 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         var beyond = ExpertTensors.Own(module, count);
         if (beyond.FirstOrDefault(tensor => files.Has(tensor.Name)) is { Name: not null } extra)
             throw new ModelException($"tensor '{extra.Name}' of '{files.Folder}' is of an expert that config.json, which has {count}, does not know; config and weights are of different models");
-        var isOwn = !ExpertTensors.Fused(module).Any(tensor => files.Has(tensor.Name));
-        return new ExpertsModule(module, isOwn ? [.. Enumerable.Range(0, count).Select(Own)] : Fused());
+        // Biases lie together in either layout.
+        var first = $"{module.StoredPath}.0.";
+        return new ExpertsModule(module, files.Names.Any(name => name.StartsWith(first, StringComparison.Ordinal)) ? AllOwn() : Fused());
+    }
+
+    private List<Expert> AllOwn()
+    {
+        var shapes = ExpertTensors.Fused(module).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
+        var (gateUp, down) = (Biases($"{module.StoredPath}.{_block.Names.AllGateUp}", shapes), Biases($"{module.StoredPath}.{_block.Names.AllDown}", shapes));
+        return [.. Enumerable.Range(0, _block.Experts).Select(e => Own(e) with { GateUpBias = gateUp?[e], DownBias = down?[e] })];
     }
 
     private Expert Own(int index)
     {
         var matrices = ExpertTensors.Own(module, index)
             .Select(tensor => held(new ModuleBlueprint(tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0], tensor.Shape[1]))).ToList();
-        return new Expert(new StackedWeight(matrices[0], matrices[1]), null, matrices[2], null);
+        return new Expert(_block.IsClamped ? new AlternatingWeight(matrices[0], matrices[1]) : new StackedWeight(matrices[0], matrices[1]), null, matrices[2], null);
     }
 
     private List<Expert> Fused()

@@ -165,7 +165,7 @@ public sealed class GgufBaseTests : IDisposable
         {
             if (module.Kind != ModuleKind.Experts)
             {
-                list.Add((new GgufDeclaration(GgufArchitecture.NameOf(module) + ".weight", GgufTensorType.F32, [.. module.Shape.Reverse()]), Values(module.WeightName)));
+                list.Add((new GgufDeclaration(GgufArchitecture.Of("qwen3_moe")!.TensorOf(module)!, GgufTensorType.F32, [.. module.Shape.Reverse()]), Values(module.WeightName)));
                 continue;
             }
             string[] names = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"];

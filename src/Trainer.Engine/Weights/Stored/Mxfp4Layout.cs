@@ -11,11 +11,14 @@ namespace Trainer.Engine;
 /// </remarks>
 internal static unsafe class Mxfp4Layout
 {
+    /// <summary>Ends of the names of codes and scales.</summary>
+    public const string Blocks = "_blocks", Scales = "_scales";
+
     // A scale of 255 is NaN.
     private const byte NotANumber = 255;
 
     /// <summary>Whether a tensor of experts is stored so.</summary>
-    public static bool Has(WeightFiles files, string name) => files.Has(name + "_blocks");
+    public static bool Has(WeightFiles files, string name) => files.Has(name + Blocks);
 
     /// <summary>The matrix of each expert.</summary>
     /// <param name="files">The folder.</param>
@@ -28,10 +31,10 @@ internal static unsafe class Mxfp4Layout
     {
         if (columns % Mxfp4Weight.BlockColumns != 0) throw StoredMatrix.Damaged(files, name, $"{columns} input features are no multiple of {Mxfp4Weight.BlockColumns}");
         var groups = columns / Mxfp4Weight.BlockColumns;
-        var blocks = Take(files, name + "_blocks", [experts, rows, groups, 16]);
-        var scales = Take(files, name + "_scales", [experts, rows, groups]);
+        var blocks = Take(files, name + Blocks, [experts, rows, groups, 16]);
+        var scales = Take(files, name + Scales, [experts, rows, groups]);
         for (long i = 0; i < experts * rows * groups; i++)
-            if (scales[i] == NotANumber) throw StoredMatrix.Damaged(files, name + "_scales", $"scale {i} is NaN");
+            if (scales[i] == NotANumber) throw StoredMatrix.Damaged(files, name + Scales, $"scale {i} is NaN");
         var weights = new List<Mxfp4Weight>(experts);
         for (long e = 0; e < experts; e++) weights.Add(new Mxfp4Weight(rows, columns, blocks + e * rows * groups * 16, scales + e * rows * groups));
         return weights;

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using Trainer.Checkpoints;
+
+namespace Trainer.Engine;
+
+/// <summary>Metadata that few families have: experts, gated delta rules, layers of two kinds, queries that grow with the position.</summary>
+internal static class GgufFamilyKeys
+{
+    /// <summary>Adds the keys of a model.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="own">Takes a key below the architecture's name.</param>
+    public static void Add(ModelConfig config, string folder, Action<string, GgufValue> own)
+    {
+        var experts = config.Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Experts : layer.FeedForward as ExpertFeedForward).FirstOrDefault(block => block is not null);
+        if (experts is not null)
+        {
+            own("expert_count", GgufValue.Of((uint)experts.Experts));
+            own("expert_used_count", GgufValue.Of((uint)experts.Router.Chosen));
+            own("expert_feed_forward_length", GgufValue.Of((uint)experts.Width));
+            if (experts.Shared is { } shared) own("expert_shared_feed_forward_length", GgufValue.Of((uint)shared.Width));
+        }
+        if (config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().FirstOrDefault() is { } delta) Delta(config, folder, delta, own);
+        if (config.ModelType == "gemma4_text") Gemma4(config, own);
+        if (config.Attention?.Temperature is { } temperature)
+        {
+            own("attention.temperature_scale", GgufValue.Of((float)temperature.Slope));
+            if (config.Ropes[0].MscaleAllDimensions is { } share) own("rope.scaling.yarn_log_multiplier", GgufValue.Of((float)share));
+            own("rope.scaling.yarn_beta_fast", GgufValue.Of((float)config.Ropes[0].BetaFast));
+            own("rope.scaling.yarn_beta_slow", GgufValue.Of((float)config.Ropes[0].BetaSlow));
+        }
+    }
+
+    private static void Delta(ModelConfig config, string folder, GatedDelta delta, Action<string, GgufValue> own)
+    {
+        own("ssm.conv_kernel", GgufValue.Of((uint)delta.Taps));
+        own("ssm.state_size", GgufValue.Of((uint)delta.KeySize));
+        own("ssm.group_count", GgufValue.Of((uint)delta.KeyHeads));
+        own("ssm.time_step_rank", GgufValue.Of((uint)delta.ValueHeads));
+        own("ssm.inner_size", GgufValue.Of((uint)(delta.ValueHeads * delta.ValueSize)));
+        own("full_attention_interval", GgufValue.Of((uint)GgufRefusals.Interval(config)!.Value));
+        own("rope.dimension_sections", GgufValue.Of(Sections(folder, config.Ropes[0].Dimensions / 2)));
+    }
+
+    // Of text all positions of a token are the same, so only images tell how the pairs are dealt out.
+    private static int[] Sections(string folder, int pairs)
+    {
+        using var document = PythonJson.Parse(File.ReadAllBytes(Path.Combine(folder, "config.json")));
+        var root = document.RootElement.TryGetProperty("text_config", out var text) && text.ValueKind == JsonValueKind.Object ? text : document.RootElement;
+        foreach (var key in (string[])["rope_parameters", "rope_scaling"])
+        {
+            if (!root.TryGetProperty(key, out var rope) || rope.ValueKind != JsonValueKind.Object || !rope.TryGetProperty("mrope_section", out var given) || given.ValueKind != JsonValueKind.Array) continue;
+            int[] sections = [.. given.EnumerateArray().Select(item => item.TryGetInt32(out var section) ? section : 0)];
+            if (sections.Length is > 0 and <= 4) return [.. sections, .. new int[4 - sections.Length]];
+        }
+        return [pairs, 0, 0, 0];
+    }
+
+    private static void Gemma4(ModelConfig config, Action<string, GgufValue> own)
+    {
+        List<SelfAttention> attention = [.. config.Layers.Select(layer => (SelfAttention)layer.Mixer)];
+        own("attention.sliding_window_pattern", GgufValue.Of([.. attention.Select(one => one.Window is not null)]));
+        own("attention.shared_kv_layers", GgufValue.Of((uint)attention.Count(one => one.KeysOfLayer is not null)));
+        own("embedding_length_per_layer_input", GgufValue.Of((uint)(config.PerLayerInput?.Size ?? 0)));
+        var sliding = attention.FirstOrDefault(one => one.Window is not null) ?? attention[0];
+        own("attention.key_length_swa", GgufValue.Of((uint)sliding.HeadSize));
+        own("attention.value_length_swa", GgufValue.Of((uint)sliding.HeadSize));
+        own("rope.dimension_count_swa", GgufValue.Of((uint)config.Ropes[1].Dimensions));
+        own("rope.freq_base_swa", GgufValue.Of((float)config.Ropes[1].Theta));
+    }
+}
