@@ -56,10 +56,14 @@ internal sealed class ExpertMerge
     /// <summary>Elements of one expert in it.</summary>
     public long SliceLength(string stored) => _tensors.Shapes[stored].Shape.Aggregate(1L, (product, side) => product * side) / Slices(stored);
 
+    /// <summary>The base's values of the expert that was read last.</summary>
+    public float[] Before { get; private set; } = [];
+
     /// <summary>One expert's values with the update.</summary>
     public void Read(string stored, int slice, float[] values)
     {
         _tensors.Read(stored, slice * (long)values.Length, values);
+        Before = [.. values];
         var (trained, expert, part) = _places[stored];
         var block = trained.Module.Experts!;
         long hidden = trained.Module.ExpertColumns, wide = block.Width;

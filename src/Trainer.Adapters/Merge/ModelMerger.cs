@@ -48,10 +48,11 @@ public static class ModelMerger
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink), folder => Finish(baseFolder, adapterFolder, folder, unties, options.Type), cancel);
+        var survival = new MergeSurvival();
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink, survival), folder => Finish(baseFolder, adapterFolder, folder, unties, options.Type), cancel);
         var merged = names.Count(name => experts?.Changes(name) == true || adapter.HasRows(Plain(name)) || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
         var replaced = names.Count(name => adapter.Whole.Contains(Plain(name)));
-        return new MergeReport(merged, replaced, names.Count(name => experts?.Changes(name) != true && !adapter.Changes(Plain(name))), unties);
+        return new MergeReport(merged, replaced, names.Count(name => experts?.Changes(name) != true && !adapter.Changes(Plain(name))), unties, survival);
     }
 
     // The head of a tied model is the embedding until something makes it its own.
@@ -108,7 +109,7 @@ public static class ModelMerger
         }
     }
 
-    private static void Produce(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, TensorDeclaration tensor, TensorSink sink)
+    private static void Produce(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, TensorDeclaration tensor, TensorSink sink, MergeSurvival survival)
     {
         var plain = Plain(tensor.Name);
         if (experts?.Changes(tensor.Name) == true)
@@ -120,6 +121,7 @@ public static class ModelMerger
                 RequireHeld(tensor, slice * (long)part.Length, part);
                 var bytes = new byte[part.Length * tensor.Dtype.Bits() / 8];
                 StoredValues.Write(part, tensor.Dtype, bytes);
+                survival.Add(experts.Before, part, bytes, tensor.Dtype);
                 sink.Write(tensor, bytes);
             }
             return;
@@ -170,14 +172,16 @@ public static class ModelMerger
         // A linear layer's magnitudes belong to rows, an embedding's to columns, whose norms take a visit of their own.
         var byColumn = magnitude is not null && module == EmbeddingCopies.Embedding;
         using var factors = byColumn ? ColumnFactors(tensor, Sum, magnitude!) : null;
+        float[] before = [];
         InRows(tensor, (begin, values) =>
         {
             using var scope = NewDisposeScope();
             var sum = Sum(begin, values);
+            before = values.ToArray();
             if (factors is not null) sum = sum.mul_(factors);
             else if (magnitude is not null) sum = sum.mul_(Matrix(magnitude.AsSpan((int)(begin / columns), (int)sum.shape[0]).ToArray(), sum.shape[0], 1) / sum.norm(1, true, 2f));
             sum.data<float>().CopyTo(values);
-        }, sink);
+        }, sink, (after, bytes) => survival.Add(before, after, bytes, tensor.Dtype));
 
         Tensor Sum(long begin, Span<float> values)
         {
@@ -207,7 +211,9 @@ public static class ModelMerger
             throw new AdapterException(FormattableString.Invariant($"tensor '{tensor.Name}' of the merged model is {values[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep the adapter beside its base"));
     }
 
-    private static void InRows(TensorDeclaration tensor, WeightReader fill, TensorSink sink)
+    private delegate void Written(ReadOnlySpan<float> values, ReadOnlySpan<byte> bytes);
+
+    private static void InRows(TensorDeclaration tensor, WeightReader fill, TensorSink sink, Written? written = null)
     {
         byte[] bytes = [];
         Visit(tensor, (begin, part) =>
@@ -217,6 +223,7 @@ public static class ModelMerger
             var size = part.Length * tensor.Dtype.Bits() / 8;
             if (bytes.Length < size) bytes = new byte[size];
             StoredValues.Write(part, tensor.Dtype, bytes.AsSpan(0, size));
+            written?.Invoke(part, bytes.AsSpan(0, size));
             sink.Write(tensor, bytes.AsSpan(0, size));
         });
     }

@@ -68,16 +68,24 @@ internal static class MergeCommand
         }
         if (invocation.Json)
         {
-            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { output, merged = report.Merged, replaced = report.Replaced, copied = report.Copied, is_untied = report.IsUntied, largest_drift = drift?.Largest, mean_drift = drift?.Mean, agreement = drift?.Agreement }, Json.Indented));
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { output, merged = report.Merged, replaced = report.Replaced, copied = report.Copied, is_untied = report.IsUntied, largest_drift = drift?.Largest, mean_drift = drift?.Mean, agreement = drift?.Agreement, adapter_kept = report.Survival.Share, adapter_error = report.Survival.Error }, Json.Indented));
             return ExitCode.Done;
         }
         if (!invocation.Quiet)
         {
             invocation.Terminal.Error.WriteLine($"{report.Merged} tensors changed, {report.Replaced} taken whole, {report.Copied} as they were");
+            if (report.Survival.Share is { } share) invocation.Terminal.Error.WriteLine(Kept(share, report.Survival.Error!.Value));
             if (drift is not null) invocation.Terminal.Error.WriteLine($"logits differ from base and adapter by {drift.Largest:0.0e+0} at most, {drift.Mean:0.0e+0} on average; the likeliest token is the same at {drift.Agreement * 100:0.#}% of positions");
         }
         invocation.Terminal.Out.WriteLine(output);
         return ExitCode.Done;
+    }
+
+    // Steps of a narrow type may be wider than what training changed.
+    private static string Kept(double share, double error)
+    {
+        var told = FormattableString.Invariant($"{share * 100:0.##}% of the adapter's change is in the written weights, beside rounding of {error * 100:0.##}% of its size");
+        return Math.Abs(share - 1) <= 0.1 && error <= 0.5 ? told : $"warning: {told}: their type is too coarse for it; keep the adapter beside its base, or merge with --type f32";
     }
 
     // A folder of weights alone has no tokenizer, and needs none to be merged.

@@ -96,6 +96,28 @@ public sealed class MergeTests : IDisposable
         Assert.DoesNotContain("quantization_config", File.ReadAllText(Path.Combine(_temp, "a", "config.json")));
     }
 
+    [SkippableTheory]
+    [InlineData("ct_fp8_channel", 1f, 0.97, 1.03, 0.3)]
+    [InlineData("gptq4_act_order", 1f, 0.97, 1.03, 0.3)]
+    [InlineData("ct_fp8_channel", 1e-5f, 0, 0.9, 20)]
+    public void Of_a_change_that_is_finer_than_the_written_type_it_is_told_how_much_is_left(string name, float scale, double least, double most, double error)
+    {
+        var source = Path.Combine(Golden.Fixtures, "quantized", name);
+        var adapter = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
+        var spec = new Trainer.Models.Lora.LoraSpec { Rank = 2, Alpha = 2, Targets = Trainer.Models.Lora.TargetModules.OfNames(["q_proj", "down_proj"]) };
+        using (var model = CausalModel.Load(source, new ModelLoadOptions()))
+        {
+            AdapterInjector.Inject(model, spec, 1);
+            foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.Contains("lora_B", StringComparison.Ordinal))) model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => scale * (i % 9 - 4) / 10)]);
+            PeftFolder.Save(adapter, model, spec, source);
+        }
+        var survival = ModelMerger.Merge(source, adapter, Path.Combine(_temp, "m"), new MergeOptions { Type = SafetensorsDtype.BF16 }).Survival;
+        Assert.InRange(survival.Share!.Value, least, most);
+        Assert.InRange(survival.Error!.Value, 1e-4, error);
+        // In full width all of it is there.
+        Assert.Equal(1, ModelMerger.Merge(source, adapter, Path.Combine(_temp, "f"), new MergeOptions { Type = SafetensorsDtype.F32 }).Survival.Share!.Value, 1e-6);
+    }
+
     [SkippableFact]
     public void An_adapter_of_another_base_is_refused_before_anything_is_written()
     {

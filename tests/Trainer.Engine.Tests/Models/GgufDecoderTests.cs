@@ -54,8 +54,12 @@ public class GgufDecoderTests
         Assert.Equal([0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6], values[..16]);
     }
 
+    private static readonly int[] Uneven = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
     private static int[] Halves(GgufTensorType type) => type switch
     {
+        GgufTensorType.Q2_K => [80, 82],
+        GgufTensorType.Q3_K => [108],
         GgufTensorType.Q6_K => [208],
         GgufTensorType.MXFP4 => [],
         GgufTensorType.Q4_1 or GgufTensorType.Q5_1 or GgufTensorType.Q4_K or GgufTensorType.Q5_K => [0, 2],
@@ -78,6 +82,18 @@ public class GgufDecoderTests
                 float[] table = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6];
                 var code = Nibble(1);
                 return (float)((code > 7 ? -1 : 1) * Math.Pow(2, b[0] - 127)) * table[code & 7];
+            case GgufTensorType.Q2_K:
+                int group = i / 16, two = b[16 + i / 128 * 32 + i % 32] >> (2 * (i % 128 / 32)) & 3;
+                return Half(80) * (b[group] & 15) * two - Half(82) * (b[group] >> 4);
+            case GgufTensorType.Q3_K:
+                int run = i / 16, bits = b[32 + i / 128 * 32 + i % 32] >> (2 * (i % 128 / 32)) & 3, third = b[i % 32] >> (i / 32) & 1;
+                int packed = run < 8 ? b[96 + run] & 15 : b[96 + run - 8] >> 4;
+                packed |= (b[104 + run % 4] >> (2 * (run / 4)) & 3) << 4;
+                return Half(108) * (packed - 32) * (bits + 4 * third - 4);
+            case GgufTensorType.IQ4_NL: return Half(0) * Uneven[Nibble(2)];
+            case GgufTensorType.IQ4_XS:
+                int block = i / 32, six = (b[4 + block / 2] >> (block % 2 * 4) & 15) | ((b[2] | b[3] << 8) >> (2 * block) & 3) << 4;
+                return Half(0) * (six - 32) * Uneven[Nibble(8 + 16 * block)];
             case GgufTensorType.Q6_K:
                 int within = i % 128, quarter = within / 32, lane = within % 32, half = i / 128;
                 var low = b[64 * half + lane + 32 * (quarter % 2)] >> (quarter / 2 * 4) & 15;

@@ -11,10 +11,13 @@ internal static unsafe class GgufDecoder
 
     private static ReadOnlySpan<float> HalfFloats => [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
 
+    // Levels of the uneven 4-bit types.
+    private static ReadOnlySpan<sbyte> Levels => [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
     /// <summary>The types with codes that are read.</summary>
     public static IReadOnlyList<GgufTensorType> Types { get; } =
     [
-        GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0, GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.MXFP4,
+        GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0, GgufTensorType.Q2_K, GgufTensorType.Q3_K, GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
     ];
 
     /// <summary>Writes the values of one block.</summary>
@@ -27,6 +30,10 @@ internal static unsafe class GgufDecoder
             case GgufTensorType.Q5_0: FiveBits(block, 2, values, Half(block), null); break;
             case GgufTensorType.Q5_1: FiveBits(block, 4, values, Half(block), Half(block + 2)); break;
             case GgufTensorType.Q8_0: Q8(block, values); break;
+            case GgufTensorType.Q2_K: Q2K(block, values); break;
+            case GgufTensorType.Q3_K: Q3K(block, values); break;
+            case GgufTensorType.IQ4_NL: Uneven(block + 2, values, Half(block)); break;
+            case GgufTensorType.IQ4_XS: Iq4Xs(block, values); break;
             case GgufTensorType.Q4_K: Q4K(block, values); break;
             case GgufTensorType.Q5_K: Q5K(block, values); break;
             case GgufTensorType.Q6_K: Q6K(block, values); break;
@@ -38,6 +45,8 @@ internal static unsafe class GgufDecoder
     /// <summary>Whether the scales of a block are finite.</summary>
     public static bool IsFinite(GgufTensorType type, byte* block) => type switch
     {
+        GgufTensorType.Q2_K => float.IsFinite(Half(block + 80)) && float.IsFinite(Half(block + 82)),
+        GgufTensorType.Q3_K => float.IsFinite(Half(block + 108)),
         GgufTensorType.Q6_K => float.IsFinite(Half(block + 208)),
         GgufTensorType.MXFP4 => *block != 255,
         GgufTensorType.Q4_1 or GgufTensorType.Q5_1 or GgufTensorType.Q4_K or GgufTensorType.Q5_K => float.IsFinite(Half(block)) && float.IsFinite(Half(block + 2)),
@@ -71,6 +80,58 @@ internal static unsafe class GgufDecoder
     {
         var d = Half(block);
         for (var j = 0; j < 32; j++) values[j] = (sbyte)block[2 + j] * d;
+    }
+
+    // Sixteen elements share a scale and a minimum of four bits each; the codes of four runs of 32 lie over each other.
+    private static void Q2K(byte* block, float* values)
+    {
+        byte* scales = block, codes = block + 16;
+        var (d, least) = (Half(block + 80), Half(block + 82));
+        for (var half = 0; half < 2; half++, codes += 32)
+        {
+            for (var shift = 0; shift < 8; shift += 2)
+            {
+                for (var part = 0; part < 2; part++, scales++, values += 16)
+                {
+                    float scale = d * (*scales & 15), minimum = least * (*scales >> 4);
+                    for (var l = 0; l < 16; l++) values[l] = scale * ((codes[16 * part + l] >> shift) & 3) - minimum;
+                }
+            }
+        }
+    }
+
+    // Likewise, with a third bit in a mask, of which a zero takes four off, and scales of six bits in two places.
+    private static void Q3K(byte* block, float* values)
+    {
+        byte* mask = block, codes = block + 32, scales = block + 96;
+        var (d, bit) = (Half(block + 108), 1);
+        for (var j = 0; j < 16; j += 2)
+        {
+            for (var part = 0; part < 2; part++, values += 16)
+            {
+                var at = j + part;
+                var scale = d * (((scales[at % 8] >> (at / 8 * 4)) & 15 | ((scales[8 + at % 4] >> (at / 4 * 2)) & 3) << 4) - 32);
+                for (var l = 16 * part; l < 16 * part + 16; l++) values[l - 16 * part] = scale * (((codes[j / 8 * 32 + l] >> (j % 8)) & 3) - ((mask[l] & bit) != 0 ? 0 : 4));
+            }
+            bit <<= 1;
+        }
+    }
+
+    private static void Uneven(byte* codes, float* values, float d)
+    {
+        var levels = Levels;
+        for (var j = 0; j < 16; j++) (values[j], values[j + 16]) = (d * levels[codes[j] & 15], d * levels[codes[j] >> 4]);
+    }
+
+    private static void Iq4Xs(byte* block, float* values)
+    {
+        var d = Half(block);
+        var high = MemoryMarshal.Read<ushort>(new ReadOnlySpan<byte>(block + 2, 2));
+        for (var sub = 0; sub < 8; sub++)
+        {
+            var scale = ((block[4 + sub / 2] >> (4 * (sub % 2))) & 15) | ((high >> (2 * sub) & 3) << 4);
+            Uneven(block + 8 + 16 * sub, values + 32 * sub, d * (scale - 32));
+        }
     }
 
     // Six-bit scale and minimum of sub-block j: the first four lie plainly, the others in pieces.
