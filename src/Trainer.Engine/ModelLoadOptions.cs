@@ -38,6 +38,9 @@ public sealed record ModelLoadOptions
     /// <summary><c>cpu</c>, or a torch device such as <c>cuda:0</c>.</summary>
     public string Device { get; init; } = "cpu";
 
+    /// <summary>Whether the hand-written layers run over libtorch's operations: on any device but the processor, and on it where that is asked for.</summary>
+    public bool UsesLibtorch => Device != "cpu" || Engine == EngineKind.Libtorch;
+
     /// <summary>Makes the kernels of the hand-written engine; null for those of the device.</summary>
     internal KernelFactory? Kernels { get; init; }
 }

@@ -48,7 +48,7 @@ internal sealed class FastBatch
     public Place LossFactors => _memory.Floats(BufferId.LossFactors);
 
     /// <summary>Unweighted loss of each loss row, see <see cref="Losses"/>.</summary>
-    public Place LossValues => _memory.At(ElementType.Float64, BufferId.Losses);
+    public Place LossValues => _memory.At(_kernels.LossType, BufferId.Losses);
 
     /// <summary>Weight of each loss row on the host: its segment's, unless it depends on the losses.</summary>
     public float[] Factors { get; private set; }
@@ -61,7 +61,17 @@ internal sealed class FastBatch
     public Place Sin(int rope) => _memory.Floats(BufferId.Sin, rope);
 
     /// <summary>Waits for the losses.</summary>
-    public void FetchLosses() => _kernels.Download<double>(LossValues, Losses);
+    public void FetchLosses()
+    {
+        if (_kernels.LossType == ElementType.Float64)
+        {
+            _kernels.Download<double>(LossValues, Losses);
+            return;
+        }
+        var losses = new float[LossCount];
+        _kernels.Download<float>(LossValues, losses);
+        for (var i = 0; i < losses.Length; i++) Losses[i] = losses[i];
+    }
 
     /// <summary>Losses in the place of their tokens.</summary>
     public void CopyLosses(Span<float> losses)

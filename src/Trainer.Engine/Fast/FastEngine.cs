@@ -46,7 +46,7 @@ internal sealed class FastEngine : IDecoderEngine
         panels.HeadPages = _stream.Head;
     }
 
-    public string Name => _model.Options.Engine == EngineKind.Libtorch ? "libtorch" : "fast";
+    public string Name => _model.Options.UsesLibtorch ? "libtorch" : "fast";
 
     public string? Streaming => _stream?.Description;
 
@@ -99,6 +99,7 @@ internal sealed class FastEngine : IDecoderEngine
         _stream?.Dispose();
         _block?.Dispose();
         _block = null;
+        _kernels.Dispose();
     }
 
     private IFastBlock Block(DecoderLayer layer, FastLinear linear) => layer.Config.FeedForward switch
@@ -107,8 +108,8 @@ internal sealed class FastEngine : IDecoderEngine
         var dense => new FastDense((DenseFeedForward)dense, layer.Modules, _kernels, linear),
     };
 
-    private static IKernels KernelsOf(LoadedDecoder model, FastShape shape, PanelPlan panels) => model.Options.Engine == EngineKind.Libtorch
-        ? new TorchKernels(shape, model.Options.Compute, panels, model.Options.Device)
+    private static IKernels KernelsOf(LoadedDecoder model, FastShape shape, PanelPlan panels) => model.Options.UsesLibtorch
+        ? new TorchKernels(shape, model.Options.Compute, panels, model.Options.Device, keepsWeights: !model.Options.Stream)
         : new CpuKernels(shape, model.Options.Compute, panels);
 
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key) => Begin(batch, mode, key, null);

@@ -14,8 +14,7 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
     /// <param name="hidden">The stack's output at the loss rows (rows, hidden).</param>
     /// <param name="lossScale">Multiplier of the gradient, or null for losses alone.</param>
     /// <param name="needsInput">Whether anything below the head is trained.</param>
-    /// <returns>Weighted sum of losses.</returns>
-    public double Run(FastPass pass, Place hidden, double? lossScale, bool needsInput)
+    public void Run(FastPass pass, Place hidden, double? lossScale, bool needsInput)
     {
         var batch = pass.Batch;
         var (chunk, kept) = (pass.Layout.LossChunk, Kept(pass));
@@ -36,10 +35,6 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
             linear.Backward(part, model.Head, x, count, logits, shape.Vocabulary, dx, false, kept, shape.LogitMultiplier);
         }
         if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, default, gradient, shape.Hidden, rows);
-        batch.FetchLosses();
-        double sum = 0;
-        for (long i = 0; i < rows; i++) sum += batch.Factors[i] * batch.Losses[i];
-        return sum;
     }
 
     /// <summary>Logits (T, vocabulary) of the stack's output (T, hidden), which is overwritten by its norm.</summary>

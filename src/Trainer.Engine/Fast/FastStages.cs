@@ -34,13 +34,20 @@ internal sealed class FastStages(
         if (layer < shape.Layers - 1) layers.Forward(pass, model.Layers[layer], pass.Input(layer), default, false);
     }
 
-    public double Loss(double? scale, bool needsGradient)
+    public void Loss(double? scale, bool needsGradient)
     {
         var subset = pass.Layout.IsSubset;
         if (!subset) kernels.Gather(pass.Input(shape.Layers), Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.RowOutput);
         if (scale is { } by && pass.Balance is { } balance && needsGradient) kernels.Upload<float>(balance.Gradient(by), pass.Memory.Floats(BufferId.ScoreBalance));
-        var sum = head.Run(pass, Buffers.RowOutput, scale, needsGradient);
+        head.Run(pass, Buffers.RowOutput, scale, needsGradient);
         if (scale is not null && needsGradient && !subset) kernels.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
+    }
+
+    public double LossSum()
+    {
+        Batch.FetchLosses();
+        double sum = 0;
+        for (long i = 0; i < Batch.LossCount; i++) sum += Batch.Factors[i] * Batch.Losses[i];
         return sum + Balance;
     }
 
@@ -50,11 +57,15 @@ internal sealed class FastStages(
     public void EmbeddingGradient() =>
         kernels.EmbedGradient(Buffers.Gradient, Batch.Batch.TokenIds, shape.EmbeddingMultiplier, shape.Hidden, parameters.Gradients(model.Embedding.Trained!));
 
-    public void CopyLosses(Span<float> losses) => Batch.CopyLosses(losses);
+    public void CopyLosses(Span<float> losses)
+    {
+        Batch.FetchLosses();
+        Batch.CopyLosses(losses);
+    }
 
     public Tensor Logits()
     {
-        var logits = empty(Batch.Tokens, shape.Vocabulary, dtype: ScalarType.Float32);
+        var logits = empty(Batch.Tokens, shape.Vocabulary, dtype: ScalarType.Float32, device: new Device(model.Options.Device));
         head.Logits(pass, pass.Input(shape.Layers), Batch.Tokens, kernels.Of(logits));
         kernels.Synchronize();
         return logits;

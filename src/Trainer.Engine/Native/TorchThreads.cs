@@ -64,6 +64,8 @@ public static unsafe partial class TorchThreads
     /// <param name="body">Takes a part's begin and end.</param>
     public static void ForUnits(long begin, long end, long unit, long grain, Action<long, long> body)
     {
+        // An empty range may begin anywhere; rounded to units it would not be empty.
+        if (begin >= end) return;
         var first = begin / unit;
         var last = (end + unit - 1) / unit;
         For(first, last, Math.Max(1, grain / unit), (from, to) => body(from * unit, Math.Min(to * unit, end)));

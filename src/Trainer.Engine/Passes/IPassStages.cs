@@ -22,8 +22,10 @@ internal interface IPassStages : IDisposable
     /// <summary>Final norm, head and loss of the rows that carry one.</summary>
     /// <param name="scale">Multiplier of the gradient, or null for losses alone.</param>
     /// <param name="needsGradient">Whether anything below the final norm is trained.</param>
-    /// <returns>Weighted sum of losses.</returns>
-    double Loss(double? scale, bool needsGradient);
+    void Loss(double? scale, bool needsGradient);
+
+    /// <summary>Weighted sum of the losses, once everything before is done: asked for last, it is the one time that the host waits in a training pass.</summary>
+    double LossSum();
 
     /// <summary>What the routers' balancing term added to that sum.</summary>
     double Balance => 0;

@@ -24,7 +24,7 @@ internal static class Pass
             stages.Visit(l, l < last ? l + 1 : last - 1);
             stages.Forward(l, isKept: !recomputes && l >= lowest);
         }
-        var sum = stages.Loss(lossScale, needsGradient: lowest <= last);
+        stages.Loss(lossScale, needsGradient: lowest <= last);
         for (var l = last; l >= Math.Max(0, lowest); l--)
         {
             if (l < last) stages.Visit(l, l > lowest ? l - 1 : -1);
@@ -32,7 +32,7 @@ internal static class Pass
             stages.Backward(l, needsInput: l > lowest);
         }
         if (lowest < 0) stages.EmbeddingGradient();
-        return new LossResult(sum, batch.TrainedTokens) { Balance = stages.Balance };
+        return new LossResult(stages.LossSum(), batch.TrainedTokens) { Balance = stages.Balance };
     }
 
     /// <summary>Unweighted loss of each token, 0 where the target is ignored.</summary>

@@ -15,6 +15,7 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
     private Tensor? _embedded;
     private Tensor? _gradient;
     private float[]? _losses;
+    private double _sum;
     private (Tensor Input, Tensor Output, DisposeScope Scope)? _recomputed;
 
     public double Balance { get; private set; }
@@ -49,12 +50,14 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
         if (layer < _lowest || mode != PassMode.Recomputed) Release(layer);
     }
 
-    public double Loss(double? scale, bool needsGradient)
+    public double LossSum() => _sum;
+
+    public void Loss(double? scale, bool needsGradient)
     {
         if (scale is not { } by)
         {
             _losses = loss.Losses(pass.FinalNorm(Last), context.Batch);
-            return 0;
+            return;
         }
         using var scope = NewDisposeScope();
         if (!_isKept) context.Replay();
@@ -74,7 +77,7 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
         if (outputs.Count > 0) autograd.backward(outputs, gradients);
         pass.Fault.Rethrow();
         if (!_isKept && needsGradient) _gradient = top.grad!.MoveToOuterDisposeScope();
-        return sum + Balance;
+        _sum = sum + Balance;
     }
 
     // What the graph is made of lives until the layer's backward pass is over.

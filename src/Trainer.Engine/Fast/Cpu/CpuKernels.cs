@@ -52,7 +52,13 @@ internal sealed unsafe partial class CpuKernels : IKernels
     public void Download<T>(Place source, Span<T> target)
         where T : unmanaged => new ReadOnlySpan<T>(HostMemory.At<T>(source), target.Length).CopyTo(target);
 
+    public ElementType LossType => ElementType.Float64;
+
     public void Synchronize()
+    {
+    }
+
+    public void Dispose()
     {
     }
 

@@ -14,7 +14,7 @@ internal sealed class TensorMemory : DeviceMemory
     public TensorMemory(long bytes, Device device)
         : base(bytes)
     {
-        (_tensor, _owns) = (empty(Math.Max(1, (bytes + sizeof(double) - 1) / sizeof(double)), dtype: ScalarType.Float64, device: device).DetachFromDisposeScope(), true);
+        (_tensor, _owns) = (empty(Math.Max(1, (bytes + sizeof(long) - 1) / sizeof(long)), dtype: ScalarType.Int64, device: device).DetachFromDisposeScope(), true);
     }
 
     /// <summary>A contiguous tensor, whose owner keeps it alive.</summary>

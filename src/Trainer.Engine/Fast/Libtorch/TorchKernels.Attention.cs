@@ -3,12 +3,17 @@ using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast;
 
-// Attention in blocks of queries, as the processor's: no mask is larger than a block of scores. Heads that share keys are rows of one product.
+// Segments that are causal and nothing else run in libtorch's fused kernel of the device. Capped scores and windows shorter than their segment run in blocks of
+// queries, as the processor's: no mask is larger than a block of scores. There heads that share keys are rows of one product.
 internal sealed partial class TorchKernels
 {
     public void Attention(PassMemory room, int[] starts, LayerAttention layer)
     {
-        for (var s = 0; s + 1 < starts.Length; s++) Attend(room.Layout.Attention, layer, layer.Key, layer.Value, _shape.KvStride, starts[s], starts[s + 1], starts[^1], 0);
+        for (var s = 0; s + 1 < starts.Length; s++)
+        {
+            if (Fuses(layer, starts[s + 1] - starts[s])) FusedForward(layer, starts[s], starts[s + 1] - starts[s]);
+            else Attend(room.Layout.Attention, layer, layer.Key, layer.Value, _shape.KvStride, starts[s], starts[s + 1], starts[^1], 0);
+        }
     }
 
     public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
@@ -34,6 +39,11 @@ internal sealed partial class TorchKernels
         }
         for (var s = 0; s + 1 < starts.Length; s++)
         {
+            if (Fuses(layer, starts[s + 1] - starts[s]))
+            {
+                FusedBackward(layer, gradient, dq, dk, dv, starts[s], starts[s + 1] - starts[s]);
+                continue;
+            }
             foreach (var (q, count, k, keys) in room.Layout.Attention.Cut(starts[s], starts[s], starts[s + 1], layer.Window))
             {
                 using var scope = NewDisposeScope();

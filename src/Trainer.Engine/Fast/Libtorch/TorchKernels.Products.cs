@@ -1,11 +1,13 @@
 using TorchSharp;
-using Trainer.Engine.Native;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast;
 
-internal sealed unsafe partial class TorchKernels
+internal sealed partial class TorchKernels
 {
+    // 64 MiB of float32: most matrices whole, since each part costs launches.
+    private const long PartElements = 1 << 24;
+
     public void TimesTransposed(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
     {
         if (m == 0 || n == 0) return;
@@ -32,9 +34,10 @@ internal sealed unsafe partial class TorchKernels
         foreach (var (begin, count) in Parts(room, weight))
         {
             using var scope = NewDisposeScope();
-            var (left, right, result) = (Rows(x, rows, weight.Columns), Panel(weight, begin, count).t(), Rows(y + begin, rows, count, stride));
             // Logits are float32 in any compute type.
-            if (_isNarrow && !isHead) result.copy_(Narrow(left, right).mul_(factor));
+            var isNarrow = _isNarrow && !isHead;
+            var (left, right, result) = (Rows(x, rows, weight.Columns), Panel(weight, begin, count, isNarrow).t(), Rows(y + begin, rows, count, stride));
+            if (isNarrow) result.copy_(Narrow(left, right).mul_(factor));
             else result.addmm_(left, right, 0f, factor);
         }
     }
@@ -44,7 +47,7 @@ internal sealed unsafe partial class TorchKernels
         foreach (var (begin, count) in Parts(room, weight))
         {
             using var scope = NewDisposeScope();
-            var (left, right, result) = (Rows(dy + begin, rows, count, stride), Panel(weight, begin, count), Rows(dx, rows, weight.Columns));
+            var (left, right, result) = (Rows(dy + begin, rows, count, stride), Panel(weight, begin, count, _isNarrow), Rows(dx, rows, weight.Columns));
             var isFirst = begin == 0 && !add;
             if (!_isNarrow) result.addmm_(left, right, isFirst ? 0f : 1f, factor);
             else if (isFirst) result.copy_(Narrow(left, right).mul_(factor));
@@ -57,21 +60,16 @@ internal sealed unsafe partial class TorchKernels
         foreach (var (begin, count) in Parts(room, weight))
         {
             using var scope = NewDisposeScope();
-            var sum = Panel(weight, begin, count).addmm(Rows(upper + begin * rank, count, rank), Rows(lower, rank, weight.Columns), 1f, scale);
+            var sum = Panel(weight, begin, count, isNarrow: false).addmm(Rows(upper + begin * rank, count, rank), Rows(lower, rank, weight.Columns), 1f, scale);
             Row(norms + begin, count).copy_(sum.square().sum([1]).sqrt());
         }
     }
 
-    private IEnumerable<(long Begin, long Count)> Parts(PassMemory room, IFrozenWeight weight) => _panels.Parts(weight, _panels.Rows(weight, room.Layout.Tokens));
+    private IEnumerable<(long Begin, long Count)> Parts(PassMemory room, IFrozenWeight weight) => _panels.Parts(weight, PanelPlan.RowsOf(weight.Rows, weight.Columns, room.Layout.Tokens, PartElements));
 
-    // Rows of a frozen matrix on the device, float32.
-    private Tensor Panel(IFrozenWeight weight, long begin, long count)
-    {
-        var panel = empty(count, weight.Columns, dtype: ScalarType.Float32);
-        weight.Materialize(begin, count, TorchMemory.Pointer(panel));
-        return panel.to(_device);
-    }
+    // Rows of a frozen matrix on the device.
+    private Tensor Panel(IFrozenWeight weight, long begin, long count, bool isNarrow) => _weights.Rows(weight, begin, count, isNarrow ? ScalarType.BFloat16 : ScalarType.Float32);
 
     // Operands are rounded to bfloat16 once, and so is the result.
-    private static Tensor Narrow(Tensor left, Tensor right) => left.to(ScalarType.BFloat16).mm(right.to(ScalarType.BFloat16)).to(ScalarType.Float32);
+    private static Tensor Narrow(Tensor left, Tensor right) => left.to(ScalarType.BFloat16).mm(right).to(ScalarType.Float32);
 }

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Trainer.Engine.Fast;
 
 /// <summary>
-/// The kernels as libtorch operations, on any device that it has; nothing here knows which. Frozen matrices are written out on the host, some rows at a time, and sent.
+/// The kernels as libtorch operations, on any device that it has; nothing here knows which. Frozen matrices stay on the device as <see cref="DeviceWeights"/> holds them.
 /// </summary>
 /// <remarks>Each operation has a scope of its own, so that what it makes on the way is gone when it returns.</remarks>
 internal sealed unsafe partial class TorchKernels : IKernels
@@ -14,18 +14,24 @@ internal sealed unsafe partial class TorchKernels : IKernels
     private readonly PanelPlan _panels;
     private readonly Device _device;
     private readonly bool _isNarrow;
+    private readonly DeviceWeights _weights;
 
     /// <summary>Kernels for one model.</summary>
     /// <param name="shape">The model.</param>
     /// <param name="compute">Type of the frozen products.</param>
     /// <param name="panels">How frozen matrices are cut.</param>
     /// <param name="device">A device of libtorch.</param>
+    /// <param name="keepsWeights">Frozen matrices that were sent stay on the device; a streamed base's are sent each time.</param>
     /// <exception cref="ModelException">8-bit products are asked for.</exception>
-    public TorchKernels(FastShape shape, ComputeKind compute, PanelPlan panels, string device)
+    public TorchKernels(FastShape shape, ComputeKind compute, PanelPlan panels, string device, bool keepsWeights)
     {
         if (compute == ComputeKind.Int8) throw new ModelException("int8 is computed by the processor's own kernels alone; take float32 or bfloat16");
         (_shape, _panels, _device, _isNarrow) = (shape, panels, new Device(device), compute == ComputeKind.BFloat16);
+        _weights = new DeviceWeights(_device, keepsWeights);
     }
+
+    // What libtorch computes in float32 needs no wider room, and Apple's graphics have none.
+    public ElementType LossType => ElementType.Float32;
 
     public DeviceMemory Allocate(long bytes) => new TensorMemory(bytes, _device);
 
@@ -54,6 +60,8 @@ internal sealed unsafe partial class TorchKernels : IKernels
 
     // Copies from memory that is not pinned have read it when they return, and nothing else reads the host's.
     public IDeviceEvent? Record() => null;
+
+    public void Dispose() => _weights.Dispose();
 
     public void Fill(Place target, long count, float value)
     {

@@ -58,13 +58,16 @@ internal interface ILayerKernels
     /// <summary>x = cap tanh(x / cap) of logits, where the model has a cap.</summary>
     void CapLogits(Place logits, long rows);
 
+    /// <summary>Type of the losses: float64, or float32 where the device has none wider.</summary>
+    ElementType LossType { get; }
+
     /// <summary>Cross entropy of rows of logits (not yet capped): the losses, and over the logits their gradient times each row's factor and the scale.</summary>
     /// <param name="room">Scratch.</param>
     /// <param name="logits">(rows, vocabulary).</param>
     /// <param name="rows">Rows.</param>
     /// <param name="targets">Right id of each row.</param>
     /// <param name="factors">Weight of each row.</param>
-    /// <param name="losses">Unweighted loss of each row, float64.</param>
+    /// <param name="losses">Unweighted loss of each row, of <see cref="LossType"/>.</param>
     /// <param name="scale">Multiplier of the gradient; null leaves it out.</param>
     /// <param name="smoothing">Share of the target that is spread over all ids.</param>
     void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing);

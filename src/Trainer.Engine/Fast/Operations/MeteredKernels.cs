@@ -15,6 +15,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void Download<T>(Place source, Span<T> target)
         where T : unmanaged => inner.Download(source, target);
 
+    public ElementType LossType => inner.LossType;
+
+    public void Dispose() => inner.Dispose();
+
     public void Synchronize() => inner.Synchronize();
 
     public IDeviceEvent? Record() => inner.Record();

@@ -25,6 +25,7 @@ public sealed class FakeDeviceTests
             Assert.Equal(expected.Loss, loss);
             foreach (var entry in model.Parameters.Entries) Assert.Equal(expected.Gradients[entry.Name], model.Parameters.GradientsOf(entry).ToArray());
             Assert.True(device!.Longest > 10, "the device never ran behind");
+            Assert.True(device.Waits <= 1, $"the host waited {device.Waits} times in one pass");
         }
     }
 

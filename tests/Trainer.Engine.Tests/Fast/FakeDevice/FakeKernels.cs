@@ -55,6 +55,10 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
         inner.Download(At(source), target);
     }
 
+    public ElementType LossType => inner.LossType;
+
+    public void Dispose() => inner.Dispose();
+
     public void Synchronize() => WaitFor(Queued);
 
     public IDeviceEvent Record() => new Event(this, Queued);
