@@ -56,6 +56,7 @@ public static unsafe class TilePacking
             for (long p = 0; p < depth; p++)
             {
                 float* from = rows + p * stride, to = packed + p * TileProduct.Columns;
+                // In pairs of 128 bits where there are no wider registers.
                 Vector256.Load(from).Store(to);
                 Vector256.Load(from + 8).Store(to + 8);
                 Vector256.Load(from + 16).Store(to + 16);

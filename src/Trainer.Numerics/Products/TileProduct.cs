@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
 namespace Trainer.Numerics.Products;
 
 /// <summary>One tile of a matrix product, 8 rows by 32 columns, from operands packed so that every load is next to the one before.</summary>
@@ -17,8 +20,8 @@ public static unsafe partial class TileProduct
     /// <summary>Columns of a tile.</summary>
     public const int Columns = 32;
 
-    /// <summary>Whether this machine has a fast tile (fused multiply-add on 256 bits or more).</summary>
-    public static bool IsFast => Kernels.Width >= KernelWidth.Vector256;
+    /// <summary>Whether this machine has a fast tile: fused multiply-add on 256 bits or more, or on arm64's 128 with its many registers.</summary>
+    public static bool IsFast => Kernels.Width >= KernelWidth.Vector256 || (Kernels.Width == KernelWidth.Vector128 && AdvSimd.IsSupported);
 
     /// <summary>Computes one tile.</summary>
     /// <param name="a">Packed rows, (depth, 8).</param>
@@ -35,6 +38,8 @@ public static unsafe partial class TileProduct
         {
             case KernelWidth.Vector512: RunVector512(a, b, depth, c, stride, add); break;
             case KernelWidth.Vector256: RunVector256(a, b, depth, c, stride, add); break;
+            // 128 bits without fused multiply-add would round twice.
+            case KernelWidth.Vector128 when AdvSimd.IsSupported || Fma.IsSupported: RunVector128(a, b, depth, c, stride, add); break;
             default: RunScalar(a, b, depth, c, stride, add); break;
         }
     }
