@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Commands;
+using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Distributed;
 using Trainer.Engine.Native;
@@ -53,6 +54,7 @@ internal static class Application
         var verbose = words.Any(word => word is "--verbose" or "-v");
         try
         {
+            ProgramLinks.Enter();
             var code = Dispatch(words, terminal);
             terminal.Out.Flush();
             return code;

@@ -44,7 +44,7 @@ internal static class DoctorCommand
         var limit = MachineLimits.GroupLimitBytes is null ? "" : ", the limit of its control group";
         yield return new("memory", true, $"{Quantities.Bytes(MachineLimits.AvailableBytes)} free of {Quantities.Bytes(MachineLimits.MemoryBytes)}{limit}");
         var fault = NativeLibraries.Fault();
-        yield return new("libtorch", fault is null, fault ?? $"loads from {AppContext.BaseDirectory}");
+        yield return new("libtorch", fault is null, fault ?? $"loads from {LibtorchFolder.Current}");
         if (fault is null) yield return Compute();
         yield return new("graphics", true, $"not used: {ComputeDevice.WhyNone()}");
         yield return new("embedded", Directory.Exists(Embedded.TinyModel) && Directory.Exists(Embedded.DemoData), Directory.Exists(Embedded.TinyModel) ? "the tiny model and its data are here" : $"no {Embedded.TinyModel}: the installation is incomplete");

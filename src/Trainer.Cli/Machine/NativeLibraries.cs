@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Engine.Native;
 
 namespace Trainer.Cli.Machine;
 
@@ -19,8 +20,9 @@ internal static class NativeLibraries
         if (Missing() is { } platform) return platform;
         foreach (var name in Names)
         {
-            var path = Path.Combine(AppContext.BaseDirectory, name);
-            if (!File.Exists(path)) return $"{name} is missing from '{AppContext.BaseDirectory}': the installation is incomplete; install trainer again";
+            var folder = LibtorchFolder.IsPart(name) ? LibtorchFolder.Current : AppContext.BaseDirectory;
+            var path = Path.Combine(folder, name);
+            if (!File.Exists(path)) return $"{name} is missing from '{folder}': the installation is incomplete; install trainer again";
             try
             {
                 NativeLibrary.Load(path);

@@ -30,7 +30,9 @@ public static unsafe class ComputeDevice
     private static string Missing(int index)
     {
         var library = OperatingSystem.IsWindows() ? "torch_cuda.dll" : "libtorch_cuda.so";
-        if (!File.Exists(Path.Combine(AppContext.BaseDirectory, library))) return $"this build holds libtorch for processors alone (no {library} beside the program)";
+        if (!File.Exists(Path.Combine(LibtorchFolder.Current, library))) return LibtorchFolder.Current == AppContext.BaseDirectory
+            ? $"this build holds libtorch for processors alone (no {library} beside the program); one for CUDA can be named by {LibtorchFolder.Variable}"
+            : $"the libtorch of {LibtorchFolder.Variable} is for processors alone (no {library} in '{LibtorchFolder.Current}')";
         var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
         if (!NativeLibrary.TryLoad(name, out var driver)) return $"the driver of NVIDIA cards is not installed ({name} cannot be loaded)";
         try
