@@ -23,13 +23,19 @@ internal static class Contradictions
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(NoData);
     }
 
+    /// <summary>What the objective does not read, or cannot carry out.</summary>
+    public static void FindUnread(SettingValues values, TrainingOptions options)
+    {
+        foreach (var (setting, objectives) in PreferenceSettings.ReadBy.Where(each => values.Has(each.Setting) && !each.Objectives.Contains(options.Objective)))
+            values.Fault($"{values.Origin(setting)} is not read by --objective {options.Objective}, but by {string.Join(", ", objectives)}; leave it out");
+        foreach (var fault in PreferenceCheck.Faults(options)) values.Fault(fault);
+    }
+
     public static void Find(SettingValues values, TrainingOptions options)
     {
         if (values.Has(StepSettings.Warmup) && values.Has(StepSettings.WarmupRatio) && options.WarmupSteps > 0)
             values.Fault($"{values.Origin(StepSettings.Warmup)} and {values.Origin(StepSettings.WarmupRatio)} both say how long the warm-up is; keep one");
-        foreach (var (setting, objectives) in PreferenceSettings.ReadBy.Where(each => values.Has(each.Setting) && !each.Objectives.Contains(options.Objective)))
-            values.Fault($"{values.Origin(setting)} is not read by --objective {options.Objective}, but by {string.Join(", ", objectives)}; leave it out");
-        foreach (var fault in PreferenceCheck.Faults(options)) values.Fault(fault);
+        FindUnread(values, options);
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
         if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))

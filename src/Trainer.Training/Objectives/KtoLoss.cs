@@ -11,14 +11,15 @@ internal sealed class KtoLoss(TrainingOptions run) : ISequenceLoss
 {
     private readonly PreferenceOptions _options = run.Preference;
 
-    private readonly bool _hasEstimate = run.Preference.LossType is not ["apo-zero-unpaired"];
+    private readonly bool _hasEstimate = ObjectiveTable.MeasuresMismatched(run);
 
     public IReadOnlyList<string> Metrics => ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl"];
 
-    // A packed bin may hold one row alone, whose answer belongs to its prompt: measured with it, z would be the row's own log-ratio. There z is 0.
+    // A packed bin, or the last batch of a pass, may hold one row alone, whose answer belongs to its prompt: measured with it, z would be the row's own
+    // log-ratio. There z is 0.
     public MicroBatch Prepare(MicroBatch batch) =>
         !_hasEstimate ? batch.Segments(role => role != SegmentRole.Mismatched)
-        : run.Packing && batch.Roles.Length == 1 ? batch
+        : batch.Roles.Length == 1 ? batch
         : batch.WithMismatched();
 
     public double Weigh(IReadOnlyList<AnswerScore> answers, float[] weights, MetricSums metrics)

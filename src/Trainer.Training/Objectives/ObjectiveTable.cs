@@ -28,6 +28,23 @@ public static class ObjectiveTable
     /// <summary>Whether an objective weighs the policy against a reference.</summary>
     public static bool HasReference(string objective) => objective is "dpo" or "kto";
 
+    /// <summary>Whether each row is measured a second time, with another row's answer: KTO's estimate of the distance from the reference.</summary>
+    /// <param name="options">The run.</param>
+    public static bool MeasuresMismatched(TrainingOptions options) => options.Objective == "kto" && options.Preference.LossType is not ["apo-zero-unpaired"];
+
+    /// <summary>Rows that a batch must have, where there are so many, for the objective to mean something.</summary>
+    /// <param name="options">The run.</param>
+    public static int LeastRows(TrainingOptions options) => MeasuresMismatched(options) ? 2 : 1;
+
+    /// <summary>Forward passes of a step beside the one that is trained, each of as many tokens: of the reference, and of mismatched answers.</summary>
+    /// <param name="options">The run.</param>
+    public static int ExtraPasses(TrainingOptions options)
+    {
+        var hasReference = HasReference(options.Objective) && options.Preference.Reference != "none";
+        var rows = hasReference && !options.Preference.PrecomputeReference ? 1 : 0;
+        return MeasuresMismatched(options) ? rows + 1 + (hasReference ? 1 : 0) : rows;
+    }
+
     /// <summary>The objective of a run.</summary>
     /// <param name="options">The run.</param>
     /// <param name="model">Loaded, its adapter as the run begins with it, before any checkpoint is restored.</param>

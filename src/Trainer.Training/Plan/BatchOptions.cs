@@ -18,4 +18,7 @@ internal static class BatchOptions
         // A pair is two sequences.
         MaxSeqLength = options.Data.MaxSeqLength * (ObjectiveTable.Purpose(options.Objective) == RowPurpose.Pairs ? 2 : 1),
     };
+
+    /// <summary>Rows of an evaluation's batch.</summary>
+    public static int EvalRows(TrainingOptions options) => Math.Max(options.BatchSize, ObjectiveTable.LeastRows(options));
 }

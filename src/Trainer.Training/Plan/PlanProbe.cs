@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Training.Objectives;
 
 namespace Trainer.Training;
 
@@ -35,7 +36,7 @@ public static class PlanProbe
         }
         // Not disposed: it would close the caller's data.
         var data = new TrainingData(options, dataset);
-        var (longest, usual) = (data.LongestBatch(), data.BatchAt(0.5));
+        var (longest, usual) = (Probe.Asked(options, data.LongestBatch()), Probe.Asked(options, data.BatchAt(0.5)));
         var most = Seconds(options, longest, model);
         Probe.RequireFits(longest, plan);
         if (plan.TotalSteps is not { } steps) return plan with { MicroStepSeconds = most };
@@ -70,8 +71,18 @@ public static class PlanProbe
     /// <summary>Rows as long as they may be; the time does not depend on what they say.</summary>
     private static MicroBatch Full(TrainingOptions options, int vocabularySize)
     {
-        var ids = new int[options.Data.MaxSeqLength];
+        SegmentRole[] roles = ObjectiveTable.Purpose(options.Objective) switch
+        {
+            RowPurpose.Pairs => [SegmentRole.Chosen, SegmentRole.Rejected],
+            RowPurpose.Feedback => [SegmentRole.Desirable],
+            _ => [SegmentRole.Plain],
+        };
+        var ids = new int[options.Data.MaxSeqLength * roles.Length];
         for (var t = 0; t < ids.Length; t++) ids[t] = t * 7 % vocabularySize;
-        return MicroBatch.From([.. Enumerable.Repeat(new Example(ids, ids, 1, new RowSource("", 1)), options.BatchSize)]);
+        var labels = ids.ToArray();
+        // A row of its own begins where a label says what it is for.
+        for (var side = 0; side < roles.Length; side++)
+            if (roles[side] != SegmentRole.Plain) labels[side * options.Data.MaxSeqLength] = Example.MarkerOf(roles[side]);
+        return MicroBatch.From([.. Enumerable.Repeat(new Example(ids, labels, 1, new RowSource("", 1)), options.BatchSize)]);
     }
 }

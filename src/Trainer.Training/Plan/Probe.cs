@@ -18,7 +18,7 @@ internal static class Probe
     /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
     public static RunPlan Measure(TrainingOptions options, RunPlan plan, TrainingData data, IAdaptedModel model, Events events)
     {
-        var batch = data.LongestBatch();
+        var batch = Asked(options, data.LongestBatch());
         var seconds = Seconds(options, batch, model);
         var peak = RequireFits(batch, plan);
         var measured = RunPlanner.Plan(options, data.Dataset, seconds, plan.Share);
@@ -26,6 +26,10 @@ internal static class Probe
         events.Emit(new Planned(measured));
         return measured;
     }
+
+    /// <summary>A batch as the steps will get it: what the reference says is known by then where it is asked beforehand. The numbers are not, and do not matter here.</summary>
+    public static MicroBatch Asked(TrainingOptions options, MicroBatch batch) => !options.Preference.PrecomputeReference ? batch
+        : new MicroBatch(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights, batch.Rows, batch.Roles, batch.AnswerStarts) { ReferenceLosses = new float[batch.TokenIds.Length] };
 
     /// <summary>The memory that the process holds after the largest micro-step.</summary>
     /// <exception cref="PlanRefusedException">It is above the limit.</exception>

@@ -78,6 +78,8 @@ public static class RunPlanner
         var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
+        // Mismatched answers and their prompts are as many tokens again, and the reference is asked about both together.
+        var mismatched = ObjectiveTable.MeasuresMismatched(options) && ObjectiveTable.ExtraPasses(options) > 2 ? memory.ForwardBytes(BatchShape.OfRows(2 * tokens, Math.Min(2 * tokens, 2 * lossRows), batch.Longest)) : 0;
         var shared = memory.SharedBytes(options.Stream == Choice.On);
         var limit = options.MaxMemoryBytes ?? share.LimitBytes(shared);
         var trainable = adapter.ParameterCount;
@@ -90,7 +92,8 @@ public static class RunPlanner
         {
             List<MemoryPart> step = [.. memory.StepParts(batch, again)];
             var stepBytes = step.Sum(part => part.Bytes);
-            if (evaluation > stepBytes) step.Add(new("longer rows held out", evaluation - stepBytes));
+            if (mismatched > stepBytes) step.Add(new("mismatched answers", mismatched - stepBytes));
+            if (evaluation > Math.Max(stepBytes, mismatched)) step.Add(new("longer rows held out", evaluation - Math.Max(stepBytes, mismatched)));
             if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
             return
             [
@@ -169,18 +172,21 @@ public static class RunPlanner
         return steps * tokensPerStep / worstTokens * microStepSeconds;
     }
 
-    /// <summary>Seconds that evaluations and checkpoints take beside the steps.</summary>
+    /// <summary>Seconds that evaluations, checkpoints and asking the reference beforehand take beside the steps.</summary>
     internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes, bool recompute, double? secondsPerToken)
     {
         if (steps is not { } count) return 0;
         var saves = PlanTime.Saves(options, count, stepsPerEpoch ?? count) * PlanTime.SaveSeconds(checkpointBytes);
-        return dataset?.Eval is { } eval && secondsPerToken is { } each ? saves + PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute) : saves;
+        if (dataset is null || secondsPerToken is not { } each) return saves;
+        var extra = ObjectiveTable.ExtraPasses(options);
+        var asked = options.Preference.PrecomputeReference ? PlanTime.ReferenceSeconds(dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0), each, recompute, extra) : 0;
+        return saves + asked + (dataset.Eval is { } eval ? PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute, extra) : 0);
     }
 
     /// <summary>The largest batch of an evaluation, which takes the rows as they stand.</summary>
     private static BatchShape WorstEvaluation(TrainingOptions options, ExampleSet eval)
     {
-        var worst = eval.Lengths.Chunk(options.BatchSize).Max(batch => batch.Sum(length => (long)length));
+        var worst = eval.Lengths.Chunk(BatchOptions.EvalRows(options)).Max(batch => batch.Sum(length => (long)length)) * (ObjectiveTable.MeasuresMismatched(options) ? 2 : 1);
         var lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
         return BatchShape.OfRows(worst, lossRows, eval.Longest);
     }

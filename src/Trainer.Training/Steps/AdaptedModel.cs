@@ -125,16 +125,20 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0) => _model.ForwardBackward(Tokens(batch, weigh, balance), 1, key).Balance;
 
-    public float[] BaseTokenLosses(MicroBatch batch)
+    public float[] BaseTokenLosses(MicroBatch batch) => AsBase(() => TokenLosses(batch));
+
+    /// <summary>Computes something with the base alone.</summary>
+    public T AsBase<T>(Func<T> compute)
     {
+        var wasEnabled = _model.AdaptersEnabled;
         _model.AdaptersEnabled = false;
         try
         {
-            return TokenLosses(batch);
+            return compute();
         }
         finally
         {
-            _model.AdaptersEnabled = true;
+            _model.AdaptersEnabled = wasEnabled;
         }
     }
 
@@ -172,15 +176,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         var pairs = _model.Parameters.Entries.Where(entry => entry.Name.EndsWith(".lora_B.weight", StringComparison.Ordinal)).ToList();
         // In a run whose rate was 0 so far B is 0 still, and the adapter changes nothing by right.
         if (pairs.Count == 0 || !pairs.TrueForAll(IsMoved)) return false;
-        _model.AdaptersEnabled = false;
-        try
-        {
-            return Logits(batch).AsSpan().SequenceEqual(logits);
-        }
-        finally
-        {
-            _model.AdaptersEnabled = true;
-        }
+        return AsBase(() => Logits(batch).AsSpan().SequenceEqual(logits));
     }
 
     private bool IsMoved(ParameterEntry entry)

@@ -14,8 +14,7 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     {
         _dataset = dataset;
         Plan = new BatchPlan(dataset.Train, BatchOptions.Of(options));
-        // KTO compares an answer with another row's.
-        _evalRows = Math.Max(options.BatchSize, options.Objective == "kto" ? 2 : 1);
+        _evalRows = BatchOptions.EvalRows(options);
         EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, _evalRows, null) : [];
     }
 

@@ -37,6 +37,19 @@ public sealed class PreferenceRunTests : IDisposable
         Assert.All(names, name => Assert.Contains($$"""{"name":"{{name}}","steps":[[1,""", page, StringComparison.Ordinal));
         var state = JsonDocument.Parse(File.ReadAllText(Path.Combine(run, "trainer_state.json"))).RootElement;
         Assert.Equal(evals.Skip(1).Max(row => row.GetProperty("eval_rewards/accuracies").GetDouble()), state.GetProperty("best_metric").GetDouble());
+
+        // By the run's own objective, of the adapter and of the base; or as text.
+        var measured = TrainerProgram.Run("eval", run, "--data", data, "--quantize", "nf4", "--json").Json();
+        Assert.Equal("dpo", measured.GetProperty("objective").GetString());
+        Assert.Equal(evals[^1].GetProperty("eval_rewards/margins").GetDouble(), measured.GetProperty("metrics").GetProperty("rewards/margins").GetDouble(), 1e-3);
+        Assert.Equal(Math.Log(2), measured.GetProperty("base").GetProperty("loss").GetDouble(), 1e-6);
+        var lines = TrainerProgram.Run("eval", run, "--data", data, "--objective", "simpo", "--per-row").Output.TrimEnd().Split('\n');
+        Assert.Equal(8, lines.Length);
+        Assert.StartsWith("adapter: loss ", lines[6], StringComparison.Ordinal);
+        Assert.StartsWith("base: loss ", lines[7], StringComparison.Ordinal);
+        Assert.True(TrainerProgram.Run("eval", run, "--data", "demo", "--objective", "sft", "--json").Json().TryGetProperty("perplexity", out _));
+        var refused = TrainerProgram.Run("eval", run, "--data", data, "--objective", "sft", "--beta", "0.2");
+        Assert.True(refused.ExitCode == 2 && refused.Error.Contains("--beta has a meaning with --objective dpo", StringComparison.Ordinal), refused.Error);
     }
 
     [Fact]
