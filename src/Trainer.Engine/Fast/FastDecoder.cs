@@ -28,11 +28,7 @@ internal sealed class FastDecoder : ITokenDecoder
         return _logits;
     }
 
-    public int Truncate(int length)
-    {
-        Past.Truncate(length);
-        return length;
-    }
+    public int Truncate(int length) => Past.Truncate(length);
 
     public ITokenDecoder Branch(int length, int room) => new FastDecoder(_engine, Past.Branch(length, room), _vocabulary);
 

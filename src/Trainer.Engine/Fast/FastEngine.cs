@@ -38,8 +38,7 @@ internal sealed class FastEngine : IDecoderEngine
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);
-        List<IFastBlock> blocks = [.. model.Layers.Select(layer => Block(layer, linear))];
-        _layer = new FastLayer(model.Config, _shape, _kernels, linear, norms, blocks);
+        _layer = new FastLayer(_shape, _kernels, norms, [.. model.Layers.Select(layer => (Mixer(layer, linear, norms), Block(layer, linear)))]);
         _head = new FastHead(model, _shape, _kernels, linear, norms);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model);
@@ -101,6 +100,13 @@ internal sealed class FastEngine : IDecoderEngine
         _block = null;
         _kernels.Dispose();
     }
+
+    private IFastMixer Mixer(DecoderLayer layer, FastLinear linear, FastNorm norms) => layer.Config.Mixer switch
+    {
+        ShortConvolution convolution => new FastConvolution(convolution, layer, _shape, _kernels, linear),
+        GatedDelta delta => new FastDelta(delta, layer, _kernels, linear, norms),
+        var attention => new FastAttention((SelfAttention)attention, layer, _model.Config, _shape, _kernels, linear, norms),
+    };
 
     private IFastBlock Block(DecoderLayer layer, FastLinear linear) => layer.Config.FeedForward switch
     {

@@ -25,10 +25,11 @@ public static class FastFamilies
 
     private static string? Mixer(TokenMixer mixer, ModelConfig config)
     {
+        if (mixer is ShortConvolution or GatedDelta) return null;
         if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
         if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm) return "it has no such norms on queries and keys";
         if (attention.NormsRotated) return "it norms queries and keys before they are turned, not after";
-        if (attention.HasGate) return "it has no gate on attention's output";
+        if (attention.HasGate && attention.IsFused) return "it has no gate on the output of fused attention";
         if (attention.Chunk is not null) return "it has no attention in blocks";
         if (attention is { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not scale queries and keys";
         if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused)) return "it cuts off queries and keys that were normed over all heads alone";

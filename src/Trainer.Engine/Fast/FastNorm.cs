@@ -7,7 +7,7 @@ internal sealed class FastNorm(LoadedDecoder model, IKernels kernels, FastParame
     public bool Trains(NormModule? norm) => model.AdaptersEnabled && norm?.Trained is not null;
 
     /// <summary>y = norm(x) of rows of <paramref name="width"/>, and each row's inverse root mean square; y may be x.</summary>
-    public void Forward(NormModule norm, Place x, Place y, Place inverse, int width, long rows) => kernels.Norm(x, Weight(norm), y, inverse, width, rows);
+    public void Forward(NormModule norm, Place x, Place y, Place inverse, int width, long rows) => kernels.Norm(x, Weight(norm), Offset(norm), y, inverse, width, rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) in one pass over memory (rows, hidden).</summary>
     public void AddForward(NormModule norm, Place x, Place delta, Place sum, Place y, Place inverse, long rows) =>
@@ -17,8 +17,11 @@ internal sealed class FastNorm(LoadedDecoder model, IKernels kernels, FastParame
     public void Backward(NormModule norm, Place x, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         if (Trains(norm)) kernels.NormWeightGradient(x, inverse, dy, parameters.Gradients(norm.Trained!), width, rows);
-        kernels.NormBackward(x, Weight(norm), inverse, dy, residual, dx, width, rows);
+        kernels.NormBackward(x, Weight(norm), Offset(norm), inverse, dy, residual, dx, width, rows);
     }
+
+    // Of a weight that is stored minus one.
+    private static float Offset(NormModule norm) => norm.Blueprint.Norm!.WeightPlusOne ? 1f : 0f;
 
     private Place Weight(NormModule norm) => Trains(norm) ? parameters.Values(norm.Trained!) : kernels.Of(norm.Weight);
 }

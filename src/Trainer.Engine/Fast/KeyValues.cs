@@ -26,12 +26,14 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
     /// <summary>DoRA's row norms, which are the same for every token of a text and of its branches.</summary>
     public Dictionary<LinearModule, float[]> RowNorms { get; private init; } = [];
 
-    /// <summary>Another text that begins with the first tokens of this one, with room for so many.</summary>
+    /// <summary>Another text that begins with the first tokens of this one, with room for so many; where a layer keeps a state, with all of them or none.</summary>
     public KeyValues Branch(int length, int room)
     {
+        if (States.Any && length != Length) length = 0;
         var branch = new KeyValues(shape, kernels) { RowNorms = RowNorms };
         if (Math.Max(length, room) is > 0 and var capacity) branch.Grow(capacity);
         for (var l = 0; length > 0 && l < _layers.Length; l++) CopyTo(branch, l, length);
+        if (length > 0) States.CopyTo(branch.States);
         kernels.Synchronize();
         branch.Length = length;
         return branch;
@@ -54,12 +56,23 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
     /// <summary>Counts tokens that every layer has put.</summary>
     public void Advance(int tokens) => Length += tokens;
 
-    /// <summary>Forgets all but the first tokens.</summary>
-    public void Truncate(int length) => Length = length;
+    /// <summary>What layers without keys and values keep.</summary>
+    public TextStates States { get; } = new(kernels);
+
+    /// <summary>Forgets all but the first tokens, or everything where a layer keeps a state.</summary>
+    /// <returns>Tokens kept.</returns>
+    public int Truncate(int length)
+    {
+        if (length == Length) return length;
+        if (States.Any) length = 0;
+        States.Clear();
+        return Length = length;
+    }
 
     public void Dispose()
     {
         foreach (var layer in _layers) layer?.Dispose();
+        States.Dispose();
     }
 
     private Place Keys(int layer) => new(_layers[layer]!, 0);

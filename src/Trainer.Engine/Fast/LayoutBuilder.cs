@@ -12,6 +12,7 @@ internal sealed class LayoutBuilder
     private readonly List<LowRankUpdate> _updates;
     private readonly List<ExpertUpdate> _expertUpdates;
     private readonly BlockBuffers _blocks;
+    private readonly MixerBuffers _mixers;
     private readonly int _lowest;
 
     public LayoutBuilder(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine)
@@ -23,6 +24,7 @@ internal sealed class LayoutBuilder
         _updates = [.. adapter.Modules.Where(trained => trained.Module.Kind == ModuleKind.Linear).Select(trained => trained.Update).OfType<LowRankUpdate>()];
         _expertUpdates = [.. adapter.Modules.SelectMany(trained => trained.Experts)];
         _blocks = new BlockBuffers(_config, batch.Tokens);
+        _mixers = new MixerBuffers(_config, _shape, batch, engine.Threads);
         _lowest = adapter.LowestLayer;
         Attention = AttentionBlocks.Of(_shape, batch);
         LossChunk = FastHead.Chunk(_shape, batch.LossRows);
@@ -127,30 +129,20 @@ internal sealed class LayoutBuilder
         IEnumerable<PassBuffer> State(int index, int first, int count)
         {
             List<TrainedModule> own = [.. Enumerable.Range(first, count).SelectMany(layer => trained[layer])];
-            return [.. Attending(index), .. _blocks.Kept(index, [.. _config.Layers.Skip(first).Take(count)]), .. AdapterState(index, own), .. _blocks.Low(index, own)];
+            List<LayerConfig> layers = [.. _config.Layers.Skip(first).Take(count)];
+            return [.. Around(index), .. _mixers.Kept(index, layers), .. _blocks.Kept(index, layers), .. AdapterState(index, own), .. _blocks.Low(index, own)];
         }
         return [.. owners > 0 ? State(-1, 0, owners) : [], .. Enumerable.Range(owners, _shape.Layers - owners).SelectMany(layer => State(layer, layer, 1))];
     }
 
-    private IEnumerable<PassBuffer> Attending(int index)
+    // The stream around a layer's parts.
+    private IEnumerable<PassBuffer> Around(int index)
     {
         PassBuffer Kept(BufferId id, long width) => new(BufferUse.Activations, new(id, index), _batch.Tokens * width);
-        yield return Kept(BufferId.Query, _shape.QueryStride);
-        if (!_shape.Fused) yield return Kept(BufferId.Key, _shape.Kv);
-        if (!_shape.Fused) yield return Kept(BufferId.Value, _shape.Kv);
-        if (_shape.QueryNorms)
-        {
-            yield return Kept(BufferId.RawQuery, _shape.Query);
-            yield return Kept(BufferId.RawKey, _shape.Kv);
-            yield return Kept(BufferId.QueryInverse, _shape.Query / _shape.QueryNormWidth);
-            yield return Kept(BufferId.KeyInverse, _shape.Kv / _shape.KeyNormWidth);
-        }
         if (_shape.NormsAttention) yield return Kept(BufferId.RawAttention, _shape.Hidden);
         if (_shape.NormsAttention) yield return Kept(BufferId.AttentionInverse, 1);
         if (_shape.NormsMlp) yield return Kept(BufferId.RawMlp, _shape.Hidden);
         if (_shape.NormsMlp) yield return Kept(BufferId.MlpInverse, 1);
-        yield return Kept(BufferId.LogSums, _shape.Heads);
-        yield return Kept(BufferId.Attended, _shape.Query);
         yield return Kept(BufferId.Middle, _shape.Hidden);
         yield return Kept(BufferId.FirstInverse, 1);
         yield return Kept(BufferId.SecondInverse, 1);
@@ -174,13 +166,8 @@ internal sealed class LayoutBuilder
     {
         yield return Scratch(BufferId.Normed, _batch.Tokens * _shape.Hidden);
         yield return Scratch(BufferId.Delta, _batch.Tokens * _shape.Hidden);
-        foreach (var buffer in _blocks.Shared(ReachesLayers)) yield return buffer;
-        if (!ReachesLayers) yield break;
-        yield return Scratch(BufferId.AttendedGradient, _batch.Tokens * _shape.Query);
-        yield return Scratch(BufferId.QueryGradient, _batch.Tokens * _shape.QueryStride);
-        if (!_shape.Fused) yield return Scratch(BufferId.KeyGradient, _batch.Tokens * _shape.Kv);
-        if (!_shape.Fused) yield return Scratch(BufferId.ValueGradient, _batch.Tokens * _shape.Kv);
-        yield return Scratch(BufferId.Gradient, _batch.Tokens * _shape.Hidden);
+        foreach (var buffer in _mixers.Shared(ReachesLayers).Concat(_blocks.Shared(ReachesLayers))) yield return buffer;
+        if (ReachesLayers) yield return Scratch(BufferId.Gradient, _batch.Tokens * _shape.Hidden);
     }
 
     private IEnumerable<PassBuffer> Rows()
@@ -191,8 +178,8 @@ internal sealed class LayoutBuilder
         if (!IsSubset) yield break;
         yield return Scratch(BufferId.RowInput, _batch.LossRows * _shape.Hidden);
         yield return Scratch(BufferId.RowNormed, _batch.LossRows * _shape.Hidden);
-        yield return Scratch(BufferId.RowAttended, _batch.LossRows * _shape.Query);
-        yield return Scratch(BufferId.RowQuery, _batch.LossRows * _shape.Query);
+        yield return Scratch(BufferId.RowAttended, _batch.LossRows * _mixers.Width);
+        yield return Scratch(BufferId.RowQuery, _batch.LossRows * _mixers.Width);
     }
 
     private static PassBuffer Scratch(BufferId id, long elements) => new(BufferUse.Scratch, new(id), elements);

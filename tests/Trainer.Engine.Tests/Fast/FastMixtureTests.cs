@@ -10,8 +10,6 @@ namespace Trainer.Engine.Tests.Fast;
 [Trait("ring", "model")]
 public sealed class FastMixtureTests : IDisposable
 {
-    private const double EngineGate = 2e-5;
-
     private const string Sizes = """
         "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "tie_word_embeddings": false, "rms_norm_eps": 1e-6
         """;
@@ -47,7 +45,7 @@ public sealed class FastMixtureTests : IDisposable
             var idle = expected.Gradients.Where(pair => pair.Value.Max(Math.Abs) == 0).Select(pair => pair.Key).ToList();
             Assert.True(own ? idle.Count < expected.Gradients.Count / 3 : idle.Count == 0, $"{string.Join(", ", idle)}: no gradient, so the comparison would say nothing");
             Assert.Contains(expected.Gradients.Keys, name => name.Contains("experts", StringComparison.Ordinal) || name.Contains("block_sparse_moe", StringComparison.Ordinal));
-            foreach (var engine in (EngineKind[])[EngineKind.Fast, EngineKind.Libtorch]) AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}");
+            foreach (var engine in FastRun.Hand) FastRun.AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}");
         }
     }
 
@@ -55,20 +53,7 @@ public sealed class FastMixtureTests : IDisposable
     public void Packed_rows_are_rows_apart_and_decoding_is_the_whole_pass(string type, string keys, bool perExpert)
     {
         Write(type, keys, perExpert);
-        foreach (var engine in (EngineKind[])[EngineKind.Fast, EngineKind.Libtorch])
-        {
-            using var model = CausalModel.Load(_temp, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
-            int[] first = [.. Enumerable.Range(0, 19).Select(i => i * 5 % 96)], second = [.. Enumerable.Range(0, 11).Select(i => (i * 11 + 3) % 96)];
-            float[] packed = Logits(model, TokenBatch.OfRows([(first, first), (second, second)])), apart = [.. Logits(model, TokenBatch.OfTokens(first)), .. Logits(model, TokenBatch.OfTokens(second))];
-            Assert.InRange(Golden.LargestDifference(packed, apart), 0, 1e-5);
-            using var decoder = model.Engine.Decoder();
-            decoder.Next(first[..7], 0);
-            for (var t = 7; t < 19; t++)
-            {
-                var next = decoder.Next(first[t..(t + 1)], 0);
-                Assert.InRange(Golden.LargestDifference(next, packed.AsSpan(t * 96, 96)), 0, 2e-5);
-            }
-        }
+        FastRun.AssertRows(_temp);
     }
 
     [Fact]
@@ -148,13 +133,7 @@ public sealed class FastMixtureTests : IDisposable
             var adapter = model.Layers[1].Experts!.DownAdapter!;
             model.Parameters.ValuesOf(adapter.B)[2] *= 1.01f;
         });
-        Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > EngineGate * pair.Value.Max(Math.Abs));
-    }
-
-    private static float[] Logits(CausalModel model, TokenBatch batch)
-    {
-        using var logits = model.Logits(batch);
-        return logits.data<float>().ToArray();
+        Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > FastRun.Gate * pair.Value.Max(Math.Abs));
     }
 
     private void Write(string type, string keys, bool perExpert) => RandomModel.Write(_temp, $$"""{"model_type": "{{type}}", {{Sizes}}, {{keys}}}""", perExpert);
@@ -168,26 +147,10 @@ public sealed class FastMixtureTests : IDisposable
         FastRun.Randomize(model);
     }
 
-    private (double Loss, Dictionary<string, float[]> Gradients) Step(EngineKind engine, bool own, bool recompute, bool everyRow, ComputeKind compute = ComputeKind.Float32, Action<CausalModel>? change = null)
-    {
-        using var model = CausalModel.Load(_temp, new ModelLoadOptions { Engine = engine, GradientCheckpointing = recompute, Compute = compute });
-        Inject(model, own, recompute);
-        change?.Invoke(model);
-        var plain = FastRun.Batch(96, everyRow);
-        var batch = new TokenBatch(plain.TokenIds, plain.Targets, plain.Positions, plain.SegmentStarts, plain.SegmentWeights) { BalanceWeight = model.Config.BalanceLoss > 0 ? 20 : 0 };
-        var result = model.ForwardBackward(batch, 0.125, new StepKey(1, 2, 3));
-        Assert.Equal(engine.ToString(), model.Engine.Name, ignoreCase: true);
-        Assert.Equal(model.Config.BalanceLoss > 0, result.Balance > 0);
-        return (result.LossSum, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
-    }
-
-    private static void AssertClose((double Loss, Dictionary<string, float[]> Gradients) expected, (double Loss, Dictionary<string, float[]> Gradients) actual, string where)
-    {
-        Assert.InRange(Math.Abs(expected.Loss - actual.Loss) / expected.Loss, 0, 1e-6);
-        foreach (var (tensor, values) in expected.Gradients)
+    private (double Loss, Dictionary<string, float[]> Gradients) Step(EngineKind engine, bool own, bool recompute, bool everyRow, ComputeKind compute = ComputeKind.Float32, Action<CausalModel>? change = null) =>
+        FastRun.Step(_temp, engine, recompute, everyRow, model =>
         {
-            var (difference, gate) = (Golden.LargestDifference(values, actual.Gradients[tensor]), EngineGate * values.Max(Math.Abs));
-            Assert.True(difference <= gate, $"{tensor} {where}: {difference:g3} above {gate:g3}");
-        }
-    }
+            Inject(model, own, recompute);
+            change?.Invoke(model);
+        }, compute);
 }

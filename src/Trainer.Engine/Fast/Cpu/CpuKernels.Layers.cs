@@ -5,10 +5,10 @@ namespace Trainer.Engine.Fast;
 
 internal sealed unsafe partial class CpuKernels
 {
-    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
     {
         float* from = Floats(x), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, _shape.Epsilon, _shape.UnitOffset, begin, end));
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, _shape.Epsilon, offset, begin, end));
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
@@ -18,10 +18,10 @@ internal sealed unsafe partial class CpuKernels
             from, more, _shape.ResidualMultiplier, total, w, to, scales, _shape.Hidden, _shape.Epsilon, _shape.UnitOffset, begin, end));
     }
 
-    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+    public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         float* from = Floats(x), w = Floats(weight), scales = Floats(inverse), upper = Floats(dy), around = Floats(residual), to = Floats(dx);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Backward(from, w, scales, upper, around, to, width, _shape.UnitOffset, begin, end));
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Backward(from, w, scales, upper, around, to, width, offset, begin, end));
     }
 
     // Columns are split among threads, so each sum has one owner and one order.
@@ -62,6 +62,51 @@ internal sealed unsafe partial class CpuKernels
             {
                 if (shape.IsClamped) ClampedUnit.Backward(g + t * stride, from + t * wide, wide);
                 else GatedUnit.Backward(shape.Kind, g + t * stride, u + t * stride, from + t * wide, g + t * stride, u + t * stride, 0, wide);
+            }
+        });
+    }
+
+    public void Silu(Place x, long count, Place y)
+    {
+        float* from = Floats(x), to = Floats(y);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++) to[i] = from[i] * Sigmoid(from[i]);
+        });
+    }
+
+    public void SiluBackward(Place x, Place dy, long count, Place dx)
+    {
+        float* from = Floats(x), upper = Floats(dy), to = Floats(dx);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var share = Sigmoid(from[i]);
+                to[i] = upper[i] * share * (1f + from[i] * (1f - share));
+            }
+        });
+    }
+
+    public void GateValues(Place gate, Place x, long count, Place y)
+    {
+        float* gates = Floats(gate), from = Floats(x), to = Floats(y);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++) to[i] = from[i] * Sigmoid(gates[i]);
+        });
+    }
+
+    public void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate)
+    {
+        float* gates = Floats(gate), from = Floats(x), upper = Floats(dy), to = Floats(dx), toGates = Floats(dgate);
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var (share, d) = (Sigmoid(gates[i]), upper[i]);
+                toGates[i] = d * from[i] * share * (1f - share);
+                to[i] = d * share;
             }
         });
     }

@@ -6,27 +6,27 @@ namespace Trainer.Engine.Fast;
 
 internal sealed partial class TorchKernels
 {
-    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
     {
         using var scope = NewDisposeScope();
         var from = Rows(x, rows, width);
         var scales = from.square().mean([1], keepdim: true).add(_shape.Epsilon).rsqrt();
         if (!inverse.IsNone) Rows(inverse, rows, 1).copy_(scales);
-        Rows(y, rows, width).copy_(from * scales * Weight(weight, width));
+        Rows(y, rows, width).copy_(from * scales * (Row(weight, width) + offset));
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
     {
         AddScaled(x, delta, _shape.ResidualMultiplier, sum, rows * _shape.Hidden);
-        Norm(sum, weight, y, inverse, _shape.Hidden, rows);
+        Norm(sum, weight, _shape.UnitOffset, y, inverse, _shape.Hidden, rows);
     }
 
-    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+    public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         using var scope = NewDisposeScope();
         var scales = Rows(inverse, rows, 1);
         var normed = Rows(x, rows, width) * scales;
-        var upper = Rows(dy, rows, width) * Weight(weight, width);
+        var upper = Rows(dy, rows, width) * (Row(weight, width) + offset);
         var gradient = scales * (upper - normed * (upper * normed).mean([1], keepdim: true));
         Rows(dx, rows, width).copy_(residual.IsNone ? gradient : gradient + Rows(residual, rows, width));
     }
@@ -71,6 +71,34 @@ internal sealed partial class TorchKernels
         u.copy_(from * value);
     }
 
+    public void Silu(Place x, long count, Place y)
+    {
+        using var scope = NewDisposeScope();
+        Row(y, count).copy_(nn.functional.silu(Row(x, count)));
+    }
+
+    public void SiluBackward(Place x, Place dy, long count, Place dx)
+    {
+        using var scope = NewDisposeScope();
+        var from = Row(x, count);
+        var share = from.sigmoid();
+        Row(dx, count).copy_(Row(dy, count) * share * (1 + from * (1 - share)));
+    }
+
+    public void GateValues(Place gate, Place x, long count, Place y)
+    {
+        using var scope = NewDisposeScope();
+        Row(y, count).copy_(Row(x, count) * Row(gate, count).sigmoid());
+    }
+
+    public void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate)
+    {
+        using var scope = NewDisposeScope();
+        var (share, upper) = (Row(gate, count).sigmoid(), Row(dy, count));
+        Row(dgate, count).copy_(upper * Row(x, count) * share * (1 - share));
+        Row(dx, count).copy_(upper * share);
+    }
+
     public void Clamp(Place x, long count, float limit)
     {
         using var scope = NewDisposeScope();
@@ -107,8 +135,6 @@ internal sealed partial class TorchKernels
         x.sub_(sums).exp_().mul_(each).scatter_add_(1, right, each * (smoothing - 1)).sub_(each * (smoothing / _shape.Vocabulary));
         if (slopes is not null) x.mul_(slopes);
     }
-
-    private Tensor Weight(Place weight, int width) => _shape.UnitOffset == 0f ? Row(weight, width) : Row(weight, width) + _shape.UnitOffset;
 
     private static (Tensor Gate, Tensor Up) GateAndUp(GateShape shape, Place gate, Place up, long rows)
     {

@@ -8,7 +8,7 @@ namespace Trainer.Engine.Fast;
 /// Until then a frozen weight that they were given must stay where it lies.
 /// Operands that are written may be operands that are read only where it is said.
 /// </remarks>
-internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels, IExpertKernels, IDisposable
+internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels, IExpertKernels, IMixerKernels, IDisposable
 {
     /// <summary>Room for bytes, not cleared. The caller disposes of it.</summary>
     DeviceMemory Allocate(long bytes);

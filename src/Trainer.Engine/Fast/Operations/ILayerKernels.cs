@@ -3,14 +3,14 @@ namespace Trainer.Engine.Fast;
 /// <summary>The parts of a decoder layer that are no matrix products, and the loss. Constants of the model are the kernels' own.</summary>
 internal interface ILayerKernels
 {
-    /// <summary>y = norm(x) of rows of <paramref name="width"/>, and each row's inverse root mean square (unless none is asked for); y may be x.</summary>
-    void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows);
+    /// <summary>y = norm(x) of rows of <paramref name="width"/> with the weight plus the offset, and each row's inverse root mean square (unless none is asked for); y may be x.</summary>
+    void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) (rows, hidden).</summary>
     void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows);
 
     /// <summary>dx = residual (or nothing) + the gradient through the norm; dx may be dy or residual.</summary>
-    void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows);
+    void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows);
 
     /// <summary>Adds the gradient of a norm's weight.</summary>
     void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows);
@@ -32,6 +32,18 @@ internal interface ILayerKernels
 
     /// <summary>Puts the gradients of gate and up in their places.</summary>
     void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows);
+
+    /// <summary>y = x sigmoid(x); y may be x.</summary>
+    void Silu(Place x, long count, Place y);
+
+    /// <summary>dx = dy times the slope at x; dx may be either.</summary>
+    void SiluBackward(Place x, Place dy, long count, Place dx);
+
+    /// <summary>y = x sigmoid(gate), value by value; y may be x.</summary>
+    void GateValues(Place gate, Place x, long count, Place y);
+
+    /// <summary>The gradients of <see cref="GateValues"/>; that of x may be written over dy, and that of the gate over the gate.</summary>
+    void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate);
 
     /// <summary>x cut off at the limit and its negative.</summary>
     void Clamp(Place x, long count, float limit);

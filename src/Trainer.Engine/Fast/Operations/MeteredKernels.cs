@@ -167,10 +167,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.EmbedGradient(gradient, ids, factor, width, target);
     }
 
-    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Norm(x, weight, y, inverse, width, rows);
+        inner.Norm(x, weight, offset, y, inverse, width, rows);
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
@@ -179,10 +179,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.AddNorm(x, delta, sum, weight, y, inverse, rows);
     }
 
-    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+    public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.NormBackward(x, weight, inverse, dy, residual, dx, width, rows);
+        inner.NormBackward(x, weight, offset, inverse, dy, residual, dx, width, rows);
     }
 
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)

@@ -15,6 +15,28 @@ internal static class DeltaRule
 {
     private const long Chunk = 64;
 
+    /// <summary>Outputs [count, length, value heads x value size] and the last state, of queries, keys and values of all heads side by side.</summary>
+    /// <param name="config">Heads and sizes.</param>
+    /// <param name="mixed">[count, length, channels]: queries and keys of any length, values.</param>
+    /// <param name="strength">b [count, length, value heads].</param>
+    /// <param name="decay">g [count, length, value heads].</param>
+    /// <param name="state">State after earlier tokens, or null.</param>
+    public static (Tensor Output, Tensor State) OfHeads(GatedDelta config, Tensor mixed, Tensor strength, Tensor decay, Tensor? state)
+    {
+        long keys = config.KeyHeads * config.KeySize, count = mixed.shape[0], length = mixed.shape[1], group = config.ValueHeads / config.KeyHeads;
+        Tensor Unit(Tensor part)
+        {
+            var heads = part.reshape(count, length, config.KeyHeads, config.KeySize);
+            heads = heads * (heads.square().sum([-1], keepdim: true) + 1e-6).rsqrt();
+            return heads.repeat_interleave(group, 2).transpose(1, 2);
+        }
+        var query = Unit(mixed.narrow(2, 0, keys)) * (1 / Math.Sqrt(config.KeySize));
+        var key = Unit(mixed.narrow(2, keys, keys));
+        var value = mixed.narrow(2, 2 * keys, config.ValueHeads * config.ValueSize).reshape(count, length, config.ValueHeads, config.ValueSize).transpose(1, 2);
+        (var output, state) = Apply(query, key, value, strength.transpose(1, 2), decay.transpose(1, 2), state);
+        return (output.transpose(1, 2).reshape(count, length, config.ValueHeads * config.ValueSize), state);
+    }
+
     /// <summary>Outputs [count, heads, length, value size] and the last state [count, heads, key size, value size].</summary>
     /// <param name="query">[count, heads, length, key size], scaled.</param>
     /// <param name="key">[count, heads, length, key size], of length 1 each.</param>

@@ -37,19 +37,9 @@ internal sealed class GatedDeltaMixer : ITokenMixer
     private Tensor Rule(Tensor mixed, Tensor strength, Tensor decay, KvCache? cache)
     {
         var turned = nn.functional.silu(CausalConvolution.Apply(mixed, _convolution, null, cache, _layer));
-        long keys = _config.KeyHeads * _config.KeySize, count = mixed.shape[0], length = mixed.shape[1], group = _config.ValueHeads / _config.KeyHeads;
-        Tensor Unit(Tensor part)
-        {
-            var heads = part.reshape(count, length, _config.KeyHeads, _config.KeySize);
-            heads = heads * (heads.square().sum([-1], keepdim: true) + 1e-6).rsqrt();
-            return heads.repeat_interleave(group, 2).transpose(1, 2);
-        }
-        var query = Unit(turned.narrow(2, 0, keys)) * (1 / Math.Sqrt(_config.KeySize));
-        var key = Unit(turned.narrow(2, keys, keys));
-        var value = turned.narrow(2, 2 * keys, _config.ValueHeads * _config.ValueSize).reshape(count, length, _config.ValueHeads, _config.ValueSize).transpose(1, 2);
-        var (output, state) = DeltaRule.Apply(query, key, value, strength.transpose(1, 2), decay.transpose(1, 2), cache?.State(_layer, State));
+        var (output, state) = DeltaRule.OfHeads(_config, turned, strength, decay, cache?.State(_layer, State));
         cache?.Keep(_layer, State, state);
-        return output.transpose(1, 2).reshape(count, length, _config.ValueHeads * _config.ValueSize);
+        return output;
     }
 
     private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Separate(ILayerMath pass, Tensor x, BatchContext context)

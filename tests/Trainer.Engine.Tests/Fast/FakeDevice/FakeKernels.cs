@@ -139,13 +139,14 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void EmbedGradient(Place gradient, int[] ids, float factor, int width, Place target)
         => Queue(() => inner.EmbedGradient(At(gradient), ids, factor, width, At(target)));
 
-    public void Norm(Place x, Place weight, Place y, Place inverse, int width, long rows) => Queue(() => inner.Norm(At(x), At(weight), At(y), At(inverse), width, rows));
+    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
+        => Queue(() => inner.Norm(At(x), At(weight), offset, At(y), At(inverse), width, rows));
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
         => Queue(() => inner.AddNorm(At(x), At(delta), At(sum), At(weight), At(y), At(inverse), rows));
 
-    public void NormBackward(Place x, Place weight, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
-        => Queue(() => inner.NormBackward(At(x), At(weight), At(inverse), At(dy), At(residual), At(dx), width, rows));
+    public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
+        => Queue(() => inner.NormBackward(At(x), At(weight), offset, At(inverse), At(dy), At(residual), At(dx), width, rows));
 
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
         => Queue(() => inner.NormWeightGradient(At(x), At(inverse), At(dy), At(target), width, rows));
@@ -186,6 +187,30 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void Pick(Place source, long step, long count, Place target) => Queue(() => inner.Pick(At(source), step, count, At(target)));
 
+    public void Silu(Place x, long count, Place y) => Queue(() => inner.Silu(At(x), count, At(y)));
+
+    public void SiluBackward(Place x, Place dy, long count, Place dx) => Queue(() => inner.SiluBackward(At(x), At(dy), count, At(dx)));
+
+    public void GateValues(Place gate, Place x, long count, Place y) => Queue(() => inner.GateValues(At(gate), At(x), count, At(y)));
+
+    public void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate)
+        => Queue(() => inner.GateValuesBackward(At(gate), At(x), At(dy), count, At(dx), At(dgate)));
+
+    public void MultiplyRows(Place a, long aStride, Place b, long bStride, Place y, long yStride, long rows, long width)
+        => Queue(() => inner.MultiplyRows(At(a), aStride, At(b), bStride, At(y), yStride, rows, width));
+
+    public void Convolve(Place x, Place before, Place weight, Place bias, int[] starts, int channels, int taps, Place y)
+        => Queue(() => inner.Convolve(At(x), At(before), At(weight), At(bias), starts, channels, taps, At(y)));
+
+    public void ConvolveBackward(Place dy, Place weight, int[] starts, int channels, int taps, Place dx)
+        => Queue(() => inner.ConvolveBackward(At(dy), At(weight), starts, channels, taps, At(dx)));
+
+    public void DeltaRule(PassMemory room, DeltaOperands layer, int[] starts, Place state, Place output)
+        => Queue(() => inner.DeltaRule(At(room), At(layer), starts, At(state), At(output)));
+
+    public void DeltaRuleBackward(PassMemory room, DeltaOperands layer, int[] starts, Place gradient, Place dmixed, Place dstrength, Place dstep)
+        => Queue(() => inner.DeltaRuleBackward(At(room), At(layer), starts, At(gradient), At(dmixed), At(dstrength), At(dstep)));
+
     public void Attention(PassMemory room, int[] starts, LayerAttention layer) => Queue(() => inner.Attention(At(room), starts, At(layer)));
 
     public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
@@ -201,6 +226,11 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
         => Queue(() => inner.CrossEntropy(At(room), At(logits), rows, At(targets), At(factors), At(losses), scale, smoothing));
+
+    private DeltaOperands At(DeltaOperands layer) => layer with
+    {
+        Mixed = At(layer.Mixed), Strength = At(layer.Strength), Step = At(layer.Step), DecayLog = At(layer.DecayLog), Shift = At(layer.Shift),
+    };
 
     // Now and then the device comes a part of the way after the host.
     private void Queue(Action operation)
