@@ -5,7 +5,7 @@ namespace Trainer.Engine;
 /// <summary>Which engine computes a model: the one place that knows them all.</summary>
 internal static class EngineSelection
 {
-    public static string? Fallback(LoadedDecoder model) => model.Options is { Engine: EngineKind.Auto, Device: "cpu" } ? FastCapabilities.Refusal(model) : null;
+    public static string? Fallback(LoadedDecoder model) => model.Options.Engine == EngineKind.Auto ? FastCapabilities.Refusal(model) : null;
 
     public static IDecoderEngine Create(LoadedDecoder model)
     {

@@ -1,4 +1,5 @@
 using Trainer.Engine.Fast;
+using Trainer.Engine.Native;
 
 namespace Trainer.Engine;
 
@@ -40,6 +41,15 @@ public sealed record ModelLoadOptions
 
     /// <summary>Whether the hand-written layers run over libtorch's operations: on any device but the processor, and on it where that is asked for.</summary>
     public bool UsesLibtorch => Device != "cpu" || Engine == EngineKind.Libtorch;
+
+    /// <summary>These options for a device as the user names it: <c>auto</c> is the processor; <c>libtorch</c> is too, computing as any other device would, which is how that way is proven without one.</summary>
+    /// <param name="device">auto, cpu, cuda, cuda:N, mps or libtorch.</param>
+    public ModelLoadOptions On(string device) => device switch
+    {
+        "auto" or "cpu" => this with { Device = "cpu" },
+        ComputeDevice.Stand => this with { Device = "cpu", Engine = EngineKind.Libtorch },
+        _ => this with { Device = device },
+    };
 
     /// <summary>Makes the kernels of the hand-written engine; null for those of the device.</summary>
     internal KernelFactory? Kernels { get; init; }

@@ -76,6 +76,7 @@ internal static class BenchCommand
         var values = invocation.Values;
         foreach (var setting in NotOfShapes)
             if (values.Has(setting)) values.Fault($"{setting.Option} does not go with {ShapeBench.Shape.Option}, which makes random weights and tokens of its own; leave one of them away");
+        if (ModelSettings.DeviceOf(values) is { } device && device is not ("auto" or "cpu")) values.Fault($"{ShapeBench.Shape.Option} measures the processor alone; leave {ModelSettings.Device.Option} {device} away, or measure a run without {ShapeBench.Shape.Option}");
         values.ThrowIfFaulty();
         return ShapeBench.Run(invocation, values.Integer(Steps) ?? 3);
     }

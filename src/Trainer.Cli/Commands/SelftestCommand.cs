@@ -20,10 +20,13 @@ internal static class SelftestCommand
     // The merged model is stored in the base's 16-bit type; float32 sums of the same numbers differ by far less.
     private const double LargestDrift = 0.25;
 
+    // That of the comparison with the reference implementation's trajectories.
+    private const double TrajectoryGate = 1e-4;
+
     public static readonly CommandSpec Spec = new("selftest", "Prove on the embedded model that training, resuming, saving and merging work here.", Run)
     {
         Group = "Machine",
-        Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in memory, the merged model says what base and adapter say. Exit code 70 if something does not hold.",
+        Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in memory, the merged model says what base and adapter say. With --device, what that device computes is compared with the processor. Exit code 70 if something does not hold.",
         Settings = [ModelSettings.Device, CommonSettings.Json],
         Examples = [("trainer selftest", "")],
     };
@@ -42,7 +45,10 @@ internal static class SelftestCommand
         var outcomes = new List<Outcome>();
         try
         {
-            foreach (var (name, test) in new (string, Func<string>)[] { ("train", () => Train(model, folder, invocation)), ("resume", () => Resume(model, folder, invocation)), ("adapter", () => Adapter(model, folder)), ("merge", () => Merge(model, folder)) })
+            var tests = new List<(string, Func<string>)>();
+            if (device is not ("auto" or "cpu")) tests.AddRange([("device", () => Agree(model, device)), ("steps", () => Steps(model, folder, device, invocation))]);
+            tests.AddRange([("train", () => Train(model, folder, invocation)), ("resume", () => Resume(model, folder, invocation)), ("adapter", () => Adapter(model, folder)), ("merge", () => Merge(model, folder))]);
+            foreach (var (name, test) in tests)
             {
                 var outcome = Try(name, test);
                 outcomes.Add(outcome);
@@ -85,6 +91,28 @@ internal static class SelftestCommand
         AllowHighLoss = true,
         Lora = new LoraOptions { Dropout = 0.05 },
     };
+
+    private static string Agree(string model, string device)
+    {
+        var rows = DeviceProof.Run(model, device).ToList();
+        var table = string.Join(", ", rows.Select(row => $"{row.Name}: {row.Difference:0.0e+0} of {row.Gate:0e+0}{(row.Holds ? "" : " (TOO FAR)")}"));
+        Require(rows.TrueForAll(row => row.Holds), $"{ComputeDevice.Description(device)}: differs from the processor: {table}");
+        return $"{ComputeDevice.Description(device)}: agrees with the processor: {table}";
+    }
+
+    private static string Steps(string model, string folder, string device, Invocation invocation)
+    {
+        var losses = new List<double[]>();
+        foreach (var (place, name) in new[] { ("cpu", "processor"), (device, "device") })
+        {
+            var history = new RunHistory();
+            TrainingRun.Run(Options(model, Path.Combine(folder, name), 10) with { SaveSteps = 0, Compute = ComputeKind.Float32, Device = place }, [history], invocation.Stop.Token);
+            losses.Add([.. history.Steps.Select(step => step.Loss)]);
+        }
+        var difference = losses[0].Zip(losses[1], (a, b) => Math.Abs(a - b)).Max();
+        Require(losses[0].Length == 10 && difference <= TrajectoryGate, $"the losses of 10 steps differ by {difference:0.0e+0}, {TrajectoryGate:0e+0} is allowed");
+        return $"the losses of 10 steps differ by {difference:0.0e+0} of {TrajectoryGate:0e+0}";
+    }
 
     private static string Train(string model, string folder, Invocation invocation)
     {

@@ -50,8 +50,7 @@ internal sealed class Speaker : IDisposable
             Quantize = options.Quantize,
             DoubleQuantize = options.DoubleQuant,
             Compute = options.Compute,
-            Device = options.Device == "auto" ? "cpu" : options.Device,
-        }, (done, total) => bar.Show("loading", done, total));
+        }.On(options.Device), (done, total) => bar.Show("loading", done, total));
         try
         {
             var speaker = new Speaker(model, options);

@@ -36,6 +36,8 @@ internal static class Contradictions
         if (values.Has(StepSettings.Warmup) && values.Has(StepSettings.WarmupRatio) && options.WarmupSteps > 0)
             values.Fault($"{values.Origin(StepSettings.Warmup)} and {values.Origin(StepSettings.WarmupRatio)} both say how long the warm-up is; keep one");
         FindUnread(values, options);
+        if (options.Compute == ComputeKind.Int8 && options.Device is not ("auto" or "cpu"))
+            values.Fault($"{values.Origin(ModelSettings.Dtype)} int8 is multiplied by the processor alone, not by {values.Origin(ModelSettings.Device)} {options.Device}; take bfloat16 or float32");
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} {Quantities.Plain(options.LearningRate)}; lower it");
         if (options.WarmupSteps >= 1 && options.WarmupSteps != Math.Truncate(options.WarmupSteps))

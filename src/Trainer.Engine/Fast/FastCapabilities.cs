@@ -5,12 +5,10 @@ public static class FastCapabilities
 {
     /// <summary>Why a model with an adapter needs the reference engine, or null where the fast one can compute it.</summary>
     /// <param name="adapter">The model, with what is trained of it.</param>
-    /// <param name="device">Where it computes.</param>
-    public static string? Refusal(AdapterBlueprint adapter, string device)
+    public static string? Refusal(AdapterBlueprint adapter)
     {
         ArgumentNullException.ThrowIfNull(adapter);
         var config = adapter.Decoder.Config;
-        if (device != "cpu") return $"it computes on the processor, not on '{device}'";
         if (config.QkNorm != QkNorm.None && config.FusedProjections) return "it has no query norms on fused projections";
         if (FastFamilies.Refusal(config) is { } lacking) return lacking;
         if ((adapter.Find(adapter.Decoder.Embedding)?.Rows ?? adapter.Find(adapter.Decoder.Head)?.Rows) is not null) return "it has no trained rows of tokens";
@@ -19,5 +17,5 @@ public static class FastCapabilities
     }
 
     /// <summary>The same of a model as attached.</summary>
-    internal static string? Refusal(LoadedDecoder model) => Refusal(model.Adapter, model.Options.Device);
+    internal static string? Refusal(LoadedDecoder model) => Refusal(model.Adapter);
 }

@@ -1,39 +1,86 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
+using TorchSharp;
 
 namespace Trainer.Engine.Native;
 
 /// <summary>Whether what the user wants to compute on is there and can be used; asked before any file is read.</summary>
 public static unsafe class ComputeDevice
 {
-    private const string Instead = "this version computes on the processor: leave --device out, or pass --device cpu";
+    /// <summary>The processor in the place of a device: everything goes the way it would on one. For tests and self-proofs, named in no help.</summary>
+    public const string Stand = "libtorch";
 
-    /// <summary>Refuses a device that is not there or that the engine cannot use, with the exact reason.</summary>
+    private const string Instead = "leave --device out, or pass --device cpu";
+
+    /// <summary>Refuses a device that is not there or that libtorch cannot use, with the exact reason.</summary>
     /// <param name="device">auto, cpu, cuda, cuda:N or mps.</param>
-    /// <exception cref="DeviceException">Says which part is missing: the flavour, the driver, the card, or the engine for it.</exception>
+    /// <exception cref="DeviceException">Says which part is missing: the flavour, the driver, the card.</exception>
     public static void Require(string device)
     {
         ArgumentNullException.ThrowIfNull(device);
-        if (device is "auto" or "cpu") return;
+        if (device is "auto" or "cpu" or Stand) return;
         if (device == "mps")
         {
-            throw new DeviceException(OperatingSystem.IsMacOS()
-                ? $"--device mps: training on Apple's graphics processor is not written yet; {Instead}"
-                : $"--device mps: Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}; {Instead}");
+            if (!OperatingSystem.IsMacOS()) throw new DeviceException($"--device mps: Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}; {Instead}");
+            if (!torch.mps_is_available()) throw new DeviceException($"--device mps: libtorch finds no graphics processor of Apple's that it can use; {Instead}");
+            return;
         }
-        var index = device.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon ? int.Parse(device[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture) : 0;
-        throw new DeviceException($"--device {device}: {Missing(index)}; {Instead}");
+        if (Missing(Index(device)) is { } missing) throw new DeviceException($"--device {device}: {missing}; {Instead}");
+        if (!CanUseCuda()) throw new DeviceException($"--device {device}: the driver sees a card, but libtorch cannot use it (its driver may be older than libtorch's CUDA); {Instead}");
+    }
+
+    /// <summary>What is computed on, in words with name and memory; null for the processor's own engine.</summary>
+    /// <param name="device">As the user named it.</param>
+    public static string? Description(string device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return device switch
+        {
+            "auto" or "cpu" => null,
+            Stand => "the processor, by libtorch's operations",
+            "mps" => "Apple's graphics processor",
+            _ => NameOf(Index(device)),
+        };
     }
 
     /// <summary>Why no graphics processor is used, in one clause; for <c>doctor</c>.</summary>
-    public static string WhyNone() => Missing(0);
+    public static string WhyNone() => Missing(0) ?? "a card is here: --device cuda uses it";
 
-    private static string Missing(int index)
+    private static int Index(string device) => device.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon ? int.Parse(device[(colon + 1)..], CultureInfo.InvariantCulture) : 0;
+
+    private static bool CanUseCuda()
+    {
+        try
+        {
+            return torch.TryInitializeDeviceType(DeviceType.CUDA);
+        }
+        catch (NotSupportedException)
+        {
+            return false;
+        }
+    }
+
+    private static string NameOf(int index)
+    {
+        var driver = NativeLibrary.Load(Driver);
+        int card;
+        var name = stackalloc byte[256];
+        nuint bytes;
+        _ = ((delegate* unmanaged[Cdecl]<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet"))(&card, index);
+        _ = ((delegate* unmanaged[Cdecl]<byte*, int, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGetName"))(name, 256, card);
+        _ = ((delegate* unmanaged[Cdecl]<nuint*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceTotalMem_v2"))(&bytes, card);
+        return string.Create(CultureInfo.InvariantCulture, $"card {index}, {Marshal.PtrToStringUTF8((IntPtr)name)}, {bytes / (double)(1 << 30):0.0} GiB");
+    }
+
+    private static string Driver => OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+
+    private static string? Missing(int index)
     {
         var library = OperatingSystem.IsWindows() ? "torch_cuda.dll" : "libtorch_cuda.so";
         if (!File.Exists(Path.Combine(LibtorchFolder.Current, library))) return LibtorchFolder.Current == AppContext.BaseDirectory
             ? $"this build holds libtorch for processors alone (no {library} beside the program); one for CUDA can be named by {LibtorchFolder.Variable}"
             : $"the libtorch of {LibtorchFolder.Variable} is for processors alone (no {library} in '{LibtorchFolder.Current}')";
-        var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+        var name = Driver;
         if (!NativeLibrary.TryLoad(name, out var driver)) return $"the driver of NVIDIA cards is not installed ({name} cannot be loaded)";
         try
         {
@@ -42,7 +89,7 @@ public static unsafe class ComputeDevice
             var count = 0;
             _ = ((delegate* unmanaged[Cdecl]<int*, int>)NativeLibrary.GetExport(driver, "cuDeviceGetCount"))(&count);
             if (count == 0) return "the driver sees no NVIDIA card";
-            return index >= count ? $"there is no card {index}: the driver sees {count}, counted from 0" : "a card is here, but training on one is not written yet";
+            return index >= count ? $"there is no card {index}: the driver sees {count}, counted from 0" : null;
         }
         catch (EntryPointNotFoundException)
         {

@@ -26,7 +26,7 @@ internal sealed class RunMemory
     public RunMemory(AdapterBlueprint adapter, TrainingOptions options)
     {
         (_adapter, _options) = (adapter, options);
-        Refusal = FastCapabilities.Refusal(adapter, options.Device == "auto" ? "cpu" : options.Device);
+        Refusal = FastCapabilities.Refusal(adapter);
     }
 
     /// <summary>Why the reference engine computes this run, or null.</summary>

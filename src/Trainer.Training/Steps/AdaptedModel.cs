@@ -18,6 +18,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     private readonly double _smoothing;
     private readonly double _noise;
     private readonly IReadOnlyList<FrozenBlock> _frozen;
+    private readonly DeviceParameters? _onDevice;
 
     private AdaptedModel(CausalModel model, LoraSpec spec, TrainingOptions options)
     {
@@ -25,10 +26,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
         _noise = options.NeftuneNoiseAlpha;
         _frozen = FrozenBlock.Of(options.Lora.FreezeA, spec.IsDoubled, model.Parameters.Entries);
+        _onDevice = model.Options.UsesLibtorch ? new DeviceParameters(() => model.Parameters, _frozen) : null;
     }
 
     // Not kept: the proof of a saved adapter attaches another buffer.
-    public IParameterStore Parameters => new HostParameters(
+    public IParameterStore Parameters => _onDevice ?? (IParameterStore)new HostParameters(
         _model.Parameters.Entries, () => _model.Parameters.ValueSpan, () => _model.Parameters.GradientSpan, _frozen);
 
     /// <summary>Ranks by module where the rows decided them; null otherwise.</summary>
@@ -211,7 +213,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         return NonFiniteActivation.First(_model, Tokens(batch)) is { } module ? $"all weights are finite, the output of {module} is not" : null;
     }
 
-    public void Dispose() => _model.Dispose();
+    public void Dispose()
+    {
+        _onDevice?.Dispose();
+        _model.Dispose();
+    }
 
     private void SettleCompute(TrainingOptions options, Events events)
     {
@@ -225,6 +231,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         {
             events.Warn(warning);
         }
+        if (ComputeDevice.Description(options.Device) is { } device) events.Note($"computing on {device}");
         if (_model.Fallback is { } reason)
             events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
         if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
@@ -240,13 +247,12 @@ internal sealed class AdaptedModel : IAdaptedModel
         return options.Loading?.Invoke(plain) ?? plain;
     }
 
-    private static ModelLoadOptions PlainLoadOptions(TrainingOptions options) => new()
+    private static ModelLoadOptions PlainLoadOptions(TrainingOptions options) => new ModelLoadOptions
     {
         Quantize = options.Quantize,
         DoubleQuantize = options.DoubleQuant,
         Compute = options.Compute,
         GradientCheckpointing = options.GradientCheckpointing != Checkpointing.None,
         Stream = options.Stream == Choice.On,
-        Device = options.Device == "auto" ? "cpu" : options.Device,
-    };
+    }.On(options.Device);
 }

@@ -29,6 +29,9 @@ internal interface IParameterStore
     /// <summary>The Euclidean norm of all gradients; NaN or infinite where one is.</summary>
     double GradientNorm();
 
+    /// <summary>Whether no value is NaN or infinite.</summary>
+    bool AreValuesFinite() => NonFinitePlace.In(HostValues(), Tensors, "weight") is null;
+
     /// <summary>Lets the optimizer update every value.</summary>
     void Step(IOptimizer optimizer, in OptimizerStep step);
 

@@ -60,6 +60,7 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>
     public void CheckWeights(RunState state, IReadOnlyList<MicroBatch> step)
     {
+        if (model.Parameters.AreValuesFinite()) return;
         if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place) Stop(Finding("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place), state, step, updated: true);
     }
 

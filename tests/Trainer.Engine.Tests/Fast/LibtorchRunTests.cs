@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Engine.Tests.Models;
 using Trainer.Engine.Tests.Training;
 using Trainer.Models;
@@ -45,6 +46,23 @@ public sealed class LibtorchRunTests
         Assert.Equal(expected, run.Run().AdapterSha256);
     }
 
+    // What no optimizer does on the device goes through the host; what must not change is put back there.
+    [Theory]
+    [InlineData("lion", false), InlineData("adamw", true)]
+    public void Values_on_a_device_step_as_those_of_the_host(string optimizer, bool freezesA)
+    {
+        var adapters = new List<float[]>();
+        foreach (var device in (string[])["cpu", ComputeDevice.Stand])
+        {
+            using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
+            run.Options = run.Options with { Device = device, Optim = optimizer, MaxSteps = 4, LearningRate = 1e-4, Lora = run.Options.Lora with { FreezeA = freezesA } };
+            run.Run();
+            using var file = Trainer.Checkpoints.SafetensorsFile.Open(run.Out("adapter_model.safetensors"));
+            adapters.Add([.. file.Entries.OrderBy(entry => entry.Name, StringComparer.Ordinal).SelectMany(entry => Golden.Floats(file, entry.Name))]);
+        }
+        Assert.InRange(Golden.LargestDifference(adapters[0], adapters[1]), 0, 2e-5);
+    }
+
     private static GoldenRun Packed()
     {
         var run = Run("llama31_base", "llama31", 320, 2);
@@ -55,7 +73,7 @@ public sealed class LibtorchRunTests
     private static GoldenRun Run(string adapter, string model, int vocabulary, int accumulation)
     {
         var run = new GoldenRun(adapter, model, vocabulary, accumulation);
-        run.Options = run.Options with { Loading = options => options with { Engine = EngineKind.Libtorch } };
+        run.Options = run.Options with { Device = ComputeDevice.Stand };
         return run;
     }
 }

@@ -170,7 +170,7 @@ public sealed class PlannedBytesTests : IDisposable
                 return;
             }
             var model = Model(options);
-            if (FastCapabilities.Refusal(drawn, "cpu") is not null) return;
+            if (FastCapabilities.Refusal(drawn) is not null) return;
             AdapterInjector.Inject(model, RunAdapter.SpecOf(options.Lora, model.Config.LayerCount), 1);
             using var engine = new FastEngine(model, guard: 256);
             var batch = Batch(one, model.Config.VocabularySize);
