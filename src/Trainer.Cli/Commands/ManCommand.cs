@@ -30,8 +30,12 @@ internal static class ManCommand
         }
         var wanted = string.Join(' ', invocation.Positionals);
         var found = Completion.Walk(AllCommands.Root).Where(pair => pair.Path == wanted).Select(pair => pair.Spec).FirstOrDefault()
-            ?? throw new UsageException($"there is no command '{wanted}'{(DidYouMean.Nearest(wanted, [.. Completion.Walk(AllCommands.Root).Select(pair => pair.Path)]) is { } near ? $"; did you mean '{near}'?" : "; 'trainer --help' lists them")}");
+            ?? throw new UsageException($"there is no command '{wanted}'{Instead(wanted)}");
         invocation.Terminal.Out.Write(ManPage.Write(found, wanted));
         return ExitCode.Done;
     }
+
+    private static string Instead(string wanted) => DidYouMean.Nearest(wanted, [.. Completion.Walk(AllCommands.Root).Select(pair => pair.Path)]) is { } near
+        ? $"; did you mean '{near}'?"
+        : "; 'trainer --help' lists them";
 }

@@ -66,9 +66,16 @@ internal static class PreferenceTexts
         {
             "true" or "1" or "1.0" => true,
             "false" or "0" or "0.0" or "-1" => false,
-            _ => throw BadRowException.Malformed($"column 'label' is {(value.ValueKind == JsonValueKind.String ? "a string that is neither true nor false" : value.ValueKind is JsonValueKind.Number ? text : RowFields.Name(value))}; it must be true or false"),
+            _ => throw BadRowException.Malformed($"column 'label' is {Shown(value, text)}; it must be true or false"),
         };
     }
+
+    private static string Shown(JsonElement value, string text) => value.ValueKind switch
+    {
+        JsonValueKind.String => "a string that is neither true nor false",
+        JsonValueKind.Number => text,
+        _ => RowFields.Name(value),
+    };
 
     private static PreferenceText? Context(RowFields fields, bool hasTemplate, bool answersAreMessages)
     {

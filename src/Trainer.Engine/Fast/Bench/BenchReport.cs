@@ -85,13 +85,18 @@ public sealed record BenchReport
     public IEnumerable<string> Lines()
     {
         const double gib = 1L << 30;
-        yield return Text($"shape {Shape.Name}  batch {Options.Batch} x {Options.Sequence}  rank {Options.Rank}  checkpointing {(Options.Checkpointing ? "on" : "none")}  stream {(Options.Stream ? "on" : "off")}  engine {Options.Engine}  compute {Options.Compute}");
+        yield return Text($"shape {Shape.Name}  batch {Options.Batch} x {Options.Sequence}  rank {Options.Rank}  ")
+            + Text($"checkpointing {(Options.Checkpointing ? "on" : "none")}  stream {(Options.Stream ? "on" : "off")}  ")
+            + Text($"engine {Options.Engine}  compute {Options.Compute}");
         if (Streaming is { } streaming) yield return streaming;
-        yield return Text($"threads {Threads}  kernels {KernelWidth}  copy {CopyGigabytes:0.0} GB/s  multiply-add peak {PeakGigaflops:0.0} GFLOP/s  product ceiling (BLAS) {CeilingGigaflops:0.0}{(ComputeCeilingGigaflops is { } narrow ? Text($" in float32, {narrow:0.0} in {Options.Compute.ToString().ToLowerInvariant()}") : "")} GFLOP/s");
+        var narrow = ComputeCeilingGigaflops is { } ceiling ? Text($" in float32, {ceiling:0.0} in {Options.Compute.ToString().ToLowerInvariant()}") : "";
+        yield return Text($"threads {Threads}  kernels {KernelWidth}  copy {CopyGigabytes:0.0} GB/s  multiply-add peak {PeakGigaflops:0.0} GFLOP/s  ")
+            + Text($"product ceiling (BLAS) {CeilingGigaflops:0.0}{narrow} GFLOP/s");
         yield return Text($"step {string.Join(" ", StepSeconds.Select(seconds => Text($"{seconds:0.000}")))} s  tokens/s {TokensPerSecond:0.0}");
         yield return Text($"useful {UsefulOperations / 1e9:0.0} GFLOP at {UsefulGigaflops:0.0} GFLOP/s = {UsefulShare:0.000} of the ceiling");
         yield return Text($"executed {ExecutedOperations / 1e9:0.0} GFLOP at {ExecutedGigaflops:0.0} GFLOP/s = {ExecutedShare:0.000} of the ceiling");
-        yield return Text($"peak RSS {PeakBytes / gib:0.00} GiB  resident {ResidentBytes / gib:0.00}  buffers {BufferBytes / gib:0.000}  weights {WeightBytes / gib:0.00}  trainable {Parameters / 1e6:0.0} M");
+        yield return Text($"peak RSS {PeakBytes / gib:0.00} GiB  resident {ResidentBytes / gib:0.00}  buffers {BufferBytes / gib:0.000}  ")
+            + Text($"weights {WeightBytes / gib:0.00}  trainable {Parameters / 1e6:0.0} M");
         yield return Text($"loss {Loss.First:0.0000} -> {Loss.Last:0.0000}  tensors without gradient {WithoutGradient.Count}");
         yield return "seconds a step: " + string.Join("  ", Parts.Select(part => Text($"{part.Part} {part.Seconds:0.000}")));
     }
