@@ -3,12 +3,16 @@ using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Numerics.Machine;
+using Trainer.Numerics.Spans;
 
 namespace Trainer.Engine.Native;
 
 /// <summary>Runs range kernels on libtorch's own threads, so that no second pool competes with the matrix products for the cores.</summary>
 public static unsafe partial class TorchThreads
 {
+    // Elements whose step takes some ten microseconds: less is not worth a thread.
+    private const long SpanGrain = 1 << 15;
+
     /// <summary>Sets how many threads compute: as many as are wanted, else libtorch's own number, but no more than the control group has time for.</summary>
     /// <param name="wanted">What the user said; null for nothing.</param>
     public static void Use(int? wanted)
@@ -54,6 +58,29 @@ public static unsafe partial class TorchThreads
     {
         var parts = 0;
         For(begin, end, grain, (from, to) => body(Interlocked.Increment(ref parts) - 1, from, to));
+    }
+
+    /// <summary>A part of two spans that are stepped element by element.</summary>
+    /// <param name="values">Values of the part.</param>
+    /// <param name="gradients">Their gradients.</param>
+    /// <param name="begin">Place of the part's first element in the whole.</param>
+    public delegate void SpanPart(Span<float> values, ReadOnlySpan<float> gradients, long begin);
+
+    /// <summary>Splits two spans of one length at the same places. For work on each element by itself, which any split leaves the same.</summary>
+    /// <param name="values">Values.</param>
+    /// <param name="gradients">Their gradients.</param>
+    /// <param name="body">Takes a part; called on several threads at once.</param>
+    public static void ForSpans(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, SpanPart body)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(gradients.Length, values.Length);
+        fixed (float* value = values, gradient = gradients)
+        {
+            float* v = value, g = gradient;
+            For(0, values.Length, SpanGrain, (begin, end) =>
+            {
+                foreach (var (at, count) in LongBlocks.Of(end - begin)) body(new Span<float>(v + begin + at, count), new ReadOnlySpan<float>(g + begin + at, count), begin + at);
+            });
+        }
     }
 
     /// <summary>Splits a range whose parts must start at multiples of <paramref name="unit"/> (NF4 blocks, rows).</summary>

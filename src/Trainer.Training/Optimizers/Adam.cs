@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Numerics.Optimizer;
 using Trainer.Numerics.Spans;
 
@@ -6,10 +7,12 @@ namespace Trainer.Training.Optimizers;
 /// <summary>Adam (arXiv 1412.6980) as torch.optim.Adam: decay is part of the gradient, where <see cref="AdamW"/> takes it off the value.</summary>
 internal sealed class Adam : IOptimizer
 {
+    // Decayed gradients that are held at a time: 16 KiB of a thread's stack.
+    private const int Block = 1 << 12;
+
     private readonly OptimizerSetup _setup;
     private readonly LongArray<float> _first;
     private readonly LongArray<float> _second;
-    private readonly float[] _decayed = new float[1 << 14];
 
     /// <param name="setup">What is trained, and the run's options.</param>
     public Adam(OptimizerSetup setup)
@@ -28,15 +31,18 @@ internal sealed class Adam : IOptimizer
         foreach (var group in _setup.Groups)
         {
             var update = new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, 0, 1, step.Number);
-            for (long begin = group.Begin, end = group.Begin + group.Count; begin < end; begin += _decayed.Length)
+            var first = group.Begin;
+            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
-                var count = (int)Math.Min(_decayed.Length, end - begin);
-                var p = values.Span(begin, count);
-                var g = gradients.Span(begin, count);
-                var decayed = _decayed.AsSpan(0, count);
-                for (var i = 0; i < count; i++) decayed[i] = g[i] * scale + decay * p[i];
-                SpanAdamW.Step(p, decayed, _first.All.Slice(begin, count), _second.All.Slice(begin, count), update);
-            }
+                Span<float> room = stackalloc float[Block];
+                for (var begin = 0; begin < part.Length; begin += Block)
+                {
+                    var p = part.Slice(begin, Math.Min(Block, part.Length - begin));
+                    var decayed = room[..p.Length];
+                    for (var i = 0; i < p.Length; i++) decayed[i] = slopes[begin + i] * scale + decay * p[i];
+                    SpanAdamW.Step(p, decayed, _first.All.Slice(first + at + begin, p.Length), _second.All.Slice(first + at + begin, p.Length), update);
+                }
+            });
         }
     }
 }

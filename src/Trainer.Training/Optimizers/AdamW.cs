@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Numerics.Optimizer;
 using Trainer.Numerics.Spans;
 
@@ -42,9 +43,9 @@ internal sealed partial class AdamW : IDeviceOptimizer
         foreach (var group in _setup.Groups)
         {
             var (begin, length) = (group.Begin, group.Count);
-            SpanAdamW.Step(
-                values.Slice(begin, length), gradients.Slice(begin, length), _first.All.Slice(begin, length), _second.All.Slice(begin, length),
-                Numbers(group, step));
+            var update = Numbers(group, step);
+            TorchThreads.ForSpans(values.Slice(begin, length), gradients.Slice(begin, length), (part, slopes, at) =>
+                SpanAdamW.Step(part, slopes, _first.All.Slice(begin + at, part.Length), _second.All.Slice(begin + at, part.Length), update));
         }
     }
 

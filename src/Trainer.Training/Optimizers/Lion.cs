@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -24,18 +25,22 @@ internal sealed class Lion : IOptimizer
     {
         var options = _setup.Options;
         var (scale, beta1, beta2) = ((float)step.GradientScale, (float)options.AdamBeta1, (float)options.AdamBeta2);
-        var momentum = _momentum.All;
         foreach (var group in _setup.Groups)
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
             var keep = (float)(1 - step.LearningRate * group.RateFactor * options.WeightDecay);
-            for (var i = group.Begin; i < group.Begin + group.Count; i++)
+            var first = group.Begin;
+            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
-                var g = gradients[i] * scale;
-                var direction = beta1 * momentum[i] + (1 - beta1) * g;
-                values[i] = values[i] * keep - rate * (direction > 0 ? 1 : direction < 0 ? -1 : 0);
-                momentum[i] = beta2 * momentum[i] + (1 - beta2) * g;
-            }
+                var momentum = _momentum.All.Span(first + at, part.Length);
+                for (var i = 0; i < part.Length; i++)
+                {
+                    var g = slopes[i] * scale;
+                    var direction = beta1 * momentum[i] + (1 - beta1) * g;
+                    part[i] = part[i] * keep - rate * (direction > 0 ? 1 : direction < 0 ? -1 : 0);
+                    momentum[i] = beta2 * momentum[i] + (1 - beta2) * g;
+                }
+            });
         }
     }
 }

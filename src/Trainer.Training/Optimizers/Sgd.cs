@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -37,20 +38,24 @@ internal sealed class Sgd : IOptimizer
     public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
         var (scale, decay) = ((float)step.GradientScale, (float)_setup.Options.WeightDecay);
-        var buffer = _buffer is null ? default : _buffer.All;
         foreach (var group in _setup.Groups)
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
-            for (var i = group.Begin; i < group.Begin + group.Count; i++)
+            var (first, number) = (group.Begin, step.Number);
+            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
-                var g = gradients[i] * scale + decay * values[i];
-                if (_buffer is not null)
+                var buffer = _buffer is null ? [] : _buffer.All.Span(first + at, part.Length);
+                for (var i = 0; i < part.Length; i++)
                 {
-                    buffer[i] = step.Number == 1 ? g : _momentum * buffer[i] + _intake * g;
-                    g = _nesterov ? g + _momentum * buffer[i] : buffer[i];
+                    var g = slopes[i] * scale + decay * part[i];
+                    if (_buffer is not null)
+                    {
+                        buffer[i] = number == 1 ? g : _momentum * buffer[i] + _intake * g;
+                        g = _nesterov ? g + _momentum * buffer[i] : buffer[i];
+                    }
+                    part[i] -= rate * g;
                 }
-                values[i] -= rate * g;
-            }
+            });
         }
     }
 }

@@ -18,6 +18,7 @@ internal static class RankAgreement
     /// <exception cref="OptionException">The micro-batches of a step cannot be dealt out evenly.</exception>
     public static TrainingOptions Settle(ICollective ranks, TrainingOptions options, Events events)
     {
+        if (RankThreads.TooMany(ranks, options.Threads) is { } tooMany) events.Warn(tooMany);
         if (ranks.Size == 1) return options;
         RankPlan.RequireEven(options, ranks.Size);
         if (options.Compute == ComputeKind.Auto)

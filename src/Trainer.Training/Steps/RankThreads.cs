@@ -24,6 +24,22 @@ internal static class RankThreads
         return (share, warning);
     }
 
+    /// <summary>What the user should know where more threads were asked for than this machine, or what the process may use of it, runs at once; else null.</summary>
+    /// <param name="asked">--threads, or null.</param>
+    /// <param name="localRanks">Ranks of the run on this machine, each with as many.</param>
+    /// <param name="allowed">Processors by affinity and quota; a rank that its launcher tied to some has these for itself.</param>
+    /// <param name="online">Processors of the machine.</param>
+    internal static string? TooMany(int? asked, int localRanks, int allowed, int online)
+    {
+        var together = (long)(asked ?? 0) * (allowed < online ? 1 : localRanks);
+        if (together <= allowed) return null;
+        var (who, may) = (localRanks > 1 ? $" of {localRanks} ranks on this machine" : "", allowed == 1 ? "processor" : "processors");
+        return $"--threads {asked}{who} is more than the {allowed} {may} that may be used here (by affinity, or a quota of the control group): they wait for each other; leave --threads out";
+    }
+
+    /// <summary>As the other, for this machine.</summary>
+    public static string? TooMany(ICollective ranks, int? asked) => TooMany(asked, ranks.LocalSize, MachineLimits.Processors, Online());
+
     // "0-3,8" is five processors.
     private static int Online()
     {

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Numerics;
+using System.Runtime.InteropServices;
 using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Numerics.Spans;
@@ -15,6 +17,8 @@ internal static class NonFinitePlace
 
     private static string? In(ReadOnlyLongSpan<float> buffer, string kind, IEnumerable<ParameterEntry> tensors)
     {
+        // Looked at after every step, and nearly always in vain.
+        if (IsFinite(buffer)) return null;
         foreach (var tensor in tensors)
         {
             var values = buffer.Slice(tensor.Offset, tensor.Count);
@@ -26,5 +30,21 @@ internal static class NonFinitePlace
             }
         }
         return null;
+    }
+
+    private static bool IsFinite(ReadOnlyLongSpan<float> buffer)
+    {
+        const uint Exponent = 0x7F80_0000;
+        var mask = new Vector<uint>(Exponent);
+        foreach (var (begin, count) in LongBlocks.Of(buffer.Length))
+        {
+            var bits = MemoryMarshal.Cast<float, uint>(buffer.Span(begin, count));
+            var vectors = MemoryMarshal.Cast<uint, Vector<uint>>(bits);
+            foreach (var vector in vectors)
+                if (Vector.EqualsAny(vector & mask, mask)) return false;
+            foreach (var value in bits[(vectors.Length * Vector<uint>.Count)..])
+                if ((value & Exponent) == Exponent) return false;
+        }
+        return true;
     }
 }

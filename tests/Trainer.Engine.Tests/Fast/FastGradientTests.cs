@@ -120,6 +120,34 @@ public sealed class FastGradientTests
         foreach (var (tensor, values) in kept.Gradients) Assert.Equal(values, recomputed.Gradients[tensor]);
     }
 
+    [Theory, InlineData("llama31"), InlineData("mistral_sw8"), InlineData("gemma2")]
+    public void The_bits_are_those_of_any_number_of_threads(string name)
+    {
+        // Several blocks of queries, more threads than key heads, and masks.
+        var ids = Enumerable.Range(0, 333).Select(i => i * 7 % 200).ToArray();
+        var batch = TokenBatch.OfRows([(ids[..20], ids[..20]), (ids, ids), (ids[..1], ids[..1])]);
+        (double Loss, Dictionary<string, float[]> Gradients) On(int threads)
+        {
+            var before = TorchSharp.torch.get_num_threads();
+            TorchSharp.torch.set_num_threads(threads);
+            try
+            {
+                return FastRun.Gradients(name, EngineKind.Fast, true, 0.3, false, batch: batch);
+            }
+            finally
+            {
+                TorchSharp.torch.set_num_threads(before);
+            }
+        }
+        var alone = On(1);
+        foreach (var threads in (int[])[2, 7])
+        {
+            var many = On(threads);
+            Assert.Equal(alone.Loss, many.Loss);
+            foreach (var (tensor, values) in alone.Gradients) Assert.Equal(values, many.Gradients[tensor]);
+        }
+    }
+
     [Fact]
     public void A_window_over_a_long_segment_is_computed_in_blocks_with_the_same_gradients()
     {

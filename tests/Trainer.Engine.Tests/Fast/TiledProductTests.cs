@@ -66,6 +66,42 @@ public sealed unsafe class TiledProductTests
         Assert.Equal(all[(11 * high)..(20 * high)], some);
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(7)]
+    [InlineData(64)]
+    public void Rows_are_cut_too_where_columns_do_not_feed_all_threads_and_the_bits_stay(int threads)
+    {
+        using var scope = NewDisposeScope();
+        random.manual_seed(6);
+        const int wide = 520, high = 130, rows = 301;
+        using var weight = Weight("nf4 double", wide, high);
+        var (x, dy) = (randn(rows, wide).data<float>().ToArray(), randn(rows, high).data<float>().ToArray());
+        using var arena = new Arena(64 << 20);
+        var product = new TiledProduct(new PanelPlan());
+        (float[], float[]) Run(int count)
+        {
+            float[] forward = new float[rows * high], back = new float[rows * wide];
+            fixed (float* px = x, pdy = dy, pForward = forward, pBack = back)
+            {
+                var room = ProductRoom.Cut(arena, TiledProduct.Buffers(rows, count), rows, count);
+                product.Forward(room, weight, px, rows, pForward, high, 1f);
+                product.InputGradient(room, weight, pdy, high, rows, pBack, false, 1f);
+            }
+            return (forward, back);
+        }
+        var (alone, many) = (Run(1), Run(threads));
+        Assert.Equal(alone.Item1, many.Item1);
+        Assert.Equal(alone.Item2, many.Item2);
+    }
+
+    [Theory]
+    // Enough columns: rows stay whole. k_proj of a 1B model has 8 chunks for 64 threads; few rows are not worth writing a chunk out anew.
+    [InlineData(32, 2048, 16, 1)]
+    [InlineData(8, 512, 64, 8)]
+    [InlineData(8, 8, 64, 1)]
+    public void Rows_are_cut_into_as_many_parts_as_threads_need(long chunks, long rows, int threads, long parts) => Assert.Equal(parts, TiledProduct.RowParts(chunks, rows, threads));
+
     private static IFrozenWeight Weight(string form, long wide, long high)
     {
         var values = randn(high, wide);

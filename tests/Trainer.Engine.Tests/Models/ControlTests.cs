@@ -126,13 +126,17 @@ public sealed class ControlTests : IDisposable
     [Fact]
     public void Dropout_keeps_its_share_and_the_expected_value()
     {
-        var mask = new float[100_000];
-        DropoutMask.Fill(mask, new StepKey(1, 2, 3), 4, 1, 0.25);
+        var mask = Mask(4);
         Assert.InRange(mask.Count(value => value == 0) / 100_000.0, 0.245, 0.255);
         Assert.All(mask, value => Assert.True(value is 0 or 1 / 0.75f));
-        var other = new float[100_000];
-        DropoutMask.Fill(other, new StepKey(1, 2, 3), 5, 1, 0.25);
+        var other = Mask(5);
         Assert.InRange(mask.Zip(other).Count(pair => pair.First == 0 && pair.Second == 0) / 100_000.0, 0.0575, 0.0675);
+
+        static float[] Mask(int module)
+        {
+            using var mask = DropoutMask.Make(new StepKey(1, 2, 3), module, 100_000, 1, 0.25, TorchSharp.torch.CPU);
+            return mask.data<float>().ToArray();
+        }
     }
 
     [Theory]

@@ -116,6 +116,23 @@ public class OptimizerTests
         Assert.Equal(1, GradientNorm.ClipCoefficient(norm, 0));
     }
 
+    [Theory, InlineData(0), InlineData(3), InlineData(1000), InlineData(1003)]
+    public void The_norm_has_the_bits_of_four_running_sums(int count)
+    {
+        var random = new Random(8);
+        float[] gradients = [.. Enumerable.Range(0, count).Select(_ => (float)random.NextDouble() - 0.5f)];
+        double a = 0, b = 0, c = 0, d = 0;
+        for (var i = 0; i + 4 <= gradients.Length; i += 4)
+        {
+            a += (double)gradients[i] * gradients[i];
+            b += (double)gradients[i + 1] * gradients[i + 1];
+            c += (double)gradients[i + 2] * gradients[i + 2];
+            d += (double)gradients[i + 3] * gradients[i + 3];
+        }
+        for (var i = gradients.Length / 4 * 4; i < gradients.Length; i++) a += (double)gradients[i] * gradients[i];
+        Assert.Equal(Math.Sqrt(a + b + (c + d)), GradientNorm.Of(gradients));
+    }
+
     [Fact]
     public void A_norm_of_huge_gradients_does_not_overflow_and_a_NaN_shows()
     {
@@ -138,11 +155,39 @@ public class OptimizerTests
         Assert.NotEqual(Trained(null, 1.0 / 64), Trained(16, 1.0 / 64));
     }
 
+    [Theory]
+    [InlineData("adamw")]
+    [InlineData("adam")]
+    [InlineData("lion")]
+    [InlineData("sgd")]
+    public void A_step_over_many_values_has_the_bits_of_one_thread(string name)
+    {
+        const int Count = 200_003;
+        float[] Step(int threads)
+        {
+            var before = TorchSharp.torch.get_num_threads();
+            TorchSharp.torch.set_num_threads(threads);
+            try
+            {
+                var random = new Random(3);
+                float[] values = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)], gradients = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)];
+                var optimizer = Optimizer(name, Count, weightDecay: 0.01);
+                for (var step = 1; step <= 2; step++) optimizer.Step(values, gradients, new OptimizerStep(step, 0.01, 0.5));
+                return values;
+            }
+            finally
+            {
+                TorchSharp.torch.set_num_threads(before);
+            }
+        }
+        Assert.Equal(Step(1), Step(3));
+    }
+
     [Fact]
     public void Dropout_scales_what_it_keeps_so_that_the_mean_stays()
     {
-        var mask = new float[40_000];
-        DropoutMask.Fill(mask, new StepKey(1, 2, 3), 4, 1, 0.25);
+        using var made = DropoutMask.Make(new StepKey(1, 2, 3), 4, 40_000, 1, 0.25, TorchSharp.torch.CPU);
+        var mask = made.data<float>().ToArray();
         Assert.Equal([0f, 1 / 0.75f], mask.Distinct().Order());
         Assert.Equal(1, mask.Average(), 0.02);
     }

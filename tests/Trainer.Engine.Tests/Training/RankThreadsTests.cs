@@ -7,6 +7,24 @@ namespace Trainer.Engine.Tests.Training;
 public class RankThreadsTests
 {
     [Theory]
+    [InlineData(null, 1, 2, 2, null)]
+    [InlineData(2, 1, 2, 2, null)]
+    [InlineData(3, 1, 2, 2, "--threads 3 is more than the 2 processors")]
+    // A quota of two processors on a machine of 64.
+    [InlineData(4, 1, 2, 64, "--threads 4 is more than the 2 processors")]
+    [InlineData(2, 1, 1, 64, "--threads 2 is more than the 1 processor that")]
+    [InlineData(1, 2, 2, 2, null)]
+    [InlineData(2, 2, 2, 2, "--threads 2 of 2 ranks on this machine is more than the 2 processors")]
+    // Each rank is tied to cores of its own.
+    [InlineData(4, 2, 4, 8, null)]
+    public void More_threads_than_may_run_at_once_are_told(int? asked, int ranks, int allowed, int online, string? told)
+    {
+        var said = RankThreads.TooMany(asked, ranks, allowed, online);
+        if (told is null) Assert.Null(said);
+        else Assert.StartsWith(told, said, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(1, null, 8, 8, 8, false), InlineData(2, null, 8, 8, 4, false), InlineData(3, null, 8, 8, 2, false), InlineData(4, null, 2, 2, 1, false)]
     // Tied by the launcher: its cores are the rank's own already; one of many is told.
     [InlineData(2, null, 4, 8, 4, false), InlineData(2, null, 1, 8, 1, true), InlineData(1, null, 1, 2, 1, true), InlineData(2, null, 1, 2, 1, false)]

@@ -10,7 +10,8 @@ namespace Trainer.Engine.Fast;
 /// for the softmax. Grouped heads share their keys in place, a window narrows the range of keys, and there is no mask of any size.
 /// </summary>
 /// <remarks>
-/// A unit of work is one key head of one segment with its group of query heads, so gradients of keys and values are added by one thread alone.
+/// Forward a unit of work is one block of queries of one head. Backward it is one key head of one segment with its group of query heads, so that gradients
+/// of keys and values are added by one thread alone, in one order.
 /// <code>
 /// S = s Q K^T (softly capped where the family does so);  P = exp(S - lse);  O = P V
 /// dV = P^T dO;  dP = dO V^T;  dS = s P (dP - rowsum(dO O));  dQ = dS K;  dK = dS^T Q
@@ -24,14 +25,10 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         var (operands, blocks) = (layer, room.Attention);
         var scratch = room.Memory.Floats(BufferId.Scores);
         var own = new Source(layer.Key, layer.Value, shape.KvStride, 0);
-        TorchThreads.For(0, (starts.Length - 1L) * shape.KvHeads, 1, (slot, begin, end) =>
+        var units = new AttentionUnits(blocks, starts, shape.Heads, layer.Window);
+        TorchThreads.For(0, units.Count, 1, (slot, begin, end) =>
         {
-            var scores = scratch + slot * blocks.Scratch;
-            for (var unit = begin; unit < end; unit++)
-            {
-                var (segment, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
-                for (var g = 0; g < shape.Group; g++) ForwardHead(operands, own, blocks, starts[segment], starts[segment + 1], starts[^1], kv, kv * shape.Group + g, scores);
-            }
+            foreach (var (head, block) in units.Range(begin, end)) ForwardBlock(operands, own, block, starts[^1], head, scratch + slot * blocks.Scratch);
         });
     }
 
@@ -40,20 +37,28 @@ internal sealed unsafe class BlockAttention(FastShape shape)
     {
         var (operands, blocks) = (layer, room.Attention);
         var scratch = room.Memory.Floats(BufferId.Scores);
-        TorchThreads.For(0, texts.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
+        bool IsToken(int text) => starts[text + 1] - starts[text] == 1 && texts[text].Count > 0;
+        Source All(int text) => new(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, texts[text].Count);
+        int[] single = [.. Enumerable.Range(0, texts.Length).Where(IsToken)];
+        TorchThreads.For(0, single.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
         {
-            var scores = scratch + slot * blocks.Scratch;
             for (var unit = begin; unit < end; unit++)
             {
-                var (text, kv) = ((int)(unit / shape.KvHeads), (int)(unit % shape.KvHeads));
-                var (first, tokens, held) = (starts[text], starts[text + 1] - starts[text], texts[text].Count);
-                var all = new Source(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, held);
-                var own = operands.From(first, shape);
-                if (tokens == 1 && held > 0) TokenAttention.Run(shape, own, all.Keys, all.Values, held + 1, kv, scores);
-                else
-                    for (var g = 0; g < shape.Group; g++) ForwardHead(own, all, blocks, 0, tokens, starts[^1], kv, kv * shape.Group + g, scores);
+                var (text, kv) = (single[unit / shape.KvHeads], (int)(unit % shape.KvHeads));
+                var all = All(text);
+                TokenAttention.Run(shape, operands.From(starts[text], shape), all.Keys, all.Values, all.Held + 1, kv, scratch + slot * blocks.Scratch);
             }
         });
+        for (var text = 0; text < texts.Length; text++)
+        {
+            if (IsToken(text)) continue;
+            var (own, all) = (operands.From(starts[text], shape), All(text));
+            var units = new AttentionUnits(blocks, [0, starts[text + 1] - starts[text]], shape.Heads, layer.Window, all.Held);
+            TorchThreads.For(0, units.Count, 1, (slot, begin, end) =>
+            {
+                foreach (var (head, block) in units.Range(begin, end)) ForwardBlock(own, all, block, starts[^1], head, scratch + slot * blocks.Scratch);
+            });
+        }
     }
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
@@ -75,34 +80,33 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         });
     }
 
-    // Queries [start, end) of T; keys are counted from the first that is held, so query q sees as far as key held + q.
-    private void ForwardHead(in HostAttention state, Source source, AttentionBlocks blocks, int start, int end, long tokens, int kv, int head, float* scores)
+    // Keys are counted from the first that is held, so query q of the block, counted so too, sees as far as key q.
+    private void ForwardBlock(in HostAttention state, Source source, AttentionBlock block, long tokens, int head, float* scores)
     {
         long d = shape.HeadSize;
         var (held, window) = (source.Held, state.Window);
-        var inverse = stackalloc float[blocks.Queries];
-        foreach (var (q, count, k, keys) in blocks.Cut(start, start + held, end + held, window))
+        var (q, count, k, keys) = block;
+        var inverse = stackalloc float[count];
+        var kv = head / shape.Group;
+        var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
+        var key = source.Keys + k * source.Stride + kv * d;
+        var value = source.Values + k * source.Stride + kv * d;
+        var output = state.Attended + (q - held) * (long)shape.Query + head * d;
+        Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
+        for (var i = 0; i < count; i++)
         {
-            var query = state.Query + (q - held) * (long)shape.QueryStride + head * d;
-            var key = source.Keys + k * source.Stride + kv * d;
-            var value = source.Values + k * source.Stride + kv * d;
-            var output = state.Attended + (q - held) * (long)shape.Query + head * d;
-            Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
-            for (var i = 0; i < count; i++)
-            {
-                var (first, last) = Visible(q + i, k, window);
-                if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
-                var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
-                if (state.Sinks != null) sum = WithSink(sum, state.Sinks[head] - largest);
-                inverse[i] = 1f / sum;
-                state.LogSums[head * tokens + q - held + i] = largest + MathF.Log(sum);
-            }
-            Gemm.Times(count, d, keys, 1f, scores, keys, value, source.Stride, 0f, output, shape.Query);
-            for (var i = 0; i < count; i++)
-            {
-                var row = output + (long)i * shape.Query;
-                for (var x = 0; x < d; x++) row[x] *= inverse[i];
-            }
+            var (first, last) = Visible(q + i, k, window);
+            if (shape.ScoreCap is { } cap) SoftCap.Forward(scores + (long)i * keys + first, null, last - first, cap);
+            var sum = SoftmaxRow.Forward(scores + (long)i * keys, first, last, keys, out var largest);
+            if (state.Sinks != null) sum = WithSink(sum, state.Sinks[head] - largest);
+            inverse[i] = 1f / sum;
+            state.LogSums[head * tokens + q - held + i] = largest + MathF.Log(sum);
+        }
+        Gemm.Times(count, d, keys, 1f, scores, keys, value, source.Stride, 0f, output, shape.Query);
+        for (var i = 0; i < count; i++)
+        {
+            var row = output + (long)i * shape.Query;
+            for (var x = 0; x < d; x++) row[x] *= inverse[i];
         }
     }
 

@@ -78,7 +78,7 @@ internal sealed unsafe partial class CpuKernels
     }
 
     public void Mask(StepKey key, int module, long rows, long columns, double probability, Place mask)
-        => DropoutMask.Fill(new Span<float>(Floats(mask), checked((int)(rows * columns))), key, module, columns, probability);
+        => DropoutMask.Fill(Floats(mask), rows * columns, key, module, columns, probability);
 
     public void Gather(Place source, Place index, long count, int width, Place target)
     {

@@ -7,6 +7,7 @@ namespace Trainer.Engine.Fast;
 /// <remarks>
 /// A block of the depth (the index of the sums) at a time: the activations are packed once and shared; then threads take chunks of columns, write that part of W
 /// out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
+/// Where there are fewer such chunks than threads the rows are cut too, and each part of them has the chunk written out anew.
 /// Every element is a chain of sums for each block of the depth, whoever computes it: results do not depend on the number of threads or of rows.
 /// </remarks>
 internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
@@ -16,6 +17,8 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     private const long MostColumns = 128;
     // Rows of W that are gone through at a time: results of these stay in the third-level cache between blocks of the depth, and a streamed head is resident in parts.
     private const long WindowRows = 2048;
+    // Tiles of rows that a chunk of W is worth writing out for.
+    private const long LeastRowTiles = 4;
     private const long ChunkFloats = BlockDepth * MostColumns;
     private const long EdgeFloats = TileProduct.Rows * TileProduct.Columns;
     private const long ScratchFloats = ChunkFloats + TileOperand.RoomFloats + EdgeFloats;
@@ -65,25 +68,32 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
         // Four chunks a thread even the load out.
         var chunk = Math.Clamp(Tiles(weight.Columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
         var chunks = Tiles(weight.Columns, chunk);
-        // The next chunk's codes are asked for late, so that this chunk's operands do not push them out of the cache again.
-        var late = rows / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
+        var part = Tiles(rows, TileProduct.Rows * RowParts(chunks, rows, threads)) * TileProduct.Rows;
+        var parts = Tiles(rows, part);
         long next = 0;
         TorchThreads.For(0, threads, 1, (slot, _, _) =>
         {
             var scratch = room + slot * ScratchFloats;
             var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
-            long Take() => Math.Min(Interlocked.Increment(ref next) - 1, chunks) * chunk;
+            long Take() => Math.Min(Interlocked.Increment(ref next) - 1, chunks * parts);
+            long Column(long unit) => unit / parts * chunk;
             long Width(long column) => Math.Min(chunk, weight.Columns - column);
-            for (long column = Take(), following; column < weight.Columns; column = following)
+            for (long unit = Take(), following; unit < chunks * parts; unit = following)
             {
                 following = Take();
+                long column = Column(unit), begin = unit % parts * part, end = Math.Min(rows, begin + part);
+                // The next chunk's codes are asked for late, so that this chunk's operands do not push them out of the cache again.
+                var late = begin + (end - begin) / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
                 weight.Pack(column, Width(column), block.Begin, block.Length, scratch, scratch + ChunkFloats);
-                Rows(packed, 0, late, Width(column), block, scratch, c + column, stride, edge);
-                if (following < weight.Columns) weight.Prefetch(following, Width(following), block.Begin, block.Length);
-                Rows(packed, late, rows, Width(column), block, scratch, c + column, stride, edge);
+                Rows(packed, begin, late, Width(column), block, scratch, c + column, stride, edge);
+                if (following < chunks * parts) weight.Prefetch(Column(following), Width(Column(following)), block.Begin, block.Length);
+                Rows(packed, late, end, Width(column), block, scratch, c + column, stride, edge);
             }
         });
     }
+
+    /// <summary>Into how many parts rows are cut so that every thread has work: one where the chunks of columns are enough.</summary>
+    internal static long RowParts(long chunks, long rows, int threads) => Math.Clamp(Tiles(threads, chunks), 1, Math.Max(1, Tiles(rows, TileProduct.Rows * LeastRowTiles)));
 
     private static void Rows(float* left, long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)
     {

@@ -33,13 +33,13 @@ internal readonly record struct AttentionBlocks(long Longest, int Queries, long 
     }
 
     /// <summary>Query rows [begin, end) block by block, and the key rows, from <paramref name="lowest"/> on, that any of a block sees.</summary>
-    public IEnumerable<(int Query, int Count, int Key, int Keys)> Cut(int lowest, int begin, int end, int? window)
+    public IEnumerable<AttentionBlock> Cut(int lowest, int begin, int end, int? window)
     {
         for (var q = begin; q < end; q += Queries)
         {
             var last = Math.Min(q + Queries, end);
             var first = window is { } width ? Math.Max(lowest, q - width + 1) : lowest;
-            yield return (q, last - q, first, last - first);
+            yield return new(q, last - q, first, last - first);
         }
     }
 }
