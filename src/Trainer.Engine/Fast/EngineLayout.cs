@@ -14,7 +14,8 @@ public static class EngineLayout
         var builder = new LayoutBuilder(adapter, batch, mode, engine);
         return new(builder.Buffers(), engine.Threads, engine.Guard)
         {
-            Tokens = batch.Tokens, IsOfTexts = mode == PassMode.Logits && batch.Past > 0, IsSubset = builder.IsSubset, LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention,
+            Tokens = batch.Tokens, IsOfTexts = mode == PassMode.Logits && batch.Past > 0, IsSubset = builder.IsSubset,
+            LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention,
         };
     }
 }
