@@ -49,6 +49,7 @@ public static class FastFamilies
     {
         if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
         if (experts.Router.HasNorm || experts.Router.HasExpertScales) return "it has no router with a norm or scales of its own";
+        if (experts.Router.LeastSum > 1e-20) return "it divides scores by their sum alone";
         if (experts.Router.ScalesInput) return "it multiplies the results of experts by their weights, not their inputs";
         if (experts.Shared is { } shared && Dense(shared) is { } lacking) return lacking;
         return experts == config.Experts ? null : "its experts are alike in all layers";

@@ -27,6 +27,7 @@ internal static class FamilyTable
         ["granitemoehybrid"] = GraniteHybridFamily.Describe,
         ["hunyuan_v1_dense"] = HunyuanFamily.Describe,
         ["lfm2"] = Lfm2Family.Describe,
+        ["lfm2_moe"] = Lfm2Family.DescribeExperts,
         ["llama"] = LlamaFamily.Describe,
         ["llama4_text"] = Llama4Family.Describe,
         ["ministral3"] = Ministral3Family.Describe,

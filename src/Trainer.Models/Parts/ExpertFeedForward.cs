@@ -47,6 +47,9 @@ public sealed record ExpertFeedForward : FeedForward
     /// <summary>Path of the router's tensors below the layer.</summary>
     public string RouterPath => Below(Router.Name);
 
+    /// <summary>Path of the router's correction below the layer.</summary>
+    public string CorrectionPath => Router.CorrectionName is { } name ? Below(name) : $"{RouterPath}.e_score_correction_bias";
+
     /// <inheritdoc/>
     public override string Name => "mixture of experts";
 
@@ -59,7 +62,7 @@ public sealed record ExpertFeedForward : FeedForward
         }
         yield return Stored(path.Parameter($"{RouterPath}.{Router.WeightName}", Experts, path.Hidden));
         if (Router.HasBias) yield return Stored(path.Parameter($"{RouterPath}.bias", Experts));
-        if (Router.HasCorrection) yield return Stored(path.Parameter($"{RouterPath}.e_score_correction_bias", Experts));
+        if (Router.HasCorrection) yield return Stored(path.Parameter(CorrectionPath, Experts));
         if (Router.HasNorm) yield return Stored(path.Parameter($"{RouterPath}.scale", path.Hidden));
         if (Router.HasExpertScales) yield return Stored(path.Parameter($"{RouterPath}.per_expert_scale", Experts));
         yield return Stored(path.Experts(Below(ExpertsName), this));

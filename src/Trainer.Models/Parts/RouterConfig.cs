@@ -33,6 +33,12 @@ public sealed record RouterConfig
     /// <summary>A stored correction is added to the scores for the choice alone, not for the weights.</summary>
     public bool HasCorrection { get; init; }
 
+    /// <summary>Path of the correction below the block; null for the router's own e_score_correction_bias.</summary>
+    public string? CorrectionName { get; init; }
+
+    /// <summary>Added to the sum that the scores of the chosen are divided by.</summary>
+    public double LeastSum { get; init; } = 1e-20;
+
     /// <summary>Groups of neighbouring experts; a token is sent to some of them only.</summary>
     public int Groups { get; init; } = 1;
 

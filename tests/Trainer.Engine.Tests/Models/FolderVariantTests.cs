@@ -174,6 +174,35 @@ public partial class FolderVariantTests
         Assert.InRange(Golden.LargestDifference(found, expected), 0, 1e-4);
     }
 
+    [SkippableFact]
+    public void Lfm2_with_experts_that_are_all_alike_is_Lfm2()
+    {
+        var folder = ReferenceData.Transformers("models", "lfm2");
+        using var variant = new FolderVariant(folder);
+        var random = new Random(3);
+        // The first layer is dense, whose width stands as it is.
+        foreach (var key in (string[])["block_auto_adjust_ff_dim", "block_ffn_dim_multiplier", "block_multiple_of", "full_attn_idxs"]) variant.Config.Remove(key);
+        (variant.Config["model_type"], variant.Config["intermediate_size"], variant.Config["moe_intermediate_size"]) = ("lfm2_moe", 64, 64);
+        (variant.Config["num_dense_layers"], variant.Config["num_experts"], variant.Config["num_experts_per_tok"]) = (1, 4, 2);
+        (variant.Config["norm_topk_prob"], variant.Config["use_expert_bias"], variant.Config["routed_scaling_factor"]) = (true, true, 1.0);
+        for (var layer = 1; layer < 4; layer++)
+        {
+            var path = $"model.layers.{layer}.feed_forward";
+            foreach (var part in (string[])["w1", "w3", "w2"])
+            {
+                var (dtype, shape, bytes) = variant.Take($"{path}.{part}.weight");
+                for (var expert = 0; expert < 4; expert++) variant.Put($"{path}.experts.{expert}.{part}.weight", dtype, shape, bytes);
+            }
+            variant.Put($"{path}.gate.weight", [4, 48], [.. Enumerable.Range(0, 4 * 48).Select(_ => (float)random.NextDouble() - 0.5f)]);
+            variant.Put($"{path}.expert_bias", [4], [0.3f, -0.1f, 0, 0.2f]);
+        }
+        // Scores are divided by their sum and a millionth.
+        Assert.InRange(Golden.LargestDifference(Logits(variant.Write()), Logits(folder)), 0, 1e-4);
+        variant.Config["routed_scaling_factor"] = 2.0;
+        File.WriteAllText(Path.Combine(variant.Folder, "config.json"), variant.Config.ToJsonString());
+        Assert.True(Golden.LargestDifference(Logits(variant.Folder), Logits(folder)) > 0.1);
+    }
+
     private static bool IsTower(string stored) => stored.StartsWith("mtp.", StringComparison.Ordinal) || stored.Contains("vis", StringComparison.Ordinal) || stored.Contains("multi_modal", StringComparison.Ordinal);
 
     private static float[] Turned(float[] values, int rows, int columns)

@@ -31,7 +31,7 @@ internal sealed class FastExperts : IFastBlock
         _shape = new GateShape(GateShape.KindOf(config.Activation), config.Width, 2L * config.Width) { IsClamped = config.IsClamped };
         _router = modules.Parameter($"{config.RouterPath}.{config.Router.WeightName}");
         _routerBias = config.Router.HasBias ? modules.Parameter($"{config.RouterPath}.bias") : null;
-        _correction = config.Router.HasCorrection ? modules.Parameter($"{config.RouterPath}.e_score_correction_bias") : null;
+        _correction = config.Router.HasCorrection ? modules.Parameter(config.CorrectionPath) : null;
         if (config.Shared is not { } shared) return;
         _shared = new FastDense(shared, modules, kernels, linear);
         _sharedGate = config.SharedGateName is { } gate ? modules.Linear($"{config.Path}.{gate}") : null;

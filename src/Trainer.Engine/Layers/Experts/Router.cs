@@ -19,7 +19,7 @@ internal sealed class Router
         if (_config.HasNorm) _inputScale = modules.Parameter($"{path}.scale");
         if (_config.HasExpertScales) _expertScales = modules.Parameter($"{path}.per_expert_scale");
         if (_config.HasBias) _bias = modules.Parameter($"{path}.bias");
-        if (_config.HasCorrection) _correction = modules.Parameter($"{path}.e_score_correction_bias");
+        if (_config.HasCorrection) _correction = modules.Parameter(block.CorrectionPath);
     }
 
     /// <summary>The choice for normed hidden states [T, hidden].</summary>
@@ -32,7 +32,7 @@ internal sealed class Router
         var indices = Best(_correction is null ? scores : scores + _correction);
         if (_config.BalanceLoss > 0) context.Balance?.Add(scores, indices);
         var weights = scores.gather(1, indices);
-        if (_config.IsNormalized) weights = weights / (weights.sum(-1, keepdim: true) + 1e-20);
+        if (_config.IsNormalized) weights = weights / (weights.sum(-1, keepdim: true) + _config.LeastSum);
         if (_config.Scale != 1) weights = weights * _config.Scale;
         if (_expertScales is not null) weights = weights * _expertScales.index_select(0, indices.reshape(-1)).view(indices.shape);
         return new ExpertChoice(indices, weights);
