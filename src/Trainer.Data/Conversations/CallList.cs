@@ -71,7 +71,7 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
         foreach (var property in value.EnumerateObject())
         {
             if (property.Name is "function") result["name"] = name;
-            else if (property.Name is "arguments" or "parameters") result["arguments"] = Arguments(property.Value, name, $"{at}.{property.Name}", wasText);
+            else if (property.Name is "arguments" or "parameters" or "input") result["arguments"] = Arguments(property.Value, name, $"{at}.{property.Name}", wasText);
             else if (property.Value.ValueKind != JsonValueKind.Null) result[property.Name] = WireJson.WithoutNulls(property.Value);
         }
         if (result["arguments"] is null) result["arguments"] = new JsonObject();

@@ -78,6 +78,7 @@ internal static class ChatReader
             throw BadRowException.Malformed($"'{at}.role' and '{at}.from' name two speakers", "keep one of them");
         var content = Member(message, "content", "value");
         if (role == Roles.Call) return Called(message, content, at, calls);
+        var inParts = role == Turn.Assistant && content is { ValueKind: JsonValueKind.Array } mixed ? CallParts(mixed, at, calls, out content) : [];
         var (text, thought) = Content(content, role, at);
         var turn = new Turn(role, text) { WrittenAs = WrittenAs(message), Other = Other(message, role), IsTrained = TurnLoss.Read(message, at, role == Turn.Assistant) ?? true };
         if (role != Turn.Assistant)
@@ -85,7 +86,9 @@ internal static class ChatReader
             if (content is null && role != Turn.Tool) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
             return turn;
         }
-        turn = Thought(turn with { Calls = Calls(message, at, calls) }, message, thought, at);
+        var beside = Calls(message, at, calls);
+        if (inParts.Count > 0 && beside.Count > 0) throw BadRowException.Malformed($"'{at}' has calls among its parts as well as beside them", "keep one of them");
+        turn = Thought(turn with { Calls = inParts.Count > 0 ? inParts : beside }, message, thought, at);
         if (content is null && turn.Calls.Count == 0 && turn.Reasoning is null) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
         return turn;
     }
@@ -110,6 +113,21 @@ internal static class ChatReader
         if (role == Turn.Tool && (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(part => !IsPart(part)))) return (PythonJson.Text(value), null);
         if (value.ValueKind == JsonValueKind.Array) return Parts.Join(value, at + ".content");
         throw BadRowException.Malformed($"'{at}.content' is {RowFields.Name(value)}; it must be a string");
+    }
+
+    /// <summary>Calls among the parts of a content (LLaMA-Factory's <c>tool_call</c>, Anthropic's <c>tool_use</c>), and the parts without them.</summary>
+    private static List<JsonObject> CallParts(JsonElement content, string at, CallList calls, out JsonElement? rest)
+    {
+        var (found, others, i) = (new List<JsonObject>(), new List<JsonElement>(), 0);
+        foreach (var part in content.EnumerateArray())
+        {
+            var place = $"{at}.content[{i++}]";
+            if (IsPart(part) && part.GetProperty("type").GetString() is "tool_call" or "tool_use")
+                found.AddRange(Member(part, "value", "tool_call") is { } call ? calls.Read(call, place) : calls.Read(part, place));
+            else others.Add(part);
+        }
+        rest = found.Count > 0 ? JsonSerializer.SerializeToElement(others) : content;
+        return found;
     }
 
     private static bool IsPart(JsonElement part) => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String;

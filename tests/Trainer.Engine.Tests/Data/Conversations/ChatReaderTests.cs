@@ -30,6 +30,8 @@ public sealed class ChatReaderTests
     [InlineData("""{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"\"{\\\"a\\\":1}\""}}]}""")]
     [InlineData("""{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{\"a\":1}}"}""")]
     [InlineData("""{"role":"tool_call","content":"[{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}]"}""")]
+    [InlineData("""{"role":"assistant","content":[{"type":"tool_call","value":"{\"name\":\"f\",\"arguments\":{\"a\":1}}"}]}""")]
+    [InlineData("""{"role":"assistant","content":[{"type":"text","text":"x"},{"type":"tool_use","name":"f","input":{"a":1}}]}""")]
     public void A_call_is_one_call_however_it_is_written(string message) =>
         Assert.True(JsonElement.DeepEquals(Json("""{"type":"function","function":{"name":"f","arguments":{"a":1}}}"""), Json(Call(message))), Call(message));
 
@@ -42,6 +44,14 @@ public sealed class ChatReaderTests
     [InlineData("\"function_call\":{}")]
     public void A_struct_that_a_table_left_empty_is_no_call(string field) =>
         Assert.Empty(Read($$"""[{"role":"user","content":"q"},{"role":"assistant","content":"a",{{field}}}]""").Turns[1].Calls);
+
+    [Fact]
+    public void Words_thoughts_and_calls_may_be_parts_of_one_answer()
+    {
+        var turn = Read("""[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"reasoning","value":"R"},{"type":"text","value":"A"},{"type":"tool_call","value":"{\"name\":\"f\",\"arguments\":\"{}\"}"},{"type":"tool_call","value":"{\"name\":\"g\"}"}]}]""").Turns[1];
+        Assert.Equal(("R", "A", "f g"), (turn.Reasoning, turn.Content, string.Join(' ', turn.Calls.Select(call => call["function"]!["name"]))));
+        Assert.Contains("has calls among its parts as well as beside them", Refused("""[{"role":"assistant","content":[{"type":"tool_use","name":"f"}],"tool_calls":[{"name":"g"}]}]"""), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_call_of_sharegpt_may_be_thought_about()
