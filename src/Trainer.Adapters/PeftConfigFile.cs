@@ -18,7 +18,7 @@ internal static class PeftConfigFile
         if (!File.Exists(path)) throw new AdapterException(ForeignAdapters.Of(folder) is { } other ? $"no {FileName} in '{folder}': {other}" : $"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
         try
         {
-            using var document = PythonJson.Parse(File.ReadAllBytes(path));
+            using var document = PythonJson.Parse(SmallFile.Bytes(path));
             return (ReadSpec(document.RootElement, path), BaseModel(document.RootElement));
         }
         catch (AdapterOptionException fault)

@@ -156,7 +156,7 @@ public sealed unsafe class ShardedModel : IDisposable
     {
         try
         {
-            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(index), allowDuplicates: false);
+            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(index), allowDuplicates: false);
             if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out JsonElement weights)
                 || weights.ValueKind != JsonValueKind.Object)
             {

@@ -26,9 +26,17 @@ internal sealed record TextEnd(int? Id, IReadOnlyList<string> Notes)
         string Written(int id) => $"{id}{(tokenizer.TokenOf(id) is { } token ? $" ('{token}')" : "")}";
     }
 
+    /// <summary>Whether there is a file that can be a configuration: the loader of models reports one that is longer than any.</summary>
+    internal static bool IsShort(string file)
+    {
+        if (!File.Exists(file)) return false;
+        using var handle = File.OpenHandle(file);
+        return RandomAccess.GetLength(handle) <= 64 << 20;
+    }
+
     private static List<int> Ids(string file)
     {
-        if (!File.Exists(file)) return [];
+        if (!IsShort(file)) return [];
         try
         {
             using var config = JsonDocument.Parse(File.ReadAllText(file));

@@ -28,8 +28,9 @@ public sealed class HubCache(string folder)
         string reference = Path.Combine([repository, "refs", .. model.Revision.Split('/')]);
         if (File.Exists(reference))
         {
-            // A commit and a newline; a pipe or a device, which have no length, are none.
-            string commit = new FileInfo(reference).Length is > 0 and < 256 ? File.ReadAllText(reference).Trim() : "";
+            // A commit and a newline; a pipe or a device, which have no length, are none. A link's length would be its own.
+            var file = new FileInfo(reference);
+            string commit = (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length is > 0 and < 256 ? File.ReadAllText(reference).Trim() : "";
             string snapshot = Path.Combine(snapshots, commit);
             return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(snapshot) ? snapshot : null;
         }

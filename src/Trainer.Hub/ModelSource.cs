@@ -88,7 +88,9 @@ public sealed class ModelSource(HubOptions options)
         }
         try
         {
-            using JsonDocument index = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(snapshot, Index)));
+            using FileStream file = File.OpenRead(Path.Combine(snapshot, Index));
+            if (file.Length > 64 << 20) return null; // As a broken one.
+            using JsonDocument index = JsonDocument.Parse(file);
             return index.RootElement.GetProperty("weight_map").EnumerateObject().Select(static pair => pair.Value.GetString() ?? "").Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal).FirstOrDefault(shard => shard.Length > 0 && !Has(shard));
         }

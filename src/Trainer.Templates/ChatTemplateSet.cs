@@ -124,11 +124,16 @@ public sealed class ChatTemplateSet
         }
     }
 
+    private const long MostBytes = 16 << 20;
+
     private static string Text(string file)
     {
         try
         {
-            return File.ReadAllText(file);
+            using var reader = new StreamReader(file);
+            if (reader.BaseStream.Length is var length && length > MostBytes)
+                throw new TemplateException($"cannot read the chat template ({file}): it has {length >> 20} MiB, and no template has more than {MostBytes >> 20}; check the path given to --chat-template");
+            return reader.ReadToEnd();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

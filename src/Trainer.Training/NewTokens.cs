@@ -45,6 +45,7 @@ public static class NewTokens
         string[] lines;
         try
         {
+            Checkpoints.SmallFile.Require(file);
             lines = File.ReadAllLines(file, new UTF8Encoding(false, throwOnInvalidBytes: true));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)

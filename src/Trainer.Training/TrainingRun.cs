@@ -51,7 +51,7 @@ public static class TrainingRun
             folder.Forget();
             throw early.Interruption();
         }
-        catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null })
+        catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null } or ImplausibleLossException)
         {
             // What made no step must not make the same command, or the corrected one, look like a second run.
             folder.Forget();

@@ -241,7 +241,7 @@ public static class ModelMerger
 
     private static void Finish(string baseFolder, string adapterFolder, string folder, bool unties, SafetensorsDtype? type)
     {
-        var original = File.ReadAllBytes(Path.Combine(baseFolder, "config.json"));
+        var original = SmallFile.Bytes(Path.Combine(baseFolder, "config.json"));
         var config = (JsonObject)PythonJson.ParseNode(original)!;
         var changed = config.Remove("quantization_config");
         if (unties)

@@ -155,7 +155,7 @@ public static class ModelFolderWriter
         string path = Path.Combine(work, StateFile);
         try
         {
-            if (File.Exists(path) && JsonNode.Parse(File.ReadAllBytes(path)) is JsonObject state && (string?)state["identity"] == Identity(plan, count))
+            if (File.Exists(path) && JsonNode.Parse(SmallFile.Bytes(path)) is JsonObject state && (string?)state["identity"] == Identity(plan, count))
             {
                 return [.. ((JsonArray)state["done"]!).Select(static name => (string)name!).Where(name => File.Exists(Path.Combine(work, name)))];
             }

@@ -43,7 +43,7 @@ public sealed record TextFolders(string Tokenizer, string Template)
         }
         try
         {
-            using JsonDocument config = PythonJson.Parse(File.ReadAllBytes(path));
+            using JsonDocument config = PythonJson.Parse(SmallFile.Bytes(path));
             if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("chat_template", out JsonElement template))
             {
                 return null;

@@ -20,7 +20,7 @@ public static class GgufVocabulary
         string path = Path.Combine(folder, "tokenizer.json");
         try
         {
-            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
             return Read(folder, path, document.RootElement, vocabularySize, modelType);
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
@@ -113,7 +113,7 @@ public static class GgufVocabulary
             add("ggml.add_space_prefix", GgufValue.Of(prepends));
         }
         string file = Path.Combine(folder, ModelFolderFiles.TemplateNames[0]);
-        if ((File.Exists(file) ? File.ReadAllText(file) : TextFolders.TemplateOfConfig(folder)) is string template)
+        if ((File.Exists(file) ? SmallFile.Text(file) : TextFolders.TemplateOfConfig(folder)) is string template)
         {
             add("chat_template", GgufValue.Of(template));
         }

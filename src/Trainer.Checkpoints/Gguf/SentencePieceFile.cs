@@ -8,7 +8,7 @@ internal static class SentencePieceFile
 {
     internal static List<(string Piece, float Score, int Type)> Read(string path)
     {
-        byte[] file = File.ReadAllBytes(path);
+        byte[] file = SmallFile.Bytes(path);
         var pieces = new List<(string, float, int)>();
         for (int at = 0; at < file.Length;)
         {

@@ -58,7 +58,7 @@ public sealed record AdapterConfig
         string path = Path.Combine(folder, FileName);
         try
         {
-            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
             JsonElement root = document.RootElement;
             JsonElement? Given(string key) => root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
             IReadOnlyList<string> Texts(string key) => Given(key) is not JsonElement value ? []

@@ -86,7 +86,7 @@ public static class FolderInspector
         string path = Path.Combine(folder, "config.json");
         try
         {
-            using JsonDocument document = PythonJson.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
             JsonElement root = document.RootElement;
             string? rope = Text(Part(root, "rope_scaling"), "rope_type") ?? Text(Part(root, "rope_scaling"), "type") ?? Text(Part(root, "rope_parameters"), "rope_type");
             return new ModelSummary

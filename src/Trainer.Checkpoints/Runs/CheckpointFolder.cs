@@ -164,7 +164,7 @@ public static class CheckpointFolder
         }
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument document = JsonDocument.Parse(SmallFile.Bytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return Check(path, step, document.RootElement);
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)

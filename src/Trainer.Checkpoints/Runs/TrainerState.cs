@@ -86,13 +86,16 @@ public sealed record TrainerState
         ["trial_params"] = null,
     }) + "\n";
 
+    // The log of a million steps.
+    private const long MostBytes = 512L << 20;
+
     /// <summary>Reads a file of ours or of transformers; absent keys get their defaults.</summary>
     /// <exception cref="BadFileException">It is missing, not JSON, or lacks the step.</exception>
     public static TrainerState Read(string path)
     {
         try
         {
-            JsonObject root = JsonNode.Parse(File.ReadAllBytes(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
+            JsonObject root = JsonNode.Parse(SmallFile.Bytes(path, MostBytes), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
             return new TrainerState
             {
                 GlobalStep = (long?)root["global_step"] ?? throw new JsonException("it has no global_step"),

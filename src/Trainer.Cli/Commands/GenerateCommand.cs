@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
@@ -78,7 +79,7 @@ internal static class GenerateCommand
         {
             values.Fault("no prompt; add --prompt TEXT, or --prompt - to read standard input");
         }
-        return [.. named.Concat(invocation.Positionals).DefaultIfEmpty("").Select(prompt => prompt == "-" ? Console.In.ReadToEnd().TrimEnd('\n') : prompt)];
+        return [.. named.Concat(invocation.Positionals).DefaultIfEmpty("").Select(prompt => prompt == "-" ? SmallFile.Rest(Console.In, "standard input").TrimEnd('\n') : prompt)];
     }
 
     // Answers come out in the order of the prompts, each as soon as those before it are there.

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
@@ -66,7 +67,7 @@ internal static class RunsCommand
             var facts = RunReader.Read(run).Facts;
             return (facts.FirstOrDefault(fact => fact[0] == RunReader.BestHeldOut) ?? facts.FirstOrDefault(fact => fact[0] == RunReader.Loss)) is { } fact ? $"{fact[0]} {fact[1]}" : null;
         }
-        catch (CommandFailedException)
+        catch (Exception fault) when (fault is CommandFailedException or BadFileException)
         {
             return null;
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
@@ -42,15 +43,17 @@ internal static class TokenizeCommand
     private static IEnumerable<string> Texts(Invocation invocation, string? input)
     {
         if (invocation.Positionals.Count > 0) return [invocation.Positionals[0]];
-        return input is null ? [Console.In.ReadToEnd()] : Strings(input == "-" ? Console.In : new StreamReader(input), input);
+        return input is null ? [SmallFile.Rest(Console.In, "standard input")] : Strings(input == "-" ? Console.In : new StreamReader(input), input);
     }
 
     private static IEnumerable<string> Strings(TextReader reader, string name)
     {
         using (reader)
         {
-            for (var number = 1; reader.ReadLine() is { } line; number++)
+            var number = 0;
+            foreach (var line in SmallFile.Lines(reader, name))
             {
+                number++;
                 if (line.Length > 0) yield return Parse(line, name, number);
             }
         }

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
 using Trainer.Distributed;
-using Trainer.Hub;
 using Trainer.Hub.Mlflow;
+using Trainer.Hub;
 using Trainer.Training;
 
 namespace Trainer.Cli.Commands;
@@ -126,18 +127,35 @@ internal static class TrainCommand
     private static void Summary(Terminal terminal, TrainingOptions options, TrainingResult result)
     {
         var folder = result.AdapterDirectory;
-        // From the rows on disk, as the report has them: a resumed run's earlier part is among them.
-        var rows = RunReader.Read(folder);
+        var evals = Losses(terminal, folder);
+        terminal.Error.WriteLine($"adapter      {folder} ({Kept(result, evals)})");
+        if (File.Exists(Path.Combine(folder, "report.html"))) terminal.Error.WriteLine($"report       {Path.Combine(folder, "report.html")}");
+        if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, "runs")}");
+        terminal.Error.WriteLine($"try it       {ShellWord.Line(["trainer", "chat", folder])}");
+    }
+
+    /// <summary>How the losses went; the held-out ones are the answer.</summary>
+    private static IReadOnlyList<double[]> Losses(Terminal terminal, string folder)
+    {
+        ReportRun rows;
+        try
+        {
+            // From the rows on disk, as the report has them: a resumed run's earlier part is among them.
+            rows = RunReader.Read(folder);
+        }
+        catch (Exception fault) when (fault is CommandFailedException or BadFileException)
+        {
+            // The adapter is written: a row of an earlier part that was damaged does not undo it.
+            terminal.Error.WriteLine($"warning: the losses cannot be shown: {fault.Message}");
+            return [];
+        }
         var losses = rows.Steps.Count > 0 ? $"loss {RunLines.Number(rows.Steps[0][1], "0.0000")} -> {RunReader.Smoothed(rows.Steps).ToString("0.0000", CultureInfo.InvariantCulture)} (smoothed)" : "no step";
         var evals = rows.Evals;
         if (evals.Count > 0) losses += ", held-out " + string.Join(" -> ", evals.Where((_, at) => at == 0 || at == evals.Count - 1).Select(row => RunLines.Number(row[1], "0.0000")));
         terminal.Error.WriteLine(losses);
         if (evals.Count > 1 && evals[0][0] == 0 && !(evals[^1][1] < evals[0][1]))
             terminal.Error.WriteLine("warning: held-out loss is no lower than that of the base: this adapter has learnt nothing that helps there; a lower --learning-rate or fewer steps may");
-        terminal.Error.WriteLine($"adapter      {folder} ({Kept(result, evals)})");
-        if (File.Exists(Path.Combine(folder, "report.html"))) terminal.Error.WriteLine($"report       {Path.Combine(folder, "report.html")}");
-        if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, "runs")}");
-        terminal.Error.WriteLine($"try it       {ShellWord.Line(["trainer", "chat", folder])}");
+        return evals;
     }
 
     // Early stopping takes the best evaluation's adapter, and says so in its reason.

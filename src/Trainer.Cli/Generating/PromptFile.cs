@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 
 namespace Trainer.Cli.Generating;
@@ -11,7 +12,7 @@ internal static class PromptFile
         var isJson = Path.GetExtension(path) is ".jsonl" or ".ndjson";
         var prompts = new List<string>();
         var number = 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in SmallFile.Lines(path))
         {
             number++;
             if (line.Trim().Length > 0) prompts.Add(isJson ? Parse(line, path, number) : line);

@@ -1,7 +1,8 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using Trainer.Cli.Options;
-using Trainer.Data;
 using Trainer.Data.Conversations;
+using Trainer.Data;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -147,7 +148,7 @@ internal static class ImportedData
     {
         if (Folder(draft) is not { } folder) return null;
         return File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.Exists(Path.Combine(folder, "chat_template.json"))
-            || (File.Exists(Path.Combine(folder, "tokenizer_config.json")) && File.ReadAllText(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal));
+            || (File.Exists(Path.Combine(folder, "tokenizer_config.json")) && SmallFile.Text(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal));
     }
 
     /// <summary>Whether the model's tokenizer has this word for a special token; null where it is not here.</summary>
@@ -156,7 +157,7 @@ internal static class ImportedData
         if (Folder(draft) is not { } folder || !File.Exists(Path.Combine(folder, "tokenizer_config.json"))) return null;
         try
         {
-            using var config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "tokenizer_config.json")));
+            using var config = JsonDocument.Parse(SmallFile.Bytes(Path.Combine(folder, "tokenizer_config.json")));
             if (!config.RootElement.TryGetProperty(name, out var known)) return false;
             if (known.ValueKind == JsonValueKind.Object && known.TryGetProperty("content", out var content)) known = content;
             return known.ValueKind == JsonValueKind.String && known.GetString() == token;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Checkpoints;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -141,7 +142,7 @@ internal static class MlxLm
     {
         if (draft.Theirs("data") is not { } path) return null;
         var file = Directory.Exists(path) ? Path.Combine(path, "train.jsonl") : path;
-        if (!File.Exists(file) || File.ReadLines(file).FirstOrDefault() is not { } line) return null;
+        if (!File.Exists(file) || SmallFile.Lines(file).FirstOrDefault() is not { } line) return null;
         try
         {
             using var row = JsonDocument.Parse(line);

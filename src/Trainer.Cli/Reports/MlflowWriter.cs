@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
-using Trainer.Hub;
+using Trainer.Checkpoints;
 using Trainer.Hub.Mlflow;
+using Trainer.Hub;
 using Trainer.Training;
 
 namespace Trainer.Cli.Reports;
@@ -104,7 +105,7 @@ internal sealed class MlflowWriter : ITrainingObserver, IDisposable
         if (!File.Exists(path)) return null;
         try
         {
-            using var kept = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var kept = JsonDocument.Parse(SmallFile.Bytes(path));
             return kept.RootElement.GetProperty("uri").GetString() == _options.ToString() ? kept.RootElement.GetProperty("run_id").GetString() : null;
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)

@@ -54,7 +54,7 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
             var path = Path.Combine(directory, "report.html");
             AtomicFile.WriteText(path, ReportPage.Write([run], _history.Ended is null && _stopped is null));
         }
-        catch (Exception fault) when (WriteFault.Covers(fault) || fault is CannotWriteException or CommandFailedException)
+        catch (Exception fault) when (WriteFault.Covers(fault) || fault is CannotWriteException or CommandFailedException or BadFileException)
         {
             // A picture that cannot be drawn now must not end the run; the next one will tell the same.
         }

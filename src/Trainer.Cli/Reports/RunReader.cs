@@ -32,7 +32,7 @@ internal static class RunReader
         var (steps, evals, samples) = (new SortedDictionary<double, double[]>(), new SortedDictionary<double, double[]>(), new List<ReportSample>());
         var (measured, held) = (new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal), new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal));
         var number = 0;
-        foreach (var line in File.ReadLines(metrics))
+        foreach (var line in SmallFile.Lines(metrics))
         {
             number++;
             if (line.Length == 0) continue;
@@ -109,7 +109,7 @@ internal static class RunReader
         if (!File.Exists(path)) return ([], 0, null);
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            using var document = JsonDocument.Parse(SmallFile.Text(path));
             var lengths = new List<double[]>();
             var maxSteps = 0.0;
             if (Object(document.RootElement, "data") is { } data)

@@ -30,7 +30,7 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
         try
         {
             RegularFile.RequireAll(folder);
-            using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "run.json")));
+            using var document = JsonDocument.Parse(SmallFile.Bytes(Path.Combine(folder, "run.json")));
             var root = document.RootElement;
             if (Object(root, "data") is { } data) maxSteps = Whole(data, "steps");
             if (Object(root, "options") is { } options && options.TryGetProperty("command", out var line)) command = line.GetString();
@@ -74,19 +74,29 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
     {
         if (!File.Exists(metrics) || RegularFile.IsOther(metrics)) return 0;
         var last = 0;
-        foreach (var line in File.ReadLines(metrics))
+        try
         {
-            try
-            {
-                using var row = JsonDocument.Parse(line);
-                last = Math.Max(last, Whole(row.RootElement, "step"));
-            }
-            catch (JsonException)
-            {
-                // The last row of a killed run may be half of one.
-            }
+            foreach (var line in SmallFile.Lines(metrics)) last = Math.Max(last, StepOf(line));
+        }
+        catch (BadFileException)
+        {
+            // As above.
         }
         return last;
+    }
+
+    private static int StepOf(string line)
+    {
+        try
+        {
+            using var row = JsonDocument.Parse(line);
+            return Whole(row.RootElement, "step");
+        }
+        catch (JsonException)
+        {
+            // The last row of a killed run may be half of one.
+            return 0;
+        }
     }
 
     private static JsonElement? Object(JsonElement element, string name) =>

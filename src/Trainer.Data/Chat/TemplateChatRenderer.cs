@@ -48,7 +48,7 @@ internal sealed class TemplateChatRenderer : IChatRenderer
         var tokens = new List<string>();
         if (tokenizer.EosToken is { } eos) tokens.Add(eos);
         var file = Path.Combine(directory, "generation_config.json");
-        if (!File.Exists(file)) return tokens;
+        if (!TextEnd.IsShort(file)) return tokens;
         try
         {
             using var config = JsonDocument.Parse(File.ReadAllText(file));

@@ -38,8 +38,10 @@ internal sealed class DatasetInfo
     {
         try
         {
-            if (!File.Exists(path) || new FileInfo(path).Length > 16 << 20) return null;
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            if (!File.Exists(path)) return null;
+            using var file = File.OpenRead(path);
+            if (file.Length > 16 << 20) return null;
+            using var document = JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             if (document.RootElement.ValueKind != JsonValueKind.Object) return null;
             var entries = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
             foreach (var entry in document.RootElement.EnumerateObject())

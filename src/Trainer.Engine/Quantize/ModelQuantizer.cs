@@ -130,7 +130,7 @@ public static unsafe class ModelQuantizer
 
     private static void Finish(string source, string folder, List<Part> parts, QuantizeOptions options)
     {
-        var config = (JsonObject)PythonJson.ParseNode(File.ReadAllBytes(Path.Combine(source, "config.json")))!;
+        var config = (JsonObject)PythonJson.ParseNode(SmallFile.Bytes(Path.Combine(source, "config.json")))!;
         var first = parts.Where(part => part.IsQuantized).Select(part => part.Entry).FirstOrDefault()
             ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
         config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);

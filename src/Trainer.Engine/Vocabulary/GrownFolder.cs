@@ -81,7 +81,7 @@ public static class GrownFolder
 
     private static void WriteConfig(string model, string folder, int rows)
     {
-        var config = (JsonObject)PythonJson.ParseNode(File.ReadAllBytes(Path.Combine(model, "config.json")))!;
+        var config = (JsonObject)PythonJson.ParseNode(SmallFile.Bytes(Path.Combine(model, "config.json")))!;
         // Multimodal files may say it at the top, inside, or both.
         if (config["text_config"] is JsonObject text) text["vocab_size"] = rows;
         if (config["text_config"] is not JsonObject || config.ContainsKey("vocab_size")) config["vocab_size"] = rows;

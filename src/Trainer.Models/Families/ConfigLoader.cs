@@ -67,7 +67,7 @@ public static class ConfigLoader
     {
         try
         {
-            var document = PythonJson.Parse(File.ReadAllBytes(path));
+            var document = PythonJson.Parse(SmallFile.Bytes(path));
             ReadTexts(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
         }

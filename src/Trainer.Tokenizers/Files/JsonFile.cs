@@ -5,19 +5,22 @@ namespace Trainer.Tokenizers.Files;
 /// <summary>Reads the JSON files of a tokenizer.</summary>
 internal static class JsonFile
 {
-    private const long LargestFile = 512L << 20;
+    private const long LargestFile = 96L << 20;
 
     /// <summary>Bytes of a file, or null where it does not exist.</summary>
     public static byte[]? ReadBytes(string path)
     {
         try
         {
-            var info = new FileInfo(path);
-            if (!info.Exists)
+            if (!File.Exists(path))
                 return null;
-            if (info.Length > LargestFile)
-                throw new TokenizerException($"tokenizer file '{path}': {info.Length} bytes are more than the {LargestFile} allowed; check that this is a tokenizer");
-            return File.ReadAllBytes(path);
+            // Through an open file: a link, as the hub's cache has them, would tell its own length.
+            using var file = File.OpenRead(path);
+            if (file.Length > LargestFile)
+                throw new TokenizerException($"tokenizer file '{path}': {file.Length} bytes are more than the {LargestFile} allowed; check that this is a tokenizer");
+            var bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            return bytes;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -25,7 +25,11 @@ public static class NamedTemplates
     internal static string? Read(SettingValues values, Setting setting)
     {
         if (values.Text(setting) is not { } text) return null;
-        if (File.Exists(text)) return text;
+        if (File.Exists(text))
+        {
+            Checkpoints.RegularFile.Require(text);
+            return text;
+        }
         if (Find(text) is { } named) return named;
         values.Fault($"{values.Origin(setting)} '{text}': no such file, and no template of that name; the named ones are {string.Join(", ", Names)}");
         return text;

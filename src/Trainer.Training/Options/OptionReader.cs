@@ -29,7 +29,7 @@ public static class OptionReader
     {
         if (path is null || !File.Exists(path)) return [];
         Checkpoints.RegularFile.Require(path);
-        var lines = File.ReadAllLines(path).Where(line => line.Trim().Length > 0).ToList();
+        var lines = Checkpoints.SmallFile.Lines(path).Where(line => line.Trim().Length > 0).ToList();
         if (lines.Count == 0) values.Fault($"{values.Origin(setting)} '{path}' holds no prompt; write one a line");
         return lines;
     }
@@ -65,6 +65,7 @@ public static class OptionReader
     {
         if (values.Text(setting) is not { } path) return null;
         if (!exists(path)) values.Fault($"{values.Origin(setting)} '{path}': {otherwise}");
+        Checkpoints.RegularFile.Require(path);
         return path;
     }
 

@@ -35,7 +35,7 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         var path = Path.Combine(directory, StateFile);
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            using var document = JsonDocument.Parse(SmallFile.Bytes(path), RunJson.Document);
             var state = RunState.FromJson(document.RootElement);
             return new CheckpointContent(directory, state, TrainerState.Read(Path.Combine(directory, TrainerState.FileName)), RunManifest.Read(Path.Combine(directory, RunManifest.FileName)));
         }

@@ -55,7 +55,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     {
         if (!File.Exists(path)) return 0;
         long last = 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in SmallFile.Lines(path))
         {
             try
             {

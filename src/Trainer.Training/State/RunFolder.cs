@@ -20,6 +20,7 @@ internal sealed class RunFolder : IDisposable
     private readonly bool _isNew;
     private readonly bool _hadRecord;
     private readonly List<(string Path, string Prefix)> _aside = [];
+    private HashSet<string> _before = [];
     private bool _replaces;
 
     private RunFolder(TrainingOptions options, RunLock? runLock, bool isNew, Events events)
@@ -88,6 +89,7 @@ internal sealed class RunFolder : IDisposable
             _events.Warn($"replaced the run in {Directory}");
         }
         foreach (var (path, prefix) in _aside) PutAside(path, prefix);
+        _before = [.. Entries()];
         if (Checkpoint is { } checkpoint && !IsOwn(checkpoint))
         {
             BringBest(checkpoint);
@@ -100,7 +102,27 @@ internal sealed class RunFolder : IDisposable
     public void Forget()
     {
         if (_lock is null) return;
-        if (IsFree || (Began && Earlier is null)) File.Delete(Path.Combine(Directory, RunManifest.FileName));
+        var isFresh = Began && Earlier is null && Checkpoint is null;
+        if (IsFree || isFresh) File.Delete(Path.Combine(Directory, RunManifest.FileName));
+        if (!isFresh) return;
+        // Deepest first: a folder is empty when its turn comes.
+        foreach (var path in Entries().Where(path => !_before.Contains(path) && Path.GetFileName(path) != RunLock.FileName).OrderByDescending(path => path.Length).ToList()) Remove(path);
+        Began = false;
+    }
+
+    private IEnumerable<string> Entries() => System.IO.Directory.EnumerateFileSystemEntries(Directory, "*", SearchOption.AllDirectories);
+
+    private static void Remove(string path)
+    {
+        try
+        {
+            if (System.IO.Directory.Exists(path)) System.IO.Directory.Delete(path);
+            else File.Delete(path);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // A log that is open still, where open files cannot be deleted: it is no run.
+        }
     }
 
     /// <summary>Whether a checkpoint lies in this very folder.</summary>

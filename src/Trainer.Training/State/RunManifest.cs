@@ -118,7 +118,7 @@ internal sealed record RunManifest
         try
         {
             RegularFile.Require(path);
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            using var document = JsonDocument.Parse(SmallFile.Bytes(path), RunJson.Document);
             RunJson.RequireNoEmptyItems(document.RootElement);
             var manifest = document.Deserialize<RunManifest>(RunJson.Options) ?? throw new JsonException("it is empty");
             if (manifest.Format != 1)

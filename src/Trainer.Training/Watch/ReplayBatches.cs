@@ -17,7 +17,7 @@ internal static class ReplayBatches
         var path = Path.Combine(directory, FileName);
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), RunJson.Document);
+            using var document = JsonDocument.Parse(SmallFile.Bytes(path), RunJson.Document);
             RunJson.RequireNoEmptyItems(document.RootElement);
             var rows = document.Deserialize<List<Rows>>(RunJson.Line) ?? throw new JsonException("it is empty");
             if (rows.Count == 0) throw new JsonException("it holds no micro-batch");
