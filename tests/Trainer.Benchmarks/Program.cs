@@ -8,6 +8,7 @@ return args switch
     ["products", .. var rest] => ProductsCommand.Run(rest),
     ["kernels"] => KernelCommand.Run(),
     ["narrow", .. var rest] => NarrowCommand.Run(rest),
+    ["objectives", .. var rest] => ObjectivesCommand.Run(rest),
     ["decode", var folder, .. var rest] => DecodeCommand.Run(folder, rest),
     ["ranks", .. var rest] => RanksCommand.Run(rest),
     ["attention", .. var rest] => AttentionCommand.Run(rest),

@@ -20,6 +20,7 @@ internal static class StepCommand
             kernels          quantization, dequantization, element-wise kernels against memcpy
             attention        causal, grouped, windowed and packed attention
             ranks [--shape NAME] [--ranks N] [--rounds N] [--steps N] [--batch N] [--seq N] [--trainer PATH]   the built program under mpirun, a thread a rank, beside one process
+            objectives [--shape NAME] [--pairs N] [--seq N] [--rank N]   operations of a preference step beside a supervised one, counted
             narrow [--threads N] [--cpu-time]   frozen products in 8 bits and bfloat16 beside float32, both directions
             """);
         return 2;

@@ -6,6 +6,9 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
     // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
     private const long ChunkFloats = 32 << 20;
 
+    // So few are computed twice in no time, and their gradient is rounded once less.
+    private const long FewLogits = 1 << 20;
+
     /// <summary>Rows of logits at a time.</summary>
     public static long Chunk(FastShape shape, long lossRows) => Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
 
@@ -22,7 +25,10 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
         Place normed = pass.Memory.Floats(BufferId.HeadNormed), logits = pass.Memory.Floats(BufferId.Logits), inverse = pass.Buffers.RowInverse, gradient = pass.Buffers.RowGradient;
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
-        if (lossScale is not null && batch.Batch.Weigh is { } weigh) Weigh(pass, normed, weigh);
+        var weigh = lossScale is null ? null : batch.Batch.Weigh;
+        var scaledLater = weigh is not null && IsFrozen && batch.Batch.LabelSmoothing == 0 && rows * shape.Vocabulary > FewLogits;
+        if (scaledLater) batch.Weigh([.. Enumerable.Repeat(1f, batch.Tokens)]);
+        else if (weigh is not null) Weigh(pass, normed, weigh);
         for (long first = 0; first < rows; first += chunk)
         {
             var count = Math.Min(chunk, rows - first);
@@ -33,6 +39,12 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
             if (lossScale is null) continue;
             var dx = needsInput ? gradient + first * shape.Hidden : default;
             linear.Backward(part, model.Head, x, count, logits, shape.Vocabulary, dx, false, kept, shape.LogitMultiplier);
+        }
+        if (scaledLater)
+        {
+            Weigh(batch, weigh!);
+            // A frozen head's gradient is linear in each row's weight, so one product serves, whenever the weight is known.
+            for (var row = 0; needsInput && row < rows; row++) kernels.Scale(gradient + (long)row * shape.Hidden, shape.Hidden, batch.Factors[row]);
         }
         if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, default, gradient, shape.Hidden, rows);
     }
@@ -47,7 +59,10 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
 
     private static AdapterState Kept(FastPass pass) => new(pass.Memory.FloatsOrNone(BufferId.HeadLow), default, default);
 
-    // The weights depend on all losses, so these come first, and the logits once more with the gradient.
+    // Nothing of the head is trained: what it gets from a row is a gradient for that row alone.
+    private bool IsFrozen => model.Head is { Adapter: null, TrainedWeight: null, TrainedBias: null, Rows: null } || !model.AdaptersEnabled;
+
+    // The weights depend on all losses, and a trained head's own gradient on them: these come first, and the logits once more with the gradient.
     private void Weigh(FastPass pass, Place normed, Func<float[], float[]> weigh)
     {
         var (batch, chunk, kept) = (pass.Batch, pass.Layout.LossChunk, Kept(pass));
@@ -58,6 +73,11 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
             linear.Forward(pass.FromRow(first), model.Head, normed + first * shape.Hidden, count, logits, shape.Vocabulary, kept, shape.LogitMultiplier);
             CrossEntropyRows(pass, first, count, null);
         }
+        Weigh(batch, weigh);
+    }
+
+    private static void Weigh(FastBatch batch, Func<float[], float[]> weigh)
+    {
         batch.FetchLosses();
         var losses = new float[batch.Tokens];
         batch.CopyLosses(losses);

@@ -78,6 +78,30 @@ public class PreferenceEvaluationTests
     }
 
     [Fact]
+    public void Weights_that_come_late_cost_no_second_product_and_give_the_same_gradient()
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast });
+        Trainer.Adapters.PeftFolder.Load(model, Path.Combine(Golden.Fixtures, "preference", "adapter_plain"), 0);
+        // Enough logits that they are not computed twice.
+        var (segments, length) = (60, 64);
+        int[] ids = [.. Enumerable.Range(0, segments * length).Select(t => t * 7 % 320)];
+        int[] targets = [.. ids.Select((_, t) => t % length == length - 1 ? -100 : ids[t + 1])];
+        float[] weights = [.. Enumerable.Range(0, segments).Select(segment => 0.01f * (segment % 5 - 2))];
+        (double Operations, float[] Gradient) Pass(float[] ofSegments, Func<float[], float[]>? weigh)
+        {
+            var meter = ((global::Trainer.Engine.Fast.FastEngine)model.Engine).Meter;
+            meter.Clear();
+            model.Parameters.ZeroGradients();
+            model.ForwardBackward(new TokenBatch(ids, targets, [.. ids.Select((_, t) => t % length)], [.. Enumerable.Range(0, segments + 1).Select(segment => segment * length)], ofSegments) { Weigh = weigh }, 1, null);
+            return (meter.AllOperations, model.Parameters.GradientSpan.ToArray());
+        }
+        var plain = Pass(weights, null);
+        var late = Pass([.. Enumerable.Repeat(1f, segments)], losses => [.. losses.Select((_, t) => weights[t / length])]);
+        Assert.Equal(plain.Operations, late.Operations);
+        Assert.True(Golden.LargestDifference(plain.Gradient, late.Gradient) < 1e-5 * plain.Gradient.Max(Math.Abs));
+    }
+
+    [Fact]
     public void Asking_the_reference_beforehand_is_planned_and_then_steps_and_evaluations_make_a_pass_less()
     {
         Assert.Equal(1000 * 0.01 / 2, PlanTime.ReferenceSeconds(1000, 0.01, recompute: false, 0), 9);
