@@ -26,7 +26,7 @@ public sealed unsafe class DeltaRuleTests
         expected.backward([upper.to(ScalarType.Float64)]);
 
         var shape = new FastShape(ConfigLoader.Load(Models.Golden.Folder("llama31")));
-        IKernels kernels = engine == EngineKind.Fast ? new CpuKernels(shape, ComputeKind.Float32, new PanelPlan()) : new TorchKernels(shape, ComputeKind.Float32, new PanelPlan(), "cpu");
+        IKernels kernels = engine == EngineKind.Fast ? new CpuKernels(shape, ComputeKind.Float32, new PanelPlan()) : new TorchKernels(shape, ComputeKind.Float32, new PanelPlan(), "cpu", keepsWeights: false);
         var threads = get_num_threads();
         var layout = new PassLayout([new PassBuffer(BufferUse.Scratch, new(BufferId.DeltaScratch), threads * DeltaBlocks.Of(Config, 150).Scratch)], threads);
         using var block = kernels.Allocate(layout.Bytes);

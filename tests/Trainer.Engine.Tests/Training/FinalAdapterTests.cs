@@ -1,3 +1,4 @@
+using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
@@ -33,10 +34,10 @@ public sealed class FinalAdapterTests : IDisposable
         var values = model.Parameters.HostValues().ToArray();
         foreach (var tensor in model.Parameters.Tensors)
             for (var i = 0; i < tensor.Count; i++) values[tensor.Offset + i] = (tensor.Name.Contains("lora_A", StringComparison.Ordinal) ? a : b) * (i % 3 - 0.5f);
-        model.Parameters.Write(values);
+        model.Parameters.Write(0, values);
         void Write() => FinalAdapter.Write(options, new RunState(), 1, model, new BigramData(11, 7), new Events([]));
         if (fails) Assert.Contains("changes no logit although its B is not 0", Assert.Throws<CannotWriteException>(Write).Message, StringComparison.Ordinal);
         else Write();
-        Assert.True(File.Exists(Path.Combine(_folder, FinalAdapter.WeightsFile)));
+        Assert.True(File.Exists(Path.Combine(_folder, PeftFolder.WeightsFile)));
     }
 }
