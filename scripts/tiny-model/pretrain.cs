@@ -16,11 +16,14 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Numerics.Optimizer;
 using Trainer.Tokenizers;
+using Trainer.Tokenizers.Files;
 
 const int Hidden = 128, Layers = 4, Heads = 4, KeyValueHeads = 2, Intermediate = 384, Context = 256, Seed = 1;
 const int SegmentsPerStep = 3, SegmentTokens = 208;

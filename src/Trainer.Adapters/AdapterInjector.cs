@@ -1,5 +1,6 @@
 using Trainer.Engine;
 using Trainer.Models.Drawing;
+using Trainer.Models.Lora;
 
 namespace Trainer.Adapters;
 
@@ -45,7 +46,8 @@ public static class AdapterInjector
         }
         foreach (var experts in model.Experts)
         {
-            var drawn = new[] { experts.GateUpAdapter, experts.DownAdapter }.OfType<ExpertAdapter>().Select(adapter => (adapter.A, adapter.Rank)).Concat(experts.OwnAdapters.Select(adapter => (adapter.A, adapter.Rank)));
+            var drawn = new[] { experts.GateUpAdapter, experts.DownAdapter }.OfType<ExpertAdapter>().Select(adapter => (adapter.A, adapter.Rank))
+                .Concat(experts.OwnAdapters.Select(adapter => (adapter.A, adapter.Rank)));
             foreach (var (a, rank) in drawn)
             {
                 var values = new float[a.Count];
@@ -70,8 +72,11 @@ public static class AdapterInjector
         if (init == AdapterInit.Loftq && !PlainWeights.IsQuantizedHere(model))
             throw new AdapterOptionException(model.Config.StoredQuantization is null
                 ? "--init-lora loftq makes up for what quantization loses, and nothing is quantized; pass --quantize nf4, or another --init-lora"
-                : $"--init-lora loftq needs the weights before they were quantized, and '{model.Folder}' holds quantized ones; name the folder they were made from");
-        if (model.Embedding.Adapter is null && model.Experts.All(experts => experts.GateUpAdapter is null && experts.DownAdapter is null && !experts.OwnAdapters.Any())) return;
-        throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} knows linear layers only, and an embedding or experts are adapted too; choose other --target-modules, or --init-lora kaiming");
+                : $"--init-lora loftq needs the weights before they were quantized, and '{model.Folder}' holds quantized ones; name the folder they were made "
+                    + "from");
+        if (model.Embedding.Adapter is null && model.Experts.All(experts => experts.GateUpAdapter is null && experts.DownAdapter is null
+            && !experts.OwnAdapters.Any())) return;
+        throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} knows linear layers only, and an embedding or experts are adapted "
+            + "too; choose other --target-modules, or --init-lora kaiming");
     }
 }

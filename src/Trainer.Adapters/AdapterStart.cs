@@ -92,13 +92,15 @@ internal static class AdapterStart
     private static void RequireDirections(AdapterInit init, string module, int rank, long rows, long columns)
     {
         if (rank > Math.Min(rows, columns))
-            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{module}', which has {Math.Min(rows, columns)}; lower --lora-rank");
+            throw new AdapterOptionException($"--init-lora {init.ToString().ToLowerInvariant()} takes {rank} directions of '{module}', which "
+                + $"has {Math.Min(rows, columns)}; lower --lora-rank");
     }
 
     // PEFT's: odd and even rows of one orthogonal matrix mix random rows, so that B A is 0 and neither factor is.
     private static (float[] A, float[] B) Orthogonal(LinearModule linear, LinearAdapter adapter, int seed)
     {
-        if (adapter.Rank % 2 != 0) throw new AdapterOptionException($"--init-lora orthogonal needs an even rank, and '{linear.Name}' has {adapter.Rank}; change --lora-rank");
+        if (adapter.Rank % 2 != 0)
+            throw new AdapterOptionException($"--init-lora orthogonal needs an even rank, and '{linear.Name}' has {adapter.Rank}; change --lora-rank");
         var half = adapter.Rank / 2;
         var random = new AdapterRandom(seed, adapter.A.Name);
         Tensor Normal(long rows, long columns)

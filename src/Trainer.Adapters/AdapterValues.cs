@@ -1,5 +1,5 @@
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Models;
 
 namespace Trainer.Adapters;
@@ -40,7 +40,8 @@ internal static class AdapterValues
     public static void Read(SafetensorsFile file, SafetensorsEntry entry, Visit visit)
     {
         if (!StoredValues.CanRead(entry.Dtype))
-            throw new AdapterException($"tensor '{entry.Name}' of '{file.Path}' is of type {entry.Dtype}, which is not implemented; save the adapter as float32");
+            throw new AdapterException($"tensor '{entry.Name}' of '{file.Path}' is of type {entry.Dtype}, which is not implemented; save the adapter as "
+                + "float32");
         var values = new float[Math.Min(Part, entry.ElementCount)];
         for (long begin = 0; begin < entry.ElementCount; begin += Part)
         {

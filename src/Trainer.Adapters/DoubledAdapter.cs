@@ -1,7 +1,10 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Quantize;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Lora;
+using Trainer.Models.Parts;
 
 namespace Trainer.Adapters;
 
@@ -15,8 +18,10 @@ internal static class DoubledAdapter
     /// <exception cref="AdapterException">An embedding or experts are adapted.</exception>
     public static void RequireLinears(AdapterBlueprint blueprint, string folder)
     {
-        if (blueprint.Modules.FirstOrDefault(trained => trained.Experts.Count > 0 || (trained.Update is not null && trained.Module.Kind != ModuleKind.Linear)) is { } other)
-            throw new AdapterException($"adapter '{folder}' was begun in the base's own directions (init_lora_weights), which '{other.Module.Path}' has none of; convert it with save_pretrained(path_initial_model_for_weight_conversion=...)");
+        if (blueprint.Modules.FirstOrDefault(trained => trained.Experts.Count > 0
+            || (trained.Update is not null && trained.Module.Kind != ModuleKind.Linear)) is { } other)
+            throw new AdapterException($"adapter '{folder}' was begun in the base's own directions (init_lora_weights), which '{other.Module.Path}' has none "
+                + "of; convert it with save_pretrained(path_initial_model_for_weight_conversion=...)");
     }
 
     /// <summary>Writes both halves of A and B of every adapted linear.</summary>

@@ -1,6 +1,7 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Weights;
 
 namespace Trainer.Adapters;
 
@@ -31,7 +32,9 @@ internal static class EmbeddingCopies
             var weight = module == model.Head.Name ? model.Head.Weight : model.Embedding.Weight;
             var entry = file.Entry(name);
             if (!entry.Shape.SequenceEqual([weight.Rows, weight.Columns]) || !WeightCopies.AreEqual(weight, file, entry))
-                throw new AdapterException($"tensor '{name}' [{string.Join(", ", entry.Shape)}] of '{file.Path}' is not the '{module}' [{weight.Rows}, {weight.Columns}] of the model '{model.Folder}': the adapter was trained on another base, or after its vocabulary grew; pass that base");
+                throw new AdapterException($"tensor '{name}' [{string.Join(", ", entry.Shape)}] of '{file.Path}' is not the "
+                    + $"'{module}' [{weight.Rows}, {weight.Columns}] of the model '{model.Folder}': the adapter was trained on another base, or after its "
+                    + "vocabulary grew; pass that base");
             left.Remove(name);
         }
     }
@@ -53,7 +56,9 @@ internal static class EmbeddingCopies
             var count = (int)Math.Min(Part, one.ByteCount - at);
             same = file.Bytes(one, at, count).SequenceEqual(file.Bytes(other, at, count));
         }
-        if (!same) throw new AdapterException($"tensors '{Name}' and '{shared}' of '{file.Path}' differ although adapter_config.json ties them (ensure_weight_tying); write the adapter again");
+        if (!same)
+            throw new AdapterException($"tensors '{Name}' and '{shared}' of '{file.Path}' differ although adapter_config.json ties them "
+                + "(ensure_weight_tying); write the adapter again");
     }
 
     /// <summary>The embedding or the head whose whole weight a tensor of an adapter file is; null for any other tensor.</summary>
@@ -62,7 +67,7 @@ internal static class EmbeddingCopies
         if (!name.StartsWith(Prefix, StringComparison.Ordinal) || !name.EndsWith(".weight", StringComparison.Ordinal)) return null;
         var module = name[Prefix.Length..^".weight".Length];
         if (module.EndsWith(".base_layer", StringComparison.Ordinal)) module = module[..^".base_layer".Length];
-        module = Trainer.Models.TensorNames.OfTextModel(module);
+        module = Trainer.Models.Config.TensorNames.OfTextModel(module);
         return module is Head or Embedding ? module : null;
     }
 }

@@ -1,4 +1,5 @@
 using Trainer.Models.Drawing;
+using Trainer.Models.Lora;
 
 namespace Trainer.Adapters;
 
@@ -30,11 +31,14 @@ public static class EvaRanks
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(ranks);
         var layers = Updates(decoder, spec).Where(module => ranks[module.Module.Path] > 0).ToList();
-        var alphas = layers.Select(module => (module.Module.Path, Alpha: module.Update!.Alpha * Factor(spec, (double)ranks[module.Module.Path] / module.Update.Rank))).ToList();
+        var alphas =
+            layers.Select(module => (module.Module.Path, Alpha: module.Update!.Alpha * Factor(spec, (double)ranks[module.Module.Path] / module.Update.Rank)))
+            .ToList();
         return spec with
         {
             Targets = layers.Count == ranks.Count ? spec.Targets : TargetModules.OfNames([.. layers.Select(module => Ending(module.Module.Path))]),
-            RankPattern = [.. layers.Where(module => ranks[module.Module.Path] != spec.Rank).Select(module => KeyValuePair.Create(Ending(module.Module.Path), ranks[module.Module.Path]))],
+            RankPattern = [.. layers.Where(module => ranks[module.Module.Path] != spec.Rank)
+                .Select(module => KeyValuePair.Create(Ending(module.Module.Path), ranks[module.Module.Path]))],
             AlphaPattern = [.. alphas.Where(one => one.Alpha != spec.Alpha).Select(one => KeyValuePair.Create(Ending(one.Path), one.Alpha))],
         };
     }
@@ -56,7 +60,8 @@ public static class EvaRanks
     }
 
     /// <summary>The layers that an adapter of this shape updates, with the ranks that were asked for.</summary>
-    internal static IReadOnlyList<TrainedModule> Updates(DecoderBlueprint decoder, LoraSpec spec) => [.. AdapterBlueprint.Fresh(decoder, spec).Modules.Where(module => module.Update is not null)];
+    internal static IReadOnlyList<TrainedModule> Updates(DecoderBlueprint decoder, LoraSpec spec)
+        => [.. AdapterBlueprint.Fresh(decoder, spec).Modules.Where(module => module.Update is not null)];
 
     /// <summary>Most directions that a layer may get.</summary>
     internal static int Most(int rank, double rho) => (int)Math.Round(rank * rho, MidpointRounding.ToEven);

@@ -1,5 +1,7 @@
 using TorchSharp;
 using Trainer.Engine;
+using Trainer.Engine.Reference;
+using Trainer.Models.Lora;
 using static TorchSharp.torch;
 
 namespace Trainer.Adapters;
@@ -24,13 +26,15 @@ public static class EvaStart
     /// <param name="batches">The training rows, in order.</param>
     /// <returns>The adapter's shape, the rank of each layer, and how many batches were read.</returns>
     /// <exception cref="AdapterOptionException">Something else than linear layers is adapted, or no row carries a label.</exception>
-    public static (LoraSpec Spec, IReadOnlyDictionary<string, int> Ranks, int Batches) Inject(CausalModel model, LoraSpec spec, double rho, int seed, IEnumerable<TokenBatch> batches)
+    public static (LoraSpec Spec, IReadOnlyDictionary<string, int> Ranks, int Batches) Inject(CausalModel model, LoraSpec spec, double rho, int seed,
+        IEnumerable<TokenBatch> batches)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(batches);
         var layers = EvaRanks.Updates(model.Blueprint, spec).Select(module => (module.Module.Path, module.Update!.Rank)).ToList();
         using var scope = NewDisposeScope();
-        using var inputs = new InputDirections(layers.ToDictionary(layer => layer.Path, layer => EvaRanks.Most(layer.Rank, Math.Max(1, rho)), StringComparer.Ordinal));
+        using var inputs = new InputDirections(layers.ToDictionary(layer => layer.Path, layer => EvaRanks.Most(layer.Rank, Math.Max(1, rho)),
+            StringComparer.Ordinal));
         var read = 0;
         foreach (var batch in batches)
         {
@@ -38,7 +42,8 @@ public static class EvaStart
             if (inputs.Read(model, batch)) break;
         }
         if (layers.FirstOrDefault(layer => !inputs.Has(layer.Path)) is { Path: { } unseen })
-            throw new AdapterOptionException($"--init-lora eva saw no token with a label on its way into '{unseen}'; choose other --target-modules, or --init-lora kaiming");
+            throw new AdapterOptionException($"--init-lora eva saw no token with a label on its way into '{unseen}'; choose other --target-modules, or "
+                + "--init-lora kaiming");
         var ranks = EvaRanks.Spread(layers, path => inputs.Of(path).Shares(int.MaxValue), rho);
         var shape = EvaRanks.Shape(model.Blueprint, spec, ranks);
         AdapterInjector.Inject(model, shape, seed, linear => Floats(inputs.Of(linear.Name).Directions(ranks[linear.Name]), ranks[linear.Name]));
@@ -89,7 +94,8 @@ public static class EvaStart
         {
             using var scope = NewDisposeScope();
             var now = directions.Directions(most);
-            var stands = _before.Remove(directions, out var before) && before.shape[0] == now.shape[0] && (before * now).sum(1).abs().min().item<double>() >= Tau;
+            var stands = _before.Remove(directions, out var before) && before.shape[0] == now.shape[0]
+                && (before * now).sum(1).abs().min().item<double>() >= Tau;
             before?.Dispose();
             _before[directions] = now.DetachFromDisposeScope();
             return stands;

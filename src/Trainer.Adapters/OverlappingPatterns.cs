@@ -1,4 +1,5 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models.Lora;
 
 namespace Trainer.Adapters;
 
@@ -23,8 +24,11 @@ internal static class OverlappingPatterns
             if (suffix is null || !entry.Name.StartsWith(Prefix, StringComparison.Ordinal) || entry.Shape.Length != 2) continue;
             var path = entry.Name[Prefix.Length..^suffix.Length];
             if (IsOpen(spec.AlphaPattern, path))
-                throw new AdapterException($"'alpha_pattern' of the adapter '{Path.GetDirectoryName(file.Path)}' gives '{path}' several alphas ({string.Join(", ", Fitting(spec.AlphaPattern, path).Select(pair => $"{pair.Key}={pair.Value}"))}), and which one counts was lost when its keys were sorted; leave the right one in adapter_config.json");
-            if (IsOpen(spec.RankPattern, path) && Fitting(spec.RankPattern, path).Any(pair => pair.Value == entry.Shape[0])) ranks.Add(KeyValuePair.Create(PathPattern.Exact(path), (int)entry.Shape[0]));
+                throw new AdapterException($"'alpha_pattern' of the adapter '{Path.GetDirectoryName(file.Path)}' gives '{path}' several alphas "
+                    + $"({string.Join(", ", Fitting(spec.AlphaPattern, path).Select(pair => $"{pair.Key}={pair.Value}"))}), and which one counts was lost "
+                    + "when its keys were sorted; leave the right one in adapter_config.json");
+            if (IsOpen(spec.RankPattern, path) && Fitting(spec.RankPattern, path).Any(pair => pair.Value == entry.Shape[0]))
+                ranks.Add(KeyValuePair.Create(PathPattern.Exact(path), (int)entry.Shape[0]));
         }
         return ranks.Count == 0 ? spec : spec with { RankPattern = [.. ranks, .. spec.RankPattern] };
     }
@@ -35,7 +39,8 @@ internal static class OverlappingPatterns
     public static IReadOnlyList<KeyValuePair<string, T>> Ordered<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, IReadOnlyList<string> paths)
     {
         if (!paths.Any(path => Fitting(patterns, path).DistinctBy(pair => pair.Value).Skip(1).Any())) return patterns;
-        return [.. paths.Where(path => Fitting(patterns, path).Any()).Select(path => KeyValuePair.Create(PathPattern.Exact(path), Fitting(patterns, path).First().Value))];
+        return [.. paths.Where(path => Fitting(patterns, path).Any())
+            .Select(path => KeyValuePair.Create(PathPattern.Exact(path), Fitting(patterns, path).First().Value))];
     }
 
     private static IEnumerable<KeyValuePair<string, T>> Fitting<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path) =>
@@ -43,5 +48,6 @@ internal static class OverlappingPatterns
 
     // Keys that are not in sorted order kept the order they were given in.
     private static bool IsOpen<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string path) =>
-        patterns.Count > 1 && patterns.Zip(patterns.Skip(1)).All(pair => string.CompareOrdinal(pair.First.Key, pair.Second.Key) < 0) && Fitting(patterns, path).DistinctBy(pair => pair.Value).Skip(1).Any();
+        patterns.Count > 1 && patterns.Zip(patterns.Skip(1)).All(pair => string.CompareOrdinal(pair.First.Key, pair.Second.Key) < 0)
+        && Fitting(patterns, path).DistinctBy(pair => pair.Value).Skip(1).Any();
 }

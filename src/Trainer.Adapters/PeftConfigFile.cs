@@ -1,7 +1,10 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models.Lora;
 
 namespace Trainer.Adapters;
 
@@ -15,7 +18,9 @@ internal static class PeftConfigFile
     public static (LoraSpec Spec, string? BaseModel) Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) throw new AdapterException(ForeignAdapters.Of(folder) is { } other ? $"no {FileName} in '{folder}': {other}" : $"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
+        if (!File.Exists(path))
+            throw new AdapterException(ForeignAdapters.Of(folder) is { } other
+                ? $"no {FileName} in '{folder}': {other}" : $"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
         try
         {
             using var document = PythonJson.Parse(SmallFile.Bytes(path));
@@ -25,7 +30,8 @@ internal static class PeftConfigFile
         {
             throw new AdapterException($"adapter config '{path}': {fault.Message}", fault);
         }
-        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException or KeyNotFoundException)
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or FormatException
+            or KeyNotFoundException)
         {
             throw new AdapterException($"adapter config '{path}' cannot be read: {fault.Message.TrimEnd('.')}; write it again with save_pretrained", fault);
         }
@@ -34,7 +40,8 @@ internal static class PeftConfigFile
     public static byte[] Write(LoraSpec spec, IReadOnlyList<string> targetNames, string baseModel)
     {
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json = new Utf8JsonWriter(stream,
+            new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             Pairs(json, "alpha_pattern", spec.AlphaPattern, Number);
@@ -61,7 +68,8 @@ internal static class PeftConfigFile
             json.WriteNull("revision");
             Modules(json, "target_modules", spec.Targets, targetNames);
             // A newer key: written only where it says something, so that older readers keep accepting the rest.
-            if (spec.TargetParameters.Count > 0) List(json, "target_parameters", [.. spec.TargetParameters.Order(StringComparer.Ordinal)], json.WriteStringValue);
+            if (spec.TargetParameters.Count > 0)
+                List(json, "target_parameters", [.. spec.TargetParameters.Order(StringComparer.Ordinal)], json.WriteStringValue);
             json.WriteString("task_type", "CAUSAL_LM");
             TokenRows(json, spec.TokenRows);
             json.WriteBoolean("use_dora", spec.UseDora);
@@ -118,10 +126,13 @@ internal static class PeftConfigFile
 
     private static LoraSpec ReadSpec(JsonElement root, string path)
     {
-        if (Text(root, "peft_type") is { } type && type != "LORA") throw new AdapterException($"adapter config '{path}': peft_type '{type}' is not implemented; only LORA is");
+        if (Text(root, "peft_type") is { } type && type != "LORA")
+            throw new AdapterException($"adapter config '{path}': peft_type '{type}' is not implemented; only LORA is");
         PeftConfigKeys.Check(root, path);
-        if (root.TryGetProperty("layers_pattern", out var pattern) && pattern.GetRawText() is not ("null" or "[]" or "\"\"") && !Texts(pattern).Contains("layers"))
-            throw new AdapterException($"adapter config '{path}': layers_pattern {pattern.GetRawText()} names no layers of the model, whose paths have 'layers'; write null");
+        if (root.TryGetProperty("layers_pattern", out var pattern) && pattern.GetRawText() is not ("null" or "[]" or "\"\"")
+            && !Texts(pattern).Contains("layers"))
+            throw new AdapterException($"adapter config '{path}': layers_pattern {pattern.GetRawText()} names no layers of the model, whose paths have "
+                + "'layers'; write null");
         return new LoraSpec
         {
             Rank = Given(root, "r", out var rank) ? rank.GetInt32() : 8,
@@ -156,7 +167,8 @@ internal static class PeftConfigFile
 
     // A hub model of a certain revision is another model than the newest.
     private static string? BaseModel(JsonElement root) => Text(root, "base_model_name_or_path") is { Length: > 0 } name
-        ? Text(root, "revision") is { Length: > 0 } revision && revision != "main" && !name.Contains('@', StringComparison.Ordinal) && !Directory.Exists(name) ? $"{name}@{revision}" : name
+        ? Text(root, "revision") is { Length: > 0 } revision && revision != "main" && !name.Contains('@', StringComparison.Ordinal) && !Directory.Exists(name)
+        ? $"{name}@{revision}" : name
         : null;
 
     private static IReadOnlyList<KeyValuePair<string, T>> Patterns<T>(JsonElement root, string key, Func<JsonElement, T> value)
@@ -168,23 +180,28 @@ internal static class PeftConfigFile
 
     private static IReadOnlyList<int> Integers(JsonElement value) => [.. value.EnumerateArray().Select(item => item.GetInt32())];
 
-    private static IEnumerable<string> Texts(JsonElement value) => value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Select(item => item.GetString()!) : [value.GetString()!];
+    private static IEnumerable<string> Texts(JsonElement value)
+        => value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().Select(item => item.GetString()!) : [value.GetString()!];
 
     private static TargetModules Targets(JsonElement root, string path)
     {
         if (!Given(root, "target_modules", out var targets) && Given(root, "target_parameters", out _)) return TargetModules.OfNames([]);
-        if (!Given(root, "target_modules", out targets)) throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
+        if (!Given(root, "target_modules", out targets))
+            throw new AdapterException($"adapter config '{path}' has no target_modules; write it again with save_pretrained");
         return targets.ValueKind == JsonValueKind.String && targets.GetString() == "all-linear" ? TargetModules.AllLinear : OfNames(targets);
     }
 
     private static TargetModules OfNames(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Array ? TargetModules.OfNames([.. value.EnumerateArray().Select(item => item.GetString()!)]) : TargetModules.OfPattern(value.GetString()!);
+        value.ValueKind == JsonValueKind.Array ? TargetModules.OfNames([.. value.EnumerateArray().Select(item => item.GetString()!)])
+        : TargetModules.OfPattern(value.GetString()!);
 
-    private static bool Given(JsonElement root, string key, out JsonElement value) => root.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
+    private static bool Given(JsonElement root, string key, out JsonElement value)
+        => root.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
 
     private static string? Text(JsonElement root, string key) => Given(root, key, out var value) ? value.GetString() : null;
 
-    private static string? Init(JsonElement root) => Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String ? init.GetString()!.ToLowerInvariant() : null;
+    private static string? Init(JsonElement root)
+        => Given(root, "init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String ? init.GetString()!.ToLowerInvariant() : null;
 
     private static bool Flag(JsonElement root, string key) => Given(root, key, out var value) && value.GetBoolean();
 }

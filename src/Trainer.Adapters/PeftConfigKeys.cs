@@ -7,7 +7,8 @@ internal static class PeftConfigKeys
 {
     private static readonly HashSet<string> Honoured = new(StringComparer.Ordinal)
     {
-        "alpha_pattern", "base_model_name_or_path", "bias", "ensure_weight_tying", "exclude_modules", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save",
+        "alpha_pattern", "base_model_name_or_path", "bias", "ensure_weight_tying", "exclude_modules", "init_lora_weights", "layers_pattern",
+        "layers_to_transform", "lora_alpha", "lora_bias", "lora_dropout", "modules_to_save",
         "peft_type", "r", "rank_pattern", "revision", "target_modules", "target_parameters", "task_type", "trainable_token_indices", "use_dora", "use_rslora",
     };
 
@@ -19,7 +20,8 @@ internal static class PeftConfigKeys
     };
 
     // Settings of a switch: without it they say nothing.
-    private static readonly Dictionary<string, string> SwitchOf = new(StringComparer.Ordinal) { ["megatron_core"] = "megatron_config", ["qalora_group_size"] = "use_qalora" };
+    private static readonly Dictionary<string, string> SwitchOf = new(StringComparer.Ordinal) { ["megatron_core"] = "megatron_config",
+        ["qalora_group_size"] = "use_qalora" };
 
     // Keys of PEFT 0.20 that change what is computed or which modules are meant.
     private static readonly HashSet<string> Refused = new(StringComparer.Ordinal)
@@ -36,7 +38,8 @@ internal static class PeftConfigKeys
     public static void Check(JsonElement root, string path)
     {
         if (root.TryGetProperty("lora_parameters", out _) && !root.TryGetProperty("peft_type", out _))
-            throw new AdapterException($"adapter config '{path}': this is an mlx-lm adapter (lora_parameters, adapters.safetensors); fuse it with mlx_lm.fuse and use the fused model, or train it again");
+            throw new AdapterException($"adapter config '{path}': this is an mlx-lm adapter (lora_parameters, adapters.safetensors); fuse it with mlx_lm.fuse "
+                + "and use the fused model, or train it again");
         foreach (var property in root.EnumerateObject())
         {
             var (key, value) = (property.Name, property.Value.GetRawText());
@@ -44,7 +47,8 @@ internal static class PeftConfigKeys
             if (SwitchOf.TryGetValue(key, out var named) && (!root.TryGetProperty(named, out var state) || IsNeutral(state.GetRawText()))) continue;
             throw Refused.Contains(key)
                 ? new AdapterException($"adapter config '{path}': '{key}' changes what the adapter computes and is not implemented; use PEFT for this adapter")
-                : new AdapterException($"adapter config '{path}': '{key}' is not a key of PEFT 0.20 and may change what the adapter computes; take the key out of the file if it does not");
+                : new AdapterException($"adapter config '{path}': '{key}' is not a key of PEFT 0.20 and may change what the adapter computes; take the key "
+                    + "out of the file if it does not");
         }
         if (root.TryGetProperty("task_type", out var task) && task.ValueKind == JsonValueKind.String && task.GetString() is not "CAUSAL_LM")
             throw new AdapterException($"adapter config '{path}': task_type '{task.GetString()}' is not implemented; only CAUSAL_LM is");
@@ -60,7 +64,9 @@ internal static class PeftConfigKeys
         // Drawn otherwise, then an adapter like any other.
         if (name.ToLowerInvariant() is "gaussian" or "eva" or "orthogonal" or "mica" or "pissa" or "olora") return;
         if (BaseChanging.Any(known => name.StartsWith(known, StringComparison.OrdinalIgnoreCase)))
-            throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' changes the base's weights and is not implemented; convert the adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
-        throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' is not known here and may change the base's weights; set it to true if the adapter is plain LoRA");
+            throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' changes the base's weights and is not implemented; convert the "
+                + "adapter to plain LoRA with save_pretrained(path_initial_model_for_weight_conversion=...)");
+        throw new AdapterException($"adapter config '{path}': init_lora_weights '{name}' is not known here and may change the base's weights; set it to true "
+            + "if the adapter is plain LoRA");
     }
 }

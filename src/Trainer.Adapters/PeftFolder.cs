@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Lora;
 
 namespace Trainer.Adapters;
 
@@ -40,12 +42,15 @@ public static partial class PeftFolder
         var doubled = spec.IsDoubled ? DoubledAdapter.Fill(model, spec.Init, name => AdapterValues.Read(file, places[name]!)) : null;
         foreach (var entry in model.Parameters.Entries)
             if (doubled?.Contains(entry.Name) != true && places[entry.Name] is { } stored) Fill(model, entry, file, stored);
-        var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal).ToHashSet(StringComparer.Ordinal);
-        if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && blueprint.Find(model.Blueprint.Head)?.Weight is { } shared) EmbeddingCopies.RemoveShared(file, shared, left);
+        var left = file.Tensors.Keys.Except(places.Values.OfType<SafetensorsEntry>().Select(stored => stored.Name), StringComparer.Ordinal)
+            .ToHashSet(StringComparer.Ordinal);
+        if (spec.EnsureWeightTying && model.Config.TiedEmbeddings && blueprint.Find(model.Blueprint.Head)?.Weight is { } shared)
+            EmbeddingCopies.RemoveShared(file, shared, left);
         EmbeddingCopies.Verify(model, file, left);
         model.Carried = Towers(model.Config, file, left);
         if (left.Count > 0)
-            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model ({left.Count} such tensors); the adapter was {MadeFor(baseModel, model.Folder)}");
+            throw new AdapterException($"tensor '{left.Order(StringComparer.Ordinal).First()}' of '{file.Path}' belongs to nothing in the model "
+                + $"({left.Count} such tensors); the adapter was {MadeFor(baseModel, model.Folder)}");
         return spec;
     }
 
@@ -55,7 +60,8 @@ public static partial class PeftFolder
     /// <param name="folder">The adapter folder.</param>
     /// <param name="dropout">Dropout of the run to come; null takes the folder's.</param>
     /// <exception cref="AdapterException">Broken folder, or an adapter of another base.</exception>
-    public static (AdapterBlueprint Blueprint, LoraSpec Spec, string? BaseModel) Draw(DecoderBlueprint decoder, string modelFolder, string folder, double? dropout = null)
+    public static (AdapterBlueprint Blueprint, LoraSpec Spec, string? BaseModel) Draw(DecoderBlueprint decoder, string modelFolder, string folder,
+        double? dropout = null)
     {
         var (spec, baseModel) = ReadSpec(folder);
         if (dropout is { } p) spec = spec with { Dropout = p };
@@ -70,14 +76,17 @@ public static partial class PeftFolder
             var blueprint = AdapterBlueprint.Of(decoder, spec);
             if (spec.IsDoubled) DoubledAdapter.RequireLinears(blueprint, folder);
             // A low-rank update of the embedding is then one of the head too; here they are two.
-            if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head))?.Update is not null)
-                throw new AdapterException($"adapter '{folder}' ties an adapted embedding to the head (ensure_weight_tying), which is not implemented; merge it, which keeps them tied");
+            if (spec.EnsureWeightTying && decoder.Config.TiedEmbeddings
+                && (blueprint.Find(decoder.Embedding) ?? blueprint.Find(decoder.Head))?.Update is not null)
+                throw new AdapterException($"adapter '{folder}' ties an adapted embedding to the head (ensure_weight_tying), which is not implemented; merge "
+                    + "it, which keeps them tied");
             _ = Places(blueprint, spec, file, MadeFor(baseModel, modelFolder));
             return (blueprint, spec, baseModel);
         }
         catch (AdapterOptionException fault)
         {
-            throw new AdapterException($"adapter '{folder}' does not fit the model '{modelFolder}': {fault.Message}; it was made for '{baseModel ?? "another model"}'", fault);
+            throw new AdapterException($"adapter '{folder}' does not fit the model '{modelFolder}': {fault.Message}; it was made for "
+                + $"'{baseModel ?? "another model"}'", fault);
         }
     }
 
@@ -90,7 +99,8 @@ public static partial class PeftFolder
     public static void Save(string folder, CausalModel model, LoraSpec spec, string baseModel)
     {
         var parameters = model.Parameters;
-        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(NameInFile(entry.Name, model, spec), SafetensorsDtype.F32, [.. entry.Shape]))
+        var declarations = parameters.Entries.Select(entry => new TensorDeclaration(NameInFile(entry.Name, model, spec), SafetensorsDtype.F32,
+            [.. entry.Shape]))
             .Concat(model.Carried.Select(one => new TensorDeclaration(one.Key, SafetensorsDtype.F32, one.Value.Shape)));
         using (var writer = SafetensorsWriter.Create(Path.Combine(folder, WeightsFile), declarations, SafetensorsWriter.PyTorchMetadata))
         {
@@ -102,8 +112,10 @@ public static partial class PeftFolder
             }
             writer.Complete();
         }
-        var paths = model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => linear.Name).Concat(model.Embedding.Adapter is null ? [] : [model.Embedding.Name]).ToList();
-        var written = spec with { RankPattern = OverlappingPatterns.Ordered(spec.RankPattern, paths), AlphaPattern = OverlappingPatterns.Ordered(spec.AlphaPattern, paths) };
+        var paths = model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => linear.Name)
+            .Concat(model.Embedding.Adapter is null ? [] : [model.Embedding.Name]).ToList();
+        var written = spec with { RankPattern = OverlappingPatterns.Ordered(spec.RankPattern, paths),
+            AlphaPattern = OverlappingPatterns.Ordered(spec.AlphaPattern, paths) };
         File.WriteAllBytes(Path.Combine(folder, ConfigFile), PeftConfigFile.Write(InText(model, written), TargetNames(model, InText(model, spec)), baseModel));
     }
 
@@ -114,10 +126,12 @@ public static partial class PeftFolder
     public static string? FirstDifference(string folder, CausalModel model, LoraSpec? spec = null)
     {
         using var file = Open(folder);
-        if (file.Tensors.Count != model.Parameters.Entries.Count + model.Carried.Count) return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
+        if (file.Tensors.Count != model.Parameters.Entries.Count + model.Carried.Count)
+            return $"{file.Tensors.Count} tensors instead of {model.Parameters.Entries.Count}";
         foreach (var entry in model.Parameters.Entries)
         {
-            if (!file.Tensors.TryGetValue(NameInFile(entry.Name, model, spec), out var stored) || stored.Dtype != SafetensorsDtype.F32 || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
+            if (!file.Tensors.TryGetValue(NameInFile(entry.Name, model, spec), out var stored) || stored.Dtype != SafetensorsDtype.F32
+                || !stored.Shape.SequenceEqual(entry.Shape)) return entry.Name;
             long at = 0;
             var same = true;
             model.Parameters.Read(entry, part =>
@@ -138,7 +152,8 @@ public static partial class PeftFolder
     {
         var path = Path.Combine(folder, WeightsFile);
         if (!File.Exists(path))
-            throw new AdapterException(ForeignAdapters.Of(folder) is { } other ? $"no {WeightsFile} in '{folder}': {other}" : $"no {WeightsFile} in '{folder}'; an adapter folder needs it beside {ConfigFile}");
+            throw new AdapterException(ForeignAdapters.Of(folder) is { } other
+                ? $"no {WeightsFile} in '{folder}': {other}" : $"no {WeightsFile} in '{folder}'; an adapter folder needs it beside {ConfigFile}");
         SafetensorsFile file;
         try
         {
@@ -166,14 +181,16 @@ public static partial class PeftFolder
     private static partial Regex SingleExpert();
 
     // Keys follow the class that a reader wraps; one of another class matches nothing there.
-    private static string NameInFile(string tensor, CausalModel model, LoraSpec? spec) => spec is { UsesTextClass: true } && model.Config.WrapperType is not null ? Prefix + Plain(tensor) : tensor;
+    private static string NameInFile(string tensor, CausalModel model, LoraSpec? spec)
+        => spec is { UsesTextClass: true } && model.Config.WrapperType is not null ? Prefix + Plain(tensor) : tensor;
 
     // In a multimodal model names alone would mean other towers' modules too.
     private static LoraSpec InText(CausalModel model, LoraSpec spec)
     {
         // A pattern was matched against the multimodal class's paths; in the text model's class the modules are named one by one.
         if (spec is { UsesTextClass: true, Targets.Pattern: not null })
-            return spec with { Targets = TargetModules.OfNames([.. model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => TensorNames.OfTextModel(linear.Name))]) };
+            return spec with { Targets = TargetModules.OfNames(
+                [.. model.Linears.Append(model.Head).Where(linear => linear.Adapter is not null).Select(linear => TensorNames.OfTextModel(linear.Name))]) };
         if (model.Config.WrapperType is null || spec.UsesTextClass || spec.Targets.Pattern is not null || model.Carried.Count > 0) return spec;
         var names = TargetNames(model, spec).Select(name => Regex.Escape(name));
         var inside = model.Config.TextPath[(model.Config.TextPath.LastIndexOf('.') + 1)..];
@@ -209,16 +226,19 @@ public static partial class PeftFolder
             var stored = plain.GetValueOrDefault(Plain(tensor)) ?? plain.GetValueOrDefault(Plain(tensor) + ".weight");
             // PEFT trains biases of adapted layers and does not write them; what it loads back is the base's bias.
             if (stored is null && !(spec.Bias == BiasMode.LoraOnly && tensor.EndsWith(".base_layer.bias", StringComparison.Ordinal)))
-                throw new AdapterException($"tensor '{tensor}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or it was {madeFor}");
+                throw new AdapterException($"tensor '{tensor}' is missing from '{file.Path}'; its adapter_config.json and weights do not belong together, or "
+                    + $"it was {madeFor}");
             if (stored is not null && !stored.Shape.SequenceEqual(shape))
-                throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs [{string.Join(", ", shape)}]; the adapter was {madeFor}");
+                throw new AdapterException($"tensor '{stored.Name}' of '{file.Path}' has shape [{string.Join(", ", stored.Shape)}], the model needs "
+                    + $"[{string.Join(", ", shape)}]; the adapter was {madeFor}");
             places[tensor] = stored;
         }
         return places;
     }
 
     private static long[] StoredHalf(string tensor, long[] shape) =>
-        tensor.EndsWith(".lora_A.weight", StringComparison.Ordinal) ? [shape[0] / 2, shape[1]] : tensor.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? [shape[0], shape[1] / 2] : shape;
+        tensor.EndsWith(".lora_A.weight", StringComparison.Ordinal)
+        ? [shape[0] / 2, shape[1]] : tensor.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? [shape[0], shape[1] / 2] : shape;
 
     private static string Plain(string name) => name.StartsWith(Prefix, StringComparison.Ordinal) ? TensorNames.OfTextModel(name[Prefix.Length..]) : name;
 

@@ -1,4 +1,8 @@
 using System.Text.Json;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Checkpoints;
 
@@ -13,7 +17,8 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>Name of the list of shards.</summary>
     public const string IndexFile = "model.safetensors.index.json";
 
-    /// <summary>Key of an index's metadata: names of tensors of which one shard holds the valid form and others, which are links to another folder's, an older one.</summary>
+    /// <summary>Key of an index's metadata: names of tensors of which one shard holds the valid form and others, which are links to another folder's, an older
+    /// one.</summary>
     public const string ReplacedKey = "replaced_tensors";
 
     private const string Embedding = "model.embed_tokens.weight", Head = "lm_head.weight";
@@ -46,10 +51,12 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>Bytes of all tensors.</summary>
     public long TotalBytes => Tensors.Values.Sum(static entry => entry.ByteCount);
 
-    /// <summary>Maps model.safetensors, or every shard that model.safetensors.index.json names; what a shard holds beside the index belongs to the model too.</summary>
+    /// <summary>Maps model.safetensors, or every shard that model.safetensors.index.json names; what a shard holds beside the index belongs to the model
+    /// too.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="isTied">Whether head and embedding are one: a pair stored under the head's name alone is then found as the embedding.</param>
-    /// <exception cref="BadFileException">Weights missing or in an unsafe format; index and shards disagree; a shard lies outside the folder; a file is damaged.</exception>
+    /// <exception cref="BadFileException">Weights missing or in an unsafe format; index and shards disagree; a shard lies outside the folder; a file is
+    /// damaged.</exception>
     public static ShardedModel Open(string folder, bool isTied = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -126,7 +133,8 @@ public sealed unsafe class ShardedModel : IDisposable
             if (!File.Exists(path))
             {
                 int tensors = map.Values.Count(value => value == shard);
-                throw new BadFileException($"shard '{shard}' is missing from '{folder}': {IndexFile} expects {tensors} tensors in it; copy or download it again");
+                throw new BadFileException($"shard '{shard}' is missing from '{folder}': {IndexFile} expects {tensors} tensors in it; copy or download it "
+                    + "again");
             }
             SafetensorsFile file = SafetensorsFile.Open(path);
             files.Add(file);
@@ -138,14 +146,16 @@ public sealed unsafe class ShardedModel : IDisposable
                 }
                 else if (!map.TryAdd(entry.Name, shard) && map[entry.Name] is string home && home != shard)
                 {
-                    throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are of different models");
+                    throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are "
+                        + "of different models");
                 }
             }
             foreach ((string name, _) in map.Where(pair => pair.Value == shard))
             {
                 if (!file.Tensors.ContainsKey(name))
                 {
-                    throw new BadFileException($"tensor '{name}' is missing from shard '{shard}' of '{folder}', where {IndexFile} says it is; copy or download the shard again");
+                    throw new BadFileException($"tensor '{name}' is missing from shard '{shard}' of '{folder}', where {IndexFile} says it is; copy or "
+                        + "download the shard again");
                 }
             }
         }
@@ -186,16 +196,19 @@ public sealed unsafe class ShardedModel : IDisposable
     private static BadFileException NoWeights(string folder)
     {
         string[] names = [.. Directory.EnumerateFiles(folder).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-        string? pickle = names.FirstOrDefault(static name => name.StartsWith("pytorch_model", StringComparison.Ordinal) || name.EndsWith(".bin", StringComparison.Ordinal)
+        string? pickle = names.FirstOrDefault(static name =>
+            name.StartsWith("pytorch_model", StringComparison.Ordinal) || name.EndsWith(".bin", StringComparison.Ordinal)
             || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal));
         string? other = names.FirstOrDefault(static name => name.EndsWith(".safetensors", StringComparison.Ordinal));
         string? gguf = names.FirstOrDefault(static name => name.EndsWith(".gguf", StringComparison.Ordinal));
         return new BadFileException(
-            other is "adapter_model.safetensors" ? $"'{folder}' holds an adapter, not a model: found '{other}' and no {SingleFile}; pass it with --adapter and its base with --model"
+            other is "adapter_model.safetensors" ? $"'{folder}' holds an adapter, not a model: found '{other}' and no {SingleFile}; pass it with --adapter "
+            + "and its base with --model"
             : other is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{other}'; rename it or add the index that names it"
             : pickle is not null ? $"'{folder}' has its weights as '{pickle}' alone: a pickle can run code when opened and is never read; "
                 + $"convert it once to {SingleFile} (in Python, model.save_pretrained(folder, safe_serialization=True)) or take a revision that has safetensors"
-            : gguf is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{gguf}'; pass that file itself as the model, or take the model's original folder"
+            : gguf is not null ? $"no {SingleFile} or {IndexFile} in '{folder}': found '{gguf}'; pass that file itself as the model, or take the model's "
+                + "original folder"
             : $"no {SingleFile} or {IndexFile} in '{folder}': found no weights at all; check the path or download the model again");
     }
 }

@@ -5,6 +5,7 @@ using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Distributed;
 using Trainer.Engine.Native;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli;
 
@@ -42,7 +43,8 @@ internal static class Application
         {
             var isMissing = fault is FileNotFoundException or FileLoadException or DllNotFoundException;
             Console.Error.WriteLine(isMissing
-                ? "error: a part of the program cannot be loaded: this system allows too few open files (raise it with 'ulimit -n 1024'), or the installation is incomplete; install trainer again"
+                ? "error: a part of the program cannot be loaded: this system allows too few open files (raise it with 'ulimit -n 1024'), or the installation "
+                    + "is incomplete; install trainer again"
                 : $"error: {fault.GetType().Name}: {fault.Message.ReplaceLineEndings(" ")}");
             return isMissing ? ExitCode.Missing : ExitCode.OurFault;
         }
@@ -84,7 +86,8 @@ internal static class Application
         using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
         try
         {
-            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values), parsed.Spec.TakesPaths ? [.. parsed.Positionals.Select(UserPath.Expand)] : parsed.Positionals, terminal, stop));
+            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values),
+                parsed.Spec.TakesPaths ? [.. parsed.Positionals.Select(UserPath.Expand)] : parsed.Positionals, terminal, stop));
         }
         catch (Exception fault) when (stop.ExitCode is not null && Failure.IsCancellation(fault))
         {

@@ -36,7 +36,9 @@ public sealed record DataFile(string Format, long Rows, long BadRows, IReadOnlyL
             if (row.Document is not null) continue;
             if (row.Fault is not null || !Count(row.Json, columns)) bad++;
         }
-        return new DataFile(format, rows, bad, [.. columns.Select(pair => new DataColumn(pair.Key, pair.Value.Types.Count == 0 ? "null" : string.Join(" or ", pair.Value.Types), pair.Value.Rows))], first);
+        return new DataFile(format, rows, bad,
+            [.. columns.Select(pair => new DataColumn(pair.Key, pair.Value.Types.Count == 0 ? "null" : string.Join(" or ", pair.Value.Types),
+            pair.Value.Rows))], first);
     }
 
     private static string Text(RawRow row) => row.Document ?? System.Text.Encoding.UTF8.GetString(row.Json.Span);

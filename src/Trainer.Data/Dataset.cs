@@ -5,7 +5,8 @@ public sealed class Dataset : IDisposable
 {
     private readonly IReadOnlyList<IDisposable> _owned;
 
-    internal Dataset(ExampleSet train, ExampleSet? eval, DataStatistics statistics, DataStatistics? evalStatistics, string hash, IReadOnlyList<IDisposable> owned)
+    internal Dataset(ExampleSet train, ExampleSet? eval, DataStatistics statistics, DataStatistics? evalStatistics, string hash,
+        IReadOnlyList<IDisposable> owned)
     {
         (Train, Eval, Statistics, EvalStatistics, DataHash, _owned) = (train, eval, statistics, evalStatistics, hash, owned);
     }

@@ -1,3 +1,4 @@
+using Trainer.Data.Batching;
 using Trainer.Data.Rows;
 using Trainer.Data.Sources;
 using Trainer.Data.Storage;
@@ -24,7 +25,8 @@ public static class DatasetBuilder
     /// <param name="progress">Told after every batch of rows; not at all where the cache answers.</param>
     /// <param name="cancellation">Ends the work; no half cache is left.</param>
     /// <exception cref="DataException">Data that cannot be trained on as the options stand.</exception>
-    public static Dataset Build(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default) =>
+    public static Dataset Build(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, IProgress<DataProgress>? progress = null,
+        CancellationToken cancellation = default) =>
         Build(options, TextTools.Of(tokenizer, vocabularySize), progress, cancellation);
 
     internal static Dataset Build(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
@@ -79,7 +81,8 @@ public static class DatasetBuilder
     /// <summary>Named evaluation data first, then a share of the training rows if asked for (no files), else the training folders' own valid splits.</summary>
     internal static List<InputEntry> EvalEntries(DataOptions options, List<string> notes)
     {
-        if (options.Eval.Count == 0) return options.EvalSplit > 0 ? [] : InputGroup.Entries(options.Train, source => SourceFiles.HeldOut(source, options.MaxEvalSamples));
+        if (options.Eval.Count == 0)
+            return options.EvalSplit > 0 ? [] : InputGroup.Entries(options.Train, source => SourceFiles.HeldOut(source, options.MaxEvalSamples));
         return InputGroup.Entries(options.Eval, source =>
         {
             var (files, said) = SourceFiles.Eval(source, options.MaxEvalSamples);
@@ -96,7 +99,8 @@ public static class DatasetBuilder
         if (options.EvalSplit < 0 || !double.IsFinite(options.EvalSplit) || options.EvalSplit > 1 && options.EvalSplit != Math.Floor(options.EvalSplit))
             throw new DataException($"--eval-split {options.EvalSplit} is neither a share below 1 nor a count of rows");
         foreach (var source in options.Train)
-            if (!(source.Weight > 0) || !double.IsFinite(source.Weight)) throw new DataException($"the weight of data source '{source.Path}' is {source.Weight}; it must be above 0");
+            if (!(source.Weight > 0) || !double.IsFinite(source.Weight))
+                throw new DataException($"the weight of data source '{source.Path}' is {source.Weight}; it must be above 0");
     }
 
     /// <summary>The examples of a store that are held out, or those that are not, with the range of each source.</summary>
@@ -142,6 +146,8 @@ public static class DatasetBuilder
 
     /// <summary>What is said where rows are held out and trained on.</summary>
     internal static string LeakOf(long count, long all, RowSource first) => count == all
-        ? $"every held-out row is a training row too (first: {first}): the held-out loss says how well rows are learnt by heart, not how the model does on others; hold out others"
-        : $"{count} of {all} held-out rows are training rows too (first: {first}): their loss says how well they are learnt by heart; remove repeats from one of the two";
+        ? $"every held-out row is a training row too (first: {first}): the held-out loss says how well rows are learnt by heart, not how the model does on "
+            + "others; hold out others"
+        : $"{count} of {all} held-out rows are training rows too (first: {first}): their loss says how well they are learnt by heart; remove repeats from one "
+            + "of the two";
 }

@@ -11,7 +11,8 @@ public readonly record struct RowSource(string File, long Line)
 
 /// <summary>One tokenized training example.</summary>
 /// <param name="InputIds">Token ids, length n.</param>
-/// <param name="Labels">Length n, unshifted as Hugging Face has them: the token's own id where it is trained, <see cref="IgnoredLabel"/> elsewhere; the first token of each answer of a preference row carries <see cref="MarkerOf"/>.</param>
+/// <param name="Labels">Length n, unshifted as Hugging Face has them: the token's own id where it is trained, <see cref="IgnoredLabel"/> elsewhere; the first
+/// token of each answer of a preference row carries <see cref="MarkerOf"/>.</param>
 /// <param name="Weight">Multiplier of this row's loss, before division by the data set's mean weight.</param>
 /// <param name="Source">The row's file and line.</param>
 public sealed record Example(int[] InputIds, int[] Labels, float Weight, RowSource Source)

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Trainer.Data.Batching;
 using Trainer.Data.Storage;
 
 namespace Trainer.Data;

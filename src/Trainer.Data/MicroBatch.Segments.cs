@@ -13,7 +13,8 @@ public sealed partial class MicroBatch
 
     /// <summary>The segments whose role is wanted, as a batch of their own.</summary>
     public MicroBatch Segments(Func<SegmentRole, bool> isWanted) =>
-        Roles.All(isWanted) ? this : Of([.. Enumerable.Range(0, Roles.Length).Where(segment => isWanted(Roles[segment])).Select(segment => new Piece(this, segment))]);
+        Roles.All(isWanted)
+        ? this : Of([.. Enumerable.Range(0, Roles.Length).Where(segment => isWanted(Roles[segment])).Select(segment => new Piece(this, segment))]);
 
     /// <summary>The same rows with every token of a prompt a target too, in segments of one role.</summary>
     public MicroBatch WithPromptTargets(SegmentRole role)
@@ -36,7 +37,8 @@ public sealed partial class MicroBatch
         var pieces = Enumerable.Range(0, Roles.Length).Select(segment => new Piece(this, segment)).ToList();
         var rows = pieces.Where(piece => piece.Role != SegmentRole.Mismatched).ToList();
         var given = pieces.Where(piece => piece.Role == SegmentRole.Mismatched).ToList();
-        if (given.Count == 0) given = [.. rows.Select((row, i) => row with { Role = SegmentRole.Mismatched, Answer = rows[(i + rows.Count - 1) % rows.Count].Answer })];
+        if (given.Count == 0)
+            given = [.. rows.Select((row, i) => row with { Role = SegmentRole.Mismatched, Answer = rows[(i + rows.Count - 1) % rows.Count].Answer })];
         return Of([.. rows, .. given]);
     }
 

@@ -7,7 +7,8 @@ namespace Trainer.Data;
 public sealed partial class MicroBatch
 {
     /// <summary>Makes a batch; all per-token arrays have the same length T.</summary>
-    public MicroBatch(int[] tokenIds, int[] targets, int[] positions, int[] segmentStarts, float[] segmentWeights, RowSource[] rows, SegmentRole[]? roles = null, int[]? answerStarts = null)
+    public MicroBatch(int[] tokenIds, int[] targets, int[] positions, int[] segmentStarts, float[] segmentWeights, RowSource[] rows,
+        SegmentRole[]? roles = null, int[]? answerStarts = null)
     {
         if (targets.Length != tokenIds.Length || positions.Length != tokenIds.Length)
             throw new ArgumentException("tokens, targets and positions differ in length");
@@ -25,7 +26,8 @@ public sealed partial class MicroBatch
         AnswerStarts = answerStarts ?? segmentStarts[..^1];
         for (var segment = 0; segment < segmentWeights.Length; segment++)
         {
-            var trained = targets.AsSpan(segmentStarts[segment], segmentStarts[segment + 1] - segmentStarts[segment]).ToArray().Count(target => target != Example.IgnoredLabel);
+            var trained = targets.AsSpan(segmentStarts[segment], segmentStarts[segment + 1] - segmentStarts[segment]).ToArray()
+                .Count(target => target != Example.IgnoredLabel);
             TrainedTokens += trained;
             TrainedWeight += (double)segmentWeights[segment] * trained;
         }

@@ -30,7 +30,8 @@ public sealed class ModelText
 
     internal TextTools Tools { get; }
 
-    /// <summary>Token ids of a conversation up to where the assistant's next turn begins, by the chat template, with messages and tools in any dialect that rows may have.</summary>
+    /// <summary>Token ids of a conversation up to where the assistant's next turn begins, by the chat template, with messages and tools in any dialect that
+    /// rows may have.</summary>
     /// <param name="messages">A JSON array of messages.</param>
     /// <param name="tools">A JSON array of tools, or null.</param>
     /// <exception cref="DataException">There is no template, or it refuses the conversation.</exception>
@@ -55,15 +56,19 @@ public sealed class ModelText
     /// <exception cref="TokenizerException">The tokenizer cannot be read.</exception>
     /// <exception cref="Trainer.Templates.TemplateException">A template cannot be read.</exception>
     public static ModelText Load(
-        string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null, IReadOnlyDictionary<string, string>? variables = null,
+        string directory, string? chatTemplateFile = null, int? vocabularySize = null, DateTime? now = null,
+        IReadOnlyDictionary<string, string>? variables = null,
         string? templateDirectory = null, string? modelDirectory = null)
     {
         if (!File.Exists(Path.Combine(directory, "tokenizer.json")) && !File.Exists(Path.Combine(directory, "tokenizer.model")))
             return new ModelText(null, TextTools.Of(null, vocabularySize));
         var tokenizer = HfTokenizer.Load(directory);
         var end = TextEnd.Of(modelDirectory ?? directory, tokenizer, vocabularySize);
-        // The date without the time: the cache of a model whose template writes the date is found again the same day. That of UTC, as in a run, which may go on elsewhere.
-        var chat = TemplateChatRenderer.Load(templateDirectory ?? directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(), now ?? TimeProvider.System.GetUtcNow().Date);
-        return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize, end.Id) with { Chat = chat }) { Notes = end.Notes, TurnEnds = chat?.TurnEnds ?? [] };
+        // The date without the time: the cache of a model whose template writes the date is found again the same day. That of UTC, as in a run, which may go on
+        // elsewhere.
+        var chat = TemplateChatRenderer.Load(templateDirectory ?? directory, chatTemplateFile, tokenizer, variables ?? new Dictionary<string, string>(),
+            now ?? TimeProvider.System.GetUtcNow().Date);
+        return new ModelText(tokenizer, TextTools.Of(tokenizer, vocabularySize, end.Id) with { Chat = chat }) { Notes = end.Notes,
+            TurnEnds = chat?.TurnEnds ?? [] };
     }
 }

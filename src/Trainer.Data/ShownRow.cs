@@ -56,7 +56,8 @@ public sealed record ShownRow
         get
         {
             var before = new int[Text.Length + 1]; // code points before each UTF-16 char
-            for (var i = 0; i < Text.Length; i++) before[i + 1] = before[i] + (char.IsLowSurrogate(Text[i]) && i > 0 && char.IsHighSurrogate(Text[i - 1]) ? 0 : 1);
+            for (var i = 0; i < Text.Length; i++)
+                before[i + 1] = before[i] + (char.IsLowSurrogate(Text[i]) && i > 0 && char.IsHighSurrogate(Text[i - 1]) ? 0 : 1);
             return [.. TrainedSpans.Select(span => new CharSpan(before[span.Start], before[span.End]))];
         }
     }

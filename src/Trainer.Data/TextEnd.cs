@@ -15,12 +15,17 @@ internal sealed record TextEnd(int? Id, IReadOnlyList<string> Notes)
     {
         var named = Files.Select(file => (File: file, Ids: Ids(Path.Combine(directory, file)))).Where(each => each.Ids.Count > 0).ToList();
         var (id, source) = tokenizer.EosId is { } own ? (own, "the tokenizer") : named.Count > 0 ? (named[0].Ids[0], named[0].File) : ((int?)null, "");
-        if (id is not { } end) return new TextEnd(null, ["no file of the model names an end-of-text token: text rows are trained without an end, and the model will not learn to stop"]);
+        if (id is not { } end)
+            return new TextEnd(null, ["no file of the model names an end-of-text token: text rows are trained without an end, and the model will not learn to "
+                + "stop"]);
         if (end < 0 || vocabulary is { } size && end >= size || vocabulary is null && tokenizer.TokenOf(end) is null)
-            throw new DataException($"the end-of-text token {end} ({source}) is outside the vocabulary of {vocabulary ?? tokenizer.VocabularySize}: {Path.Combine(directory, source == "the tokenizer" ? "tokenizer_config.json" : source)} and the weights do not belong together; correct eos_token_id");
+            throw new DataException($"the end-of-text token {end} ({source}) is outside the vocabulary "
+                + $"of {vocabulary ?? tokenizer.VocabularySize}: {Path.Combine(directory, source == "the tokenizer" ? "tokenizer_config.json" : source)}"
+                + " and the weights do not belong together; correct eos_token_id");
         // A model may stop at several tokens; only a file that leaves this one out contradicts it.
         var notes = named.Where(each => !each.Ids.Contains(end))
-            .Select(each => $"{each.File} ends text with {string.Join(", ", each.Ids.Select(Written))}, {source} with {Written(end)}: text rows end with {Written(end)}");
+            .Select(each => $"{each.File} ends text with {string.Join(", ", each.Ids.Select(Written))}, {source} with {Written(end)}: text rows end "
+                + $"with {Written(end)}");
         return new TextEnd(end, [.. notes]);
 
         string Written(int id) => $"{id}{(tokenizer.TokenOf(id) is { } token ? $" ('{token}')" : "")}";
@@ -41,7 +46,8 @@ internal sealed record TextEnd(int? Id, IReadOnlyList<string> Notes)
         {
             using var config = JsonDocument.Parse(File.ReadAllText(file));
             if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("eos_token_id", out var ids)) return [];
-            return [.. (ids.ValueKind == JsonValueKind.Array ? ids.EnumerateArray().ToArray() : [ids]).Where(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out _)).Select(id => id.GetInt32())];
+            return [.. (ids.ValueKind == JsonValueKind.Array ? ids.EnumerateArray().ToArray() : [ids])
+                .Where(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out _)).Select(id => id.GetInt32())];
         }
         catch (JsonException)
         {

@@ -13,6 +13,7 @@ internal static class CollectiveTimeout
 
     /// <summary>The variable's, or the default.</summary>
     public static TimeSpan Value()
-        => TimeSpan.FromSeconds(double.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds > 0
+        => TimeSpan.FromSeconds(double.TryParse(Environment.GetEnvironmentVariable(Variable), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+            && seconds > 0
             ? seconds : DefaultSeconds);
 }

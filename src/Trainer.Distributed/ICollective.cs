@@ -36,7 +36,8 @@ public interface ICollective : IDisposable
     /// <summary>Waits for all ranks.</summary>
     void Barrier();
 
-    /// <summary>Ends all ranks at once with an exit code: what a rank that failed does, so that none waits for it. Does not return where there are others.</summary>
+    /// <summary>Ends all ranks at once with an exit code: what a rank that failed does, so that none waits for it. Does not return where there are
+    /// others.</summary>
     /// <param name="exitCode">The exit code of the launcher.</param>
     void Abort(int exitCode);
 }

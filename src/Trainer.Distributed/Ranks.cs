@@ -23,7 +23,9 @@ public static class Ranks
 
     private static NcclCollective JoinNccl()
     {
-        var place = NcclPlace.Find() ?? throw new MissingLibraryException("--distributed nccl needs a launcher that numbers the processes: start them by torchrun --no-python --nproc-per-node N trainer train ..., or by srun");
+        var place = NcclPlace.Find()
+            ?? throw new MissingLibraryException("--distributed nccl needs a launcher that numbers the processes: start them by torchrun --no-python "
+                + "--nproc-per-node N trainer train ..., or by srun");
         return NcclCollective.Join(place, NcclLibrary.Load(), CollectiveTimeout.Value());
     }
 }

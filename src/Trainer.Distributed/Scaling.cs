@@ -13,7 +13,8 @@ public static class Scaling
     /// <param name="bytes">The flat gradient.</param>
     /// <param name="ranks">n.</param>
     /// <param name="bytesPerSecond">The link's rate.</param>
-    public static double RingSeconds(long bytes, int ranks, double bytesPerSecond) => 2 * (ranks - 1) * (MessageSeconds + bytes / (double)ranks / bytesPerSecond);
+    public static double RingSeconds(long bytes, int ranks, double bytesPerSecond)
+        => 2 * (ranks - 1) * (MessageSeconds + bytes / (double)ranks / bytesPerSecond);
 
     /// <summary>Seconds of a sum up a binomial tree and down again: 2 log2 n messages, rounded up, of all bytes each.</summary>
     /// <param name="bytes">The flat gradient.</param>

@@ -1,4 +1,10 @@
 using TorchSharp;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine;
 
@@ -12,7 +18,8 @@ public sealed class CausalModel : LoadedDecoder
     /// <summary>The engine that computes; made at first use.</summary>
     public IDecoderEngine Engine => _engine ??= EngineSelection.Create(this);
 
-    /// <summary>Why the reference engine computes this model with its present adapter though the processor's fast one might have been chosen, in words; null where it does not.</summary>
+    /// <summary>Why the reference engine computes this model with its present adapter though the processor's fast one might have been chosen, in words; null
+    /// where it does not.</summary>
     public string? Fallback => EngineSelection.Fallback(this);
 
     /// <summary>Loads a Hugging Face model folder through memory mapping.</summary>
@@ -28,12 +35,14 @@ public sealed class CausalModel : LoadedDecoder
         {
             // A multimodal folder that holds a head of its own uses it, whatever its config says.
             var (head, table) = ("lm_head.weight", $"{config.TextPath}.embed_tokens.weight");
-            if (config is { TiedEmbeddings: true, WrapperType: not null } && files.Has(head) && files.Has(table) && !files.AreSame(head, table)) config = config with { TiedEmbeddings = false };
+            if (config is { TiedEmbeddings: true, WrapperType: not null } && files.Has(head) && files.Has(table) && !files.AreSame(head, table))
+                config = config with { TiedEmbeddings = false };
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);
             // What was looked over while loading need not stay.
             if (model.Options.Stream) model.DropPages();
             if (!model.Options.TrainAllWeights) return model;
-            if (model.Blueprint.Modules.FirstOrDefault(module => module.Kind is ModuleKind.Parameter or ModuleKind.Experts || (module.Kind == ModuleKind.Embedding && module != model.Blueprint.Embedding)) is { } fixedModule)
+            if (model.Blueprint.Modules.FirstOrDefault(module => module.Kind is ModuleKind.Parameter or ModuleKind.Experts
+                || (module.Kind == ModuleKind.Embedding && module != model.Blueprint.Embedding)) is { } fixedModule)
                 throw new ModelException($"model '{folder}': '{fixedModule.Path}' cannot be trained, so not all weights can; train an adapter");
             model.Attach(AdapterBlueprint.Whole(model.Blueprint));
             model.CopyBase();
@@ -67,7 +76,9 @@ public sealed class CausalModel : LoadedDecoder
     /// <param name="key">Where the run stands, for dropout; needed where an adapter has dropout.</param>
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key = null)
     {
-        if (key is null && (Linears.Any(linear => linear.Adapter is { Dropout: > 0 }) || Experts.Any(experts => experts.OwnAdapters.Any(adapter => adapter.Dropout > 0)))) throw new ArgumentNullException(nameof(key), "an adapter has dropout");
+        if (key is null && (Linears.Any(linear => linear.Adapter is { Dropout: > 0 })
+            || Experts.Any(experts => experts.OwnAdapters.Any(adapter => adapter.Dropout > 0))))
+                throw new ArgumentNullException(nameof(key), "an adapter has dropout");
         return Engine.ForwardBackward(batch, lossScale, key);
     }
 

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Models;
 using Trainer.Numerics.Half;
 
 namespace Trainer.Engine;
@@ -13,18 +15,22 @@ public sealed record ComputeChoice(ComputeKind Kind, string? Reason)
     internal const long LeastParameters = 300_000_000;
     internal const int LeastHidden = 1025;
 
-    // With units an idle machine measures 1.7 and 1.8 against our tiles, without them 0.2. A busy one may measure less than this with them, and then keeps float32.
+    // With units an idle machine measures 1.7 and 1.8 against our tiles, without them 0.2. A busy one may measure less than this with them, and then keeps
+    // float32.
     internal const double LeastGain = 1.3;
 
-    /// <summary>float32, except where bfloat16 units exist, the model is large, the hand-written engine computes it and a measurement of a fraction of a second shows a clear gain; on GPUs bfloat16.</summary>
+    /// <summary>float32, except where bfloat16 units exist, the model is large, the hand-written engine computes it and a measurement of a fraction of a second
+    /// shows a clear gain; on GPUs bfloat16.</summary>
     /// <param name="model">A loaded model with its adapter.</param>
     /// <param name="tokens">Tokens of a micro-batch.</param>
     public static ComputeChoice For(CausalModel model, long tokens)
     {
         if (model.Options.Device != "cpu") return new ComputeChoice(ComputeKind.BFloat16, null);
-        if (model.Options.Engine is EngineKind.Reference or EngineKind.Libtorch || FastCapabilities.Refusal(model) is not null) return new ComputeChoice(ComputeKind.Float32, null);
+        if (model.Options.Engine is EngineKind.Reference or EngineKind.Libtorch || FastCapabilities.Refusal(model) is not null)
+            return new ComputeChoice(ComputeKind.Float32, null);
         var largest = model.Linears.MaxBy(linear => linear.OutFeatures * linear.InFeatures)!;
-        return Decide(BFloat16Units.ArePresent, model.Config.HiddenSize, model.ParameterCount, () => ProductRace.Gain(tokens, largest.OutFeatures, largest.InFeatures));
+        return Decide(BFloat16Units.ArePresent, model.Config.HiddenSize, model.ParameterCount,
+            () => ProductRace.Gain(tokens, largest.OutFeatures, largest.InFeatures));
     }
 
     /// <summary>Whether auto measures on this processor, and may so come to bfloat16.</summary>

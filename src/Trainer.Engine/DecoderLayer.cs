@@ -1,3 +1,9 @@
+using Trainer.Engine.Layers;
+using Trainer.Engine.Layers.PerLayer;
+using Trainer.Engine.Layers.Streams;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine;
 
 /// <summary>The modules of one layer, by their roles; a fused family has <see cref="Qkv"/> and <see cref="GateUp"/> in place of the separate ones.</summary>
@@ -7,7 +13,8 @@ public sealed class DecoderLayer
     {
         var config = model.Layers[index];
         (Index, Config, Modules) = (index, config, modules);
-        (Qkv, Query, Key, Value) = (modules.Linear(ModuleRole.Qkv), modules.Linear(ModuleRole.Query), modules.Linear(ModuleRole.Key), modules.Linear(ModuleRole.Value));
+        (Qkv, Query, Key, Value) = (modules.Linear(ModuleRole.Qkv), modules.Linear(ModuleRole.Query), modules.Linear(ModuleRole.Key),
+            modules.Linear(ModuleRole.Value));
         (GateUp, Gate, Up) = (modules.Linear(ModuleRole.GateUp), modules.Linear(ModuleRole.Gate), modules.Linear(ModuleRole.Up));
         (Output, Down) = (modules.Linear(ModuleRole.Output)!, modules.Linear(ModuleRole.Down)!);
         (BeforeAttention, AfterAttention) = (modules.Norm(ModuleRole.BeforeAttention), modules.Norm(ModuleRole.AfterAttention));

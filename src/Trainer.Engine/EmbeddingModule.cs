@@ -1,3 +1,7 @@
+using Trainer.Engine.Weights;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine;
 
 /// <summary>The token embedding.</summary>

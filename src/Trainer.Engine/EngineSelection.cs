@@ -1,4 +1,6 @@
 using Trainer.Engine.Fast;
+using Trainer.Engine.Reference;
+using Trainer.Models;
 
 namespace Trainer.Engine;
 
@@ -11,7 +13,8 @@ internal static class EngineSelection
     {
         var refusal = model.Options.Engine == EngineKind.Reference ? "the reference engine was asked for" : FastCapabilities.Refusal(model);
         if (refusal is not null && model.Options.Compute == ComputeKind.Int8)
-            throw new ModelException($"int8 is computed by the fast engine alone, which cannot compute this model ({model.Config.ModelType}): {refusal}; take float32");
+            throw new ModelException("int8 is computed by the fast engine alone, which cannot compute this model "
+                + $"({model.Config.ModelType}): {refusal}; take float32");
         if (model.Options.Engine == EngineKind.Reference) return new ReferenceEngine(model);
         if (refusal is null) return new FastEngine(model);
         return model.Options.Engine is EngineKind.Fast or EngineKind.Libtorch

@@ -1,7 +1,8 @@
 namespace Trainer.Engine;
 
 /// <summary>
-/// A low-rank update of one matrix of all experts, as PEFT holds it for a parameter of three dimensions: expert e adds scale * B_e A_e x, where row e * rank + j of A
+/// A low-rank update of one matrix of all experts, as PEFT holds it for a parameter of three dimensions: expert e adds scale * B_e A_e x, where row e * rank +
+/// j of A
 /// [experts x rank, in] is row j of A_e, and column j * experts + e of B [out, rank x experts] is column j of B_e.
 /// </summary>
 public sealed class ExpertAdapter

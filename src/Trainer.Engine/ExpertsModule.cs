@@ -1,5 +1,6 @@
 using TorchSharp;
 using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine;
 

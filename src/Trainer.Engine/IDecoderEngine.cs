@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Engine.Generation;
 
 namespace Trainer.Engine;
 

@@ -1,3 +1,5 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
 /// <summary>

@@ -1,4 +1,7 @@
 using TorchSharp;
+using Trainer.Engine.Weights;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine;
 

@@ -1,3 +1,8 @@
+using Trainer.Engine.Layers;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
 /// <summary>A decoder's modules with their weights and, once attached, its trainable parameters: what the engines compute with. Owns them.</summary>

@@ -1,5 +1,6 @@
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Models;
 
 namespace Trainer.Engine;
 
@@ -24,7 +25,8 @@ public sealed record ModelLoadOptions
     /// <summary>Every weight is trainable and lies in the parameter buffer (pre-training small models).</summary>
     public bool TrainAllWeights { get; init; }
 
-    /// <summary>Read the layers of a base that lies on disk as it is used when they are needed, the next one ahead on a thread of its own, instead of holding them all.</summary>
+    /// <summary>Read the layers of a base that lies on disk as it is used when they are needed, the next one ahead on a thread of its own, instead of holding
+    /// them all.</summary>
     public bool Stream { get; init; }
 
     /// <summary>With <see cref="Stream"/>: bytes that layers and head may take in memory, see <see cref="StreamWindow"/>; null is the least possible.</summary>
@@ -42,7 +44,8 @@ public sealed record ModelLoadOptions
     /// <summary>Whether the hand-written layers run over libtorch's operations: on any device but the processor, and on it where that is asked for.</summary>
     public bool UsesLibtorch => Device != "cpu" || Engine == EngineKind.Libtorch;
 
-    /// <summary>These options for a device as the user names it: <c>auto</c> is the processor; <c>libtorch</c> is too, computing as any other device would, which is how that way is proven without one.</summary>
+    /// <summary>These options for a device as the user names it: <c>auto</c> is the processor; <c>libtorch</c> is too, computing as any other device would,
+    /// which is how that way is proven without one.</summary>
     /// <param name="device">auto, cpu, cuda, cuda:N, mps or libtorch.</param>
     public ModelLoadOptions On(string device) => device switch
     {

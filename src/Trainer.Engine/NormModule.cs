@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine;
 
@@ -18,7 +19,8 @@ public sealed class NormModule
     /// <summary>Module path, e.g. <c>model.layers.0.input_layernorm</c>.</summary>
     public string Name => Blueprint.Path;
 
-    /// <summary>The frozen weight, float32 [width], or [heads, head size] where each head has its own, as stored (without the family's +1). Owned by the model.</summary>
+    /// <summary>The frozen weight, float32 [width], or [heads, head size] where each head has its own, as stored (without the family's +1). Owned by the
+    /// model.</summary>
     public torch.Tensor Weight { get; }
 
     /// <summary>The frozen bias of the weight's shape, float32, or null. Owned by the model.</summary>

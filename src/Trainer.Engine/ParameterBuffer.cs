@@ -1,4 +1,6 @@
 using TorchSharp;
+using Trainer.Engine.Reference;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Spans;
 using static TorchSharp.torch;
 
@@ -170,7 +172,8 @@ public sealed unsafe class ParameterBuffer : IDisposable
 
     /// <summary>Floats that a buffer of these tensors takes, gaps included.</summary>
     /// <param name="tensors">Name and shape of each.</param>
-    public static long LengthOf(IEnumerable<(string Name, long[] Shape)> tensors) => tensors.Sum(tensor => Padded(tensor.Shape.Aggregate(1L, (product, side) => product * side)));
+    public static long LengthOf(IEnumerable<(string Name, long[] Shape)> tensors)
+        => tensors.Sum(tensor => Padded(tensor.Shape.Aggregate(1L, (product, side) => product * side)));
 
     private static long Padded(long count) => (count + Alignment - 1) / Alignment * Alignment;
 

@@ -2,7 +2,8 @@ using Trainer.Numerics.Machine;
 
 namespace Trainer.Engine;
 
-/// <summary>The processes of one machine that read the same streamed base. All of them decide alike, so that what goes through the page cache is read from the disk once for all.</summary>
+/// <summary>The processes of one machine that read the same streamed base. All of them decide alike, so that what goes through the page cache is read from the
+/// disk once for all.</summary>
 /// <param name="Count">How many; they visit the same layers at about the same time.</param>
 /// <param name="AvailableBytes">Memory that can be taken without swapping: the least that any of them saw.</param>
 public sealed record StreamReaders(int Count, long AvailableBytes)
@@ -17,7 +18,8 @@ public sealed record StreamReaders(int Count, long AvailableBytes)
     /// <summary>This process alone.</summary>
     public static StreamReaders Alone => new(1, MachineLimits.AvailableBytes);
 
-    /// <summary>Whether the page cache could hold files of that size between two readings. A control group counts the cache of its processes as theirs.</summary>
+    /// <summary>Whether the page cache could hold files of that size between two readings. A control group counts the cache of its processes as
+    /// theirs.</summary>
     /// <param name="bytes">Bytes of all layers.</param>
     public bool CacheHolds(long bytes) => bytes <= Share * AvailableBytes;
 

@@ -1,3 +1,5 @@
+using Trainer.Engine.Generation;
+
 namespace Trainer.Engine;
 
 /// <summary>The tokens of one forward pass, flat: segments lie one behind the other without padding and never see each other.</summary>
@@ -59,13 +61,15 @@ public sealed class TokenBatch
     /// <summary>Share of each target that is spread evenly over the vocabulary in a training pass.</summary>
     public double LabelSmoothing { get; init; }
 
-    /// <summary>Weight of the routers' balancing term beside the token losses in a training pass, in the unit of their sum (tokens, where the loss is their mean); 0 leaves it out.</summary>
+    /// <summary>Weight of the routers' balancing term beside the token losses in a training pass, in the unit of their sum (tokens, where the loss is their
+    /// mean); 0 leaves it out.</summary>
     public double BalanceWeight { get; init; }
 
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 
-    /// <summary>Tokens of the whole text that each segment continues, length S: rotary frequencies that depend on the length look at it. Empty where segments are whole texts.</summary>
+    /// <summary>Tokens of the whole text that each segment continues, length S: rotary frequencies that depend on the length look at it. Empty where segments
+    /// are whole texts.</summary>
     internal int[] TextLengths { get; init; } = [];
 
     /// <summary>Token count T.</summary>
@@ -77,7 +81,8 @@ public sealed class TokenBatch
 
     /// <summary>A segment for each text: tokens behind those that are computed already.</summary>
     internal static TokenBatch Continuation(IReadOnlyList<TextPart> parts) =>
-        Plain([.. parts.Select(part => (part.Tokens, part.Text.Length))], [.. parts.Select(part => Math.Max(part.TextLength, part.Text.Length + part.Tokens.Length))]);
+        Plain([.. parts.Select(part => (part.Tokens, part.Text.Length))],
+        [.. parts.Select(part => Math.Max(part.TextLength, part.Text.Length + part.Tokens.Length))]);
 
     private static TokenBatch Plain((int[] Ids, int First)[] segments, int[] textLengths)
     {

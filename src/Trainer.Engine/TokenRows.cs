@@ -1,3 +1,5 @@
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine;
 
 /// <summary>Rows of an embedding or a head that are trained in place of the frozen ones; the rest of the table stays as it is.</summary>

@@ -10,7 +10,8 @@ namespace Trainer.Hub;
 /// Fetches one blob into the cache as ranges that may come in parallel. What has come is kept in ETAG.part, and which ranges are whole in
 /// ETAG.ranges, so a killed download goes on where it was; nothing gets the blob's name before its checksum was found right.
 /// </summary>
-internal sealed class BlobDownload(HubClient client, HubOptions options, TimeProvider clock, Patience patience, HubModelId model, string commit, HubFile file, string blob, Action<long> onBytes, Action<string> note)
+internal sealed class BlobDownload(HubClient client, HubOptions options, TimeProvider clock, Patience patience, HubModelId model, string commit, HubFile file,
+    string blob, Action<long> onBytes, Action<string> note)
 {
     private readonly string _part = blob + ".part", _ranges = blob + ".ranges";
     private readonly Lock _gate = new();
@@ -59,7 +60,8 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
                 open.Add((from, to));
             }
         }
-        await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel }, async (range, token) =>
+        await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel },
+            async (range, token) =>
         {
             await connections.WaitAsync(token).ConfigureAwait(false);
             try
@@ -116,7 +118,8 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
             }
             return 0;
         }
-        return response.Content.Headers.ContentLength is long length && length != file.Bytes ? throw Lie($"it announced {file.Bytes} bytes and sends {length}") : from;
+        return response.Content.Headers.ContentLength is long length && length != file.Bytes
+            ? throw Lie($"it announced {file.Bytes} bytes and sends {length}") : from;
     }
 
     private NotAvailableException Lie(string what) =>
@@ -135,7 +138,8 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
         if (lines.Length > 0 && lines[0] == head)
         {
             // A kill may cut the last line short; a number cut short could name another range, so only lines with their mark count.
-            return [.. lines.Skip(1).Where(static line => line.EndsWith('.')).Select(static line => long.TryParse(line.AsSpan(0, line.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : -1)];
+            return [.. lines.Skip(1).Where(static line => line.EndsWith('.'))
+                .Select(static line => long.TryParse(line.AsSpan(0, line.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : -1)];
         }
         File.WriteAllText(_ranges, head + "\n");
         return [];

@@ -11,7 +11,8 @@ public static class FilePattern
 
     // What a reader of data takes, and the card that says which file is what.
     private static readonly string[] WantedOfData =
-        ["*.parquet", "*.json", "*.jsonl", "*.jsonlines", "*.ndjson", "*.csv", "*.tsv", "*.txt", "*.json.gz", "*.jsonl.gz", "*.csv.gz", "*.txt.gz", "*.json.zst", "*.jsonl.zst", "*.csv.zst", "README.md", "LICENSE*"];
+        ["*.parquet", "*.json", "*.jsonl", "*.jsonlines", "*.ndjson", "*.csv", "*.tsv", "*.txt", "*.json.gz", "*.jsonl.gz", "*.csv.gz", "*.txt.gz",
+        "*.json.zst", "*.jsonl.zst", "*.csv.zst", "README.md", "LICENSE*"];
 
     private static readonly string[] Unwanted = ["original/*", "consolidated*", "onnx/*", "openvino/*", "*/*.safetensors", "flax_*", "tf_*"];
 
@@ -23,7 +24,8 @@ public static class FilePattern
     {
         ArgumentNullException.ThrowIfNull(includes);
         if (kind == HubKind.Dataset && includes.Count == 0) return WantedOfData.Any(pattern => Matches(path, pattern));
-        return includes.Count > 0 ? includes.Any(pattern => Matches(path, pattern)) : Wanted.Any(pattern => Matches(path, pattern)) && !Unwanted.Any(pattern => Matches(path, pattern));
+        return includes.Count > 0 ? includes.Any(pattern => Matches(path, pattern))
+            : Wanted.Any(pattern => Matches(path, pattern)) && !Unwanted.Any(pattern => Matches(path, pattern));
     }
 
     private static bool Matches(string path, string pattern)
@@ -51,7 +53,8 @@ public static class FilePattern
             int close = pattern[i] == '[' && first < pattern.Length ? pattern.IndexOf(']', first + 1 < pattern.Length ? first + 1 : first) : -1;
             if (close > 0)
             {
-                string members = pattern[first..close].Replace("\\", "\\\\", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal).Replace("]", "\\]", StringComparison.Ordinal).Replace("^", "\\^", StringComparison.Ordinal);
+                string members = pattern[first..close].Replace("\\", "\\\\", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal)
+                    .Replace("]", "\\]", StringComparison.Ordinal).Replace("^", "\\^", StringComparison.Ordinal);
                 expression.Append('[').Append(first == i + 2 ? "^" : "").Append(members).Append(']');
                 i = close;
             }

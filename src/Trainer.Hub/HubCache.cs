@@ -1,7 +1,8 @@
 namespace Trainer.Hub;
 
 /// <summary>
-/// The folder layout that every Hugging Face tool shares: models--ORG--NAME (or datasets--ORG--NAME)/{blobs, refs, snapshots}, where refs/main holds a commit and
+/// The folder layout that every Hugging Face tool shares: models--ORG--NAME (or datasets--ORG--NAME)/{blobs, refs, snapshots}, where refs/main holds a commit
+/// and
 /// snapshots/COMMIT holds links to blobs named by their checksum.
 /// </summary>
 public sealed class HubCache(string folder)
@@ -30,7 +31,8 @@ public sealed class HubCache(string folder)
         {
             // A commit and a newline; a pipe or a device, which have no length, are none. A link's length would be its own.
             var file = new FileInfo(reference);
-            string commit = (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length is > 0 and < 256 ? File.ReadAllText(reference).Trim() : "";
+            string commit = (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length is > 0 and < 256
+                ? File.ReadAllText(reference).Trim() : "";
             string snapshot = Path.Combine(snapshots, commit);
             return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(snapshot) ? snapshot : null;
         }
@@ -49,7 +51,8 @@ public sealed class HubCache(string folder)
     {
         const string Prefix = "models--";
         return Directory.Exists(Folder)
-            ? [.. Directory.EnumerateDirectories(Folder, Prefix + "*").Select(static path => Path.GetFileName(path)[Prefix.Length..].Replace("--", "/", StringComparison.Ordinal)).Order(StringComparer.Ordinal)]
+            ? [.. Directory.EnumerateDirectories(Folder, Prefix + "*")
+                .Select(static path => Path.GetFileName(path)[Prefix.Length..].Replace("--", "/", StringComparison.Ordinal)).Order(StringComparer.Ordinal)]
             : [];
     }
 }

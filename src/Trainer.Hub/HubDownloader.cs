@@ -37,7 +37,8 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
         {
-            throw new NotAvailableException($"cannot fetch '{model}' into '{options.CacheFolder}': {fault.Message.TrimEnd('.')}; free some space there or set HF_HOME to another folder", fault);
+            throw new NotAvailableException($"cannot fetch '{model}' into '{options.CacheFolder}': {fault.Message.TrimEnd('.')}; free some space there or set "
+                + "HF_HOME to another folder", fault);
         }
     }
 
@@ -61,12 +62,14 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     {
         using var client = new HubClient(options, handler);
         var patience = new Patience(options, _clock, note => progress(new HubProgress("", 0, 0, 0, 0, note)));
-        (string commit, IReadOnlyList<string> paths) = await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false);
+        (string commit, IReadOnlyList<string> paths) =
+            await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false);
         List<string> chosen = [.. paths.Where(path => FilePattern.IsChosen(path, includes, model.Kind)).Distinct(StringComparer.Ordinal)];
         if (chosen.Count == 0)
         {
             string why = includes.Count > 0 ? $"none of its {paths.Count} files matches --include {string.Join(' ', includes)}" : model.Kind == HubKind.Dataset
-                ? $"it has no data file that is read (parquet, json, csv, text); its converted form may be there: trainer download --dataset {model.Id}@refs/convert/parquet"
+                ? "it has no data file that is read (parquet, json, csv, text); its converted form may be there: trainer download "
+                    + $"--dataset {model.Id}@refs/convert/parquet"
                 : "it has no file that a trainer reads (weights as safetensors); choose others with --include";
             throw new NotAvailableException($"nothing to fetch from '{model}': {why}");
         }
@@ -80,15 +83,19 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         return Path.Combine(repository, "snapshots", commit);
     }
 
-    private async Task<HubFile[]> DescribeAsync(HubClient client, Patience patience, HubModelId model, string commit, List<string> paths, CancellationToken cancel)
+    private async Task<HubFile[]> DescribeAsync(HubClient client, Patience patience, HubModelId model, string commit, List<string> paths,
+        CancellationToken cancel)
     {
         var files = new HubFile[paths.Count];
-        await Parallel.ForEachAsync(Enumerable.Range(0, paths.Count), new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel }, async (i, token) =>
-            files[i] = await patience.AskAsync($"'{paths[i]}' of '{model}'", attempt => client.DescribeAsync(model, commit, paths[i], attempt), token).ConfigureAwait(false)).ConfigureAwait(false);
+        await Parallel.ForEachAsync(Enumerable.Range(0, paths.Count),
+            new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel }, async (i, token) =>
+            files[i] = await patience.AskAsync($"'{paths[i]}' of '{model}'", attempt => client.DescribeAsync(model, commit, paths[i], attempt), token)
+            .ConfigureAwait(false)).ConfigureAwait(false);
         return files;
     }
 
-    private async Task FetchFilesAsync(HubClient client, Patience patience, HubModelId model, string commit, HubFile[] files, Action<HubProgress> progress, CancellationToken cancel)
+    private async Task FetchFilesAsync(HubClient client, Patience patience, HubModelId model, string commit, HubFile[] files, Action<HubProgress> progress,
+        CancellationToken cancel)
     {
         string repository = _cache.ModelFolder(model), blobs = Path.Combine(repository, "blobs"), snapshot = Path.Combine(repository, "snapshots", commit);
         Directory.CreateDirectory(blobs);
@@ -99,7 +106,8 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         using var connections = new SemaphoreSlim(options.Connections);
         await Parallel.ForEachAsync(files, new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancel }, async (file, token) =>
         {
-            void Report(string? note) => progress(new HubProgress(file.Path, Interlocked.Read(ref here), total, Volatile.Read(ref finished), files.Length, note));
+            void Report(string? note) => progress(new HubProgress(file.Path, Interlocked.Read(ref here), total, Volatile.Read(ref finished), files.Length,
+                note));
             string blob = Path.Combine(blobs, file.Etag);
             using (FileStream gate = await GateAsync(model, file, Report, token).ConfigureAwait(false))
             {
@@ -109,7 +117,8 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
                 }
                 else
                 {
-                    await new BlobDownload(client, options, _clock, patience, model, commit, file, blob, bytes => { Interlocked.Add(ref here, bytes); Report(null); }, Report)
+                    await new BlobDownload(client, options, _clock, patience, model, commit, file, blob,
+                        bytes => { Interlocked.Add(ref here, bytes); Report(null); }, Report)
                         .RunAsync(connections, token).ConfigureAwait(false);
                 }
             }
@@ -143,11 +152,14 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
 
     private void RequireSpace(string blobs, HubFile[] files)
     {
-        long needed = files.DistinctBy(static file => file.Etag).Where(file => !File.Exists(Path.Combine(blobs, file.Etag)) && !File.Exists(Path.Combine(blobs, file.Etag + ".part"))).Sum(static file => file.Bytes);
+        long needed = files.DistinctBy(static file => file.Etag)
+            .Where(file => !File.Exists(Path.Combine(blobs, file.Etag)) && !File.Exists(Path.Combine(blobs, file.Etag + ".part")))
+            .Sum(static file => file.Bytes);
         long free = new DriveInfo(blobs).AvailableFreeSpace;
         if (needed > free)
         {
-            throw new NotAvailableException($"the download needs {needed / 1e9:0.0} GB, '{options.CacheFolder}' has {free / 1e9:0.0} GB free; free some space or set HF_HOME to another folder");
+            throw new NotAvailableException($"the download needs {needed / 1e9:0.0} GB, '{options.CacheFolder}' has {free / 1e9:0.0} GB free; free some space "
+                + "or set HF_HOME to another folder");
         }
     }
 

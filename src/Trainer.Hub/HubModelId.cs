@@ -2,7 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace Trainer.Hub;
 
-/// <summary>The name of a model (or, where <see cref="Kind"/> says so, of a data set) on the hub, ORG/NAME or NAME, with an optional revision: ORG/NAME@REVISION.</summary>
+/// <summary>The name of a model (or, where <see cref="Kind"/> says so, of a data set) on the hub, ORG/NAME or NAME, with an optional revision:
+/// ORG/NAME@REVISION.</summary>
 /// <param name="Id">ORG/NAME or NAME.</param>
 /// <param name="Revision">Branch, tag or commit; "main" where none was given.</param>
 /// <param name="IsRevisionGiven">Whether the user named the revision.</param>

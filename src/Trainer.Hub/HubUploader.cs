@@ -39,15 +39,19 @@ public sealed class HubUploader
     /// <param name="progress">Hears which file is sent, and how many bytes of all are done.</param>
     /// <param name="cancel">Ends it; nothing is committed then.</param>
     /// <exception cref="NotAvailableException">No token, no right, no network, or a file that is too large.</exception>
-    public async Task<Uri> UploadAsync(HubModelId model, IReadOnlyList<(string Path, string File)> files, bool isPrivate, string message, Action<string, long, long> progress, CancellationToken cancel)
+    public async Task<Uri> UploadAsync(HubModelId model, IReadOnlyList<(string Path, string File)> files, bool isPrivate, string message,
+        Action<string, long, long> progress, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (_options.IsOffline) throw new NotAvailableException("HF_HUB_OFFLINE is set, and pushing needs the network; unset it");
         if (_options.Token is null) throw new NotAvailableException("no token: set HF_TOKEN to one that may write, from the settings of your account");
-        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = _options.StallLimit }) { Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false,
+            ConnectTimeout = _options.StallLimit }) { Timeout = Timeout.InfiniteTimeSpan };
         http.DefaultRequestHeaders.UserAgent.ParseAdd(HubClient.UserAgent);
         var entries = files.Select(each => Entry.Of(each.Path, each.File)).ToList();
-        if (entries.Find(entry => entry.Bytes > MostBytes) is { } large) throw new NotAvailableException($"'{large.Path}' has {large.Bytes} bytes and the storage takes {MostBytes} in one piece; push it with git and git-lfs");
+        if (entries.Find(entry => entry.Bytes > MostBytes) is { } large)
+            throw new NotAvailableException($"'{large.Path}' has {large.Bytes} bytes and the storage takes {MostBytes} in one piece; push it with git and "
+                + "git-lfs");
         await CreateAsync(http, model, isPrivate, cancel).ConfigureAwait(false);
         await ChooseAsync(http, model, entries, cancel).ConfigureAwait(false);
         await StoreAsync(http, model, entries.FindAll(static entry => entry.IsLarge), progress, cancel).ConfigureAwait(false);
@@ -60,13 +64,16 @@ public sealed class HubUploader
         string[] parts = model.Id.Split('/');
         var body = new Dictionary<string, object?> { ["name"] = parts[^1], ["organization"] = parts.Length > 1 ? parts[0] : null, ["private"] = isPrivate };
         // 409: it is there already.
-        (await AskAsync(http, $"{_base}/api/repos/create", "application/json", JsonSerializer.SerializeToUtf8Bytes(body), model, cancel, HttpStatusCode.Conflict).ConfigureAwait(false))?.Dispose();
+        (await AskAsync(http, $"{_base}/api/repos/create", "application/json", JsonSerializer.SerializeToUtf8Bytes(body), model, cancel,
+            HttpStatusCode.Conflict).ConfigureAwait(false))?.Dispose();
     }
 
     private async Task ChooseAsync(HttpClient http, HubModelId model, List<Entry> entries, CancellationToken cancel)
     {
-        var body = new { files = entries.Select(static entry => new { path = entry.Path, sample = Convert.ToBase64String(entry.Sample()), size = entry.Bytes }) };
-        using JsonDocument answer = (await AskAsync(http, $"{_base}/api/models/{model.Id}/preupload/{Uri.EscapeDataString(model.Revision)}", "application/json", JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
+        var body = new { files = entries.Select(static entry => new { path = entry.Path, sample = Convert.ToBase64String(entry.Sample()),
+            size = entry.Bytes }) };
+        using JsonDocument answer = (await AskAsync(http, $"{_base}/api/models/{model.Id}/preupload/{Uri.EscapeDataString(model.Revision)}", "application/json",
+            JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
         foreach (JsonElement file in List(answer.RootElement, "files"))
         {
             string path = Text(file, "path");
@@ -77,15 +84,19 @@ public sealed class HubUploader
     private async Task StoreAsync(HttpClient http, HubModelId model, List<Entry> entries, Action<string, long, long> progress, CancellationToken cancel)
     {
         if (entries.Count == 0) return;
-        var body = new { operation = "upload", transfers = new[] { "basic" }, hash_algo = "sha256", objects = entries.Select(static entry => new { oid = entry.Sha256, size = entry.Bytes }), @ref = new { name = model.Revision } };
-        using JsonDocument answer = (await AskAsync(http, $"{_base}/{model.Id}.git/info/lfs/objects/batch", "application/vnd.git-lfs+json", JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
+        var body = new { operation = "upload", transfers = new[] { "basic" }, hash_algo = "sha256",
+            objects = entries.Select(static entry => new { oid = entry.Sha256, size = entry.Bytes }), @ref = new { name = model.Revision } };
+        using JsonDocument answer = (await AskAsync(http, $"{_base}/{model.Id}.git/info/lfs/objects/batch", "application/vnd.git-lfs+json",
+            JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
         long done = 0, total = entries.Sum(static entry => entry.Bytes);
         foreach (JsonElement one in List(answer.RootElement, "objects"))
         {
             string oid = Text(one, "oid");
             if (entries.Find(entry => entry.Sha256 == oid) is not { } entry) continue;
             progress(entry.Path, done, total);
-            if (one.TryGetProperty("error", out JsonElement error)) throw new NotAvailableException($"the storage of {_options.Endpoint.Host} refuses '{entry.Path}': {(error.TryGetProperty("message", out JsonElement why) ? why.ToString() : "no reason given")}");
+            if (one.TryGetProperty("error", out JsonElement error))
+                throw new NotAvailableException($"the storage of {_options.Endpoint.Host} refuses "
+                    + $"'{entry.Path}': {(error.TryGetProperty("message", out JsonElement why) ? why.ToString() : "no reason given")}");
             if (one.TryGetProperty("actions", out JsonElement actions) && actions.ValueKind == JsonValueKind.Object)
             {
                 await _patience.RunAsync(entry.Path, static () => 0, async token =>
@@ -94,7 +105,8 @@ public sealed class HubUploader
                     return true;
                 }, cancel).ConfigureAwait(false);
                 if (actions.TryGetProperty("verify", out JsonElement verify))
-                    (await AskAsync(http, Text(verify, "href"), "application/vnd.git-lfs+json", JsonSerializer.SerializeToUtf8Bytes(new { oid, size = entry.Bytes }), model, cancel).ConfigureAwait(false))?.Dispose();
+                    (await AskAsync(http, Text(verify, "href"), "application/vnd.git-lfs+json",
+                        JsonSerializer.SerializeToUtf8Bytes(new { oid, size = entry.Bytes }), model, cancel).ConfigureAwait(false))?.Dispose();
             }
             done += entry.Bytes;
             progress(entry.Path, done, total);
@@ -109,10 +121,13 @@ public sealed class HubUploader
         request.Content.Headers.ContentLength = entry.Bytes;
         if (action.TryGetProperty("header", out JsonElement headers) && headers.ValueKind == JsonValueKind.Object)
             foreach (JsonProperty header in headers.EnumerateObject())
-                if (!request.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString())) request.Content.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString());
+                if (!request.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString()))
+                    request.Content.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString());
         using HttpResponseMessage response = await http.SendAsync(request, cancel).ConfigureAwait(false);
-        if ((int)response.StatusCode is 408 or 429 or >= 500) throw new RetryException($"the storage answers {(int)response.StatusCode} for '{entry.Path}'", null);
-        if (!response.IsSuccessStatusCode) throw new NotAvailableException($"the storage answers {(int)response.StatusCode} for '{entry.Path}'; try again later");
+        if ((int)response.StatusCode is 408 or 429 or >= 500)
+            throw new RetryException($"the storage answers {(int)response.StatusCode} for '{entry.Path}'", null);
+        if (!response.IsSuccessStatusCode)
+            throw new NotAvailableException($"the storage answers {(int)response.StatusCode} for '{entry.Path}'; try again later");
     }
 
     private async Task CommitAsync(HttpClient http, HubModelId model, List<Entry> entries, string message, CancellationToken cancel)
@@ -123,12 +138,16 @@ public sealed class HubUploader
         foreach (Entry entry in entries)
         {
             if (entry.IsLarge) Line("lfsFile", new { path = entry.Path, algo = "sha256", oid = entry.Sha256, size = entry.Bytes });
-            else Line("file", new { content = Convert.ToBase64String(await File.ReadAllBytesAsync(entry.File, cancel).ConfigureAwait(false)), path = entry.Path, encoding = "base64" });
+            else
+                Line("file", new { content = Convert.ToBase64String(await File.ReadAllBytesAsync(entry.File, cancel).ConfigureAwait(false)), path = entry.Path,
+                    encoding = "base64" });
         }
-        using JsonDocument? answer = await AskAsync(http, $"{_base}/api/models/{model.Id}/commit/{Uri.EscapeDataString(model.Revision)}", "application/x-ndjson", Encoding.UTF8.GetBytes(lines.ToString()), model, cancel).ConfigureAwait(false);
+        using JsonDocument? answer = await AskAsync(http, $"{_base}/api/models/{model.Id}/commit/{Uri.EscapeDataString(model.Revision)}",
+            "application/x-ndjson", Encoding.UTF8.GetBytes(lines.ToString()), model, cancel).ConfigureAwait(false);
     }
 
-    private Task<JsonDocument?> AskAsync(HttpClient http, string address, string type, byte[] body, HubModelId model, CancellationToken cancel, HttpStatusCode? fine = null) => _patience.AskAsync(model.Id, async token =>
+    private Task<JsonDocument?> AskAsync(HttpClient http, string address, string type, byte[] body, HubModelId model, CancellationToken cancel,
+        HttpStatusCode? fine = null) => _patience.AskAsync(model.Id, async token =>
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, address) { Content = new ByteArrayContent(body) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue(type);
@@ -180,7 +199,8 @@ public sealed class HubUploader
         }
     }
 
-    private JsonElement.ArrayEnumerator List(JsonElement element, string name) => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array
+    private JsonElement.ArrayEnumerator List(JsonElement element, string name)
+        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array
         ? list.EnumerateArray() : throw new NotAvailableException($"{_base} does not answer as a hub does; check HF_ENDPOINT");
 
     private string Text(JsonElement element, string name) => element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String

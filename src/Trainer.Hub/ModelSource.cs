@@ -24,7 +24,8 @@ public sealed class ModelSource(HubOptions options)
         }
         if (HubId(model) is not HubModelId id)
         {
-            throw new NotAvailableException($"--model '{model}': there is no such folder, and it is neither a hub id (ORG/NAME) nor a preset ({PresetNames()}); check the path");
+            throw new NotAvailableException($"--model '{model}': there is no such folder, and it is neither a hub id (ORG/NAME) nor a preset "
+                + $"({PresetNames()}); check the path");
         }
         string? snapshot = _cache.Snapshot(id);
         if (snapshot is null)
@@ -33,7 +34,8 @@ public sealed class ModelSource(HubOptions options)
         }
         if (needsWeights && Missing(snapshot) is string missing)
         {
-            throw new NotAvailableException($"model '{id}' is only partly in the cache '{options.CacheFolder}': '{missing}' is missing; fetch the rest with: trainer download {id}");
+            throw new NotAvailableException($"model '{id}' is only partly in the cache '{options.CacheFolder}': '{missing}' is missing; fetch the rest with: "
+                + $"trainer download {id}");
         }
         return snapshot;
     }
@@ -60,14 +62,18 @@ public sealed class ModelSource(HubOptions options)
     private string Alike(HubModelId id)
     {
         string name = id.Id[(id.Id.IndexOf('/', StringComparison.Ordinal) + 1)..];
-        string[] alike = [.. _cache.Models().Where(one => string.Equals(one[(one.IndexOf('/', StringComparison.Ordinal) + 1)..], name, StringComparison.OrdinalIgnoreCase)).Take(3)];
-        return alike.Length == 0 ? "" : alike[0] == id.Id ? $" in revision '{id.Revision}'" : $" (the cache has {string.Join(", ", alike.Select(static one => $"'{one}'"))})";
+        string[] alike =
+            [.. _cache.Models().Where(one => string.Equals(one[(one.IndexOf('/', StringComparison.Ordinal) + 1)..], name, StringComparison.OrdinalIgnoreCase))
+            .Take(3)];
+        return alike.Length == 0 ? "" : alike[0] == id.Id
+            ? $" in revision '{id.Revision}'" : $" (the cache has {string.Join(", ", alike.Select(static one => $"'{one}'"))})";
     }
 
     private static string PresetNames() => string.Join(", ", ModelPresets.All.Select(static preset => preset.Name));
 
     // File.Exists is true for a link whose target is gone: a blob that was never finished or was cleaned away.
-    private static bool IsThere(string path) => new FileInfo(path).LinkTarget is null ? File.Exists(path) : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true;
+    private static bool IsThere(string path)
+        => new FileInfo(path).LinkTarget is null ? File.Exists(path) : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true;
 
     private static string? Missing(string snapshot)
     {
@@ -84,14 +90,16 @@ public sealed class ModelSource(HubOptions options)
         if (!Has(Index))
         {
             // Other formats are for the reader of weights to judge: it names the way out for each.
-            return Directory.EnumerateFiles(snapshot).Any(static path => IsThere(path) && Path.GetExtension(path) is ".safetensors" or ".bin" or ".gguf" or ".pth") ? null : Single;
+            return Directory.EnumerateFiles(snapshot)
+                .Any(static path => IsThere(path) && Path.GetExtension(path) is ".safetensors" or ".bin" or ".gguf" or ".pth") ? null : Single;
         }
         try
         {
             using FileStream file = File.OpenRead(Path.Combine(snapshot, Index));
             if (file.Length > 64 << 20) return null; // As a broken one.
             using JsonDocument index = JsonDocument.Parse(file);
-            return index.RootElement.GetProperty("weight_map").EnumerateObject().Select(static pair => pair.Value.GetString() ?? "").Distinct(StringComparer.Ordinal)
+            return index.RootElement.GetProperty("weight_map").EnumerateObject().Select(static pair => pair.Value.GetString() ?? "")
+                .Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal).FirstOrDefault(shard => shard.Length > 0 && !Has(shard));
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)

@@ -13,7 +13,8 @@ internal sealed class Patience(HubOptions options, TimeProvider clock, Action<st
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(5);
 
     /// <summary>Runs a short request, which must be answered within the longest silence.</summary>
-    internal Task<T> AskAsync<T>(string what, Func<CancellationToken, Task<T>> action, CancellationToken cancel) => RunAsync(what, static () => 0, async token =>
+    internal Task<T> AskAsync<T>(string what, Func<CancellationToken, Task<T>> action, CancellationToken cancel)
+        => RunAsync(what, static () => 0, async token =>
     {
         using var stall = new CancellationTokenSource(options.StallLimit, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stall.Token, token);
@@ -44,14 +45,16 @@ internal sealed class Patience(HubOptions options, TimeProvider clock, Action<st
             {
                 why = $"nothing came for {options.StallLimit.TotalSeconds:0} s";
             }
-            catch (Exception fault) when (fault is HttpRequestException or SocketException or HttpIOException || fault is IOException { InnerException: SocketException })
+            catch (Exception fault) when (fault is HttpRequestException or SocketException or HttpIOException
+                || fault is IOException { InnerException: SocketException })
             {
                 why = fault.Message.TrimEnd('.');
             }
             tries = progress() > before ? 1 : tries;
             if (tries >= options.Tries)
             {
-                throw new NotAvailableException($"cannot {verb} {what}: {why}, {tries} times in a row; {(verb == "fetch" ? "what is here is kept, " : "")}type the command again to continue");
+                throw new NotAvailableException($"cannot {verb} {what}: {why}, {tries} times in a "
+                    + $"row; {(verb == "fetch" ? "what is here is kept, " : "")}type the command again to continue");
             }
             TimeSpan pause = asked ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, tries - 1)));
             pause = pause < TimeSpan.Zero ? TimeSpan.Zero : pause > LongestPause ? LongestPause : pause;

@@ -7,7 +7,8 @@ namespace Trainer.Templates;
 
 /// <summary>
 /// A chat template: a Jinja program that turns messages into the text a model was trained on. It renders what Python's jinja2 renders under
-/// transformers' settings (immutable sandbox, <c>trim_blocks</c>, <c>lstrip_blocks</c>, loop controls, <c>{% generation %}</c>), and raises where Python raises.
+/// transformers' settings (immutable sandbox, <c>trim_blocks</c>, <c>lstrip_blocks</c>, loop controls, <c>{% generation %}</c>), and raises where Python
+/// raises.
 /// Instances are immutable and may be used by many threads.
 /// </summary>
 public sealed class ChatTemplate

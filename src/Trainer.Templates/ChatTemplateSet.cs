@@ -16,7 +16,8 @@ public sealed class ChatTemplateSet
     /// <summary>The template for conversations without tools.</summary>
     /// <exception cref="TemplateException">The folder has several templates and none is the default.</exception>
     public ChatTemplate Default => Templates.GetValueOrDefault(DefaultName) ?? throw new TemplateException(
-        $"the model has several chat templates and none is called 'default' ({string.Join(", ", Templates.Keys.Select(name => $"'{name}'"))}): it is not clear which to use; choose one with --chat-template FILE");
+        $"the model has several chat templates and none is called 'default' ({string.Join(", ", Templates.Keys.Select(name => $"'{name}'"))}): it is not "
+        + "clear which to use; choose one with --chat-template FILE");
 
     /// <summary>The template transformers would take: <c>tool_use</c> for conversations with tools where there is one, else the default.</summary>
     public ChatTemplate For(bool hasTools) => hasTools && Templates.TryGetValue(ToolName, out var withTools) ? withTools : Default;
@@ -36,13 +37,16 @@ public sealed class ChatTemplateSet
         if (overrideFile != null)
             return new ChatTemplateSet(new Dictionary<string, ChatTemplate> { [DefaultName] = Parse(FromFile(overrideFile), overrideFile, special) });
         var sources = FromFiles(directory);
-        if (sources.Count == 0 && config is { } members && members.TryGetProperty("chat_template", out var value)) sources = FromConfig(value, Path.Combine(directory, "tokenizer_config.json"));
+        if (sources.Count == 0 && config is { } members && members.TryGetProperty("chat_template", out var value))
+            sources = FromConfig(value, Path.Combine(directory, "tokenizer_config.json"));
         var processor = Path.Combine(directory, "chat_template.json");
         if (sources.Count == 0 && File.Exists(processor)) sources[DefaultName] = (FromFile(processor), processor);
-        return sources.Count == 0 ? null : new ChatTemplateSet(sources.ToDictionary(pair => pair.Key, pair => Parse(pair.Value.Source, pair.Value.Name, special)));
+        return sources.Count == 0 ? null : new ChatTemplateSet(sources.ToDictionary(pair => pair.Key,
+            pair => Parse(pair.Value.Source, pair.Value.Name, special)));
     }
 
-    private static ChatTemplate Parse(string source, string name, IReadOnlyDictionary<string, JsonElement> special) => ChatTemplate.Parse(source, name, special);
+    private static ChatTemplate Parse(string source, string name, IReadOnlyDictionary<string, JsonElement> special)
+        => ChatTemplate.Parse(source, name, special);
 
     private static Dictionary<string, (string Source, string Name)> FromFiles(string directory)
     {
@@ -51,7 +55,8 @@ public sealed class ChatTemplateSet
         if (File.Exists(single)) sources[DefaultName] = (Text(single), single);
         var folder = Path.Combine(directory, "additional_chat_templates");
         if (Directory.Exists(folder))
-            foreach (var file in Directory.EnumerateFiles(folder, "*.jinja").Order(StringComparer.Ordinal)) sources[Path.GetFileNameWithoutExtension(file)] = (Text(file), file);
+            foreach (var file in Directory.EnumerateFiles(folder, "*.jinja").Order(StringComparer.Ordinal))
+                sources[Path.GetFileNameWithoutExtension(file)] = (Text(file), file);
         return sources;
     }
 
@@ -65,13 +70,15 @@ public sealed class ChatTemplateSet
             case JsonValueKind.Array:
                 foreach (var entry in value.EnumerateArray())
                 {
-                    if (entry.ValueKind != JsonValueKind.Object || Member(entry, "name") is not { } name || Member(entry, "template") is not { } template) throw Malformed(file);
+                    if (entry.ValueKind != JsonValueKind.Object || Member(entry, "name") is not { } name || Member(entry, "template") is not { } template)
+                        throw Malformed(file);
                     sources[name] = (template, $"{file}: chat_template '{name}'");
                 }
                 break;
             case JsonValueKind.Object:
                 foreach (var entry in value.EnumerateObject())
-                    sources[entry.Name] = (entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : throw Malformed(file), $"{file}: chat_template '{entry.Name}'");
+                    sources[entry.Name] = (entry.Value.ValueKind == JsonValueKind.String
+                        ? entry.Value.GetString()! : throw Malformed(file), $"{file}: chat_template '{entry.Name}'");
                 break;
             default: throw Malformed(file);
         }
@@ -79,13 +86,15 @@ public sealed class ChatTemplateSet
     }
 
     private static TemplateException Malformed(string file) =>
-        new($"cannot use the chat template ({file}): 'chat_template' must be a string or a list of objects with 'name' and 'template'; give one with --chat-template FILE");
+        new($"cannot use the chat template ({file}): 'chat_template' must be a string or a list of objects with 'name' and 'template'; give one with "
+        + "--chat-template FILE");
 
     private static string FromFile(string file)
     {
         if (!file.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return Text(file);
         return Json(file) is { } members && Member(members, "chat_template") is { } template ? template
-            : throw new TemplateException($"cannot use the chat template ({file}): it has no string 'chat_template'; give a Jinja file with --chat-template FILE");
+            : throw new TemplateException($"cannot use the chat template ({file}): it has no string 'chat_template'; give a Jinja file with --chat-template "
+                + "FILE");
     }
 
     private static string? Member(JsonElement owner, string name) =>
@@ -116,11 +125,13 @@ public sealed class ChatTemplateSet
         {
             using var document = JsonDocument.Parse(Text(file));
             return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.Clone()
-                : throw new TemplateException($"cannot read the chat template ({file}): the file holds no JSON object; restore it, or give a template with --chat-template FILE");
+                : throw new TemplateException($"cannot read the chat template ({file}): the file holds no JSON object; restore it, or give a template with "
+                    + "--chat-template FILE");
         }
         catch (JsonException error)
         {
-            throw new TemplateException($"cannot read the chat template ({file}): it is no valid JSON, line {error.LineNumber + 1}; restore it, or give a template with --chat-template FILE", inner: error);
+            throw new TemplateException($"cannot read the chat template ({file}): it is no valid JSON, line {error.LineNumber + 1}; restore it, or give a "
+                + "template with --chat-template FILE", inner: error);
         }
     }
 
@@ -132,12 +143,14 @@ public sealed class ChatTemplateSet
         {
             using var reader = new StreamReader(file);
             if (reader.BaseStream.Length is var length && length > MostBytes)
-                throw new TemplateException($"cannot read the chat template ({file}): it has {length >> 20} MiB, and no template has more than {MostBytes >> 20}; check the path given to --chat-template");
+                throw new TemplateException($"cannot read the chat template ({file}): it has {length >> 20} MiB, and no template has more "
+                    + $"than {MostBytes >> 20}; check the path given to --chat-template");
             return reader.ReadToEnd();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new TemplateException($"cannot read the chat template ({file}): {error.Message.TrimEnd('.')}; check the path given to --chat-template", inner: error);
+            throw new TemplateException($"cannot read the chat template ({file}): {error.Message.TrimEnd('.')}; check the path given to --chat-template",
+                inner: error);
         }
     }
 }

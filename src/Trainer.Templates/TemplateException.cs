@@ -20,7 +20,8 @@ public sealed class TemplateException : Exception
         Reason = reason ?? message;
     }
 
-    /// <summary>Python's name of the fault: <c>TemplateError</c> (the template called <c>raise_exception</c>), <c>TypeError</c>, <c>UndefinedError</c> and so on.</summary>
+    /// <summary>Python's name of the fault: <c>TemplateError</c> (the template called <c>raise_exception</c>), <c>TypeError</c>, <c>UndefinedError</c> and so
+    /// on.</summary>
     public string Kind { get; }
 
     /// <summary>The fault's own message, as Python words it.</summary>

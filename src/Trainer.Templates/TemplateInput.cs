@@ -17,7 +17,8 @@ public sealed record TemplateInput
     /// <summary>Whether the text ends where the assistant is to speak.</summary>
     public bool AddGenerationPrompt { get; init; }
 
-    /// <summary>More variables (<c>bos_token</c>, <c>enable_thinking</c>, ...); they win over the template's own special tokens. A name not set is undefined, never none.</summary>
+    /// <summary>More variables (<c>bos_token</c>, <c>enable_thinking</c>, ...); they win over the template's own special tokens. A name not set is undefined,
+    /// never none.</summary>
     public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
     /// <summary>What <c>strftime_now</c> formats; null takes the machine's local time at each call.</summary>

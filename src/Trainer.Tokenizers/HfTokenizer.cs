@@ -56,7 +56,8 @@ public sealed partial class HfTokenizer : Tokenizer
     public string ContentHash => _parts.ContentHash;
 
     /// <summary>Reads the tokenizer of a model folder.</summary>
-    /// <param name="directory">A folder with tokenizer.json (or tokenizer.model), and beside it tokenizer_config.json, special_tokens_map.json and added_tokens.json where there are such.</param>
+    /// <param name="directory">A folder with tokenizer.json (or tokenizer.model), and beside it tokenizer_config.json, special_tokens_map.json and
+    /// added_tokens.json where there are such.</param>
     /// <exception cref="TokenizerException">A file is missing, damaged, contradicts itself, or needs a part that is not supported.</exception>
     public static HfTokenizer Load(string directory)
     {
@@ -114,7 +115,8 @@ public sealed partial class HfTokenizer : Tokenizer
 
     internal bool IsIncremental => _parts.Decoder?.IsIncremental ?? true;
 
-    internal bool IsByteToken(int id) => _parts.Vocabulary.TokenOf(id) is { Length: 6 } token && token.StartsWith("<0x", StringComparison.Ordinal) && !_parts.Added.Contains(id);
+    internal bool IsByteToken(int id) => _parts.Vocabulary.TokenOf(id) is { Length: 6 } token && token.StartsWith("<0x", StringComparison.Ordinal)
+        && !_parts.Added.Contains(id);
 
     private int? RoleId(string? token) => token is null ? null : IdOf(token);
 }

@@ -1,7 +1,9 @@
 using Trainer.Data;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 using Trainer.Training.Objectives;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
 
 namespace Trainer.Training;
 
@@ -16,7 +18,8 @@ internal static class DataLoading
     public static Dataset Open(TrainingOptions options, Events events, DateTime? day = null, CancellationToken stop = default)
     {
         var (config, folders) = (ConfigLoader.Load(options.ModelDirectory), options.FindText());
-        var text = ModelText.Load(folders.Tokenizer, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables, folders.Template, options.ModelDirectory);
+        var text = ModelText.Load(folders.Tokenizer, options.Data.ChatTemplateFile, config.VocabularySize, day, options.Data.TemplateVariables,
+            folders.Template, options.ModelDirectory);
         foreach (var note in text.Notes) events.Warn(note);
         var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text, new Teller(events), stop);
         foreach (var note in dataset.Notes) events.Warn(note);
@@ -31,7 +34,8 @@ internal static class DataLoading
         if (!dataset.Statistics.Files.Any(file => file.Kind is "chat" or "instruction")) return;
         var ends = text.TurnEnds.Except(config.EosIds).Select(id => $"'{text.Tokenizer!.TokenOf(id)}' ({id})").ToList();
         if (ends.Count == 0 || config.EosIds.Count == 0) return;
-        events.Warn($"answers end with {string.Join(" and ", ends)}, at which the base does not stop (eos_token_id {string.Join(", ", config.EosIds)}): trainer stops there, "
+        events.Warn($"answers end with {string.Join(" and ", ends)}, at which the base does not stop "
+            + $"(eos_token_id {string.Join(", ", config.EosIds)}): trainer stops there, "
             + "other programs go on unless the id is in eos_token_id of generation_config.json");
     }
 

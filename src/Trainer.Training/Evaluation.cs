@@ -1,6 +1,6 @@
 using Trainer.Data;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training;
 
@@ -8,7 +8,8 @@ namespace Trainer.Training;
 public static class Evaluation
 {
     /// <summary>Loads model and data and measures.</summary>
-    /// <param name="options">Model, data (the training sources are what is measured), adapter folder or null for the base alone, batch size, quantization.</param>
+    /// <param name="options">Model, data (the training sources are what is measured), adapter folder or null for the base alone, batch size,
+    /// quantization.</param>
     /// <param name="perRow">Keep each row's loss.</param>
     /// <param name="perToken">Keep each token's loss too.</param>
     /// <param name="observers">Hear of progress.</param>
@@ -49,7 +50,8 @@ public static class Evaluation
             var (begin, end) = (batch.SegmentStarts[segment], batch.SegmentStarts[segment + 1]);
             var trained = batch.Targets.AsSpan(begin, end - begin).ToArray().Count(target => target != Example.IgnoredLabel);
             var sum = BatchLoss.OfSegment(losses, batch, segment);
-            var each = perToken ? Enumerable.Range(begin, end - begin).Select(t => batch.Targets[t] == Example.IgnoredLabel ? (float?)null : losses[t]).ToArray() : null;
+            var each = perToken ? Enumerable.Range(begin, end - begin).Select(t => batch.Targets[t] == Example.IgnoredLabel ? (float?)null : losses[t])
+                .ToArray() : null;
             rows.Add(new EvaluatedRow(batch.Rows[segment], end - begin, trained, trained == 0 ? double.NaN : sum / trained, each));
         }
     }

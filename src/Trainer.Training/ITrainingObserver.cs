@@ -1,4 +1,6 @@
 using Trainer.Models;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
 
 namespace Trainer.Training;
 
@@ -37,7 +39,8 @@ public sealed record DataOpened(Data.DataStatistics Statistics) : TrainingEvent;
 /// <param name="TrainableParameters">Adapter parameters.</param>
 /// <param name="TotalParameters">Parameters of base and adapter.</param>
 /// <param name="Compute">The type the base is multiplied in, never auto.</param>
-public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters, ComputeKind Compute = ComputeKind.Float32) : TrainingEvent;
+public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParameters, long TotalParameters, ComputeKind Compute = ComputeKind.Float32)
+    : TrainingEvent;
 
 /// <summary>One optimizer step. Losses are means over the trained tokens of the step.</summary>
 /// <param name="Step">One-based optimizer step.</param>
@@ -51,7 +54,8 @@ public sealed record RunStarted(int FirstStep, int MaxSteps, long TrainableParam
 /// <param name="MemoryBytes">Resident memory now.</param>
 /// <param name="ElapsedSeconds">Since the run began, earlier parts of a resumed run included.</param>
 /// <param name="IsLogged">Whether this step is a logging step (observers that write rows write these alone).</param>
-public sealed record StepDone(int Step, double Epoch, double Loss, double LearningRate, double GradNorm, long Tokens, long TrainedTokens, double TokensPerSecond, long MemoryBytes, double ElapsedSeconds, bool IsLogged) : TrainingEvent
+public sealed record StepDone(int Step, double Epoch, double Loss, double LearningRate, double GradNorm, long Tokens, long TrainedTokens,
+    double TokensPerSecond, long MemoryBytes, double ElapsedSeconds, bool IsLogged) : TrainingEvent
 {
     /// <summary>What the objective measured beside the loss, by TRL's names: means over the step's micro-batches.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();

@@ -1,8 +1,7 @@
 using System.Text;
-using Trainer.Adapters;
-using Trainer.Engine;
+using Trainer.Engine.Vocabulary;
 using Trainer.Models;
-using Trainer.Models.Lora;
+using Trainer.Models.Families;
 
 namespace Trainer.Training;
 
@@ -30,7 +29,8 @@ public static class NewTokens
         var (folder, ids) = GrownFolder.Of(options.ModelDirectory, texts, Cache, Making);
         var config = ConfigLoader.Load(folder);
         if (config.VocabularySize > rows)
-            note($"{ids.Count} tokens of '{file}' (ids {ids.Min()} to {ids.Max()}): the tables grow from {rows} to {config.VocabularySize} rows; before PEFT loads the adapter, the base needs resize_token_embeddings({config.VocabularySize})");
+            note($"{ids.Count} tokens of '{file}' (ids {ids.Min()} to {ids.Max()}): the tables grow from {rows} to {config.VocabularySize} rows; before PEFT "
+                + $"loads the adapter, the base needs resize_token_embeddings({config.VocabularySize})");
         var lora = options.Lora;
         // A table that is trained whole has the new rows in it.
         if (!IsSaved(lora, "embed_tokens")) lora = lora with { TrainableTokenIndices = [.. lora.TrainableTokenIndices.Union(ids)] };
@@ -38,14 +38,15 @@ public static class NewTokens
         return options with { ModelDirectory = folder, Lora = lora };
     }
 
-    private static bool IsSaved(LoraOptions lora, string table) => lora.ModulesToSave.Any(name => name == table || name.EndsWith("." + table, StringComparison.Ordinal));
+    private static bool IsSaved(LoraOptions lora, string table)
+        => lora.ModulesToSave.Any(name => name == table || name.EndsWith("." + table, StringComparison.Ordinal));
 
     private static List<string> Read(string file)
     {
         string[] lines;
         try
         {
-            Checkpoints.SmallFile.Require(file);
+            Checkpoints.Atomic.SmallFile.Require(file);
             lines = File.ReadAllLines(file, new UTF8Encoding(false, throwOnInvalidBytes: true));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)
@@ -58,8 +59,10 @@ public static class NewTokens
             var text = lines[i];
             if (text.Length == 0) continue;
             if (string.IsNullOrWhiteSpace(text) || text.Length > LongestToken || text.Any(char.IsControl))
-                throw new OptionException($"--add-tokens '{file}', line {i + 1}: no token is blank, longer than {LongestToken} characters or holds control characters; take the line out");
-            if (!places.TryAdd(text, i + 1)) throw new OptionException($"--add-tokens '{file}', line {i + 1}: '{text}' stands in line {places[text]} already; take one out");
+                throw new OptionException($"--add-tokens '{file}', line {i + 1}: no token is blank, longer than {LongestToken} characters or holds control "
+                    + "characters; take the line out");
+            if (!places.TryAdd(text, i + 1))
+                throw new OptionException($"--add-tokens '{file}', line {i + 1}: '{text}' stands in line {places[text]} already; take one out");
         }
         return places.Count > 0 ? [.. places.Keys] : throw new OptionException($"--add-tokens '{file}' holds no token; write one a line");
     }

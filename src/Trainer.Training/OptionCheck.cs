@@ -1,4 +1,5 @@
 using System.Globalization;
+using Trainer.Models.Lora;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Options;
@@ -30,9 +31,11 @@ internal static class OptionCheck
         }
         Need(Directory.Exists(options.ModelDirectory), $"--model '{options.Model}': there is no folder '{options.ModelDirectory}'");
         foreach (var setting in TrainSettings.All)
-            if (setting.Property?.Get(options) is (int or double) and var value) Need(setting.Holds(Convert.ToDouble(value, CultureInfo.InvariantCulture)), $"{setting.Option} {value} is out of range{setting.Range}");
+            if (setting.Property?.Get(options) is (int or double) and var value)
+                Need(setting.Holds(Convert.ToDouble(value, CultureInfo.InvariantCulture)), $"{setting.Option} {value} is out of range{setting.Range}");
         Need(options.MinLr <= options.LearningRate, $"--min-lr {options.MinLr} must not be above --learning-rate {options.LearningRate}");
-        Need(options.LrScheduler != Plateau.Name || options.EvaluatesBetween, $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps or --eval-strategy epoch");
+        Need(options.LrScheduler != Plateau.Name || options.EvaluatesBetween,
+            $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps or --eval-strategy epoch");
         Need(
             options.Optim != OptimizerTable.ScheduleFree || options.LrScheduler == "constant",
             $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
@@ -40,9 +43,12 @@ internal static class OptionCheck
         Need(
             options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (AdapterInit.Pissa or AdapterInit.Olora),
             "--lora-dropout would drop parts of the base with --init-lora pissa or olora; leave it at 0");
-        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || !options.Lora.UseDora, "--init-lora loftq and --use-dora: the directions of DoRA would begin off the base's; keep one");
-        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || options.Stream != Choice.On, "--init-lora loftq compares the base with its quantized copy, and a streamed base is that copy alone; pass --stream off");
-        Need(options.Lora.Init == AdapterInit.Eva || options.Lora.EvaRho == new LoraOptions().EvaRho, "--eva-rho is read by --init-lora eva alone; leave it out");
+        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || !options.Lora.UseDora,
+            "--init-lora loftq and --use-dora: the directions of DoRA would begin off the base's; keep one");
+        Need(options.AdapterDirectory is not null || options.Lora.Init != AdapterInit.Loftq || options.Stream != Choice.On,
+            "--init-lora loftq compares the base with its quantized copy, and a streamed base is that copy alone; pass --stream off");
+        Need(options.Lora.Init == AdapterInit.Eva || options.Lora.EvaRho == new LoraOptions().EvaRho,
+            "--eva-rho is read by --init-lora eva alone; leave it out");
         Try(() => OptimizerTable.Check(options));
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");

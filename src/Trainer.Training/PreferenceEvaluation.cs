@@ -1,5 +1,8 @@
 using Trainer.Data;
 using Trainer.Training.Objectives;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training;
 
@@ -7,7 +10,8 @@ namespace Trainer.Training;
 public static class PreferenceEvaluation
 {
     /// <summary>Loads model and data and measures the adapter and, where there is one, the base without it.</summary>
-    /// <param name="options">Model, data (the training sources are what is measured), adapter folder or null for the base alone, the objective and what it reads.</param>
+    /// <param name="options">Model, data (the training sources are what is measured), adapter folder or null for the base alone, the objective and what it
+    /// reads.</param>
     /// <param name="perRow">Keep what is measured of each row; an objective whose rows weigh each other has none.</param>
     /// <param name="observers">Hear of progress.</param>
     /// <param name="stop">Ends it early with <see cref="OperationCanceledException"/>.</param>
@@ -25,11 +29,13 @@ public static class PreferenceEvaluation
         var objective = ObjectiveTable.Make(options, model);
         var size = perRow ? 1 : BatchOptions.EvalRows(options);
         var policy = Measure(options, objective, model, set, size, perRow, "evaluating", events, stop);
-        return options.AdapterDirectory is null ? policy : policy with { Base = model.AsBase(() => Measure(options, objective, model, set, size, false, "evaluating the base", events, stop)) };
+        return options.AdapterDirectory is null ? policy
+            : policy with { Base = model.AsBase(() => Measure(options, objective, model, set, size, false, "evaluating the base", events, stop)) };
     }
 
     private static PreferenceResult Measure(
-        TrainingOptions options, IObjective objective, AdaptedModel model, ExampleSet set, int size, bool perRow, string phase, Events events, CancellationToken stop)
+        TrainingOptions options, IObjective objective, AdaptedModel model, ExampleSet set, int size, bool perRow, string phase, Events events,
+        CancellationToken stop)
     {
         double sum = 0, rows = 0;
         long tokens = 0, trained = 0;
@@ -53,6 +59,7 @@ public static class PreferenceEvaluation
             (sum, rows, tokens, trained) = (sum + loss, rows + batch.RowCount, tokens + batch.TokenIds.Length, trained + batch.TrainedTokens);
             events.Emit(new PhaseProgressed(phase, Math.Min(begin + size, set.Count), set.Count));
         }
-        return new PreferenceResult(rows == 0 ? double.NaN : sum / rows, objective.Metrics.Where(totals.ContainsKey).ToDictionary(name => name, name => totals[name] / counts[name]), tokens, trained, each);
+        return new PreferenceResult(rows == 0 ? double.NaN : sum / rows,
+            objective.Metrics.Where(totals.ContainsKey).ToDictionary(name => name, name => totals[name] / counts[name]), tokens, trained, each);
     }
 }

@@ -8,7 +8,8 @@ namespace Trainer.Training;
 /// <param name="Tokens">Tokens read.</param>
 /// <param name="TrainedTokens">Tokens of answers.</param>
 /// <param name="Rows">Each row, in file order; empty where not asked for.</param>
-public sealed record PreferenceResult(double Loss, IReadOnlyDictionary<string, double> Metrics, long Tokens, long TrainedTokens, IReadOnlyList<PreferenceRow> Rows)
+public sealed record PreferenceResult(double Loss, IReadOnlyDictionary<string, double> Metrics, long Tokens, long TrainedTokens,
+    IReadOnlyList<PreferenceRow> Rows)
 {
     /// <summary>The same of the base without its adapter; null where there is none.</summary>
     public PreferenceResult? Base { get; init; }

@@ -1,9 +1,11 @@
 using Trainer.Distributed;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
 namespace Trainer.Training;
 
@@ -17,7 +19,8 @@ public static class Replay
     public static ReplayResult Run(string directory, IReadOnlyList<ITrainingObserver> observers)
     {
         var content = CheckpointContent.ReadState(directory);
-        using var model = AdaptedModel.Load(content.Manifest.Settled, new Events(observers), beginning: new AdapterBeginning(content.Manifest.LayerRanks, null));
+        using var model = AdaptedModel.Load(content.Manifest.Settled, new Events(observers),
+            beginning: new AdapterBeginning(content.Manifest.LayerRanks, null));
         return Step(directory, model);
     }
 
@@ -34,11 +37,13 @@ public static class Replay
         var (loss, norm, _, _, _) = new TrainingStep(options, model, objective, ranks).Gradients(state.Step, batches);
         var rate = new LearningRate(options, state.ScheduledSteps, state.Plateau).At(state.Step);
         var isFinite = double.IsFinite(loss) && double.IsFinite(norm);
-        var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight") ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
+        var place = isFinite ? null : NonFinitePlace.In(model.Parameters.HostValues(), model.Parameters.Tensors, "weight")
+            ?? model.FindNonFinite(batches[0]) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
         var rows = batches.SelectMany(batch =>
         {
             var losses = model.TokenLosses(batch);
-            return batch.Rows.Select((row, segment) => new ReplayRow(row.ToString(), batch.SegmentStarts[segment + 1] - batch.SegmentStarts[segment], BatchLoss.OfSegment(losses, batch, segment)));
+            return batch.Rows.Select((row, segment) => new ReplayRow(row.ToString(), batch.SegmentStarts[segment + 1] - batch.SegmentStarts[segment],
+                BatchLoss.OfSegment(losses, batch, segment)));
         }).ToList();
         return new ReplayResult(state.Step + 1, loss, norm, rate, isFinite, place, rows);
     }

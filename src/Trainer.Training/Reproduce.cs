@@ -1,4 +1,6 @@
 using Trainer.Checkpoints;
+using Trainer.Training.State;
+using Trainer.Training.Watch;
 
 namespace Trainer.Training;
 
@@ -14,23 +16,27 @@ public static class Reproduce
     public static Reproduction Run(string path, string outputDirectory, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, RunManifest.FileName) : path;
-        if (!File.Exists(file)) throw new BadFileException($"there is no {RunManifest.FileName} at '{path}'; name the {RunManifest.FileName} of a finished run, or its folder");
+        if (!File.Exists(file))
+            throw new BadFileException($"there is no {RunManifest.FileName} at '{path}'; name the {RunManifest.FileName} of a finished run, or its folder");
         var then = RunManifest.Read(file);
         if (then.Outcome is not { } outcome)
             throw new BadFileException($"the run of '{file}' did not finish; finish it with --resume before reproducing it");
         var result = InParts(then, outputDirectory, observers, stop);
         var now = RunManifest.Read(Path.Combine(outputDirectory, RunManifest.FileName));
-        return new Reproduction(result.AdapterSha256 == outcome.AdapterSha256, outcome.AdapterSha256, result.AdapterSha256, Differences(then, now), outputDirectory);
+        return new Reproduction(result.AdapterSha256 == outcome.AdapterSha256, outcome.AdapterSha256, result.AdapterSha256, Differences(then, now),
+            outputDirectory);
     }
 
     private static TrainingResult InParts(RunManifest then, string outputDirectory, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
     {
         if (then.Segments is not { Count: > 0 } parts) return TrainingRun.Run(Again(then.Settled, then.Threads, outputDirectory), observers, stop);
         if (parts.FirstOrDefault(part => part.OtherFiles.Count > 0) is { } changed)
-            throw new BadFileException($"the run was resumed at step {changed.FirstStep} on other files than it began with (--allow-drift: {string.Join("; ", changed.OtherFiles)}): its first part cannot be made again from what is there now");
+            throw new BadFileException($"the run was resumed at step {changed.FirstStep} on other files than it began with "
+                + $"(--allow-drift: {string.Join("; ", changed.OtherFiles)}): its first part cannot be made again from what is there now");
         for (var i = 0; ; i++)
         {
-            var options = Again(parts[i].Options, parts[i].Threads, outputDirectory) with { MaxSteps = parts[i].TotalSteps, Resume = i == 0 ? null : "auto", AllowDrift = i > 0 };
+            var options = Again(parts[i].Options, parts[i].Threads, outputDirectory) with { MaxSteps = parts[i].TotalSteps, Resume = i == 0 ? null : "auto",
+                AllowDrift = i > 0 };
             if (i == parts.Count - 1) return TrainingRun.Run(options, observers, stop);
             using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
             try
@@ -45,7 +51,8 @@ public static class Reproduce
     }
 
     private static TrainingOptions Again(TrainingOptions options, int threads, string outputDirectory) =>
-        options with { OutputDirectory = outputDirectory, Resume = null, AllowDrift = false, Threads = threads, OverwriteOutputDirectory = false, MaxTime = null };
+        options with { OutputDirectory = outputDirectory, Resume = null, AllowDrift = false, Threads = threads, OverwriteOutputDirectory = false,
+        MaxTime = null };
 
     private static List<string> Differences(RunManifest then, RunManifest now)
     {

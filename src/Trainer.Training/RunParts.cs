@@ -1,5 +1,8 @@
 using Trainer.Distributed;
 using Trainer.Training.Answers;
+using Trainer.Training.Records;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training;
 

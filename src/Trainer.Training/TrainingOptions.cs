@@ -1,11 +1,12 @@
 using System.Text.Json.Serialization;
-using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
 using Trainer.Data;
 using Trainer.Distributed;
 using Trainer.Engine;
-using Trainer.Training.Objectives;
 using Trainer.Models;
+using Trainer.Models.Lora;
+using Trainer.Training.Objectives;
+using Trainer.Training.Records;
 
 namespace Trainer.Training;
 
@@ -294,7 +295,8 @@ public sealed record TrainingOptions
     /// <summary>Prompts to sample at each evaluation, or empty.</summary>
     public IReadOnlyList<string> SamplePrompts { get; init; } = [];
 
-    /// <summary>What the model's own answers to held-out rows are measured by at each evaluation, of <see cref="Answers.AnswerMetrics.Names"/>; empty lets it answer none.</summary>
+    /// <summary>What the model's own answers to held-out rows are measured by at each evaluation, of <see cref="Answers.AnswerMetrics.Names"/>; empty lets it
+    /// answer none.</summary>
     public IReadOnlyList<string> EvalMetrics { get; init; } = [];
 
     /// <summary>Held-out rows answered at each evaluation.</summary>

@@ -1,12 +1,18 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
 using Trainer.Data.Answers;
 using Trainer.Distributed;
-using Trainer.Engine;
+using Trainer.Engine.Layers;
 using Trainer.Models;
 using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
 namespace Trainer.Training;
 
@@ -24,7 +30,8 @@ public static class TrainingRun
     /// <exception cref="NonFiniteException">NaN or infinity; nothing of it was applied.</exception>
     /// <exception cref="ImplausibleLossException">The base does hardly better than guessing.</exception>
     /// <exception cref="MemoryLimitException">Out of the memory allowed; it can be resumed.</exception>
-    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop) => Run(options, observers, null, stop);
+    public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+        => Run(options, observers, null, stop);
 
     /// <summary>As the other, with the exit code of the signal behind the token.</summary>
     /// <param name="options">Everything that decides what is computed.</param>
@@ -60,7 +67,8 @@ public static class TrainingRun
     }
 
     private static TrainingResult Run(
-        TrainingOptions options, RunFolder folder, ICollective ranks, long began, Func<int> signalExitCode, Events events, EarlyStop early, CancellationToken stop)
+        TrainingOptions options, RunFolder folder, ICollective ranks, long began, Func<int> signalExitCode, Events events, EarlyStop early,
+        CancellationToken stop)
     {
         options = AsBegun(options, folder);
         var manifest = RunManifest.Begin(options, folder.Earlier);
@@ -148,7 +156,8 @@ public static class TrainingRun
         var data = new TrainingData(options, DataLoading.Open(options, events, manifest.FirstDay, stop));
         events.Emit(new DataOpened(data.Dataset.Statistics));
         DataNotes.Tell(data.Dataset.Statistics, events);
-        if (options.Objective == "kto" && data.Dataset.Statistics.Answers.Imbalance(options.Preference.DesirableWeight, options.Preference.UndesirableWeight) is { } lopsided) events.Warn(lopsided);
+        if (options.Objective == "kto" && data.Dataset.Statistics.Answers.Imbalance(options.Preference.DesirableWeight,
+            options.Preference.UndesirableWeight) is { } lopsided) events.Warn(lopsided);
         if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
         return data;
     }
@@ -158,12 +167,14 @@ public static class TrainingRun
         var plan = RunPlanner.Plan(options, data.Dataset, share: share);
         RunPlanner.Require(plan);
         if (plan.Stream && options.Stream == Choice.Auto)
-            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run needs {Size.Of(plan.PeakBytes)}");
+            events.Note($"the base is streamed from disk: resident it would not fit {Size.Of(plan.MemoryLimitBytes)}, streamed the run "
+                + $"needs {Size.Of(plan.PeakBytes)}");
         events.Emit(new Planned(plan));
         return plan;
     }
 
-    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, ICollective ranks, AdapterBeginning beginning, Events events, CancellationToken stop)
+    private static AdaptedModel Load(TrainingOptions options, TrainingOptions settled, RunPlan plan, ICollective ranks, AdapterBeginning beginning,
+        Events events, CancellationToken stop)
     {
         var reads = plan.Stream ? RankAgreement.Readers(ranks) : null;
         try
@@ -172,7 +183,8 @@ public static class TrainingRun
         }
         catch (ModelException fault) when (settled.ModelDirectory != options.ModelDirectory)
         {
-            throw new ModelException($"{fault.Message} (an earlier run made this folder: delete '{settled.ModelDirectory}' and the next one makes it again)", fault);
+            throw new ModelException($"{fault.Message} (an earlier run made this folder: delete '{settled.ModelDirectory}' and the next one makes it again)",
+                fault);
         }
     }
 
@@ -194,7 +206,8 @@ public static class TrainingRun
         var (options, events, directory) = (run.Options, run.Events, run.Folder.Directory);
         var checkpoint = run.Folder.Checkpoint;
         if (checkpoint is not null && checkpoint.Manifest.Threads != run.Manifest.Threads)
-            events.Warn($"the run was begun with {checkpoint.Manifest.Threads} threads and goes on with {run.Manifest.Threads}: the last bits may differ; set --threads {checkpoint.Manifest.Threads} for the same bytes");
+            events.Warn($"the run was begun with {checkpoint.Manifest.Threads} threads and goes on with {run.Manifest.Threads}: the last bits may differ; set "
+                + $"--threads {checkpoint.Manifest.Threads} for the same bytes");
         var state = checkpoint?.State ?? new RunState();
         // Patience may have grown since the checkpoint was written.
         state.StoppedEarly = options.EarlyStoppingPatience is { } patience && state.EvalsWithoutImprovement >= patience;
@@ -231,7 +244,8 @@ public static class TrainingRun
             Optimizer = optimizer,
             Rate = rate,
             Checkpoints = record is null ? nothing : record.Store,
-            Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.BeganAt ?? run.Time.GetTimestamp(), run.SignalExitCode, stop),
+            Stop = new StopWatcher(record is null ? null : directory, options.MaxTime, run.Time, run.BeganAt ?? run.Time.GetTimestamp(), run.SignalExitCode,
+                stop),
             Watchdog = new Watchdog(options, run.Model, optimizer, rate, events, record is null ? nothing : record.Store, run.Ranks),
             Ranks = run.Ranks,
             Events = events,
@@ -261,7 +275,8 @@ public static class TrainingRun
         if (warned.Count > 0) events.Warn($"the resumed run may differ in the last bits: {string.Join("; ", warned)}");
         if (refused.Count == 0) return;
         if (!options.AllowDrift)
-            throw new DriftException($"the run in '{folder.Directory}' cannot be resumed as it was: {string.Join("; ", refused)}; change that back, or pass --allow-drift to go on with the difference");
+            throw new DriftException($"the run in '{folder.Directory}' cannot be resumed as it was: {string.Join("; ", refused)}; change that back, or pass "
+                + "--allow-drift to go on with the difference");
         events.Warn($"resuming in spite of differences (--allow-drift): {string.Join("; ", refused)}");
     }
 

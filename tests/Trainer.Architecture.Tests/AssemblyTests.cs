@@ -6,7 +6,8 @@ namespace Trainer.Architecture.Tests;
 /// <summary>Reads the built assemblies, so that a reference smuggled past the project files is seen too.</summary>
 public sealed class AssemblyTests
 {
-    private static readonly string[] GroundFloor = ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates", "Trainer.Checkpoints", "Trainer.Hub", "Trainer.Distributed"];
+    private static readonly string[] GroundFloor = ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates", "Trainer.Checkpoints", "Trainer.Hub",
+        "Trainer.Distributed"];
 
     [Theory]
     [InlineData("TorchSharp")]
@@ -27,7 +28,8 @@ public sealed class AssemblyTests
     [InlineData("Trainer.Training")]
     public void Below_the_program_nobody_logs_or_parses_options(string name)
         // Cards of data sets are YAML as well; recipes are read by the program alone.
-        => Assert.Empty(References(name).Intersect(["Serilog", "System.CommandLine", "Spectre.Console", .. name == "Trainer.Data" ? Array.Empty<string>() : ["YamlDotNet"], "ScottPlot"]));
+        => Assert.Empty(References(name).Intersect(["Serilog", "System.CommandLine", "Spectre.Console",
+            .. name == "Trainer.Data" ? Array.Empty<string>() : ["YamlDotNet"], "ScottPlot"]));
 
     [Fact]
     public void Descriptions_and_data_make_no_tensors()

@@ -4,7 +4,8 @@ public sealed class FloorTests
 {
     [Fact]
     public void Every_project_below_src_has_its_place_in_the_table()
-        => Assert.Equal(House.Rooms.Keys.Order(StringComparer.Ordinal), Repository.Projects("src").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
+        => Assert.Equal(House.Rooms.Keys.Order(StringComparer.Ordinal),
+            Repository.Projects("src").Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
 
     [Fact]
     public void The_table_itself_references_downwards_only()
@@ -22,7 +23,8 @@ public sealed class FloorTests
         {
             var room = House.Rooms[Path.GetFileNameWithoutExtension(project)];
             faults.AddRange(Repository.ProjectReferences(project).Except(room.Projects).Select(name => $"{Repository.Relative(project)} references {name}"));
-            faults.AddRange(Repository.PackageReferences(project).Except(room.Packages).Select(name => $"{Repository.Relative(project)} takes the package {name}"));
+            faults.AddRange(Repository.PackageReferences(project).Except(room.Packages)
+                .Select(name => $"{Repository.Relative(project)} takes the package {name}"));
         }
         Assert.Empty(faults);
     }

@@ -15,12 +15,15 @@ internal static class House
         ["Trainer.Hub"] = new(0, [], []),
         ["Trainer.Distributed"] = new(0, [], []),
         ["Trainer.Models"] = new(1, ["Trainer.Checkpoints"], []),
-        ["Trainer.Data"] = new(1, ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv", "YamlDotNet", "ZstdSharp.Port"]),
+        ["Trainer.Data"] = new(1, ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"],
+            ["Microsoft.ML.Tokenizers", "Parquet.Net", "Sylvan.Data.Csv", "YamlDotNet", "ZstdSharp.Port"]),
         ["Trainer.Engine"] = new(2, ["Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints", "Trainer.Tokenizers"], [.. Torch, "Microsoft.ML.Tokenizers"]),
         ["Trainer.Adapters"] = new(3, ["Trainer.Engine", "Trainer.Models", "Trainer.Numerics", "Trainer.Checkpoints"], Torch),
-        ["Trainer.Training"] = new(4, ["Trainer.Adapters", "Trainer.Engine", "Trainer.Models", "Trainer.Data", "Trainer.Checkpoints", "Trainer.Distributed", "Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], [.. Torch, "Microsoft.ML.Tokenizers"]),
+        ["Trainer.Training"] = new(4, ["Trainer.Adapters", "Trainer.Engine", "Trainer.Models", "Trainer.Data", "Trainer.Checkpoints", "Trainer.Distributed",
+            "Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates"], [.. Torch, "Microsoft.ML.Tokenizers"]),
         ["Trainer.Cli"] = new(5,
-            ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates", "Trainer.Checkpoints", "Trainer.Hub", "Trainer.Distributed", "Trainer.Models", "Trainer.Engine", "Trainer.Data", "Trainer.Adapters", "Trainer.Training"],
+            ["Trainer.Numerics", "Trainer.Tokenizers", "Trainer.Templates", "Trainer.Checkpoints", "Trainer.Hub", "Trainer.Distributed", "Trainer.Models",
+            "Trainer.Engine", "Trainer.Data", "Trainer.Adapters", "Trainer.Training"],
             [.. Torch, "Microsoft.ML.Tokenizers", "System.CommandLine", "Spectre.Console", "Serilog", "Serilog.Sinks.File", "YamlDotNet", "ScottPlot"]),
     };
 

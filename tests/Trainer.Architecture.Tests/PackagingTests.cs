@@ -20,8 +20,10 @@ public sealed partial class PackagingTests
         Assert.All(lines, line => Assert.Matches(Instruction(), line));
         Assert.StartsWith("FROM ", lines[0], StringComparison.Ordinal);
         var framework = Property("TargetFramework")["net".Length..];
-        Assert.All(lines.Where(line => line.StartsWith("FROM ", StringComparison.Ordinal)), line => Assert.Contains($":{framework}", line, StringComparison.Ordinal));
-        foreach (Match script in Regex.Matches(string.Join('\n', lines), @"/source/(scripts/\S+)")) Assert.True(File.Exists(Path.Combine(Repository.Root, script.Groups[1].Value)), script.Value);
+        Assert.All(lines.Where(line => line.StartsWith("FROM ", StringComparison.Ordinal)),
+            line => Assert.Contains($":{framework}", line, StringComparison.Ordinal));
+        foreach (Match script in Regex.Matches(string.Join('\n', lines), @"/source/(scripts/\S+)"))
+            Assert.True(File.Exists(Path.Combine(Repository.Root, script.Groups[1].Value)), script.Value);
         Assert.Contains("**/obj", Text(".dockerignore"), StringComparison.Ordinal); // a host's restore names paths that the image has not
     }
 

@@ -25,7 +25,9 @@ internal sealed class SourceGraph
     /// <summary>Sets of files in which each reaches each other, over two folders or more.</summary>
     public IEnumerable<string> CyclesOverFolders() => Components()
         .Where(files => files.Select(Path.GetDirectoryName).Distinct().Count() > 1)
-        .Select(files => $"{Path.GetFileName(_project)}: {string.Join(", ", files.Select(file => Path.GetRelativePath(_project, file)).Order(StringComparer.Ordinal))}");
+        .Select(
+            files =>
+                $"{Path.GetFileName(_project)}: {string.Join(", ", files.Select(file => Path.GetRelativePath(_project, file)).Order(StringComparer.Ordinal))}");
 
     private static IEnumerable<string> Types(SyntaxNode root) =>
         root.DescendantNodes(static node => node is CompilationUnitSyntax or BaseNamespaceDeclarationSyntax).Select(static node => node switch
@@ -46,7 +48,8 @@ internal sealed class SourceGraph
     // Tarjan's algorithm.
     private List<List<string>> Components()
     {
-        var (index, low, open, stack, found) = (new Dictionary<string, int>(), new Dictionary<string, int>(), new HashSet<string>(), new Stack<string>(), new List<List<string>>());
+        var (index, low, open, stack, found) = (new Dictionary<string, int>(), new Dictionary<string, int>(), new HashSet<string>(), new Stack<string>(),
+            new List<List<string>>());
         foreach (var file in _uses.Keys)
             if (!index.ContainsKey(file)) Visit(file);
         return found;

@@ -81,7 +81,8 @@ public sealed partial class SourceTests
         string[] endings = ["*.cs", "*.md", "*.yaml", "*.yml", "*.sh", "*.json"];
         var faults = new[] { "src", "tests", "scripts", "configs", ".github" }
             .Where(static folder => Directory.Exists(Path.Combine(Repository.Root, folder)))
-            .SelectMany(folder => endings.SelectMany(ending => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), ending, SearchOption.AllDirectories)))
+            .SelectMany(folder => endings.SelectMany(ending => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), ending,
+                SearchOption.AllDirectories)))
             .Where(static path => !Repository.Relative(path).Split('/').Any(static part => part is "obj" or "bin" or "runs" or "node_modules"))
             .Where(static path => MachinePath().IsMatch(File.ReadAllText(path)))
             .Select(Repository.Relative);

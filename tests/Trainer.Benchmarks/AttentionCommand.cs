@@ -1,9 +1,16 @@
 using TorchSharp;
 using Trainer.Engine;
-using Trainer.Models;
-using Trainer.Models.Drawing;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Engine.Passes;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
 namespace Trainer.Benchmarks;
@@ -36,12 +43,14 @@ internal static unsafe class AttentionCommand
         var config = new ModelConfig
         {
             ModelType = "llama", VocabularySize = 8, HiddenSize = Heads * size, Ropes = [], MaxPositions = tokens, Norm = new NormConfig(1e-5),
-            Layers = [new LayerConfig { Mixer = new SelfAttention { Heads = Heads, KvHeads = KvHeads, HeadSize = size, Scale = 0.125, Window = window, Rope = -1 }, FeedForward = new DenseFeedForward { Width = 64 } }],
+            Layers = [new LayerConfig { Mixer = new SelfAttention { Heads = Heads, KvHeads = KvHeads, HeadSize = size, Scale = 0.125, Window = window,
+                Rope = -1 }, FeedForward = new DenseFeedForward { Width = 64 } }],
         };
         var shape = new FastShape(config);
         var decoder = DecoderBlueprint.Of(config);
         var batch = new TokenBatch(new int[tokens], new int[tokens], [.. Enumerable.Range(0, tokens)], starts, new float[starts.Length - 1]);
-        var layout = EngineLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept, EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
+        var layout = EngineLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept,
+            EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
         var kernels = new CpuKernels(shape, ComputeKind.Float32, new PanelPlan());
         using var block = kernels.Allocate(layout.Bytes);
         var pass = new FastPass(config, batch, kernels, new PassMemory(layout, block), null);
@@ -49,7 +58,8 @@ internal static unsafe class AttentionCommand
         var (queries, keys) = ((long)tokens * shape.Query, (long)tokens * shape.Kv);
         using var gradients = kernels.Allocate(sizeof(float) * (2 * queries + 2 * keys));
         Place gradient = new(gradients, 0), dq = gradient + queries, dk = dq + queries, dv = dk + keys;
-        foreach (var (place, count) in new[] { (gradient, queries), (state.Query, queries), (state.Key, keys), (state.Value, keys) }) Fill(HostMemory.At<float>(place), count);
+        foreach (var (place, count) in new[] { (gradient, queries), (state.Query, queries), (state.Key, keys), (state.Value, keys) })
+            Fill(HostMemory.At<float>(place), count);
         var layer = state.Attention(window, default);
         Report(name, () => kernels.Attention(pass.Memory, starts, layer), () => kernels.AttentionBackward(pass.Memory, starts, layer, gradient, dq, dk, dv));
     }

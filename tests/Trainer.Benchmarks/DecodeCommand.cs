@@ -2,13 +2,15 @@ using System.Diagnostics;
 using System.Globalization;
 using TorchSharp;
 using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Generation;
 using Trainer.Engine.Native;
 
 namespace Trainer.Benchmarks;
 
-/// <summary>Prefill and greedy decoding on a random-weight model, beside the time that reading its weights once takes; with --batch N, N texts together beside one.</summary>
+/// <summary>Prefill and greedy decoding on a random-weight model, beside the time that reading its weights once takes; with --batch N, N texts together beside
+/// one.</summary>
 internal static class DecodeCommand
 {
     private const int Rounds = 3;
@@ -16,7 +18,8 @@ internal static class DecodeCommand
     public static int Run(string folder, string[] words)
     {
         var flag = Array.IndexOf(words, "--batch");
-        int? size = flag < 0 ? null : flag + 1 < words.Length && int.TryParse(words[flag + 1], CultureInfo.InvariantCulture, out var given) && given > 0 ? given : throw new ArgumentException("--batch needs a number of texts");
+        int? size = flag < 0 ? null : flag + 1 < words.Length && int.TryParse(words[flag + 1], CultureInfo.InvariantCulture, out var given) && given > 0
+            ? given : throw new ArgumentException("--batch needs a number of texts");
         string[] counts = flag < 0 ? words : [.. words[..flag], .. words[(flag + 2)..]];
         int Count(int at, int otherwise) => counts.Length > at ? int.Parse(counts[at], CultureInfo.InvariantCulture) : otherwise;
         var (promptTokens, tokens) = (Count(0, 64), Count(1, 33));
@@ -36,9 +39,11 @@ internal static class DecodeCommand
         }
         var perToken = (last - first) / (made - 1);
         var (bytes, rate) = (ReadPerToken(model), ReadRate());
-        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  weights read a token {bytes / 1e9:0.000} GB  memory read {rate / 1e9:0.0} GB/s");
+        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  weights read a token {bytes / 1e9:0.000} GB  memory "
+            + $"read {rate / 1e9:0.0} GB/s");
         Console.WriteLine($"prefill {promptTokens} tokens {first:0.00} s = {promptTokens / first:0.0} tokens/s");
-        Console.WriteLine($"decode {made - 1} tokens {perToken * 1e3:0.0} ms each = {1 / perToken:0.00} tokens/s, {bytes / rate / perToken:0.00} of the memory bound, {GC.CollectionCount(0)} collections");
+        Console.WriteLine($"decode {made - 1} tokens {perToken * 1e3:0.0} ms each "
+            + $"= {1 / perToken:0.00} tokens/s, {bytes / rate / perToken:0.00} of the memory bound, {GC.CollectionCount(0)} collections");
         Tell(model, "a step", made - 1);
         return 0;
     }
@@ -46,7 +51,8 @@ internal static class DecodeCommand
     private static void Tell(CausalModel model, string name, int steps)
     {
         if (model.Engine is FastEngine engine)
-            Console.WriteLine($"{name}: " + string.Join("  ", Enum.GetValues<StepPart>().Select(part => $"{part} {engine.Meter.Seconds(part) / steps * 1e3:0.0} ms")));
+            Console.WriteLine($"{name}: " + string.Join("  ",
+                Enum.GetValues<StepPart>().Select(part => $"{part} {engine.Meter.Seconds(part) / steps * 1e3:0.0} ms")));
     }
 
     // One text and many in turns, the better round of each: a busy moment then counts for neither.
@@ -60,7 +66,8 @@ internal static class DecodeCommand
             many = Math.Max(many, Rate(model, promptTokens, tokens, texts, out memory));
             Tell(model, $"{texts} texts", tokens - 1);
         }
-        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  prompts of {promptTokens} tokens, {tokens} made of each  keys and values {memory / (double)(1 << 20):0.0} MiB");
+        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Numerics.Kernels.Width}  prompts of {promptTokens} tokens, {tokens} made of each  "
+            + $"keys and values {memory / (double)(1 << 20):0.0} MiB");
         Console.WriteLine($"1 text {one:0.00} tokens/s  {texts} texts {many:0.00} tokens/s = {many / one:0.00} times");
         return 0;
     }
@@ -70,7 +77,8 @@ internal static class DecodeCommand
     {
         using var batch = new TextBatch(model);
         for (var text = 0; text < texts; text++)
-            batch.Add([.. Enumerable.Range(0, promptTokens).Select(i => 3 + (i * 7 + text * 31) % 500)], new SamplingOptions { MaxTokens = tokens, StopIds = [] });
+            batch.Add([.. Enumerable.Range(0, promptTokens).Select(i => 3 + (i * 7 + text * 31) % 500)],
+                new SamplingOptions { MaxTokens = tokens, StopIds = [] });
         memory = batch.Bytes;
         while (batch.ComputedTokens < (long)texts * promptTokens) batch.Step();
         (model.Engine as FastEngine)?.Meter.Clear();
@@ -105,7 +113,8 @@ internal static class DecodeCommand
             {
                 var sum = System.Runtime.Intrinsics.Vector256<ulong>.Zero;
                 for (var p = start + from * 4096; p < start + to * 4096; p += 16)
-                    sum += System.Runtime.Intrinsics.Vector256.Load(p) + System.Runtime.Intrinsics.Vector256.Load(p + 4) + System.Runtime.Intrinsics.Vector256.Load(p + 8) + System.Runtime.Intrinsics.Vector256.Load(p + 12);
+                    sum += System.Runtime.Intrinsics.Vector256.Load(p) + System.Runtime.Intrinsics.Vector256.Load(p + 4)
+                        + System.Runtime.Intrinsics.Vector256.Load(p + 8) + System.Runtime.Intrinsics.Vector256.Load(p + 12);
                 Interlocked.Add(ref sink, (long)sum[0]);
             });
             best = Math.Min(best, Stopwatch.GetElapsedTime(began).TotalSeconds);

@@ -1,6 +1,6 @@
 using System.Globalization;
 using TorchSharp;
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
 
 namespace Trainer.Benchmarks;
 
@@ -52,7 +52,8 @@ internal static class GrowthCommand
         foreach (var (size, best, attention) in rows)
         {
             var (rest, expected) = (best - attention, line.Start + line.Slope * size);
-            Console.WriteLine($"{size,7}  {best * 1e3,7:0.0}  {attention * 1e3,15:0.0}  {rest * 1e3,7:0.0}  {expected * 1e3,11:0.0}  {(rest / expected - 1) * 100,5:0.0} %");
+            Console.WriteLine($"{size,7}  {best * 1e3,7:0.0}  {attention * 1e3,15:0.0}  {rest * 1e3,7:0.0}  {expected * 1e3,11:0.0}  "
+                + $"{(rest / expected - 1) * 100,5:0.0} %");
         }
         Console.WriteLine($"{line.Start * 1e3:0.0} ms + {line.Slope * 1e3:0.0000} ms for each of the {what}\n");
     }
@@ -61,7 +62,9 @@ internal static class GrowthCommand
     {
         var points = sizes.Select(layers => ((double)layers, (double)step(layers).BufferBytes)).ToArray();
         var line = Line(points);
-        foreach (var (layers, bytes) in points) Console.WriteLine($"{layers,7} layers: {bytes / (1 << 20):0.000} MiB of buffers, {Math.Round(bytes - line.Start - line.Slope * layers) + 0.0:0} bytes off the line");
+        foreach (var (layers, bytes) in points)
+            Console.WriteLine($"{layers,7} layers: {bytes / (1 << 20):0.000} MiB of buffers, {Math.Round(bytes - line.Start - line.Slope * layers) + 0.0:0}"
+                + " bytes off the line");
         Console.WriteLine($"{line.Slope:0} bytes for each layer; its input takes {4L * Tokens * Small.Hidden}\n");
     }
 

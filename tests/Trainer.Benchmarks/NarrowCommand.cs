@@ -1,9 +1,11 @@
 using System.Globalization;
 using TorchSharp;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics;
 
 namespace Trainer.Benchmarks;
@@ -17,8 +19,10 @@ internal static unsafe class NarrowCommand
     {
         BenchClock.CpuTime = args.Contains("--cpu-time");
         if (Array.IndexOf(args, "--threads") is >= 0 and var at) torch.set_num_threads(int.Parse(args[at + 1], CultureInfo.InvariantCulture));
-        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Kernels.Width}  {(BenchClock.CpuTime ? "CPU" : "wall")} time, best of rounds that take turns; relative RMS error against float32 on the same 4-bit matrix");
-        foreach (var (tokens, wide, high) in new (long, long, long)[] { (64, 2048, 2048), (512, 2048, 2048), (512, 2048, 8192), (512, 8192, 2048), (1024, 768, 2048), (1024, 2048, 768) })
+        Console.WriteLine($"threads {torch.get_num_threads()}  kernels {Kernels.Width}  {(BenchClock.CpuTime ? "CPU" : "wall")} time, best of rounds that "
+            + "take turns; relative RMS error against float32 on the same 4-bit matrix");
+        foreach (var (tokens, wide, high) in new (long, long, long)[] { (64, 2048, 2048), (512, 2048, 2048), (512, 2048, 8192), (512, 8192, 2048),
+            (1024, 768, 2048), (1024, 2048, 768) })
         {
             Shape(tokens, wide, high, forward: true);
             Shape(tokens, wide, high, forward: false);
@@ -33,7 +37,8 @@ internal static unsafe class NarrowCommand
         using var arena = new Arena(64 * tokens * (wide + high) + (256 << 20));
         IFrozenProduct[] products = [new BlasProduct(new PanelPlan()), new BFloat16Product(new PanelPlan()), new Int8Product(new PanelPlan())];
         MatrixShape[] shapes = [MatrixShape.Of(weight)];
-        PassBuffer[] buffers = [.. BlasProduct.Buffers(tokens, shapes, PanelPlan.Elements), .. BFloat16Product.Buffers(tokens, shapes, PanelPlan.Elements), .. Int8Product.Buffers(tokens, shapes, PanelPlan.Elements)];
+        PassBuffer[] buffers = [.. BlasProduct.Buffers(tokens, shapes, PanelPlan.Elements), .. BFloat16Product.Buffers(tokens, shapes, PanelPlan.Elements),
+            .. Int8Product.Buffers(tokens, shapes, PanelPlan.Elements)];
         var room = ProductRoom.Cut(arena, buffers, tokens, torch.get_num_threads());
         var x = arena.Floats(tokens * from);
         float*[] results = [arena.Floats(tokens * to), arena.Floats(tokens * to), arena.Floats(tokens * to)];
@@ -47,7 +52,9 @@ internal static unsafe class NarrowCommand
                 else products[i].InputGradient(room, weight, x, high, tokens, results[i], false, 1f);
                 if (round > 0) best[i] = Math.Min(best[i], BenchClock.Since(start));
             }
-        var cells = Enumerable.Range(0, 3).Select(i => $"{Names[i]} {best[i] * 1e3:0.0} ms {2e-9 * tokens * wide * high / best[i]:0} GFLOP/s ({best[0] / best[i]:0.00}x, error {Error(results[0], results[i], tokens * to):0.0000})");
+        var cells = Enumerable.Range(0, 3).Select(
+            i => $"{Names[i]} {best[i] * 1e3:0.0} ms {2e-9 * tokens * wide * high / best[i]:0} GFLOP/s "
+                + $"({best[0] / best[i]:0.00}x, error {Error(results[0], results[i], tokens * to):0.0000})");
         Console.WriteLine($"{tokens} x {wide} x {high} {(forward ? "x W^T" : "dy W ")}: {string.Join(" | ", cells)}");
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
 
 namespace Trainer.Benchmarks;
 
@@ -9,13 +10,16 @@ internal static class ObjectivesCommand
 {
     public static int Run(string[] args)
     {
-        int Number(string name, int otherwise) => Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length ? int.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
-        var shape = ModelShape.Find(Array.IndexOf(args, "--shape") is >= 0 and var named ? args[named + 1] : "134m") ?? throw new ArgumentException("no such shape");
+        int Number(string name, int otherwise) => Array.IndexOf(args, name) is >= 0 and var at && at + 1 < args.Length
+            ? int.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
+        var shape = ModelShape.Find(Array.IndexOf(args, "--shape") is >= 0 and var named ? args[named + 1] : "134m")
+            ?? throw new ArgumentException("no such shape");
         var folder = Directory.CreateTempSubdirectory("trainer-objectives-");
         try
         {
             RandomModelFolder.Write(folder.FullName, shape, 1, null);
-            foreach (var recompute in new[] { false, true }) Compare(folder.FullName, recompute, Number("--pairs", 2), Number("--seq", 128), Number("--rank", 16));
+            foreach (var recompute in new[] { false, true })
+                Compare(folder.FullName, recompute, Number("--pairs", 2), Number("--seq", 128), Number("--rank", 16));
         }
         finally
         {
@@ -28,7 +32,8 @@ internal static class ObjectivesCommand
     {
         using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = Trainer.Models.EngineKind.Fast, GradientCheckpointing = recompute });
         BenchAdapter.Attach(model, rank);
-        var (plain, weighed) = (Batch(model.Config.VocabularySize, pairs, length, null), Batch(model.Config.VocabularySize, pairs, length, losses => [.. losses.Select(loss => loss > 0 ? 0.01f : 0)]));
+        var (plain, weighed) = (Batch(model.Config.VocabularySize, pairs, length, null), Batch(model.Config.VocabularySize, pairs, length,
+            losses => [.. losses.Select(loss => loss > 0 ? 0.01f : 0)]));
         var supervised = Counted(model, () => model.ForwardBackward(plain, 1.0 / plain.TrainedTokens, null));
         // What SequenceObjective does: one training pass, whose weights are found between its halves.
         var trained = Counted(model, () => model.ForwardBackward(weighed, 1, null));
@@ -38,8 +43,11 @@ internal static class ObjectivesCommand
             model.TokenLosses(plain);
             model.AdaptersEnabled = true;
         });
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"layers {(recompute ? "recomputed" : "kept")}: {pairs} pairs of 2 x {length} tokens, GFLOP: sft {supervised / 1e9:0.00}, trained pass of dpo {trained / 1e9:0.00}, reference {reference / 1e9:0.00}"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  dpo, reference cached: {trained / supervised:0.000} of sft; asked in the step: {(trained + reference) / supervised:0.000}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"layers {(recompute ? "recomputed" : "kept")}: {pairs} pairs of 2 x {length} tokens, GFLOP: sft {supervised / 1e9:0.00}, trained pass of "
+            + $"dpo {trained / 1e9:0.00}, reference {reference / 1e9:0.00}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"  dpo, reference cached: {trained / supervised:0.000} of sft; asked in the step: {(trained + reference) / supervised:0.000}"));
     }
 
     private static double Counted(CausalModel model, Action pass)

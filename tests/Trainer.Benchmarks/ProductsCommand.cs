@@ -1,13 +1,15 @@
 using System.Globalization;
 using TorchSharp;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Cpu;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 
 namespace Trainer.Benchmarks;
 
-/// <summary>Products with a 4-bit matrix, both directions: our tiles beside the BLAS over panels written out to fp32, and beside the BLAS alone on a whole fp32 matrix.</summary>
+/// <summary>Products with a 4-bit matrix, both directions: our tiles beside the BLAS over panels written out to fp32, and beside the BLAS alone on a whole fp32
+/// matrix.</summary>
 internal static unsafe class ProductsCommand
 {
     private const long PanelFloats = 1 << 20;
@@ -17,10 +19,12 @@ internal static unsafe class ProductsCommand
         BenchClock.CpuTime = args.Contains("--cpu-time");
         if (Array.IndexOf(args, "--threads") is >= 0 and var at) torch.set_num_threads(int.Parse(args[at + 1], CultureInfo.InvariantCulture));
         if (args.Contains("--few")) return RunFew();
-        Console.WriteLine($"threads {torch.get_num_threads()}; GFLOP/s, best of rounds that take turns: tiles from NF4 | BLAS from NF4 by panels | BLAS alone, fp32 matrix");
+        Console.WriteLine($"threads {torch.get_num_threads()}; GFLOP/s, best of rounds that take turns: tiles from NF4 | BLAS from NF4 by panels | BLAS "
+            + "alone, fp32 matrix");
         foreach (var (tokens, wide, high) in new (long, long, long)[]
         {
-            (1024, 768, 768), (1024, 768, 2048), (1024, 2048, 768), (512, 2048, 512), (512, 2048, 2048), (512, 2048, 8192), (512, 8192, 2048), (64, 8192, 8192), (64, 4096, 14336), (16, 4096, 4096),
+            (1024, 768, 768), (1024, 768, 2048), (1024, 2048, 768), (512, 2048, 512), (512, 2048, 2048), (512, 2048, 8192), (512, 8192, 2048), (64, 8192, 8192),
+            (64, 4096, 14336), (16, 4096, 4096),
         }) Shape(tokens, wide, high);
         return 0;
     }
@@ -43,7 +47,8 @@ internal static unsafe class ProductsCommand
         for (long i = 0; i < tokens * wide; i++) x[i] = i % 13 * 0.1f - 0.6f;
         var tiles = new TiledProduct(new PanelPlan());
         var room = ProductRoom.Cut(arena, TiledProduct.Buffers(tokens, torch.get_num_threads()), tokens, torch.get_num_threads());
-        Report($"{tokens} x {wide} x {high}", 2.0 * tokens * wide * high, () => tiles.Forward(room, weight, x, tokens, y, high, 1f), () => FewRows.Product(weight, x, tokens, y, high),
+        Report($"{tokens} x {wide} x {high}", 2.0 * tokens * wide * high, () => tiles.Forward(room, weight, x, tokens, y, high, 1f),
+            () => FewRows.Product(weight, x, tokens, y, high),
             () => tiles.Forward(room, half, x, tokens, y, high, 1f), () => FewRows.Product(half, x, tokens, y, high));
     }
 

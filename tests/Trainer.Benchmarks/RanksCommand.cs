@@ -1,12 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using Trainer.Engine.Fast;
-using Trainer.Models;
+using Trainer.Engine.Fast.Bench;
 
 namespace Trainer.Benchmarks;
 
-/// <summary>The built program as several ranks of one thread beside one process of as many threads, the same rows in the same global batch, one after the other in turns.</summary>
+/// <summary>The built program as several ranks of one thread beside one process of as many threads, the same rows in the same global batch, one after the other
+/// in turns.</summary>
 internal static class RanksCommand
 {
     // The first steps touch memory for the first time.
@@ -29,17 +29,23 @@ internal static class RanksCommand
             WriteRows(data, batch * ranks * 2, sequence, shape.Vocabulary);
             string[] words =
             [
-                "train", "--model", model, "--data", data, "--max-seq-length", $"{sequence}", "--batch-size", $"{batch}", "--gradient-accumulation-steps", $"{ranks}", "--max-steps", $"{steps}", "--lora-rank", "16",
-                "--gradient-checkpointing", "none", "--dtype", "float32", "--allow-high-loss", "--save-steps", "0", "--report-to", "none", "--logging-steps", "1", "--eval-split", "0", "--quiet",
+                "train", "--model", model, "--data", data, "--max-seq-length", $"{sequence}", "--batch-size", $"{batch}", "--gradient-accumulation-steps",
+                $"{ranks}", "--max-steps", $"{steps}", "--lora-rank", "16",
+                "--gradient-checkpointing", "none", "--dtype", "float32", "--allow-high-loss", "--save-steps", "0", "--report-to", "none", "--logging-steps",
+                "1", "--eval-split", "0", "--quiet",
             ];
             List<double> one = [], many = [];
             for (var round = 0; round < rounds; round++)
             {
                 one.Add(Rate(program, [.. words, "--threads", $"{ranks}"], Path.Combine(folder, $"one-{round}")));
-                many.Add(Rate("mpirun.openmpi", ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", $"{ranks}", program, .. words, "--threads", "1"], Path.Combine(folder, $"many-{round}")));
-                Console.WriteLine(FormattableString.Invariant($"round {round + 1}: one process x {ranks} threads {one[^1]:0} tokens/s, {ranks} ranks x 1 thread {many[^1]:0}, ratio {many[^1] / one[^1]:0.00}"));
+                many.Add(Rate("mpirun.openmpi", ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", $"{ranks}", program, .. words,
+                    "--threads", "1"], Path.Combine(folder, $"many-{round}")));
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"round {round + 1}: one process x {ranks} threads {one[^1]:0} tokens/s, {ranks} ranks x 1 "
+                    + $"thread {many[^1]:0}, ratio {many[^1] / one[^1]:0.00}"));
             }
-            Console.WriteLine(FormattableString.Invariant($"best of {rounds}: {one.Max():0} and {many.Max():0} tokens/s, ratio {many.Max() / one.Max():0.00}; largest difference of a loss {LargestDifference(folder):0.0e+0}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"best of {rounds}: {one.Max():0} and {many.Max():0} tokens/s, "
+                + $"ratio {many.Max() / one.Max():0.00}; largest difference of a loss {LargestDifference(folder):0.0e+0}"));
             return 0;
         }
         finally
@@ -51,7 +57,8 @@ internal static class RanksCommand
     private static void WriteRows(string path, int rows, int tokens, int vocabulary)
     {
         var random = new Random(7);
-        File.WriteAllLines(path, Enumerable.Range(0, rows).Select(_ => $"{{\"input_ids\":[{string.Join(',', Enumerable.Range(0, tokens).Select(_ => random.Next(vocabulary)))}]}}"));
+        File.WriteAllLines(path, Enumerable.Range(0, rows)
+            .Select(_ => $"{{\"input_ids\":[{string.Join(',', Enumerable.Range(0, tokens).Select(_ => random.Next(vocabulary)))}]}}"));
     }
 
     /// <summary>Tokens a second over all steps but the first ones, of all ranks together.</summary>
@@ -66,12 +73,15 @@ internal static class RanksCommand
         process.WaitForExit();
         if (process.ExitCode != 0) throw new InvalidOperationException($"'{program}' ended with exit code {process.ExitCode}:\n{said.Result}");
         var rows = Steps(output).Skip(StepsAside).ToList();
-        return rows.Sum(row => row.GetProperty("tokens").GetDouble()) / rows.Sum(row => row.GetProperty("tokens").GetDouble() / row.GetProperty("tokens_per_second").GetDouble());
+        return rows.Sum(row => row.GetProperty("tokens").GetDouble()) / rows.Sum(
+            row => row.GetProperty("tokens").GetDouble() / row.GetProperty("tokens_per_second").GetDouble());
     }
 
     private static double LargestDifference(string folder) =>
-        Steps(Path.Combine(folder, "one-0")).Zip(Steps(Path.Combine(folder, "many-0"))).Max(pair => Math.Abs(pair.First.GetProperty("loss").GetDouble() - pair.Second.GetProperty("loss").GetDouble()));
+        Steps(Path.Combine(folder, "one-0")).Zip(Steps(Path.Combine(folder, "many-0")))
+        .Max(pair => Math.Abs(pair.First.GetProperty("loss").GetDouble() - pair.Second.GetProperty("loss").GetDouble()));
 
     private static IEnumerable<JsonElement> Steps(string output) =>
-        File.ReadLines(Path.Combine(output, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("loss", out _));
+        File.ReadLines(Path.Combine(output, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+        .Where(row => row.TryGetProperty("loss", out _));
 }

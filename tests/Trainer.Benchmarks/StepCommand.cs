@@ -1,8 +1,8 @@
 using System.Globalization;
 using TorchSharp;
 using Trainer.Engine;
+using Trainer.Engine.Fast.Bench;
 using Trainer.Models;
-using Trainer.Engine.Fast;
 
 namespace Trainer.Benchmarks;
 
@@ -54,7 +54,8 @@ internal static class StepCommand
         {
             Directory.CreateDirectory(folder);
             var free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
-            if (free < RandomModelFolder.BytesOf(shape) * 1.02) throw new InvalidOperationException($"'{folder}' needs {RandomModelFolder.BytesOf(shape) / 1e9:0.0} GB, {free / 1e9:0.0} GB are free");
+            if (free < RandomModelFolder.BytesOf(shape) * 1.02)
+                throw new InvalidOperationException($"'{folder}' needs {RandomModelFolder.BytesOf(shape) / 1e9:0.0} GB, {free / 1e9:0.0} GB are free");
             Write(shape, folder);
         }
         try
@@ -62,8 +63,11 @@ internal static class StepCommand
             var report = StepBench.Run(new BenchOptions
             {
                 Folder = folder, Batch = Number("--batch", 1), Sequence = Number("--seq", 512), Rank = Number("--rank", 16), Steps = Number("--steps", 3),
-                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"), Compute = Enum.Parse<ComputeKind>(Value("--dtype", "float32"), ignoreCase: true),
-                StreamReads = Enum.Parse<StreamReads>(Value("--reads", "auto"), ignoreCase: true), StreamBytes = Number("--stream-gib", 0) is > 0 and var gib ? (long)gib << 30 : null, Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
+                Checkpointing = !args.Contains("--none"), Stream = args.Contains("--stream"),
+                Compute = Enum.Parse<ComputeKind>(Value("--dtype", "float32"), ignoreCase: true),
+                StreamReads = Enum.Parse<StreamReads>(Value("--reads", "auto"), ignoreCase: true),
+                StreamBytes = Number("--stream-gib", 0) is > 0 and var gib ? (long)gib << 30 : null,
+                Engine = args.Contains("--reference") ? EngineKind.Reference : EngineKind.Fast,
             }, line => Console.Error.WriteLine(line));
             foreach (var line in report.Lines()) Console.WriteLine(line);
             return report.WithoutGradient.Count == 0 && double.IsFinite(report.Loss.Last) ? 0 : 1;

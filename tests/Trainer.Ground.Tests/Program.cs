@@ -56,7 +56,8 @@ internal static class Program
                     break;
                 case ITestFailed failed:
                     Interlocked.Increment(ref _failed);
-                    Console.WriteLine($"FAILED {failed.Test.DisplayName}: {string.Join(Environment.NewLine, failed.Messages)}{Environment.NewLine}{string.Join(Environment.NewLine, failed.StackTraces)}");
+                    Console.WriteLine($"FAILED {failed.Test.DisplayName}: {string.Join(Environment.NewLine, failed.Messages)}{Environment.NewLine}"
+                        + $"{string.Join(Environment.NewLine, failed.StackTraces)}");
                     break;
                 case ITestAssemblyFinished: Finished.Set(); break;
             }
@@ -64,7 +65,8 @@ internal static class Program
         }
 
         private bool IsWanted(ITestCase test) =>
-            !(test.Traits.TryGetValue("ring", out var rings) && rings.Contains("slow")) && (words.Length == 0 || words.Any(word => test.DisplayName.Contains(word, StringComparison.Ordinal)));
+            !(test.Traits.TryGetValue("ring", out var rings) && rings.Contains("slow"))
+            && (words.Length == 0 || words.Any(word => test.DisplayName.Contains(word, StringComparison.Ordinal)));
     }
 
     /// <summary>xunit's own defaults.</summary>

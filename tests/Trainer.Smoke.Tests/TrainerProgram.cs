@@ -20,7 +20,8 @@ internal static class TrainerProgram
         Cache.Dispose();
     };
 
-    public static string FilePath { get; } = typeof(TrainerProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(pair => pair.Key == "Program").Value!;
+    public static string FilePath { get; } = typeof(TrainerProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        .Single(pair => pair.Key == "Program").Value!;
 
     public static string Repository { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(FilePath)!, "..", "..", "..", "..", "..", ".."));
 
@@ -60,7 +61,9 @@ internal static class TrainerProgram
 
     public static Process Start(ProgramRun run)
     {
-        var start = new ProcessStartInfo(run.Limit is null ? Host : "/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = run.Directory ?? Repository };
+        var start = new ProcessStartInfo(run.Limit is null
+            ? Host : "/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+                WorkingDirectory = run.Directory ?? Repository };
         if (run.Limit is { } limit)
         {
             foreach (var word in new[] { "-c", $"{limit}; exec \"$0\" \"$@\"", Host }) start.ArgumentList.Add(word);

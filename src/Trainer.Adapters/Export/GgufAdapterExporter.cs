@@ -2,11 +2,18 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
+using Trainer.Engine.Quantize;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Export;
 
 /// <summary>
 /// Writes a PEFT adapter as llama.cpp loads it: blk.N.PART.weight.lora_a [in, r] and .lora_b [r, out] in F32, one alpha for the whole file, and for
@@ -31,7 +38,8 @@ public static partial class GgufAdapterExporter
         var config = AdapterConfig.Read(adapterFolder);
         using var file = PeftFolder.Open(adapterFolder);
         OverlappingPatterns.Settle(spec, file);
-        TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name)).Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
+        TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name))
+            .Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var verdict = ReaderRules.Judge(config, tensors, model.ModelType, model.TiedEmbeddings).Single(one => one.Reader == "llama.cpp");
         if (!verdict.Loads || GgufArchitecture.Of(model.ModelType) is not { } architecture)
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {string.Join("; ", verdict.Reasons)}");
@@ -41,15 +49,19 @@ public static partial class GgufAdapterExporter
         var pairs = tensors.Select(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
-            if (pair.Count() != 2) throw new AdapterException($"adapter '{adapterFolder}' has A or B alone for '{pair.First().Tensor.Name}'; its weights file is incomplete, write or copy it again");
+            if (pair.Count() != 2)
+                throw new AdapterException($"adapter '{adapterFolder}' has A or B alone for '{pair.First().Tensor.Name}'; its weights file is incomplete, "
+                    + "write or copy it again");
         }
         // The keys that llama.cpp's loader asks for, in its converter's order.
         KeyValuePair<string, GgufValue>[] metadata =
         [
-            new("general.architecture", GgufValue.Of(architecture.Name)), new("general.type", GgufValue.Of("adapter")), new("adapter.type", GgufValue.Of("lora")),
+            new("general.architecture", GgufValue.Of(architecture.Name)), new("general.type", GgufValue.Of("adapter")),
+            new("adapter.type", GgufValue.Of("lora")),
             new("adapter.lora.alpha", GgufValue.Of((float)alpha)), new("general.file_type", GgufValue.Of(0u)),
         ];
-        GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]]))];
+        GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32,
+            IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]]))];
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
@@ -59,9 +71,11 @@ public static partial class GgufAdapterExporter
         return pairs.Count;
     }
 
-    private static (TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module) Place(TensorDeclaration tensor, DecoderBlueprint blueprint, GgufArchitecture architecture, string folder, string another)
+    private static (TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module) Place(TensorDeclaration tensor, DecoderBlueprint blueprint,
+        GgufArchitecture architecture, string folder, string another)
     {
-        if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2) throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
+        if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2)
+            throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2, null);
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1, null);
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
@@ -71,12 +85,16 @@ public static partial class GgufAdapterExporter
         var (layer, layers) = (match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0, blueprint.Config.LayerCount);
         if (layer >= layers) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {layers}; {another}");
         var modules = blueprint.Layer(layer);
-        var place = match.Success ? modules.TakeWhile(one => !one.Path.EndsWith($".{layer}.{match.Groups[2].Value}", StringComparison.Ordinal)).Count() : modules.Count;
+        var place = match.Success ? modules.TakeWhile(one => !one.Path.EndsWith($".{layer}.{match.Groups[2].Value}", StringComparison.Ordinal)).Count()
+            : modules.Count;
         // A gate with one output is a vector there.
-        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear || modules[place].Rows == 1 || architecture.TensorOf(modules[place]) is not { } weight) throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
+        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear || modules[place].Rows == 1
+            || architecture.TensorOf(modules[place]) is not { } weight)
+                throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
         var module = modules[place];
         if (isA ? tensor.Shape[1] != module.Columns : tensor.Shape[0] != module.Rows)
-            throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is [{module.Rows}, {module.Columns}]; {another}");
+            throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is "
+                + $"[{module.Rows}, {module.Columns}]; {another}");
         return (tensor, $"{weight}.lora_{(isA ? 'a' : 'b')}", (layer * 100L + place) * 2 + (isA ? 0 : 1), module);
     }
 
@@ -96,7 +114,8 @@ public static partial class GgufAdapterExporter
         if ((isB ? GgufOrder.OfRows(model, module) : GgufOrder.OfColumns(model, module)) is not { } order) return MemoryMarshal.AsBytes<float>(values);
         var moved = new float[values.Length];
         for (var row = 0; row < rows; row++)
-            for (var column = 0; column < columns; column++) moved[row * columns + column] = isB ? values[order[row] * columns + column] : values[row * columns + order[column]];
+            for (var column = 0; column < columns; column++)
+                moved[row * columns + column] = isB ? values[order[row] * columns + column] : values[row * columns + order[column]];
         return MemoryMarshal.AsBytes<float>(moved);
     }
 

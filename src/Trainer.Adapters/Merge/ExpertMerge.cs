@@ -1,8 +1,9 @@
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Quantize;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>Adds updates of experts to their stored matrices, whichever of the two layouts folder and adapter have.</summary>
 internal sealed class ExpertMerge
@@ -16,7 +17,8 @@ internal sealed class ExpertMerge
     private ExpertMerge(ModelConfig config, BaseTensors tensors, MergeSource adapter, List<TrainedModule> trained)
     {
         (_tensors, _adapter) = (tensors, adapter);
-        _modules = [.. trained.SelectMany(module => module.Experts).Select(one => TensorNames.OfTextModel(one.Update.A[Prefix.Length..^".lora_A.weight".Length]))];
+        _modules = [.. trained.SelectMany(module => module.Experts)
+            .Select(one => TensorNames.OfTextModel(one.Update.A[Prefix.Length..^".lora_A.weight".Length]))];
         foreach (var module in trained)
         {
             var blueprint = module.Module;
@@ -48,7 +50,8 @@ internal sealed class ExpertMerge
     public bool Owns(string module) => _modules.Contains(module);
 
     /// <summary>Whether a stored tensor gets another value.</summary>
-    public bool Changes(string stored) => _places.TryGetValue(stored, out var place) && Updates(place.Trained, place.Expert < 0 ? 0 : place.Expert, place.Part).Any();
+    public bool Changes(string stored) => _places.TryGetValue(stored, out var place)
+        && Updates(place.Trained, place.Expert < 0 ? 0 : place.Expert, place.Part).Any();
 
     /// <summary>Experts in a stored tensor.</summary>
     public int Slices(string stored) => _places[stored].Expert < 0 ? _places[stored].Trained.Module.Experts!.Experts : 1;
@@ -90,7 +93,9 @@ internal sealed class ExpertMerge
                 for (long column = 0; column < columns; column++)
                 {
                     double sum = 0;
-                    for (long j = 0; j < rank; j++) sum += (double)b[(alternates ? 2 * row + first / wide : first + row) * rank * experts + j * experts + chosen] * a[(chosen * rank + j) * columns + column];
+                    for (long j = 0; j < rank; j++)
+                        sum += (double)b[(alternates ? 2 * row + first / wide : first + row) * rank * experts + j * experts + chosen]
+                            * a[(chosen * rank + j) * columns + column];
                     // Of an expert's own tensors none lies transposed.
                     var place = block.IsTransposed && expert < 0 ? column * rows + at + row : (at + row) * columns + column;
                     values[place] += (float)(one.Update.Scale * sum);
@@ -99,9 +104,12 @@ internal sealed class ExpertMerge
         }
     }
 
-    private static IEnumerable<ExpertUpdate> Updates(TrainedModule trained, int expert, ExpertPart part) => trained.Experts.Where(one => (one.Expert < 0 || one.Expert == expert) && Meets(one.Part, part));
+    private static IEnumerable<ExpertUpdate> Updates(TrainedModule trained, int expert, ExpertPart part)
+        => trained.Experts.Where(one => (one.Expert < 0 || one.Expert == expert) && Meets(one.Part, part));
 
-    private static bool Meets(ExpertPart one, ExpertPart other) => one == other || (one == ExpertPart.Down ? other == ExpertPart.Down : other != ExpertPart.Down && (one == ExpertPart.GateUp || other == ExpertPart.GateUp));
+    private static bool Meets(ExpertPart one, ExpertPart other)
+        => one == other || (one == ExpertPart.Down
+            ? other == ExpertPart.Down : other != ExpertPart.Down && (one == ExpertPart.GateUp || other == ExpertPart.GateUp));
 
     private float[] Values(string name)
     {

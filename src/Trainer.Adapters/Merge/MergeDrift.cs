@@ -2,7 +2,7 @@ using Trainer.Engine;
 using Trainer.Models;
 using static TorchSharp.torch;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>How far the logits of a merged model are from those of base and adapter.</summary>
 /// <param name="Largest">Largest absolute difference of any logit.</param>
@@ -30,6 +30,7 @@ public sealed record MergeDrift(double Largest, double Mean, double Agreement)
         using var merged = CausalModel.Load(mergedFolder, trained with { Quantize = QuantizeKind.None });
         var found = merged.Logits(batch).cpu();
         var difference = (expected - found).abs();
-        return new MergeDrift(difference.max().item<float>(), difference.mean().item<float>(), expected.argmax(1).eq(found.argmax(1)).to(ScalarType.Float32).mean().item<float>());
+        return new MergeDrift(difference.max().item<float>(), difference.mean().item<float>(),
+            expected.argmax(1).eq(found.argmax(1)).to(ScalarType.Float32).mean().item<float>());
     }
 }

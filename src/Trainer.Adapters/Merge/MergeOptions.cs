@@ -1,7 +1,7 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Numerics.Machine;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>How an adapter is merged into its base.</summary>
 public sealed record MergeOptions

@@ -1,4 +1,4 @@
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>What was merged.</summary>
 /// <param name="Merged">Weights and biases that an adapter changed.</param>

@@ -1,8 +1,11 @@
-using Trainer.Checkpoints;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
+using Trainer.Models.Lora;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>What an adapter folder does to each tensor of its base.</summary>
 internal sealed class MergeSource : IDisposable
@@ -51,7 +54,8 @@ internal sealed class MergeSource : IDisposable
     public IReadOnlyCollection<string> Copies => _copies.Keys;
 
     /// <summary>Whether a tied head must become a tensor of its own.</summary>
-    public bool Unties => _whole.ContainsKey($"{Embedding}.weight") || _whole.ContainsKey($"{Head}.weight") || _modules.Contains(Head) || _modules.Contains(Embedding);
+    public bool Unties => _whole.ContainsKey($"{Embedding}.weight") || _whole.ContainsKey($"{Head}.weight") || _modules.Contains(Head)
+        || _modules.Contains(Embedding);
 
     /// <summary>Tables some of whose rows the folder holds, with the tokens of those rows.</summary>
     public IEnumerable<(string Tensor, IReadOnlyList<int> Ids, long[] Shape)> Rows =>
@@ -71,9 +75,11 @@ internal sealed class MergeSource : IDisposable
         }
     }
 
-    private IReadOnlyList<int> Ids(string tensor) => Spec.TokenRows.Where(pair => TargetModules.EndsWith(tensor[..^".weight".Length], pair.Key)).Select(pair => pair.Value).FirstOrDefault() ?? [];
+    private IReadOnlyList<int> Ids(string tensor)
+        => Spec.TokenRows.Where(pair => TargetModules.EndsWith(tensor[..^".weight".Length], pair.Key)).Select(pair => pair.Value).FirstOrDefault() ?? [];
 
-    public bool Changes(string tensor) => _rows.ContainsKey(tensor) || _whole.ContainsKey(tensor) || (Module(tensor) is { } module && (tensor.EndsWith(".weight", StringComparison.Ordinal) || Spec.LoraBias));
+    public bool Changes(string tensor) => _rows.ContainsKey(tensor) || _whole.ContainsKey(tensor)
+        || (Module(tensor) is { } module && (tensor.EndsWith(".weight", StringComparison.Ordinal) || Spec.LoraBias));
 
     public string? Module(string tensor)
     {
@@ -134,7 +140,8 @@ internal sealed class MergeSource : IDisposable
         if (!name.StartsWith(Prefix, StringComparison.Ordinal)) throw Unknown(name);
         var path = TensorNames.OfTextModel(name[Prefix.Length..]);
         _paths[path] = name;
-        foreach (var suffix in (ReadOnlySpan<string>)[".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector", ".lora_magnitude_vector.weight"])
+        foreach (var suffix in (ReadOnlySpan<string>)[".lora_A.weight", ".lora_B.weight", ".lora_B.bias", ".lora_embedding_A", ".lora_embedding_B",
+            ".lora_magnitude_vector", ".lora_magnitude_vector.weight"])
         {
             if (!path.EndsWith(suffix, StringComparison.Ordinal)) continue;
             _modules.Add(path[..^suffix.Length]);
@@ -146,7 +153,8 @@ internal sealed class MergeSource : IDisposable
             return;
         }
         if (path.Contains(".lora_", StringComparison.Ordinal)) throw Unknown(name);
-        if (!Spec.EnsureWeightTying && EmbeddingCopies.ModuleOf(name) is { } module && !Spec.ModulesToSave.Any(saved => module.EndsWith(saved, StringComparison.Ordinal)))
+        if (!Spec.EnsureWeightTying && EmbeddingCopies.ModuleOf(name) is { } module
+            && !Spec.ModulesToSave.Any(saved => module.EndsWith(saved, StringComparison.Ordinal)))
         {
             _copies[module + ".weight"] = name;
             return;
@@ -157,5 +165,6 @@ internal sealed class MergeSource : IDisposable
     private static (float[] Values, long[] Shape) Transposed((float[] Values, long[] Shape) part) =>
         part.Shape is [var rows, var columns] ? (MatrixTurn.Of(part.Values, rows, columns), [columns, rows]) : part;
 
-    private AdapterException Unknown(string name) => new($"tensor '{name}' of adapter '{Folder}' is of a kind that cannot be merged; only LoRA, DoRA, biases and whole modules can");
+    private AdapterException Unknown(string name)
+        => new($"tensor '{name}' of adapter '{Folder}' is of a kind that cannot be merged; only LoRA, DoRA, biases and whole modules can");
 }

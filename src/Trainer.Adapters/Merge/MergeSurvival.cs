@@ -1,6 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>
 /// How much of an adapter's change is in the written weights: with D the change and D' what the stored type makes of it, the part of D' along D, and the

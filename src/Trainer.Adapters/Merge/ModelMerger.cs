@@ -1,11 +1,18 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using TorchSharp;
 using Trainer.Checkpoints;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 using static TorchSharp.torch;
 
-namespace Trainer.Adapters;
+namespace Trainer.Adapters.Merge;
 
 /// <summary>
 /// Adds an adapter to its base and writes a Hugging Face model folder: W' = W + s B A, with DoRA m (W + s B A) / |W + s B A| by row, in fp32 and
@@ -44,13 +51,16 @@ public static class ModelMerger
         {
             Target = target,
             Groups = [.. names.Select(name => new TensorGroup(name, [Declare(tensors, name, options.Type)]))],
-            Identity = $"merge {adapter.Digest()} onto {(options.OntoQuantized ? $"nf4 {options.DoubleQuantize}" : "stored")} as {options.Type?.Name() ?? "stored"} {tensors.Identity}",
+            Identity = $"merge {adapter.Digest()} onto {(options.OntoQuantized ? $"nf4 {options.DoubleQuantize}" : "stored")} as "
+                + $"{options.Type?.Name() ?? "stored"} {tensors.Identity}",
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
         var survival = new MergeSurvival();
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink, survival), folder => Finish(baseFolder, adapterFolder, folder, unties, options.Type), cancel);
-        var merged = names.Count(name => experts?.Changes(name) == true || adapter.HasRows(Plain(name)) || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(tensors, adapter, experts, group.Tensors[0], sink, survival),
+            folder => Finish(baseFolder, adapterFolder, folder, unties, options.Type), cancel);
+        var merged = names.Count(name => experts?.Changes(name) == true || adapter.HasRows(Plain(name))
+            || (adapter.Module(Plain(name)) is not null && adapter.Changes(Plain(name))));
         var replaced = names.Count(name => adapter.Whole.Contains(Plain(name)));
         return new MergeReport(merged, replaced, names.Count(name => experts?.Changes(name) != true && !adapter.Changes(Plain(name))), unties, survival);
     }
@@ -67,7 +77,8 @@ public static class ModelMerger
 
     private static string? StoredName(BaseTensors tensors, string plain) => tensors.ByPlainName.GetValueOrDefault(Plain(plain));
 
-    private static string HeadLike(BaseTensors tensors) => StoredName(tensors, Embedding)!.StartsWith("language_model.", StringComparison.Ordinal) ? $"language_model.{Head}" : Head;
+    private static string HeadLike(BaseTensors tensors)
+        => StoredName(tensors, Embedding)!.StartsWith("language_model.", StringComparison.Ordinal) ? $"language_model.{Head}" : Head;
 
     private static TensorDeclaration Declare(BaseTensors tensors, string name, SafetensorsDtype? type)
     {
@@ -79,7 +90,8 @@ public static class ModelMerger
     {
         var hint = $"the adapter was made for '{adapter.BaseModel ?? "another model"}', the model given is '{baseFolder}'; pass the former with --model";
         // PEFT does not make such adapters, and its merge and its forward pass would disagree about them.
-        if (adapter.Spec is { UseDora: true, LoraBias: true }) throw new AdapterException($"adapter '{adapter.Folder}' has DoRA and a bias on B, which cannot be merged; keep it as an adapter");
+        if (adapter.Spec is { UseDora: true, LoraBias: true })
+            throw new AdapterException($"adapter '{adapter.Folder}' has DoRA and a bias on B, which cannot be merged; keep it as an adapter");
         foreach (var module in adapter.Modules)
         {
             if (experts?.Owns(module) == true) continue;
@@ -87,29 +99,37 @@ public static class ModelMerger
                 throw new AdapterException($"adapter '{adapter.Folder}' adapts '{module}', which the model '{baseFolder}' does not have; {hint}");
             var ((_, b), (_, a)) = adapter.Pair(module);
             if (a.Length != 2 || b.Length != 2 || a[0] != b[1] || a[1] != weight.Shape[^1] || b[0] != weight.Shape[0])
-                throw new AdapterException($"adapter '{adapter.Folder}': A [{string.Join(", ", a)}] and B [{string.Join(", ", b)}] of '{module}' do not fit its weight [{string.Join(", ", weight.Shape)}] in '{baseFolder}'; {hint}");
+                throw new AdapterException($"adapter '{adapter.Folder}': A [{string.Join(", ", a)}] and B [{string.Join(", ", b)}] of '{module}' do not fit "
+                    + $"its weight [{string.Join(", ", weight.Shape)}] in '{baseFolder}'; {hint}");
             if (adapter.Spec.LoraBias && StoredName(tensors, module + ".bias") is null)
-                throw new AdapterException($"adapter '{adapter.Folder}' has a bias on B of '{module}', which the model '{baseFolder}' has no bias to take up; it cannot be merged, keep it as an adapter");
+                throw new AdapterException($"adapter '{adapter.Folder}' has a bias on B of '{module}', which the model '{baseFolder}' has no bias to take up; "
+                    + "it cannot be merged, keep it as an adapter");
         }
         foreach (var (name, ids, shape) in adapter.Rows)
         {
-            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var table) || ids.Count == 0 || !shape.SequenceEqual([ids.Count, table.Shape[^1]]) || ids.Any(id => id < 0 || id >= table.Shape[0]))
-                throw new AdapterException($"adapter '{adapter.Folder}' holds rows [{string.Join(", ", shape)}] of '{name}' for {ids.Count} tokens, which the model '{baseFolder}' does not have; {hint}");
+            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var table) || ids.Count == 0 || !shape.SequenceEqual([ids.Count, table.Shape[^1]])
+                || ids.Any(id => id < 0 || id >= table.Shape[0]))
+                throw new AdapterException($"adapter '{adapter.Folder}' holds rows [{string.Join(", ", shape)}] of '{name}' for {ids.Count} tokens, which the "
+                    + $"model '{baseFolder}' does not have; {hint}");
         }
         foreach (var name in adapter.Copies)
         {
-            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var own) || !adapter.IsCopyOf(name, own.Shape, (begin, values) => tensors.Read(Source(tensors, name), begin, values)))
-                throw new AdapterException($"adapter '{adapter.Folder}' holds a copy of '{name}' that is not the one of '{baseFolder}': it was trained on another base, or after its vocabulary grew; {hint}");
+            if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var own)
+                || !adapter.IsCopyOf(name, own.Shape, (begin, values) => tensors.Read(Source(tensors, name), begin, values)))
+                throw new AdapterException($"adapter '{adapter.Folder}' holds a copy of '{name}' that is not the one of '{baseFolder}': it was trained on "
+                    + $"another base, or after its vocabulary grew; {hint}");
         }
         foreach (var name in adapter.Whole)
         {
             var shape = adapter.WholeEntry(name)!.Shape;
             if (!tensors.Shapes.TryGetValue(Source(tensors, name), out var whole) || !whole.Shape.SequenceEqual(shape))
-                throw new AdapterException($"adapter '{adapter.Folder}' holds '{name}' [{string.Join(", ", shape)}], which the model '{baseFolder}' does not have in that shape; {hint}");
+                throw new AdapterException($"adapter '{adapter.Folder}' holds '{name}' [{string.Join(", ", shape)}], which the model '{baseFolder}' does not "
+                    + $"have in that shape; {hint}");
         }
     }
 
-    private static void Produce(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, TensorDeclaration tensor, TensorSink sink, MergeSurvival survival)
+    private static void Produce(BaseTensors tensors, MergeSource adapter, ExpertMerge? experts, TensorDeclaration tensor, TensorSink sink,
+        MergeSurvival survival)
     {
         var plain = Plain(tensor.Name);
         if (experts?.Changes(tensor.Name) == true)
@@ -179,7 +199,8 @@ public static class ModelMerger
             var sum = Sum(begin, values);
             before = values.ToArray();
             if (factors is not null) sum = sum.mul_(factors);
-            else if (magnitude is not null) sum = sum.mul_(Matrix(magnitude.AsSpan((int)(begin / columns), (int)sum.shape[0]).ToArray(), sum.shape[0], 1) / sum.norm(1, true, 2f));
+            else if (magnitude is not null)
+                sum = sum.mul_(Matrix(magnitude.AsSpan((int)(begin / columns), (int)sum.shape[0]).ToArray(), sum.shape[0], 1) / sum.norm(1, true, 2f));
             sum.data<float>().CopyTo(values);
         }, sink, (after, bytes) => survival.Add(before, after, bytes, tensor.Dtype));
 
@@ -187,7 +208,8 @@ public static class ModelMerger
         {
             tensors.Read(source, begin, values);
             var (row, rows) = (begin / columns, values.Length / columns);
-            return Matrix(values.ToArray(), rows, columns).add_(Matrix(b.AsSpan((int)(row * rank), (int)(rows * rank)).ToArray(), rows, rank).matmul(wide).mul_(scale));
+            return Matrix(values.ToArray(), rows, columns)
+                .add_(Matrix(b.AsSpan((int)(row * rank), (int)(rows * rank)).ToArray(), rows, rank).matmul(wide).mul_(scale));
         }
     }
 
@@ -208,7 +230,9 @@ public static class ModelMerger
     private static void RequireHeld(TensorDeclaration tensor, long begin, ReadOnlySpan<float> values)
     {
         if (StoredValues.FirstOverflow(values, tensor.Dtype) is >= 0 and var at)
-            throw new AdapterException(FormattableString.Invariant($"tensor '{tensor.Name}' of the merged model is {values[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep the adapter beside its base"));
+            throw new AdapterException(string.Create(CultureInfo.InvariantCulture, $"tensor '{tensor.Name}' of the merged model "
+                + $"is {values[at]} at element {begin + at}, which {StoredValues.TorchName(tensor.Dtype)} cannot hold; merge with --type bf16 or f32, or keep "
+                + $"the adapter beside its base"));
     }
 
     private delegate void Written(ReadOnlySpan<float> values, ReadOnlySpan<byte> bytes);
@@ -237,7 +261,8 @@ public static class ModelMerger
         for (long begin = 0; begin < count; begin += step) visit(begin, values.AsSpan(0, (int)Math.Min(step, count - begin)));
     }
 
-    private static void Put(TensorSink sink, TensorDeclaration tensor, float[] values) => InRows(tensor, (begin, part) => values.AsSpan((int)begin, part.Length).CopyTo(part), sink);
+    private static void Put(TensorSink sink, TensorDeclaration tensor, float[] values)
+        => InRows(tensor, (begin, part) => values.AsSpan((int)begin, part.Length).CopyTo(part), sink);
 
     private static void Finish(string baseFolder, string adapterFolder, string folder, bool unties, SafetensorsDtype? type)
     {

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>
 /// Writes a file so that its name always shows a whole file, the old one or the new one: temporary sibling, flush to disk, read again, rename,

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>
 /// Writes a folder so that its name always shows a whole folder: temporary sibling, flush of every file and folder, verification, rename, flush

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>Paths as the disk has them, and names that come from files: made into paths only when they stay inside their folder.</summary>
 public static class FolderPath
@@ -29,7 +29,8 @@ public static class FolderPath
         {
             return path;
         }
-        throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', which is no file of this kind; copy the file itself into the folder");
+        throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', which is no file of this kind; copy the file itself into the "
+            + "folder");
     }
 
     /// <summary>Whether two names are of one place: a slash at the end, a link or a way around changes nothing.</summary>
@@ -70,5 +71,6 @@ public static class FolderPath
         return null;
     }
 
-    private static bool IsBelow(string path, string folder) => path.StartsWith(folder.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    private static bool IsBelow(string path, string folder)
+        => path.StartsWith(folder.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>
 /// Tells files from pipes, sockets and devices before they are opened: a pipe without a writer would be waited for without end, and a device

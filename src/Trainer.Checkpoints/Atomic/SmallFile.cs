@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>
 /// Files that are read whole, such as configurations and records: none is longer than a limit, so one that is was damaged, or is another file.
@@ -70,7 +70,8 @@ public static class SmallFile
             {
                 if (line.Length == most)
                 {
-                    throw new BadFileException(string.Create(CultureInfo.InvariantCulture, $"line {number} of '{name}' has more than {most >> 20} Mi letters; it is damaged, or no file of this kind: name another"));
+                    throw new BadFileException(string.Create(CultureInfo.InvariantCulture,
+                        $"line {number} of '{name}' has more than {most >> 20} Mi letters; it is damaged, or no file of this kind: name another"));
                 }
                 line.Append((char)letter);
                 continue;
@@ -122,5 +123,7 @@ public static class SmallFile
     }
 
     private static BadFileException TooLong(string path, long length, long most) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"'{path}' has {length >> 20} MiB, and no file of its kind has more than {most >> 20}; it is damaged, or another file: put the right one in its place"));
+        new(string.Create(CultureInfo.InvariantCulture,
+            $"'{path}' has {length >> 20} MiB, and no file of its kind has more than {most >> 20}; it is damaged, or another file: "
+            + $"put the right one in its place"));
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>
 /// Names of what is not finished: ".NAME.tmp-PID-RANDOM" beside NAME, and ".NAME.old-PID-RANDOM" for what is being replaced or deleted.
@@ -16,7 +16,8 @@ internal static class TemporaryName
     internal static string Beside(string path, string kind)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.{kind}-{Environment.ProcessId}-{Mine}{Guid.NewGuid().ToString("n")[..8]}");
+        return Path.Combine(Path.GetDirectoryName(full)!,
+            $".{Path.GetFileName(full)}.{kind}-{Environment.ProcessId}-{Mine}{Guid.NewGuid().ToString("n")[..8]}");
     }
 
     /// <summary>Takes a temporary name apart; false for every other name.</summary>

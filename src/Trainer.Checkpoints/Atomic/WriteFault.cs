@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+
+namespace Trainer.Checkpoints.Atomic;
 
 /// <summary>Turns what the system says about a failed write into a sentence with the reason and the way out.</summary>
 public static class WriteFault
@@ -10,7 +12,8 @@ public static class WriteFault
     public static bool Covers(Exception fault) => fault is IOException or UnauthorizedAccessException || IsTooLarge(fault);
 
     /// <summary>Whether a file would have become larger than <c>ulimit -f</c> or its file system allows (EFBIG), which .NET calls a wrong argument.</summary>
-    public static bool IsTooLarge(Exception fault) => fault is ArgumentOutOfRangeException { ParamName: "value" } && fault.TargetSite?.Module.Name == typeof(File).Module.Name
+    public static bool IsTooLarge(Exception fault)
+        => fault is ArgumentOutOfRangeException { ParamName: "value" } && fault.TargetSite?.Module.Name == typeof(File).Module.Name
         || fault is IOException { HResult: FileTooBig };
 
     /// <summary>The fault as a sentence: what cannot be written, why, and the way out.</summary>
@@ -20,7 +23,8 @@ public static class WriteFault
     {
         string why = fault.HResult switch
         {
-            _ when IsTooLarge(fault) => "the file would be larger than its file system or 'ulimit -f' allows; raise the limit or choose another folder with --output-dir",
+            _ when IsTooLarge(fault) => "the file would be larger than its file system or 'ulimit -f' allows; raise the limit or choose another folder with "
+                + "--output-dir",
             NoSpace or WindowsDiskFull => "the disk is full; free some space or choose another folder with --output-dir",
             QuotaExceeded => "the disk quota is used up; free some space or choose another folder with --output-dir",
             ReadOnlyPlace => "the file system is read-only; choose another folder with --output-dir",

@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>Puts tensors whose sizes were known straight into their file.</summary>
 internal sealed class DirectSink(SafetensorsWriter writer) : TensorSink

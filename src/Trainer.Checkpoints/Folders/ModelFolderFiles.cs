@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>The files of a model folder that are not weights.</summary>
 public static class ModelFolderFiles
@@ -8,7 +10,8 @@ public static class ModelFolderFiles
 
     private static readonly string[] TokenizerNames =
     [
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+        "spiece.model",
     ];
 
     internal static readonly string[] TemplateNames = ["chat_template.jinja", "chat_template.json"];

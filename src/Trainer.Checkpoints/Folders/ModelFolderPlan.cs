@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>What a model folder will hold.</summary>
 public sealed record ModelFolderPlan

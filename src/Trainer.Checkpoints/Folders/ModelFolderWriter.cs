@@ -1,7 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>
 /// Writes a Hugging Face model folder of any size with one group of tensors in memory at a time: shards and index in the official layout, whole
@@ -84,9 +89,12 @@ public static class ModelFolderWriter
     {
         IReadOnlyList<IReadOnlyList<TensorGroup>> shards = Shards(plan.Groups, plan.MaxShardBytes);
         HashSet<string> done = Begin(plan, work, shards.Count);
-        long total = plan.Groups.Sum(static group => group.ByteCount), bytes = 0, largest = shards.Max(static shard => shard.Sum(static group => group.ByteCount));
+        long total = plan.Groups.Sum(static group => group.ByteCount), bytes = 0,
+            largest = shards.Max(static shard => shard.Sum(static group => group.ByteCount));
         bool isSpooled = plan.Groups.Any(static group => !group.IsExact);
-        DiskSpace.Require(work, total - shards.Where((_, i) => done.Contains(Name(i, shards.Count))).SelectMany(static shard => shard).Sum(static group => group.ByteCount) + (isSpooled ? largest : 0), "the model");
+        DiskSpace.Require(work,
+            total - shards.Where((_, i) => done.Contains(Name(i, shards.Count))).SelectMany(static shard => shard).Sum(static group => group.ByteCount)
+            + (isSpooled ? largest : 0), "the model");
         var index = new JsonObject();
         long tensorBytes = 0;
         for (int i = 0; i < shards.Count; i++)
@@ -118,7 +126,8 @@ public static class ModelFolderWriter
 
     private static string Name(int shard, int count) => count == 1 ? ShardedModel.SingleFile : $"model-{shard + 1:00000}-of-{count:00000}.safetensors";
 
-    private static void WriteShard(ModelFolderPlan plan, IReadOnlyList<TensorGroup> groups, string path, Action<TensorGroup, TensorSink> produce, Action<TensorGroup> finished, CancellationToken cancel)
+    private static void WriteShard(ModelFolderPlan plan, IReadOnlyList<TensorGroup> groups, string path, Action<TensorGroup, TensorSink> produce,
+        Action<TensorGroup> finished, CancellationToken cancel)
     {
         void Produce(TensorSink sink)
         {
@@ -133,7 +142,8 @@ public static class ModelFolderWriter
         {
             if (groups.All(static group => group.IsExact))
             {
-                using SafetensorsWriter writer = SafetensorsWriter.Create(temporary, groups.SelectMany(static group => group.Tensors), SafetensorsWriter.PyTorchMetadata, plan.Verify);
+                using SafetensorsWriter writer = SafetensorsWriter.Create(temporary, groups.SelectMany(static group => group.Tensors),
+                    SafetensorsWriter.PyTorchMetadata, plan.Verify);
                 Produce(new DirectSink(writer));
                 writer.Complete();
             }
@@ -172,8 +182,10 @@ public static class ModelFolderWriter
         return [];
     }
 
-    private static string Identity(ModelFolderPlan plan, int count) => $"{plan.Identity} shards {count} of {plan.MaxShardBytes} groups {plan.Groups.Count} bytes {plan.Groups.Sum(static group => group.ByteCount)}";
+    private static string Identity(ModelFolderPlan plan, int count)
+        => $"{plan.Identity} shards {count} of {plan.MaxShardBytes} groups {plan.Groups.Count} bytes {plan.Groups.Sum(static group => group.ByteCount)}";
 
     private static void Save(ModelFolderPlan plan, string work, int count, IEnumerable<string> done) => AtomicFile.WriteText(Path.Combine(work, StateFile),
-        PythonJson.Serialize(new JsonObject { ["identity"] = Identity(plan, count), ["done"] = new JsonArray([.. done.Order(StringComparer.Ordinal).Select(static name => (JsonNode)name)]) }) + "\n");
+        PythonJson.Serialize(new JsonObject { ["identity"] = Identity(plan, count),
+        ["done"] = new JsonArray([.. done.Order(StringComparer.Ordinal).Select(static name => (JsonNode)name)]) }) + "\n");
 }

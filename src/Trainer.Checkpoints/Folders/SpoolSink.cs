@@ -1,6 +1,9 @@
 using Microsoft.Win32.SafeHandles;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>
 /// Keeps the tensors of one shard in a file beside it until all sizes are known, since the header that comes first tells them.
@@ -47,7 +50,8 @@ internal sealed class SpoolSink : TensorSink, IDisposable
             for (long done = 0; done < tensor.ByteCount;)
             {
                 int got = RandomAccess.Read(_file, buffer.AsSpan(0, (int)Math.Min(Part, tensor.ByteCount - done)), start + done);
-                writer.Write(tensor.Name, got > 0 ? buffer.AsSpan(0, got) : throw new InvalidOperationException($"tensor '{tensor.Name}' was given too few bytes"));
+                writer.Write(tensor.Name, got > 0 ? buffer.AsSpan(0, got)
+                    : throw new InvalidOperationException($"tensor '{tensor.Name}' was given too few bytes"));
                 done += got;
             }
         }

@@ -1,4 +1,7 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>Tensors that are made together and lie in one shard, e.g. a quantized weight with its scales.</summary>
 /// <param name="Name">Name for progress and faults, usually that of the weight.</param>

@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>Where the producer of a <see cref="TensorGroup"/> puts its tensors.</summary>
 public abstract class TensorSink

@@ -1,6 +1,9 @@
 using System.Text.Json;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Runs;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Folders;
 
 /// <summary>
 /// Where the text of a model comes from. An adapter's folder that brings a tokenizer or a chat template was trained with it: it goes before the
@@ -23,15 +26,18 @@ public sealed record TextFolders(string Tokenizer, string Template)
             return new TextFolders(model, model);
         }
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(adapter));
-        string[] own = Path.GetFileName(full).StartsWith(Checkpoint, StringComparison.Ordinal) && Path.GetDirectoryName(full) is string run ? [full, run] : [full];
+        string[] own = Path.GetFileName(full).StartsWith(Checkpoint, StringComparison.Ordinal) && Path.GetDirectoryName(full) is string run
+            ? [full, run] : [full];
         return new TextFolders(Array.Find(own, HasTokenizer) ?? model, Array.Find(own, HasTemplate) ?? model);
     }
 
     /// <summary>Whether a folder has a tokenizer.</summary>
-    public static bool HasTokenizer(string folder) => File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "tokenizer.model"));
+    public static bool HasTokenizer(string folder)
+        => File.Exists(Path.Combine(folder, "tokenizer.json")) || File.Exists(Path.Combine(folder, "tokenizer.model"));
 
     /// <summary>Whether a folder has a chat template, in a file of its own or in tokenizer_config.json.</summary>
-    public static bool HasTemplate(string folder) => ModelFolderFiles.TemplateNames.Any(name => File.Exists(Path.Combine(folder, name))) || TemplateOfConfig(folder) is not null;
+    public static bool HasTemplate(string folder)
+        => ModelFolderFiles.TemplateNames.Any(name => File.Exists(Path.Combine(folder, name))) || TemplateOfConfig(folder) is not null;
 
     /// <summary>The default template in a folder's tokenizer_config.json, or null.</summary>
     internal static string? TemplateOfConfig(string folder)
@@ -51,7 +57,8 @@ public sealed record TextFolders(string Tokenizer, string Template)
             return template.ValueKind switch
             {
                 JsonValueKind.String => template.GetString(),
-                JsonValueKind.Array => template.EnumerateArray().Where(static one => Text(one, "name") == "default").Select(static one => Text(one, "template")).FirstOrDefault(),
+                JsonValueKind.Array => template.EnumerateArray().Where(static one => Text(one, "name") == "default").Select(static one => Text(one, "template"))
+                    .FirstOrDefault(),
                 _ => null,
             };
         }
@@ -62,5 +69,7 @@ public sealed record TextFolders(string Tokenizer, string Template)
         }
     }
 
-    private static string? Text(JsonElement element, string key) => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement element, string key)
+        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString() : null;
 }

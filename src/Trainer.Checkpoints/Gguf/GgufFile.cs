@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>A GGUF file (version 2 or 3, little-endian) with its header read and checked in full; tensor data is read when asked for.</summary>
 public sealed class GgufFile : IDisposable
@@ -65,7 +66,8 @@ public sealed class GgufFile : IDisposable
         for (int done = 0; done < count;)
         {
             int got = RandomAccess.Read(_stream.SafeFileHandle, bytes.AsSpan(done), tensor.Begin + offset + done);
-            done += got > 0 ? got : throw new BadFileException($"tensor '{tensor.Name}' of '{Path}' ends early; the file was cut off, copy or download it again");
+            done += got > 0
+                ? got : throw new BadFileException($"tensor '{tensor.Name}' of '{Path}' ends early; the file was cut off, copy or download it again");
         }
         return bytes;
     }

@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Reads a GGUF header from a stream, believing no count or length before it fits into what is left of the file.</summary>
 internal sealed class GgufHeader
@@ -34,7 +35,8 @@ internal sealed class GgufHeader
 
     private long Left => _stream.Length - _stream.Position;
 
-    private BadFileException Bad(string what) => new($"cannot read '{_path}' as GGUF: {what}; the file is damaged or of another format, copy or download it again");
+    private BadFileException Bad(string what)
+        => new($"cannot read '{_path}' as GGUF: {what}; the file is damaged or of another format, copy or download it again");
 
     private ReadOnlySpan<byte> Take(int count)
     {
@@ -153,7 +155,8 @@ internal sealed class GgufHeader
     }
 
     private bool[] Flags(string key, byte[] bytes) =>
-        bytes.AsSpan().IndexOfAnyExcept((byte)0, (byte)1) < 0 ? MemoryMarshal.Cast<byte, bool>(bytes).ToArray() : throw Bad($"'{key}' is neither true nor false");
+        bytes.AsSpan().IndexOfAnyExcept((byte)0, (byte)1) < 0
+        ? MemoryMarshal.Cast<byte, bool>(bytes).ToArray() : throw Bad($"'{key}' is neither true nor false");
 
     private int SizeOf(string key, GgufValueType type) => type switch
     {
@@ -210,7 +213,8 @@ internal sealed class GgufHeader
             long[] dimensions = [.. Enumerable.Range(0, (int)sides).Select(_ => UInt64() is var side && side <= long.MaxValue ? (long)side : -1)];
             var type = (GgufTensorType)UInt32();
             ulong offset = UInt64();
-            long bytes = type.ByteCount(dimensions) ?? throw Bad($"tensor '{name}': type {(int)type} and dimensions [{string.Join(", ", dimensions)}] are no size that a file can have");
+            long bytes = type.ByteCount(dimensions)
+                ?? throw Bad($"tensor '{name}': type {(int)type} and dimensions [{string.Join(", ", dimensions)}] are no size that a file can have");
             if (offset > (ulong)_stream.Length || offset % (ulong)alignment != 0)
             {
                 throw Bad($"tensor '{name}' begins at {offset}, which is outside the file or not aligned to {alignment}");

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>One tensor of a GGUF file.</summary>
 /// <param name="Name">Name, e.g. blk.0.attn_q.weight.</param>

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Element types of GGUF tensors; the numbers are those of the format. The quantized ones hold blocks with scales of their own.</summary>
 public enum GgufTensorType

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Sizes of <see cref="GgufTensorType"/>.</summary>
 public static class GgufTensorTypes

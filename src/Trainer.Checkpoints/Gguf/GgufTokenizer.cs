@@ -2,10 +2,12 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Folders;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
-/// <summary>The tokenizer inside a GGUF file as the files of a model folder: tokenizer.json for byte-level BPE ("gpt2"), tokenizer.model for SentencePiece ("llama"), and the chat template.</summary>
+/// <summary>The tokenizer inside a GGUF file as the files of a model folder: tokenizer.json for byte-level BPE ("gpt2"), tokenizer.model for SentencePiece
+/// ("llama"), and the chat template.</summary>
 public static class GgufTokenizer
 {
     private const int Unknown = 2, Control = 3, UserDefined = 4, Unused = 5;
@@ -57,7 +59,8 @@ public static class GgufTokenizer
     private static void WriteBytePairs(GgufFile file, string folder, string[] tokens, int[] types, JsonObject config)
     {
         string name = file.Text("tokenizer.ggml.pre") ?? "default";
-        (string? pattern, bool ignoresMerges, bool begins) = GgufSplitter.PatternOf(name) ?? throw Bad(file, $"its tokenizer splits text as '{name}', which is not read");
+        (string? pattern, bool ignoresMerges, bool begins) = GgufSplitter.PatternOf(name)
+            ?? throw Bad(file, $"its tokenizer splits text as '{name}', which is not read");
         var vocabulary = new JsonObject();
         var added = new JsonArray();
         for (int id = 0; id < tokens.Length; id++)
@@ -70,19 +73,22 @@ public static class GgufTokenizer
             {
                 // In the vocabulary too, as added tokens may lie before others: it alone says their ids then.
                 vocabulary.TryAdd(tokens[id], id);
-                added.Add(new JsonObject { ["id"] = id, ["content"] = tokens[id], ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = types[id] != UserDefined });
+                added.Add(new JsonObject { ["id"] = id, ["content"] = tokens[id], ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false,
+                    ["normalized"] = false, ["special"] = types[id] != UserDefined });
             }
             else if (!vocabulary.TryAdd(tokens[id], id))
             {
                 throw Bad(file, $"its tokenizer holds the token '{tokens[id]}' twice");
             }
         }
-        JsonObject bytes = new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = pattern is GgufSplitter.Words or GgufSplitter.DigitsThenWords };
+        JsonObject bytes = new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false,
+            ["use_regex"] = pattern is GgufSplitter.Words or GgufSplitter.DigitsThenWords };
         JsonNode splitter = pattern switch
         {
             GgufSplitter.Words => bytes,
             GgufSplitter.DigitsThenWords => Sequence(new JsonObject { ["type"] = "Digits", ["individual_digits"] = true }, bytes),
-            _ => Sequence(new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false }, bytes),
+            _ => Sequence(new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated",
+                ["invert"] = false }, bytes),
         };
         var root = new JsonObject
         {
@@ -132,7 +138,8 @@ public static class GgufTokenizer
         return new JsonObject { ["type"] = "TemplateProcessing", ["single"] = single, ["pair"] = pair, ["special_tokens"] = special };
     }
 
-    // sentencepiece_model.proto: pieces (1: text, 2: score, 3: type), trainer (3: model type, 35: byte fallback), normalizer (3: space in front, 4: drop spaces).
+    // sentencepiece_model.proto: pieces (1: text, 2: score, 3: type), trainer (3: model type, 35: byte fallback), normalizer (3: space in front, 4: drop
+    // spaces).
     private static void WriteSentencePiece(GgufFile file, string folder, string[] tokens, int[] types, JsonObject config)
     {
         float[] scores = List<float>(file, "scores");
@@ -158,7 +165,8 @@ public static class GgufTokenizer
             Number(piece, 3, types[id] == Unused ? UserDefined : types[id]);
             Field(bytes, 1, piece.ToArray());
         }
-        bool prefix = file.Find("tokenizer.ggml.add_space_prefix")?.Value as bool? ?? true, trims = file.Find("tokenizer.ggml.remove_extra_whitespaces")?.Value as bool? ?? false;
+        bool prefix = file.Find("tokenizer.ggml.add_space_prefix")?.Value as bool? ?? true,
+            trims = file.Find("tokenizer.ggml.remove_extra_whitespaces")?.Value as bool? ?? false;
         Field(bytes, 2, [3 << 3, 2, .. Varint(35 << 3), 1]);
         Field(bytes, 3, [3 << 3, (byte)(prefix ? 1 : 0), 4 << 3, (byte)(trims ? 1 : 0)]);
         File.WriteAllBytes(Path.Combine(folder, "tokenizer.model"), bytes.ToArray());
@@ -192,9 +200,11 @@ public static class GgufTokenizer
         return [.. bytes];
     }
 
-    private static T[] List<T>(GgufFile file, string key) => file.Find($"tokenizer.ggml.{key}")?.Value as T[] ?? throw Bad(file, $"its tokenizer has no 'tokenizer.ggml.{key}'");
+    private static T[] List<T>(GgufFile file, string key)
+        => file.Find($"tokenizer.ggml.{key}")?.Value as T[] ?? throw Bad(file, $"its tokenizer has no 'tokenizer.ggml.{key}'");
 
     private static int? Id(GgufFile file, string key) => file.Find($"tokenizer.ggml.{key}")?.Value is uint id and < int.MaxValue ? (int)id : null;
 
-    private static BadFileException Bad(GgufFile file, string why) => new(string.Create(CultureInfo.InvariantCulture, $"GGUF file '{file.Path}': {why}; take the model's original folder"));
+    private static BadFileException Bad(GgufFile file, string why)
+        => new(string.Create(CultureInfo.InvariantCulture, $"GGUF file '{file.Path}': {why}; take the model's original folder"));
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>One metadata value of a GGUF file.</summary>
 /// <param name="Type">Its type.</param>

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Types of GGUF metadata; the numbers are those of the format.</summary>
 public enum GgufValueType

@@ -1,6 +1,10 @@
 using System.Text.Json;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>
 /// The tokenizer of a model folder as GGUF metadata: byte-level BPE as "gpt2" with the pre-tokenizer's name in llama.cpp, byte-fallback BPE
@@ -23,9 +27,11 @@ public static class GgufVocabulary
             using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
             return Read(folder, path, document.RootElement, vocabularySize, modelType);
         }
-        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException
+            or UnauthorizedAccessException)
         {
-            throw new BadFileException($"cannot read '{path}': {fault.Message.Split('\n')[0].TrimEnd('.')}; a GGUF file needs the model's tokenizer.json", fault);
+            throw new BadFileException($"cannot read '{path}': {fault.Message.Split('\n')[0].TrimEnd('.')}; a GGUF file needs the model's tokenizer.json",
+                fault);
         }
     }
 
@@ -36,7 +42,8 @@ public static class GgufVocabulary
         {
             throw new BadFileException($"the tokenizer '{path}' is of type '{Text(model, "type")}', which has no place in a GGUF file here; only BPE has");
         }
-        string[] merges = [.. mergeList.EnumerateArray().Select(static one => one.ValueKind == JsonValueKind.String ? one.GetString()! : $"{one[0].GetString()} {one[1].GetString()}")];
+        string[] merges = [.. mergeList.EnumerateArray().Select(static one => one.ValueKind == JsonValueKind.String
+            ? one.GetString()! : $"{one[0].GetString()} {one[1].GetString()}")];
         var tokens = new string?[size];
         var types = new int[size];
         foreach (JsonProperty one in model.GetProperty("vocab").EnumerateObject())
@@ -47,7 +54,8 @@ public static class GgufVocabulary
         foreach (JsonElement one in root.TryGetProperty("added_tokens", out JsonElement added) ? added.EnumerateArray().ToArray() : [])
         {
             string content = one.GetProperty("content").GetString()!;
-            Put(tokens, types, one.GetProperty("id").GetInt32(), content, content == unknown ? Unknown : one.GetProperty("special").GetBoolean() ? Control : UserDefined, path);
+            Put(tokens, types, one.GetProperty("id").GetInt32(), content,
+                content == unknown ? Unknown : one.GetProperty("special").GetBoolean() ? Control : UserDefined, path);
         }
         for (int i = 0; i < size; i++)
         {
@@ -77,21 +85,26 @@ public static class GgufVocabulary
     {
         if (id < 0 || id >= tokens.Length)
         {
-            throw new BadFileException($"token '{token}' of '{path}' has id {id}, the model has {tokens.Length} rows; tokenizer and model do not belong together");
+            throw new BadFileException($"token '{token}' of '{path}' has id {id}, the model has {tokens.Length} rows; tokenizer and model do not belong "
+                + "together");
         }
         (tokens[id], types[id]) = (token, type);
     }
 
-    private static bool IsByte(string token) => token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' && char.IsAsciiHexDigitUpper(token[3]) && char.IsAsciiHexDigitUpper(token[4]);
+    private static bool IsByte(string token)
+        => token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' && char.IsAsciiHexDigitUpper(token[3])
+            && char.IsAsciiHexDigitUpper(token[4]);
 
-    private static string? Text(JsonElement element, string key) => element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement element, string key)
+        => element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     // llama.cpp joins the neighbours whose union has the highest score. Without the SentencePiece file the order of the merges says the same.
     private static float[] Scores(string folder, string[] tokens, string[] merges)
     {
         string original = Path.Combine(folder, "tokenizer.model");
         Dictionary<string, float> known = File.Exists(original)
-            ? SentencePieceFile.Read(original).GroupBy(static one => one.Piece, StringComparer.Ordinal).ToDictionary(static group => group.Key, static group => group.First().Score, StringComparer.Ordinal)
+            ? SentencePieceFile.Read(original).GroupBy(static one => one.Piece, StringComparer.Ordinal).ToDictionary(static group => group.Key,
+                static group => group.First().Score, StringComparer.Ordinal)
             : [];
         if (known.Count == 0)
         {
@@ -108,8 +121,10 @@ public static class GgufVocabulary
     {
         if (!isByteLevel)
         {
-            string normalizer = root.TryGetProperty("normalizer", out JsonElement one) ? one.GetRawText() : "", splitter = root.TryGetProperty("pre_tokenizer", out JsonElement two) ? two.GetRawText() : "";
-            bool prepends = normalizer.Contains("\"Prepend\"", StringComparison.Ordinal) || splitter.Contains("\"first\"", StringComparison.Ordinal) || splitter.Contains("\"always\"", StringComparison.Ordinal) || splitter.Contains("\"add_prefix_space\":true", StringComparison.Ordinal);
+            string normalizer = root.TryGetProperty("normalizer", out JsonElement one) ? one.GetRawText() : "",
+                splitter = root.TryGetProperty("pre_tokenizer", out JsonElement two) ? two.GetRawText() : "";
+            bool prepends = normalizer.Contains("\"Prepend\"", StringComparison.Ordinal) || splitter.Contains("\"first\"", StringComparison.Ordinal)
+                || splitter.Contains("\"always\"", StringComparison.Ordinal) || splitter.Contains("\"add_prefix_space\":true", StringComparison.Ordinal);
             add("ggml.add_space_prefix", GgufValue.Of(prepends));
         }
         string file = Path.Combine(folder, ModelFolderFiles.TemplateNames[0]);

@@ -1,7 +1,9 @@
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>Writes a GGUF version 3 file: metadata and tensor table first, then the data in any order and any number of parts.</summary>
 /// <remarks>It writes in place: use it on a temporary name (<see cref="AtomicFile"/>).</remarks>
@@ -80,7 +82,8 @@ public sealed class GgufWriter : IDisposable
     /// <summary>Appends bytes to the data of one tensor.</summary>
     public void Write(string name, ReadOnlySpan<byte> bytes)
     {
-        GgufTensor tensor = _tensors.TryGetValue(name, out GgufTensor? found) ? found : throw new InvalidOperationException($"tensor '{name}' was not declared for '{_path}'");
+        GgufTensor tensor = _tensors.TryGetValue(name, out GgufTensor? found)
+            ? found : throw new InvalidOperationException($"tensor '{name}' was not declared for '{_path}'");
         long done = _written[name];
         if (done + bytes.Length > tensor.ByteCount)
         {

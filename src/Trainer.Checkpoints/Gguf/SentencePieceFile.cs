@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
+using Trainer.Checkpoints.Atomic;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Gguf;
 
 /// <summary>The pieces of a tokenizer.model file (SentencePiece's protobuf): field 1 of the file, each with piece 1, score 2, type 3.</summary>
 internal static class SentencePieceFile

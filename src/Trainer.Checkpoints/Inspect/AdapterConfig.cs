@@ -1,7 +1,10 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>What adapter_config.json says, read leniently: for judging and showing an adapter, not for loading it.</summary>
 public sealed record AdapterConfig
@@ -62,7 +65,8 @@ public sealed record AdapterConfig
             JsonElement root = document.RootElement;
             JsonElement? Given(string key) => root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
             IReadOnlyList<string> Texts(string key) => Given(key) is not JsonElement value ? []
-                : value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray().Select(static item => item.GetString() ?? "").Order(StringComparer.Ordinal)] : [value.GetString() ?? ""];
+                : value.ValueKind == JsonValueKind.Array
+                ? [.. value.EnumerateArray().Select(static item => item.GetString() ?? "").Order(StringComparer.Ordinal)] : [value.GetString() ?? ""];
             return new AdapterConfig
             {
                 Method = Given("peft_type")?.GetString() ?? "LORA",
@@ -71,19 +75,24 @@ public sealed record AdapterConfig
                 Alpha = Given("lora_alpha")?.GetDouble() ?? 0,
                 Targets = Texts("target_modules"),
                 ModulesToSave = Texts("modules_to_save"),
-                Layers = Given("layers_to_transform") is not JsonElement layers ? [] : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(static item => item.GetInt32())] : [layers.GetInt32()],
+                Layers = Given("layers_to_transform") is not JsonElement layers
+                    ? [] : layers.ValueKind == JsonValueKind.Array ? [.. layers.EnumerateArray().Select(static item => item.GetInt32())] : [layers.GetInt32()],
                 Bias = Given("bias")?.GetString() ?? "none",
                 UseRslora = Given("use_rslora")?.GetBoolean() ?? false,
                 UseDora = Given("use_dora")?.GetBoolean() ?? false,
                 LoraBias = Given("lora_bias")?.GetBoolean() ?? false,
-                BaseChange = Given("init_lora_weights") is { ValueKind: JsonValueKind.String } init && init.GetString()!.ToLowerInvariant() is "pissa" or "olora" ? init.GetString() : null,
-                AlphaPattern = Given("alpha_pattern") is JsonElement alphas ? [.. alphas.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetDouble()))] : [],
-                RankPattern = Given("rank_pattern") is JsonElement ranks ? [.. ranks.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetInt32()))] : [],
+                BaseChange = Given("init_lora_weights") is { ValueKind: JsonValueKind.String } init
+                    && init.GetString()!.ToLowerInvariant() is "pissa" or "olora" ? init.GetString() : null,
+                AlphaPattern = Given("alpha_pattern") is JsonElement alphas
+                    ? [.. alphas.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetDouble()))] : [],
+                RankPattern = Given("rank_pattern") is JsonElement ranks
+                    ? [.. ranks.EnumerateObject().Select(static pair => KeyValuePair.Create(pair.Name, pair.Value.GetInt32()))] : [],
             };
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
         {
-            throw new BadFileException($"cannot read '{path}': {fault.Message.Split('\n')[0].TrimEnd('.')}; pass a folder that PEFT or this program wrote", fault);
+            throw new BadFileException($"cannot read '{path}': {fault.Message.Split('\n')[0].TrimEnd('.')}; pass a folder that PEFT or this program wrote",
+                fault);
         }
     }
 

@@ -1,6 +1,13 @@
 using System.Text.Json;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Nf4;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>Says what a file or folder is, from its own files alone.</summary>
 public static class FolderInspector
@@ -24,7 +31,8 @@ public static class FolderInspector
         if (Has(CheckpointFolder.ManifestFile))
         {
             Checkpoint checkpoint = CheckpointFolder.Verify(path);
-            return Has(AdapterConfig.FileName) ? Adapter(path, "checkpoint") with { Checkpoint = checkpoint } : new Inspection(path, "checkpoint", Checkpoint: checkpoint);
+            return Has(AdapterConfig.FileName) ? Adapter(path, "checkpoint") with { Checkpoint = checkpoint }
+                : new Inspection(path, "checkpoint", Checkpoint: checkpoint);
         }
         long[] steps = [.. CheckpointFolder.List(path).Select(static one => one.Step)];
         if (Has("run.json") || steps.Length > 0)
@@ -40,7 +48,8 @@ public static class FolderInspector
             using ShardedModel model = ShardedModel.Open(path);
             return new Inspection(path, "model", Model: Model(path), Tensors: Summarise(model.Files));
         }
-        throw new BadFileException($"'{path}' is neither a model (config.json), an adapter ({AdapterConfig.FileName}), a checkpoint ({CheckpointFolder.ManifestFile}) nor a run folder (run.json); check the path");
+        throw new BadFileException($"'{path}' is neither a model (config.json), an adapter ({AdapterConfig.FileName}), a checkpoint "
+            + $"({CheckpointFolder.ManifestFile}) nor a run folder (run.json); check the path");
     }
 
     private static Inspection InspectFile(string path)
@@ -59,8 +68,10 @@ public static class FolderInspector
             }
         }
         using GgufFile gguf = GgufFile.Open(path);
-        return new Inspection(path, "gguf", Gguf: new GgufSummary(gguf.Text("general.type") ?? "model", gguf.Text("general.architecture"), gguf.Text("general.name"), Alpha(path, gguf), gguf.Metadata.Count),
-            Tensors: new TensorSummary(gguf.Tensors.Count, gguf.Tensors.Sum(static one => one.ByteCount), gguf.Tensors.Sum(static one => one.Dimensions.Aggregate(1L, static (product, side) => product * side)),
+        return new Inspection(path, "gguf", Gguf: new GgufSummary(gguf.Text("general.type") ?? "model", gguf.Text("general.architecture"),
+            gguf.Text("general.name"), Alpha(path, gguf), gguf.Metadata.Count),
+            Tensors: new TensorSummary(gguf.Tensors.Count, gguf.Tensors.Sum(static one => one.ByteCount),
+            gguf.Tensors.Sum(static one => one.Dimensions.Aggregate(1L, static (product, side) => product * side)),
                 ByType(gguf.Tensors.Select(static one => (one.Type.ToString(), one.ByteCount))), [Path.GetFileName(path)]));
     }
 
@@ -69,12 +80,15 @@ public static class FolderInspector
         AdapterConfig config = AdapterConfig.Read(folder);
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, AdapterWeights));
         TensorDeclaration[] tensors = [.. file.Entries.Select(static entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
-        var modules = tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)).Select(static tensor => (Path: tensor.Name.Split('.')[..^2], Rank: tensor.Shape[0])).ToList();
+        var modules = tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
+            .Select(static tensor => (Path: tensor.Name.Split('.')[..^2], Rank: tensor.Shape[0])).ToList();
         // The base is looked at where it lies on this machine; its family and tied head decide for some readers.
         ModelSummary? model = config.BaseModel is string name && File.Exists(Path.Combine(name, "config.json")) ? Model(name) : null;
         return new Inspection(folder, kind,
-            Adapter: new AdapterSummary(config, [.. modules.Select(static one => one.Rank).Distinct().Order()], [.. modules.Select(static one => one.Path[^1]).Distinct().Order(StringComparer.Ordinal)],
-                modules.Select(static one => one.Path.SkipWhile(static part => part != "layers").ElementAtOrDefault(1)).Where(static layer => layer is not null).Distinct().Count(),
+            Adapter: new AdapterSummary(config, [.. modules.Select(static one => one.Rank).Distinct().Order()],
+            [.. modules.Select(static one => one.Path[^1]).Distinct().Order(StringComparer.Ordinal)],
+                modules.Select(static one => one.Path.SkipWhile(static part => part != "layers").ElementAtOrDefault(1)).Where(static layer => layer is not null)
+                .Distinct().Count(),
                 ReaderRules.Judge(config, tensors, model?.Family, model?.IsTied)),
             Tensors: Summarise([file]));
     }
@@ -88,7 +102,8 @@ public static class FolderInspector
         {
             using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
             JsonElement root = document.RootElement;
-            string? rope = Text(Part(root, "rope_scaling"), "rope_type") ?? Text(Part(root, "rope_scaling"), "type") ?? Text(Part(root, "rope_parameters"), "rope_type");
+            string? rope = Text(Part(root, "rope_scaling"), "rope_type")
+                ?? Text(Part(root, "rope_scaling"), "type") ?? Text(Part(root, "rope_parameters"), "rope_type");
             return new ModelSummary
             {
                 Family = Text(root, "model_type"),
@@ -115,11 +130,13 @@ public static class FolderInspector
     }
 
     private static JsonElement? Part(JsonElement? root, string key) =>
-        root is { ValueKind: JsonValueKind.Object } whole && whole.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        root is { ValueKind: JsonValueKind.Object } whole && whole.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+        ? value : null;
 
     private static string? Text(JsonElement? root, string key) => Part(root, key) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
-    private static long? Number(JsonElement root, string key) => Part(root, key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
+    private static long? Number(JsonElement root, string key)
+        => Part(root, key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
 
     private static bool Flag(JsonElement root, string key) => Part(root, key) is { ValueKind: JsonValueKind.True };
 
@@ -146,14 +163,17 @@ public static class FolderInspector
     {
         List<(SafetensorsFile File, SafetensorsEntry Entry)> all = [.. files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))];
         var quantized = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach ((SafetensorsFile file, SafetensorsEntry entry) in all.Where(static one => one.Entry.Name.EndsWith(Nf4Folder.StateSuffix, StringComparison.Ordinal)))
+        foreach ((SafetensorsFile file, SafetensorsEntry entry) in all.Where(static one => one.Entry.Name.EndsWith(Nf4Folder.StateSuffix,
+            StringComparison.Ordinal)))
         {
-            quantized[entry.Name[..^Nf4Folder.StateSuffix.Length]] = Nf4QuantState.Parse(file.Bytes(entry), entry.Name).Shape.Aggregate(1L, static (product, side) => product * side);
+            quantized[entry.Name[..^Nf4Folder.StateSuffix.Length]] = Nf4QuantState.Parse(file.Bytes(entry), entry.Name).Shape.Aggregate(1L,
+                static (product, side) => product * side);
         }
         // A scale's name is its weight's with a suffix: X.weight.absmax.
         long parameters = all.Sum(one => quantized.TryGetValue(one.Entry.Name, out long elements) ? elements
             : quantized.Count > 0 && IsScale(one.Entry.Name, quantized) ? 0 : one.Entry.ElementCount);
-        return new TensorSummary(all.Count, all.Sum(static one => one.Entry.ByteCount), parameters, ByType(all.Select(static one => (one.Entry.Dtype.Name(), one.Entry.ByteCount))), [.. files.Select(static file => Path.GetFileName(file.Path))]);
+        return new TensorSummary(all.Count, all.Sum(static one => one.Entry.ByteCount), parameters,
+            ByType(all.Select(static one => (one.Entry.Dtype.Name(), one.Entry.ByteCount))), [.. files.Select(static file => Path.GetFileName(file.Path))]);
     }
 
     private static bool IsScale(string name, Dictionary<string, long> quantized)
@@ -163,8 +183,10 @@ public static class FolderInspector
     }
 
     private static List<(string Type, int Count, long Bytes)> ByType(IEnumerable<(string Type, long Bytes)> tensors) =>
-        [.. tensors.GroupBy(static one => one.Type).Select(static group => (group.Key, group.Count(), group.Sum(static one => one.Bytes))).OrderByDescending(static one => one.Item3)];
+        [.. tensors.GroupBy(static one => one.Type).Select(static group => (group.Key, group.Count(), group.Sum(static one => one.Bytes)))
+        .OrderByDescending(static one => one.Item3)];
 
     private static float? Alpha(string path, GgufFile gguf) => gguf.Find("adapter.lora.alpha")?.Value is not float alpha ? null
-        : float.IsFinite(alpha) ? alpha : throw new BadFileException($"'{path}' has the adapter.lora.alpha {alpha}, which is no number; export the adapter again");
+        : float.IsFinite(alpha)
+        ? alpha : throw new BadFileException($"'{path}' has the adapter.lora.alpha {alpha}, which is no number; export the adapter again");
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>What a GGUF file is.</summary>
 /// <param name="Type">model or adapter.</param>

@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
+
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>What a file or folder is; the parts that apply are filled.</summary>
 /// <param name="Path">What was looked at.</param>
@@ -9,5 +11,6 @@ namespace Trainer.Checkpoints;
 /// <param name="Checkpoints">Steps of the checkpoints of a run folder.</param>
 /// <param name="Gguf">Of a GGUF file.</param>
 /// <param name="Tensors">Tensors of whatever holds weights.</param>
-public sealed record Inspection(string Path, string Kind, ModelSummary? Model = null, AdapterSummary? Adapter = null, Checkpoint? Checkpoint = null, IReadOnlyList<long>? Checkpoints = null,
+public sealed record Inspection(string Path, string Kind, ModelSummary? Model = null, AdapterSummary? Adapter = null, Checkpoint? Checkpoint = null,
+    IReadOnlyList<long>? Checkpoints = null,
     GgufSummary? Gguf = null, TensorSummary? Tensors = null);

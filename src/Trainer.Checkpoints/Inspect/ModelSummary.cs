@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>What config.json says, with null for what it does not.</summary>
 public sealed record ModelSummary

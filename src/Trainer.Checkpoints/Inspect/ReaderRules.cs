@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>
 /// What other programs accept, from their published rules: vLLM's peft_helper.py, llama.cpp's convert_lora_to_gguf.py and loader, PEFT itself.
@@ -10,7 +12,8 @@ public static class ReaderRules
 
     private const int VllmDefaultRank = 16, VllmLargestRank = 512;
 
-    private static readonly string[] LlamaCppFamilies = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text", "granite", "smollm3", "olmo2", "mixtral", "ministral3", "qwen2_moe", "qwen3_moe", "olmoe", "gemma4_text", "gpt_oss", "qwen3_5_text", "qwen3_5_moe_text"];
+    private static readonly string[] LlamaCppFamilies = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text", "granite",
+        "smollm3", "olmo2", "mixtral", "ministral3", "qwen2_moe", "qwen3_moe", "olmoe", "gemma4_text", "gpt_oss", "qwen3_5_text", "qwen3_5_moe_text"];
 
     /// <summary>Judges an adapter folder.</summary>
     /// <param name="folder">The folder with adapter_config.json and adapter_model.safetensors.</param>
@@ -31,14 +34,16 @@ public static class ReaderRules
         return [Peft(config, tensors), Vllm(config, tensors), LlamaCpp(config, tensors, modelType, isTied)];
     }
 
-    /// <summary>The one alpha over rank that all modules share when each is scaled by its own (alpha / r, or alpha / sqrt r), times that rank; null where they differ.</summary>
+    /// <summary>The one alpha over rank that all modules share when each is scaled by its own (alpha / r, or alpha / sqrt r), times that rank; null where they
+    /// differ.</summary>
     /// <remarks>llama.cpp scales every tensor pair by one file-wide alpha over the pair's rank.</remarks>
     public static double? CommonAlpha(AdapterConfig config, IReadOnlyList<TensorDeclaration> tensors)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         double? common = null;
-        foreach (TensorDeclaration tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || tensor.Name.EndsWith(".lora_embedding_A", StringComparison.Ordinal)))
+        foreach (TensorDeclaration tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)
+            || tensor.Name.EndsWith(".lora_embedding_A", StringComparison.Ordinal)))
         {
             string module = Module(tensor.Name);
             double rank = tensor.Shape[0], alpha = config.AlphaOf(module) * (config.UseRslora ? Math.Sqrt(rank) : 1);
@@ -77,15 +82,18 @@ public static class ReaderRules
         {
             reasons.Add($"tensor '{foreign.Name}' does not begin with '{Prefix}'");
         }
-        string? note = config.Bias == "lora_only" ? "PEFT 0.20 trains these biases but neither writes nor reads them" : config.LoraBias ? "lora_bias needs PEFT 0.14 or newer"
-            : tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal)) ? "trainable_token_indices needs PEFT 0.15 or newer" : null;
+        string? note = config.Bias == "lora_only"
+            ? "PEFT 0.20 trains these biases but neither writes nor reads them" : config.LoraBias ? "lora_bias needs PEFT 0.14 or newer"
+            : tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal))
+            ? "trainable_token_indices needs PEFT 0.15 or newer" : null;
         return new ReaderVerdict("PEFT", reasons.Count == 0, reasons, note);
     }
 
     private static ReaderVerdict Vllm(AdapterConfig config, IReadOnlyList<TensorDeclaration> tensors)
     {
         var reasons = new List<string>();
-        int rank = (int)tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)).Select(static tensor => tensor.Shape[0]).DefaultIfEmpty(config.Rank).Max();
+        int rank = (int)tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
+            .Select(static tensor => tensor.Shape[0]).DefaultIfEmpty(config.Rank).Max();
         if (config.Rank < 1 || config.Alpha == 0 || config.Targets.Count == 0)
         {
             reasons.Add("it needs r, lora_alpha and target_modules in adapter_config.json");
@@ -122,10 +130,12 @@ public static class ReaderRules
         {
             reasons.Add($"rank {rank} is above its largest, {VllmLargestRank}");
         }
-        return new ReaderVerdict("vLLM", reasons.Count == 0, reasons, rank > VllmDefaultRank && reasons.Count == 0 ? $"start it with --max-lora-rank {Step(rank)}" : null);
+        return new ReaderVerdict("vLLM", reasons.Count == 0, reasons,
+            rank > VllmDefaultRank && reasons.Count == 0 ? $"start it with --max-lora-rank {Step(rank)}" : null);
     }
 
-    private static string Changed(string init) => $"it adds A and B to the base as it is, and those of init_lora_weights '{init}' fit a base without their beginning; merge instead";
+    private static string Changed(string init)
+        => $"it adds A and B to the base as it is, and those of init_lora_weights '{init}' fit a base without their beginning; merge instead";
 
     private static int Step(int rank) => new[] { 32, 64, 128, 256, 320, VllmLargestRank }.First(step => step >= rank);
 
@@ -165,7 +175,8 @@ public static class ReaderRules
         {
             reasons.Add("its file has one alpha, and the modules of this adapter have several");
         }
-        string? note = reasons.Count > 0 ? null : config.UseRslora ? "through `trainer export --format gguf`; its own converter leaves out the square root of rsLoRA" : "through `trainer export --format gguf`";
+        string? note = reasons.Count > 0 ? null : config.UseRslora
+            ? "through `trainer export --format gguf`; its own converter leaves out the square root of rsLoRA" : "through `trainer export --format gguf`";
         return new ReaderVerdict("llama.cpp", reasons.Count == 0, reasons, note);
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Inspect;
 
 /// <summary>Whether a program loads an adapter.</summary>
 /// <param name="Reader">PEFT, vLLM or llama.cpp.</param>

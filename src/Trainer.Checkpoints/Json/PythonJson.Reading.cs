@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Json;
 
 // Python's json module reads and writes Infinity, -Infinity and NaN, which JSON lacks, and editors put a byte order mark in front. Infinity
 // becomes a number that overflows to it, NaN the text "NaN", so that a reader who needs a number says what it found.
@@ -18,7 +18,8 @@ public static partial class PythonJson
     /// <exception cref="JsonException">It is no JSON.</exception>
     public static JsonNode? ParseNode(byte[] bytes) => JsonNode.Parse(Plain(bytes).Span, documentOptions: Lenient(true));
 
-    private static JsonDocumentOptions Lenient(bool allowDuplicates) => new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, AllowDuplicateProperties = allowDuplicates };
+    private static JsonDocumentOptions Lenient(bool allowDuplicates)
+        => new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, AllowDuplicateProperties = allowDuplicates };
 
     private static ReadOnlyMemory<byte> Plain(byte[] bytes)
     {

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Json;
 
 /// <summary>
 /// JSON text as Python's json.dumps(value, indent=2, sort_keys=True) writes it, which is how transformers and PEFT write every file of theirs:
@@ -60,7 +60,8 @@ public static partial class PythonJson
     private static string Digits(string shortest)
     {
         int end = shortest.IndexOf('E', StringComparison.Ordinal);
-        string digits = (end < 0 ? shortest : shortest[..end]).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal).TrimStart('0').TrimEnd('0');
+        string digits = (end < 0 ? shortest : shortest[..end]).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal)
+            .TrimStart('0').TrimEnd('0');
         return digits.Length == 0 ? "0" : digits;
     }
 
@@ -131,7 +132,8 @@ public static partial class PythonJson
         return FromText(value.ToJsonString());
     }
 
-    private static string FromText(string text) => text.AsSpan().IndexOfAny(".eE") < 0 ? text : FromParsed(double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture));
+    private static string FromText(string text)
+        => text.AsSpan().IndexOfAny(".eE") < 0 ? text : FromParsed(double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture));
 
     private static string FromParsed(double number) => double.IsInfinity(number) ? number > 0 ? "Infinity" : "-Infinity" : Number(number);
 

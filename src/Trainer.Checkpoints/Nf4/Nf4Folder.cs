@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Nf4;
 
 /// <summary>
 /// The bitsandbytes NF4 layout of a model folder: for each quantized weight X the tensors X (U8 [ceil(n/2), 1]), X.absmax, X.quant_map,

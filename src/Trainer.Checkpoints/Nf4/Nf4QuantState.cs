@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using Trainer.Checkpoints.Json;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Nf4;
 
 /// <summary>The JSON that bitsandbytes stores beside an NF4 weight (tensor X.weight.quant_state.bitsandbytes__nf4, U8).</summary>
 /// <param name="BlockSize">Values that share one scale.</param>
@@ -16,7 +17,8 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
     {
         string nested = NestedOffset is float offset
             ? $", \"nested_blocksize\": {NestedBlockSize}, \"nested_dtype\": \"float32\", \"nested_offset\": {PythonJson.Number(offset)}" : "";
-        return Encoding.ASCII.GetBytes($"{{\"quant_type\": \"nf4\", \"blocksize\": {BlockSize}, \"dtype\": \"{Dtype}\", \"shape\": [{string.Join(", ", Shape)}]{nested}}}");
+        return Encoding.ASCII.GetBytes($"{{\"quant_type\": \"nf4\", \"blocksize\": {BlockSize}, \"dtype\": \"{Dtype}\", \"shape\": "
+            + $"[{string.Join(", ", Shape)}]{nested}}}");
     }
 
     /// <summary>Reads and checks the bytes.</summary>
@@ -35,13 +37,17 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
                 throw new BadFileException($"tensor '{tensor}' is quantized as '{type}', only nf4 is read; take the original model or an nf4 one");
             }
             bool isNested = root.TryGetProperty("nested_offset", out JsonElement offset);
-            var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(), root.TryGetProperty("dtype", out JsonElement dtype) ? dtype.GetString() ?? "" : "", [.. root.GetProperty("shape").EnumerateArray().Select(static side => side.GetInt64())],
+            var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(),
+                root.TryGetProperty("dtype", out JsonElement dtype) ? dtype.GetString() ?? "" : "",
+                [.. root.GetProperty("shape").EnumerateArray().Select(static side => side.GetInt64())],
                 isNested ? root.GetProperty("nested_blocksize").GetInt32() : null, isNested ? offset.GetSingle() : null);
-            return state.BlockSize > 0 && state.NestedBlockSize is null or > 0 && state.Shape.All(static side => side >= 0) ? state : throw new FormatException("a size is negative or 0");
+            return state.BlockSize > 0 && state.NestedBlockSize is null or > 0 && state.Shape.All(static side => side >= 0)
+                ? state : throw new FormatException("a size is negative or 0");
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new BadFileException($"tensor '{tensor}' is not a readable quantization state: {fault.Message.Split('\n')[0].TrimEnd('.')}; copy or download the file again", fault);
+            throw new BadFileException($"tensor '{tensor}' is not a readable quantization state: {fault.Message.Split('\n')[0].TrimEnd('.')}; copy or "
+                + "download the file again", fault);
         }
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>A checkpoint folder that was verified against its manifest.</summary>
 /// <param name="Path">The folder, RUN/checkpoint-N.</param>

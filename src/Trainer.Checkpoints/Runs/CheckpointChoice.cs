@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>What there is to resume from.</summary>
 /// <param name="Newest">The newest whole checkpoint, or null where there is none.</param>

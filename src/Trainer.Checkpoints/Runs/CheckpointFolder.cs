@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>
 /// The folders RUN/checkpoint-N: written whole or not at all, each with a manifest.json that holds the length and SHA-256 of every file,
@@ -40,7 +43,8 @@ public static class CheckpointFolder
         string path = PathOf(runFolder, step);
         if (Directory.Exists(path) && IsForeign(path))
         {
-            throw new CannotWriteException($"cannot write '{path}': a folder of that name is there that this program did not write; move it away, or choose another --output-dir");
+            throw new CannotWriteException($"cannot write '{path}': a folder of that name is there that this program did not write; move it away, or choose "
+                + "another --output-dir");
         }
         AtomicFolder.Write(path, temporary =>
         {
@@ -90,7 +94,8 @@ public static class CheckpointFolder
     private static long? StepOf(string path)
     {
         string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        return name.StartsWith(Prefix, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long step)
+        return name.StartsWith(Prefix, StringComparison.Ordinal)
+            && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long step)
             && name == Prefix + step.ToString(CultureInfo.InvariantCulture) ? step : null;
     }
 
@@ -167,9 +172,11 @@ public static class CheckpointFolder
             using JsonDocument document = JsonDocument.Parse(SmallFile.Bytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return Check(path, step, document.RootElement);
         }
-        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException
+            or UnauthorizedAccessException)
         {
-            throw new BadFileException($"checkpoint '{path}': its {ManifestFile} cannot be read ({fault.Message.Split('\n')[0].TrimEnd('.')}); use an earlier checkpoint", fault);
+            throw new BadFileException($"checkpoint '{path}': its {ManifestFile} cannot be read ({fault.Message.Split('\n')[0].TrimEnd('.')}); use an earlier "
+                + "checkpoint", fault);
         }
     }
 
@@ -183,7 +190,8 @@ public static class CheckpointFolder
         if (schema != Schema)
         {
             string which = schema < Schema ? "an older" : "a newer";
-            throw new BadFileException($"checkpoint '{path}' was written by {which} version (layout {schema}, this version reads {Schema}); resume it with that version, or continue its adapter with --adapter");
+            throw new BadFileException($"checkpoint '{path}' was written by {which} version (layout {schema}, this version reads {Schema}); resume it with "
+                + "that version, or continue its adapter with --adapter");
         }
         long written = manifest.GetProperty("step").GetInt64();
         if (step is not null && written != step)
@@ -213,7 +221,8 @@ public static class CheckpointFolder
         }
         if (FileDigest.Sha256(path) != file.Value.GetProperty("sha256").GetString())
         {
-            throw new BadFileException($"checkpoint '{folder}': the bytes of file '{file.Name}' are not those that were written (sha256 differs); use an earlier checkpoint");
+            throw new BadFileException($"checkpoint '{folder}': the bytes of file '{file.Name}' are not those that were written (sha256 differs); use an "
+                + "earlier checkpoint");
         }
     }
 }

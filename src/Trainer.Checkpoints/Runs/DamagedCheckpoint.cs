@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>A checkpoint folder that must not be resumed from.</summary>
 /// <param name="Path">The folder.</param>

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>Asks the disk before writing to it.</summary>
 public static class DiskSpace
@@ -47,7 +47,8 @@ public static class DiskSpace
     {
         if (Free(path) is long free && free < neededBytes)
         {
-            throw new CannotWriteException($"cannot write '{path}': {what} needs {Size(neededBytes)}, {Size(free)} are free on that disk; free some space or choose another --output-dir");
+            throw new CannotWriteException($"cannot write '{path}': {what} needs {Size(neededBytes)}, {Size(free)} are free on that disk; free some space or "
+                + "choose another --output-dir");
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>SHA-256 of files, as lower-case hexadecimal.</summary>
 public static class FileDigest

@@ -1,8 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using Trainer.Checkpoints.Atomic;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>
 /// One writer to a run folder. The file run.lock is locked by the kernel while its owner lives, so a kill frees it at once, and says who that is.
@@ -12,7 +13,8 @@ public sealed class RunLock : IDisposable
     /// <summary>Name of the lock file in the run folder.</summary>
     public const string FileName = "run.lock";
 
-    private static readonly string[] NetworkFileSystems = ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "fuse", "fuseblk", "9p", "lustre", "gpfs", "beegfs", "ceph", "afs"];
+    private static readonly string[] NetworkFileSystems = ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "fuse", "fuseblk", "9p", "lustre", "gpfs", "beegfs",
+        "ceph", "afs"];
 
     private readonly string _path;
     private FileStream? _stream;
@@ -42,7 +44,8 @@ public sealed class RunLock : IDisposable
             }
             try
             {
-                stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None, bufferSize: 1);
+                stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None,
+                    bufferSize: 1);
             }
             catch (IOException fault) when (IsLocked(fault) && round < 8)
             {
@@ -115,7 +118,8 @@ public sealed class RunLock : IDisposable
             {
                 throw InUse(runFolder, former);
             }
-            byte[] mine = JsonSerializer.SerializeToUtf8Bytes(new { pid = Environment.ProcessId, host = Environment.MachineName, started = clock.GetUtcNow().ToString("O"), token = Guid.NewGuid().ToString("n") });
+            byte[] mine = JsonSerializer.SerializeToUtf8Bytes(new { pid = Environment.ProcessId, host = Environment.MachineName,
+                started = clock.GetUtcNow().ToString("O"), token = Guid.NewGuid().ToString("n") });
             stream.SetLength(0);
             stream.Write(mine);
             stream.Flush(flushToDisk: true);
@@ -138,7 +142,8 @@ public sealed class RunLock : IDisposable
 
     private static CannotWriteException InUse(string runFolder, RunLockOwner? owner)
     {
-        string who = owner is null ? "another trainer" : $"trainer process {owner.ProcessId} on '{owner.Host}' (since {owner.StartedUtc:yyyy-MM-dd HH:mm:ss} UTC)";
+        string who = owner is null ? "another trainer"
+            : $"trainer process {owner.ProcessId} on '{owner.Host}' (since {owner.StartedUtc:yyyy-MM-dd HH:mm:ss} UTC)";
         string toDo = owner is null || owner.Host == Environment.MachineName ? "wait for it, stop it, or choose another --output-dir"
             : $"stop it there, or delete '{Path.Combine(runFolder, FileName)}' if that machine no longer runs it, or choose another --output-dir";
         return new CannotWriteException($"cannot write '{runFolder}': {who} is writing there; {toDo}");
@@ -170,7 +175,8 @@ public sealed class RunLock : IDisposable
     {
         try
         {
-            using SafeFileHandle? handle = OperatingSystem.IsWindows() ? File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete) : NativeFile.OpenRead(path);
+            using SafeFileHandle? handle = OperatingSystem.IsWindows()
+                ? File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete) : NativeFile.OpenRead(path);
             if (handle is null)
             {
                 return [];
@@ -198,7 +204,8 @@ public sealed class RunLock : IDisposable
         {
             using JsonDocument document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
             JsonElement root = document.RootElement;
-            return new RunLockOwner(root.GetProperty("pid").GetInt32(), root.GetProperty("host").GetString() ?? "?", root.GetProperty("started").GetDateTimeOffset());
+            return new RunLockOwner(root.GetProperty("pid").GetInt32(), root.GetProperty("host").GetString() ?? "?",
+                root.GetProperty("started").GetDateTimeOffset());
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

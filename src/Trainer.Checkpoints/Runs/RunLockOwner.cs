@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>Who writes, or wrote, a run folder.</summary>
 /// <param name="ProcessId">Its process number.</param>

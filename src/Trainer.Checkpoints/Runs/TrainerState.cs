@@ -1,8 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Runs;
 
 /// <summary>trainer_state.json as transformers writes it, for the viewers and scripts that read it.</summary>
 public sealed record TrainerState
@@ -95,7 +97,8 @@ public sealed record TrainerState
     {
         try
         {
-            JsonObject root = JsonNode.Parse(SmallFile.Bytes(path, MostBytes), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
+            JsonObject root = JsonNode.Parse(SmallFile.Bytes(path, MostBytes),
+                documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
             return new TrainerState
             {
                 GlobalStep = (long?)root["global_step"] ?? throw new JsonException("it has no global_step"),
@@ -114,7 +117,8 @@ public sealed record TrainerState
                 LogHistory = [.. (root["log_history"] as JsonArray ?? []).OfType<JsonObject>().Select(static row => (JsonObject)row.DeepClone())],
             };
         }
-        catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or OverflowException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is JsonException or InvalidOperationException or FormatException or OverflowException or IOException
+            or UnauthorizedAccessException)
         {
             throw new BadFileException($"'{path}' is not a readable {FileName}: {fault.Message.Split('\n')[0].TrimEnd('.')}; use an earlier checkpoint", fault);
         }

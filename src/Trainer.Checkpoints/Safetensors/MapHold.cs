@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>One more reason not to unmap: the handle's own reference count, given back once.</summary>
 internal sealed class MapHold : IDisposable

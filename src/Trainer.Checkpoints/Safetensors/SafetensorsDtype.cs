@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>
 /// The element types of the safetensors format. The order is that of the official library, by rising alignment:

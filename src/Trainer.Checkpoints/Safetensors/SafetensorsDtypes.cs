@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>Names and sizes of <see cref="SafetensorsDtype"/>.</summary>
 public static class SafetensorsDtypes

@@ -1,4 +1,4 @@
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>One tensor of a safetensors file: its name, element type, shape (outermost side first) and place.</summary>
 /// <param name="Name">Name in the header.</param>

@@ -1,6 +1,7 @@
 using System.IO.MemoryMappedFiles;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>
 /// A safetensors file mapped into memory and checked in full: nothing is copied, pages are read when touched.
@@ -53,7 +54,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
         MemoryMappedFile? map = null;
         try
         {
-            var stream = new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Read, Share = FileShare.Read | FileShare.Delete, BufferSize = 0 });
+            var stream = new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Read, Share = FileShare.Read | FileShare.Delete,
+                BufferSize = 0 });
             try
             {
                 long length = stream.Length;

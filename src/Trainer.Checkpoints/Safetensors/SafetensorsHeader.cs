@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>
 /// The header of a safetensors file, checked in full before a byte of data is believed: 8 bytes little-endian length, that many bytes
@@ -45,7 +46,8 @@ internal sealed class SafetensorsHeader
         }
         if (length > MaxJsonBytes)
         {
-            throw header.Bad($"the header is {length} bytes long, more than the format's limit of {MaxJsonBytes}", "this is no safetensors file, or it is damaged");
+            throw header.Bad($"the header is {length} bytes long, more than the format's limit of {MaxJsonBytes}",
+                "this is no safetensors file, or it is damaged");
         }
         byte[] json = new byte[(int)length];
         for (int done = 0; done < json.Length;)

@@ -2,8 +2,10 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Checkpoints;
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>
 /// Writes a safetensors file with the very bytes of the official library: tensors by falling element type and then by name, compact JSON,
@@ -28,7 +30,8 @@ public sealed class SafetensorsWriter : IDisposable
         Entries = entries;
         _entries = entries.ToDictionary(static entry => entry.Name, StringComparer.Ordinal);
         _written = entries.ToDictionary(static entry => entry.Name, static _ => 0L, StringComparer.Ordinal);
-        _hashes = verify ? entries.ToDictionary(static entry => entry.Name, static _ => IncrementalHash.CreateHash(HashAlgorithmName.SHA256), StringComparer.Ordinal) : null;
+        _hashes = verify ? entries.ToDictionary(static entry => entry.Name, static _ => IncrementalHash.CreateHash(HashAlgorithmName.SHA256),
+            StringComparer.Ordinal) : null;
     }
 
     /// <summary>The tensors in the order of the file; writing in this order is kindest to the disk.</summary>
@@ -40,7 +43,8 @@ public sealed class SafetensorsWriter : IDisposable
     /// <param name="metadata">Text pairs of the header, or null for none.</param>
     /// <param name="verify">Whether <see cref="Complete"/> reads the file again and compares every tensor with what was given.</param>
     /// <exception cref="CannotWriteException">No space, no right, read-only place.</exception>
-    public static SafetensorsWriter Create(string path, IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata, bool verify = false)
+    public static SafetensorsWriter Create(string path, IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata,
+        bool verify = false)
     {
         (byte[] header, List<SafetensorsEntry> entries) = Layout(tensors, metadata);
         long length = entries.Count == 0 ? header.Length : entries[^1].End;

@@ -1,4 +1,6 @@
-namespace Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+
+namespace Trainer.Checkpoints.Safetensors;
 
 /// <summary>A tensor that will be written: name, element type and shape (outermost side first).</summary>
 public sealed record TensorDeclaration(string Name, SafetensorsDtype Dtype, long[] Shape)

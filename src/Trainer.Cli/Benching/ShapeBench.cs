@@ -1,12 +1,12 @@
 using System.Text.Json;
-using Trainer.Adapters;
 using Trainer.Cli.CommandLine;
-using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
-using Trainer.Engine;
-using Trainer.Models;
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
 using Trainer.Engine.Native;
+using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Models.Lora;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Benching;
 
@@ -14,11 +14,14 @@ namespace Trainer.Cli.Benching;
 internal static class ShapeBench
 {
     public static readonly Setting Shape = new("shape", SettingKind.Text, "Random weights",
-        "Measure a model of this shape with random 4-bit weights instead: " + string.Join(", ", ModelShape.Known.Select(shape => shape.Name)) + "; or the sizes of a config.json.") { Value = "NAME|PATH" };
+        "Measure a model of this shape with random 4-bit weights instead: " + string.Join(", ", ModelShape.Known.Select(shape => shape.Name))
+        + "; or the sizes of a config.json.") { Value = "NAME|PATH" };
 
-    public static readonly Setting Layers = new("layers", SettingKind.Integer, "Random weights", "Fewer layers of that shape, for a small disk.") { Value = "N", Minimum = 1, Maximum = 10000 };
+    public static readonly Setting Layers = new("layers", SettingKind.Integer, "Random weights",
+        "Fewer layers of that shape, for a small disk.") { Value = "N", Minimum = 1, Maximum = 10000 };
 
-    public static readonly Setting Sequence = new("seq", SettingKind.Integer, "Random weights", "Tokens a row.") { Value = "N", Minimum = 1, Maximum = 1 << 20, Default = "512", Aliases = ["sequence-length"] };
+    public static readonly Setting Sequence = new("seq", SettingKind.Integer, "Random weights",
+        "Tokens a row.") { Value = "N", Minimum = 1, Maximum = 1 << 20, Default = "512", Aliases = ["sequence-length"] };
 
     public static int Run(Invocation invocation, int steps)
     {
@@ -63,14 +66,17 @@ internal static class ShapeBench
         if (ModelShape.Find(name) is { } known) return known;
         var folder = File.Exists(name) ? Path.GetDirectoryName(Path.GetFullPath(name))! : name;
         if (File.Exists(Path.Combine(folder, "config.json"))) return ModelShape.Of(Path.GetFileName(Path.GetFullPath(folder)), ConfigLoader.Load(folder));
-        throw new UsageException($"unknown shape (--shape '{name}'): it is neither one of {string.Join(", ", ModelShape.Known.Select(shape => shape.Name))} nor a folder with a config.json; name one of these");
+        throw new UsageException($"unknown shape (--shape '{name}'): it is neither one "
+            + $"of {string.Join(", ", ModelShape.Known.Select(shape => shape.Name))} nor a folder with a config.json; name one of these");
     }
 
     private static void Room(string folder, ModelShape shape)
     {
         var (needed, free) = (RandomModelFolder.BytesOf(shape) * 1.02, new DriveInfo(folder).AvailableFreeSpace);
         if (needed > free)
-            throw new CommandFailedException(ExitCode.CannotWrite, $"no room for the random weights ({folder}): {Quantities.Bytes((long)needed)} are needed and {Quantities.Bytes(free)} are free; set TMPDIR to a larger disk, or measure fewer --layers");
+            throw new CommandFailedException(ExitCode.CannotWrite,
+                $"no room for the random weights ({folder}): {Quantities.Bytes((long)needed)} are needed and {Quantities.Bytes(free)} are free; set TMPDIR to "
+                + "a larger disk, or measure fewer --layers");
     }
 
     private static void Write(Invocation invocation, BenchReport report)
@@ -79,9 +85,12 @@ internal static class ShapeBench
         {
             invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new
             {
-                shape = report.Shape.Name, layers = report.Shape.Layers, batch = report.Options.Batch, sequence = report.Options.Sequence, threads = report.Threads,
-                copy_bytes_per_second = report.CopyGigabytes * 1e9, multiply_add_peak_per_second = report.PeakGigaflops * 1e9, ceiling_flops_per_second = report.CeilingGigaflops * 1e9,
-                flops_per_second = report.UsefulGigaflops * 1e9, executed_flops_per_second = report.ExecutedGigaflops * 1e9, share_of_ceiling = report.UsefulShare, executed_share_of_ceiling = report.ExecutedShare,
+                shape = report.Shape.Name, layers = report.Shape.Layers, batch = report.Options.Batch, sequence = report.Options.Sequence,
+                threads = report.Threads,
+                copy_bytes_per_second = report.CopyGigabytes * 1e9, multiply_add_peak_per_second = report.PeakGigaflops * 1e9,
+                ceiling_flops_per_second = report.CeilingGigaflops * 1e9,
+                flops_per_second = report.UsefulGigaflops * 1e9, executed_flops_per_second = report.ExecutedGigaflops * 1e9,
+                share_of_ceiling = report.UsefulShare, executed_share_of_ceiling = report.ExecutedShare,
                 step_seconds = report.StepSeconds, tokens_per_second = report.TokensPerSecond, memory_bytes = report.PeakBytes,
                 seconds_by_part = report.Parts.ToDictionary(part => part.Part, part => part.Seconds),
             }, Json.Indented));

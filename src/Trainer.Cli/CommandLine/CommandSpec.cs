@@ -1,3 +1,5 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.CommandLine;
 
 /// <summary>One command: what help, completion, documentation and the parser all read.</summary>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.CommandLine;
 
@@ -13,11 +14,16 @@ internal sealed class CommandTree
     // What other tools call it.
     private static readonly Dictionary<string, string> PeerVerbs = new()
     {
-        ["finetune"] = "train", ["fine-tune"] = "train", ["sft"] = "train", ["lora"] = "train", ["qlora"] = "train", ["finetune-lora"] = "train", ["fit"] = "train", ["run"] = "train",
-        ["pretrain"] = "train", ["fuse"] = "merge", ["merge-lora"] = "merge", ["merge-adapter"] = "merge", ["evaluate"] = "eval", ["test"] = "eval", ["perplexity"] = "eval", ["validate"] = "eval",
-        ["infer"] = "generate", ["inference"] = "generate", ["predict"] = "generate", ["complete"] = "generate", ["server"] = "serve", ["api"] = "serve", ["vllm-serve"] = "serve",
-        ["preprocess"] = "data check", ["dataset"] = "data check", ["convert"] = "quantize", ["migrate"] = "import", ["list"] = "runs", ["ls"] = "runs", ["ps"] = "runs", ["continue"] = "resume",
-        ["info"] = "inspect", ["env"] = "doctor", ["diagnose"] = "doctor", ["pull"] = "download", ["benchmark"] = "bench", ["validate-config"] = "train --dry-run", ["config-schema"] = "schema",
+        ["finetune"] = "train", ["fine-tune"] = "train", ["sft"] = "train", ["lora"] = "train", ["qlora"] = "train", ["finetune-lora"] = "train",
+        ["fit"] = "train", ["run"] = "train",
+        ["pretrain"] = "train", ["fuse"] = "merge", ["merge-lora"] = "merge", ["merge-adapter"] = "merge", ["evaluate"] = "eval", ["test"] = "eval",
+        ["perplexity"] = "eval", ["validate"] = "eval",
+        ["infer"] = "generate", ["inference"] = "generate", ["predict"] = "generate", ["complete"] = "generate", ["server"] = "serve", ["api"] = "serve",
+        ["vllm-serve"] = "serve",
+        ["preprocess"] = "data check", ["dataset"] = "data check", ["convert"] = "quantize", ["migrate"] = "import", ["list"] = "runs", ["ls"] = "runs",
+        ["ps"] = "runs", ["continue"] = "resume",
+        ["info"] = "inspect", ["env"] = "doctor", ["diagnose"] = "doctor", ["pull"] = "download", ["benchmark"] = "bench",
+        ["validate-config"] = "train --dry-run", ["config-schema"] = "schema",
     };
 
     public CommandTree(CommandSpec root)
@@ -63,7 +69,8 @@ internal sealed class CommandTree
         var faults = new List<string>();
         var known = AllSettings(spec).ToList();
         // What stands behind a command that is none belongs to it, and would only be unknown too.
-        if (spec.Subcommands.Count > 0 && words.Length > depth && !words[depth].StartsWith('-')) throw new UsageException(UnknownCommand(words[depth], path, spec));
+        if (spec.Subcommands.Count > 0 && words.Length > depth && !words[depth].StartsWith('-'))
+            throw new UsageException(UnknownCommand(words[depth], path, spec));
         string[] normalized = [.. words[..depth], .. WithoutUnknown(TokenNormalizer.Normalize(words[depth..], known), words, path, known, faults)];
         var result = _root.Parse(normalized, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var command = result.CommandResult.Command;
@@ -75,7 +82,8 @@ internal sealed class CommandTree
             else positionals.Add(word);
         }
         if (positionals.Count > spec.MaxPositionals && spec.Subcommands.Count == 0)
-            faults.Add($"'{positionals[spec.MaxPositionals]}' is one word too many for 'trainer {path}'; options start with --, and values with spaces need quotes");
+            faults.Add($"'{positionals[spec.MaxPositionals]}' is one word too many for 'trainer {path}'; options start with --, and values with spaces need "
+                + "quotes");
         var values = new Dictionary<string, SettingValue>();
         foreach (var (setting, option) in options)
         {
@@ -127,7 +135,8 @@ internal sealed class CommandTree
 
     /// <summary>The spelling in the user's own words, snake_case where it was.</summary>
     private static string AsTyped(string identifier, string[] words) =>
-        words.Select(word => word.Split('=')[0]).FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal) && "--" + TokenNormalizer.Kebab(word[2..]) == identifier) ?? identifier;
+        words.Select(word => word.Split('=')[0])
+        .FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal) && "--" + TokenNormalizer.Kebab(word[2..]) == identifier) ?? identifier;
 
     private static string UnknownOption(string typed, string path, List<Setting> known)
     {
@@ -142,6 +151,7 @@ internal sealed class CommandTree
     {
         if (path.Length == 0 && PeerVerbs.GetValueOrDefault(TokenNormalizer.Kebab(word)) is { } ours) return $"unknown command '{word}'; type: trainer {ours}";
         var near = DidYouMean.Nearest(word, spec.Subcommands.Select(below => below.Name));
-        return $"unknown command '{(path.Length > 0 ? path + " " : "") + word}'" + (near is null ? $"; 'trainer {(path.Length > 0 ? path + " " : "")}--help' lists them" : $"; did you mean '{near}'?");
+        return $"unknown command '{(path.Length > 0 ? path + " " : "") + word}'"
+            + (near is null ? $"; 'trainer {(path.Length > 0 ? path + " " : "")}--help' lists them" : $"; did you mean '{near}'?");
     }
 }

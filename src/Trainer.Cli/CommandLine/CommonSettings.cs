@@ -1,3 +1,5 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.CommandLine;
 
 /// <summary>Settings that many commands share.</summary>

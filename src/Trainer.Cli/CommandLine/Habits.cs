@@ -30,14 +30,16 @@ internal static class Habits
             "use-cpu" or "no-cuda" => ("device", on ? "cpu" : "auto"),
             _ => null,
         };
-        if (name == "quantization-bit" && following is "4" or "8" && known.Contains("quantize")) return (following == "4" ? "--quantize=nf4" : "--quantize=int8", true);
+        if (name == "quantization-bit" && following is "4" or "8" && known.Contains("quantize"))
+            return (following == "4" ? "--quantize=nf4" : "--quantize=int8", true);
         return rewritten is { } pair && known.Contains(pair.Name) ? ($"--{pair.Name}={pair.Value}", truth || following is "dora") : null;
     }
 
     /// <summary>Whether a value of an option that we have too is a word of the others alone.</summary>
     public static bool IsOnlyAnothers(string name, string? following) => name == "save-strategy" && following is "no";
 
-    /// <summary>Whether the option asks for what train does in any case, and if so whether the word behind it was its value; another value of it stays an unknown option.</summary>
+    /// <summary>Whether the option asks for what train does in any case, and if so whether the word behind it was its value; another value of it stays an
+    /// unknown option.</summary>
     private static bool? SaysNothingNew(string name, string? following)
     {
         var word = following?.ToLowerInvariant();
@@ -53,7 +55,8 @@ internal static class Habits
             "use-lora" when word is "true" => true,
             "use-lora" when word is not ("false" or "no" or "0") => false,
             "fp16" or "push-to-hub" or "torch-compile" or "load-best-model-at-end" when word is "false" or "no" or "0" => true,
-            _ when ChangesNoResult.Contains(name) => word is not null && !word.EndsWith(".yaml", StringComparison.Ordinal) && !word.EndsWith(".yml", StringComparison.Ordinal),
+            _ when ChangesNoResult.Contains(name) => word is not null && !word.EndsWith(".yaml", StringComparison.Ordinal)
+                && !word.EndsWith(".yml", StringComparison.Ordinal),
             _ => null,
         };
     }
@@ -61,8 +64,11 @@ internal static class Habits
     /// <summary>Switches of another engine's speed, of its caches and of its screen: whatever they say, the adapter would be the same.</summary>
     private static readonly HashSet<string> ChangesNoResult =
     [
-        "flash-attn", "flash-attention", "attn-implementation", "sdp-attention", "xformers-attention", "use-liger-kernel", "enable-liger-kernel", "tf32", "use-unsloth", "pad-to-sequence-len", "trust-remote-code",
-        "preprocessing-num-workers", "dataloader-num-workers", "dataloader-pin-memory", "dataset-num-proc", "dataset-processes", "overwrite-cache", "ddp-timeout", "ddp-find-unused-parameters", "low-cpu-mem-usage",
-        "plot-loss", "disable-tqdm", "logging-first-step", "use-cache", "eval-accumulation-steps", "save-safetensors", "average-tokens-across-devices", "eval-on-start", "remove-unused-columns", "ignore-pad-token-for-loss", "use-fast-tokenizer", "include-num-input-tokens-seen",
+        "flash-attn", "flash-attention", "attn-implementation", "sdp-attention", "xformers-attention", "use-liger-kernel", "enable-liger-kernel", "tf32",
+        "use-unsloth", "pad-to-sequence-len", "trust-remote-code",
+        "preprocessing-num-workers", "dataloader-num-workers", "dataloader-pin-memory", "dataset-num-proc", "dataset-processes", "overwrite-cache",
+        "ddp-timeout", "ddp-find-unused-parameters", "low-cpu-mem-usage",
+        "plot-loss", "disable-tqdm", "logging-first-step", "use-cache", "eval-accumulation-steps", "save-safetensors", "average-tokens-across-devices",
+        "eval-on-start", "remove-unused-columns", "ignore-pad-token-for-loss", "use-fast-tokenizer", "include-num-input-tokens-seen",
     ];
 }

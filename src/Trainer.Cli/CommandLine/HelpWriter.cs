@@ -1,5 +1,5 @@
 using System.Text;
-using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.CommandLine;
 
@@ -11,7 +11,8 @@ internal static class HelpWriter
         var text = new StringBuilder();
         string Head(string title) => colour ? $"\u001b[1m{title}\u001b[0m" : title;
         width = Math.Clamp(width, 32, 110);
-        var usage = $"trainer{(path.Length > 0 ? " " + path : "")}{(spec.Subcommands.Count > 0 ? " COMMAND" : "")}{(spec.Positional.Length > 0 ? " " + spec.Positional : "")} [options]";
+        var usage = $"trainer{(path.Length > 0 ? " " + path : "")}{(spec.Subcommands.Count > 0 ? " COMMAND" : "")}"
+            + $"{(spec.Positional.Length > 0 ? " " + spec.Positional : "")} [options]";
         text.Append(Head("Usage:")).Append(' ').AppendLine(usage).AppendLine();
         foreach (var paragraph in (spec.Description.Length > 0 ? spec.Description : spec.Summary).Split('\n')) Wrap(text, paragraph, 0, width);
         if (spec.PositionalHelp.Length > 0)
@@ -45,7 +46,8 @@ internal static class HelpWriter
     internal static string Left(Setting setting)
     {
         var name = setting.ShownAsNo ? "--no-" + setting.Name : setting.Option;
-        return (setting.Short is null ? "" : setting.Short + ", ") + name + (setting.Kind == SettingKind.Flag ? "" : setting.Bare is null ? " " + setting.Value : $" [{setting.Value}]");
+        return (setting.Short is null ? "" : setting.Short + ", ") + name
+            + (setting.Kind == SettingKind.Flag ? "" : setting.Bare is null ? " " + setting.Value : $" [{setting.Value}]");
     }
 
     internal static string Right(Setting setting)

@@ -1,4 +1,5 @@
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.CommandLine;
 

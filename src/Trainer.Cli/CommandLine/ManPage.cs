@@ -35,7 +35,8 @@ internal static class ManPage
         return text.ToString();
     }
 
-    private static void Entry(StringBuilder text, string left, string right) => text.Append(".TP\n.B ").Append(Text(left)).Append('\n').Append(Text(right)).Append('\n');
+    private static void Entry(StringBuilder text, string left, string right)
+        => text.Append(".TP\n.B ").Append(Text(left)).Append('\n').Append(Text(right)).Append('\n');
 
     // A backslash begins an escape, a dot or an apostrophe at the beginning of a line a request, and a plain dash is a hyphen that cannot be searched for.
     private static string Text(string text)

@@ -1,3 +1,5 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.CommandLine;
 
 /// <summary>What the words on the command line meant.</summary>
@@ -6,4 +8,5 @@ namespace Trainer.Cli.CommandLine;
 /// <param name="Values">Settings by key.</param>
 /// <param name="Positionals">Words that are no option.</param>
 /// <param name="WantsHelp">Whether help was asked for.</param>
-internal sealed record ParsedCommand(CommandSpec Spec, string Path, IReadOnlyDictionary<string, SettingValue> Values, IReadOnlyList<string> Positionals, bool WantsHelp);
+internal sealed record ParsedCommand(CommandSpec Spec, string Path, IReadOnlyDictionary<string, SettingValue> Values, IReadOnlyList<string> Positionals,
+    bool WantsHelp);

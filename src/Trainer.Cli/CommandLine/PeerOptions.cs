@@ -5,7 +5,8 @@ internal static class PeerOptions
 {
     private const string Sent = "nothing is sent anywhere; metrics.jsonl, TensorBoard files and report.html lie in the run folder (--report-to)";
     private const string Uploaded = "a run uploads nothing; the adapter lies in --output-dir, and 'trainer push RUN ORG/NAME' sends it";
-    private const string Counted = "evaluations and checkpoints come by steps or epochs: --eval-steps N or --eval-strategy epoch, --save-steps N or --save-strategy epoch";
+    private const string Counted = "evaluations and checkpoints come by steps or epochs: --eval-steps N or --eval-strategy epoch, --save-steps N or "
+        + "--save-strategy epoch";
     private const string Best = "the best and the last checkpoint are kept in any case, the best one named in trainer_state.json";
     private const string Processes = "one process trains here; --threads N says how many cores it takes";
     private const string Objective = "supervised fine-tuning of an adapter is what train does";
@@ -27,20 +28,27 @@ internal static class PeerOptions
         ["do-predict"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["predict-with-generate"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
-        ["load-best-model-at-end"] = Best, ["greater-is-better"] = "--metric-for-best-model says which way is better", ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
+        ["load-best-model-at-end"] = Best, ["greater-is-better"] = "--metric-for-best-model says which way is better",
+        ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
         ["template"] = Template, ["enable-thinking"] = Template,
         ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective,
         ["push-to-hub"] = Uploaded, ["hub-model-id"] = Uploaded, ["hub-token"] = Uploaded, ["hub-strategy"] = Uploaded,
-        ["wandb-project"] = Sent, ["wandb-entity"] = Sent, ["wandb-name"] = Sent, ["use-wandb"] = Sent, ["wandb"] = Sent, ["swanlab-project"] = Sent, ["use-swanlab"] = Sent, ["project-name"] = Sent,
+        ["wandb-project"] = Sent, ["wandb-entity"] = Sent, ["wandb-name"] = Sent, ["use-wandb"] = Sent, ["wandb"] = Sent, ["swanlab-project"] = Sent,
+        ["use-swanlab"] = Sent, ["project-name"] = Sent,
         ["run-name"] = "--output-dir names the run", ["logging-dir"] = "TensorBoard files lie in the run folder's runs/",
-        ["deepspeed"] = Processes, ["fsdp"] = Processes, ["fsdp-config"] = Processes, ["num-processes"] = Processes, ["nproc-per-node"] = Processes, ["world-size"] = Processes, ["local-rank"] = Processes,
-        ["eos-token"] = "the end of a turn is the chat template's; --chat-template FILE replaces it", ["precision"] = "--dtype float32 or bfloat16 says how it computes", ["gpus"] = Processes, ["devices"] = Processes,
-        ["num-gpus"] = Processes, ["save-model"] = "the adapter is always saved, in --output-dir; 'trainer merge' makes a whole model of it", ["push-model"] = Uploaded, ["hub-private-repo"] = Uploaded,
+        ["deepspeed"] = Processes, ["fsdp"] = Processes, ["fsdp-config"] = Processes, ["num-processes"] = Processes, ["nproc-per-node"] = Processes,
+        ["world-size"] = Processes, ["local-rank"] = Processes,
+        ["eos-token"] = "the end of a turn is the chat template's; --chat-template FILE replaces it",
+        ["precision"] = "--dtype float32 or bfloat16 says how it computes", ["gpus"] = Processes, ["devices"] = Processes,
+        ["num-gpus"] = Processes, ["save-model"] = "the adapter is always saved, in --output-dir; 'trainer merge' makes a whole model of it",
+        ["push-model"] = Uploaded, ["hub-private-repo"] = Uploaded,
         ["save-merged"] = "'trainer merge RUN --output DIR' makes a whole model of a run", ["dataset-split"] = Rows, ["dataset-train-percentage"] = Rows,
-        ["dataset-train-split"] = Rows, ["dataset-test-split"] = "--eval-data NAME,split=test says what is held out", ["dataset-config"] = Rows, ["streaming"] = "rows are read one after the other in any case, and their tokens kept in a cache",
+        ["dataset-train-split"] = Rows, ["dataset-test-split"] = "--eval-data NAME,split=test says what is held out", ["dataset-config"] = Rows,
+        ["streaming"] = "rows are read one after the other in any case, and their tokens kept in a cache",
         ["dataset-dir"] = "--data takes the file or folder itself", ["dataset-text-field"] = Columns, ["columns"] = Columns,
         ["resume-adapter-file"] = "--adapter DIR continues from a PEFT folder, --resume a stopped run",
-        ["torch-compile"] = "nothing is compiled; kernels are chosen by the processor", ["max-new-tokens"] = "it belongs to 'trainer generate'", ["temperature"] = "it belongs to 'trainer generate'",
+        ["torch-compile"] = "nothing is compiled; kernels are chosen by the processor", ["max-new-tokens"] = "it belongs to 'trainer generate'",
+        ["temperature"] = "it belongs to 'trainer generate'",
         ["num-beams"] = "it belongs to 'trainer generate'", ["prompt"] = "it belongs to 'trainer generate'", ["do-sample"] = "it belongs to 'trainer generate'",
     };
 

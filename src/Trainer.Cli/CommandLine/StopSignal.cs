@@ -93,7 +93,8 @@ internal sealed class StopSignal : IDisposable
         try
         {
             const string Key = "SigIgn:";
-            var line = OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/status").FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal)) : null;
+            var line = OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/status").FirstOrDefault(text => text.StartsWith(Key, StringComparison.Ordinal))
+                : null;
             // A mask in hexadecimal; SIGHUP is signal 1, the lowest bit.
             return line is not null && "13579bdf".Contains(line[^1], StringComparison.Ordinal);
         }

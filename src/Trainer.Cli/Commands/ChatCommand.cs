@@ -5,9 +5,9 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Data;
+using Trainer.Engine.Generation;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -23,10 +23,12 @@ internal static class ChatCommand
         Positional = "[RUN]",
         PositionalHelp = "A run or adapter folder: base, adapter and template come from it. Else the same as --model.",
         MaxPositionals = 1,
-        Description = $"Lines of standard input are your turns; on a terminal they can be edited, the arrow keys bring back earlier ones, and Alt-Enter, a backslash at the end or pasted text goes on in a new line. {Words}.",
+        Description = "Lines of standard input are your turns; on a terminal they can be edited, the arrow keys bring back earlier ones, and Alt-Enter, a "
+            + $"backslash at the end or pasted text goes on in a new line. {Words}.",
         Settings =
         [
-            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
+            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
+            ModelSettings.Threads,
             System, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
         Examples = [("trainer chat runs/a", ""), ("trainer chat --model tiny", "")],
@@ -41,7 +43,9 @@ internal static class ChatCommand
         values.ThrowIfFaulty();
         ReadingSettings.SayIfTrainedQuantized(invocation, options.AdapterDirectory, options.ModelDirectory);
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
-        if (!speaker.HasTemplate) throw new CommandFailedException(ExitCode.BadData, $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
+        if (!speaker.HasTemplate)
+            throw new CommandFailedException(ExitCode.BadData,
+                $"model '{options.Model}' has no chat template; add --chat-template FILE, or use trainer generate");
         var talk = new Talk(invocation, speaker, sampling, SamplingSettings.Stops(values)) { System = system };
         invocation.Stop.Interrupt = talk.Interrupt;
         if (!invocation.Quiet) invocation.Terminal.Error.WriteLine(Words);
@@ -141,7 +145,8 @@ internal static class ChatCommand
                     break;
                 case "/save" when rest.Length > 0:
                     rest = UserPath.Expand(rest);
-                    Try(() => File.AppendAllText(rest, JsonSerializer.Serialize(new { messages = All() }, Json.Compact) + "\n"), $"a row of {All().Count} messages is appended to '{rest}'");
+                    Try(() => File.AppendAllText(rest, JsonSerializer.Serialize(new { messages = All() }, Json.Compact) + "\n"),
+                        $"a row of {All().Count} messages is appended to '{rest}'");
                     break;
                 case "/adapter" when rest is "on" or "off":
                     speaker.Model.AdaptersEnabled = rest == "on" && speaker.HasAdapter;
@@ -167,7 +172,7 @@ internal static class ChatCommand
                 action();
                 Say(done);
             }
-            catch (Exception fault) when (Checkpoints.WriteFault.Covers(fault) || fault is AdapterException or Checkpoints.BadFileException)
+            catch (Exception fault) when (Checkpoints.Atomic.WriteFault.Covers(fault) || fault is AdapterException or Checkpoints.BadFileException)
             {
                 Say("error: " + fault.Message);
             }

@@ -1,4 +1,5 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -24,7 +25,8 @@ internal static class CompletionCommand
             "bash" => Completion.Bash(AllCommands.Root),
             "zsh" => Completion.Zsh(AllCommands.Root),
             "fish" => Completion.Fish(AllCommands.Root),
-            _ => throw new UsageException($"'{shell}' is not one of bash, zsh, fish" + (DidYouMean.Nearest(shell, Shells) is { } near ? $"; did you mean '{near}'?" : "")),
+            _ => throw new UsageException($"'{shell}' is not one of bash, zsh, fish"
+                + (DidYouMean.Nearest(shell, Shells) is { } near ? $"; did you mean '{near}'?" : "")),
         });
         return ExitCode.Done;
     }

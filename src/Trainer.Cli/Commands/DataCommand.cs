@@ -3,24 +3,27 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
-using Trainer.Training.Objectives;
 using Trainer.Data.Chat;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Training.Objectives;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
 /// <summary><c>trainer data show</c> and <c>data check</c>: what training would see.</summary>
 internal static class DataCommand
 {
-    private static readonly Setting Rows = new("rows", SettingKind.Integer, "Output", "Rows to show; 0 shows all.") { Short = "-n", Value = "N", Minimum = 0, DefaultNote = "3, or all with --json", Aliases = ["limit"] };
+    private static readonly Setting Rows = new("rows", SettingKind.Integer, "Output",
+        "Rows to show; 0 shows all.") { Short = "-n", Value = "N", Minimum = 0, DefaultNote = "3, or all with --json", Aliases = ["limit"] };
 
     private static readonly Setting[] Text =
     [
-        ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate,
+        ModelSettings.Model, TextSource.Tokenizer, DataSettings.Data, DataSettings.MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
+        DataSettings.TrainOn, DataSettings.ChatTemplate,
         DataSettings.ChatTemplateArg, DataSettings.Reasoning, DataSettings.AllowDropped,
         DataSettings.DropEmpty, DataSettings.AllowMissingEos, DataSettings.OnBadRow, DataSettings.TruncateAnswers,
-        PreferenceSettings.Objective with { Default = null, DefaultNote = "as the columns say", Help = "What the rows are for; rows that do not suit it are refused." },
+        PreferenceSettings.Objective with { Default = null, DefaultNote = "as the columns say",
+            Help = "What the rows are for; rows that do not suit it are refused." },
     ];
 
     public static readonly CommandSpec Spec = new("data", "Look at data as training would see it.", _ => ExitCode.Usage)
@@ -30,7 +33,9 @@ internal static class DataCommand
         [
             new CommandSpec("show", "Rendered text of rows with the trained tokens marked, and their ids.", Show)
             {
-                Description = "With --json, an array with an object per row: file, line, kind, text, ids, labels, trained_spans (in Unicode characters); for preference rows also sides, each with its role; for a chat also template and mask, which says how the assistant's words were found: by the template's own generation marks, by incremental rendering, or by a sentinel word.",
+                Description = "With --json, an array with an object per row: file, line, kind, text, ids, labels, trained_spans (in Unicode characters); for "
+                    + "preference rows also sides, each with its role; for a chat also template and mask, which says how the assistant's words were found: by "
+                    + "the template's own generation marks, by incremental rendering, or by a sentinel word.",
                 Positional = "[FILE...]",
                 PositionalHelp = "Same as --data.",
                 MaxPositionals = int.MaxValue,
@@ -44,7 +49,8 @@ internal static class DataCommand
                 PositionalHelp = "Same as --data.",
                 MaxPositionals = int.MaxValue,
                 Settings = [.. Text, DataSettings.EvalData, DataSettings.EvalSplit, DataSettings.MaxEvalSamples, CommonSettings.Json],
-                Examples = [("trainer data check --model tiny --data demo", ""), ("trainer data check --model MODEL --data rows.jsonl --max-seq-length 512", "")],
+                Examples = [("trainer data check --model tiny --data demo", ""),
+                    ("trainer data check --model MODEL --data rows.jsonl --max-seq-length 512", "")],
             },
         ],
     };
@@ -53,7 +59,8 @@ internal static class DataCommand
     {
         var values = invocation.Values;
         if (invocation.Positionals.Count > 0)
-            values = values.Over(new Dictionary<string, SettingValue> { [DataSettings.Data.Key] = new("FILE", [.. invocation.Positionals.Select(word => new SettingItem(word))]) }, []);
+            values = values.Over(new Dictionary<string, SettingValue> { [DataSettings.Data.Key] = new("FILE",
+                [.. invocation.Positionals.Select(word => new SettingItem(word))]) }, []);
         var options = TrainingOptionsReader.ReadTrainingData(values, values.Has(ModelSettings.Model) ? TextSource.Folder(values) : null);
         options = options with { Purpose = values.Word(PreferenceSettings.Objective) is { } objective ? ObjectiveTable.Purpose(objective) : RowPurpose.Any };
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
@@ -92,7 +99,9 @@ internal static class DataCommand
                 row.Ids,
                 row.Labels,
                 trained_spans = Spans(row),
-                sides = row.Sides.Count == 0 ? null : row.Sides.Select(side => new { role = side.Role.ToString().ToLowerInvariant(), side.Row.Text, side.Row.Ids, side.Row.Labels, trained_spans = Spans(side.Row) }),
+                sides = row.Sides.Count == 0
+                ? null : row.Sides.Select(side => new { role = side.Role.ToString().ToLowerInvariant(), side.Row.Text, side.Row.Ids, side.Row.Labels,
+                    trained_spans = Spans(side.Row) }),
                 template = row.TemplateSource,
                 mask = row.MaskMethod?.ToString().ToLowerInvariant(),
                 ignored = row.Ignored.Count > 0 ? row.Ignored : null,
@@ -114,7 +123,8 @@ internal static class DataCommand
         var (on, off) = terminal.HasColour && terminal.OutIsTerminal ? ("\u001b[32m", "\u001b[0m") : ("[[", "]]");
         foreach (var row in rows)
         {
-            terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}{(row.MaskMethod is { } mask ? $", {Found(mask)}" : "")}");
+            terminal.Out.WriteLine($"{row.Source} {row.Kind}: {row.Ids.Count} tokens, {row.TrainedTokens} trained"
+                + $"{(row.TemplateSource is null ? "" : $", template {row.TemplateSource}")}{(row.MaskMethod is { } mask ? $", {Found(mask)}" : "")}");
             if (row.Fault is { } fault) terminal.Out.WriteLine($"refused: {fault.Message}");
             if (row.Ignored.Count > 0) terminal.Out.WriteLine($"not used: {string.Join(", ", row.Ignored)}");
             if (row.Notes.Count > 0) terminal.Out.WriteLine($"note: {string.Join("; ", row.Notes)}");
@@ -133,7 +143,9 @@ internal static class DataCommand
     private static void ShowTokens(Terminal terminal, ShownRow row, string on, string off)
     {
         terminal.Out.Raw.WriteLine(Marked(row, on, off));
-        if (row.Offsets.Count > 0) terminal.Out.Raw.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])), terminal.HasUnicode ? "·" : "|", on, off));
+        if (row.Offsets.Count > 0)
+            terminal.Out.Raw.WriteLine("pieces " + Runs(row, row.Offsets.Select(span => OneLine(row.Text[span.Start..span.End])),
+                terminal.HasUnicode ? "·" : "|", on, off));
         terminal.Out.Raw.WriteLine("ids " + Runs(row, row.Ids.Select(id => $"{id}"), " ", on, off));
     }
 
@@ -163,7 +175,8 @@ internal static class DataCommand
         return (inside ? text.Append(off) : text).ToString();
     }
 
-    private static string OneLine(string text) => text.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal);
+    private static string OneLine(string text)
+        => text.Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal).Replace("\t", "\\t", StringComparison.Ordinal);
 
     private static string Marked(ShownRow row, string on, string off)
     {
@@ -182,14 +195,16 @@ internal static class DataCommand
         var (options, text) = Read(invocation);
         invocation.Stop.Watch();
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
-        var report = DataInspector.Check(options, text, new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
+        var report = DataInspector.Check(options, text,
+            new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
         if (invocation.Json) invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(DataReportText.Object(report), Json.Indented));
         else invocation.Terminal.Out.Write(DataReportText.Write(report, invocation.Terminal));
         if (report.Usable) return ExitCode.Done;
         if (!invocation.Json) invocation.Terminal.Out.Flush();
         var faults = report.FaultCounts.Values.Sum() + report.FileFaults.Count;
-        throw new CommandFailedException(ExitCode.BadData, $"a run on this data would be refused ({faults} {(faults == 1 ? "fault" : "faults")}); mend the rows, or pass the option each one names");
+        throw new CommandFailedException(ExitCode.BadData,
+            $"a run on this data would be refused ({faults} {(faults == 1 ? "fault" : "faults")}); mend the rows, or pass the option each one names");
     }
 
     /// <summary>Progress told on the thread that makes it; <see cref="Progress{T}"/> would tell it late and out of order.</summary>

@@ -9,6 +9,7 @@ using Trainer.Cli.Rendering;
 using Trainer.Engine.Native;
 using Trainer.Hub;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -29,7 +30,9 @@ internal static class DoctorCommand
     {
         var findings = Findings().ToList();
         var output = invocation.Terminal.Out;
-        if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(new { ok = findings.All(finding => finding.IsGood), findings = findings.Select(finding => new { name = finding.Name, ok = finding.IsGood, text = finding.Text }) }, Json.Indented));
+        if (invocation.Json)
+            output.WriteLine(JsonSerializer.Serialize(new { ok = findings.All(finding => finding.IsGood),
+                findings = findings.Select(finding => new { name = finding.Name, ok = finding.IsGood, text = finding.Text }) }, Json.Indented));
         else
             foreach (var finding in findings) output.WriteLine($"{(finding.IsGood ? "ok  " : "FAIL")} {finding.Name,-12} {finding.Text}");
         if (findings.All(finding => finding.IsGood)) return ExitCode.Done;
@@ -39,17 +42,23 @@ internal static class DoctorCommand
 
     private static IEnumerable<Finding> Findings()
     {
-        yield return new("system", true, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.FrameworkDescription}");
-        yield return new("processor", true, $"{MachineFacts.Processor}, {MachineLimits.Processors} threads, {(MachineFacts.InstructionSets.Count > 0 ? string.Join(" ", MachineFacts.InstructionSets) : "no wide instructions")}");
+        yield return new("system", true,
+            $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.FrameworkDescription}");
+        yield return new("processor", true,
+            $"{MachineFacts.Processor}, {MachineLimits.Processors} threads, "
+            + $"{(MachineFacts.InstructionSets.Count > 0 ? string.Join(" ", MachineFacts.InstructionSets) : "no wide instructions")}");
         var limit = MachineLimits.GroupLimitBytes is null ? "" : ", the limit of its control group";
         yield return new("memory", true, $"{Quantities.Bytes(MachineLimits.AvailableBytes)} free of {Quantities.Bytes(MachineLimits.MemoryBytes)}{limit}");
         var fault = NativeLibraries.Fault();
         yield return new("libtorch", fault is null, fault ?? $"loads from {LibtorchFolder.Current}");
         if (fault is null) yield return Compute();
         yield return new("graphics", true, $"not used: {ComputeDevice.WhyNone()}");
-        yield return new("embedded", Directory.Exists(Embedded.TinyModel) && Directory.Exists(Embedded.DemoData), Directory.Exists(Embedded.TinyModel) ? "the tiny model and its data are here" : $"no {Embedded.TinyModel}: the installation is incomplete");
+        yield return new("embedded", Directory.Exists(Embedded.TinyModel) && Directory.Exists(Embedded.DemoData),
+            Directory.Exists(Embedded.TinyModel) ? "the tiny model and its data are here" : $"no {Embedded.TinyModel}: the installation is incomplete");
         var hub = HubOptions.FromEnvironment();
-        yield return new("cache", true, $"{hub.CacheFolder}, {new HubCache(hub.CacheFolder).Models().Count} models, {Quantities.Bytes(MachineFacts.FreeDisk(Existing(hub.CacheFolder)))} free{(hub.IsOffline ? ", offline" : "")}{(hub.Token is null ? "" : ", with a token")}");
+        yield return new("cache", true,
+            $"{hub.CacheFolder}, {new HubCache(hub.CacheFolder).Models().Count} models, {Quantities.Bytes(MachineFacts.FreeDisk(Existing(hub.CacheFolder)))}"
+            + $" free{(hub.IsOffline ? ", offline" : "")}{(hub.Token is null ? "" : ", with a token")}");
         yield return Writable(Directory.GetCurrentDirectory());
     }
 

@@ -1,15 +1,15 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
-using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data.Answers;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
 using Trainer.Training;
 using Trainer.Training.Answers;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -18,21 +18,26 @@ internal static class EvalAnswers
 {
     private const string Group = "Answers";
 
-    public static readonly Setting Generate = new("generate", SettingKind.Flag, Group, "Let the model answer each row, and compare its answers with the data's; no loss is measured.") { Aliases = ["predict-with-generate"] };
+    public static readonly Setting Generate = new("generate", SettingKind.Flag, Group,
+        "Let the model answer each row, and compare its answers with the data's; no loss is measured.") { Aliases = ["predict-with-generate"] };
 
-    private static readonly Setting Metric = RunSettings.EvalMetrics with { Name = "metric", Group = Group, Help = $"How answers are compared: {string.Join(", ", AnswerMetrics.Names)}.", DefaultNote = "exact_match", Aliases = ["metrics", "eval-metrics"] };
-    private static readonly Setting Answer = new("answer", SettingKind.Text, Group, "Column that holds the wanted answer.") { Value = "COLUMN", DefaultNote = "the row's last turn, completion or output", Aliases = ["answer-column"] };
+    private static readonly Setting Metric = RunSettings.EvalMetrics with { Name = "metric", Group = Group,
+        Help = $"How answers are compared: {string.Join(", ", AnswerMetrics.Names)}.", DefaultNote = "exact_match", Aliases = ["metrics", "eval-metrics"] };
+    private static readonly Setting Answer = new("answer", SettingKind.Text, Group,
+        "Column that holds the wanted answer.") { Value = "COLUMN", DefaultNote = "the row's last turn, completion or output", Aliases = ["answer-column"] };
     private static readonly Setting Pattern = RunSettings.AnswerPattern with { Group = Group };
     private static readonly Setting MaxTokens = SamplingSettings.MaxTokens with { Group = Group };
     private static readonly Setting Compare = new("compare", SettingKind.Flag, Group, "Let the base answer too, beside the adapter.");
-    private static readonly Setting Output = new("output", SettingKind.Text, Group, "Write each row's answer and scores to this file of JSON lines.") { Short = "-o", Value = "FILE" };
+    private static readonly Setting Output = new("output", SettingKind.Text, Group,
+        "Write each row's answer and scores to this file of JSON lines.") { Short = "-o", Value = "FILE" };
 
     public static readonly IReadOnlyList<Setting> Settings = [Generate, Metric, Answer, Pattern, MaxTokens, Compare, Output];
 
     /// <summary>What has a meaning with --generate alone.</summary>
     public static void RequireUnused(SettingValues values)
     {
-        foreach (var setting in Settings.Skip(1).Where(values.Has)) values.Fault($"{values.Origin(setting)} has a meaning with --generate alone; add it, or drop this");
+        foreach (var setting in Settings.Skip(1).Where(values.Has))
+            values.Fault($"{values.Origin(setting)} has a meaning with --generate alone; add it, or drop this");
     }
 
     public static int Run(Invocation invocation, SettingValues values, TrainingOptions options, bool perRow)
@@ -41,7 +46,8 @@ internal static class EvalAnswers
         var (column, pattern) = (values.Text(Answer), RunSettings.ReadPattern(values, Pattern));
         var (most, compare, output) = (values.Integer(MaxTokens) ?? 256, values.Flag(Compare) ?? false, values.Text(Output));
         if (compare && options.AdapterDirectory is null) values.Fault("--compare needs an adapter to compare the base with; add --adapter DIR");
-        if (output is not null && Path.GetDirectoryName(Path.GetFullPath(output)) is { } folder && !Directory.Exists(folder)) values.Fault($"{values.Origin(Output)} '{output}': there is no folder '{folder}'");
+        if (output is not null && Path.GetDirectoryName(Path.GetFullPath(output)) is { } folder && !Directory.Exists(folder))
+            values.Fault($"{values.Origin(Output)} '{output}': there is no folder '{folder}'");
         values.ThrowIfFaulty();
         var judge = new AnswerJudge(metrics.Count > 0 ? metrics : ["exact_match"], pattern);
         invocation.Stop.Watch("");
@@ -69,9 +75,11 @@ internal static class EvalAnswers
         List<Answered> answered =
         [
             .. rows.Select((row, index) => new Answered(
-                row, said[index], judge.Scores(said[index].Text, row.Reference), before?[index], before is null ? null : judge.Scores(before[index].Text, row.Reference))),
+                row, said[index], judge.Scores(said[index].Text, row.Reference), before?[index],
+                before is null ? null : judge.Scores(before[index].Text, row.Reference))),
         ];
-        if (output is not null) AtomicFile.WriteText(output, string.Concat(answered.Select(row => JsonSerializer.Serialize(Row(row, judge), Json.Compact) + "\n")));
+        if (output is not null)
+            AtomicFile.WriteText(output, string.Concat(answered.Select(row => JsonSerializer.Serialize(Row(row, judge), Json.Compact) + "\n")));
         Tell(invocation, judge, answered, perRow);
         return ExitCode.Done;
     }
@@ -80,7 +88,8 @@ internal static class EvalAnswers
     {
         foreach (var row in rows)
             if (row.Prompt.Length >= speaker.Model.Config.Positions)
-                throw new CommandFailedException(ExitCode.BadData, $"the prompt of {row.Source} has {row.Prompt.Length} tokens and the model {speaker.Model.Config.Positions} positions; leave the row out");
+                throw new CommandFailedException(ExitCode.BadData,
+                    $"the prompt of {row.Source} has {row.Prompt.Length} tokens and the model {speaker.Model.Config.Positions} positions; leave the row out");
     }
 
     private static void Tell(Invocation invocation, AnswerJudge judge, List<Answered> rows, bool perRow)
@@ -101,7 +110,9 @@ internal static class EvalAnswers
             return;
         }
         if (perRow)
-            foreach (var row in rows) output.WriteLine($"{row.Row.Source} {Words(Named(judge, row.Scores))}{(row.BaseScores is { } scores ? $", base {Words(Named(judge, scores))}" : "")}");
+            foreach (var row in rows)
+                output.WriteLine($"{row.Row.Source} {Words(Named(judge, row.Scores))}"
+                    + $"{(row.BaseScores is { } scores ? $", base {Words(Named(judge, scores))}" : "")}");
         output.WriteLine($"{Words(means)} of {rows.Count} answers");
         if (before is not null) output.WriteLine($"base {Words(before)}");
         var cut = rows.Count(row => row.Said.FinishReason == "length");
@@ -111,9 +122,11 @@ internal static class EvalAnswers
     private static Dictionary<string, double> Means(AnswerJudge judge, List<Answered> rows, Func<Answered, double[]> scores) =>
         Named(judge, [.. Enumerable.Range(0, judge.Metrics.Count).Select(metric => rows.Average(row => scores(row)[metric]))]);
 
-    private static Dictionary<string, double> Named(AnswerJudge judge, double[] scores) => judge.Metrics.Zip(scores).ToDictionary(pair => pair.First, pair => pair.Second);
+    private static Dictionary<string, double> Named(AnswerJudge judge, double[] scores)
+        => judge.Metrics.Zip(scores).ToDictionary(pair => pair.First, pair => pair.Second);
 
-    private static string Words(Dictionary<string, double> scores) => string.Join(" ", scores.Select(pair => $"{pair.Key} {pair.Value.ToString("0.0000", CultureInfo.InvariantCulture)}"));
+    private static string Words(Dictionary<string, double> scores)
+        => string.Join(" ", scores.Select(pair => $"{pair.Key} {pair.Value.ToString("0.0000", CultureInfo.InvariantCulture)}"));
 
     private static object Row(Answered row, AnswerJudge judge) => new
     {

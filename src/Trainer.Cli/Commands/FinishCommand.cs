@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -35,7 +36,8 @@ internal static class FinishCommand
                 if (line.Data is not null) terminal.Error.WriteLine(line.Data);
             };
             process.BeginOutputReadLine();
-            if (!process.WaitForExit(Limit)) terminal.Error.WriteLine($"warning: --on-finish is still running after {Quantities.Duration(Limit.TotalSeconds)} and is left alone");
+            if (!process.WaitForExit(Limit))
+                terminal.Error.WriteLine($"warning: --on-finish is still running after {Quantities.Duration(Limit.TotalSeconds)} and is left alone");
             else if (process.ExitCode != 0) terminal.Error.WriteLine($"warning: --on-finish ended with exit code {process.ExitCode}");
         }
         catch (Exception fault) when (fault is Win32Exception or IOException)

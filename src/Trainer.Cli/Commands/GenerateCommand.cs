@@ -1,36 +1,43 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Generation;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
 /// <summary><c>trainer generate</c>: what a model says to a prompt.</summary>
 internal static class GenerateCommand
 {
-    private static readonly Setting Prompt = new("prompt", SettingKind.Text, "Prompt", "What to answer or continue, repeatable; '-' reads standard input.") { Short = "-p", Value = "TEXT" };
-    private static readonly Setting Prompts = new("prompts", SettingKind.Text, "Prompt", "File of prompts, one a line; in a .jsonl file JSON strings, or objects with a prompt.") { Value = "FILE", Aliases = ["prompt-file", "prompts-file"] };
+    private static readonly Setting Prompt = new("prompt", SettingKind.Text, "Prompt",
+        "What to answer or continue, repeatable; '-' reads standard input.") { Short = "-p", Value = "TEXT" };
+    private static readonly Setting Prompts = new("prompts", SettingKind.Text, "Prompt",
+        "File of prompts, one a line; in a .jsonl file JSON strings, or objects with a prompt.") { Value = "FILE", Aliases = ["prompt-file", "prompts-file"] };
     private static readonly Setting System = new("system", SettingKind.Text, "Prompt", "System prompt.") { Value = "TEXT", Aliases = ["system-prompt"] };
-    private static readonly Setting Raw = new("raw", SettingKind.Flag, "Prompt", "Continue the text as it is, without the model's chat template.") { Aliases = ["ignore-chat-template", "no-chat-template"] };
+    private static readonly Setting Raw = new("raw", SettingKind.Flag, "Prompt",
+        "Continue the text as it is, without the model's chat template.") { Aliases = ["ignore-chat-template", "no-chat-template"] };
     private static readonly Setting Compare = new("compare", SettingKind.Flag, "Output", "Let the base answer too, for comparison with the adapter.");
 
     public static readonly CommandSpec Spec = new("generate", "What a model says to a prompt.", Run)
     {
         Group = "Use",
-        Description = "The prompt is put into the model's chat template where it has one. Text streams to stdout as it comes; several prompts are answered together, each as it would be alone.",
+        Description = "The prompt is put into the model's chat template where it has one. Text streams to stdout as it comes; several prompts are answered "
+            + "together, each as it would be alone.",
         Positional = "[RUN] [PROMPT]",
         PositionalHelp = "A run or adapter folder: base, adapter and template come from it; then the same as --prompt.",
         MaxPositionals = 2,
         Settings =
         [
-            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device, ModelSettings.Threads,
-            Prompt, Prompts, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All, SamplingSettings.BatchSize, Compare, CommonSettings.Json,
+            ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
+            ModelSettings.Threads,
+            Prompt, Prompts, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" },
+            .. SamplingSettings.All, SamplingSettings.BatchSize, Compare, CommonSettings.Json,
         ],
-        Examples = [("trainer generate runs/a 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],
+        Examples = [("trainer generate runs/a 'Tell me about the harbour.'", ""), ("trainer generate --model tiny --prompt 'Tell me about the harbour.'", ""),
+            ("trainer generate --model tiny --adapter runs/a --prompt 'Hello' --compare --temperature 0.7", "")],
     };
 
     private static int Run(Invocation invocation)
@@ -50,8 +57,10 @@ internal static class GenerateCommand
         invocation.Stop.Watch("");
         using var speaker = Speaker.Load(options, new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive));
         var chat = !raw && speaker.HasTemplate;
-        if (system is not null && !chat) throw new UsageException($"--system: model '{options.Model}' has no chat template; add --chat-template FILE or put it into the prompt");
-        int[][] all = [.. prompts.Select(prompt => chat ? speaker.Conversation([.. system is null ? Array.Empty<ChatMessage>() : [new("system", system)], new("user", prompt)]) : speaker.Plain(prompt))];
+        if (system is not null && !chat)
+            throw new UsageException($"--system: model '{options.Model}' has no chat template; add --chat-template FILE or put it into the prompt");
+        int[][] all = [.. prompts.Select(prompt => chat
+            ? speaker.Conversation([.. system is null ? Array.Empty<ChatMessage>() : [new("system", system)], new("user", prompt)]) : speaker.Plain(prompt))];
         if (all.Length > 1) return SpeakAll(invocation, speaker, prompts, all, sampling, compare);
         var (prompt, ids) = (prompts[0], all[0]);
         Continuation? before = compare ? Speak(invocation, speaker, ids, sampling, "base", withAdapter: false) : null;
@@ -71,7 +80,8 @@ internal static class GenerateCommand
         if (named.Count(prompt => prompt == "-") > 1) values.Fault($"{values.Origin(Prompt)} - reads all of standard input; keep one");
         if (values.Text(Prompts) is { } file)
         {
-            if (named.Count + invocation.Positionals.Count > 0) values.Fault($"{values.Origin(Prompts)} and {(named.Count > 0 ? "--prompt" : "the word at the end")} both say what to answer; keep one");
+            if (named.Count + invocation.Positionals.Count > 0)
+                values.Fault($"{values.Origin(Prompts)} and {(named.Count > 0 ? "--prompt" : "the word at the end")} both say what to answer; keep one");
             else if (!File.Exists(file)) values.Fault($"{values.Origin(Prompts)} '{file}': no such file");
             else return PromptFile.Read(file);
         }
@@ -79,7 +89,8 @@ internal static class GenerateCommand
         {
             values.Fault("no prompt; add --prompt TEXT, or --prompt - to read standard input");
         }
-        return [.. named.Concat(invocation.Positionals).DefaultIfEmpty("").Select(prompt => prompt == "-" ? SmallFile.Rest(Console.In, "standard input").TrimEnd('\n') : prompt)];
+        return [.. named.Concat(invocation.Positionals).DefaultIfEmpty("")
+            .Select(prompt => prompt == "-" ? SmallFile.Rest(Console.In, "standard input").TrimEnd('\n') : prompt)];
     }
 
     // Answers come out in the order of the prompts, each as soon as those before it are there.
@@ -114,7 +125,9 @@ internal static class GenerateCommand
             output.Flush();
             if (invocation.Verbose) invocation.Terminal.Error.WriteLine(text.Summary);
         });
-        if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(prompts.Select((prompt, index) => Document(prompt, ids[index].Length, after[index], before?[index])), Json.Indented));
+        if (invocation.Json)
+            output.WriteLine(JsonSerializer.Serialize(prompts.Select((prompt, index) => Document(prompt, ids[index].Length, after[index], before?[index])),
+                Json.Indented));
         return ExitCode.Done;
     }
 

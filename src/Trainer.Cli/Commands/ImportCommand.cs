@@ -4,6 +4,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Importing;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -13,13 +14,15 @@ internal static class ImportCommand
     private static readonly Setting From = new("from", SettingKind.Choice, "Input", "The tool it was written for.")
     { Value = "TOOL", Choices = [.. Dialect.All.Select(dialect => dialect.Name)], DefaultNote = "seen from its keys" };
 
-    private static readonly Setting Accept = new("accept", SettingKind.List, "Input", "Keys without which you want the recipe all the same, though it is then another job; 'all' for all of them.") { Value = "KEYS" };
+    private static readonly Setting Accept = new("accept", SettingKind.List, "Input",
+        "Keys without which you want the recipe all the same, though it is then another job; 'all' for all of them.") { Value = "KEYS" };
 
     public static readonly CommandSpec Spec = new("import", "Turn an axolotl, LLaMA-Factory, mlx-lm, TRL or Unsloth configuration into a recipe.", Run)
     {
         Group = "Recipes",
         Description = "Prints the recipe. Every key that changes nothing here stands in it as a comment with the reason, and on stderr. " +
-            "A key without which this would be another job stops the import with exit code 2, unless --accept names it. Where the tool would do something else than trainer by default, " +
+            "A key without which this would be another job stops the import with exit code 2, unless --accept names it. Where the tool would do something "
+            + "else than trainer by default, " +
             "its default is written out. What is missing for a run, such as a data set that lies on a hub, is said first.",
         Positional = "FILE",
         PositionalHelp = "YAML or JSON configuration.",
@@ -43,7 +46,8 @@ internal static class ImportCommand
         if (refused.Count > 0)
         {
             var faults = refused.Select(key => $"{key.Key}: {Short(key.Value)} ({path}): {key.Reason}").ToList();
-            faults.Add($"the recipe would be another job than this {result.Dialect} configuration; change these keys, or take it with --accept {string.Join(',', refused.Select(key => key.Key.Split('.')[0]).Distinct())}");
+            faults.Add($"the recipe would be another job than this {result.Dialect} configuration; change these keys, or take it with "
+                + $"--accept {string.Join(',', refused.Select(key => key.Key.Split('.')[0]).Distinct())}");
             throw new UsageException(faults);
         }
         if (invocation.Json) return ExitCode.Done;
@@ -56,7 +60,8 @@ internal static class ImportCommand
         invocation.Terminal.Out.Write(text);
         if (!invocation.Quiet)
         {
-            foreach (var same in left.GroupBy(key => key.Reason)) invocation.Terminal.Error.WriteLine($"not taken over: {string.Join(", ", same.Select(key => key.Key).Distinct())} ({same.Key})");
+            foreach (var same in left.GroupBy(key => key.Reason))
+                invocation.Terminal.Error.WriteLine($"not taken over: {string.Join(", ", same.Select(key => key.Key).Distinct())} ({same.Key})");
             foreach (var fault in result.Missing) invocation.Terminal.Error.WriteLine($"not ready: {fault}");
         }
         return ExitCode.Done;

@@ -3,13 +3,18 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
 using Trainer.Data;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -45,7 +50,9 @@ internal static class InspectCommand
         foreach (var (name, value) in facts)
         {
             if (value is JsonArray { Count: > 0 } rows && rows[0] is JsonObject)
-                foreach (var row in rows) invocation.Terminal.Out.WriteLine("  " + string.Join("  ", row!.AsObject().Select(pair => pair.Value is JsonArray ? pair.Value.ToJsonString() : pair.Value?.ToString() ?? "")));
+                foreach (var row in rows)
+                    invocation.Terminal.Out.WriteLine("  " + string.Join("  ",
+                        row!.AsObject().Select(pair => pair.Value is JsonArray ? pair.Value.ToJsonString() : pair.Value?.ToString() ?? "")));
             else invocation.Terminal.Out.WriteLine($"{name.Replace('_', ' '),-24} {Show(name, value)}");
         }
         return ExitCode.Done;
@@ -53,13 +60,15 @@ internal static class InspectCommand
 
     // The word may be a mistyped path as well as a model's name, so the message speaks of both.
     private static string Found(string name) => ModelReference.Find(name, needsWeights: false) is { Directory: { } folder, Absence: null } ? folder
-        : throw new CommandFailedException(ExitCode.Missing, $"'{name}': there is no such file or folder, and no model of that name in the Hugging Face cache; check the path");
+        : throw new CommandFailedException(ExitCode.Missing,
+            $"'{name}': there is no such file or folder, and no model of that name in the Hugging Face cache; check the path");
 
     private static string Show(string name, JsonNode? value) => value switch
     {
         JsonArray list => string.Join(", ", list.Select(item => item?.ToString())),
         JsonObject map => string.Join(", ", map.Select(pair => $"{pair.Key}={pair.Value}")),
-        JsonValue number when number.TryGetValue<long>(out var count) => name.EndsWith("bytes", StringComparison.Ordinal) ? Quantities.Bytes(count) : Quantities.Count(count),
+        JsonValue number when number.TryGetValue<long>(out var count) => name.EndsWith("bytes", StringComparison.Ordinal)
+            ? Quantities.Bytes(count) : Quantities.Count(count),
         _ => value?.ToString() ?? "",
     };
 
@@ -70,7 +79,8 @@ internal static class InspectCommand
         if (Has("run.json") || Has("metrics.jsonl")) return OfRun(folder);
         if (Has(PeftFolder.ConfigFile)) return OfAdapter(folder);
         if (Has("config.json")) return OfModel(folder);
-        throw new CommandFailedException(ExitCode.BadData, $"'{folder}' is neither a model (config.json), an adapter (adapter_config.json), a checkpoint (manifest.json) nor a run (metrics.jsonl)");
+        throw new CommandFailedException(ExitCode.BadData,
+            $"'{folder}' is neither a model (config.json), an adapter (adapter_config.json), a checkpoint (manifest.json) nor a run (metrics.jsonl)");
     }
 
     private static JsonObject OfModel(string folder)
@@ -94,7 +104,8 @@ internal static class InspectCommand
         };
         if (TensorFiles(folder).Count == 0)
         {
-            if (config.StoredQuantization is { } claimed) facts["quantization"] = claimed.DoubleQuantized ? $"{claimed.Name}, scales quantized too" : claimed.Name;
+            if (config.StoredQuantization is { } claimed)
+                facts["quantization"] = claimed.DoubleQuantized ? $"{claimed.Name}, scales quantized too" : claimed.Name;
             facts["weights"] = "none here";
             return facts;
         }
@@ -122,7 +133,8 @@ internal static class InspectCommand
             ["rank"] = spec.Rank,
             ["alpha"] = spec.Alpha,
             ["dropout"] = spec.Dropout,
-            ["target_modules"] = spec.Targets.IsAllLinear ? "all-linear" : spec.Targets.Pattern ?? (JsonNode)new JsonArray([.. spec.Targets.Names.Select(name => JsonValue.Create(name))]),
+            ["target_modules"] = spec.Targets.IsAllLinear
+                ? "all-linear" : spec.Targets.Pattern ?? (JsonNode)new JsonArray([.. spec.Targets.Names.Select(name => JsonValue.Create(name))]),
             ["use_rslora"] = spec.UseRslora,
             ["use_dora"] = spec.UseDora,
         };
@@ -162,7 +174,8 @@ internal static class InspectCommand
         if (status.Command is { } command) facts["command"] = command;
         foreach (var fact in run.Facts) facts[fact[0].Replace(", ", "_", StringComparison.Ordinal).Replace(' ', '_').Replace('/', '_')] = fact[1];
         facts["checkpoints"] = new JsonArray([.. CheckpointFolder.List(folder).Select(checkpoint => JsonValue.Create(Path.GetFileName(checkpoint.Path)))]);
-        foreach (var setting in run.Settings.Where(setting => setting[0] is "model" or "data" or "lora_rank" or "learning_rate")) facts[setting[0]] = setting[1];
+        foreach (var setting in run.Settings.Where(setting => setting[0] is "model" or "data" or "lora_rank" or "learning_rate"))
+            facts[setting[0]] = setting[1];
         return facts;
     }
 
@@ -202,7 +215,9 @@ internal static class InspectCommand
         }
         if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return OfGguf(path);
         if (!DataFile.IsOne(path))
-            throw new CommandFailedException(ExitCode.BadData, $"'{path}' is no file that is known by its name: models and adapters end in .safetensors or .gguf, data in {string.Join(", ", DataFile.Extensions)}; rename it, or name the folder it belongs to");
+            throw new CommandFailedException(ExitCode.BadData,
+                $"'{path}' is no file that is known by its name: models and adapters end in .safetensors or .gguf, data "
+                + $"in {string.Join(", ", DataFile.Extensions)}; rename it, or name the folder it belongs to");
         var data = DataFile.Read(path);
         var facts = new JsonObject
         {
@@ -212,7 +227,10 @@ internal static class InspectCommand
             ["rows"] = data.Rows,
         };
         if (data.BadRows > 0) facts["rows_that_cannot_be_read"] = data.BadRows;
-        facts["columns"] = new JsonArray([.. data.Columns.Select(column => (JsonNode)(column.Rows is { } rows ? new JsonObject { ["name"] = column.Name, ["type"] = column.Type, ["rows"] = rows } : new JsonObject { ["name"] = column.Name, ["type"] = column.Type }))]);
+        facts["columns"] = new JsonArray([.. data.Columns.Select(
+            column => (JsonNode)(column.Rows is { } rows
+                ? new JsonObject { ["name"] = column.Name, ["type"] = column.Type, ["rows"] = rows }
+                : new JsonObject { ["name"] = column.Name, ["type"] = column.Type }))]);
         facts["first_row"] = data.First.Length > 200 ? data.First[..200] + "..." : data.First;
         return facts;
     }
@@ -231,11 +249,13 @@ internal static class InspectCommand
         {
             using var file = SafetensorsFile.Open(path);
             foreach (var entry in file.Entries)
-                list.Add(new JsonObject { ["name"] = entry.Name, ["dtype"] = entry.Dtype.Name(), ["shape"] = new JsonArray([.. entry.Shape.Select(size => JsonValue.Create(size))]) });
+                list.Add(new JsonObject { ["name"] = entry.Name, ["dtype"] = entry.Dtype.Name(),
+                    ["shape"] = new JsonArray([.. entry.Shape.Select(size => JsonValue.Create(size))]) });
         }
         return list;
     }
 
     private static string Types(IEnumerable<SafetensorsEntry> entries) =>
-        string.Join(", ", entries.GroupBy(entry => entry.Dtype.Name()).OrderByDescending(group => group.Sum(entry => entry.ByteCount)).Select(group => string.Create(CultureInfo.InvariantCulture, $"{group.Key} x {group.Count()}")));
+        string.Join(", ", entries.GroupBy(entry => entry.Dtype.Name()).OrderByDescending(group => group.Sum(entry => entry.ByteCount))
+        .Select(group => string.Create(CultureInfo.InvariantCulture, $"{group.Key} x {group.Count()}")));
 }

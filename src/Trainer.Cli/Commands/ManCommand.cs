@@ -1,11 +1,13 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
 /// <summary><c>trainer man</c>: manual pages.</summary>
 internal static class ManCommand
 {
-    private static readonly Setting All = new("all", SettingKind.Folder, "Output", "Write the pages of all commands into this folder, such as ~/.local/share/man/man1.") { Value = "DIR" };
+    private static readonly Setting All = new("all", SettingKind.Folder, "Output",
+        "Write the pages of all commands into this folder, such as ~/.local/share/man/man1.") { Value = "DIR" };
 
     public static readonly CommandSpec Spec = new("man", "Print a manual page, or write all of them.", Run)
     {
@@ -25,7 +27,8 @@ internal static class ManCommand
         {
             if (!Directory.Exists(folder)) throw new UsageException($"--all '{folder}': no such folder");
             foreach (var (path, spec) in Completion.Walk(AllCommands.Root))
-                Checkpoints.AtomicFile.WriteText(Path.Combine(folder, (path.Length == 0 ? "trainer" : "trainer-" + path.Replace(' ', '-')) + ".1"), ManPage.Write(spec, path));
+                Checkpoints.Atomic.AtomicFile.WriteText(Path.Combine(folder, (path.Length == 0 ? "trainer" : "trainer-" + path.Replace(' ', '-')) + ".1"),
+                    ManPage.Write(spec, path));
             return ExitCode.Done;
         }
         var wanted = string.Join(' ', invocation.Positionals);

@@ -2,16 +2,17 @@ using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Quantize;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
 /// <summary><c>trainer quantize</c>: a model folder with 4-bit weights, as bitsandbytes lays them out.</summary>
 internal static class QuantizeCommand
 {
-    private static readonly Setting Output = new("output", SettingKind.Text, "Output", "Folder to write.") { Short = "-o", Value = "DIR", Aliases = ["output-dir"] };
+    private static readonly Setting Output = new("output", SettingKind.Text, "Output",
+        "Folder to write.") { Short = "-o", Value = "DIR", Aliases = ["output-dir"] };
 
     private static readonly Setting MaxShard = new("max-shard-size", SettingKind.Bytes, "Output", "Largest weights file.") { Value = "SIZE", Default = "5GB" };
 
@@ -35,14 +36,18 @@ internal static class QuantizeCommand
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet);
         invocation.Stop.Leave = bar.Finish;
         invocation.Stop.Watch("stopping; the same command continues");
-        var report = ModelQuantizer.Quantize(model.ThrowIfAbsent(), output!, new QuantizeOptions { DoubleQuantize = nested, Threads = threads, MaxShardBytes = shard, Progress = (done, total) => bar.Show("quantizing", done, total) }, invocation.Stop.Token);
+        var report = ModelQuantizer.Quantize(model.ThrowIfAbsent(), output!,
+            new QuantizeOptions { DoubleQuantize = nested, Threads = threads, MaxShardBytes = shard,
+            Progress = (done, total) => bar.Show("quantizing", done, total) }, invocation.Stop.Token);
         bar.Finish();
         if (invocation.Json)
         {
             invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(report, Json.Indented));
             return ExitCode.Done;
         }
-        if (!invocation.Quiet) invocation.Terminal.Error.WriteLine($"{report.Quantized} weights to nf4, {report.Kept} tensors as they were: {Quantities.Bytes(report.BytesBefore)} -> {Quantities.Bytes(report.BytesAfter)}");
+        if (!invocation.Quiet)
+            invocation.Terminal.Error.WriteLine($"{report.Quantized} weights to nf4, {report.Kept} tensors as they "
+                + $"were: {Quantities.Bytes(report.BytesBefore)} -> {Quantities.Bytes(report.BytesAfter)}");
         invocation.Terminal.Out.WriteLine(output);
         return ExitCode.Done;
     }

@@ -55,7 +55,7 @@ internal static class RankedRun
         {
             File.WriteAllText(Path.Combine(directory, $"rank-{rank}.error"), fault + "\n");
         }
-        catch (Exception failed) when (Checkpoints.WriteFault.Covers(failed))
+        catch (Exception failed) when (Checkpoints.Atomic.WriteFault.Covers(failed))
         {
             // The message on the terminal says the same.
         }

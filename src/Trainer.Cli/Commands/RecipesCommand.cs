@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -26,12 +27,17 @@ internal static class RecipesCommand
         {
             var name = invocation.Positionals[0];
             var near = DidYouMean.Nearest(name, ShippedRecipes.Names);
-            var path = ShippedRecipes.Find(name) ?? throw new UsageException($"no recipe '{name}' comes with trainer" + (near is null ? "; 'trainer recipes' lists them" : $"; did you mean '{near}'?"));
+            var path = ShippedRecipes.Find(name)
+                ?? throw new UsageException($"no recipe '{name}' comes with trainer"
+                    + (near is null ? "; 'trainer recipes' lists them" : $"; did you mean '{near}'?"));
             output.Write(File.ReadAllText(path));
             return ExitCode.Done;
         }
         var rows = ShippedRecipes.Names.Select(name => (Name: name, About: ShippedRecipes.About(ShippedRecipes.Find(name)!))).ToList();
-        if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(rows.Select(row => new { name = row.Name, title = row.About.Title, needs = row.About.Needs, path = ShippedRecipes.Find(row.Name) }), Json.Indented));
+        if (invocation.Json)
+            output.WriteLine(JsonSerializer.Serialize(
+                rows.Select(row => new { name = row.Name, title = row.About.Title, needs = row.About.Needs, path = ShippedRecipes.Find(row.Name) }),
+                Json.Indented));
         else foreach (var (name, about) in rows) output.WriteLine($"{name,-12} {about.Title}\n{"",12} needs {about.Needs}");
         return ExitCode.Done;
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -28,7 +29,8 @@ internal static class ReplayCommand
         if (invocation.Json)
         {
             var rows = result.Rows.Select(row => new { source = row.Source, tokens = row.Tokens, loss = Json.Finite(row.Loss) });
-            output.WriteLine(JsonSerializer.Serialize(new { step = result.Step, loss = Json.Finite(result.Loss), grad_norm = Json.Finite(result.GradNorm), learning_rate = result.LearningRate, is_finite = result.IsFinite, place = result.Place, rows }, Json.Indented));
+            output.WriteLine(JsonSerializer.Serialize(new { step = result.Step, loss = Json.Finite(result.Loss), grad_norm = Json.Finite(result.GradNorm),
+                learning_rate = result.LearningRate, is_finite = result.IsFinite, place = result.Place, rows }, Json.Indented));
             return ExitCode.Done;
         }
         output.WriteLine($"step {result.Step} loss {result.Loss:0.000000} grad_norm {result.GradNorm:0.0000} lr {RunLines.Rate(result.LearningRate)}");

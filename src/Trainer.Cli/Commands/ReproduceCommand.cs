@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Trainer.Cli.CommandLine;
-using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -29,12 +29,14 @@ internal static class ReproduceCommand
         var result = view.Run(() => Reproduce.Run(run, output, view.Observers, invocation.Stop.Token));
         if (invocation.Json)
         {
-            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { is_same = result.IsSame, expected = result.Expected, found = result.Found, differences = result.Differences, output_dir = result.Directory }, Json.Indented));
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { is_same = result.IsSame, expected = result.Expected, found = result.Found,
+                differences = result.Differences, output_dir = result.Directory }, Json.Indented));
         }
         else
         {
             foreach (var difference in result.Differences) invocation.Terminal.Out.WriteLine(difference);
-            invocation.Terminal.Out.WriteLine(result.IsSame ? $"the same adapter, byte for byte ({result.Found})" : $"another adapter: {result.Found} instead of {result.Expected}");
+            invocation.Terminal.Out.WriteLine(result.IsSame
+                ? $"the same adapter, byte for byte ({result.Found})" : $"another adapter: {result.Found} instead of {result.Expected}");
         }
         return result.IsSame ? ExitCode.Done : ExitCode.OurFault;
     }

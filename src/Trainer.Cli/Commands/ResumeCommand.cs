@@ -1,5 +1,6 @@
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Reports;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -9,7 +10,8 @@ internal static class ResumeCommand
     public static readonly CommandSpec Spec = new("resume", "Go on with a run that was stopped.", Run)
     {
         Group = "Train",
-        Description = "Takes everything from the run folder; options given here win over it, such as --max-steps to train on. The same as 'trainer train --resume RUN'. Without RUN, the newest run below runs/ that was stopped.",
+        Description = "Takes everything from the run folder; options given here win over it, such as --max-steps to train on. The same as 'trainer train "
+            + "--resume RUN'. Without RUN, the newest run below runs/ that was stopped.",
         Positional = "[RUN]",
         PositionalHelp = "A run folder, or a checkpoint in it.",
         MaxPositionals = 1,

@@ -3,6 +3,7 @@ using Trainer.Checkpoints;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -12,7 +13,8 @@ internal static class RunsCommand
     public static readonly CommandSpec Spec = new("runs", "List runs: state, steps, best loss, size, command.", Run)
     {
         Group = "Runs",
-        Description = "Tells of each run folder below DIR whether it is running, done or stopped, how far it came, its lowest held-out loss (or its smoothed loss), and what it takes on disk. The newest stands last.",
+        Description = "Tells of each run folder below DIR whether it is running, done or stopped, how far it came, its lowest held-out loss (or its smoothed "
+            + "loss), and what it takes on disk. The newest stands last.",
         Positional = "[DIR...]",
         PositionalHelp = "Folders that hold runs, or runs themselves; runs/ where none is named.",
         MaxPositionals = int.MaxValue,
@@ -42,7 +44,9 @@ internal static class RunsCommand
         var output = invocation.Terminal.Out;
         if (invocation.Json)
         {
-            output.WriteLine(JsonSerializer.Serialize(rows.Select(row => new { folder = row.Status.Folder, state = row.Status.State, step = row.Status.Step, max_steps = row.Status.MaxSteps, reason = row.Status.Reason, loss = row.Facts, bytes = row.Bytes, command = row.Status.Command }), Json.Indented));
+            output.WriteLine(JsonSerializer.Serialize(
+                rows.Select(row => new { folder = row.Status.Folder, state = row.Status.State, step = row.Status.Step, max_steps = row.Status.MaxSteps,
+                reason = row.Status.Reason, loss = row.Facts, bytes = row.Bytes, command = row.Status.Command }), Json.Indented));
             return ExitCode.Done;
         }
         if (rows.Count == 0)
@@ -53,7 +57,8 @@ internal static class RunsCommand
         var width = rows.Max(row => row.Status.Folder.Length);
         foreach (var (status, facts, bytes) in rows)
         {
-            output.WriteLine($"{status.Folder.PadRight(width)}  {status.State,-7}  {$"{status.Step}/{status.MaxSteps}",-11}  {facts ?? "no loss yet",-28}  {Quantities.Bytes(bytes),9}");
+            output.WriteLine($"{status.Folder.PadRight(width)}  {status.State,-7}  {$"{status.Step}/{status.MaxSteps}",-11}  {facts ?? "no loss yet",-28}  "
+                + $"{Quantities.Bytes(bytes),9}");
             if (status.Command is { } command) output.WriteLine("  " + string.Concat(command.Where(letter => !char.IsControl(letter))));
             if (status.State == "stopped") output.WriteLine("  trainer resume " + ShellWord.Quote(status.Folder));
         }
@@ -65,7 +70,8 @@ internal static class RunsCommand
         try
         {
             var facts = RunReader.Read(run).Facts;
-            return (facts.FirstOrDefault(fact => fact[0] == RunReader.BestHeldOut) ?? facts.FirstOrDefault(fact => fact[0] == RunReader.Loss)) is { } fact ? $"{fact[0]} {fact[1]}" : null;
+            return (facts.FirstOrDefault(fact => fact[0] == RunReader.BestHeldOut) ?? facts.FirstOrDefault(fact => fact[0] == RunReader.Loss)) is { } fact
+                ? $"{fact[0]} {fact[1]}" : null;
         }
         catch (Exception fault) when (fault is CommandFailedException or BadFileException)
         {
@@ -73,5 +79,6 @@ internal static class RunsCommand
         }
     }
 
-    private static long Size(string folder) => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.LinkTarget is null ? file.Length : 0);
+    private static long Size(string folder)
+        => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.LinkTarget is null ? file.Length : 0);
 }

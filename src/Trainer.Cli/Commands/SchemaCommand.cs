@@ -1,6 +1,7 @@
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 

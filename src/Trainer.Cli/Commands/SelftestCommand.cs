@@ -1,16 +1,17 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Engine.Native;
-using Trainer.Training.Options;
+using Trainer.Adapters.Merge;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -26,7 +27,9 @@ internal static class SelftestCommand
     public static readonly CommandSpec Spec = new("selftest", "Prove on the embedded model that training, resuming, saving and merging work here.", Run)
     {
         Group = "Machine",
-        Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in memory, the merged model says what base and adapter say. With --device, what that device computes is compared with the processor. Exit code 70 if something does not hold.",
+        Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in "
+            + "memory, the merged model says what base and adapter say. With --device, what that device computes is compared with the processor. Exit code 70 "
+            + "if something does not hold.",
         Settings = [ModelSettings.Device, CommonSettings.Json],
         Examples = [("trainer selftest", "")],
     };
@@ -46,13 +49,17 @@ internal static class SelftestCommand
         try
         {
             var tests = new List<(string, Func<string>)>();
-            if (device is not ("auto" or "cpu")) tests.AddRange([("device", () => Agree(model, device)), ("steps", () => Steps(model, folder, device, invocation))]);
-            tests.AddRange([("train", () => Train(model, folder, invocation)), ("resume", () => Resume(model, folder, invocation)), ("adapter", () => Adapter(model, folder)), ("merge", () => Merge(model, folder))]);
+            if (device is not ("auto" or "cpu"))
+                tests.AddRange([("device", () => Agree(model, device)), ("steps", () => Steps(model, folder, device, invocation))]);
+            tests.AddRange([("train", () => Train(model, folder, invocation)), ("resume", () => Resume(model, folder, invocation)),
+                ("adapter", () => Adapter(model, folder)), ("merge", () => Merge(model, folder))]);
             foreach (var (name, test) in tests)
             {
                 var outcome = Try(name, test);
                 outcomes.Add(outcome);
-                if (!invocation.Json) invocation.Terminal.Out.WriteLine($"{(outcome.Passed ? "ok  " : "FAIL")} {outcome.Name,-8} {outcome.Text} ({Quantities.Duration(outcome.Seconds)})");
+                if (!invocation.Json)
+                    invocation.Terminal.Out.WriteLine($"{(outcome.Passed ? "ok  " : "FAIL")} {outcome.Name,-8} {outcome.Text} ("
+                        + $"{Quantities.Duration(outcome.Seconds)})");
                 invocation.Terminal.Out.Flush();
             }
         }
@@ -106,11 +113,13 @@ internal static class SelftestCommand
         foreach (var (place, name) in new[] { ("cpu", "processor"), (device, "device") })
         {
             var history = new RunHistory();
-            TrainingRun.Run(Options(model, Path.Combine(folder, name), 10) with { SaveSteps = 0, Compute = ComputeKind.Float32, Device = place }, [history], invocation.Stop.Token);
+            TrainingRun.Run(Options(model, Path.Combine(folder, name), 10) with { SaveSteps = 0, Compute = ComputeKind.Float32, Device = place }, [history],
+                invocation.Stop.Token);
             losses.Add([.. history.Steps.Select(step => step.Loss)]);
         }
         var difference = losses[0].Zip(losses[1], (a, b) => Math.Abs(a - b)).Max();
-        Require(losses[0].Length == 10 && difference <= TrajectoryGate, $"the losses of 10 steps differ by {difference:0.0e+0}, {TrajectoryGate:0e+0} is allowed");
+        Require(losses[0].Length == 10 && difference <= TrajectoryGate,
+            $"the losses of 10 steps differ by {difference:0.0e+0}, {TrajectoryGate:0e+0} is allowed");
         return $"the losses of 10 steps differ by {difference:0.0e+0} of {TrajectoryGate:0e+0}";
     }
 
@@ -137,7 +146,8 @@ internal static class SelftestCommand
             invocation.Stop.Token.ThrowIfCancellationRequested();
         }
         var resumed = TrainingRun.Run(broken with { Resume = "auto" }, [], invocation.Stop.Token);
-        Require(resumed.AdapterSha256 == whole.AdapterSha256, $"a run stopped at step 4 and resumed gives {resumed.AdapterSha256}, an unbroken one {whole.AdapterSha256}");
+        Require(resumed.AdapterSha256 == whole.AdapterSha256,
+            $"a run stopped at step 4 and resumed gives {resumed.AdapterSha256}, an unbroken one {whole.AdapterSha256}");
         return "a run stopped at step 4 and resumed gives the same bytes as an unbroken one";
     }
 
@@ -154,7 +164,8 @@ internal static class SelftestCommand
     {
         var (adapter, merged) = (Path.Combine(folder, "train"), Path.Combine(folder, "merged"));
         ModelMerger.Merge(model, adapter, merged, new MergeOptions { OntoQuantized = true });
-        var drift = MergeDrift.Measure(model, adapter, merged, new ModelLoadOptions { Quantize = QuantizeKind.Nf4 }, TokenBatch.OfTokens([.. Enumerable.Range(1, 48)]));
+        var drift = MergeDrift.Measure(model, adapter, merged, new ModelLoadOptions { Quantize = QuantizeKind.Nf4 },
+            TokenBatch.OfTokens([.. Enumerable.Range(1, 48)]));
         Require(drift.Largest < LargestDrift, $"the merged model's logits differ by {drift.Largest:0.000}");
         return $"the merged model's logits differ by {drift.Largest:0.0e+0} at most";
     }

@@ -1,17 +1,20 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Tokenizers;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
 /// <summary><c>trainer tokenize</c>: ids, pieces and offsets of text.</summary>
 internal static class TokenizeCommand
 {
-    private static readonly Setting Input = new("input", SettingKind.Text, "Text", "File of JSON strings, one a line ('-' is standard input).") { Short = "-i", Value = "FILE" };
-    private static readonly Setting Special = new("special", SettingKind.Flag, "Text", "Add no beginning-of-text token or the like.") { Default = "true", ShownAsNo = true, Aliases = ["special-tokens"] };
+    private static readonly Setting Input = new("input", SettingKind.Text, "Text",
+        "File of JSON strings, one a line ('-' is standard input).") { Short = "-i", Value = "FILE" };
+    private static readonly Setting Special = new("special", SettingKind.Flag, "Text",
+        "Add no beginning-of-text token or the like.") { Default = "true", ShownAsNo = true, Aliases = ["special-tokens"] };
 
     public static readonly CommandSpec Spec = new("tokenize", "Ids, pieces and offsets of text.", Run)
     {
@@ -21,14 +24,16 @@ internal static class TokenizeCommand
         PositionalHelp = "Text to tokenize; without it and --input, standard input is one text.",
         MaxPositionals = 1,
         Settings = [ModelSettings.Model, TextSource.Tokenizer, Input, Special, CommonSettings.Json],
-        Examples = [("trainer tokenize --model tiny 'Hello world'", ""), ("trainer tokenize --tokenizer DIR --input strings.jsonl --no-special --json", "each line a JSON string")],
+        Examples = [("trainer tokenize --model tiny 'Hello world'", ""),
+            ("trainer tokenize --tokenizer DIR --input strings.jsonl --no-special --json", "each line a JSON string")],
     };
 
     private static int Run(Invocation invocation)
     {
         var values = invocation.Values;
         var (input, special) = (values.Text(Input), values.Flag(Special) ?? true);
-        if (input is not null && invocation.Positionals.Count > 0) values.Fault($"{values.Origin(Input)} and the text '{invocation.Positionals[0]}' both say what to tokenize; keep one");
+        if (input is not null && invocation.Positionals.Count > 0)
+            values.Fault($"{values.Origin(Input)} and the text '{invocation.Positionals[0]}' both say what to tokenize; keep one");
         if (input is not (null or "-") && !File.Exists(input)) values.Fault($"{values.Origin(Input)} '{input}': no such file");
         var tokenizer = TextSource.Load(values);
         foreach (var text in Texts(invocation, input))
@@ -67,14 +72,16 @@ internal static class TokenizeCommand
         }
         catch (JsonException fault)
         {
-            throw new CommandFailedException(ExitCode.BadData, $"not a JSON string ({name}:{number}): {fault.Message.Split(". Path")[0].TrimEnd('.')}; write each text as \"...\" on a line of its own");
+            throw new CommandFailedException(ExitCode.BadData,
+                $"not a JSON string ({name}:{number}): {fault.Message.Split(". Path")[0].TrimEnd('.')}; write each text as \"...\" on a line of its own");
         }
     }
 
     private static string Line(Encoding encoding, string text)
     {
         var before = CodePoints.Before(text);
-        return JsonSerializer.Serialize(new { encoding.Ids, Offsets = encoding.Offsets.Select(span => new[] { before[span.Start], before[span.End] }) }, Json.Compact);
+        return JsonSerializer.Serialize(new { encoding.Ids, Offsets = encoding.Offsets.Select(span => new[] { before[span.Start], before[span.End] }) },
+            Json.Compact);
     }
 
     private static void Table(Invocation invocation, HfTokenizer tokenizer, Encoding encoding)
@@ -83,7 +90,8 @@ internal static class TokenizeCommand
         for (var i = 0; i < encoding.Ids.Length; i++)
         {
             var (start, end) = encoding.Offsets[i];
-            output.WriteLine($"{encoding.Ids[i],8}  {start,5}-{end,-5} {tokenizer.TokenOf(encoding.Ids[i])}{(tokenizer.IsSpecial(encoding.Ids[i]) ? "  (special)" : "")}");
+            output.WriteLine($"{encoding.Ids[i],8}  {start,5}-{end,-5} {tokenizer.TokenOf(encoding.Ids[i])}"
+                + $"{(tokenizer.IsSpecial(encoding.Ids[i]) ? "  (special)" : "")}");
         }
         output.WriteLine($"{encoding.Ids.Length} tokens");
     }

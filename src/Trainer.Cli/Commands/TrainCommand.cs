@@ -6,9 +6,10 @@ using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
 using Trainer.Distributed;
-using Trainer.Hub.Mlflow;
 using Trainer.Hub;
+using Trainer.Hub.Mlflow;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Commands;
 
@@ -18,7 +19,9 @@ internal static class TrainCommand
     public static readonly CommandSpec Spec = new("train", "Train a LoRA adapter.", Run)
     {
         Group = "Train",
-        Description = "Trains a LoRA adapter on a frozen base model, 4-bit by default (QLoRA), and writes it as PEFT does.\nThe command line wins over the recipe, the recipe over the defaults. Options may be written --kebab-case or --snake_case.\nCtrl-C ends a run after its step with a checkpoint, and so does a file called STOP in its run folder; a file called SAVE asks for a checkpoint now.",
+        Description = "Trains a LoRA adapter on a frozen base model, 4-bit by default (QLoRA), and writes it as PEFT does.\nThe command line wins over the "
+            + "recipe, the recipe over the defaults. Options may be written --kebab-case or --snake_case.\nCtrl-C ends a run after its step with a "
+            + "checkpoint, and so does a file called STOP in its run folder; a file called SAVE asks for a checkpoint now.",
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
@@ -26,7 +29,8 @@ internal static class TrainCommand
         Examples =
         [
             ("trainer train --model tiny --data demo --max-steps 200", "the embedded model on the embedded data, a minute on two cores"),
-            ("trainer train --model meta-llama/Llama-3.2-1B --data chats.jsonl --output-dir runs/first", "a model from the Hugging Face cache on your own chats"),
+            ("trainer train --model meta-llama/Llama-3.2-1B --data chats.jsonl --output-dir runs/first",
+                "a model from the Hugging Face cache on your own chats"),
             ("trainer train --config configs/tiny.yaml --lr 1e-4 --dry-run", "a recipe, one value changed, checked and printed"),
             ("trainer train --resume runs/first", "go on after a stop; the same as trainer resume runs/first"),
         ],
@@ -35,7 +39,8 @@ internal static class TrainCommand
     internal static int Run(Invocation invocation)
     {
         var values = WithRecipe(invocation);
-        var options = TrainingOptionsReader.Read(values, invocation.Terminal, TimeProvider.System) with { Command = ShellWord.Line(["trainer", .. Environment.GetCommandLineArgs().Skip(1)]) };
+        var options = TrainingOptionsReader.Read(values, invocation.Terminal,
+            TimeProvider.System) with { Command = ShellWord.Line(["trainer", .. Environment.GetCommandLineArgs().Skip(1)]) };
         var mlflow = Mlflow(values, options);
         if (values.Flag(RunSettings.DryRun) ?? false) return DryRun(invocation, options);
         // Without what only this command says: the same recipe with --resume continues, without it refuses the folder that is taken.
@@ -43,16 +48,21 @@ internal static class TrainCommand
         var ranks = Ranks.Join(options.Distributed, reason => invocation.Terminal.Error.WriteLine("error: " + reason));
         // The folder's name may hold the time, which rank 0's clock says.
         options = options with { OutputDirectory = ranks.Share(options.OutputDirectory) };
-        return RankedRun.Run(invocation, ranks, options.OutputDirectory, () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks, mlflow) : Follow(invocation, options, ranks));
+        return RankedRun.Run(invocation, ranks, options.OutputDirectory,
+            () => ranks.Rank == 0 ? Lead(invocation, options, recipe, ranks, mlflow) : Follow(invocation, options, ranks));
     }
 
     private static int Lead(Invocation invocation, TrainingOptions options, string recipe, ICollective ranks, MlflowOptions? mlflow)
     {
         using var view = new RunView(invocation, $"trainer {options.Model}", options.OutputDirectory, recipe, options.ReportTo);
         if (mlflow is not null)
-            view.Add(new MlflowWriter(mlflow, options.OutputDirectory, [.. EffectiveRecipe.Entries(options).Select(entry => KeyValuePair.Create(entry.Key, entry.Value as string ?? JsonSerializer.Serialize(entry.Value, Json.Compact)))], TimeProvider.System, fault => invocation.Terminal.Error.WriteLine("warning: " + fault)));
+            view.Add(new MlflowWriter(mlflow, options.OutputDirectory,
+                [.. EffectiveRecipe.Entries(options).Select(entry => KeyValuePair.Create(entry.Key,
+                entry.Value as string ?? JsonSerializer.Serialize(entry.Value, Json.Compact)))], TimeProvider.System,
+                fault => invocation.Terminal.Error.WriteLine("warning: " + fault)));
         if (ranks.Size > 1 && !invocation.Quiet) invocation.Terminal.Error.WriteLine(ranks.Description);
-        var result = Finished(invocation, options, () => view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks)));
+        var result = Finished(invocation, options,
+            () => view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks)));
         Tell(invocation, options, result, view.History);
         return ExitCode.Done;
     }
@@ -61,7 +71,8 @@ internal static class TrainCommand
     private static MlflowOptions? Mlflow(SettingValues values, TrainingOptions options)
     {
         if (!options.ReportTo.Contains("mlflow"))
-            return values.Has(RunSettings.MlflowUri) ? throw new UsageException($"{values.Origin(RunSettings.MlflowUri)} has a meaning with --report-to mlflow alone; add it, or drop this") : null;
+            return values.Has(RunSettings.MlflowUri)
+                ? throw new UsageException($"{values.Origin(RunSettings.MlflowUri)} has a meaning with --report-to mlflow alone; add it, or drop this") : null;
         try
         {
             return MlflowOptions.Read(values.Text(RunSettings.MlflowUri));
@@ -149,12 +160,17 @@ internal static class TrainCommand
             terminal.Error.WriteLine($"warning: the losses cannot be shown: {fault.Message}");
             return [];
         }
-        var losses = rows.Steps.Count > 0 ? $"loss {RunLines.Number(rows.Steps[0][1], "0.0000")} -> {RunReader.Smoothed(rows.Steps).ToString("0.0000", CultureInfo.InvariantCulture)} (smoothed)" : "no step";
+        var losses = rows.Steps.Count > 0
+            ? $"loss {RunLines.Number(rows.Steps[0][1], "0.0000")} -> {RunReader.Smoothed(rows.Steps).ToString("0.0000", CultureInfo.InvariantCulture)}"
+                + " (smoothed)" : "no step";
         var evals = rows.Evals;
-        if (evals.Count > 0) losses += ", held-out " + string.Join(" -> ", evals.Where((_, at) => at == 0 || at == evals.Count - 1).Select(row => RunLines.Number(row[1], "0.0000")));
+        if (evals.Count > 0)
+            losses += ", held-out " + string.Join(" -> ",
+                evals.Where((_, at) => at == 0 || at == evals.Count - 1).Select(row => RunLines.Number(row[1], "0.0000")));
         terminal.Error.WriteLine(losses);
         if (evals.Count > 1 && evals[0][0] == 0 && !(evals[^1][1] < evals[0][1]))
-            terminal.Error.WriteLine("warning: held-out loss is no lower than that of the base: this adapter has learnt nothing that helps there; a lower --learning-rate or fewer steps may");
+            terminal.Error.WriteLine("warning: held-out loss is no lower than that of the base: this adapter has learnt nothing that helps there; a lower "
+                + "--learning-rate or fewer steps may");
         return evals;
     }
 
@@ -164,7 +180,8 @@ internal static class TrainCommand
         var at = result.Reason.IndexOf("the adapter is that of step", StringComparison.Ordinal);
         if (at >= 0) return result.Reason[(at + "the adapter is ".Length)..] + ", the best on held-out rows";
         var last = $"that of step {result.Steps}, the last";
-        return evals.MinBy(row => row[1]) is { } best && best[0] > 0 && (int)best[0] != result.Steps ? $"{last}; held-out loss was lowest at step {best[0]:0}" : last;
+        return evals.MinBy(row => row[1]) is { } best && best[0] > 0 && (int)best[0] != result.Steps
+            ? $"{last}; held-out loss was lowest at step {best[0]:0}" : last;
     }
 
     /// <summary>The command line's values over those of the recipe it names, which may be that of the run that is resumed.</summary>
@@ -172,7 +189,8 @@ internal static class TrainCommand
     {
         var values = invocation.Values;
         var named = values.Text(RunSettings.Config);
-        if (named is not null && invocation.Positionals.Count > 0) throw new UsageException($"--config '{named}' and '{invocation.Positionals[0]}' are two recipes; keep one");
+        if (named is not null && invocation.Positionals.Count > 0)
+            throw new UsageException($"--config '{named}' and '{invocation.Positionals[0]}' are two recipes; keep one");
         var path = named ?? (invocation.Positionals.Count > 0 ? invocation.Positionals[0] : null);
         if (path is null && values.Text(RunSettings.Resume) is { } resumed && Directory.Exists(resumed))
         {

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 
 namespace Trainer.Cli.Generating;
@@ -29,7 +29,8 @@ internal static class PromptFile
             var value = document.RootElement;
             if (value.ValueKind == JsonValueKind.Object && value.TryGetProperty("prompt", out var inner)) value = inner;
             if (value.ValueKind == JsonValueKind.String) return value.GetString()!;
-            throw new CommandFailedException(ExitCode.BadData, $"no prompt ({path}:{number}): the line is neither a JSON string nor an object with one; {advice}");
+            throw new CommandFailedException(ExitCode.BadData,
+                $"no prompt ({path}:{number}): the line is neither a JSON string nor an object with one; {advice}");
         }
         catch (JsonException fault)
         {

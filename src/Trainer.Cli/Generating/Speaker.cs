@@ -1,15 +1,16 @@
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
+using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Engine.Generation;
 using Trainer.Engine.Native;
-using Trainer.Models;
 using Trainer.Numerics.Machine;
 using Trainer.Tokenizers;
-using Trainer.Data;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Generating;
 
@@ -65,7 +66,8 @@ internal sealed class Speaker : IDisposable
         }
     }
 
-    /// <summary>Puts an adapter on the model in place of the former one and switches it on. One that fails to load leaves nothing of itself: the former one is back.</summary>
+    /// <summary>Puts an adapter on the model in place of the former one and switches it on. One that fails to load leaves nothing of itself: the former one is
+    /// back.</summary>
     public void Adapt(string folder)
     {
         var former = _adapter;
@@ -101,7 +103,8 @@ internal sealed class Speaker : IDisposable
     {
         var ids = Tokenizer.Encode(text, addSpecialTokens: true).Ids;
         if (ids.Length > 0) return ids;
-        return Tokenizer.BosId is { } begin ? [begin] : throw new CommandFailedException(ExitCode.Usage, "the prompt has no token and the model has no beginning-of-text token; give --prompt TEXT");
+        return Tokenizer.BosId is { } begin ? [begin]
+            : throw new CommandFailedException(ExitCode.Usage, "the prompt has no token and the model has no beginning-of-text token; give --prompt TEXT");
     }
 
     /// <summary>Ids of a conversation, up to where the assistant's next turn begins.</summary>
@@ -125,7 +128,8 @@ internal sealed class Speaker : IDisposable
     /// <param name="ended">Told a prompt's index and answer as it ends.</param>
     /// <param name="stop">Ends all.</param>
     /// <exception cref="PlanRefusedException">So many answers at a time would exceed the memory.</exception>
-    public void ContinueAll(IReadOnlyList<int[]> prompts, SamplingOptions sampling, IReadOnlyList<string> stops, int? size, Action<int, Continuation> ended, CancellationToken stop)
+    public void ContinueAll(IReadOnlyList<int[]> prompts, SamplingOptions sampling, IReadOnlyList<string> stops, int? size, Action<int, Continuation> ended,
+        CancellationToken stop)
     {
         var rooms = prompts.Select(prompt => RoomFor(prompt, sampling)).ToList();
         var spoken = new SpokenText[prompts.Count];
@@ -139,12 +143,18 @@ internal sealed class Speaker : IDisposable
             (index, _) => ended(index, spoken[index].End()), (index, token) => spoken[index].Add(token), stop);
     }
 
-    /// <summary>The sampling of a prompt: it ends where the positions end, and with what the template writes behind answers, which the base's files may not name.</summary>
+    /// <summary>The sampling of a prompt: it ends where the positions end, and with what the template writes behind answers, which the base's files may not
+    /// name.</summary>
     public SamplingOptions RoomFor(int[] prompt, SamplingOptions sampling)
     {
-        if (prompt.Length == 0) throw new CommandFailedException(ExitCode.BadData, "the chat template makes no text of this conversation; check it with 'trainer data show', or pass another --chat-template");
-        if (prompt.Length >= Model.Config.Positions) throw new CommandFailedException(ExitCode.BadData, $"the prompt has {prompt.Length} tokens and the model {Model.Config.Positions} positions; shorten it");
-        return sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds), MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
+        if (prompt.Length == 0)
+            throw new CommandFailedException(ExitCode.BadData,
+                "the chat template makes no text of this conversation; check it with 'trainer data show', or pass another --chat-template");
+        if (prompt.Length >= Model.Config.Positions)
+            throw new CommandFailedException(ExitCode.BadData,
+                $"the prompt has {prompt.Length} tokens and the model {Model.Config.Positions} positions; shorten it");
+        return sampling with { StopIds = sampling.StopIds ?? _text.StopIds(Model.Config.EosIds),
+            MaxTokens = Math.Min(sampling.MaxTokens, Model.Config.Positions - prompt.Length) };
     }
 
     // Where nothing is said fewer at a time do as well.
@@ -154,7 +164,8 @@ internal sealed class Speaker : IDisposable
         var (fitting, needed) = TextMemory.Fitting(Model.Config, lengths, size ?? SamplingSettings.AtOnce, free);
         if (fitting > 0 && (size is null || fitting == Math.Min(size.Value, lengths.Count))) return fitting;
         throw new PlanRefusedException(
-            $"{Math.Min(size ?? 1, lengths.Count)} answers at a time keep up to {Quantities.Bytes(needed)} of keys and values, and {Quantities.Bytes(free)} of memory are free; "
+            $"{Math.Min(size ?? 1, lengths.Count)} answers at a time keep up to {Quantities.Bytes(needed)} of keys and values, "
+            + $"and {Quantities.Bytes(free)} of memory are free; "
             + (fitting > 0 ? $"--batch-size {fitting} fits" : "a smaller --max-tokens needs less"));
     }
 

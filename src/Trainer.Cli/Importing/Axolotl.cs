@@ -1,3 +1,4 @@
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -10,7 +11,9 @@ internal static class Axolotl
     // Plugins that make the same sums faster.
     private static readonly string[] FasterPlugins = ["LigerPlugin", "CutCrossEntropyPlugin", "KernelsPlugin", "SpectrumPlugin"];
 
-    public static readonly Dialect Dialect = new("axolotl", ["base_model", "micro_batch_size", "sequence_len", "datasets", "val_set_size", "adapter", "sample_packing", "pretraining_dataset", "lora_target_linear", "evals_per_epoch", "saves_per_epoch"], new Dictionary<string, KeyRule>
+    public static readonly Dialect Dialect = new("axolotl",
+        ["base_model", "micro_batch_size", "sequence_len", "datasets", "val_set_size", "adapter", "sample_packing", "pretraining_dataset", "lora_target_linear",
+        "evals_per_epoch", "saves_per_epoch"], new Dictionary<string, KeyRule>
     {
         ["base_model"] = KeyRules.To(ModelSettings.Model),
         ["base_model_config"] = KeyRules.Drop(KeyRules.FromModel),
@@ -197,7 +200,8 @@ internal static class Axolotl
     {
         var method = draft.Theirs("adapter");
         var (four, eight) = (draft.Theirs("load_in_4bit"), draft.Theirs("load_in_8bit"));
-        if (method is null && draft.Theirs("lora_model_dir") is null) draft.Change("adapter", "none", "without it the whole model is trained, and an adapter is what train makes");
+        if (method is null && draft.Theirs("lora_model_dir") is null)
+            draft.Change("adapter", "none", "without it the whole model is trained, and an adapter is what train makes");
         else if (method is not (null or "lora" or "qlora")) draft.Change("adapter", method, "adapters are lora here");
         if (eight is not null && ImportDraft.Truth(eight) is true) draft.Set(ModelSettings.Quantize, "int8");
         else if (method == "qlora" || (four is not null && ImportDraft.Truth(four) is true)) draft.Set(ModelSettings.Quantize, "nf4");
@@ -250,7 +254,8 @@ internal static class Axolotl
             var token = ImportDraft.Flat(value);
             if (ImportDraft.IsNothing(token)) continue;
             if (name.ToString() == "pad_token") draft.Drop($"{key}.{name}", token, KeyRules.Padding);
-            else if (ImportedData.IsToken(draft, name.ToString(), token) is not { } same) draft.Miss($"{key}.{name} is {token} there; see that the model's own is the same");
+            else if (ImportedData.IsToken(draft, name.ToString(), token) is not { } same)
+                draft.Miss($"{key}.{name} is {token} there; see that the model's own is the same");
             else if (!same) draft.Change($"{key}.{name}", token, "the model's own special token is another one");
         }
     }

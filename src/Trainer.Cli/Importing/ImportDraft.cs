@@ -1,9 +1,11 @@
 using System.Globalization;
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
 
-/// <summary>A recipe that is being made of another tool's configuration. Nothing leaves it without a word: a key is set, dropped with a reason, or changes the job.</summary>
+/// <summary>A recipe that is being made of another tool's configuration. Nothing leaves it without a word: a key is set, dropped with a reason, or changes the
+/// job.</summary>
 internal sealed class ImportDraft(YamlMappingNode root)
 {
     private readonly Dictionary<string, object> _entries = [];

@@ -1,8 +1,9 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.Options;
-using Trainer.Data.Conversations;
 using Trainer.Data;
+using Trainer.Data.Conversations;
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -30,7 +31,8 @@ internal static class ImportedData
             Columns(draft, key, Text, columns);
             var (split, subset) = (Text("split"), Text("name"));
             if (split == "train" && setting == DataSettings.Data) split = null;
-            if (fields.TryGetValue("roles", out var roles) && roles is YamlMappingNode named && named.Children.All(pair => IsSaidSo(pair.Key.ToString(), pair.Value))) fields.Remove("roles");
+            if (fields.TryGetValue("roles", out var roles) && roles is YamlMappingNode named
+                && named.Children.All(pair => IsSaidSo(pair.Key.ToString(), pair.Value))) fields.Remove("roles");
             foreach (var name in fields.Keys.ToList()) Other(draft, key, name, ImportDraft.Flat(fields[name]));
             foreach (var source in Files(draft, key, path, files)) sources.Add(Source(draft, key + ".split", source, split, subset, columns));
         }
@@ -79,9 +81,11 @@ internal static class ImportedData
         if (!fields.Remove("type", out var type)) return;
         var style = ImportDraft.Flat(type);
         if (ImportDraft.IsNothing(style)) return;
-        if (type is YamlMappingNode || !Styles.Contains(style.Split('.')[0])) draft.Change(key + ".type", style, "trainer does not write prompts in this style; write the rows as messages, or as prompt and completion");
+        if (type is YamlMappingNode || !Styles.Contains(style.Split('.')[0]))
+            draft.Change(key + ".type", style, "trainer does not write prompts in this style; write the rows as messages, or as prompt and completion");
         else if (style.Split('.')[0] == "alpaca" && HasTemplate(draft) is not false)
-            Differs(draft, key + ".type", style, HasTemplate(draft) is true, $"rows of '{path}' are written in the model's chat template here, and as the Alpaca prompt there");
+            Differs(draft, key + ".type", style, HasTemplate(draft) is true,
+                $"rows of '{path}' are written in the model's chat template here, and as the Alpaca prompt there");
     }
 
     // Certain where the model is here, else a sentence to be looked at.
@@ -100,7 +104,8 @@ internal static class ImportedData
         foreach (var side in new[] { "chosen", "rejected" })
             if (text("field_" + side) is { } answer && answer != side) columns[side] = answer;
         foreach (var name in new[] { "message_field_role", "message_field_content" })
-            if (text(name) is { } word && word is not ("role" or "content" or "from" or "value")) draft.Change($"{key}.{name}", word, "a turn has role and content, or from and value");
+            if (text(name) is { } word && word is not ("role" or "content" or "from" or "value"))
+                draft.Change($"{key}.{name}", word, "a turn has role and content, or from and value");
         if (text("message_property_mappings") is { } mapping && mapping is not ("role=role, content=content" or "role=from, content=value"))
             draft.Change(key + ".message_property_mappings", mapping, "a turn has role and content, or from and value");
     }
@@ -111,7 +116,8 @@ internal static class ImportedData
         var path = $"{key}.{name}";
         switch (name)
         {
-            case "ds_type" or "trust_remote_code" or "preprocess_shards" or "revision" when name != "revision": draft.Drop(path, value, "the kind of file is seen from its name"); break;
+            case "ds_type" or "trust_remote_code" or "preprocess_shards" or "revision" when name != "revision":
+                draft.Drop(path, value, "the kind of file is seen from its name"); break;
             case "roles_to_train" when value is "assistant" or "gpt" or "gpt, assistant" or "assistant, gpt": break;
             case "columns": draft.Drop(path, value, "columns that nothing reads are counted and told"); break;
             case "field_tools" when value is "tools": break;
@@ -128,7 +134,8 @@ internal static class ImportedData
     }
 
     // Names under which axolotl or LLaMA-Factory write the same text as the template of ours.
-    private static readonly Dictionary<string, string> SameText = new() { ["chatml"] = "chatml", ["llama3"] = "llama3", ["gemma"] = "gemma", ["gemma2"] = "gemma" };
+    private static readonly Dictionary<string, string> SameText = new() { ["chatml"] = "chatml", ["llama3"] = "llama3", ["gemma"] = "gemma",
+        ["gemma2"] = "gemma" };
 
     /// <summary>A template by its name in that tool: ours where it writes the same text, else the model's own.</summary>
     public static void NamedTemplate(ImportDraft draft, string key, string name)
@@ -138,9 +145,12 @@ internal static class ImportedData
             draft.Set(DataSettings.ChatTemplate, ours);
             return;
         }
-        if (HasTemplate(draft) is false) draft.Change(key, name, "the model has no chat template of its own; write this one into a file and name it under chat_template");
+        if (HasTemplate(draft) is false)
+            draft.Change(key, name, "the model has no chat template of its own; write this one into a file and name it under chat_template");
         else if (HasTemplate(draft) is true) draft.Drop(key, name, "the model's own chat template is used; chat_template names a file with another");
-        else draft.Miss($"{key}: {name} is a template of its own there, and the model's own chat template is used here; chat_template names a file with another");
+        else
+            draft.Miss($"{key}: {name} is a template of its own there, and the model's own chat template is used here; chat_template names a file with "
+                + "another");
     }
 
     /// <summary>Whether the model's folder is here and has a chat template; null where it is not here.</summary>
@@ -148,7 +158,8 @@ internal static class ImportedData
     {
         if (Folder(draft) is not { } folder) return null;
         return File.Exists(Path.Combine(folder, "chat_template.jinja")) || File.Exists(Path.Combine(folder, "chat_template.json"))
-            || (File.Exists(Path.Combine(folder, "tokenizer_config.json")) && SmallFile.Text(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal));
+            || (File.Exists(Path.Combine(folder, "tokenizer_config.json"))
+                && SmallFile.Text(Path.Combine(folder, "tokenizer_config.json")).Contains("\"chat_template\"", StringComparison.Ordinal));
     }
 
     /// <summary>Whether the model's tokenizer has this word for a special token; null where it is not here.</summary>

@@ -1,5 +1,6 @@
 using Trainer.Cli.Options;
 using Trainer.Hub;
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -28,7 +29,8 @@ internal static class Importer
     }
 
     // A subset is fetched alone.
-    private static string Full(string name, object source) => source is Dictionary<string, object> map && map.TryGetValue("subset", out var subset) ? $"{name}:{subset}" : name;
+    private static string Full(string name, object source)
+        => source is Dictionary<string, object> map && map.TryGetValue("subset", out var subset) ? $"{name}:{subset}" : name;
 
     /// <summary>A recipe that cannot run must not look as if it could.</summary>
     private static void FindMissing(ImportDraft draft)
@@ -43,7 +45,8 @@ internal static class Importer
                 var name = source is Dictionary<string, object> map ? map["path"].ToString()! : source.ToString()!;
                 if (DataNames.IsHere(name)) continue;
                 if (!DataNames.IsHubName(name)) draft.Miss($"there is no '{name}' here; name the file where it lies under {setting.Key}");
-                else if (HubData.Find(name, cache)?.Folder(cache) is null) draft.Miss($"'{name}' is no file or folder here; {DataNames.HowToGet(Full(name, source))}");
+                else if (HubData.Find(name, cache)?.Folder(cache) is null)
+                    draft.Miss($"'{name}' is no file or folder here; {DataNames.HowToGet(Full(name, source))}");
             }
         }
         if (!draft.Has(DataSettings.Data) && !draft.Misses("data")) draft.Miss("no data is named; add data: FILE.jsonl");

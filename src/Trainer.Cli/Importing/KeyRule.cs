@@ -1,3 +1,4 @@
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;

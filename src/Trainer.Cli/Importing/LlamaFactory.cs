@@ -1,3 +1,5 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.Importing;
 
 /// <summary>LLaMA-Factory's configuration (hparams of 0.9).</summary>
@@ -6,7 +8,8 @@ internal static class LlamaFactory
     private const string Adapter = "an adapter is what train makes";
     private const string TextOnly = "text alone is trained on; rows with pictures or sound are refused when they are read";
 
-    public static readonly Dialect Dialect = new("llama-factory", ["cutoff_len", "dataset", "finetuning_type", "stage", "template", "dataset_dir", "lora_target"], new Dictionary<string, KeyRule>
+    public static readonly Dialect Dialect = new("llama-factory",
+        ["cutoff_len", "dataset", "finetuning_type", "stage", "template", "dataset_dir", "lora_target"], new Dictionary<string, KeyRule>
     {
         ["cutoff_len"] = KeyRules.To(DataSettings.MaxSeqLength),
         ["lora_target"] = Transformers.Targets,
@@ -40,7 +43,8 @@ internal static class LlamaFactory
         {
             // Without neat_packing its packed rows see each other; ours never do.
             draft.Take(DataSettings.Packing, key, text);
-            if (ImportDraft.Truth(text) is true && draft.Theirs("neat_packing") is null) draft.Drop(key, text, "rows packed together never see each other here, as with neat_packing");
+            if (ImportDraft.Truth(text) is true && draft.Theirs("neat_packing") is null)
+                draft.Drop(key, text, "rows packed together never see each other here, as with neat_packing");
         },
         ["stage"] = Stage,
         ["finetuning_type"] = KeyRules.Only(["lora"], Adapter),
@@ -129,12 +133,14 @@ internal static class LlamaFactory
         var info = Path.Combine(draft.Theirs("dataset_dir") ?? "data", "dataset_info.json");
         if (File.Exists(info))
         {
-            draft.Set(key == "dataset" ? DataSettings.Data : DataSettings.EvalData, ImportDraft.Words(text).Select(object (name) => new Dictionary<string, object> { ["path"] = info, ["subset"] = name }).ToList());
+            draft.Set(key == "dataset" ? DataSettings.Data : DataSettings.EvalData,
+                ImportDraft.Words(text).Select(object (name) => new Dictionary<string, object> { ["path"] = info, ["subset"] = name }).ToList());
             return;
         }
         draft.Drop(key, text, "names in dataset_info.json");
         var setting = key == "dataset" ? "data" : "eval_data";
-        foreach (var name in ImportDraft.Words(text)) draft.Miss($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under {setting}");
+        foreach (var name in ImportDraft.Words(text))
+            draft.Miss($"'{name}' is a name in LLaMA-Factory's dataset_info.json; name the file it stands for under {setting}");
     }
 
     private static void Initial(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)

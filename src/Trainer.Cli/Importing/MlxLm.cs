@@ -1,5 +1,6 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -7,7 +8,9 @@ namespace Trainer.Cli.Importing;
 /// <summary>mlx-lm's LoRA configuration (lora.py of 0.32).</summary>
 internal static class MlxLm
 {
-    public static readonly Dialect Dialect = new("mlx-lm", ["iters", "train", "lora_parameters", "num_layers", "mask_prompt", "val_batches", "steps_per_report", "adapter_path", "fine_tune_type"], new Dictionary<string, KeyRule>
+    public static readonly Dialect Dialect = new("mlx-lm",
+        ["iters", "train", "lora_parameters", "num_layers", "mask_prompt", "val_batches", "steps_per_report", "adapter_path", "fine_tune_type"],
+        new Dictionary<string, KeyRule>
     {
         ["model"] = KeyRules.To(ModelSettings.Model),
         ["data"] = Schedules.Later,
@@ -62,7 +65,8 @@ internal static class MlxLm
         if (draft[ModelSettings.Model]?.ToString()?.Contains("bit", StringComparison.OrdinalIgnoreCase) ?? false) draft.Default(ModelSettings.Quantize, "nf4");
         draft.Default(StepSettings.BatchSize, 4.0);
         // A number of batches there; -1 is all of them.
-        if (!ImportDraft.TryNumber(draft.Theirs("val_batches") ?? "25", out var batches)) draft.Change("val_batches", draft.Theirs("val_batches")!, "it is not a number");
+        if (!ImportDraft.TryNumber(draft.Theirs("val_batches") ?? "25", out var batches))
+            draft.Change("val_batches", draft.Theirs("val_batches")!, "it is not a number");
         else if (batches > 0) draft.Default(DataSettings.MaxEvalSamples, batches * (draft.Number(StepSettings.BatchSize) ?? 4));
         draft.Default(StepSettings.Accumulation, 1.0);
         draft.Default(StepSettings.LearningRate, 1e-5);
@@ -94,12 +98,15 @@ internal static class MlxLm
     private static void Data(ImportDraft draft)
     {
         var columns = new Dictionary<string, object>();
-        foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
+        foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"),
+            ("chat_feature", "messages") })
             if (draft.Theirs(key) is { } name && name != ours) columns[ours] = name;
         var kind = Kind(draft);
         // It makes a turn of each of the two and renders them by the chat template: what an instruction and its output are here.
         if (kind == "prompt") AsTurns(columns);
-        if (draft.Theirs("data") is { } path) draft.Set(DataSettings.Data, new List<object> { columns.Count == 0 ? path : new Dictionary<string, object> { ["path"] = path, ["columns"] = columns } });
+        if (draft.Theirs("data") is { } path)
+            draft.Set(DataSettings.Data, new List<object> { columns.Count == 0
+                ? path : new Dictionary<string, object> { ["path"] = path, ["columns"] = columns } });
         HubData(draft, columns);
         var masked = ImportDraft.Truth(draft.Theirs("mask_prompt") ?? "false") is true;
         if (!masked) draft.Default(DataSettings.TrainOn, "all");
@@ -124,7 +131,8 @@ internal static class MlxLm
             string? Take(string name) => fields.Remove(name, out var value) && !ImportDraft.IsNothing(value) ? value : null;
             if ((Take("path") ?? Take("name")) is not { } path) continue;
             var own = new Dictionary<string, object>(columns);
-            foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"), ("chat_feature", "messages") })
+            foreach (var (key, ours) in new[] { ("prompt_feature", "prompt"), ("completion_feature", "completion"), ("text_feature", "text"),
+                ("chat_feature", "messages") })
                 if (Take(key) is { } name && name != ours) own[ours] = name;
             if (own.ContainsKey("prompt") || own.ContainsKey("completion")) AsTurns(own);
             var (split, held) = (Take("train_split") ?? "train[:80%]", Take("valid_split") ?? "train[-10%:]");
@@ -146,7 +154,8 @@ internal static class MlxLm
         try
         {
             using var row = JsonDocument.Parse(line);
-            bool Has(string key, string name) => row.RootElement.ValueKind == JsonValueKind.Object && row.RootElement.TryGetProperty(draft.Theirs(key) ?? name, out _);
+            bool Has(string key, string name) => row.RootElement.ValueKind == JsonValueKind.Object
+                && row.RootElement.TryGetProperty(draft.Theirs(key) ?? name, out _);
             if (Has("prompt_feature", "prompt") && Has("completion_feature", "completion")) return "prompt";
             return Has("chat_feature", "messages") ? "messages" : Has("text_feature", "text") ? "text" : null;
         }
@@ -214,9 +223,11 @@ internal static class MlxLm
         if (draft.Node("lr_schedule") is not YamlMappingNode schedule) return;
         var fields = schedule.Children.ToDictionary(pair => pair.Key.ToString(), pair => ImportDraft.Flat(pair.Value));
         var name = fields.GetValueOrDefault("name", "");
-        var numbers = ImportDraft.Words(fields.GetValueOrDefault("arguments", "")).Select(word => ImportDraft.TryNumber(word.ToString()!, out var number) ? number : double.NaN).ToList();
+        var numbers = ImportDraft.Words(fields.GetValueOrDefault("arguments", ""))
+            .Select(word => ImportDraft.TryNumber(word.ToString()!, out var number) ? number : double.NaN).ToList();
         var warmup = ImportDraft.TryNumber(fields.GetValueOrDefault("warmup", "0"), out var given) ? given : 0;
-        if (!ImportDraft.IsOff(fields.GetValueOrDefault("warmup_init", "0"))) draft.Change("lr_schedule.warmup_init", fields["warmup_init"], "warm-up begins at 0");
+        if (!ImportDraft.IsOff(fields.GetValueOrDefault("warmup_init", "0")))
+            draft.Change("lr_schedule.warmup_init", fields["warmup_init"], "warm-up begins at 0");
         var (steps, end) = name switch
         {
             "cosine_decay" when numbers.Count >= 2 => (numbers[1], numbers.Count > 2 ? numbers[2] : 0),
@@ -225,16 +236,19 @@ internal static class MlxLm
         };
         var left = (draft.Number(StepSettings.MaxSteps) ?? 0) - warmup;
         if (double.IsNaN(steps) || double.IsNaN(end))
-            draft.Change("lr_schedule", ImportDraft.Flat(schedule), $"schedules here are {string.Join(", ", StepSettings.Scheduler.Choices)}; its arguments must be numbers");
+            draft.Change("lr_schedule", ImportDraft.Flat(schedule),
+                $"schedules here are {string.Join(", ", StepSettings.Scheduler.Choices)}; its arguments must be numbers");
         else if (steps != left && steps != left + warmup)
-            draft.Change("lr_schedule.arguments", fields["arguments"], $"the schedule ends with the run here, {left} steps after warm-up, and not after {steps}");
+            draft.Change("lr_schedule.arguments", fields["arguments"],
+                $"the schedule ends with the run here, {left} steps after warm-up, and not after {steps}");
         else
         {
             draft.Set(StepSettings.Scheduler, name == "cosine_decay" ? "cosine" : "linear");
             draft.Set(StepSettings.LearningRate, numbers[0]);
             draft.Set(StepSettings.MinLr, end);
             draft.Set(StepSettings.Warmup, warmup);
-            if (steps != left) draft.Drop("lr_schedule.arguments", fields["arguments"], "the schedule ends with the run here, after warm-up and decay together");
+            if (steps != left)
+                draft.Drop("lr_schedule.arguments", fields["arguments"], "the schedule ends with the run here, after warm-up and decay together");
         }
     }
 }

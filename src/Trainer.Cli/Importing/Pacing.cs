@@ -1,4 +1,4 @@
-using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Importing;
 
@@ -13,7 +13,8 @@ internal static class Pacing
         var strategy = (draft.Theirs("eval_strategy") ?? draft.Theirs("evaluation_strategy"))?.ToLowerInvariant();
         if (strategy is null or "no" or "false")
         {
-            if (draft.Theirs("eval_steps") is { } unused) draft.Drop("eval_steps", unused, "without eval_strategy nothing is evaluated between the first and the last step");
+            if (draft.Theirs("eval_steps") is { } unused)
+                draft.Drop("eval_steps", unused, "without eval_strategy nothing is evaluated between the first and the last step");
         }
         else if (strategy == "epoch") draft.Set(RunSettings.EvalStrategy, "epoch");
         else if (draft.Theirs("eval_steps") is { } steps) draft.Take(RunSettings.EvalSteps, "eval_steps", steps);

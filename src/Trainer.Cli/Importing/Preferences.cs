@@ -1,8 +1,10 @@
 using Trainer.Training.Objectives;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Importing;
 
-/// <summary>Preference training of other tools: which objective is meant, and its numbers. Several keys decide together, so they are read when all have been seen.</summary>
+/// <summary>Preference training of other tools: which objective is meant, and its numbers. Several keys decide together, so they are read when all have been
+/// seen.</summary>
 internal static class Preferences
 {
     private const string Rewards = "no reward is learnt, and no answers are drawn while training";
@@ -128,7 +130,8 @@ internal static class Preferences
         var isSmoothed = Number(draft, smoothing) > 0;
         List<string> losses = [.. ImportDraft.Words(types ?? "").Select(word => word.ToString()!.Replace('_', '-'))];
         var known = ObjectiveTable.LossTypes(objective);
-        if (losses.Where(loss => !known.Contains(loss)).ToList() is { Count: > 0 } unknown) draft.Change("loss_type", string.Join(", ", unknown), $"{objective} has {string.Join(", ", known)}");
+        if (losses.Where(loss => !known.Contains(loss)).ToList() is { Count: > 0 } unknown)
+            draft.Change("loss_type", string.Join(", ", unknown), $"{objective} has {string.Join(", ", known)}");
         else if (objective == "dpo")
         {
             if (losses.Count == 0) losses.Add("sigmoid");
@@ -140,7 +143,8 @@ internal static class Preferences
         if (objective == "orpo") draft.Set(PreferenceSettings.LossType, ImportDraft.Words("trl"));
         if (weights is not null) draft.Set(PreferenceSettings.LossWeights, ImportDraft.Words(weights));
         if (isSmoothed) For(draft, PreferenceSettings.LabelSmoothing, smoothing, objective, "dpo", "simpo");
-        foreach (var key in objective == "orpo" ? new[] { "orpo_alpha", "beta", "rl_beta" } : ["beta", "rl_beta", "dpo_beta"]) Take(draft, PreferenceSettings.Beta, key);
+        foreach (var key in objective == "orpo" ? new[] { "orpo_alpha", "beta", "rl_beta" } : ["beta", "rl_beta", "dpo_beta"])
+            Take(draft, PreferenceSettings.Beta, key);
         if (draft.Theirs("rpo_alpha") is not null) For(draft, PreferenceSettings.NllWeight, "rpo_alpha", objective, "dpo");
         if (objective == "simpo")
         {

@@ -1,3 +1,4 @@
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -14,7 +15,8 @@ internal static class Schedules
         var name = text.ToLowerInvariant().Replace('-', '_');
         var plain = name.Replace("paged_", "", StringComparison.Ordinal).Replace("_bnb", "", StringComparison.Ordinal);
         foreach (var ending in new[] { "_8bit", "_4bit", "_32bit", "_fp8" }) plain = plain.Replace(ending, "", StringComparison.Ordinal);
-        plain = plain.StartsWith("adamw", StringComparison.Ordinal) ? "adamw" : plain.Replace('_', '-').Replace("schedulefree-", "schedule-free-", StringComparison.Ordinal);
+        plain = plain.StartsWith("adamw", StringComparison.Ordinal)
+            ? "adamw" : plain.Replace('_', '-').Replace("schedulefree-", "schedule-free-", StringComparison.Ordinal);
         var narrow = name.Contains("4bit", StringComparison.Ordinal) || name.Contains("fp8", StringComparison.Ordinal);
         if (plain == "adamw" && (narrow || name.Contains("8bit", StringComparison.Ordinal))) plain = "adamw-8bit";
         if (!StepSettings.Optim.Choices.Contains(plain))
@@ -24,10 +26,12 @@ internal static class Schedules
         }
         draft.Set(StepSettings.Optim, plain);
         if (narrow && plain == "adamw-8bit") draft.Drop(key, text, "adamw-8bit takes its place; an adapter's states are small");
-        else if (plain != "adamw-8bit" && (narrow || name.Contains("8bit", StringComparison.Ordinal))) draft.Drop(key, text, $"{plain} with 32-bit states takes its place; an adapter's states are small");
+        else if (plain != "adamw-8bit" && (narrow || name.Contains("8bit", StringComparison.Ordinal)))
+            draft.Drop(key, text, $"{plain} with 32-bit states takes its place; an adapter's states are small");
     };
 
-    /// <summary>What an optimizer alone reads, as transformers writes it (<c>a=1, b=2</c>) or as a mapping; what every optimizer has goes to its own setting.</summary>
+    /// <summary>What an optimizer alone reads, as transformers writes it (<c>a=1, b=2</c>) or as a mapping; what every optimizer has goes to its own
+    /// setting.</summary>
     public static readonly KeyRule OptimizerArguments = static (draft, key, text, node) =>
     {
         var pairs = node is YamlMappingNode map ? map.Children.ToDictionary(pair => pair.Key.ToString(), pair => ImportDraft.Flat(pair.Value))
@@ -92,7 +96,8 @@ internal static class Schedules
                 draft.Change(key, text!, $"schedules here are {string.Join(", ", StepSettings.Scheduler.Choices)}");
                 return;
         }
-        foreach (var (argument, value) in left) draft.Change("lr_scheduler_kwargs." + argument, value, $"the {name ?? "default"} schedule here takes no such argument");
+        foreach (var (argument, value) in left)
+            draft.Change("lr_scheduler_kwargs." + argument, value, $"the {name ?? "default"} schedule here takes no such argument");
     }
 
     // transformers: steps win over the ratio; `constant` has no warm-up, whatever is said.

@@ -1,3 +1,4 @@
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Importing;
@@ -15,7 +16,8 @@ internal static class Tools
         if (Stranger(root, keys) is { } stranger) throw new UsageException($"this is a configuration of {stranger}; {Readable}");
         // Tools share many keys: the one that knows the most of a file, and of two such the one that more of them give away.
         var found = Dialect.All.Where(dialect => dialect.Marks.Any(keys.Contains))
-            .OrderByDescending(dialect => keys.Count(key => dialect.RuleOf(key) is not null)).ThenByDescending(dialect => dialect.Marks.Count(keys.Contains)).FirstOrDefault();
+            .OrderByDescending(dialect => keys.Count(key => dialect.RuleOf(key) is not null)).ThenByDescending(dialect => dialect.Marks.Count(keys.Contains))
+            .FirstOrDefault();
         if (found is not null) return found;
         throw new UsageException($"this is no configuration that can be told apart: {Readable}; say which with --from");
     }
@@ -27,7 +29,8 @@ internal static class Tools
         if (Stranger(root, keys) is { } stranger) return stranger;
         var ours = TrainSettings.Recipe.SelectMany(setting => setting.AllNames).Select(name => name.Replace('-', '_')).ToHashSet();
         // Names that trainer takes too tell nothing.
-        var best = Dialect.All.Select(dialect => (dialect.Name, score: dialect.Marks.Count(mark => keys.Contains(mark) && !ours.Contains(mark)))).MaxBy(pair => pair.score);
+        var best = Dialect.All.Select(dialect => (dialect.Name, score: dialect.Marks.Count(mark => keys.Contains(mark) && !ours.Contains(mark))))
+            .MaxBy(pair => pair.score);
         return best.score > 0 ? best.Name : null;
     }
 
@@ -36,7 +39,8 @@ internal static class Tools
         if (Holds(root, "_component_", 8)) return "torchtune";
         if (keys.Contains("checkpoint_dir") && (keys.Contains("lora_r") || keys.Contains("train") || keys.Contains("precision"))) return "litgpt";
         if (keys.Contains("compute_environment") || keys.Contains("distributed_type")) return "accelerate, which says where to run and not what";
-        if (keys.Contains("train_dataset") && (keys.Contains("dist_config") || keys.Contains("peft_config") || keys.Contains("kernel_config") || keys.Contains("model_class") || keys.Contains("sample_backend"))) return "LLaMA-Factory v1";
+        if (keys.Contains("train_dataset") && (keys.Contains("dist_config") || keys.Contains("peft_config") || keys.Contains("kernel_config")
+            || keys.Contains("model_class") || keys.Contains("sample_backend"))) return "LLaMA-Factory v1";
         if (keys.Contains("model_class") && keys.Contains("model") && keys.Contains("kernel_config")) return "LLaMA-Factory v1";
         if (keys.Contains("zero_optimization")) return "DeepSpeed, which says where to run and not what";
         return null;

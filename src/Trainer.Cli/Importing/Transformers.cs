@@ -1,4 +1,6 @@
 using Trainer.Training;
+using Trainer.Training.Options;
+using Trainer.Training.Records;
 
 namespace Trainer.Cli.Importing;
 
@@ -89,7 +91,8 @@ internal static class Transformers
         ["greater_is_better"] = (draft, key, text, _) =>
         {
             var metric = EvalMetric.Plain(draft.Theirs("metric_for_best_model") ?? EvalMetric.Loss);
-            if (ImportDraft.Truth(text) != EvalMetric.IsGreaterBetter(metric)) draft.Change(key, text, $"of {metric} {(EvalMetric.IsGreaterBetter(metric) ? "more" : "less")} is better");
+            if (ImportDraft.Truth(text) != EvalMetric.IsGreaterBetter(metric))
+                draft.Change(key, text, $"of {metric} {(EvalMetric.IsGreaterBetter(metric) ? "more" : "less")} is better");
         },
         ["model_max_length"] = KeyRules.To(DataSettings.MaxSeqLength),
         ["model_revision"] = Schedules.Later,
@@ -102,7 +105,8 @@ internal static class Transformers
         ["exclude_modules"] = KeyRules.To(AdapterSettings.ExcludeModules),
         ["trainable_token_indices"] = KeyRules.To(AdapterSettings.TrainableTokenIndices),
         ["lora_bias"] = KeyRules.To(AdapterSettings.LoraBias),
-        ["chat_template_kwargs"] = (draft, _, _, node) => draft.Set(DataSettings.ChatTemplateArg, ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.Flat(pair.Value))),
+        ["chat_template_kwargs"] = (draft, _, _, node) => draft.Set(DataSettings.ChatTemplateArg,
+            ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.Flat(pair.Value))),
         ["adam_beta3"] = KeyRules.Stop("no optimizer here has a third moment"),
         ["router_aux_loss_coef"] = KeyRules.Stop("the loss is the cross entropy"),
         ["use_cache"] = KeyRules.Drop(KeyRules.Speed),
@@ -221,7 +225,8 @@ internal static class Transformers
 
     private static KeyRule Patterns(Setting setting) => (draft, key, text, node) =>
     {
-        var pairs = ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.TryNumber(ImportDraft.Flat(pair.Value), out var number) ? number : ImportDraft.Flat(pair.Value));
+        var pairs = ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(),
+            object (pair) => ImportDraft.TryNumber(ImportDraft.Flat(pair.Value), out var number) ? number : ImportDraft.Flat(pair.Value));
         if (pairs.Count == 0) draft.Change(key, text, "it is no mapping of modules to numbers");
         else draft.Set(setting, pairs);
     };
@@ -253,7 +258,8 @@ internal static class Transformers
     public static void Targets(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
         if (text is "all" or "all-linear") draft.Set(AdapterSettings.TargetModules, "all-linear");
-        else if (node is YamlDotNet.RepresentationModel.YamlSequenceNode || !text.Any(letter => "*|([\\{".Contains(letter))) draft.Set(AdapterSettings.TargetModules, ImportDraft.Words(text));
+        else if (node is YamlDotNet.RepresentationModel.YamlSequenceNode || !text.Any(letter => "*|([\\{".Contains(letter)))
+            draft.Set(AdapterSettings.TargetModules, ImportDraft.Words(text));
         else draft.Set(AdapterSettings.TargetModules, text);
     }
 }

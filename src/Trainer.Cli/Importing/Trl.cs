@@ -1,9 +1,13 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.Importing;
 
 /// <summary>TRL's SFT configuration: ScriptArguments, SFTConfig and ModelConfig.</summary>
 internal static class Trl
 {
-    public static readonly Dialect Dialect = new("trl", ["dataset_name", "use_peft", "lora_r", "per_device_train_batch_size", "assistant_only_loss", "load_in_4bit", "dataset_train_split"], new Dictionary<string, KeyRule>
+    public static readonly Dialect Dialect = new("trl",
+        ["dataset_name", "use_peft", "lora_r", "per_device_train_batch_size", "assistant_only_loss", "load_in_4bit", "dataset_train_split"],
+        new Dictionary<string, KeyRule>
     {
         ["datasets"] = (draft, key, _, node) => ImportedData.Mixture(draft, key, node, DataSettings.Data),
         ["dataset_name"] = Schedules.Later,
@@ -51,8 +55,12 @@ internal static class Trl
         var subset = draft.Theirs("dataset_config");
         draft.Set(DataSettings.Data, new List<object> { ImportedData.Source(draft, "dataset_train_split", name, train, subset, columns) });
         var strategy = draft.Theirs("eval_strategy") ?? draft.Theirs("evaluation_strategy");
-        if (draft.Theirs("eval_dataset_name") is { } other) draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", other, draft.Theirs("dataset_test_split"), subset, columns) });
-        else if (strategy is "steps" or "epoch") draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", name, draft.Theirs("dataset_test_split") ?? "test", subset, columns) });
+        if (draft.Theirs("eval_dataset_name") is { } other)
+            draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", other, draft.Theirs("dataset_test_split"),
+                subset, columns) });
+        else if (strategy is "steps" or "epoch")
+            draft.Set(DataSettings.EvalData, new List<object> { ImportedData.Source(draft, "dataset_test_split", name,
+                draft.Theirs("dataset_test_split") ?? "test", subset, columns) });
         else if (draft.Theirs("dataset_test_split") is { } unused) draft.Drop("dataset_test_split", unused, "without eval_strategy nothing is evaluated");
     }
 

@@ -1,9 +1,13 @@
+using Trainer.Training.Options;
+
 namespace Trainer.Cli.Importing;
 
 /// <summary>The arguments of Unsloth's notebooks (from_pretrained, get_peft_model, SFTConfig) as one flat file.</summary>
 internal static class Unsloth
 {
-    public static readonly Dialect Dialect = new("unsloth", ["model_name", "use_gradient_checkpointing", "random_state", "full_finetuning", "finetune_language_layers", "loftq_config"], new Dictionary<string, KeyRule>(Trl.Dialect.Keys)
+    public static readonly Dialect Dialect = new("unsloth",
+        ["model_name", "use_gradient_checkpointing", "random_state", "full_finetuning", "finetune_language_layers", "loftq_config"],
+        new Dictionary<string, KeyRule>(Trl.Dialect.Keys)
     {
         ["model_name"] = KeyRules.To(ModelSettings.Model),
         ["r"] = KeyRules.To(AdapterSettings.Rank),

@@ -2,6 +2,7 @@ using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Cli.Machine;
 
@@ -32,7 +33,8 @@ internal static class DeviceProof
             var form = quantize == QuantizeKind.None ? "a base as stored" : "a 4-bit base";
             var (expected, found) = (Compute(folder, "cpu", quantize), Compute(folder, device, quantize));
             yield return new Row($"mean loss, {form}", Math.Abs(expected.Loss - found.Loss), LossGate);
-            yield return new Row($"gradients, {form}", expected.Gradients.Max(pair => Largest(pair.Value, found.Gradients[pair.Key]) / pair.Value.Max(Math.Abs)), GradientGate);
+            yield return new Row($"gradients, {form}",
+                expected.Gradients.Max(pair => Largest(pair.Value, found.Gradients[pair.Key]) / pair.Value.Max(Math.Abs)), GradientGate);
         }
     }
 

@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace Trainer.Cli.Machine;
 
 /// <summary>The config.json of a well-known size of model, for plans without a model.</summary>
-internal sealed record ModelShape(string Name, string Example, string ModelType, int Hidden, int Intermediate, int Layers, int Heads, int KvHeads, int Vocabulary, bool Tied)
+internal sealed record ModelShape(string Name, string Example, string ModelType, int Hidden, int Intermediate, int Layers, int Heads, int KvHeads,
+    int Vocabulary, bool Tied)
 {
     public static readonly IReadOnlyList<ModelShape> All =
     [
@@ -23,7 +24,8 @@ internal sealed record ModelShape(string Name, string Example, string ModelType,
         var folder = Directory.CreateTempSubdirectory("trainer-shape-").FullName;
         File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(new Dictionary<string, object>
         {
-            ["model_type"] = ModelType, ["hidden_size"] = Hidden, ["intermediate_size"] = Intermediate, ["num_hidden_layers"] = Layers, ["num_attention_heads"] = Heads,
+            ["model_type"] = ModelType, ["hidden_size"] = Hidden, ["intermediate_size"] = Intermediate, ["num_hidden_layers"] = Layers,
+            ["num_attention_heads"] = Heads,
             ["num_key_value_heads"] = KvHeads, ["vocab_size"] = Vocabulary, ["tie_word_embeddings"] = Tied, ["rms_norm_eps"] = 1e-5, ["rope_theta"] = 500000.0,
             ["max_position_embeddings"] = 131072, ["hidden_act"] = "silu", ["torch_dtype"] = "bfloat16",
         }));

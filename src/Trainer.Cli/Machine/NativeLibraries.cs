@@ -39,18 +39,22 @@ internal static class NativeLibraries
     private static string? Missing()
     {
         var isPublished = RuntimeInformation.ProcessArchitecture == (OperatingSystem.IsMacOS() ? Architecture.Arm64 : Architecture.X64);
-        return isPublished ? null : $"there is no libtorch for {RuntimeInformation.RuntimeIdentifier}: trainer runs on Linux and Windows on x64, and on macOS on Apple silicon";
+        return isPublished ? null : $"there is no libtorch for {RuntimeInformation.RuntimeIdentifier}: trainer runs on Linux and Windows on x64, and on macOS "
+            + "on Apple silicon";
     }
 
     /// <summary>The line of the system's loader inside .NET's paragraph, with what to do about it.</summary>
     private static string Reason(string message)
     {
         var lines = message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        var reason = lines.Skip(1).FirstOrDefault(line => line.Contains("not found", StringComparison.Ordinal) || line.Contains("cannot open", StringComparison.Ordinal) || line.Contains("undefined", StringComparison.Ordinal)) ?? lines[^1];
+        var reason = lines.Skip(1).FirstOrDefault(
+            line => line.Contains("not found", StringComparison.Ordinal) || line.Contains("cannot open", StringComparison.Ordinal)
+                || line.Contains("undefined", StringComparison.Ordinal)) ?? lines[^1];
         string[] hints =
         [
             reason.Contains("libgomp", StringComparison.Ordinal) ? "install OpenMP's runtime: apt-get install libgomp1, or dnf install libgomp" : "",
-            reason.Contains("GLIBCXX", StringComparison.Ordinal) || reason.Contains("libstdc++", StringComparison.Ordinal) ? "install a newer C++ runtime (libstdc++6), or install trainer again so that its library is made to fit this one" : "",
+            reason.Contains("GLIBCXX", StringComparison.Ordinal) || reason.Contains("libstdc++", StringComparison.Ordinal)
+                ? "install a newer C++ runtime (libstdc++6), or install trainer again so that its library is made to fit this one" : "",
             reason.Contains("GLIBC_", StringComparison.Ordinal) ? "this system's C library is too old: Debian 12, Ubuntu 22.04, RHEL 9 or newer is needed" : "",
             reason.Contains("static TLS", StringComparison.Ordinal) ? "start with LD_PRELOAD set to libgomp.so.1" : "",
         ];

@@ -22,7 +22,8 @@ internal static partial class ProcessLimits
         if (!OperatingSystem.IsLinux()) return null;
         if (Limit(Resource.OpenFiles) < LeastFiles)
         {
-            Say("error: this system lets a process open fewer than 256 files at once, and the program with its libraries needs that many; raise the limit with 'ulimit -n 1024'\n");
+            Say("error: this system lets a process open fewer than 256 files at once, and the program with its libraries needs that many; raise the limit "
+                + "with 'ulimit -n 1024'\n");
             return ExitCode.Missing;
         }
         if (Limit(Resource.FileBytes) < LeastFileBytes && Environment.GetEnvironmentVariable(WriteXorExecute) is null) StartAgainWithoutCodeFile();

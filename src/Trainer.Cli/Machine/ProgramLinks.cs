@@ -17,7 +17,8 @@ internal static partial class ProgramLinks
     // The host finds all else from where these lie, so they are copies.
     private static readonly string[] Copied = [Name, Name + ".dll", Name + ".deps.json", Name + ".runtimeconfig.json"];
 
-    /// <summary>Sees to it that this process computes with the libtorch that <c>TRAINER_LIBTORCH</c> names, if it names one. May start the program again in its place.</summary>
+    /// <summary>Sees to it that this process computes with the libtorch that <c>TRAINER_LIBTORCH</c> names, if it names one. May start the program again in its
+    /// place.</summary>
     /// <exception cref="DeviceException">The folder cannot serve.</exception>
     public static void Enter()
     {

@@ -1,6 +1,6 @@
 using Trainer.Adapters;
-using Trainer.Cli.CommandLine;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 

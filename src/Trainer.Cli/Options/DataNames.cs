@@ -11,7 +11,8 @@ internal static class DataNames
 
     /// <summary>Such as <c>tatsu-lab/alpaca</c>, <c>imdb</c> or <c>org/set:small/train[:10%]</c>: no ending of a file, nothing of a path.</summary>
     public static bool IsHubName(string path) =>
-        path.Length > 0 && !IsHere(path) && path[0] is not ('/' or '.' or '~') && path[^1] != '/' && !Extensions.Any(ending => path.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
+        path.Length > 0 && !IsHere(path) && path[0] is not ('/' or '.' or '~') && path[^1] != '/'
+        && !Extensions.Any(ending => path.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
         && HubData.Find(path, new HubCache("")) is not null;
 
     /// <summary>How a data set of a hub comes here.</summary>

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text;
-using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -18,7 +18,8 @@ internal static class EffectiveRecipe
         {
             // A continued adapter has its own shape.
             if (setting.ShapesAdapter && options.AdapterDirectory is not null) continue;
-            if (Plain(setting.Writes is { } write ? write(options) : setting.Property!.Get(options)) is { } value) entries.Add(KeyValuePair.Create(setting.Key, value));
+            if (Plain(setting.Writes is { } write ? write(options) : setting.Property!.Get(options)) is { } value)
+                entries.Add(KeyValuePair.Create(setting.Key, value));
         }
         return entries;
     }
@@ -88,12 +89,14 @@ internal static class EffectiveRecipe
         var text = number.ToString("R", CultureInfo.InvariantCulture);
         if (!text.Contains('E', StringComparison.Ordinal)) return text;
         var parts = text.Split('E');
-        return $"{(parts[0].Contains('.', StringComparison.Ordinal) ? parts[0] : parts[0] + ".0")}e{(parts[1][0] == '-' ? "-" : "+")}{parts[1].TrimStart('+', '-').TrimStart('0')}";
+        return $"{(parts[0].Contains('.', StringComparison.Ordinal) ? parts[0] : parts[0] + ".0")}e{(parts[1][0] == '-' ? "-" : "+")}"
+            + $"{parts[1].TrimStart('+', '-').TrimStart('0')}";
     }
 
     /// <summary>Plain where YAML reads the same word back, else in double quotes (JSON's escapes are YAML's).</summary>
     private static string Quoted(string text) =>
-        text.Length > 0 && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '_' or '-' or '.') && !char.IsAsciiDigit(text[0]) && text[0] is not ('-' or '.') && text.ToLowerInvariant() is not ("true" or "false" or "null" or "yes" or "no" or "on" or "off" or "y" or "n")
+        text.Length > 0 && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '_' or '-' or '.') && !char.IsAsciiDigit(text[0])
+        && text[0] is not ('-' or '.') && text.ToLowerInvariant() is not ("true" or "false" or "null" or "yes" or "no" or "on" or "off" or "y" or "n")
             ? text
             : Json.Quote(text);
 }

@@ -1,4 +1,5 @@
 using Trainer.Models;
+using Trainer.Models.Families;
 
 namespace Trainer.Cli.Options;
 

@@ -1,8 +1,9 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
-using Trainer.Engine;
+using Trainer.Engine.Gguf;
 using Trainer.Hub;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -23,13 +24,16 @@ internal sealed record ModelReference(string Name, string? Directory, string? Ab
         if (name == "tiny" && !System.IO.Directory.Exists(name))
         {
             var isThere = System.IO.Directory.Exists(Embedded.TinyModel);
-            return new ModelReference(name, Embedded.TinyModel, isThere ? null : $"the embedded model is missing ({Embedded.TinyModel}): the installation is incomplete; install trainer again");
+            return new ModelReference(name, Embedded.TinyModel,
+                isThere ? null : $"the embedded model is missing ({Embedded.TinyModel}): the installation is incomplete; install trainer again");
         }
         try
         {
             // Its folder is made once, beside other things that can be made again.
-            if (File.Exists(name) && name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return new ModelReference(name, GgufFolder.Of(name, Path.Combine(UserCache.Folder, "gguf")), null);
-            if (name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !System.IO.Directory.Exists(name)) return new ModelReference(name, null, $"--model '{name}': there is no such file; check the path");
+            if (File.Exists(name) && name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+                return new ModelReference(name, GgufFolder.Of(name, Path.Combine(UserCache.Folder, "gguf")), null);
+            if (name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !System.IO.Directory.Exists(name))
+                return new ModelReference(name, null, $"--model '{name}': there is no such file; check the path");
             var folder = new ModelSource(HubOptions.FromEnvironment()).Resolve(name, needsWeights);
             RegularFile.RequireAll(folder);
             return new ModelReference(name, folder, null);

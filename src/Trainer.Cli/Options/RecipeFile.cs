@@ -1,6 +1,7 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Importing;
+using Trainer.Training.Options;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -27,7 +28,8 @@ internal static class RecipeFile
             if (!byName.TryGetValue(TokenNormalizer.Kebab(typed), out var setting))
             {
                 var near = DidYouMean.Nearest(TokenNormalizer.Kebab(typed), byName.Keys);
-                faults.Add($"unknown key '{typed}' ({where})" + (near is null ? "; 'trainer schema' lists them" : $"; did you mean '{near.Replace('-', '_')}'?"));
+                faults.Add($"unknown key '{typed}' ({where})"
+                    + (near is null ? "; 'trainer schema' lists them" : $"; did you mean '{near.Replace('-', '_')}'?"));
                 continue;
             }
             if (values.TryGetValue(setting.Key, out var earlier))
@@ -43,7 +45,8 @@ internal static class RecipeFile
     public static YamlMappingNode? Load(string path)
     {
         if (Directory.Exists(path)) throw new UsageException($"recipe '{path}' is a folder; name the .yaml file in it");
-        if (!File.Exists(path)) path = ShippedRecipes.Find(path) ?? throw new UsageException($"no recipe '{path}'; 'trainer recipes' lists those that come with trainer");
+        if (!File.Exists(path))
+            path = ShippedRecipes.Find(path) ?? throw new UsageException($"no recipe '{path}'; 'trainer recipes' lists those that come with trainer");
         var stream = new YamlStream();
         RegularFile.Require(path);
         try
@@ -54,12 +57,14 @@ internal static class RecipeFile
         }
         catch (YamlException fault)
         {
-            throw new UsageException($"recipe is not YAML ({path}:{fault.Start.Line}): {fault.Message.ReplaceLineEndings(" ")}; indent with spaces and quote values that hold ': '");
+            throw new UsageException($"recipe is not YAML ({path}:{fault.Start.Line}): {fault.Message.ReplaceLineEndings(" ")}; indent with spaces and quote "
+                + "values that hold ': '");
         }
         catch (Exception fault) when (fault is ArgumentException or InvalidOperationException or FormatException)
         {
             // The library's other ways to say that a damaged text is no YAML.
-            throw new UsageException($"recipe is not YAML ({path}): {fault.Message.ReplaceLineEndings(" ").TrimEnd('.')}; indent with spaces and quote values that hold ': '");
+            throw new UsageException($"recipe is not YAML ({path}): {fault.Message.ReplaceLineEndings(" ").TrimEnd('.')}; indent with spaces and quote values "
+                + "that hold ': '");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -100,7 +105,9 @@ internal static class RecipeFile
                 {
                     if (child is YamlScalarNode word) items.Add(new SettingItem(word.Value ?? ""));
                     else if (child is YamlMappingNode map && setting.Kind == SettingKind.Sources) items.Add(Source(map, where, faults));
-                    else faults.Add($"'{setting.Key}' ({where}) holds an element that is neither a word{(setting.Kind == SettingKind.Sources ? " nor a 'path: ...' mapping" : "")}");
+                    else
+                        faults.Add($"'{setting.Key}' ({where}) holds an element that is neither a "
+                            + $"word{(setting.Kind == SettingKind.Sources ? " nor a 'path: ...' mapping" : "")}");
                 }
                 return items;
             case YamlMappingNode map when setting.Kind == SettingKind.Sources:
@@ -108,7 +115,8 @@ internal static class RecipeFile
             case YamlMappingNode map when setting.Kind == SettingKind.Pairs:
                 return [new SettingItem("", Pairs(map, where, faults))];
             default:
-                faults.Add($"'{setting.Key}' ({where}) takes {(setting.TakesMany ? "a word or a list" : "one value")}, not a {(node is YamlMappingNode ? "mapping" : "list")}");
+                faults.Add($"'{setting.Key}' ({where}) takes {(setting.TakesMany ? "a word or a list" : "one value")}, not a "
+                    + $"{(node is YamlMappingNode ? "mapping" : "list")}");
                 return null;
         }
     }

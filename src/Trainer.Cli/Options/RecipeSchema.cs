@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Trainer.Cli.CommandLine;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -42,7 +42,8 @@ internal static class RecipeSchema
                 property["type"] = Types("boolean");
                 break;
             case SettingKind.Choice:
-                property["enum"] = new JsonArray([.. setting.Choices.Select(choice => JsonValue.Create(choice)), .. setting.Bare is null ? Array.Empty<JsonNode>() : [JsonValue.Create(true), JsonValue.Create(false)]]);
+                property["enum"] = new JsonArray([.. setting.Choices.Select(choice => JsonValue.Create(choice)),
+                    .. setting.Bare is null ? Array.Empty<JsonNode>() : [JsonValue.Create(true), JsonValue.Create(false)]]);
                 break;
             case SettingKind.List:
                 property["type"] = Types("string", "array");
@@ -54,7 +55,8 @@ internal static class RecipeSchema
                 break;
             case SettingKind.Pairs:
                 property["type"] = Types("object");
-                property["additionalProperties"] = new JsonObject { ["type"] = setting.Property?.Type == typeof(IReadOnlyDictionary<string, string>) ? Types("string", "number", "boolean") : "number" };
+                property["additionalProperties"] = new JsonObject { ["type"] = setting.Property?.Type == typeof(IReadOnlyDictionary<string, string>)
+                    ? Types("string", "number", "boolean") : "number" };
                 break;
             case SettingKind.Bytes:
                 property["type"] = Types("string", "integer");
@@ -67,7 +69,8 @@ internal static class RecipeSchema
         return property;
     }
 
-    private static JsonNode Types(params string[] types) => types.Length == 1 ? JsonValue.Create(types[0])! : new JsonArray([.. types.Select(type => JsonValue.Create(type))]);
+    private static JsonNode Types(params string[] types)
+        => types.Length == 1 ? JsonValue.Create(types[0])! : new JsonArray([.. types.Select(type => JsonValue.Create(type))]);
 
     private static JsonObject Source() => new()
     {

@@ -1,6 +1,6 @@
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Cli.CommandLine;
+using Trainer.Checkpoints.Runs;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -32,13 +32,16 @@ internal static class RunFolders
         var model = values.Text(ModelSettings.Model);
         if (word is not null)
         {
-            if (values.Has(AdapterSettings.Adapter) && IsAdapter(word)) values.Fault($"'{word}' and {values.Origin(AdapterSettings.Adapter)} both name an adapter; keep one");
+            if (values.Has(AdapterSettings.Adapter) && IsAdapter(word))
+                values.Fault($"'{word}' and {values.Origin(AdapterSettings.Adapter)} both name an adapter; keep one");
             if (!IsAdapter(word) && model is not null) values.Fault($"'{word}' and {values.Origin(ModelSettings.Model)} both name a model; keep one");
             if (!IsAdapter(word)) return values.With(ModelSettings.Model, word);
         }
         var folder = word ?? (IsAdapter(model) ? model : null);
         if (folder is null) return values;
-        if (word is null && values.Has(AdapterSettings.Adapter)) values.Fault($"{values.Origin(ModelSettings.Model)} '{folder}' is an adapter, and {values.Origin(AdapterSettings.Adapter)} names one too; keep one");
+        if (word is null && values.Has(AdapterSettings.Adapter))
+            values.Fault($"{values.Origin(ModelSettings.Model)} '{folder}' is an adapter, and {values.Origin(AdapterSettings.Adapter)} names one too; keep "
+                + "one");
         var result = values.With(AdapterSettings.Adapter, folder);
         if (word is null || model is null)
         {

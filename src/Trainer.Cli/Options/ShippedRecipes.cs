@@ -7,7 +7,8 @@ internal static class ShippedRecipes
 
     /// <summary>Their names, without folder and ending.</summary>
     public static IReadOnlyList<string> Names =>
-        Directory.Exists(Folder) ? [.. Directory.EnumerateFiles(Folder, "*.yaml").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)] : [];
+        Directory.Exists(Folder)
+        ? [.. Directory.EnumerateFiles(Folder, "*.yaml").Select(path => Path.GetFileNameWithoutExtension(path)!).Order(StringComparer.Ordinal)] : [];
 
     /// <summary>The file of a recipe by its name, with or without <c>configs/</c> and <c>.yaml</c>; null where there is none.</summary>
     public static string? Find(string name)
@@ -21,6 +22,7 @@ internal static class ShippedRecipes
     public static (string Title, string Needs) About(string path)
     {
         var lines = File.ReadLines(path).TakeWhile(line => line.StartsWith('#')).Select(line => line.TrimStart('#', ' ')).ToList();
-        return (lines.FirstOrDefault("").TrimEnd(':', '.'), lines.FirstOrDefault(line => line.StartsWith("Needs: ", StringComparison.Ordinal))?["Needs: ".Length..] ?? "");
+        return (lines.FirstOrDefault("").TrimEnd(':',
+            '.'), lines.FirstOrDefault(line => line.StartsWith("Needs: ", StringComparison.Ordinal))?["Needs: ".Length..] ?? "");
     }
 }

@@ -1,8 +1,9 @@
 using System.Globalization;
-using Trainer.Checkpoints;
-using Trainer.Cli.CommandLine;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Hub;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -40,14 +41,18 @@ internal static class SourceReader
             CheckSplit(values, setting, split);
             var resolved = ResolveDemo(place, demo);
             var chosen = columns.Count > 0 ? columns : null;
-            if (RegularFile.IsOther(resolved)) values.Fault($"{values.Origin(setting)} '{path}' is no regular file but a pipe, a socket or a device; data is read twice, so put it into a file");
-            else if (File.Exists(resolved) || Directory.Exists(resolved)) sources.Add(new DataSource(resolved, weight, chosen) { Split = split, Subset = subset });
+            if (RegularFile.IsOther(resolved))
+                values.Fault($"{values.Origin(setting)} '{path}' is no regular file but a pipe, a socket or a device; data is read twice, so put it into a "
+                    + "file");
+            else if (File.Exists(resolved) || Directory.Exists(resolved))
+                sources.Add(new DataSource(resolved, weight, chosen) { Split = split, Subset = subset });
             else if (OfHub(values, setting, path, split, subset) is { } hub) sources.Add(hub with { Weight = weight, Columns = chosen });
         }
         return sources;
     }
 
-    /// <summary>A path and the part of it that is asked for: <c>rows.jsonl[:10%]</c>, or <c>DIR/train[:10%]</c> where DIR is a folder with such a split.</summary>
+    /// <summary>A path and the part of it that is asked for: <c>rows.jsonl[:10%]</c>, or <c>DIR/train[:10%]</c> where DIR is a folder with such a
+    /// split.</summary>
     private static (string Path, string? Part) Part(string path)
     {
         if (DataNames.IsHere(path)) return (path, null);
@@ -55,7 +60,8 @@ internal static class SourceReader
         var place = bracket > 0 ? path[..bracket] : path;
         if (bracket > 0 && DataNames.IsHere(place)) return (place, path[bracket..]);
         var slash = place.TrimEnd('/').LastIndexOf('/');
-        return slash > 0 && Directory.Exists(path[..slash]) && System.IO.Path.GetExtension(place).Length == 0 ? (path[..slash], path[(slash + 1)..].TrimEnd('/')) : (path, null);
+        return slash > 0 && Directory.Exists(path[..slash]) && System.IO.Path.GetExtension(place).Length == 0
+            ? (path[..slash], path[(slash + 1)..].TrimEnd('/')) : (path, null);
     }
 
     /// <summary>A data set of the hub in the cache; a fault where neither that nor a file is there.</summary>
@@ -70,9 +76,11 @@ internal static class SourceReader
         var cache = new HubCache(HubOptions.FromEnvironment().CacheFolder);
         var found = HubData.Find(path, cache)!;
         if (found.Split is not null && split is not null || found.Subset is not null && subset is not null)
-            values.Fault($"{values.Origin(setting)} '{path}' names a part, and so does {(found.Split is not null && split is not null ? "split=" : "subset=")}; keep one");
+            values.Fault($"{values.Origin(setting)} '{path}' names a part, and so "
+                + $"does {(found.Split is not null && split is not null ? "split=" : "subset=")}; keep one");
         CheckSplit(values, setting, found.Split);
-        if (found.Folder(cache) is { } folder) return new DataSource(folder) { Name = found.Name, Split = found.Split ?? split, Subset = found.Subset ?? subset };
+        if (found.Folder(cache) is { } folder)
+            return new DataSource(folder) { Name = found.Name, Split = found.Split ?? split, Subset = found.Subset ?? subset };
         values.Fault($"{Fault()}; {DataNames.HowToGet(path)}");
         return null;
     }

@@ -1,9 +1,10 @@
 using System.Globalization;
-using Trainer.Engine.Native;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Engine.Native;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Options;
 
@@ -17,7 +18,8 @@ internal static class TrainingOptionsReader
     public static TrainingOptions Read(SettingValues values, Terminal terminal, TimeProvider time, bool isPlan = false)
     {
         var model = ModelReference.Read(values, needsWeights: !isPlan);
-        var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = new DataOptions(), OutputDirectory = OutputDirectory(model.Name, time) };
+        var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = new DataOptions(),
+            OutputDirectory = OutputDirectory(model.Name, time) };
         defaults = defaults with
         {
             LoggingSteps = terminal.IsLive ? 1 : defaults.LoggingSteps,
@@ -31,7 +33,8 @@ internal static class TrainingOptionsReader
         if (!isPlan) Contradictions.RequireData(values, options);
         Contradictions.Find(values, options);
         // The most useful answer to a line that is right but for the model on this machine is how to get the model.
-        if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData)) throw new CommandFailedException(ExitCode.Missing, model.Absence);
+        if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData))
+            throw new CommandFailedException(ExitCode.Missing, model.Absence);
         values.ThrowIfFaulty();
         ComputeDevice.Require(options.Device);
         return NewTokens.Apply(options, text => terminal.Error.WriteLine("note: " + text));
@@ -74,6 +77,7 @@ internal static class TrainingOptionsReader
     {
         var name = Path.GetFileName(model.TrimEnd('/'));
         var safe = string.Concat(name.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.' ? letter : '-'));
-        return Path.Combine("runs", $"{(safe.Trim('.').Length > 0 ? safe : "model")}-{time.GetLocalNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
+        return Path.Combine("runs",
+            $"{(safe.Trim('.').Length > 0 ? safe : "model")}-{time.GetLocalNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
     }
 }

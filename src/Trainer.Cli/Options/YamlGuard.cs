@@ -1,10 +1,11 @@
-using Trainer.Cli.CommandLine;
+using Trainer.Training.Options;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
 namespace Trainer.Cli.Options;
 
-/// <summary>Refuses YAML that a small file can make endless: nesting without end, and aliases, which can hold themselves or each other a thousandfold.</summary>
+/// <summary>Refuses YAML that a small file can make endless: nesting without end, and aliases, which can hold themselves or each other a
+/// thousandfold.</summary>
 internal static class YamlGuard
 {
     /// <summary>Levels of lists and mappings; a recipe has three.</summary>
@@ -22,7 +23,8 @@ internal static class YamlGuard
             level += parser.Current switch { MappingStart or SequenceStart => 1, MappingEnd or SequenceEnd => -1, _ => 0 };
             if (level > MostLevels) throw TooDeep(path, parser.Current!.Start.Line);
             if (parser.Current is AnchorAlias alias)
-                throw new UsageException($"'*{alias.Value}' ({path}:{alias.Start.Line}) stands for another place of the file, which recipes do not take; write the value itself");
+                throw new UsageException($"'*{alias.Value}' ({path}:{alias.Start.Line}) stands for another place of the file, which recipes do not take; "
+                    + "write the value itself");
         }
     }
 
@@ -43,5 +45,6 @@ internal static class YamlGuard
     // Brackets in quoted text count here too, so the bound is one that no honest text reaches.
     private const int MostBrackets = 1000;
 
-    private static UsageException TooDeep(string path, long line) => new($"recipe is nested deeper than {MostLevels} levels ({path}:{line}); write flat 'key: value' lines");
+    private static UsageException TooDeep(string path, long line)
+        => new($"recipe is nested deeper than {MostLevels} levels ({path}:{line}); write flat 'key: value' lines");
 }

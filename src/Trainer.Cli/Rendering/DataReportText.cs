@@ -1,6 +1,6 @@
 using System.Text;
-using Trainer.Cli.CommandLine;
 using Trainer.Data;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Rendering;
 
@@ -32,21 +32,28 @@ internal static class DataReportText
         fault_counts = report.FaultCounts.ToDictionary(pair => Snake(pair.Key), pair => pair.Value),
         notes = report.Statistics.Notes,
         source_notes = report.Notes,
-        held_out = report.HeldOut is { } held ? new { rows = held.Rows, examples = held.Examples, tokens = held.Tokens, trained_tokens = held.TrainedTokens, longest = held.LongestExample } : null,
-        faults = report.Faults.Select(fault => new { file = fault.Source.File, line = fault.Source.Line, column = fault.Column, kind = Snake(fault.Kind), reason = fault.Reason, message = fault.Message }),
+        held_out = report.HeldOut is { } held ? new { rows = held.Rows, examples = held.Examples, tokens = held.Tokens, trained_tokens = held.TrainedTokens,
+        longest = held.LongestExample } : null,
+        faults = report.Faults.Select(fault => new { file = fault.Source.File, line = fault.Source.Line, column = fault.Column, kind = Snake(fault.Kind),
+        reason = fault.Reason, message = fault.Message }),
     };
 
     public static string Write(DataReport report, Terminal terminal)
     {
         var s = report.Statistics;
         var text = new StringBuilder();
-        text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained {Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
-        if (report.HeldOut is { } held) text.AppendLine($"held out: rows {Quantities.Count(held.Rows)}, examples {Quantities.Count(held.Examples)}, tokens {Quantities.Count(held.Tokens)}, trained {Quantities.Count(held.TrainedTokens)}, longest {Quantities.Count(held.LongestExample)}");
+        text.AppendLine($"rows {Quantities.Count(s.Rows)}, examples {Quantities.Count(s.Examples)}, tokens {Quantities.Count(s.Tokens)}, trained "
+            + $"{Quantities.Count(s.TrainedTokens)} ({report.TrainedShare * 100:0.#}%), longest {Quantities.Count(s.LongestExample)}");
+        if (report.HeldOut is { } held)
+            text.AppendLine($"held out: rows {Quantities.Count(held.Rows)}, examples {Quantities.Count(held.Examples)}, tokens {Quantities.Count(held.Tokens)}"
+                + $", trained {Quantities.Count(held.TrainedTokens)}, longest {Quantities.Count(held.LongestExample)}");
         if (s.Answers.Words().Length > 0) text.AppendLine($"answers: {s.Answers.Words()}{(s.Answers.Imbalance() is { } imbalance ? $"; {imbalance}" : "")}");
         foreach (var note in report.Notes) text.AppendLine("note: " + note);
         if (s.TruncatedRows > 0) text.AppendLine($"truncated rows {Quantities.Count(s.TruncatedRows)}");
         if (s.SplitRows > 0) text.AppendLine($"split rows {Quantities.Count(s.SplitRows)}");
-        if (s.Duplicates > 0) text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: {string.Join(", ", report.Duplicates.Take(5).Select(row => $"{row.Source} (as {Place(row)})"))}");
+        if (s.Duplicates > 0)
+            text.AppendLine($"duplicate rows {Quantities.Count(s.Duplicates)}: "
+                + $"{string.Join(", ", report.Duplicates.Take(5).Select(row => $"{row.Source} (as {Place(row)})"))}");
         if (s.EmptyAnswers > 0) text.AppendLine($"empty answers {Quantities.Count(s.EmptyAnswers)}: {string.Join(", ", report.EmptyAnswers.Take(5))}");
         foreach (var (kind, count) in s.Dropped) text.AppendLine($"dropped, {Words(kind)}: {Quantities.Count(count)}");
         foreach (var (column, count) in s.IgnoredColumns) text.AppendLine($"not used: {column}, {Quantities.Count(count)} rows");
@@ -58,16 +65,20 @@ internal static class DataReportText
         foreach (var group in groups.Take(MostFaultsShown))
         {
             // The list ends at a thousand, the counts do not: of a kind with one fault alone the count is that fault's.
-            var count = groups.Count(other => other.Key.Kind == group.Key.Kind) == 1 ? report.FaultCounts.GetValueOrDefault(group.Key.Kind, group.Count()) : group.Count();
+            var count = groups.Count(other => other.Key.Kind == group.Key.Kind) == 1
+                ? report.FaultCounts.GetValueOrDefault(group.Key.Kind, group.Count()) : group.Count();
             // A row is refused where its kind of fault is not asked to be left out.
             text.Append(s.Dropped.ContainsKey(group.Key.Kind) ? "dropped: " : "refused: ");
             if (count > 1) text.Append($"{Quantities.Count(count)} rows such as ");
             text.Append(group.First().Message);
-            if (count > 1) text.Append($" (also {string.Join(", ", group.Skip(1).Take(PlacesShown).Select(fault => Place(fault.Source, group.First().Source)))}{(count > PlacesShown + 1 ? ", ..." : "")})");
+            if (count > 1)
+                text.Append($" (also {string.Join(", ", group.Skip(1).Take(PlacesShown).Select(fault => Place(fault.Source, group.First().Source)))}"
+                    + $"{(count > PlacesShown + 1 ? ", ..." : "")})");
             text.AppendLine();
         }
         var all = report.FaultCounts.Values.Sum();
-        if (groups.Count > MostFaultsShown || all > report.Faults.Count) text.AppendLine($"in all: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {Quantities.Count(pair.Value)}"))}");
+        if (groups.Count > MostFaultsShown || all > report.Faults.Count)
+            text.AppendLine($"in all: {string.Join(", ", report.FaultCounts.Select(pair => $"{Words(pair.Key)} {Quantities.Count(pair.Value)}"))}");
         return text.ToString();
     }
 
@@ -82,7 +93,8 @@ internal static class DataReportText
         var room = Math.Clamp(terminal.Width - 30, 10, 50);
         text.AppendLine("tokens in a row");
         foreach (var bucket in shown)
-            text.AppendLine($"{bucket.From,7}-{bucket.To,-7} {Quantities.Count(bucket.Rows),9} {new string(terminal.HasUnicode ? '█' : '#', (int)Math.Max(1, room * bucket.Rows / most))}");
+            text.AppendLine($"{bucket.From,7}-{bucket.To,-7} {Quantities.Count(bucket.Rows),9} "
+                + $"{new string(terminal.HasUnicode ? '█' : '#', (int)Math.Max(1, room * bucket.Rows / most))}");
     }
 
     /// <summary>The line alone where the first of the two stands in the same file.</summary>

@@ -4,7 +4,8 @@ namespace Trainer.Cli.Rendering;
 
 /// <summary>Lines at the end of a terminal that are drawn again in place, while other text scrolls away above them.</summary>
 /// <remarks>
-/// The cursor rests at the start of the line below, and never at the end of a full one: what the terminal itself echoes there (<c>^C</c>) then moves nothing and is wiped by the next drawing.
+/// The cursor rests at the start of the line below, and never at the end of a full one: what the terminal itself echoes there (<c>^C</c>) then moves nothing
+/// and is wiped by the next drawing.
 /// Each change is one write, so that no half of it is seen; the cursor is never hidden, so that a process that ends at once leaves a whole terminal.
 /// </remarks>
 internal sealed class LiveRegion(Terminal terminal)

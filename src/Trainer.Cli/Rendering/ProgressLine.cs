@@ -29,7 +29,8 @@ internal sealed class ProgressLine(Terminal terminal, bool isQuiet)
             {
                 if (_drawn != 0 && Stopwatch.GetElapsedTime(_drawn) < Interval && done < total) return;
                 _drawn = Stopwatch.GetTimestamp();
-                terminal.Error.Raw.Write("\r" + SafeText.Of(RunLines.PhaseLine(new PhaseProgressed(what, done, total), terminal.CurrentWidth() - 1, terminal.HasUnicode)) + "\u001b[K");
+                terminal.Error.Raw.Write("\r" + SafeText.Of(RunLines.PhaseLine(new PhaseProgressed(what, done, total), terminal.CurrentWidth() - 1,
+                    terminal.HasUnicode)) + "\u001b[K");
                 return;
             }
             var quarter = total > 0 ? (int)(4 * done / total) : 4;

@@ -1,5 +1,6 @@
 using Trainer.Cli.Reports;
 using Trainer.Training;
+using Trainer.Training.Records;
 
 namespace Trainer.Cli.Rendering;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
-using Trainer.Cli.CommandLine;
 using Trainer.Training;
+using Trainer.Training.Options;
+using Trainer.Training.Records;
 
 namespace Trainer.Cli.Rendering;
 
@@ -32,7 +33,8 @@ internal static class RunLines
             lines.AddRange(Join(HeldOut(history.Evals[^1], history.BestEval!), width));
         lines.AddRange(Join(
         [
-            $"lr {Rate(step.LearningRate)}", $"grad norm {Number(step.GradNorm, "0.000")}", $"{Number(step.TokensPerSecond, "0")} tokens/s", $"memory {Quantities.Bytes(step.MemoryBytes)}",
+            $"lr {Rate(step.LearningRate)}", $"grad norm {Number(step.GradNorm, "0.000")}", $"{Number(step.TokensPerSecond, "0")} tokens/s",
+            $"memory {Quantities.Bytes(step.MemoryBytes)}",
             $"epoch {Number(step.Epoch, "0.00")}", $"{Quantities.Duration(step.ElapsedSeconds)} so far",
         ], width));
         if (history.LastSaved is { } saved) lines.Add(Cut($"saved {Path.GetFileName(saved.Directory.TrimEnd('/'))}", width));
@@ -50,7 +52,8 @@ internal static class RunLines
     {
         foreach (var (name, word, format) in new[]
         {
-            ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("rewards/chosen", "reward chosen", "0.000"), ("rewards/rejected", "reward rejected", "0.000"),
+            ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("rewards/chosen", "reward chosen", "0.000"),
+            ("rewards/rejected", "reward rejected", "0.000"),
             ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("kl", "kl", "0.000"),
         })
             if (metrics.TryGetValue(name, out var value)) yield return $"{word} {Number(value, format)}";

@@ -4,8 +4,9 @@ using Serilog;
 using Serilog.Core;
 using Serilog.Events;
 using Serilog.Formatting.Display;
-using Trainer.Cli.CommandLine;
 using Trainer.Training;
+using Trainer.Training.Options;
+using Trainer.Training.Records;
 
 namespace Trainer.Cli.Rendering;
 
@@ -48,16 +49,21 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                 break;
             case RunStarted s:
                 OpenFile();
-                Log(log => log.Information("training {Trainable:l} of {Total:l} parameters, steps {First} to {Last}", Quantities.Count(s.TrainableParameters), Quantities.Count(s.TotalParameters), s.FirstStep + 1, s.MaxSteps));
+                Log(log => log.Information("training {Trainable:l} of {Total:l} parameters, steps {First} to {Last}", Quantities.Count(s.TrainableParameters),
+                    Quantities.Count(s.TotalParameters), s.FirstStep + 1, s.MaxSteps));
                 break;
             case StepDone { IsLogged: true } s:
                 var left = _history.SecondsLeft() is { } seconds ? Quantities.Duration(seconds) : "?";
-                Log(log => log.Information("step {Step}/{MaxSteps} loss {Loss:0.0000} lr {LearningRate:l} grad_norm {GradNorm:0.0000} tokens/s {TokensPerSecond:0} memory {Memory:l} epoch {Epoch:0.00} left {Left:l}{Measured:l}",
-                    s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond, Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left, Measured(s.Metrics)));
+                Log(log => log.Information("step {Step}/{MaxSteps} loss {Loss:0.0000} lr {LearningRate:l} grad_norm {GradNorm:0.0000} tokens/s "
+                    + "{TokensPerSecond:0} memory {Memory:l} epoch {Epoch:0.00} left {Left:l}{Measured:l}",
+                    s.Step, _history.Started?.MaxSteps ?? s.Step, s.Loss, RunLines.Rate(s.LearningRate), s.GradNorm, s.TokensPerSecond,
+                    Quantities.Bytes(s.MemoryBytes).Replace(" ", "", StringComparison.Ordinal), s.Epoch, left, Measured(s.Metrics)));
                 break;
             case EvalDone e:
-                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000}{Perplexity:l} trained tokens {TrainedTokens} in {Seconds:l}{Best:l}{Measured:l}",
-                    e.Step, e.EvalLoss, e.IsOfTokens ? $" perplexity {RunLines.Number(Math.Exp(e.EvalLoss), "0.00")}" : "", e.TrainedTokens, Quantities.Duration(e.Seconds), Verdict(e), Measured(e.Metrics)));
+                Log(log => log.Information("eval at step {Step} loss {EvalLoss:0.0000}{Perplexity:l} trained tokens {TrainedTokens} in "
+                    + "{Seconds:l}{Best:l}{Measured:l}",
+                    e.Step, e.EvalLoss, e.IsOfTokens ? $" perplexity {RunLines.Number(Math.Exp(e.EvalLoss), "0.00")}" : "", e.TrainedTokens,
+                    Quantities.Duration(e.Seconds), Verdict(e), Measured(e.Metrics)));
                 break;
             case Sampled s:
                 Log(log => log.Information("sample at step {Step}: {Prompt} -> {Text}", s.Step, s.Prompt, s.Text));
@@ -66,7 +72,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
                 Log(log => log.Information("saved {Directory:l}", s.Directory));
                 break;
             case RunEnded e:
-                Log(log => log.Information("{Reason:l}: {Step} steps in {Elapsed:l}, mean loss of all steps {TrainLoss:0.0000}", e.Reason, e.Step, Quantities.Duration(e.ElapsedSeconds), e.TrainLoss));
+                Log(log => log.Information("{Reason:l}: {Step} steps in {Elapsed:l}, mean loss of all steps {TrainLoss:0.0000}", e.Reason, e.Step,
+                    Quantities.Duration(e.ElapsedSeconds), e.TrainLoss));
                 break;
             default:
                 break;
@@ -74,7 +81,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
     }
 
     // The base's own loss, told at step 0, is what an adapter must beat.
-    private string Verdict(EvalDone eval) => _history.Evals.Count < 2 ? "" : ReferenceEquals(_history.BestEval, eval) ? eval.Metric == EvalMetric.Loss ? ", the lowest so far" : $", the best {eval.Metric} so far"
+    private string Verdict(EvalDone eval) => _history.Evals.Count < 2
+        ? "" : ReferenceEquals(_history.BestEval, eval) ? eval.Metric == EvalMetric.Loss ? ", the lowest so far" : $", the best {eval.Metric} so far"
         : _history.Evals[0].Step == 0 && eval.EvalLoss >= _history.Evals[0].EvalLoss ? ", no lower than the base" : "";
 
     /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
@@ -104,7 +112,8 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
     {
         if (_file is not null || _directory is null) return;
         _file = new LoggerConfiguration().MinimumLevel.Debug().WriteTo.File(
-            new SafeFormatter(new MessageTemplateTextFormatter("{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture)),
+            new SafeFormatter(new MessageTemplateTextFormatter("{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} [{Level:u3}] {Message:lj}{NewLine}{Exception}",
+            CultureInfo.InvariantCulture)),
             Path.Combine(_directory, "trainer.log"), fileSizeLimitBytes: MaxFileBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: 5).CreateLogger();
         foreach (var write in _before) write(_file);
         _before.Clear();

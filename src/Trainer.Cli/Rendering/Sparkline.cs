@@ -21,6 +21,7 @@ internal static class Sparkline
         var finite = means.Where(double.IsFinite).ToList();
         if (finite.Count == 0) return "";
         var (low, high) = (finite.Min(), finite.Max());
-        return string.Concat(means.Select(mean => !double.IsFinite(mean) ? '?' : high - low < 1e-12 ? levels[0] : levels[(int)Math.Min(levels.Length - 1, (mean - low) / (high - low) * levels.Length)]));
+        return string.Concat(means.Select(mean => !double.IsFinite(mean)
+            ? '?' : high - low < 1e-12 ? levels[0] : levels[(int)Math.Min(levels.Length - 1, (mean - low) / (high - low) * levels.Length)]));
     }
 }

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Trainer.Cli.Rendering;
 
-/// <summary>Where text goes and what the receiver can show: results to <see cref="Out"/>, everything else to <see cref="Error"/>. Neither lets a control character of foreign text through.</summary>
+/// <summary>Where text goes and what the receiver can show: results to <see cref="Out"/>, everything else to <see cref="Error"/>. Neither lets a control
+/// character of foreign text through.</summary>
 internal sealed class Terminal
 {
     private Terminal(SafeWriter output, SafeWriter error, bool isLive, bool outIsTerminal, bool hasColour, bool hasUnicode, int width)
@@ -63,7 +64,8 @@ internal sealed class Terminal
         var colour = !IsSet("NO_COLOR") && !dumb && !ci && (terminal || outIsTerminal);
         var locale = FirstSet("LC_ALL", "LC_CTYPE", "LANG");
         var unicode = locale.Contains("UTF-8", StringComparison.OrdinalIgnoreCase) || locale.Contains("utf8", StringComparison.OrdinalIgnoreCase);
-        return new Terminal(Writer(Console.OpenStandardOutput, false), Writer(Console.OpenStandardError, true), terminal, outIsTerminal, colour, unicode, DetectWidth());
+        return new Terminal(Writer(Console.OpenStandardOutput, false), Writer(Console.OpenStandardError, true), terminal, outIsTerminal, colour, unicode,
+            DetectWidth());
     }
 
     private static int DetectWidth()

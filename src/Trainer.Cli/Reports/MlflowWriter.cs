@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
-using Trainer.Checkpoints;
-using Trainer.Hub.Mlflow;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Hub;
+using Trainer.Hub.Mlflow;
 using Trainer.Training;
 
 namespace Trainer.Cli.Reports;
@@ -94,8 +94,9 @@ internal sealed class MlflowWriter : ITrainingObserver, IDisposable
             await _client.StatusAsync(earlier, "RUNNING", null).ConfigureAwait(false);
             return earlier;
         }
-        var run = await _client.BeginAsync(_options.Experiment, _options.RunName ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_directory))), Now).ConfigureAwait(false);
-        Checkpoints.AtomicFile.WriteText(path, JsonSerializer.Serialize(new { uri = _options.ToString(), run_id = run }) + "\n");
+        var run = await _client.BeginAsync(_options.Experiment,
+            _options.RunName ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_directory))), Now).ConfigureAwait(false);
+        Checkpoints.Atomic.AtomicFile.WriteText(path, JsonSerializer.Serialize(new { uri = _options.ToString(), run_id = run }) + "\n");
         await _client.ParametersAsync(run, _parameters).ConfigureAwait(false);
         return run;
     }
@@ -118,8 +119,10 @@ internal sealed class MlflowWriter : ITrainingObserver, IDisposable
     {
         IEnumerable<(string Key, double Value)> values = trainingEvent switch
         {
-            StepDone s => [("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate), ("train/epoch", s.Epoch), ("train/tokens_per_second", s.TokensPerSecond), .. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))],
-            EvalDone e => [("eval/loss", e.EvalLoss), .. e.IsOfTokens ? [("eval/perplexity", Math.Exp(e.EvalLoss))] : Array.Empty<(string, double)>(), .. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))],
+            StepDone s => [("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate), ("train/epoch", s.Epoch),
+                ("train/tokens_per_second", s.TokensPerSecond), .. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))],
+            EvalDone e => [("eval/loss", e.EvalLoss), .. e.IsOfTokens ? [("eval/perplexity", Math.Exp(e.EvalLoss))] : Array.Empty<(string, double)>(),
+                .. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))],
             RunEnded e => [("train/train_loss", e.TrainLoss), ("train/train_runtime", e.ElapsedSeconds)],
             _ => [],
         };

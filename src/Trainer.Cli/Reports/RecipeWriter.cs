@@ -1,4 +1,4 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Training;
 
 namespace Trainer.Cli.Reports;
@@ -8,7 +8,8 @@ internal sealed class RecipeWriter(string directory, string recipe) : ITrainingO
 {
     public void On(TrainingEvent trainingEvent)
     {
-        // Not before the first step: a refused run leaves nothing, and the recipe of a run that is replaced stays till then. run.json takes the recipe's hash after it.
+        // Not before the first step: a refused run leaves nothing, and the recipe of a run that is replaced stays till then. run.json takes the recipe's hash
+        // after it.
         if (trainingEvent is RunStarted) AtomicFile.WriteText(Path.Combine(directory, "recipe.yaml"), recipe);
     }
 }

@@ -24,7 +24,8 @@ internal static class ReportPicture
             Curve(plots[0], run, 1, colour, name, isNoisy: true);
             if (run.Evals.Count > 0)
             {
-                var held = plots[0].Add.Scatter(run.Evals.Select(row => row[0]).ToArray(), run.Evals.Select(row => row[1]).ToArray(), runs.Count > 1 ? colour : Color.FromHex(Colours[1]));
+                var held = plots[0].Add.Scatter(run.Evals.Select(row => row[0]).ToArray(), run.Evals.Select(row => row[1]).ToArray(),
+                    runs.Count > 1 ? colour : Color.FromHex(Colours[1]));
                 held.MarkerSize = 7;
                 held.LinePattern = LinePattern.Dashed;
             }

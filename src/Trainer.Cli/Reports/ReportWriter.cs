@@ -1,8 +1,10 @@
-using Trainer.Checkpoints;
 using System.Diagnostics;
+using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Rendering;
 using Trainer.Training;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Reports;
 
@@ -18,7 +20,8 @@ internal sealed class ReportWriter(string directory) : ITrainingObserver
     public void On(TrainingEvent trainingEvent)
     {
         _history.On(trainingEvent);
-        if (trainingEvent is DataOpened data) _lengths = [.. data.Statistics.Lengths.Where(bucket => bucket.Rows > 0).Select(bucket => new[] { bucket.To, (double)bucket.Rows })];
+        if (trainingEvent is DataOpened data)
+            _lengths = [.. data.Statistics.Lengths.Where(bucket => bucket.Rows > 0).Select(bucket => new[] { bucket.To, (double)bucket.Rows })];
         switch (trainingEvent)
         {
             case RunStarted or StepDone when _written == 0 || Stopwatch.GetElapsedTime(_written) > Interval:

@@ -1,7 +1,9 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
+using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
 namespace Trainer.Cli.Reports;
@@ -10,7 +12,8 @@ namespace Trainer.Cli.Reports;
 internal static class RunReader
 {
     /// <summary>Columns of a step row, in the order the page expects them.</summary>
-    public static readonly string[] StepColumns = ["step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "elapsed_seconds", "epoch", "trained_tokens"];
+    public static readonly string[] StepColumns = ["step", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes", "elapsed_seconds",
+        "epoch", "trained_tokens"];
 
     /// <summary>Names of two facts.</summary>
     public const string Loss = "loss, smoothed";
@@ -22,15 +25,19 @@ internal static class RunReader
     private const string EvalPrefix = "eval_";
 
     // All other numbers of a row are what the objective measured.
-    private static readonly HashSet<string> Unmeasured = [.. StepColumns, "tokens", "eval_loss", "eval_perplexity", "eval_tokens", "eval_trained_tokens", "eval_seconds"];
+    private static readonly HashSet<string> Unmeasured = [.. StepColumns, "tokens", "eval_loss", "eval_perplexity", "eval_tokens", "eval_trained_tokens",
+        "eval_seconds"];
 
     public static ReportRun Read(string directory, string? name = null)
     {
         var metrics = Path.Combine(directory, "metrics.jsonl");
-        if (!File.Exists(metrics)) throw new CommandFailedException(ExitCode.Missing, $"no metrics.jsonl in '{directory}'; name the folder of a run, such as runs/tiny-20250101-120000");
+        if (!File.Exists(metrics))
+            throw new CommandFailedException(ExitCode.Missing,
+                $"no metrics.jsonl in '{directory}'; name the folder of a run, such as runs/tiny-20250101-120000");
         RegularFile.RequireAll(directory);
         var (steps, evals, samples) = (new SortedDictionary<double, double[]>(), new SortedDictionary<double, double[]>(), new List<ReportSample>());
-        var (measured, held) = (new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal), new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal));
+        var (measured, held) = (new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal),
+            new SortedDictionary<string, SortedDictionary<double, double>>(StringComparer.Ordinal));
         var number = 0;
         foreach (var line in SmallFile.Lines(metrics))
         {
@@ -41,12 +48,14 @@ internal static class RunReader
             if (row is null) continue;
             var root = row.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw NoRow(metrics, number, "it is no object");
-            if (root.EnumerateObject().Any(member => member.Value.ValueKind == JsonValueKind.Number && !double.IsFinite(member.Value.GetDouble()))) throw NoRow(metrics, number, "a number in it is beyond any");
+            if (root.EnumerateObject().Any(member => member.Value.ValueKind == JsonValueKind.Number && !double.IsFinite(member.Value.GetDouble())))
+                throw NoRow(metrics, number, "a number in it is beyond any");
             if (root.TryGetProperty("loss", out _)) Measure(measured, root, "");
             else if (root.TryGetProperty("eval_loss", out _)) Measure(held, root, EvalPrefix);
             if (root.TryGetProperty("loss", out _)) steps[Value(root, "step")] = [.. StepColumns.Select(column => Value(root, column))];
             else if (root.TryGetProperty("eval_loss", out _)) evals[Value(root, "step")] = [.. EvalColumns.Select(column => Value(root, column))];
-            else if (root.TryGetProperty("sample_text", out _)) Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), Text(root, "sample_text")));
+            else if (root.TryGetProperty("sample_text", out _))
+                Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), Text(root, "sample_text")));
         }
         var (lengths, maxSteps, ended) = ReadManifest(Path.Combine(directory, "run.json"));
         return new ReportRun
@@ -68,7 +77,8 @@ internal static class RunReader
     {
         foreach (var member in row.EnumerateObject())
         {
-            if (member.Value.ValueKind != JsonValueKind.Number || Unmeasured.Contains(member.Name) || !member.Name.StartsWith(prefix, StringComparison.Ordinal)) continue;
+            if (member.Value.ValueKind != JsonValueKind.Number || Unmeasured.Contains(member.Name) || !member.Name.StartsWith(prefix, StringComparison.Ordinal))
+                continue;
             var name = member.Name[prefix.Length..];
             if (!into.TryGetValue(name, out var values)) into[name] = values = [];
             values[Value(row, "step")] = member.Value.GetDouble();
@@ -128,7 +138,8 @@ internal static class RunReader
         }
     }
 
-    private static JsonElement? Object(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
+    private static JsonElement? Object(JsonElement element, string name)
+        => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
 
     private static JsonDocument? Parse(string line, string file, int number)
     {
@@ -147,9 +158,11 @@ internal static class RunReader
     private static CommandFailedException NoRow(string file, int number, string why) =>
         new(ExitCode.BadData, $"not a row of metrics ({file}:{number}): {why}; take the line out, or restore the file");
 
-    private static double Value(JsonElement row, string name) => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
+    private static double Value(JsonElement row, string name)
+        => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
 
-    private static string Text(JsonElement row, string name) => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+    private static string Text(JsonElement row, string name)
+        => row.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
     /// <summary>At most about 3000 rows, so that the page of a long run stays small; each kept row is a real one.</summary>
     public static IReadOnlyList<double[]> Thin(IReadOnlyList<double[]> rows)

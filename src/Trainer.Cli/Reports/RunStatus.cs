@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
 
 namespace Trainer.Cli.Reports;
 
@@ -34,7 +36,8 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
             var root = document.RootElement;
             if (Object(root, "data") is { } data) maxSteps = Whole(data, "steps");
             if (Object(root, "options") is { } options && options.TryGetProperty("command", out var line)) command = line.GetString();
-            if (Object(root, "outcome") is { } outcome) (step, reason) = (Whole(outcome, "steps"), outcome.TryGetProperty("reason", out var why) ? why.GetString() : "done");
+            if (Object(root, "outcome") is { } outcome)
+                (step, reason) = (Whole(outcome, "steps"), outcome.TryGetProperty("reason", out var why) ? why.GetString() : "done");
         }
         catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or BadFileException)
         {
@@ -103,5 +106,6 @@ internal sealed record RunStatus(string Folder, string State, int Step, int MaxS
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
 
     private static int Whole(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : 0;
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+        && value.TryGetInt32(out var number) ? number : 0;
 }

@@ -1,12 +1,13 @@
 using System.Collections.Concurrent;
 using Trainer.Cli.Generating;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
 using Trainer.Numerics.Machine;
 using Trainer.Training.Options;
 
 namespace Trainer.Cli.Serving;
 
-/// <summary>One model answers several requests at a time, on the thread that loaded it: one that comes joins those being answered, the others wait their turn, as many as are allowed.</summary>
+/// <summary>One model answers several requests at a time, on the thread that loaded it: one that comes joins those being answered, the others wait their turn,
+/// as many as are allowed.</summary>
 /// <param name="speaker">The model.</param>
 /// <param name="most">Requests that may wait.</param>
 /// <param name="atOnce">Answers given at a time.</param>
@@ -72,11 +73,14 @@ internal sealed class AnswerQueue(Speaker speaker, int most, int atOnce) : IDisp
         job.Stop.ThrowIfCancellationRequested();
         var (request, config) = (job.Request, speaker.Model.Config);
         var ids = request.Messages is { } messages ? speaker.Conversation(messages) : speaker.Plain(request.Prompt!);
-        if (ids.Length >= config.MaxPositions) throw new ApiException(400, $"the prompt has {ids.Length} tokens and the model {config.MaxPositions} positions; shorten it", code: "context_length_exceeded");
+        if (ids.Length >= config.MaxPositions)
+            throw new ApiException(400, $"the prompt has {ids.Length} tokens and the model {config.MaxPositions} positions; shorten it",
+                code: "context_length_exceeded");
         var sampling = speaker.RoomFor(ids, request.Sampling);
         job.Bytes = TextMemory.Bytes(config, 1, ids.Length + sampling.MaxTokens);
         if (job.Bytes > _memory)
-            throw new ApiException(400, $"{ids.Length + sampling.MaxTokens} tokens keep {Quantities.Bytes(job.Bytes)} of keys and values, and {Quantities.Bytes(_memory)} are free for them; ask for fewer max_tokens", "max_tokens");
+            throw new ApiException(400, $"{ids.Length + sampling.MaxTokens} tokens keep {Quantities.Bytes(job.Bytes)} of keys and values, "
+                + $"and {Quantities.Bytes(_memory)} are free for them; ask for fewer max_tokens", "max_tokens");
         var adapted = request.Model == "adapter";
         if (_open.Count > 0 && (adapted != speaker.Model.AdaptersEnabled || _open.Sum(open => open.Bytes) + job.Bytes > _memory)) return false;
         if (_batch is null || adapted != speaker.Model.AdaptersEnabled)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Trainer.Cli.Generating;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Serving;
 
@@ -31,7 +32,8 @@ internal sealed record ApiRequest(
         foreach (var name in new[] { "frequency_penalty", "presence_penalty" })
             if (Number(body, name, -2, 2) is not (null or 0)) throw new ApiException(400, $"'{name}' is not supported here; leave it out", name);
         if (Number(body, "n", 1, 128) is not (null or 1)) throw new ApiException(400, "'n' must be 1", "n");
-        if (Flag(body, "logprobs") || Flag(body, "echo")) throw new ApiException(400, "'logprobs' and 'echo' are not supported here; leave them out", "logprobs");
+        if (Flag(body, "logprobs") || Flag(body, "echo"))
+            throw new ApiException(400, "'logprobs' and 'echo' are not supported here; leave them out", "logprobs");
         var tokens = Number(body, "max_completion_tokens", 1, int.MaxValue) ?? Number(body, "max_tokens", 1, int.MaxValue) ?? defaults.MaxTokens;
         var sampling = defaults with
         {
@@ -41,7 +43,8 @@ internal sealed record ApiRequest(
             Seed = (int)((long)(Number(body, "seed", long.MinValue, long.MaxValue) ?? defaults.Seed) & int.MaxValue),
         };
         var options = body.TryGetProperty("stream_options", out var given) && given.ValueKind == JsonValueKind.Object && Flag(given, "include_usage");
-        return new ApiRequest(ModelOf(body, hasAdapter), isChat ? MessagesOf(body) : null, isChat ? null : PromptOf(body), sampling, StopsOf(body), Flag(body, "stream"), options);
+        return new ApiRequest(ModelOf(body, hasAdapter), isChat ? MessagesOf(body) : null, isChat ? null : PromptOf(body), sampling, StopsOf(body),
+            Flag(body, "stream"), options);
     }
 
     private static string ModelOf(JsonElement body, bool hasAdapter)
@@ -50,7 +53,8 @@ internal sealed record ApiRequest(
         if (!body.TryGetProperty("model", out var value) || IsEmpty(value)) return otherwise;
         return value.ValueKind == JsonValueKind.String && value.GetString() is "base" or "adapter" && (hasAdapter || value.GetString() == "base")
             ? value.GetString()!
-            : throw new ApiException(404, $"there is no model '{value}'; this server has {(hasAdapter ? "'base' and 'adapter'" : "'base'")}", "model", "model_not_found");
+            : throw new ApiException(404, $"there is no model '{value}'; this server has {(hasAdapter ? "'base' and 'adapter'" : "'base'")}", "model",
+                "model_not_found");
     }
 
     private static List<ChatMessage> MessagesOf(JsonElement body)
@@ -63,7 +67,8 @@ internal sealed record ApiRequest(
             var where = $"messages[{messages.Count}]";
             if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out var role) || role.ValueKind != JsonValueKind.String)
                 throw new ApiException(400, $"'{where}' must have a role and a content", where);
-            if (message.TryGetProperty("tool_calls", out var calls) && !IsEmpty(calls)) throw new ApiException(400, $"'{where}.tool_calls' is not supported here", where);
+            if (message.TryGetProperty("tool_calls", out var calls) && !IsEmpty(calls))
+                throw new ApiException(400, $"'{where}.tool_calls' is not supported here", where);
             messages.Add(new ChatMessage(role.GetString()!, message.TryGetProperty("content", out var content) ? Text(content, where + ".content") : ""));
         }
         return messages;
@@ -92,7 +97,8 @@ internal sealed record ApiRequest(
     {
         if (!body.TryGetProperty("stop", out var stop) || IsEmpty(stop)) return [];
         JsonElement[] all = stop.ValueKind == JsonValueKind.Array ? [.. stop.EnumerateArray()] : [stop];
-        if (all.Length > 16 || all.Any(one => one.ValueKind != JsonValueKind.String)) throw new ApiException(400, "'stop' must be a text or a list of at most 16", "stop");
+        if (all.Length > 16 || all.Any(one => one.ValueKind != JsonValueKind.String))
+            throw new ApiException(400, "'stop' must be a text or a list of at most 16", "stop");
         return [.. all.Select(one => Decoded(one, "stop")).Where(text => text.Length > 0)];
     }
 
@@ -126,7 +132,8 @@ internal sealed record ApiRequest(
     {
         JsonValueKind.Null or JsonValueKind.Undefined or JsonValueKind.False => true,
         JsonValueKind.Array => value.GetArrayLength() == 0,
-        JsonValueKind.Object => !value.EnumerateObject().Any() || (value.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() == "text"),
+        JsonValueKind.Object => !value.EnumerateObject().Any()
+            || (value.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() == "text"),
         JsonValueKind.String => value.ValueEquals(""),
         _ => false,
     };

@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Rendering;
+using Trainer.Training.Options;
 
 namespace Trainer.Cli.Serving;
 
@@ -44,7 +45,8 @@ internal sealed class ApiServer : IAsyncDisposable
         _app.MapGet("/v1/models", context => Write(context, 200, new { @object = "list", data = Models() }));
         _app.MapPost("/v1/chat/completions", context => Complete(context, isChat: true));
         _app.MapPost("/v1/completions", context => Complete(context, isChat: false));
-        _app.MapFallback(context => throw new ApiException(404, $"there is no {context.Request.Path} here; /v1/models, /v1/chat/completions and /v1/completions are", code: "not_found"));
+        _app.MapFallback(context => throw new ApiException(404,
+            $"there is no {context.Request.Path} here; /v1/models, /v1/chat/completions and /v1/completions are", code: "not_found"));
     }
 
     /// <summary>Begins to listen and gives the address, <c>http://HOST:PORT/v1</c>.</summary>
@@ -87,7 +89,8 @@ internal sealed class ApiServer : IAsyncDisposable
         }
         catch (BadHttpRequestException fault)
         {
-            await Write(context, fault.StatusCode, new ApiException(fault.StatusCode, fault.StatusCode == 413 ? $"the body is above {Quantities.Bytes(_options.MaxRequestBytes)}" : fault.Message).Body);
+            await Write(context, fault.StatusCode, new ApiException(fault.StatusCode,
+                fault.StatusCode == 413 ? $"the body is above {Quantities.Bytes(_options.MaxRequestBytes)}" : fault.Message).Body);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -95,7 +98,9 @@ internal sealed class ApiServer : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            await Write(context, 503, new ApiException(503, _closing.IsCancellationRequested ? "the server is closing" : $"no answer within {Quantities.Duration(_options.Timeout.TotalSeconds)}", code: "timeout").Body);
+            await Write(context, 503, new ApiException(503,
+                _closing.IsCancellationRequested ? "the server is closing" : $"no answer within {Quantities.Duration(_options.Timeout.TotalSeconds)}",
+                code: "timeout").Body);
         }
         catch (Exception fault) when (fault is CommandLine.CommandFailedException or Templates.TemplateException)
         {
@@ -129,7 +134,8 @@ internal sealed class ApiServer : IAsyncDisposable
     {
         // A page of another site cannot send this type without asking first, and nobody answers that question here.
         if (!context.Request.HasJsonContentType()) throw new ApiException(415, "the body must be sent as application/json");
-        if (isChat && !_options.HasTemplate) throw new ApiException(400, "the model has no chat template; use /v1/completions, or start the server with --chat-template FILE");
+        if (isChat && !_options.HasTemplate)
+            throw new ApiException(400, "the model has no chat template; use /v1/completions, or start the server with --chat-template FILE");
         JsonDocument body;
         try
         {
@@ -188,17 +194,24 @@ internal sealed class ApiServer : IAsyncDisposable
     }
 
     private static object Whole(ApiRequest request, Continuation said) => request.Messages is null
-        ? new { id = NewId(request), @object = "text_completion", created = Now(), model = request.Model, choices = new[] { new { index = 0, text = said.Text, logprobs = (object?)null, finish_reason = Reason(said) } }, usage = Counts(said) }
-        : new { id = NewId(request), @object = "chat.completion", created = Now(), model = request.Model, choices = new[] { new { index = 0, message = new { role = "assistant", content = said.Text }, logprobs = (object?)null, finish_reason = Reason(said) } }, usage = Counts(said) };
+        ? new { id = NewId(request), @object = "text_completion", created = Now(), model = request.Model,
+            choices = new[] { new { index = 0, text = said.Text, logprobs = (object?)null, finish_reason = Reason(said) } }, usage = Counts(said) }
+        : new { id = NewId(request), @object = "chat.completion", created = Now(), model = request.Model,
+            choices = new[] { new { index = 0, message = new { role = "assistant", content = said.Text }, logprobs = (object?)null,
+            finish_reason = Reason(said) } }, usage = Counts(said) };
 
     private object Chunk(ApiRequest request, string id, object delta, string text, string? reason) => request.Messages is null
-        ? new { id, @object = "text_completion", created = _created, model = request.Model, choices = new[] { new { index = 0, text, finish_reason = reason } } }
-        : new { id, @object = "chat.completion.chunk", created = _created, model = request.Model, choices = new[] { new { index = 0, delta, finish_reason = reason } } };
+        ? new { id, @object = "text_completion", created = _created, model = request.Model,
+            choices = new[] { new { index = 0, text, finish_reason = reason } } }
+        : new { id, @object = "chat.completion.chunk", created = _created, model = request.Model,
+            choices = new[] { new { index = 0, delta, finish_reason = reason } } };
 
     private object Usage(ApiRequest request, string id, Continuation said) =>
-        new { id, @object = request.Messages is null ? "text_completion" : "chat.completion.chunk", created = _created, model = request.Model, choices = Array.Empty<object>(), usage = Counts(said) };
+        new { id, @object = request.Messages is null ? "text_completion" : "chat.completion.chunk", created = _created, model = request.Model,
+        choices = Array.Empty<object>(), usage = Counts(said) };
 
-    private static object Counts(Continuation said) => new { prompt_tokens = said.PromptTokens, completion_tokens = said.Tokens, total_tokens = said.PromptTokens + said.Tokens };
+    private static object Counts(Continuation said)
+        => new { prompt_tokens = said.PromptTokens, completion_tokens = said.Tokens, total_tokens = said.PromptTokens + said.Tokens };
 
     private static string Reason(Continuation said) => said.FinishReason == "length" ? "length" : "stop";
 

@@ -1,5 +1,5 @@
 using System.Net;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
 
 namespace Trainer.Cli.Serving;
 

@@ -35,7 +35,8 @@ public static class AnswerReader
         return Read(options, text, null, files, wanted, cancellation);
     }
 
-    private static List<AnswerRow> Read(DataOptions options, ModelText text, string? answer, List<InputEntry> files, HashSet<RowSource>? wanted, CancellationToken cancellation)
+    private static List<AnswerRow> Read(DataOptions options, ModelText text, string? answer, List<InputEntry> files, HashSet<RowSource>? wanted,
+        CancellationToken cancellation)
     {
         var encoder = text.Tools.Encoder(options);
         var rows = new List<AnswerRow>();

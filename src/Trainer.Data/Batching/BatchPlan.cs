@@ -1,6 +1,4 @@
-using Trainer.Data.Batching;
-
-namespace Trainer.Data;
+namespace Trainer.Data.Batching;
 
 /// <summary>
 /// Which rows each micro-batch and each optimizer step takes: a pure function of (seed, epoch, index), so a run resumes at any step
@@ -31,8 +29,13 @@ public sealed class BatchPlan
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MicroBatchesPerStep, 1);
         (_lengths, _sources, Options) = (lengths, sources, options);
         var rows = sources.Sum(source => source.Weight * source.Count);
-        if (rows <= MostRows && Rows(0) == 0) throw new DataException($"the weights of the data sources take {rows.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, less than one in the first; raise them");
-        if (rows > MostRows) throw new DataException($"the weights of the data sources take {rows.ToString("0.#e0", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, more than the {MostRows} an epoch may have; lower them");
+        if (rows <= MostRows && Rows(0) == 0)
+            throw new DataException("the weights of the data sources "
+                + $"take {rows.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, less than one in the first; raise them");
+        if (rows > MostRows)
+            throw new DataException("the weights of the data sources "
+                + $"take {rows.ToString("0.#e0", System.Globalization.CultureInfo.InvariantCulture)} rows an epoch, more than the {MostRows} an epoch may "
+                + "have; lower them");
         _isEven = sources.All(source => source.Weight * source.Count % 1 == 0);
     }
 
@@ -73,7 +76,8 @@ public sealed class BatchPlan
         return epoch + (double)within / Steps(epoch);
     }
 
-    /// <summary>The row numbers of every micro-batch of an optimizer step (from 0). Every rank knows them all; which of them it computes is the step's rule.</summary>
+    /// <summary>The row numbers of every micro-batch of an optimizer step (from 0). Every rank knows them all; which of them it computes is the step's
+    /// rule.</summary>
     public IReadOnlyList<int[]> Step(long step)
     {
         var (epoch, within) = Locate(step);
@@ -98,7 +102,8 @@ public sealed class BatchPlan
         return tokens;
     }
 
-    /// <summary>Share of tokens that padding each micro-batch to its longest row would add; this layout has no padding, but equal lengths keep kernels full.</summary>
+    /// <summary>Share of tokens that padding each micro-batch to its longest row would add; this layout has no padding, but equal lengths keep kernels
+    /// full.</summary>
     public double PaddingShare(int epoch) => Layout(epoch).PaddingShare;
 
     /// <summary>Share of the bins' capacity that holds tokens; 0 without packing.</summary>
@@ -160,7 +165,8 @@ public sealed class BatchPlan
             padded += (long)longest * batch.Length;
         }
         var capacity = (double)layout.Bins * Options.MaxSeqLength;
-        return Options.Packing ? layout with { PackingEfficiency = tokens / capacity } : layout with { PaddingShare = padded == 0 ? 0 : 1 - (double)tokens / padded };
+        return Options.Packing ? layout with { PackingEfficiency = tokens / capacity }
+            : layout with { PaddingShare = padded == 0 ? 0 : 1 - (double)tokens / padded };
     }
 
     /// <summary>Each source's rows in turn as often as its weight says; where its share is no whole number, the turn goes on in the next epoch.</summary>

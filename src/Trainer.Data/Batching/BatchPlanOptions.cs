@@ -1,4 +1,4 @@
-namespace Trainer.Data;
+namespace Trainer.Data.Batching;
 
 /// <summary>How rows become micro-batches and steps.</summary>
 public sealed record BatchPlanOptions

@@ -1,4 +1,4 @@
-namespace Trainer.Data;
+namespace Trainer.Data.Batching;
 
 /// <summary>The rows that came from one source, and how often an epoch takes them.</summary>
 /// <param name="Start">First row.</param>

@@ -43,7 +43,8 @@ public sealed class AssistantMaskBuilder
     /// <param name="variables">More template variables (<c>enable_thinking</c> and the like), or null.</param>
     /// <returns>Text and spans; no spans where the conversation has no such turn.</returns>
     /// <exception cref="ChatMaskException">The conversation cannot be read, the template refuses it, or a turn cannot be told from the rest.</exception>
-    public AssistantSpans Build(JsonElement messages, JsonElement? tools, TrainOn which = TrainOn.Assistant, int from = 0, IReadOnlyDictionary<string, JsonElement>? variables = null)
+    public AssistantSpans Build(JsonElement messages, JsonElement? tools, TrainOn which = TrainOn.Assistant, int from = 0,
+        IReadOnlyDictionary<string, JsonElement>? variables = null)
     {
         try
         {
@@ -77,17 +78,21 @@ public sealed class AssistantMaskBuilder
         var template = Template(row.Tools is not null);
         var traits = _traits.GetOrAdd(template, each => new TemplateTraits(each));
         var (turns, notes) = traits.Fit(row.Turns);
-        if (row.Variables.Count > 0) variables = (variables ?? new Dictionary<string, JsonElement>()).Concat(row.Variables).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Last().Value);
+        if (row.Variables.Count > 0)
+            variables = (variables ?? new Dictionary<string, JsonElement>()).Concat(row.Variables).GroupBy(pair => pair.Key).ToDictionary(group => group.Key,
+                group => group.Last().Value);
         var best = Best(template, traits, turns, row.Tools, variables);
         var (renders, whole) = (best.Renders, best.Whole);
         var all = Enumerable.Range(0, turns.Count).Where(turn => turns[turn].IsAssistant).ToArray();
         var wanted = which switch { TrainOn.All => all, TrainOn.Last => all.TakeLast(1), _ => all };
         var trained = which == TrainOn.All ? all : wanted.Where(turn => turn >= from && turns[turn].IsTrained).ToArray();
         AssistantSpans Found(IReadOnlyList<TextSpan> spans, SpanMethod method) =>
-            new(whole.Text, spans, method, template) { Losses = best.Losses, TrainedTurns = trained, Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)] };
+            new(whole.Text, spans, method, template) { Losses = best.Losses, TrainedTurns = trained,
+            Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)] };
         if (which == TrainOn.All) return Found(whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None);
         if (trained.Length == 0) return Found([], SpanMethod.None);
-        var marks = template.HasGenerationMarks && whole.SpansVerified ? whole.GenerationSpans.Where(span => span.Length > 0).OrderBy(span => span.Start).ToList() : null;
+        var marks = template.HasGenerationMarks && whole.SpansVerified
+            ? whole.GenerationSpans.Where(span => span.Length > 0).OrderBy(span => span.Start).ToList() : null;
         if (marks is not null && Marked(whole, marks, all, trained, renders) is { } marked) return Found(marked, SpanMethod.Generation);
         var finder = new TurnFinder(renders, whole.Text, _endOfTurn);
         var (spans, method) = (new List<TextSpan>(trained.Length), SpanMethod.Incremental);
@@ -104,15 +109,19 @@ public sealed class AssistantMaskBuilder
             spans.AddRange(found.Spans.Where(span => span.Length > 0));
         }
         // Where marks and turns are not one to one, a turn's marks are those that meet what the turn says.
-        if (marks is not null) return Found([.. marks.Where(mark => spans.Exists(span => span.Start < mark.End && mark.Start < span.End))], SpanMethod.Generation);
+        if (marks is not null)
+            return Found([.. marks.Where(mark => spans.Exists(span => span.Start < mark.End && mark.Start < span.End))], SpanMethod.Generation);
         // A last answer that the template leaves open is closed with what the model stops at.
-        if (_endOfTurn.NextQuestion is { } next && spans.Count > 0 && spans[^1].End == whole.Text.TrimEnd().Length && trained[^1] == turns.Count - 1 && !_endOfTurn.Ends(whole.Text, spans[^1]))
-            return Found([.. spans.SkipLast(1), new TextSpan(spans[^1].Start, whole.Text.TrimEnd().Length + next.Length)], method) with { Text = whole.Text.TrimEnd() + next };
+        if (_endOfTurn.NextQuestion is { } next && spans.Count > 0 && spans[^1].End == whole.Text.TrimEnd().Length && trained[^1] == turns.Count - 1
+            && !_endOfTurn.Ends(whole.Text, spans[^1]))
+            return Found([.. spans.SkipLast(1), new TextSpan(spans[^1].Start, whole.Text.TrimEnd().Length + next.Length)],
+                method) with { Text = whole.Text.TrimEnd() + next };
         return Found(spans, method);
     }
 
     /// <summary>The conversation in the first form in which nothing is lost, else in that in which least is.</summary>
-    private Attempt Best(ChatTemplate template, TemplateTraits traits, IReadOnlyList<Turn> turns, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables)
+    private Attempt Best(ChatTemplate template, TemplateTraits traits, IReadOnlyList<Turn> turns, JsonElement? tools,
+        IReadOnlyDictionary<string, JsonElement>? variables)
     {
         Attempt? best = null;
         TemplateException? first = null;
@@ -157,7 +166,8 @@ public sealed class AssistantMaskBuilder
     private static List<TextSpan>? Marked(RenderedChat whole, List<TextSpan> marks, int[] all, int[] turns, Renders renders)
     {
         if (turns.Length == all.Length) return marks;
-        if (whole.GenerationSpans.Count == all.Length) return [.. whole.GenerationSpans.Where((span, index) => span.Length > 0 && Array.IndexOf(turns, all[index]) >= 0)];
+        if (whole.GenerationSpans.Count == all.Length)
+            return [.. whole.GenerationSpans.Where((span, index) => span.Length > 0 && Array.IndexOf(turns, all[index]) >= 0)];
         // Spans and turns are not one to one (a turn may have none or several): what comes before the first wanted turn must show where it begins.
         if (all.AsSpan().EndsWith(turns) && renders.Before(turns[0], prompt: false) is { } before && whole.Text.StartsWith(before, StringComparison.Ordinal))
             return [.. marks.Where(span => span.Start >= before.Length)];

@@ -4,7 +4,8 @@ namespace Trainer.Data.Chat;
 
 /// <summary>A rendered conversation with what is trained of it.</summary>
 /// <param name="Text">The whole text, special tokens written out; encode it without adding any.</param>
-/// <param name="Spans">Trained ranges in UTF-16 chars: ascending, apart, none empty; each assistant turn from where the model is asked to speak up to its end-of-turn token.</param>
+/// <param name="Spans">Trained ranges in UTF-16 chars: ascending, apart, none empty; each assistant turn from where the model is asked to speak up to its
+/// end-of-turn token.</param>
 /// <param name="Method">How they were found; where turns needed different ways, the last resort that was used.</param>
 /// <param name="Template">The template that rendered it.</param>
 public sealed record AssistantSpans(string Text, IReadOnlyList<TextSpan> Spans, SpanMethod Method, ChatTemplate Template)

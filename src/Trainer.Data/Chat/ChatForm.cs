@@ -67,7 +67,8 @@ internal sealed record ChatForm
                select form;
     }
 
-    /// <summary>Where the row has it, then where the template looks for it. Think tags are no words of a template that has marks of its own for thoughts: there the row's tags become those.</summary>
+    /// <summary>Where the row has it, then where the template looks for it. Think tags are no words of a template that has marks of its own for thoughts: there
+    /// the row's tags become those.</summary>
     private static ReasoningPlace[] Places(IReadOnlyList<Turn> turns, TemplateTraits traits)
     {
         if (!turns.Any(turn => turn.Reasoning is not null)) return [ReasoningPlace.AsGiven];
@@ -90,10 +91,14 @@ internal sealed record ChatForm
     /// <summary>What this form changed of a row, where a user may want to know.</summary>
     public IEnumerable<string> Notes(IReadOnlyList<Turn> turns)
     {
-        if (Ids != CallIds.AsGiven && turns.Any(turn => turn.Calls.Any(call => call["id"] is not null))) yield return "ids of tool calls were made anew: the chat template takes no others";
-        if (TextArguments && turns.Any(turn => turn.Calls.Count > 0)) yield return "arguments of tool calls are written as JSON text: the chat template takes no object";
-        if (Reasoning == ReasoningPlace.Content && turns.Any(turn => turn.ReasoningField is not null)) yield return "reasoning is written as <think> text: the chat template reads no field of it";
+        if (Ids != CallIds.AsGiven && turns.Any(turn => turn.Calls.Any(call => call["id"] is not null)))
+            yield return "ids of tool calls were made anew: the chat template takes no others";
+        if (TextArguments && turns.Any(turn => turn.Calls.Count > 0))
+            yield return "arguments of tool calls are written as JSON text: the chat template takes no object";
+        if (Reasoning == ReasoningPlace.Content && turns.Any(turn => turn.ReasoningField is not null))
+            yield return "reasoning is written as <think> text: the chat template reads no field of it";
     }
 
-    private int Changes => (Wordless is null ? 0 : 1) + (TextArguments ? 1 : 0) + (Ids == CallIds.AsGiven ? 0 : 1) + (Parts ? 2 : 0) + (Reasoning == ReasoningPlace.AsGiven ? 0 : 1);
+    private int Changes => (Wordless is null ? 0 : 1) + (TextArguments ? 1 : 0) + (Ids == CallIds.AsGiven ? 0 : 1) + (Parts ? 2 : 0)
+        + (Reasoning == ReasoningPlace.AsGiven ? 0 : 1);
 }

@@ -13,7 +13,8 @@ internal sealed partial class EndOfTurn(Func<string, bool> isSpecialToken, IRead
 
     // im_end, eot_id, eom_id, end_of_turn, END_OF_TURN_TOKEN, end▁of▁sentence, endoftext, return, call, </s>, Gemma 4's <turn|>; [/INST] is none
     // of them, and neither is what ends a header or a role.
-    [GeneratedRegex(@"\A(?!.*(?:header|role))(?:.*(?:end|eo[mst]|\|return\||\|call\|)|</s>\z|<turn\|>\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\A(?!.*(?:header|role))(?:.*(?:end|eo[mst]|\|return\||\|call\|)|</s>\z|<turn\|>\z)",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Ending();
 
     // What begins the next turn where no turn has an end of its own (GLM, Gemma 4's calls): the model stops with it.
@@ -34,11 +35,13 @@ internal sealed partial class EndOfTurn(Func<string, bool> isSpecialToken, IRead
     {
         var last = end;
         while (last > start && char.IsWhiteSpace(text[last - 1])) last--;
-        return LastEnd(text, Math.Max(start, last - LongestToken), last) == last ? end : end + (LengthAt(text, end) is > 0 and var length ? length : HeaderLengthAt(text, end));
+        return LastEnd(text, Math.Max(start, last - LongestToken), last) == last
+            ? end : end + (LengthAt(text, end) is > 0 and var length ? length : HeaderLengthAt(text, end));
     }
 
     /// <summary>Whether a span ends with an end-of-turn token, blanks aside.</summary>
-    public bool Ends(string text, Trainer.Templates.TextSpan span) => LastEnd(text, span.Start, span.End) is { } end && text.AsSpan(end, span.End - end).IsWhiteSpace();
+    public bool Ends(string text, Trainer.Templates.TextSpan span)
+        => LastEnd(text, span.Start, span.End) is { } end && text.AsSpan(end, span.End - end).IsWhiteSpace();
 
     /// <summary>One past the last end-of-turn token that lies wholly inside the range, or null.</summary>
     public int? LastEnd(string text, int start, int end)

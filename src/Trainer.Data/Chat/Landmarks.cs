@@ -15,9 +15,11 @@ internal sealed record Landmark(IReadOnlyList<PieceKind> Kinds, int First, int L
 internal sealed class Landmarks(Renders renders, string whole)
 {
     private readonly Dictionary<int, IReadOnlyList<Landmark>> _known = [];
-    private readonly Lazy<IReadOnlyList<(int Start, int End, int Piece)>?> _aligned = new(() => renders.AllMarked(whole)?.Align(whole), LazyThreadSafetyMode.None);
+    private readonly Lazy<IReadOnlyList<(int Start, int End, int Piece)>?> _aligned = new(() => renders.AllMarked(whole)?.Align(whole),
+        LazyThreadSafetyMode.None);
 
-    /// <summary>The turn's places: one, or several where the template writes another turn's words amid its own (Gemma 4 puts a tool's answer before the words that came with the call). None where its words cannot be found.</summary>
+    /// <summary>The turn's places: one, or several where the template writes another turn's words amid its own (Gemma 4 puts a tool's answer before the words
+    /// that came with the call). None where its words cannot be found.</summary>
     public IReadOnlyList<Landmark> Of(int turn)
     {
         if (_known.TryGetValue(turn, out var known)) return known;
@@ -44,7 +46,8 @@ internal sealed class Landmarks(Renders renders, string whole)
     {
         // One render that shows every turn saves one for each of them.
         if (names && all is not null && _aligned.Value is { } aligned && all.Numbers(turn, kind) is { } numbers && all.Range(turn, kind) is { } place)
-            return new Landmark(kind is { } only ? [only] : all.KindsOf(turn), aligned[numbers.First].Start, aligned[numbers.Last].End, all.Before(place.First).Text, all.After(place.Last));
+            return new Landmark(kind is { } only ? [only] : all.KindsOf(turn), aligned[numbers.First].Start, aligned[numbers.Last].End,
+                all.Before(place.First).Text, all.After(place.Last));
         if (renders.Marked(turn, whole, names, kind) is not { } marked || marked.Range(turn, kind) is not { } range) return null;
         var head = marked.Text.AsSpan(0, range.First);
         if (!whole.AsSpan().StartsWith(head)) return null;

@@ -17,23 +17,30 @@ internal static class LeftOut
     {
         var (turns, marked) = (renders.Turns, renders.AllMarked(whole));
         var losses = new List<Loss>();
-        if (tools is { } list && Names(list) is { Count: > 0 } names && !names.Exists(name => (marked?.Text ?? whole).Contains(name, StringComparison.Ordinal))) losses.Add(new Loss("tools", -1, ""));
+        if (tools is { } list && Names(list) is { Count: > 0 } names && !names.Exists(name => (marked?.Text ?? whole).Contains(name, StringComparison.Ordinal)))
+            losses.Add(new Loss("tools", -1, ""));
         for (var i = 0; i < turns.Count; i++)
         {
             var turn = turns[i];
             // A field that the template never names may hold anything; what it holds is not in the text.
             foreach (var (field, value) in turn.Other)
-                if (value is not null && !Known.Contains(field) && !template.Source.Contains(field, StringComparison.Ordinal)) losses.Add(new Loss($"field '{field}' of messages", i, turn.Role));
-            if (turn.Calls.Count > 0 && !(marked is null ? turn.Calls.All(call => Stands(whole, call["function"]?["name"]?.ToString() ?? "")) : Shows(marked, i, PieceKind.Call))) losses.Add(new Loss("tool_calls", i, turn.Role));
-            if (turn.HasReasoning && !(Shows(marked, i, PieceKind.Reasoning) && Stands(whole, turn.Reasoning!))) losses.Add(new Loss("reasoning", i, turn.Role));
-            if (turn.Content.Trim().Length > 0 && !(Shows(marked, i, PieceKind.Content) && Stands(whole, turn.Content))) losses.Add(new Loss("content", i, turn.Role));
+                if (value is not null && !Known.Contains(field) && !template.Source.Contains(field, StringComparison.Ordinal))
+                    losses.Add(new Loss($"field '{field}' of messages", i, turn.Role));
+            if (turn.Calls.Count > 0 && !(marked is null
+                ? turn.Calls.All(call => Stands(whole, call["function"]?["name"]?.ToString() ?? "")) : Shows(marked, i, PieceKind.Call)))
+                    losses.Add(new Loss("tool_calls", i, turn.Role));
+            if (turn.HasReasoning && !(Shows(marked, i, PieceKind.Reasoning) && Stands(whole, turn.Reasoning!)))
+                losses.Add(new Loss("reasoning", i, turn.Role));
+            if (turn.Content.Trim().Length > 0 && !(Shows(marked, i, PieceKind.Content) && Stands(whole, turn.Content)))
+                losses.Add(new Loss("content", i, turn.Role));
         }
         return losses;
     }
 
     /// <summary>Whether arguments stand in the text as Python prints a dict, <c>{'city': 'Paris'}</c>, which no reader of calls takes.</summary>
     public static bool PrintsPython(Renders renders, string whole) =>
-        renders.AllMarked(whole) is { } marked && marked.Pieces.Any(piece => piece.Kind == PieceKind.Call && marked.Text.Contains($"': '{piece.Word}'", StringComparison.Ordinal));
+        renders.AllMarked(whole) is { } marked && marked.Pieces.Any(piece => piece.Kind == PieceKind.Call
+        && marked.Text.Contains($"': '{piece.Word}'", StringComparison.Ordinal));
 
     private static bool Shows(MarkedText? marked, int turn, PieceKind kind) => marked?.Shows(turn, kind) ?? true;
 
@@ -52,7 +59,8 @@ internal static class LeftOut
     {
         var names = new List<string>();
         foreach (var tool in tools.EnumerateArray())
-            if ((tool.TryGetProperty("function", out var function) && function.ValueKind == JsonValueKind.Object ? function : tool).TryGetProperty("name", out var name)
+            if ((tool.TryGetProperty("function", out var function) && function.ValueKind == JsonValueKind.Object ? function : tool).TryGetProperty("name",
+                out var name)
                 && name.ValueKind == JsonValueKind.String && name.GetString() is { Length: > 0 } text) names.Add(text);
         return names;
     }

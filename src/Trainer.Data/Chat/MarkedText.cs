@@ -48,7 +48,8 @@ internal sealed class MarkedText
     private static int? Length(string whole, int at, string piece, ReadOnlySpan<char> next)
     {
         foreach (var form in Forms(piece))
-            if (string.CompareOrdinal(whole, at, form, 0, form.Length) == 0 && whole.AsSpan(Math.Min(whole.Length, at + form.Length)).StartsWith(next)) return form.Length;
+            if (string.CompareOrdinal(whole, at, form, 0, form.Length) == 0 && whole.AsSpan(Math.Min(whole.Length, at + form.Length)).StartsWith(next))
+                return form.Length;
         return null;
     }
 
@@ -86,7 +87,8 @@ internal sealed class MarkedText
         return last < 0 ? null : (first, last);
     }
 
-    /// <summary>From the first to the last word of a turn (of one kind, or of all), and the word where it is a single one; null where none stands there, or one that must not comes twice.</summary>
+    /// <summary>From the first to the last word of a turn (of one kind, or of all), and the word where it is a single one; null where none stands there, or one
+    /// that must not comes twice.</summary>
     /// <remarks>A call's name may be written again by the answer to it, so each word counts where it comes first.</remarks>
     public (int First, int Last, Piece? Word)? Range(int turn, PieceKind? kind)
     {

@@ -53,7 +53,8 @@ internal sealed class Marks(string salt, bool names = true, PieceKind? only = nu
                 var (end, number) = (at + prefix.Length, 0);
                 while (end < text.Length && char.IsAsciiDigit(text[end]) && number < _pieces.Count) number = 10 * number + (text[end++] - '0');
                 if (closed) end++;
-                if (number < _pieces.Count && end - at == _pieces[number].Word.Length && string.CompareOrdinal(text, at, _pieces[number].Word, 0, end - at) == 0) places.Add((at, end, number));
+                if (number < _pieces.Count && end - at == _pieces[number].Word.Length
+                    && string.CompareOrdinal(text, at, _pieces[number].Word, 0, end - at) == 0) places.Add((at, end, number));
             }
         }
     }

@@ -5,7 +5,8 @@ using Trainer.Templates;
 namespace Trainer.Data.Chat;
 
 /// <summary>The renders of one conversation and of its parts, in one form, with the same tools, variables and date.</summary>
-internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, TurnWriter writer, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
+internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, TurnWriter writer, JsonElement? tools,
+    IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
 {
     private readonly Dictionary<(int Count, bool Prompt), string?> _parts = [];
     private readonly Dictionary<bool, MarkedText?> _all = [];
@@ -25,12 +26,14 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
         return _parts[(turn, prompt)] = Try(() => Render(writer.Write(turn), prompt).Text);
     }
 
-    /// <summary>The whole text with words for the pieces of one turn (the names of its calls among them or not), or null where the template refuses it.</summary>
+    /// <summary>The whole text with words for the pieces of one turn (the names of its calls among them or not), or null where the template refuses
+    /// it.</summary>
     /// <param name="turn">Whose pieces.</param>
     /// <param name="whole">The text itself, which holds none of the words.</param>
     /// <param name="names">Whether names of calls are among them.</param>
     /// <param name="kind">Which kind alone, or null for all.</param>
-    public MarkedText? Marked(int turn, string whole, bool names, PieceKind? kind) => Marked(whole, turns.Count, i => i == turn, -1, names, kind, prompt: false);
+    public MarkedText? Marked(int turn, string whole, bool names, PieceKind? kind)
+        => Marked(whole, turns.Count, i => i == turn, -1, names, kind, prompt: false);
 
     /// <summary>The whole text with words for all pieces, or null where the template refuses it.</summary>
     public MarkedText? AllMarked(string whole, bool names = true)

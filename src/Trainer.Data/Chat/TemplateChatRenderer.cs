@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Trainer.Data.Conversations;
 using Trainer.Data.Rows;
-using Trainer.Tokenizers;
 using Trainer.Templates;
+using Trainer.Tokenizers;
 
 namespace Trainer.Data.Chat;
 
@@ -18,7 +18,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
     /// <param name="stopTokens">See <see cref="StopTokens"/>.</param>
     /// <param name="variables">Variables of every render, each as JSON.</param>
     /// <param name="now">What <c>strftime_now</c> tells every row; a date without a time lets the token cache be found again the same day.</param>
-    public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens, IReadOnlyDictionary<string, string> variables, DateTime now)
+    public TemplateChatRenderer(ChatTemplateSet templates, HfTokenizer tokenizer, IReadOnlyList<string> stopTokens,
+        IReadOnlyDictionary<string, string> variables, DateTime now)
     {
         _tokenizer = tokenizer;
         _variables = variables.ToDictionary(pair => pair.Key, pair => JsonDocument.Parse(pair.Value).RootElement);
@@ -26,7 +27,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
         Source = string.Join(", ", templates.Templates.Values.Select(template => template.Name));
         TurnEnds = [.. Samples.SelectMany(Ends).Distinct()];
         // A template that writes the date gives other texts on another day.
-        ContentHash = string.Join('-', templates.Templates.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}:{pair.Value.ContentHash}"))
+        ContentHash = string.Join('-', templates.Templates.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{pair.Key}:{pair.Value.ContentHash}"))
             + (templates.Templates.Values.Any(template => template.UsesClock) ? $"-{now:yyyy-MM-dd HH:mm:ss}" : "") + $"-{string.Join(' ', stopTokens)}";
     }
 
@@ -39,10 +41,13 @@ internal sealed class TemplateChatRenderer : IChatRenderer
 
     /// <summary>The renderer of a model folder, or null where it has no template and none is given.</summary>
     /// <exception cref="TemplateException">A template file cannot be read or is no template.</exception>
-    public static TemplateChatRenderer? Load(string directory, string? overrideFile, HfTokenizer tokenizer, IReadOnlyDictionary<string, string> variables, DateTime now) =>
-        ChatTemplateSet.Load(directory, overrideFile) is { } templates ? new TemplateChatRenderer(templates, tokenizer, StopTokens(directory, tokenizer), variables, now) : null;
+    public static TemplateChatRenderer? Load(string directory, string? overrideFile, HfTokenizer tokenizer, IReadOnlyDictionary<string, string> variables,
+        DateTime now) =>
+        ChatTemplateSet.Load(directory, overrideFile) is { } templates
+        ? new TemplateChatRenderer(templates, tokenizer, StopTokens(directory, tokenizer), variables, now) : null;
 
-    /// <summary>What the model stops at: the tokenizer's end-of-text token and the ids of generation_config.json (GLM stops at the next turn's header).</summary>
+    /// <summary>What the model stops at: the tokenizer's end-of-text token and the ids of generation_config.json (GLM stops at the next turn's
+    /// header).</summary>
     public static IReadOnlyList<string> StopTokens(string directory, HfTokenizer tokenizer)
     {
         var tokens = new List<string>();
@@ -54,7 +59,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
             using var config = JsonDocument.Parse(File.ReadAllText(file));
             if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("eos_token_id", out var ids)) return tokens;
             foreach (var id in ids.ValueKind == JsonValueKind.Array ? ids.EnumerateArray().ToArray() : [ids])
-                if (id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && tokenizer.TokenOf(number) is { } token && tokenizer.IsSpecial(number) && !tokens.Contains(token)) tokens.Add(token);
+                if (id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var number) && tokenizer.TokenOf(number) is { } token
+                    && tokenizer.IsSpecial(number) && !tokens.Contains(token)) tokens.Add(token);
         }
         catch (JsonException)
         {
@@ -66,7 +72,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
     private static readonly JsonElement[] Samples =
     [
         JsonDocument.Parse("""[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]""").RootElement,
-        JsonDocument.Parse("""[{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}]},{"role":"tool","tool_call_id":"abcdefghi","name":"f","content":"c"},{"role":"assistant","content":"Yo"}]""").RootElement,
+        JsonDocument.Parse(
+            """[{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}]},{"role":"tool","tool_call_id":"abcdefghi","name":"f","content":"c"},{"role":"assistant","content":"Yo"}]""").RootElement,
     ];
 
     private IEnumerable<int> Ends(JsonElement sample)
@@ -119,7 +126,8 @@ internal sealed class TemplateChatRenderer : IChatRenderer
         try
         {
             var found = _builder.Build(row, which, from, _variables);
-            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))], found.Method) { Losses = found.Losses, TrainedTurns = found.TrainedTurns, Notes = found.Notes };
+            return new ChatText(found.Text, [.. found.Spans.Select(span => (span.Start, span.End))],
+                found.Method) { Losses = found.Losses, TrainedTurns = found.TrainedTurns, Notes = found.Notes };
         }
         catch (ChatMaskException error)
         {

@@ -11,26 +11,34 @@ internal static partial class TemplateFault
 {
     private const int MostTries = 400;
 
-    public static ChatMaskException Of(TemplateException error, ChatTemplate template, IReadOnlyList<Turn> turns, JsonElement? tools, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now, TemplateTraits traits)
+    public static ChatMaskException Of(TemplateException error, ChatTemplate template, IReadOnlyList<Turn> turns, JsonElement? tools,
+        IReadOnlyDictionary<string, JsonElement>? variables, DateTime now, TemplateTraits traits)
     {
         var where = error.Line > 0 ? $" (template line {error.Line})" : "";
         if (error.Kind == "TemplateError")
-            return new ChatMaskException(ChatFault.NotRendered, $"the chat template refuses the conversation: '{error.Reason}'{where}", "change the row, or pass another template with --chat-template FILE", error);
-        if (error.Kind == "LimitError") return new ChatMaskException(ChatFault.NotRendered, $"the chat template fails on the conversation{where}: {error.Reason}", "shorten the row, or pass another template with --chat-template FILE", error);
+            return new ChatMaskException(ChatFault.NotRendered, $"the chat template refuses the conversation: '{error.Reason}'{where}",
+                "change the row, or pass another template with --chat-template FILE", error);
+        if (error.Kind == "LimitError")
+            return new ChatMaskException(ChatFault.NotRendered, $"the chat template fails on the conversation{where}: {error.Reason}",
+                "shorten the row, or pass another template with --chat-template FILE", error);
         if (error.Kind == "UndefinedError" && Variable().Match(error.Reason) is { Success: true } variable)
-            return new ChatMaskException(ChatFault.NotRendered, $"the chat template reads the variable '{variable.Groups[1].Value}', which nothing sets{where}", $"set it with --chat-template-arg {variable.Groups[1].Value}=VALUE, or pass another template with --chat-template FILE", error);
+            return new ChatMaskException(ChatFault.NotRendered, $"the chat template reads the variable '{variable.Groups[1].Value}', which nothing sets{where}",
+                $"set it with --chat-template-arg {variable.Groups[1].Value}=VALUE, or pass another template with --chat-template FILE", error);
         var messages = JsonSerializer.SerializeToNode(new TurnWriter(turns, new ChatForm(), traits).Write(turns.Count))!;
         var root = new JsonObject { ["messages"] = messages, ["tools"] = tools is { } list ? JsonSerializer.SerializeToNode(list) : null };
         var blamed = new Search(error, template, root, variables, now).Blame();
-        return new ChatMaskException(ChatFault.NotRendered, $"the chat template {Words(error)}{where}{(blamed is null ? "" : $": {blamed}")}", "check the row's fields, or pass another template with --chat-template FILE", error);
+        return new ChatMaskException(ChatFault.NotRendered, $"the chat template {Words(error)}{where}{(blamed is null ? "" : $": {blamed}")}",
+            "check the row's fields, or pass another template with --chat-template FILE", error);
     }
 
     /// <summary>What the template tried to do.</summary>
     private static string Words(TemplateException error)
     {
         var reason = error.Reason;
-        if (Attribute().Match(reason) is { Success: true } attribute && error.Kind == "UndefinedError") return $"needs a field '{attribute.Groups[1].Value}' that is not there";
-        if (Joined().Match(reason) is { Success: true } joined) return $"joins text with {Thing(joined.Groups.Cast<Group>().Skip(1).First(group => group.Success && group.Value != "str").Value)}";
+        if (Attribute().Match(reason) is { Success: true } attribute && error.Kind == "UndefinedError")
+            return $"needs a field '{attribute.Groups[1].Value}' that is not there";
+        if (Joined().Match(reason) is { Success: true } joined)
+            return $"joins text with {Thing(joined.Groups.Cast<Group>().Skip(1).First(group => group.Success && group.Value != "str").Value)}";
         if (Looked().Match(reason) is { Success: true } looked) return $"looks into {Thing(looked.Groups[1].Value)} as if it were text or a list";
         return $"fails on the conversation with '{error.Kind}: {reason}'";
     }
@@ -59,7 +67,8 @@ internal static partial class TemplateFault
     private static partial Regex Looked();
 
     /// <summary>Changes one field after the other until the complaint changes.</summary>
-    private sealed class Search(TemplateException error, ChatTemplate template, JsonObject root, IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
+    private sealed class Search(TemplateException error, ChatTemplate template, JsonObject root, IReadOnlyDictionary<string, JsonElement>? variables,
+        DateTime now)
     {
         private int _tries;
 
@@ -71,7 +80,8 @@ internal static partial class TemplateFault
             foreach (var (node, path) in objects)
                 foreach (var (key, value) in node.ToArray())
                     if (value is null or JsonArray or JsonObject || value.GetValueKind() is not JsonValueKind.String)
-                        if (Changes(node, key, value)) return $"'{path}.{key}' is {Rows.RowFields.Name(value is null ? default : JsonSerializer.SerializeToElement(value))}";
+                        if (Changes(node, key, value))
+                            return $"'{path}.{key}' is {Rows.RowFields.Name(value is null ? default : JsonSerializer.SerializeToElement(value))}";
             if (root["tools"] is null)
             {
                 root["tools"] = new JsonArray();

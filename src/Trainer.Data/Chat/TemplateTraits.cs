@@ -10,9 +10,11 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
 {
     private static readonly string[] Fields = ["reasoning_content", "reasoning", "thinking", "thought"];
     private const string Word = "zqthoughtz";
-    private readonly Lazy<bool> _readsFields = new(() => Shows(template, $"\"content\":\"x\",{string.Join(',', Fields.Select(field => $"\"{field}\":\"{Word}\""))}"));
+    private readonly Lazy<bool> _readsFields =
+        new(() => Shows(template, $"\"content\":\"x\",{string.Join(',', Fields.Select(field => $"\"{field}\":\"{Word}\""))}"));
     private readonly Lazy<ReasoningPlace> _place = new(() => Place(template));
-    private readonly Dictionary<string, bool> _roles = new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
+    private readonly Dictionary<string, bool> _roles =
+        new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
 
     /// <summary>Fields in which the template looks for reasoning.</summary>
     public IReadOnlyList<string> ReasoningFields { get; } = Read(template);
@@ -21,7 +23,8 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
     public ReasoningPlace ReasoningPlace => _place.Value;
 
     /// <summary>Whether the template writes thoughts between marks of its own and knows no think tags.</summary>
-    public bool HasOwnThoughts => ReasoningPlace is ReasoningPlace.Field or ReasoningPlace.Part && !template.Source.Contains("think>", StringComparison.Ordinal) && (ReasoningPlace == ReasoningPlace.Part || _readsFields.Value);
+    public bool HasOwnThoughts => ReasoningPlace is ReasoningPlace.Field or ReasoningPlace.Part && !template.Source.Contains("think>", StringComparison.Ordinal)
+        && (ReasoningPlace == ReasoningPlace.Part || _readsFields.Value);
 
     /// <summary>Whether the template reads the ids of calls.</summary>
     public bool ReadsCallIds { get; } = Ids().IsMatch(template.Source);
@@ -39,7 +42,8 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
         {
             var role = turn.Role;
             if (!Roles.IsCommon(role) && !Quotes(template, role))
-                throw new ChatMaskException(ChatFault.NotRendered, $"message {fitted.Count + 1} has the role '{role}', which the chat template does not know", "use system, user, assistant or tool, or pass a template that knows it with --chat-template FILE");
+                throw new ChatMaskException(ChatFault.NotRendered, $"message {fitted.Count + 1} has the role '{role}', which the chat template does not know",
+                    "use system, user, assistant or tool, or pass a template that knows it with --chat-template FILE");
             if (role == Turn.Developer && !_roles[Turn.Developer])
             {
                 role = Turn.System;
@@ -57,13 +61,16 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
         return (fitted, notes);
     }
 
-    private static string[] Read(ChatTemplate template) => [.. Fields.Where(field => Regex.IsMatch(template.Source, $@"(?:\.|\[\s*['""]|get\(\s*['""]|['""]){field}\b"))];
+    private static string[] Read(ChatTemplate template)
+        => [.. Fields.Where(field => Regex.IsMatch(template.Source, $@"(?:\.|\[\s*['""]|get\(\s*['""]|['""]){field}\b"))];
 
     private static ReasoningPlace Place(ChatTemplate template)
     {
         if (template.Source.Contains("'thinking'", StringComparison.Ordinal) && !Shows(template, $"\"content\":\"x\",\"thinking\":\"{Word}\"")
-            && Shows(template, $"\"content\":[{{\"type\":\"thinking\",\"thinking\":\"{Word}\"}},{{\"type\":\"text\",\"text\":\"x\"}}]")) return ReasoningPlace.Part;
-        return Read(template).Length > 0 ? ReasoningPlace.Field : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
+            && Shows(template, $"\"content\":[{{\"type\":\"thinking\",\"thinking\":\"{Word}\"}},{{\"type\":\"text\",\"text\":\"x\"}}]"))
+                return ReasoningPlace.Part;
+        return Read(template).Length > 0 ? ReasoningPlace.Field
+            : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
     }
 
     /// <summary>Whether the template writes a thought of an answer, or of a call, that is given so.</summary>

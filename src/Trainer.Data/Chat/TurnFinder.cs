@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Trainer.Data.Conversations;
 using Trainer.Templates;
 
 namespace Trainer.Data.Chat;
@@ -10,7 +9,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
     private const int LeadLength = 16;
     private readonly Landmarks _landmarks = new(renders, whole);
 
-    /// <summary>The spans of a turn (one, but where the template writes it apart) and the way they were found, or null where no verified way finds them.</summary>
+    /// <summary>The spans of a turn (one, but where the template writes it apart) and the way they were found, or null where no verified way finds
+    /// them.</summary>
     public (IReadOnlyList<TextSpan> Spans, SpanMethod Method)? Find(int turn)
     {
         var prompt = renders.Before(turn, prompt: true) is { } before && whole.StartsWith(before, StringComparison.Ordinal) ? before.Length : (int?)null;
@@ -26,7 +26,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
     private TextSpan? Moved(int turn)
     {
         if (renders.Before(turn, prompt: true) is not { Length: > 0 } before || renders.Before(turn + 1, prompt: false) is not { } upTo) return null;
-        if (upTo.Length <= before.Length || !upTo.StartsWith(before, StringComparison.Ordinal) || endOfTurn.LastEnd(upTo, before.Length, upTo.Length) is not { } end) return null;
+        if (upTo.Length <= before.Length || !upTo.StartsWith(before, StringComparison.Ordinal)
+            || endOfTurn.LastEnd(upTo, before.Length, upTo.Length) is not { } end) return null;
         var lead = before[^Math.Min(before.Length, LeadLength)..];
         var said = lead + upTo[before.Length..end];
         var at = whole.IndexOf(said, StringComparison.Ordinal);
@@ -39,7 +40,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
     {
         var upTo = turn + 1 == renders.Turns.Count ? whole : renders.Before(turn + 1, prompt: false);
         if (upTo is null || upTo.Length < start || string.CompareOrdinal(upTo, 0, whole, 0, start) != 0) return null;
-        if (whole.StartsWith(upTo, StringComparison.Ordinal)) return upTo.Length > start ? WithoutHeader(turn, endOfTurn.Extended(whole, start, upTo.Length)) : null;
+        if (whole.StartsWith(upTo, StringComparison.Ordinal))
+            return upTo.Length > start ? WithoutHeader(turn, endOfTurn.Extended(whole, start, upTo.Length)) : null;
         // Some templates close the last turn differently (an end-of-text token more, a line break less). Both texts agree up to and
         // including this turn's end-of-turn token then.
         var common = start;
@@ -47,7 +49,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         return endOfTurn.LastEnd(whole, start, common) is { } end && _landmarks.Of(turn).All(mark => mark.First >= start && mark.Last <= end) ? end : null;
     }
 
-    /// <summary>The end without what some templates write behind the last turn (the header of a next one, more instructions): nothing but blanks follows the end-of-turn tokens.</summary>
+    /// <summary>The end without what some templates write behind the last turn (the header of a next one, more instructions): nothing but blanks follows the
+    /// end-of-turn tokens.</summary>
     private int WithoutHeader(int turn, int end)
     {
         // Behind a turn that is followed by a question stands that question: only then is nothing written for a next answer.
@@ -81,10 +84,12 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         // Words end with themselves; a call ends with the marks that close it here as in a conversation that ends with it.
         if (!mark.Kinds.Contains(PieceKind.Call)) return endOfTurn.Extended(whole, start, mark.Last);
         if (turn + 1 == renders.Turns.Count) return limit;
-        return renders.EndMarked(turn, whole) is { } ended && ended.Before(ended.Text.Length) is { Word: >= 0 } closing ? mark.Last + Common(after, closing.Text) : null;
+        return renders.EndMarked(turn, whole) is { } ended && ended.Before(ended.Text.Length) is { Word: >= 0 } closing
+            ? mark.Last + Common(after, closing.Text) : null;
     }
 
-    /// <summary>Chars in which two texts of a template begin alike. Two marks that begin alike (&lt;think&gt; and &lt;tool_call&gt;) part in their midst: neither is common.</summary>
+    /// <summary>Chars in which two texts of a template begin alike. Two marks that begin alike (&lt;think&gt; and &lt;tool_call&gt;) part in their midst:
+    /// neither is common.</summary>
     private static int Common(string one, string other)
     {
         var common = 0;
@@ -123,7 +128,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
     private IEnumerable<string> Prompts(int turn, bool wholeOnly)
     {
         var (without, with) = (renders.Before(turn, prompt: false), renders.Before(turn, prompt: true));
-        if (without is null || with is null || !with.StartsWith(without, StringComparison.Ordinal)) (without, with) = (whole, renders.Before(renders.Turns.Count, prompt: true));
+        if (without is null || with is null || !with.StartsWith(without, StringComparison.Ordinal))
+            (without, with) = (whole, renders.Before(renders.Turns.Count, prompt: true));
         if (with is null || with.Length <= without.Length || !with.StartsWith(without, StringComparison.Ordinal)) yield break;
         var added = with[without.Length..];
         yield return added;

@@ -89,12 +89,14 @@ internal sealed class TurnWriter
         }
         if (thought is not null && place != ReasoningPlace.Content)
         {
-            var fields = _form.Reasoning == ReasoningPlace.AsGiven ? [turn.ReasoningField!] : _traits.ReasoningFields.Count > 0 ? _traits.ReasoningFields : ["reasoning_content"];
+            var fields = _form.Reasoning == ReasoningPlace.AsGiven
+                ? [turn.ReasoningField!] : _traits.ReasoningFields.Count > 0 ? _traits.ReasoningFields : ["reasoning_content"];
             foreach (var field in fields) writer.WriteString(field, thought);
         }
         else if (thought is not null)
         {
-            WriteContent(writer, marks is null && turn.Verbatim is { } verbatim && _form.Reasoning == ReasoningPlace.AsGiven ? verbatim : ThinkText.Join(thought, said));
+            WriteContent(writer, marks is null && turn.Verbatim is { } verbatim && _form.Reasoning == ReasoningPlace.AsGiven
+                ? verbatim : ThinkText.Join(thought, said));
             return;
         }
         var wordless = said.Length == 0 && turn.Calls.Count > 0 ? _form.Wordless ?? turn.WrittenAs : Wordless.Empty;
@@ -134,7 +136,8 @@ internal sealed class TurnWriter
             var call = marks is null ? (JsonObject)turn.Calls[c].DeepClone() : marks.Call(i, turn.Calls[c]);
             if (_form.TextArguments && call["function"] is JsonObject function && function["arguments"] is { } arguments)
                 function["arguments"] = PythonJson.Text(JsonSerializer.SerializeToElement(arguments));
-            if (_ids.TryGetValue((i, c), out var id)) call["id"] = _form.Ids == CallIds.Named && marks is not null ? NamedId(call["function"]?["name"]?.ToString() ?? "", id) : id;
+            if (_ids.TryGetValue((i, c), out var id))
+                call["id"] = _form.Ids == CallIds.Named && marks is not null ? NamedId(call["function"]?["name"]?.ToString() ?? "", id) : id;
             call.WriteTo(writer);
         }
         writer.WriteEndArray();

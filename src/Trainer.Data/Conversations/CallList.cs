@@ -36,8 +36,10 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
 
     private JsonObject Call(JsonElement value, string at, bool wasText)
     {
-        if (value.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(value)}; a call must be an object such as {{\"name\": ..., \"arguments\": ...}}");
-        var inner = value.TryGetProperty("function", out var function) && !WireJson.IsAbsent(function) && !(function.ValueKind == JsonValueKind.String && !LooksLikeObject(function)) ? (JsonElement?)function : null;
+        if (value.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}' is {RowFields.Name(value)}; a call must be an object such as {{\"name\": ..., \"arguments\": ...}}");
+        var inner = value.TryGetProperty("function", out var function) && !WireJson.IsAbsent(function)
+            && !(function.ValueKind == JsonValueKind.String && !LooksLikeObject(function)) ? (JsonElement?)function : null;
         if (inner is { } wrapped)
         {
             var call = (JsonObject)WireJson.WithoutNulls(value)!;
@@ -63,15 +65,18 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
     /// <summary>Name and arguments: the arguments an object, whatever they came as.</summary>
     private JsonObject Function(JsonElement value, string at, bool wasText)
     {
-        if (value.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(value)}; it must be an object with name and arguments");
-        if (!value.TryGetProperty("name", out var named) && !value.TryGetProperty("function", out named) || named.ValueKind != JsonValueKind.String || string.IsNullOrWhiteSpace(named.GetString()))
+        if (value.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}' is {RowFields.Name(value)}; it must be an object with name and arguments");
+        if (!value.TryGetProperty("name", out var named) && !value.TryGetProperty("function", out named) || named.ValueKind != JsonValueKind.String
+            || string.IsNullOrWhiteSpace(named.GetString()))
             throw BadRowException.Malformed($"'{at}' names no function; a call must be {{\"name\": ..., \"arguments\": ...}}");
         var name = RowValue.Text(named, at + ".name");
         var result = new JsonObject();
         foreach (var property in value.EnumerateObject())
         {
             if (property.Name is "function") result["name"] = name;
-            else if (property.Name is "arguments" or "parameters" or "input") result["arguments"] = Arguments(property.Value, name, $"{at}.{property.Name}", wasText);
+            else if (property.Name is "arguments" or "parameters" or "input")
+                result["arguments"] = Arguments(property.Value, name, $"{at}.{property.Name}", wasText);
             else if (property.Value.ValueKind != JsonValueKind.Null) result[property.Name] = WireJson.WithoutNulls(property.Value);
         }
         if (result["arguments"] is null) result["arguments"] = new JsonObject();
@@ -86,7 +91,8 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
         if (opened.ValueKind == JsonValueKind.String) opened = WireJson.Open(opened, at, "an object", out _); // some exports encode twice
         // PHP writes an empty map as an empty list.
         if (opened.ValueKind == JsonValueKind.Null || opened.ValueKind == JsonValueKind.Array && opened.GetArrayLength() == 0) return new JsonObject();
-        if (opened.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(opened)}; a call's arguments must be an object");
+        if (opened.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}' is {RowFields.Name(opened)}; a call's arguments must be an object");
         // A null in text was written on purpose; one in a table is another call's argument, unless the tool says that it may be null.
         if (wasText || ownText || !fromTable) return JsonObject.Create(opened)!;
         return WireJson.WithoutNulls(opened, (owner, key) =>

@@ -19,7 +19,8 @@ internal static class ChatReader
     /// <param name="variables">The column <c>chat_template_kwargs</c>, or null.</param>
     /// <param name="asGiven">Renders messages letter for letter, as transformers does: only what is searched in them is read.</param>
     /// <exception cref="BadRowException">Something in them can be read in no way, or in two.</exception>
-    public static ChatRow Read(IEnumerable<(JsonElement Messages, string Column)> lists, JsonElement? system = null, ToolList? tools = null, JsonElement? variables = null, bool asGiven = false)
+    public static ChatRow Read(IEnumerable<(JsonElement Messages, string Column)> lists, JsonElement? system = null, ToolList? tools = null,
+        JsonElement? variables = null, bool asGiven = false)
     {
         var known = tools ?? ToolList.None;
         var read = lists.ToArray();
@@ -29,7 +30,8 @@ internal static class ChatReader
         {
             if (messages.GetArrayLength() == 0) throw BadRowException.Malformed($"column '{column}' holds no messages");
             var i = 0;
-            foreach (var message in messages.EnumerateArray()) turns.Add(Message(message, $"{column}[{i++}]", calls) with { AsGiven = asGiven ? message : null });
+            foreach (var message in messages.EnumerateArray())
+                turns.Add(Message(message, $"{column}[{i++}]", calls) with { AsGiven = asGiven ? message : null });
         }
         if (system is { } given && RowValue.Text(given, "system") is { } text && !string.IsNullOrWhiteSpace(text)) AddSystem(turns, text);
         return new ChatRow(turns)
@@ -49,7 +51,8 @@ internal static class ChatReader
     {
         if (turns[0].Role != Turn.System) turns.Insert(0, new Turn(Turn.System, text));
         else if (turns[0].Content.Trim() != text.Trim())
-            throw BadRowException.Malformed("column 'system' and the conversation's own system turn say different things", "keep one: --data FILE,ignore=system keeps the turn");
+            throw BadRowException.Malformed("column 'system' and the conversation's own system turn say different things",
+                "keep one: --data FILE,ignore=system keeps the turn");
     }
 
     private static Dictionary<string, JsonElement> Variables(JsonElement? value)
@@ -58,10 +61,12 @@ internal static class ChatReader
         var variables = new Dictionary<string, JsonElement>();
         if (value is not { } given || WireJson.IsAbsent(given)) return variables;
         var map = WireJson.Open(given, column, "an object of template variables", out _);
-        if (map.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"column '{column}' is {RowFields.Name(map)}; it must be an object of template variables");
+        if (map.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"column '{column}' is {RowFields.Name(map)}; it must be an object of template variables");
         foreach (var property in map.EnumerateObject())
         {
-            if (TemplateVariables.Reserved.Contains(property.Name)) throw BadRowException.Malformed($"'{column}.{property.Name}' would replace what the row itself gives the template", "remove it");
+            if (TemplateVariables.Reserved.Contains(property.Name))
+                throw BadRowException.Malformed($"'{column}.{property.Name}' would replace what the row itself gives the template", "remove it");
             if (property.Value.ValueKind != JsonValueKind.Null) variables[property.Name] = RowValue.Checked(property.Value, $"{column}.{property.Name}");
         }
         return variables;
@@ -69,9 +74,11 @@ internal static class ChatReader
 
     private static Turn Message(JsonElement message, string at, CallList calls)
     {
-        if (message.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(message)}; a message must be an object with role and content");
+        if (message.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}' is {RowFields.Name(message)}; a message must be an object with role and content");
         RowValue.Checked(message, at);
-        if (Member(message, "role", "from") is not { } speaker) throw BadRowException.Malformed($"'{at}' has no role; a message must be an object with role and content");
+        if (Member(message, "role", "from") is not { } speaker)
+            throw BadRowException.Malformed($"'{at}' has no role; a message must be an object with role and content");
         var spoken = RowValue.Text(speaker, at + (message.TryGetProperty("role", out _) ? ".role" : ".from"));
         var role = Roles.Of(spoken);
         if (Member(message, "role") is not null && Member(message, "from") is { } other && Roles.Of(RowValue.Text(other, at + ".from")) != role)
@@ -80,14 +87,16 @@ internal static class ChatReader
         if (role == Roles.Call) return Called(message, content, at, calls);
         var inParts = role == Turn.Assistant && content is { ValueKind: JsonValueKind.Array } mixed ? CallParts(mixed, at, calls, out content) : [];
         var (text, thought) = Content(content, role, at);
-        var turn = new Turn(role, text) { WrittenAs = WrittenAs(message), Other = Other(message, role), IsTrained = TurnLoss.Read(message, at, role == Turn.Assistant) ?? true };
+        var turn = new Turn(role, text) { WrittenAs = WrittenAs(message), Other = Other(message, role),
+            IsTrained = TurnLoss.Read(message, at, role == Turn.Assistant) ?? true };
         if (role != Turn.Assistant)
         {
             if (content is null && role != Turn.Tool) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
             return turn;
         }
         var beside = Calls(message, at, calls);
-        if (inParts.Count > 0 && beside.Count > 0) throw BadRowException.Malformed($"'{at}' has calls among its parts as well as beside them", "keep one of them");
+        if (inParts.Count > 0 && beside.Count > 0)
+            throw BadRowException.Malformed($"'{at}' has calls among its parts as well as beside them", "keep one of them");
         turn = Thought(turn with { Calls = inParts.Count > 0 ? inParts : beside }, message, thought, at);
         if (content is null && turn.Calls.Count == 0 && turn.Reasoning is null) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
         return turn;
@@ -98,7 +107,8 @@ internal static class ChatReader
     {
         if (content is not { } value) throw BadRowException.Malformed($"'{at}' holds no call; it must be {{\"name\": ..., \"arguments\": ...}}");
         // LLaMA-Factory's calls may have a thought before them.
-        var thought = value.ValueKind == JsonValueKind.String && ThinkText.Split(value.GetString()!) is { } split ? split : ((string Reasoning, string Answer)?)null;
+        var thought = value.ValueKind == JsonValueKind.String && ThinkText.Split(value.GetString()!) is { } split
+            ? split : ((string Reasoning, string Answer)?)null;
         if (thought is { } apart) value = JsonSerializer.SerializeToElement(apart.Answer);
         var read = calls.Read(value, at + (message.TryGetProperty("value", out _) ? ".value" : ".content"));
         if (read.Count == 0) throw BadRowException.Malformed($"'{at}' names no function; a call must be {{\"name\": ..., \"arguments\": ...}}");
@@ -110,7 +120,8 @@ internal static class ChatReader
         if (content is not { } value) return ("", null);
         if (value.ValueKind == JsonValueKind.String) return (RowValue.Text(value, at + ".content"), null);
         // A tool may answer with anything; its text is what the tool would have sent.
-        if (role == Turn.Tool && (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(part => !IsPart(part)))) return (PythonJson.Text(value), null);
+        if (role == Turn.Tool && (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(part => !IsPart(part))))
+            return (PythonJson.Text(value), null);
         if (value.ValueKind == JsonValueKind.Array) return Parts.Join(value, at + ".content");
         throw BadRowException.Malformed($"'{at}.content' is {RowFields.Name(value)}; it must be a string");
     }
@@ -130,7 +141,8 @@ internal static class ChatReader
         return found;
     }
 
-    private static bool IsPart(JsonElement part) => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String;
+    private static bool IsPart(JsonElement part)
+        => part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String;
 
     private static List<JsonObject> Calls(JsonElement message, string at, CallList calls)
     {
@@ -147,15 +159,18 @@ internal static class ChatReader
         foreach (var name in ReasoningFields)
         {
             if (!message.TryGetProperty(name, out var value) || WireJson.IsAbsent(value)) continue;
-            var text = value.ValueKind == JsonValueKind.Array ? Parts.Join(value, $"{at}.{name}") is var (said, inner) ? inner ?? said : "" : RowValue.Text(value, $"{at}.{name}");
-            if (thought is not null && thought.Trim() != text.Trim()) throw BadRowException.Malformed($"'{at}.{name}' and '{at}.{field}' are two reasonings for one answer", "keep one of them");
+            var text = value.ValueKind == JsonValueKind.Array
+                ? Parts.Join(value, $"{at}.{name}") is var (said, inner) ? inner ?? said : "" : RowValue.Text(value, $"{at}.{name}");
+            if (thought is not null && thought.Trim() != text.Trim())
+                throw BadRowException.Malformed($"'{at}.{name}' and '{at}.{field}' are two reasonings for one answer", "keep one of them");
             (thought, field) = (text, name);
         }
         if (ThinkText.Split(turn.Content) is not { } split) return turn with { Reasoning = thought, ReasoningField = field };
         if (thought is not null)
         {
             // Given twice (some exports do): the field and the text must agree.
-            if (split.Reasoning.Trim() != thought.Trim() && split.Reasoning.Trim().Length > 0) throw BadRowException.Malformed($"'{at}.{field}' and the <think> text of the content are two reasonings for one answer", "keep one of them");
+            if (split.Reasoning.Trim() != thought.Trim() && split.Reasoning.Trim().Length > 0)
+                throw BadRowException.Malformed($"'{at}.{field}' and the <think> text of the content are two reasonings for one answer", "keep one of them");
             return turn with { Content = split.Answer, Reasoning = thought, ReasoningField = field };
         }
         return turn with { Content = split.Answer, Reasoning = split.Reasoning, Verbatim = turn.Content };
@@ -172,10 +187,12 @@ internal static class ChatReader
         var other = new JsonObject();
         foreach (var property in message.EnumerateObject())
         {
-            if (property.Name is "role" or "from" or "content" or "value" || property.Value.ValueKind == JsonValueKind.Null || TurnLoss.IsKey(property.Name)) continue;
+            if (property.Name is "role" or "from" or "content" or "value" || property.Value.ValueKind == JsonValueKind.Null || TurnLoss.IsKey(property.Name))
+                continue;
             if (role == Turn.Assistant && (property.Name is "tool_calls" or "function_call" || ReasoningFields.Contains(property.Name))) continue;
             // Table exports give every message these keys.
-            if (property.Name is "tool_calls" or "function_call" && (WireJson.IsAbsent(property.Value) || property.Value.ValueKind == JsonValueKind.Array && property.Value.GetArrayLength() == 0)) continue;
+            if (property.Name is "tool_calls" or "function_call"
+                && (WireJson.IsAbsent(property.Value) || property.Value.ValueKind == JsonValueKind.Array && property.Value.GetArrayLength() == 0)) continue;
             other[property.Name] = WireJson.WithoutNulls(property.Value);
         }
         return other;

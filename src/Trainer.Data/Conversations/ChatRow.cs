@@ -15,7 +15,8 @@ internal sealed record ChatRow(IReadOnlyList<Turn> Turns)
     /// <summary>What normalizing changed and a user may want to know.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
-    /// <summary>The row with its reasoning kept as asked; the last is that of all turns behind the last question, as templates that drop the rest keep it.</summary>
+    /// <summary>The row with its reasoning kept as asked; the last is that of all turns behind the last question, as templates that drop the rest keep
+    /// it.</summary>
     public ChatRow With(Reasoning keep)
     {
         if (keep == Reasoning.Keep || !Turns.Any(turn => turn.Reasoning is not null)) return this;

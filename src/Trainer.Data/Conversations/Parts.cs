@@ -21,7 +21,8 @@ internal static class Parts
                 said.Append(RowValue.Text(part, place));
                 continue;
             }
-            if (part.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{place}' is {RowFields.Name(part)}; a part of a content must be a string, or an object with type and text");
+            if (part.ValueKind != JsonValueKind.Object)
+                throw BadRowException.Malformed($"'{place}' is {RowFields.Name(part)}; a part of a content must be a string, or an object with type and text");
             var kind = Member(part, "type") is { } type ? RowValue.Text(type, place + ".type") : "text";
             switch (kind)
             {
@@ -52,5 +53,6 @@ internal static class Parts
         throw BadRowException.Malformed($"'{place}' has no text; a part must be {{\"type\": \"text\", \"text\": ...}}");
     }
 
-    private static JsonElement? Member(JsonElement part, string name) => part.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private static JsonElement? Member(JsonElement part, string name)
+        => part.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 }

@@ -5,7 +5,8 @@ internal static class ThinkText
 {
     private const string Open = "<think>", Close = "</think>";
 
-    /// <summary>Parts the two, or gives null where the text holds no reasoning. The opening may be missing: some prompts end with it, and their answers begin behind it.</summary>
+    /// <summary>Parts the two, or gives null where the text holds no reasoning. The opening may be missing: some prompts end with it, and their answers begin
+    /// behind it.</summary>
     public static (string Reasoning, string Answer)? Split(string text)
     {
         var close = text.IndexOf(Close, StringComparison.Ordinal);

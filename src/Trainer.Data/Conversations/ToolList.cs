@@ -50,7 +50,9 @@ internal sealed class ToolList
     private void Add(JsonElement value, string at, bool wasText)
     {
         var tool = WireJson.Open(value, at, "a tool such as {\"type\": \"function\", \"function\": {...}}", out var ownText);
-        if (tool.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}' is {RowFields.Name(tool)}; a tool must be an object such as {{\"type\": \"function\", \"function\": {{...}}}}");
+        if (tool.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}' is {RowFields.Name(tool)}; a tool must be an object such as {{\"type\": \"function\", \"function\": "
+                + $"{{...}}}}");
         var written = (JsonObject)Clean(tool, wasText || ownText)!;
         OpenText(written, "function", at);
         if (written["function"] is null && written["name"] is not null)
@@ -76,7 +78,8 @@ internal sealed class ToolList
     {
         if (owner[key] is not JsonValue value || value.GetValueKind() != JsonValueKind.String) return;
         var opened = WireJson.Open(JsonSerializer.SerializeToElement(value), $"{at}.{key}", "an object", out _);
-        if (opened.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"'{at}.{key}' is text that holds {RowFields.Name(opened)}; it must hold an object");
+        if (opened.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"'{at}.{key}' is text that holds {RowFields.Name(opened)}; it must hold an object");
         owner[key] = JsonObject.Create(opened);
     }
 

@@ -31,13 +31,18 @@ internal static class WireJson
 
     /// <summary>Whether a value is absent: not there, null, or text without a letter.</summary>
     public static bool IsAbsent(JsonElement value) =>
-        value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || value.ValueKind == JsonValueKind.String && string.IsNullOrWhiteSpace(value.GetString());
+        value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null
+        || value.ValueKind == JsonValueKind.String && string.IsNullOrWhiteSpace(value.GetString());
 
-    /// <summary>Whether a value says nothing: it is absent, or a struct of which a table kept the kind alone (<c>{"type": "function", "function": {"name": null}}</c>).</summary>
-    public static bool IsHollow(JsonElement value) => IsAbsent(value) || value.ValueKind == JsonValueKind.Object && value.EnumerateObject().All(static property =>
-        property.Name == "type" || IsAbsent(property.Value) || property.Value.ValueKind == JsonValueKind.Object && property.Value.EnumerateObject().Any() && IsHollow(property.Value));
+    /// <summary>Whether a value says nothing: it is absent, or a struct of which a table kept the kind alone (<c>{"type": "function", "function": {"name":
+    /// null}}</c>).</summary>
+    public static bool IsHollow(JsonElement value)
+        => IsAbsent(value) || value.ValueKind == JsonValueKind.Object && value.EnumerateObject().All(static property =>
+        property.Name == "type" || IsAbsent(property.Value)
+        || property.Value.ValueKind == JsonValueKind.Object && property.Value.EnumerateObject().Any() && IsHollow(property.Value));
 
-    /// <summary>A copy without the keys that are null: a table gives every row the keys that any row has. Nulls in lists say something and stay, and so do those of <paramref name="keep"/>.</summary>
+    /// <summary>A copy without the keys that are null: a table gives every row the keys that any row has. Nulls in lists say something and stay, and so do
+    /// those of <paramref name="keep"/>.</summary>
     public static JsonNode? WithoutNulls(JsonElement value, Func<JsonElement, string, bool>? keep = null)
     {
         switch (value.ValueKind)
@@ -45,7 +50,8 @@ internal static class WireJson
             case JsonValueKind.Object:
                 var map = new JsonObject();
                 foreach (var property in value.EnumerateObject())
-                    if (property.Value.ValueKind != JsonValueKind.Null || keep is not null && keep(value, property.Name)) map[property.Name] = WithoutNulls(property.Value, keep);
+                    if (property.Value.ValueKind != JsonValueKind.Null || keep is not null && keep(value, property.Name))
+                        map[property.Name] = WithoutNulls(property.Value, keep);
                 return map;
             case JsonValueKind.Array:
                 return new JsonArray([.. value.EnumerateArray().Select(item => WithoutNulls(item, keep))]);

@@ -38,7 +38,8 @@ internal static class CsvRowReader
             if (fields == 1 && csv.GetFieldSpan(0).Trim().IsEmpty) continue; // a blank line
             if (fields != names.Length)
             {
-                yield return RawRow.Bad(file, begins, 0, $"the row has {fields} fields and the header {names.Length}", "put values that hold the separator in double quotes");
+                yield return RawRow.Bad(file, begins, 0, $"the row has {fields} fields and the header {names.Length}",
+                    "put values that hold the separator in double quotes");
                 continue;
             }
             bytes.ResetWrittenCount();
@@ -59,7 +60,9 @@ internal static class CsvRowReader
         var count = text.ReadBlock(head);
         var header = head.AsSpan(0, count);
         if (header.IndexOfAny('\n', '\r') is >= 0 and var end) header = header[..end];
-        else if (count == head.Length) throw new DataException($"csv header is too long ({file}:1): it has more than {MostHeaderChars >> 10} KiB without a line break; the first line of a .csv file names the columns");
+        else if (count == head.Length)
+            throw new DataException($"csv header is too long ({file}:1): it has more than {MostHeaderChars >> 10} KiB without a line break; the first line of "
+                + "a .csv file names the columns");
         if (header.Count(',') + header.Count(';') + header.Count('\t') >= MostColumns)
             throw new DataException($"csv header names more than {MostColumns} columns ({file}:1); the first line of a .csv file names the columns");
         return new Rejoined(new string(head, 0, count), text);
@@ -73,7 +76,8 @@ internal static class CsvRowReader
         }
         catch (CsvRecordTooLargeException)
         {
-            throw new DataException($"csv row is too long ({file}:{line}): it has more than the {limits.RowBytes} characters a row may have, or a quote is not closed; split it into several rows");
+            throw new DataException($"csv row is too long ({file}:{line}): it has more than the {limits.RowBytes} characters a row may have, or a quote is "
+                + "not closed; split it into several rows");
         }
         catch (CsvMissingHeadersException)
         {
@@ -81,7 +85,8 @@ internal static class CsvRowReader
         }
         catch (CsvFormatException fault)
         {
-            throw new DataException($"csv is broken ({file}:{line}): {char.ToLowerInvariant(fault.Message[0])}{fault.Message[1..].TrimEnd('.')}; write quotes within quotes twice", fault);
+            throw new DataException($"csv is broken ({file}:{line}): {char.ToLowerInvariant(fault.Message[0])}{fault.Message[1..].TrimEnd('.')}; write quotes "
+                + "within quotes twice", fault);
         }
     }
 }

@@ -33,7 +33,8 @@ internal sealed class ExpansionLimit(Stream inner, Stream compressed, string pat
         var count = inner.Read(buffer);
         _read += count;
         if (_read > FreeBytes && _read > MostTimes * compressed.Position)
-            throw new DataException($"data file '{path}' expands to more than {MostTimes} times its size ({_read >> 20} MiB out of {compressed.Position >> 10} KiB): no data does; if it is meant, unpack it and name the unpacked file");
+            throw new DataException($"data file '{path}' expands to more than {MostTimes} times its size ({_read >> 20} MiB out "
+                + $"of {compressed.Position >> 10} KiB): no data does; if it is meant, unpack it and name the unpacked file");
         return count;
     }
 

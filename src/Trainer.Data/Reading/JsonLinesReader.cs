@@ -54,7 +54,9 @@ internal static class JsonLinesReader
         var indent = span.Length - trimmed.Length;
         trimmed = trimmed.TrimEnd(" \t\r"u8);
         if (trimmed.IsEmpty) return null;
-        if (trimmed[0] == '[') return RawRow.Bad(file, line, indent + 1, "the row is an array; a row must be an object", "a .jsonl file has one object a line; call a JSON array .json");
+        if (trimmed[0] == '[')
+            return RawRow.Bad(file, line, indent + 1, "the row is an array; a row must be an object",
+                "a .jsonl file has one object a line; call a JSON array .json");
         return new RawRow(new RowSource(file, line)) { Json = trimmed.ToArray(), ColumnOffset = indent };
     }
 }

@@ -67,7 +67,9 @@ internal static class JsonReader
             {
                 (inRow, depth, start, rowLine, rowColumn, rowBytes) = (true, 1, at, line, column, 1);
             }
-            else throw Broken(file, line, column, c == '[' ? "a row is an array; a row must be an object" : "a row must be an object such as {\"text\": \"...\"}");
+            else
+                throw Broken(file, line, column, c == '['
+                    ? "a row is an array; a row must be an object" : "a row must be an object such as {\"text\": \"...\"}");
             first = false;
             Step(c, ref at, ref line, ref column);
         }

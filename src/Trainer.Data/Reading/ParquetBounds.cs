@@ -48,7 +48,8 @@ internal static class ParquetBounds
             return fault;
         }
 
-        private string? Rows(long rows) => rows < 0 || rows > FreeRows + (RowsPerByte * fileBytes) ? $"it announces {rows} rows, which its {fileBytes} bytes cannot hold" : null;
+        private string? Rows(long rows) => rows < 0 || rows > FreeRows + (RowsPerByte * fileBytes)
+            ? $"it announces {rows} rows, which its {fileBytes} bytes cannot hold" : null;
 
         /// <summary>Elements in depth-first order, each with the number of its children (field 5).</summary>
         private string? Schema()

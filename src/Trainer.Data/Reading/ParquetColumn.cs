@@ -68,14 +68,17 @@ internal sealed class ParquetColumn : IDisposable
             _next = Page();
         }
         // Pages that are not neighbours are not read together.
-        while (_next is not null && unpacked + _next.UnpackedBytes <= _windowBytes && values + _next.Values <= WindowValues && _next.From == first.From + bytes);
+        while (_next is not null && unpacked + _next.UnpackedBytes <= _windowBytes && values + _next.Values <= WindowValues
+        && _next.From == first.From + bytes);
         // The library has these for flat columns alone.
         if (first.Kind == PageType.DATA_PAGE_V2 && _field.MaxRepetitionLevel > 0)
-            throw new InvalidDataException($"its column '{_field.Path}' has lists in data pages of version 2, which are not read; write it with version 1 (data_page_version='1.0' of pyarrow)");
+            throw new InvalidDataException($"its column '{_field.Path}' has lists in data pages of version 2, which are not read; write it with version 1 "
+                + "(data_page_version='1.0' of pyarrow)");
         if (_dictionary is { } dictionary) _file.Show((dictionary.From, dictionary.Bytes), (first.From, bytes));
         else _file.Show((first.From, bytes));
         // The library reads a column from its first page on until it has all values: for it, these are all.
-        (_meta.NumValues, _meta.DictionaryPageOffset, _meta.DataPageOffset) = (values, _dictionary is null ? null : ParquetWindow.Begin, ParquetWindow.Begin + (_dictionary?.Bytes ?? 0));
+        (_meta.NumValues, _meta.DictionaryPageOffset, _meta.DataPageOffset) = (values, _dictionary is null
+            ? null : ParquetWindow.Begin, ParquetWindow.Begin + (_dictionary?.Bytes ?? 0));
         (_meta.TotalCompressedSize, _meta.Statistics) = (bytes + (_dictionary?.Bytes ?? 0), null);
         _data?.Dispose();
         _data = _group.ReadRawColumnDataBaseAsync(_field, default).AsTask().GetAwaiter().GetResult();

@@ -33,7 +33,8 @@ internal static class ParquetPages
         {
             var page = Header(file, at);
             if (page.UnpackedBytes > MostBytes || page.Bytes > MostBytes || page.Values > MostValues)
-                throw new InvalidDataException($"a page of its column '{name}' has {page.Values} values in {page.UnpackedBytes} bytes, more than the {MostValues} values or {MostBytes} bytes that are held at a time; write it with smaller pages");
+                throw new InvalidDataException($"a page of its column '{name}' has {page.Values} values in {page.UnpackedBytes} bytes, more than "
+                    + $"the {MostValues} values or {MostBytes} bytes that are held at a time; write it with smaller pages");
             if (page.IsData) values -= page.Values;
             if (page.IsData && page.Values == 0) throw new InvalidDataException($"a page of its column '{name}' holds no values");
             yield return page;

@@ -5,7 +5,8 @@ using Parquet;
 
 namespace Trainer.Data.Reading;
 
-/// <summary>Rows of a .parquet file, a few pages of each column in memory at a time; lists and structs become JSON lists and objects. "Lines" are row numbers.</summary>
+/// <summary>Rows of a .parquet file, a few pages of each column in memory at a time; lists and structs become JSON lists and objects. "Lines" are row
+/// numbers.</summary>
 internal static class ParquetRowReader
 {
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -17,7 +18,8 @@ internal static class ParquetRowReader
     /// <exception cref="DataException">It is no parquet file, or damaged.</exception>
     public static T Footer<T>(Stream stream, string file, Func<ParquetReader, T> read)
     {
-        if (stream.CanSeek && ParquetBounds.Fault(stream) is { } why) throw new DataException($"cannot read parquet file ({file}:1): {why}; check that it is whole");
+        if (stream.CanSeek && ParquetBounds.Fault(stream) is { } why)
+            throw new DataException($"cannot read parquet file ({file}:1): {why}; check that it is whole");
         return Guarded(() => read(Open(new ParquetWindow(stream))), file, 1);
     }
 
@@ -59,7 +61,8 @@ internal static class ParquetRowReader
         // A damaged file makes the library fail in many ways; each of them is a bad file.
         catch (Exception fault) when (fault is not (DataException or OutOfMemoryException))
         {
-            throw new DataException($"cannot read parquet file ({file}:{row}): {fault.Message.TrimEnd('.').ReplaceLineEndings(" ")}; check that it is whole, and that its columns are strings, numbers, lists or structs of these", fault);
+            throw new DataException($"cannot read parquet file ({file}:{row}): {fault.Message.TrimEnd('.').ReplaceLineEndings(" ")}; check that it is whole, "
+                + "and that its columns are strings, numbers, lists or structs of these", fault);
         }
     }
 }

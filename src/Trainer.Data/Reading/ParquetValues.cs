@@ -11,7 +11,8 @@ internal static class ParquetValues
 
     /// <summary>The value with a number.</summary>
     public static object At(RawColumnData column, int index) =>
-        Getters.GetOrAdd(column.GetType().GetGenericArguments()[0], type => Typed.MakeGenericMethod(type).CreateDelegate<Func<RawColumnData, int, object>>())(column, index);
+        Getters.GetOrAdd(column.GetType().GetGenericArguments()[0],
+        type => Typed.MakeGenericMethod(type).CreateDelegate<Func<RawColumnData, int, object>>())(column, index);
 
     private static object Of<T>(RawColumnData column, int index) where T : struct => ((RawColumnData<T>)column).Values[index];
 }

@@ -38,7 +38,8 @@ internal static class RowReader
             ".csv" or ".tsv" => CsvRowReader.Read(input.Content, input.Path, limits),
             ".parquet" => input.Content.CanSeek ? ParquetRowReader.Read(input.Content, input.Path, limits)
                 : throw new DataException($"parquet file is compressed as a whole ({input.Path}): its columns already are; unpack it"),
-            _ => throw new DataException($"data file has an unknown format ({input.Path}): its name ends in none of {string.Join(", ", Extensions)}; convert or rename it"),
+            _ => throw new DataException($"data file has an unknown format ({input.Path}): its name ends in none of {string.Join(", ", Extensions)}; convert "
+                + "or rename it"),
         };
         using var each = rows.GetEnumerator();
         long line = 0;
@@ -50,7 +51,8 @@ internal static class RowReader
             }
             catch (Exception fault) when (fault is IOException or InvalidDataException)
             {
-                throw new DataException($"cannot read on in data file '{input.Path}' after line {line}: {InputFile.Reason(input.Path, fault)}; check that it is whole", fault);
+                throw new DataException($"cannot read on in data file '{input.Path}' after line {line}: {InputFile.Reason(input.Path, fault)}; check that it "
+                    + "is whole", fault);
             }
             line = each.Current.Source.Line;
             yield return each.Current;

@@ -1,6 +1,7 @@
 namespace Trainer.Data.Reading;
 
-/// <summary>Walks a Thrift structure in the compact protocol (github.com/apache/thrift, doc/specs/thrift-compact-protocol.md), believing no count in it.</summary>
+/// <summary>Walks a Thrift structure in the compact protocol (github.com/apache/thrift, doc/specs/thrift-compact-protocol.md), believing no count in
+/// it.</summary>
 /// <param name="bytes">The bytes it lies in; reading behind them throws <see cref="EndOfStreamException"/>.</param>
 internal sealed class ThriftReader(byte[] bytes)
 {

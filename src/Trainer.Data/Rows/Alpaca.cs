@@ -9,7 +9,8 @@ internal static class Alpaca
     public static string Prompt(string instruction, string input) => instruction.Length == 0 && input.Length > 0 ? Prompt(input, "") : input.Length > 0
         ? "Below is an instruction that describes a task, paired with an input that provides further context. "
             + $"Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
-        : $"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:";
+        : "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### "
+            + $"Instruction:\n{instruction}\n\n### Response:";
 
     /// <summary>A conversation: system, the rounds of the history, then instruction and input (a line apart) answered by the output.</summary>
     public static JsonElement ToMessages(string instruction, string input, string output, JsonElement? system, JsonElement? history) => Messages.Write(writer =>

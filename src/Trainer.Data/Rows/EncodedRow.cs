@@ -85,7 +85,8 @@ internal sealed record EncodedRow(int[] Ids, int[] Labels, string? Text, (int St
         }
         if (from > to) (from, to) = (0, 0);
         var moved = Array.ConvertAll(offsets, each => each.Start == each.End ? (0, 0) : (each.Start - from, each.End - from));
-        var spans = Spans.Select(span => (Start: Math.Max(span.Start, from) - from, End: Math.Min(span.End, to) - from)).Where(span => span.Start < span.End).ToList();
+        var spans = Spans.Select(span => (Start: Math.Max(span.Start, from) - from, End: Math.Min(span.End, to) - from)).Where(span => span.Start < span.End)
+            .ToList();
         return this with { Ids = Ids[begin..end], Labels = Labels[begin..end], Text = Text[from..to], Offsets = moved, Spans = spans };
     }
 }

@@ -10,7 +10,8 @@ internal sealed class NoTokenizer(int vocabularySize) : ITextEncoder
     public string ContentHash => $"none {vocabularySize}";
 
     public (int[] Ids, (int Start, int End)[] Offsets) Encode(string text, bool addSpecialTokens) =>
-        throw new DataException("the model has no tokenizer, and the data is text: name a folder with tokenizer files (--tokenizer DIR), or give rows of input_ids");
+        throw new DataException("the model has no tokenizer, and the data is text: name a folder with tokenizer files (--tokenizer DIR), or give rows of "
+        + "input_ids");
 
     public string Decode(ReadOnlySpan<int> ids) => string.Join(' ', ids.ToArray());
 

@@ -8,7 +8,8 @@ internal static class PreferenceFields
     /// <summary>The columns of such rows that no other row has.</summary>
     public static readonly string[] Known = ["chosen", "rejected", "label", "prompt_ids", "chosen_ids", "rejected_ids", "completion_ids", "kl_completion_ids"];
 
-    private static readonly string[] Context = ["prompt", "messages", "conversations", "instruction", "input", "system", "history", "tools", "functions", "chat_template_kwargs"];
+    private static readonly string[] Context = ["prompt", "messages", "conversations", "instruction", "input", "system", "history", "tools", "functions",
+        "chat_template_kwargs"];
 
     /// <summary>Kind and permitted columns, or null where the row is no preference data or is not read as such.</summary>
     /// <exception cref="BadRowException">The row is of another purpose than the run.</exception>
@@ -24,7 +25,8 @@ internal static class PreferenceFields
             Has("prompt_ids", "chosen_ids", "rejected_ids") ? (RowKind.Pair, ["prompt_ids", "chosen_ids", "rejected_ids"])
             : Has("chosen", "rejected") ? (RowKind.Pair, [.. Context, "chosen", "rejected"])
             : Has("prompt_ids", "completion_ids", "label") ? (RowKind.Feedback, ["prompt_ids", "completion_ids", "label", "kl_completion_ids"])
-            : Has("label") && purpose != RowPurpose.Supervised && (Has("prompt", "completion") || Has("messages") || Has("conversations") || Has("instruction", "output"))
+            : Has("label") && purpose != RowPurpose.Supervised
+                && (Has("prompt", "completion") || Has("messages") || Has("conversations") || Has("instruction", "output"))
                 ? (RowKind.Feedback, [.. Context, "completion", "output", "label"])
             : null;
         switch (purpose)
@@ -35,10 +37,12 @@ internal static class PreferenceFields
                     found.Value.Kind == RowKind.Pair ? "pass --objective dpo, orpo or simpo" : "pass --objective kto");
             case RowPurpose.Pairs when found is not { Kind: RowKind.Pair }:
                 throw BadRowException.Malformed(
-                    $"the row is no preference pair{Missing(fields, "chosen", "rejected")}", "give prompt, chosen and rejected (strings or lists of messages), or map other names: --data FILE,chosen=NAME,rejected=NAME");
+                    $"the row is no preference pair{Missing(fields, "chosen", "rejected")}",
+                    "give prompt, chosen and rejected (strings or lists of messages), or map other names: --data FILE,chosen=NAME,rejected=NAME");
             case RowPurpose.Feedback when found is null:
                 throw BadRowException.Malformed(
-                    $"the row says of no answer whether it is wanted{Missing(fields, "label")}", "give prompt, completion and label (true or false), or map another name: --data FILE,label=NAME");
+                    $"the row says of no answer whether it is wanted{Missing(fields, "label")}",
+                    "give prompt, completion and label (true or false), or map another name: --data FILE,label=NAME");
         }
         return found;
     }

@@ -34,10 +34,13 @@ internal static class PreferenceTexts
         if (chosen.Messages is { } one && rejected.Messages is { } other)
         {
             var shared = Common(one, other);
-            if (shared == 0) throw BadRowException.Malformed("chosen and rejected begin with different messages, so there is no common prompt", "give the prompt in a column 'prompt'");
+            if (shared == 0)
+                throw BadRowException.Malformed("chosen and rejected begin with different messages, so there is no common prompt",
+                    "give the prompt in a column 'prompt'");
             return (Slice(one, 0, shared), Slice(one, shared), Slice(other, shared));
         }
-        if (chosen.Messages is not null || rejected.Messages is not null) throw BadRowException.Malformed("one of chosen and rejected is a list of messages and the other is a string; they must be alike");
+        if (chosen.Messages is not null || rejected.Messages is not null)
+            throw BadRowException.Malformed("one of chosen and rejected is a list of messages and the other is a string; they must be alike");
         var cut = CommonText(chosen.Text, rejected.Text);
         return (new(chosen.Text[..cut], null), new(chosen.Text[cut..], null), new(rejected.Text[cut..], null));
     }
@@ -52,9 +55,11 @@ internal static class PreferenceTexts
             if (prompt.Messages is null && answer.Messages is null) return (prompt, answer);
             return (new("", AsMessages(prompt, "user")), new("", AsMessages(answer, "assistant")));
         }
-        var all = Context(fields, hasTemplate, true)?.Messages ?? throw BadRowException.Malformed("the row has no answer", "give prompt and completion, or messages that end with the assistant's");
+        var all = Context(fields, hasTemplate, true)?.Messages
+            ?? throw BadRowException.Malformed("the row has no answer", "give prompt and completion, or messages that end with the assistant's");
         var count = all.GetArrayLength();
-        if (count < 2 || Role(all[count - 1]) != "assistant") throw BadRowException.Malformed("the conversation does not end with an answer of the assistant after a prompt");
+        if (count < 2 || Role(all[count - 1]) != "assistant")
+            throw BadRowException.Malformed("the conversation does not end with an answer of the assistant after a prompt");
         return (Slice(all, 0, count - 1), Slice(all, count - 1));
     }
 
@@ -100,7 +105,8 @@ internal static class PreferenceTexts
     private static JsonElement Turns(JsonElement list, string column) =>
         list.GetArrayLength() > 0 ? list : throw BadRowException.Malformed($"column '{column}' holds no messages");
 
-    private static JsonElement AsMessages(PreferenceText side, string role) => side.Messages ?? Messages.Write(writer => Messages.Write(writer, role, side.Text));
+    private static JsonElement AsMessages(PreferenceText side, string role)
+        => side.Messages ?? Messages.Write(writer => Messages.Write(writer, role, side.Text));
 
     private static PreferenceText Slice(JsonElement list, int begin, int? end = null) => new("", Messages.Write(writer =>
     {
@@ -109,7 +115,8 @@ internal static class PreferenceTexts
 
     private static string? Role(JsonElement message)
     {
-        if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out var role) && !message.TryGetProperty("from", out role)) return null;
+        if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out var role) && !message.TryGetProperty("from", out role))
+            return null;
         return role.ValueKind == JsonValueKind.String ? Roles.Of(role.GetString()!) : null;
     }
 
@@ -132,13 +139,15 @@ internal static class PreferenceTexts
 
     private static int CommonText(string one, string other)
     {
-        if (one == other) throw BadRowException.Malformed("chosen and rejected are the same answer: there is nothing to prefer", "remove the row, or pass --on-bad-row drop");
+        if (one == other)
+            throw BadRowException.Malformed("chosen and rejected are the same answer: there is nothing to prefer", "remove the row, or pass --on-bad-row drop");
         var shared = one.AsSpan().CommonPrefixLength(other);
         var opened = one.LastIndexOf(Opened, Math.Max(0, shared - 1), StringComparison.Ordinal);
         if (opened >= 0 && opened + Opened.Length <= shared) return opened + Opened.Length;
         // A space before the first difference belongs to the answers.
         if (shared > 0 && one[shared - 1] == ' ') shared--;
-        if (shared == 0) throw BadRowException.Malformed("chosen and rejected begin differently, so there is no common prompt", "give the prompt in a column 'prompt'");
+        if (shared == 0)
+            throw BadRowException.Malformed("chosen and rejected begin differently, so there is no common prompt", "give the prompt in a column 'prompt'");
         return shared;
     }
 }

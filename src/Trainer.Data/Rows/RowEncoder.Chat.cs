@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Trainer.Data.Chat;
 using Trainer.Data.Conversations;
 
 namespace Trainer.Data.Rows;
@@ -10,9 +9,11 @@ internal sealed partial class RowEncoder
 
     /// <summary>A prompt and a completion of messages, of which the prompt's are not trained.</summary>
     private (EncodedRow, bool) PromptMessages(RowFields fields) =>
-        Rendered(Chat(fields), fields["prompt"]!.Value is { ValueKind: JsonValueKind.String } ? 1 : RowValue.Array(fields["prompt"]!.Value, "prompt").GetArrayLength());
+        Rendered(Chat(fields), fields["prompt"]!.Value is { ValueKind: JsonValueKind.String }
+        ? 1 : RowValue.Array(fields["prompt"]!.Value, "prompt").GetArrayLength());
 
-    /// <summary>The conversation that a row is: of messages, of a prompt and a completion (either may be a text, the user's or the assistant's), or of an instruction.</summary>
+    /// <summary>The conversation that a row is: of messages, of a prompt and a completion (either may be a text, the user's or the assistant's), or of an
+    /// instruction.</summary>
     private static ChatRow Chat(RowFields fields)
     {
         if (fields.Kind == RowKind.Instruction)
@@ -73,14 +74,19 @@ internal sealed partial class RowEncoder
     /// <summary>A trained turn that lost something trains what nobody wrote: an answer without its call, or without the thought that leads to it.</summary>
     private BadRowException? Refused(ChatText rendered, ChatRow row)
     {
-        if (rendered.Losses.FirstOrDefault(loss => loss.IsPiece && loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message) && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
+        if (rendered.Losses.FirstOrDefault(loss => loss.IsPiece && loss.IsAssistant && rendered.TrainedTurns.Contains(loss.Message)
+            && !options.AllowDropped.Contains(loss.What)) is not { } lost) return null;
         var what = lost.What switch { "tool_calls" => "the tool calls", "reasoning" => "the reasoning", _ => "words" };
         var way = lost.What switch
         {
-            "reasoning" => $"train without it by --reasoning {(row.Turns.ToList().FindLastIndex(turn => turn.Role == Turn.User) > lost.Message ? "last or strip" : "strip")}, pass another template with --chat-template FILE",
+            "reasoning" => "train without it by "
+                + $"--reasoning {(row.Turns.ToList().FindLastIndex(turn => turn.Role == Turn.User) > lost.Message ? "last or strip" : "strip")}, pass another "
+                + "template with --chat-template FILE",
             "tool_calls" => "pass a template that writes tool calls with --chat-template FILE",
             _ => "pass another template with --chat-template FILE",
         };
-        return new BadRowException(FaultKind.LeftOut, $"the chat template leaves out {what} of the assistant's turn (message {lost.Message + 1}), which would be trained without", $"{way}, or let it go with --allow-dropped {lost.What}");
+        return new BadRowException(FaultKind.LeftOut,
+            $"the chat template leaves out {what} of the assistant's turn (message {lost.Message + 1}), which would be trained without",
+            $"{way}, or let it go with --allow-dropped {lost.What}");
     }
 }

@@ -9,11 +9,14 @@ internal sealed partial class RowEncoder
         var (ids, labels) = (row.Ids, row.Labels);
         foreach (var id in ids)
             if (id >= _vocabulary)
-                throw BadRowException.Malformed($"token id {id} is outside the model's vocabulary of {_vocabulary}", "tokenizer and model do not belong together; name the right --tokenizer");
+                throw BadRowException.Malformed($"token id {id} is outside the model's vocabulary of {_vocabulary}",
+                    "tokenizer and model do not belong together; name the right --tokenizer");
         if (tokenizer.BosId is { } bos && ids.Length > 1 && ids[0] == bos && ids[1] == bos)
-            throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens", "remove the one that is written out in the text or the template");
+            throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens",
+                "remove the one that is written out in the text or the template");
         if (row.TrainedTokens == 0)
-            throw new BadRowException(FaultKind.NothingTrained, $"none of the row's {ids.Length} tokens would be trained", "remove the row, check its labels or --train-on, or pass --drop-empty");
+            throw new BadRowException(FaultKind.NothingTrained, $"none of the row's {ids.Length} tokens would be trained",
+                "remove the row, check its labels or --train-on, or pass --drop-empty");
         // Ids that came as ids are taken as they are.
         if (options.AllowMissingEos || kind is RowKind.Text || row.Text is null) return;
         if (options.TrainOn == TrainOn.All && kind is RowKind.Chat) return; // everything is trained, closing tokens wherever the template has them
@@ -29,7 +32,8 @@ internal sealed partial class RowEncoder
             var last = end - 1;
             while (last > t && !Closes(labels[last]) && tokenizer.IsBlank(labels[last])) last--; // templates may train the line break behind the end of turn
             if (!Closes(labels[last]))
-                throw new BadRowException(FaultKind.MissingEos, $"a trained turn{Ending(row, last)} does not end with a trained end-of-turn token, so the model would not learn to stop",
+                throw new BadRowException(FaultKind.MissingEos,
+                    $"a trained turn{Ending(row, last)} does not end with a trained end-of-turn token, so the model would not learn to stop",
                     "use a chat template whose turns end with one, or pass --allow-missing-eos");
             t = end;
         }
@@ -63,10 +67,14 @@ internal sealed partial class RowEncoder
             var cut = row.Slice(0, most);
             var lastTrained = Array.FindLastIndex(row.Labels, label => label != Ignored);
             if (cut.TrainedTokens > 0 && (splittable || options.TruncateAnswers || lastTrained < most)) return [cut];
-            throw new BadRowException(FaultKind.TooLong, $"the row has {length} tokens and cutting it to {most} would cut its answer", options.TruncateAnswers ? "raise --max-seq-length where the model has more positions, or pass --on-too-long drop" : "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
+            throw new BadRowException(FaultKind.TooLong, $"the row has {length} tokens and cutting it to {most} would cut its answer",
+                options.TruncateAnswers ? "raise --max-seq-length where the model has more positions, or pass --on-too-long drop"
+                : "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
         }
         throw new BadRowException(FaultKind.TooLong, rule == OnTooLong.Split
             ? $"the row has {length} tokens, more than --max-seq-length {most}, and only text can be split"
-            : $"the row has {length} tokens, more than --max-seq-length {most}", splittable ? "raise --max-seq-length where the model has more positions, or pass --on-too-long split or drop" : "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
+            : $"the row has {length} tokens, more than --max-seq-length {most}",
+            splittable ? "raise --max-seq-length where the model has more positions, or pass --on-too-long split or drop"
+            : "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
     }
 }

@@ -25,7 +25,8 @@ internal sealed partial class RowEncoder
         {
             var prompt = Ids(ids, "prompt_ids");
             var row = Given(prompt, fields, "completion_ids");
-            return fields["kl_completion_ids"] is null ? Sides((role, row)) : Sides((role, row), (SegmentRole.Mismatched, Given(prompt, fields, "kl_completion_ids")));
+            return fields["kl_completion_ids"] is null
+                ? Sides((role, row)) : Sides((role, row), (SegmentRole.Mismatched, Given(prompt, fields, "kl_completion_ids")));
         }
         var (text, answer) = PreferenceTexts.Feedback(fields, chat is not null);
         return Sides((role, Answer(text, answer, "completion", fields)));
@@ -63,7 +64,8 @@ internal sealed partial class RowEncoder
         if (length > ids.Length || !ids.AsSpan(0, length).SequenceEqual(before.AsSpan(0, length)))
         {
             throw BadRowException.Malformed(
-                $"the prompt's tokens are not the first tokens of prompt and '{column}': one token would reach over the border", "move a space or line break that ends the prompt to the start of the answer");
+                $"the prompt's tokens are not the first tokens of prompt and '{column}': one token would reach over the border",
+                "move a space or line break that ends the prompt to the start of the answer");
         }
         var labels = ids.ToArray();
         Array.Fill(labels, Example.IgnoredLabel, 0, length);
@@ -73,7 +75,8 @@ internal sealed partial class RowEncoder
     private EncodedRow RenderedAnswer(JsonElement prompt, JsonElement answer, string column, RowFields fields)
     {
         if (chat is null) throw BadRowException.Malformed("the row is a chat and the model has no chat template", "pass --chat-template FILE");
-        var row = ChatReader.Read([(prompt, "prompt"), (answer, column)], fields["system"], Tools(fields), fields["chat_template_kwargs"]).With(options.Reasoning);
+        var row = ChatReader.Read([(prompt, "prompt"), (answer, column)], fields["system"], Tools(fields), fields["chat_template_kwargs"])
+            .With(options.Reasoning);
         var from = row.Turns.Count - answer.GetArrayLength();
         if (row.Turns.Skip(from).Any(turn => turn.IsAssistant && SaysNothing(turn))) throw EmptyAnswer(column);
         var rendered = chat.Render(row, TrainOn.Assistant, from);
@@ -81,11 +84,13 @@ internal sealed partial class RowEncoder
         var cut = rendered.Spans.Count > 0 ? rendered.Spans[0].Start : throw BadRowException.Malformed($"column '{column}' holds no turn of the assistant");
         return Behind(rendered.Text, cut, column, special: false) with
         {
-            MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes, Lost = Refused(rendered, row),
+            MaskMethod = rendered.Method, PassedOver = [.. rendered.Losses.Select(loss => loss.Name).Distinct()], Notes = rendered.Notes,
+            Lost = Refused(rendered, row),
         };
     }
 
-    private static BadRowException EmptyAnswer(string column) => new(FaultKind.NothingTrained, $"the answer in '{column}' is empty", "remove the row, or pass --drop-empty");
+    private static BadRowException EmptyAnswer(string column)
+        => new(FaultKind.NothingTrained, $"the answer in '{column}' is empty", "remove the row, or pass --drop-empty");
 
     /// <summary>Several sequences as one row; the label of each one's first token tells its role.</summary>
     private static EncodedRow Sides(params ReadOnlySpan<(SegmentRole Role, EncodedRow Row)> sides)
@@ -111,7 +116,8 @@ internal sealed partial class RowEncoder
         {
             whole = whole with
             {
-                MaskMethod = whole.MaskMethod ?? row.MaskMethod, PassedOver = [.. whole.PassedOver.Union(row.PassedOver)], Notes = [.. whole.Notes.Union(row.Notes)], Lost = whole.Lost ?? row.Lost,
+                MaskMethod = whole.MaskMethod ?? row.MaskMethod, PassedOver = [.. whole.PassedOver.Union(row.PassedOver)],
+                Notes = [.. whole.Notes.Union(row.Notes)], Lost = whole.Lost ?? row.Lost,
             };
         }
         return whole;
@@ -133,11 +139,15 @@ internal sealed partial class RowEncoder
         foreach (var (_, side) in sides.Where(side => side.Row.Ids.Length > most))
         {
             if (rule != OnTooLong.Truncate)
-                throw new BadRowException(FaultKind.TooLong, $"a prompt with its answer has {side.Ids.Length} tokens, more than --max-seq-length {most}", "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
+                throw new BadRowException(FaultKind.TooLong, $"a prompt with its answer has {side.Ids.Length} tokens, more than --max-seq-length {most}",
+                    "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
             if (Array.FindIndex(side.Labels, label => label >= 0) >= most)
-                throw new BadRowException(FaultKind.TooLong, $"the prompt alone fills --max-seq-length {most}", "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
+                throw new BadRowException(FaultKind.TooLong, $"the prompt alone fills --max-seq-length {most}",
+                    "raise --max-seq-length where the model has more positions, or pass --on-too-long drop");
             if (!options.TruncateAnswers)
-                throw new BadRowException(FaultKind.TooLong, $"a prompt with its answer has {side.Ids.Length} tokens and cutting it to {most} would cut the answer", "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
+                throw new BadRowException(FaultKind.TooLong,
+                    $"a prompt with its answer has {side.Ids.Length} tokens and cutting it to {most} would cut the answer",
+                    "raise --max-seq-length where the model has more positions, or pass --on-too-long drop or --truncate-answers");
         }
         return Sides([.. sides.Select(side => (side.Role, side.Row.Slice(0, Math.Min(most, side.Row.Ids.Length))))]);
     }

@@ -66,12 +66,14 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
     private EncodedRow TextRow(string text)
     {
         if (options.TrainOn is TrainOn.Assistant or TrainOn.Completion or TrainOn.Last)
-            throw BadRowException.Malformed($"a text row has no turns to pick from, and --train-on is {Word(options.TrainOn)}", "pass --train-on all, or give rows with turns");
+            throw BadRowException.Malformed($"a text row has no turns to pick from, and --train-on is {Word(options.TrainOn)}",
+                "pass --train-on all, or give rows with turns");
         if (text.Length == 0) throw new BadRowException(FaultKind.NothingTrained, "column 'text' is empty", "remove the row, or pass --drop-empty");
         return Text(text, begin: true, end: true);
     }
 
-    /// <summary>Special tokens as the tokenizer adds them, the text, and an end-of-text token where the model has one and the text does not end with it.</summary>
+    /// <summary>Special tokens as the tokenizer adds them, the text, and an end-of-text token where the model has one and the text does not end with
+    /// it.</summary>
     private EncodedRow Text(string text, bool begin, bool end)
     {
         var (ids, offsets) = tokenizer.Encode(text, begin);
@@ -84,7 +86,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
         var (prompt, completion) = (fields["prompt"]!.Value, fields["completion"]!.Value);
         if (prompt.ValueKind == JsonValueKind.Array || completion.ValueKind == JsonValueKind.Array) return PromptMessages(fields);
         foreach (var name in (ReadOnlySpan<string>)["tools", "functions", "system", "chat_template_kwargs"])
-            if (fields[name] is { } value && !Trainer.Data.Conversations.WireJson.IsAbsent(value)) throw BadRowException.Malformed($"column '{name}' needs prompt and completion to be lists of messages");
+            if (fields[name] is { } value && !Trainer.Data.Conversations.WireJson.IsAbsent(value))
+                throw BadRowException.Malformed($"column '{name}' needs prompt and completion to be lists of messages");
         return Joined(RowValue.Text(prompt, "prompt"), RowValue.Text(completion, "completion"));
     }
 
@@ -118,7 +121,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
         {
             var mask = RowValue.Integers(attention, "attention_mask", 1);
             SameLength(mask, "attention_mask");
-            if (mask.AsSpan().Contains(0)) throw BadRowException.Malformed("'attention_mask' holds 0, which means padding", "leave padding out: rows need none here");
+            if (mask.AsSpan().Contains(0))
+                throw BadRowException.Malformed("'attention_mask' holds 0, which means padding", "leave padding out: rows need none here");
         }
         foreach (var name in (ReadOnlySpan<string>)["completion_mask", "assistant_masks"])
         {
@@ -130,12 +134,14 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 if (mask[t] == 0) labels[t] = Example.IgnoredLabel;
         }
         if (labels is null && options.TrainOn is TrainOn.Assistant or TrainOn.Completion or TrainOn.Last && labels is null)
-            throw BadRowException.Malformed($"a row of ids without labels has no turns to pick from, and --train-on is {Word(options.TrainOn)}", "give labels, or pass --train-on all");
+            throw BadRowException.Malformed($"a row of ids without labels has no turns to pick from, and --train-on is {Word(options.TrainOn)}",
+                "give labels, or pass --train-on all");
         return new EncodedRow(ids, labels ?? ids, null, null, []);
 
         void SameLength(int[] other, string name)
         {
-            if (other.Length != ids.Length) throw BadRowException.Malformed($"'{name}' has {other.Length} entries and 'input_ids' has {ids.Length}; they must be equal");
+            if (other.Length != ids.Length)
+                throw BadRowException.Malformed($"'{name}' has {other.Length} entries and 'input_ids' has {ids.Length}; they must be equal");
         }
     }
 

@@ -7,12 +7,14 @@ internal sealed class RowFields
 {
     private static readonly string[] Known =
     [
-        "text", "prompt", "completion", "messages", "conversations", "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output", "history",
+        "text", "prompt", "completion", "messages", "conversations", "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output",
+        "history",
         "input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight",
         .. PreferenceFields.Known,
     ];
 
-    private static readonly string[] Optional = ["tools", "functions", "chat_template_kwargs", "system", "input", "history", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"];
+    private static readonly string[] Optional = ["tools", "functions", "chat_template_kwargs", "system", "input", "history", "labels", "attention_mask",
+        "completion_mask", "assistant_masks", "weight"];
 
     private static readonly string[] BesideChats = ["tools", "functions", "system", "chat_template_kwargs", "weight"];
 
@@ -37,9 +39,11 @@ internal sealed class RowFields
     /// <summary>The column's value, or null where it is absent or JSON null (tables write null for "not there").</summary>
     public JsonElement? this[string name] => _fields.TryGetValue(name, out var value) ? value : null;
 
-    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false, RowPurpose purpose = RowPurpose.Supervised)
+    public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false,
+        RowPurpose purpose = RowPurpose.Supervised)
     {
-        if (row.ValueKind != JsonValueKind.Object) throw BadRowException.Malformed($"the row is {Name(row)}; a row must be an object such as {{\"text\": \"...\"}}");
+        if (row.ValueKind != JsonValueKind.Object)
+            throw BadRowException.Malformed($"the row is {Name(row)}; a row must be an object such as {{\"text\": \"...\"}}");
         var fields = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
         var strangers = new List<string>();
         foreach (var property in row.EnumerateObject())
@@ -66,7 +70,9 @@ internal sealed class RowFields
 
     /// <summary>Names of book-keeping, and the index that pandas writes along: a column without a name, "Unnamed: 0", "__index_level_0__", "level_0".</summary>
     private static bool IsBookKeeping(string name) =>
-        BookKeeping.Contains(name) || name.Length == 0 || name.StartsWith("Unnamed: ", StringComparison.Ordinal) || name.StartsWith("__index_level_", StringComparison.Ordinal) || name.StartsWith("level_", StringComparison.Ordinal) && name[6..].All(char.IsAsciiDigit);
+        BookKeeping.Contains(name) || name.Length == 0 || name.StartsWith("Unnamed: ", StringComparison.Ordinal)
+        || name.StartsWith("__index_level_", StringComparison.Ordinal)
+        || name.StartsWith("level_", StringComparison.Ordinal) && name[6..].All(char.IsAsciiDigit);
 
     /// <summary>All of them at once, with what leaves them out together with what is left out already.</summary>
     private static BadRowException Unknown(List<string> names, RowKind kind, string[] allowed, string[] leftOut)
@@ -74,8 +80,10 @@ internal sealed class RowFields
         var all = leftOut.Concat(names).ToList();
         var ignore = all.Exists(name => name.IndexOfAny([',', '+', '=', ' ']) >= 0) ? "*" : string.Join('+', all);
         return names.Count == 1
-            ? BadRowException.Malformed($"column '{names[0]}' has no meaning in {Describe(kind)}{DidYouMean(names[0], allowed)}", $"map it to a column that has, or leave it out: --data FILE,ignore={ignore}")
-            : BadRowException.Malformed($"columns {string.Join(", ", names.Take(12).Select(name => $"'{name}'{DidYouMean(name, allowed)}"))}{(names.Count > 12 ? $" and {names.Count - 12} more" : "")} have no meaning in {Describe(kind)}",
+            ? BadRowException.Malformed($"column '{names[0]}' has no meaning in {Describe(kind)}{DidYouMean(names[0], allowed)}",
+                $"map it to a column that has, or leave it out: --data FILE,ignore={ignore}")
+            : BadRowException.Malformed($"columns {string.Join(", ", names.Take(12).Select(name => $"'{name}'{DidYouMean(name, allowed)}"))}"
+                + $"{(names.Count > 12 ? $" and {names.Count - 12} more" : "")} have no meaning in {Describe(kind)}",
                 $"map them to columns that have, or leave them out: --data FILE,ignore={ignore}");
     }
 
@@ -96,13 +104,17 @@ internal sealed class RowFields
         {
             foreach (var (ours, theirs) in columns)
                 if (theirs == name && ours != "ignore")
-                    return Known.Contains(ours) ? ours : throw new DataException($"column mapping names '{ours}', which is no column of ours{DidYouMean(ours, Known)}; use one of {string.Join(", ", Known)}, ignore");
+                    return Known.Contains(ours)
+                        ? ours
+                        : throw new DataException($"column mapping names '{ours}', which is no column of ours{DidYouMean(ours, Known)}; use one "
+                            + $"of {string.Join(", ", Known)}, ignore");
             if (columns.ContainsKey(name)) return null; // our name is taken by another column of theirs
         }
         return Known.Contains(name) ? name : null;
     }
 
-    private static (RowKind Kind, string[] Allowed) Decide(Dictionary<string, JsonElement> fields, List<string> strangers, IReadOnlyDictionary<string, string>? columns, RowPurpose purpose)
+    private static (RowKind Kind, string[] Allowed) Decide(Dictionary<string, JsonElement> fields, List<string> strangers,
+        IReadOnlyDictionary<string, string>? columns, RowPurpose purpose)
     {
         if (PreferenceFields.Decide(fields, purpose) is { } preference) return preference;
         var found = new List<(RowKind, string[], string)>();
@@ -110,7 +122,8 @@ internal sealed class RowFields
         if (fields.ContainsKey("conversations")) found.Add((RowKind.Chat, ["conversations", .. BesideChats], "conversations"));
         if (fields.ContainsKey("input_ids"))
             found.Add((RowKind.Tokenized, ["input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight"], "input_ids"));
-        if (fields.ContainsKey("prompt") && fields.ContainsKey("completion")) found.Add((RowKind.Completion, ["prompt", "completion", .. BesideChats], "prompt and completion"));
+        if (fields.ContainsKey("prompt") && fields.ContainsKey("completion"))
+            found.Add((RowKind.Completion, ["prompt", "completion", .. BesideChats], "prompt and completion"));
         if (fields.ContainsKey("instruction") && fields.ContainsKey("output"))
             found.Add((RowKind.Instruction, ["instruction", "input", "output", "system", "history", "weight"], "instruction and output"));
         if (fields.ContainsKey("text")) found.Add((RowKind.Text, ["text", "weight"], "text"));
@@ -129,7 +142,9 @@ internal sealed class RowFields
         // Advice that was followed already would send the user in a circle: the mapping names columns that this row lacks.
         throw BadRowException.Malformed($"columns {string.Join(", ", all.Take(8).Select(name => $"'{name}'"))} make no known kind of row{hint}",
             mapped.Count == 0 ? $"{Kinds}; map other names, for instance --data FILE,{way}"
-            : mapped.Find(pair => !all.Contains(pair.Key)) is { Key: { } ours } lost ? $"{Kinds}; the row has no column '{lost.Value}' to take for '{ours}'" : $"{Kinds}; the mapping {string.Join(',', mapped.Select(pair => $"{pair.Key}={pair.Value}"))} makes none of them");
+            : mapped.Find(pair => !all.Contains(pair.Key)) is { Key: { } ours } lost
+            ? $"{Kinds}; the row has no column '{lost.Value}' to take for '{ours}'"
+            : $"{Kinds}; the mapping {string.Join(',', mapped.Select(pair => $"{pair.Key}={pair.Value}"))} makes none of them");
     }
 
     /// <summary>The mapping that fits common names of others, or null.</summary>

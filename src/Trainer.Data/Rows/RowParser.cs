@@ -29,7 +29,8 @@ internal static class RowParser
             var (line, position) = (fault.LineNumber ?? 0, fault.BytePositionInLine ?? 0);
             var reason = Reason(fault.Message);
             if (line == 0 && reason.StartsWith("Expected depth to be zero", StringComparison.Ordinal))
-                throw BadRowException.Malformed("not valid JSON: the line ends before its object does", "write every object on one line; one JSON document over many lines belongs into a .json file", row.ColumnOffset + position + 1);
+                throw BadRowException.Malformed("not valid JSON: the line ends before its object does",
+                    "write every object on one line; one JSON document over many lines belongs into a .json file", row.ColumnOffset + position + 1);
             throw line == 0
                 ? BadRowException.Malformed($"not valid JSON: {reason}", "fix the line", row.ColumnOffset + position + 1)
                 : BadRowException.Malformed($"not valid JSON: {reason} (at line {row.Source.Line + line}, column {position + 1})", "fix the file");

@@ -17,7 +17,8 @@ internal static class RowValue
         }
         catch (InvalidOperationException)
         {
-            throw BadRowException.Malformed($"column '{column}' holds half of a surrogate pair, which is no character", "repair the escape (\\ud83d needs its second half)");
+            throw BadRowException.Malformed($"column '{column}' holds half of a surrogate pair, which is no character",
+                "repair the escape (\\ud83d needs its second half)");
         }
         Check(text, column);
         return text;
@@ -64,7 +65,8 @@ internal static class RowValue
                 throw BadRowException.Malformed($"column '{column}' is a string that holds no JSON list; it must be a list");
             }
         }
-        return value.ValueKind == JsonValueKind.Array ? value : throw BadRowException.Malformed($"column '{column}' is {RowFields.Name(value)}; it must be a list");
+        return value.ValueKind == JsonValueKind.Array
+            ? value : throw BadRowException.Malformed($"column '{column}' is {RowFields.Name(value)}; it must be a list");
     }
 
     /// <summary>A list of integers from 0 to <paramref name="most"/>, or -100 where that is allowed.</summary>
@@ -76,9 +78,11 @@ internal static class RowValue
         foreach (var item in list.EnumerateArray())
         {
             if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out var number))
-                throw BadRowException.Malformed($"'{column}[{i}]' is {(item.ValueKind == JsonValueKind.Number ? item.GetRawText() : RowFields.Name(item))}; it must be an integer");
+                throw BadRowException.Malformed($"'{column}[{i}]' is {(item.ValueKind == JsonValueKind.Number ? item.GetRawText() : RowFields.Name(item))}"
+                    + "; it must be an integer");
             if ((number < 0 || number > most) && !(ignorable && number == Example.IgnoredLabel))
-                throw BadRowException.Malformed($"'{column}[{i}]' is {number}, outside 0 to {most}{(ignorable ? " and not -100" : "")}", "check that the rows were tokenized for this model");
+                throw BadRowException.Malformed($"'{column}[{i}]' is {number}, outside 0 to {most}{(ignorable ? " and not -100" : "")}",
+                    "check that the rows were tokenized for this model");
             result[i++] = number;
         }
         return result;
@@ -92,6 +96,8 @@ internal static class RowValue
         if (given.ValueKind == JsonValueKind.Number) weight = given.GetDouble();
         else if (!textual || !double.TryParse(Text(given, "weight"), NumberStyles.Float, CultureInfo.InvariantCulture, out weight))
             throw BadRowException.Malformed($"column 'weight' is {RowFields.Name(given)}; it must be a number");
-        return weight >= 0 && float.IsFinite((float)weight) ? (float)weight : throw BadRowException.Malformed($"column 'weight' is {weight.ToString(CultureInfo.InvariantCulture)}; it must be 0 or more, and finite");
+        return weight >= 0 && float.IsFinite((float)weight)
+            ? (float)weight
+            : throw BadRowException.Malformed($"column 'weight' is {weight.ToString(CultureInfo.InvariantCulture)}; it must be 0 or more, and finite");
     }
 }

@@ -28,7 +28,8 @@ internal sealed class DatasetCard
         {
             var stream = new YamlStream();
             stream.Load(new StringReader(head));
-            if (stream.Documents.Count == 0 || stream.Documents[0].RootNode is not YamlMappingNode root || Member(root, "configs") is not YamlSequenceNode configs) return null;
+            if (stream.Documents.Count == 0 || stream.Documents[0].RootNode is not YamlMappingNode root
+                || Member(root, "configs") is not YamlSequenceNode configs) return null;
             var card = new DatasetCard();
             foreach (var config in configs.OfType<YamlMappingNode>()) card.Add(config);
             return card._subsets.Exists(subset => subset.Splits.Count > 0) ? card : null;
@@ -43,11 +44,15 @@ internal sealed class DatasetCard
     /// <exception cref="DataException">There is no such subset, or several and none is the default.</exception>
     public string Choose(string? name, string source)
     {
-        if (name is not null) return Subsets.Contains(name) ? name : throw new DataException($"data set '{source}' has no subset '{name}': it has {Listed()}; name one of them");
+        if (name is not null)
+            return Subsets.Contains(name) ? name : throw new DataException($"data set '{source}' has no subset '{name}': it has {Listed()}; name one of them");
         if (_subsets.Count == 1) return _subsets[0].Name;
         var given = _subsets.FindAll(subset => subset.IsDefault);
         if (given.Count == 0) given = _subsets.FindAll(subset => subset.Name == "default");
-        return given.Count == 1 ? given[0].Name : throw new DataException($"data set '{source}' has several subsets and none is the default: {Listed()}; name one, such as --data {source}:{_subsets[0].Name}");
+        return given.Count == 1
+            ? given[0].Name
+            : throw new DataException($"data set '{source}' has several subsets and none is the default: {Listed()}; name one, such as "
+                + $"--data {source}:{_subsets[0].Name}");
     }
 
     /// <summary>The files of each split of a subset, by patterns over the folder's files; null where the subset declares none.</summary>
@@ -58,7 +63,8 @@ internal sealed class DatasetCard
         var found = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var (split, patterns) in splits)
         {
-            var list = files.Where(file => patterns.Exists(pattern => Glob.Matches(below + pattern, Path.GetRelativePath(folder, file).Replace('\\', '/')))).ToList();
+            var list = files.Where(file => patterns.Exists(pattern => Glob.Matches(below + pattern, Path.GetRelativePath(folder, file).Replace('\\', '/'))))
+                .ToList();
             if (list.Count > 0) found[SplitNames.Canonical(split)] = list;
         }
         return found;

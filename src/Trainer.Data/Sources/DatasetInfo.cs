@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace Trainer.Data.Sources;
 
-/// <summary>LLaMA-Factory's <c>dataset_info.json</c>: data sets by name, with their file and what its columns mean. Hugging Face's file of that name describes one data set.</summary>
+/// <summary>LLaMA-Factory's <c>dataset_info.json</c>: data sets by name, with their file and what its columns mean. Hugging Face's file of that name describes
+/// one data set.</summary>
 internal sealed class DatasetInfo
 {
     public const string FileName = "dataset_info.json";
@@ -10,7 +11,8 @@ internal sealed class DatasetInfo
     private static readonly string[] Places = ["file_name", "hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"];
 
     // Their name for a column, and ours.
-    private static readonly (string Theirs, string Ours)[] Alpaca = [("prompt", "instruction"), ("query", "input"), ("response", "output"), ("history", "history"), ("system", "system")];
+    private static readonly (string Theirs, string Ours)[] Alpaca = [("prompt", "instruction"), ("query", "input"), ("response", "output"),
+        ("history", "history"), ("system", "system")];
 
     private static readonly (string Theirs, string Ours)[] ShareGpt = [("messages", "conversations"), ("system", "system"), ("tools", "tools")];
 
@@ -41,11 +43,13 @@ internal sealed class DatasetInfo
             if (!File.Exists(path)) return null;
             using var file = File.OpenRead(path);
             if (file.Length > 16 << 20) return null;
-            using var document = JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            using var document = JsonDocument.Parse(file,
+                new JsonDocumentOptions { MaxDepth = 64, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             if (document.RootElement.ValueKind != JsonValueKind.Object) return null;
             var entries = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
             foreach (var entry in document.RootElement.EnumerateObject())
-                if (entry.Value.ValueKind == JsonValueKind.Object && Places.Any(place => entry.Value.TryGetProperty(place, out _))) entries[entry.Name] = entry.Value.Clone();
+                if (entry.Value.ValueKind == JsonValueKind.Object && Places.Any(place => entry.Value.TryGetProperty(place, out _)))
+                    entries[entry.Name] = entry.Value.Clone();
             return entries.Count > 0 ? new DatasetInfo(path, entries) : null;
         }
         catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
@@ -59,12 +63,16 @@ internal sealed class DatasetInfo
     public (string Path, IReadOnlyDictionary<string, string>? Columns, long? Most) Find(string name)
     {
         if (!_entries.TryGetValue(name, out var entry))
-            throw new DataException($"no data set '{name}' ({_path}): it names {string.Join(", ", _entries.Keys.Take(20).Select(each => $"'{each}'"))}{(_entries.Count > 20 ? ", ..." : "")}; use one of them");
+            throw new DataException($"no data set '{name}' ({_path}): it names {string.Join(", ", _entries.Keys.Take(20).Select(each => $"'{each}'"))}"
+                + $"{(_entries.Count > 20 ? ", ..." : "")}; use one of them");
         if (Text(entry, "file_name") is not { Length: > 0 } file)
-            throw new DataException($"data set '{name}' is not in this folder ({_path}): it lies at '{Places.Select(place => Text(entry, place)).First(text => text is not null)}'; download it and name it with --data");
+            throw new DataException($"data set '{name}' is not in this folder ({_path}): it lies at "
+                + $"'{Places.Select(place => Text(entry, place)).First(text => text is not null)}'; download it and name it with --data");
         var path = Path.Combine(Path.GetDirectoryName(_path) ?? "", file);
-        if (!File.Exists(path) && !Directory.Exists(path)) throw new DataException($"the file of data set '{name}' is not there ({_path}): '{path}'; put it there, or name the file with --data");
-        var most = entry.TryGetProperty("num_samples", out var samples) && samples.ValueKind == JsonValueKind.Number && samples.TryGetInt64(out var count) && count > 0 ? count : (long?)null;
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw new DataException($"the file of data set '{name}' is not there ({_path}): '{path}'; put it there, or name the file with --data");
+        var most = entry.TryGetProperty("num_samples", out var samples) && samples.ValueKind == JsonValueKind.Number && samples.TryGetInt64(out var count)
+            && count > 0 ? count : (long?)null;
         return (path, Columns(name, entry), most);
     }
 
@@ -72,18 +80,21 @@ internal sealed class DatasetInfo
     public IReadOnlyDictionary<string, string>? ColumnsOf(string path)
     {
         foreach (var (name, entry) in _entries)
-            if (Text(entry, "file_name") is { } file && Path.GetFullPath(Path.Combine(Path.GetDirectoryName(_path) ?? "", file)) == Path.GetFullPath(path)) return Columns(name, entry);
+            if (Text(entry, "file_name") is { } file && Path.GetFullPath(Path.Combine(Path.GetDirectoryName(_path) ?? "", file)) == Path.GetFullPath(path))
+                return Columns(name, entry);
         return null;
     }
 
     private Dictionary<string, string>? Columns(string name, JsonElement entry)
     {
-        if (entry.TryGetProperty("ranking", out var ranking) && ranking.ValueKind == JsonValueKind.True) return null; // its columns name pairs; the rows say so themselves
+        // its columns name pairs; the rows say so themselves
+        if (entry.TryGetProperty("ranking", out var ranking) && ranking.ValueKind == JsonValueKind.True) return null;
         var chat = Text(entry, "formatting") is "sharegpt" or "openai";
         if (entry.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Object)
             foreach (var tag in tags.EnumerateObject())
                 if (Tags.TryGetValue(tag.Name, out var known) && tag.Value.ValueKind == JsonValueKind.String && !known.Contains(tag.Value.GetString()))
-                    throw new DataException($"data set '{name}' calls its {tag.Name.Replace('_', ' ')} '{tag.Value.GetString()}' ({_path}): {string.Join(", ", known)} are read; rename it in the rows and in the file");
+                    throw new DataException($"data set '{name}' calls its {tag.Name.Replace('_', ' ')} '{tag.Value.GetString()}' ({_path}): "
+                        + $"{string.Join(", ", known)} are read; rename it in the rows and in the file");
         if (!entry.TryGetProperty("columns", out var columns) || columns.ValueKind != JsonValueKind.Object) return null;
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (theirs, ours) in chat ? ShareGpt : Alpaca)
@@ -91,5 +102,6 @@ internal sealed class DatasetInfo
         return map.Count > 0 ? map : null;
     }
 
-    private static string? Text(JsonElement owner, string name) => owner.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement owner, string name)
+        => owner.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

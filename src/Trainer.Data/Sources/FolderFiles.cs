@@ -6,11 +6,13 @@ namespace Trainer.Data.Sources;
 internal sealed class FolderFiles
 {
     // What the datasets library passes over as well: they describe data and are none.
-    private static readonly HashSet<string> Descriptions = new(StringComparer.Ordinal) { "config.json", DatasetInfo.FileName, "dataset_infos.json", "dataset_dict.json" };
+    private static readonly HashSet<string> Descriptions = new(StringComparer.Ordinal) { "config.json", DatasetInfo.FileName, "dataset_infos.json",
+        "dataset_dict.json" };
     private static readonly string[] Papers = ["readme", "license", "licence", "notice", "changelog", "requirements"];
     private static readonly HashSet<string> Unreadable = new(StringComparer.OrdinalIgnoreCase)
     {
-        ".arrow", ".feather", ".xlsx", ".xls", ".pkl", ".pickle", ".pt", ".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".lz4", ".avro", ".orc", ".npz", ".npy", ".tfrecord", ".db", ".sqlite",
+        ".arrow", ".feather", ".xlsx", ".xls", ".pkl", ".pickle", ".pt", ".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".lz4", ".avro", ".orc", ".npz", ".npy",
+        ".tfrecord", ".db", ".sqlite",
     };
 
     private readonly List<string> _files = [];
@@ -42,7 +44,9 @@ internal sealed class FolderFiles
         found.Tell(found._papers, "about the data and not data");
         found.Tell(found._prose, "plain text beside files of rows (name it with --data to train on it)");
         if (found._files.Count == 0)
-            throw new DataException($"data folder '{folder}' holds no data: no file in it ends in {string.Join(", ", RowReader.Extensions)}{(found.Notes.Count > 0 ? "; " + string.Join("; ", found.Notes) : "")}; name a folder with data files");
+            throw new DataException($"data folder '{folder}' holds no data: no file in it ends "
+                + $"in {string.Join(", ", RowReader.Extensions)}{(found.Notes.Count > 0 ? "; " + string.Join("; ", found.Notes) : "")}; name a folder with "
+                + "data files");
         return found;
     }
 
@@ -57,14 +61,16 @@ internal sealed class FolderFiles
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw new DataException($"cannot list data folder '{folder.FullName}': {fault.Message.TrimEnd('.')}; check its permissions, or name the files to read", fault);
+            throw new DataException($"cannot list data folder '{folder.FullName}': {fault.Message.TrimEnd('.')}; check its permissions, or name the files to "
+                + "read", fault);
         }
         Array.Sort(entries, static (a, b) => string.CompareOrdinal(a.Name, b.Name));
         var describes = Array.Exists(entries, static entry => entry.Name == DatasetInfo.FileName);
         foreach (var entry in entries)
         {
             var special = hidden || entry.Name[0] == '.';
-            if (entry is DirectoryInfo child || entry.LinkTarget is not null && Directory.Exists(entry.FullName) && (child = new DirectoryInfo(entry.FullName)) is not null)
+            if (entry is DirectoryInfo child || entry.LinkTarget is not null && Directory.Exists(entry.FullName)
+                && (child = new DirectoryInfo(entry.FullName)) is not null)
                 Walk(child, special || entry.Name.StartsWith("__", StringComparison.Ordinal));
             else File(entry, special, describes);
         }
@@ -100,7 +106,8 @@ internal sealed class FolderFiles
 
     /// <summary>Says which files of a folder are not read.</summary>
     public static string LeftOut(IReadOnlyList<string> files, string folder, string why) =>
-        files.Count == 1 ? $"1 file of '{folder}' is not read, it is {why}: {Names(files, folder)}" : $"{files.Count} files of '{folder}' are not read, they are {why}: {Names(files, folder)}";
+        files.Count == 1 ? $"1 file of '{folder}' is not read, it is {why}: {Names(files, folder)}"
+        : $"{files.Count} files of '{folder}' are not read, they are {why}: {Names(files, folder)}";
 
     /// <summary>Files by their names inside a folder, the first few.</summary>
     public static string Names(IReadOnlyList<string> files, string folder) =>

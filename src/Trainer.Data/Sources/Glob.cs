@@ -28,7 +28,8 @@ internal static class Glob
                 case '[' when pattern.IndexOf(']', i + 2) is var end and > 0:
                     var set = pattern[(i + 1)..end];
                     var not = set[0] is '!' or '^';
-                    text.Append(not ? "[^" : "[").Append((not ? set[1..] : set).Replace("\\", "\\\\", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal).Replace("^", "\\^", StringComparison.Ordinal)).Append(']');
+                    text.Append(not ? "[^" : "[").Append((not ? set[1..] : set).Replace("\\", "\\\\", StringComparison.Ordinal)
+                        .Replace("[", "\\[", StringComparison.Ordinal).Replace("^", "\\^", StringComparison.Ordinal)).Append(']');
                     i = end;
                     break;
                 default: text.Append(Regex.Escape(pattern[i].ToString())); break;

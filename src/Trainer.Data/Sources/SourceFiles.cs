@@ -42,7 +42,8 @@ internal sealed class SourceFiles
         if (found._isFile) return [];
         var trained = found.Asked(SplitNames.Train).Select(file => Path.GetFullPath(file.Path)).ToHashSet(StringComparer.Ordinal);
         foreach (var split in (ReadOnlySpan<string>)[SplitNames.Validation, SplitNames.Evaluation])
-            if (found._splits.TryGetValue(split, out var files) && !files.Exists(file => trained.Contains(Path.GetFullPath(file.Path)))) return Limit(files, most);
+            if (found._splits.TryGetValue(split, out var files) && !files.Exists(file => trained.Contains(Path.GetFullPath(file.Path))))
+                return Limit(files, most);
         return [];
     }
 
@@ -50,7 +51,8 @@ internal sealed class SourceFiles
     public static (IReadOnlyList<FoundFile> Files, IReadOnlyList<string> Notes) Eval(DataSource source, long? most = null)
     {
         var found = new SourceFiles(source);
-        var split = Array.Find([SplitNames.Validation, SplitNames.Evaluation, SplitNames.Test], found._splits.ContainsKey) ?? (found._splits.Count == 1 ? found._splits.Keys.First() : SplitNames.Validation);
+        var split = Array.Find([SplitNames.Validation, SplitNames.Evaluation, SplitNames.Test], found._splits.ContainsKey)
+            ?? (found._splits.Count == 1 ? found._splits.Keys.First() : SplitNames.Validation);
         return (Limit(found.Asked(split), most), found._notes);
     }
 
@@ -67,7 +69,9 @@ internal sealed class SourceFiles
         if (card is null && _source.Subset is { } below)
         {
             folder = Path.Combine(folder, below);
-            if (below.Split('/', '\\').Contains("..") || !Directory.Exists(folder)) throw new DataException($"data folder '{_source.Path}' has no subset '{below}': no folder of it is called so, and its README.md declares none; leave the subset out");
+            if (below.Split('/', '\\').Contains("..") || !Directory.Exists(folder))
+                throw new DataException($"data folder '{_source.Path}' has no subset '{below}': no folder of it is called so, and its README.md declares "
+                    + "none; leave the subset out");
         }
         var found = FolderFiles.In(folder);
         _notes.AddRange(found.Notes);
@@ -84,7 +88,9 @@ internal sealed class SourceFiles
     private void Named(DatasetInfo info, string path)
     {
         if (_source.Subset is not { } name)
-            throw new DataException($"'{path}' describes data sets and is none: it names {string.Join(", ", info.Names.Take(20).Select(each => $"'{each}'"))}{(info.Names.Count > 20 ? ", ..." : "")}; name one: --data {path},subset={info.Names.First()}");
+            throw new DataException($"'{path}' describes data sets and is none: it "
+                + $"names {string.Join(", ", info.Names.Take(20).Select(each => $"'{each}'"))}{(info.Names.Count > 20 ? ", ..." : "")}; name one: "
+                + $"--data {path},subset={info.Names.First()}");
         var (file, columns, most) = info.Find(name);
         var inner = new SourceFiles(_source with { Path = file, Subset = null, Columns = _source.Columns ?? columns });
         foreach (var (split, files) in inner._splits) _splits[split] = [.. Limit(files, most)];
@@ -109,8 +115,13 @@ internal sealed class SourceFiles
         if (_isFile) throw new DataException($"data file '{_source.Path}' has no split '{split}': a file is one split, train; write [:10%] for a part of it");
         var all = _splits.Values.SelectMany(list => list).Select(file => file.Path).ToList();
         if (split == SplitNames.Train && _splits.Keys.All(key => key is SplitNames.Validation or SplitNames.Evaluation or SplitNames.Test))
-            throw new DataException($"data folder '{_source.Path}' has no train split: it holds {FolderFiles.Names(all, _source.Path)}{(_others.Count > 0 ? $", and of no split {FolderFiles.Names(_others, _source.Path)}" : "")}; name the {(_others.Count > 0 ? "files themselves with --data and --eval-data" : "file itself")}, or call one train.jsonl");
-        throw new DataException($"data '{_source.Name ?? _source.Path}' has no split '{split}': it has {string.Join(", ", _splits.Keys.Select(key => $"'{key}'"))}; name one of them, such as --data {_source.Name ?? _source.Path},split={_splits.Keys.First()}{(_source.Name is null ? "" : $", or fetch the rest: trainer download --dataset {_source.Name}")}");
+            throw new DataException($"data folder '{_source.Path}' has no train split: it "
+                + $"holds {FolderFiles.Names(all, _source.Path)}{(_others.Count > 0 ? $", and of no split {FolderFiles.Names(_others, _source.Path)}" : "")}"
+                + $"; name the {(_others.Count > 0 ? "files themselves with --data and --eval-data" : "file itself")}, or call one train.jsonl");
+        throw new DataException($"data '{_source.Name ?? _source.Path}' has no split "
+            + $"'{split}': it has {string.Join(", ", _splits.Keys.Select(key => $"'{key}'"))}; name one of them, such as "
+            + $"--data {_source.Name ?? _source.Path},split={_splits.Keys.First()}{(_source.Name is null ? "" : ", or fetch the rest: trainer download "
+                + $"--dataset {_source.Name}")}");
     }
 
     private static List<FoundFile> Part(List<FoundFile> files, SplitExpression part)
@@ -134,5 +145,6 @@ internal sealed class SourceFiles
         return found;
     }
 
-    private static List<FoundFile> Limit(List<FoundFile> files, long? most) => most is not { } limit ? files : Part(files, new SplitExpression("", null, limit, false, false));
+    private static List<FoundFile> Limit(List<FoundFile> files, long? most)
+        => most is not { } limit ? files : Part(files, new SplitExpression("", null, limit, false, false));
 }

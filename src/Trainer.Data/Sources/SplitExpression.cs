@@ -39,9 +39,11 @@ internal sealed partial record SplitExpression(string Split, long? From, long? T
 
     private static SplitExpression Part(string part, string whole)
     {
-        if (Form().Match(part) is not { Success: true } match) throw Bad(whole, "write train, train[:10%], train[100:200] or train[-500:]; join several with +");
+        if (Form().Match(part) is not { Success: true } match)
+            throw Bad(whole, "write train, train[:10%], train[100:200] or train[-500:]; join several with +");
         long? Number(string group) => match.Groups[group] is { Success: true } found
-            ? long.TryParse(found.ValueSpan, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(whole, "its numbers are too large")
+            ? long.TryParse(found.ValueSpan, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? number : throw Bad(whole, "its numbers are too large")
             : null;
         var (from, to) = (Number("from"), Number("to"));
         var percent = match.Groups["percent"].Success;

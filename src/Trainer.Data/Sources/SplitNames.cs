@@ -28,7 +28,8 @@ internal static partial class SplitNames
     public static (Dictionary<string, List<string>> Splits, List<string> Others) Infer(IReadOnlyList<string> files, string folder)
     {
         var parts = files.Select(file => (File: file, Parts: Path.GetRelativePath(folder, file).Split('/', '\\'))).ToList();
-        var sharded = Group(parts, each => each.Parts is ["data", var name] && Shard().Match(name) is { Success: true } match ? Canonical(match.Groups["split"].Value) : null);
+        var sharded = Group(parts, each => each.Parts is ["data", var name] && Shard().Match(name) is { Success: true } match
+            ? Canonical(match.Groups["split"].Value) : null);
         if (sharded.Splits.Count > 0) return sharded;
         var splits = Group(parts, each => Of(each.Parts.AsSpan(0, each.Parts.Length - 1), each, folder));
         // A file's own name may agree with its folder's or say nothing; where it says another, nobody knows which is meant.
@@ -42,7 +43,8 @@ internal static partial class SplitNames
         return splits;
     }
 
-    private static (Dictionary<string, List<string>> Splits, List<string> Others) Group(List<(string File, string[] Parts)> files, Func<(string File, string[] Parts), string?> splitOf)
+    private static (Dictionary<string, List<string>> Splits, List<string> Others) Group(List<(string File, string[] Parts)> files,
+        Func<(string File, string[] Parts), string?> splitOf)
     {
         var splits = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var rest = new List<string>();
@@ -63,7 +65,9 @@ internal static partial class SplitNames
             {
                 if (!Words.TryGetValue(word, out var found)) continue;
                 if (split is not null && split != found)
-                    throw new DataException($"data file '{Path.GetRelativePath(folder, file.File)}' in '{folder}' names two splits, {split} and {found}: it could be trained on or held out; name the files themselves with --data and --eval-data, or rename it");
+                    throw new DataException($"data file '{Path.GetRelativePath(folder, file.File)}' in '{folder}' names two "
+                        + $"splits, {split} and {found}: it could be trained on or held out; name the files themselves with --data and --eval-data, or rename "
+                        + "it");
                 split = found;
             }
         return split;

@@ -31,7 +31,9 @@ internal sealed class FaultSummary(int maxSeqLength)
         var (fault, length, count) = kind;
         if (count == 1) return fault.Message;
         if (fault.Kind != FaultKind.TooLong) return $"{count} of {rows} rows are bad (first: {fault.Where}): {fault.Reason}; {fault.Advice}";
-        var histogram = string.Join(", ", StatisticsBuilder.Histogram(_tooLong).Select(bucket => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(bucket.From, maxSeqLength + 1)}-{bucket.To}: {bucket.Rows}")));
-        return $"{count} of {rows} rows are too long (first: {fault.Where} with {length} tokens; longest {_longest}; tokens {histogram}): {fault.Reason}; {fault.WayOut}";
+        var histogram = string.Join(", ", StatisticsBuilder.Histogram(_tooLong)
+            .Select(bucket => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(bucket.From, maxSeqLength + 1)}-{bucket.To}: {bucket.Rows}")));
+        return $"{count} of {rows} rows are too long (first: {fault.Where} with {length} tokens; "
+            + $"longest {_longest}; tokens {histogram}): {fault.Reason}; {fault.WayOut}";
     }
 }

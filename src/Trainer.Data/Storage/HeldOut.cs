@@ -46,6 +46,7 @@ internal static class HeldOut
     public static int Size(int rows, double share)
     {
         var wanted = share < 1 ? Math.Max(1, (long)Math.Round(rows * share)) : (long)share;
-        return wanted < rows ? (int)wanted : throw new DataException($"--eval-split {share} would hold out {wanted} of {rows} rows and leave none to train on; use less");
+        return wanted < rows
+            ? (int)wanted : throw new DataException($"--eval-split {share} would hold out {wanted} of {rows} rows and leave none to train on; use less");
     }
 }

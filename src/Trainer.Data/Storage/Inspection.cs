@@ -120,13 +120,16 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         };
         if (part is null) return shown;
         if (shown.TemplateSource is null && part.MaskMethod is not null) shown = shown with { TemplateSource = tools.Chat?.Source };
-        return Written(shown, part) with { Sides = [.. part.Sides().Where(side => side.Role != SegmentRole.Plain).Select(side => new ShownSide(side.Role, Written(shown, side.Row)))] };
+        return Written(shown,
+            part)
+            with { Sides = [.. part.Sides().Where(side => side.Role != SegmentRole.Plain).Select(side => new ShownSide(side.Role, Written(shown, side.Row)))] };
     }
 
     private ShownRow Written(ShownRow shown, EncodedRow part)
     {
         // What a first token's label says of its sequence is said by the sides.
-        shown = shown with { Ids = part.Ids, Labels = Array.ConvertAll(part.Labels, label => Math.Max(label, Example.IgnoredLabel)), MaskMethod = part.MaskMethod };
+        shown = shown with { Ids = part.Ids, Labels = Array.ConvertAll(part.Labels, label => Math.Max(label, Example.IgnoredLabel)),
+            MaskMethod = part.MaskMethod };
         if (part.Text is null || part.Offsets is null) return Decoded(shown, part);
         return shown with
         {

@@ -54,7 +54,8 @@ internal sealed class Repeats : IDisposable
         var all = asked().LongCount();
         var there = new HashSet<ulong>(Share);
         var others = Dealt(among(), all, static digest => digest);
-        foreach (var (share, other) in Dealt(asked().Select((digest, number) => (Digest: digest, Number: (long)number)), all, static each => each.Digest).Zip(others))
+        foreach (var (share, other) in Dealt(asked().Select((digest, number) => (Digest: digest, Number: (long)number)), all, static each => each.Digest)
+            .Zip(others))
         {
             using (share)
             using (other)

@@ -35,7 +35,8 @@ internal sealed class RowPipeline(RowEncoder encoder, Limits limits, IProgress<D
                         each = each with
                         {
                             Parts = [],
-                            Fault = new RowFault(each.Source, 0, FaultKind.Malformed, $"the row is of kind {Word(each.Kind.Value)}, and the file's rows are of kind {Word(kind!.Value)} since line {kindFrom.Line}",
+                            Fault = new RowFault(each.Source, 0, FaultKind.Malformed,
+                                $"the row is of kind {Word(each.Kind.Value)}, and the file's rows are of kind {Word(kind!.Value)} since line {kindFrom.Line}",
                                 "put each kind in a file of its own"),
                         };
                     rows++;

@@ -45,7 +45,8 @@ internal sealed class Spool<T>(int inMemory = 1 << 14) : IDisposable where T : u
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
-            throw new DataException($"cannot write to the temporary folder '{Path.GetTempPath()}': {fault.Message.TrimEnd('.')}; free space there, or set TMPDIR to another folder", fault);
+            throw new DataException($"cannot write to the temporary folder '{Path.GetTempPath()}': {fault.Message.TrimEnd('.')}; free space there, or set "
+                + "TMPDIR to another folder", fault);
         }
         _latest.Clear();
     }

@@ -53,7 +53,8 @@ internal sealed class StatisticsBuilder : IDisposable
     /// <param name="listed">Most rows.</param>
     /// <param name="files">The files by number.</param>
     public IReadOnlyList<DuplicateRow> Duplicates(int listed, IReadOnlyList<InputEntry> files) =>
-        [.. _repeats.Find(listed).Rows.Select(row => new DuplicateRow(new RowSource(files[row.File].Path, row.Line), new RowSource(files[row.FirstFile].Path, row.FirstLine)))];
+        [.. _repeats.Find(listed).Rows.Select(row => new DuplicateRow(new RowSource(files[row.File].Path, row.Line),
+        new RowSource(files[row.FirstFile].Path, row.FirstLine)))];
 
     public void Drop(FaultKind kind) => _dropped[kind] = _dropped.GetValueOrDefault(kind) + 1;
 

@@ -35,7 +35,8 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
 
         TokenStore Without(string why)
         {
-            Notes.Add($"tokens are kept in memory and not in the cache '{options.CacheDirectory}': {why}; free space there, or set TRAINER_CACHE to another folder");
+            Notes.Add($"tokens are kept in memory and not in the cache '{options.CacheDirectory}': {why}; free space there, or set TRAINER_CACHE to another "
+                + "folder");
             return InMemory(group, heldOut);
         }
     }
@@ -61,11 +62,13 @@ internal sealed class StoreMaker(DataOptions options, TextTools tools, IProgress
                 return;
             }
             foreach (var part in row.Parts)
-                writer.Write(part.Ids, part.Labels, new RowRecord(0, row.Source.Line, Checksum.Of(part.Ids, part.Labels), part.Ids.Length, part.TrainedTokens, file, row.Weight));
+                writer.Write(part.Ids, part.Labels, new RowRecord(0, row.Source.Line, Checksum.Of(part.Ids, part.Labels), part.Ids.Length, part.TrainedTokens,
+                    file, row.Weight));
         });
         refused.ThrowIfAny(statistics.Rows);
         if (writer.Count == 0)
-            throw new DataException($"no rows left of {statistics.Rows} ({string.Join(", ", group.Files.Take(3).Select(file => file.Path))}): every one was dropped; `trainer data check` lists why");
+            throw new DataException($"no rows left of {statistics.Rows} ({string.Join(", ", group.Files.Take(3).Select(file => file.Path))}): every one was "
+                + "dropped; `trainer data check` lists why");
         return writer.Finish(statistics.Build());
     }
 

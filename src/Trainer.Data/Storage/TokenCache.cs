@@ -19,8 +19,10 @@ internal sealed class TokenCache(DataOptions options, TextTools tools)
         {
             Version, heldOut ? "held out" : "trained", tools.Tokenizer.ContentHash, tools.Chat?.ContentHash ?? "", tools.Vocabulary?.ToString() ?? "",
             options.MaxSeqLength.ToString(), options.OnTooLong.ToString(), options.TrainOn.ToString(), options.OnBadRow.ToString(),
-            options.DropEmpty.ToString(), options.AllowMissingEos.ToString(), options.TruncateAnswers.ToString(), options.Reasoning.ToString(), options.Purpose.ToString(),
-            string.Join('\n', options.TemplateVariables.OrderBy(each => each.Key, StringComparer.Ordinal).Select(each => $"{each.Key}\t{each.Value}")), string.Join(',', options.AllowDropped),
+            options.DropEmpty.ToString(), options.AllowMissingEos.ToString(), options.TruncateAnswers.ToString(), options.Reasoning.ToString(),
+            options.Purpose.ToString(),
+            string.Join('\n', options.TemplateVariables.OrderBy(each => each.Key, StringComparer.Ordinal).Select(each => $"{each.Key}\t{each.Value}")),
+            string.Join(',', options.AllowDropped),
         };
         for (var f = 0; f < group.Files.Count; f++)
         {

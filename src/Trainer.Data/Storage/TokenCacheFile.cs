@@ -59,7 +59,8 @@ internal sealed class TokenCacheFile : TokenStore
             var statisticsAt = indexAt + 8 + count * RecordBytes;
             var json = new byte[Number(file, statisticsAt)];
             if (RandomAccess.Read(file, json, statisticsAt + 8) != json.Length) return null;
-            var store = new TokenCacheFile(path, file, indexAt + 8, checked((int)count), JsonSerializer.Deserialize<DataStatistics>(json)! with { FromCache = !justWritten });
+            var store = new TokenCacheFile(path, file, indexAt + 8, checked((int)count),
+                JsonSerializer.Deserialize<DataStatistics>(json)! with { FromCache = !justWritten });
             if (length <= CheckedWholeBytes && !store.IsWhole()) return null;
             file = null;
             return store;
@@ -94,7 +95,8 @@ internal sealed class TokenCacheFile : TokenStore
 
     public override (int[] Ids, int[] Labels) Read(RowRecord record) =>
         Copy(record) is { } tokens && Checksum.Of(tokens.Ids, tokens.Labels) == record.Check ? tokens
-            : throw new DataException($"token cache is damaged ({_path}, tokens at {record.Position}): its checksum does not match; delete the file and start again");
+            : throw new DataException($"token cache is damaged ({_path}, tokens at {record.Position}): its checksum does not match; delete the file and start "
+                + "again");
 
     public override void Dispose()
     {
@@ -113,7 +115,8 @@ internal sealed class TokenCacheFile : TokenStore
 
     private bool IsWhole()
     {
-        using var stream = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 20, FileOptions.SequentialScan) { Position = HeaderBytes };
+        using var stream = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1 << 20,
+            FileOptions.SequentialScan) { Position = HeaderBytes };
         var tokens = new int[1024];
         foreach (var record in Records())
         {

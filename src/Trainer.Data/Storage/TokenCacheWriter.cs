@@ -60,7 +60,8 @@ internal sealed class TokenCacheWriter : ITokenWriter
         _file.Dispose();
         File.Move(_temporary, _path, overwrite: true);
         _finished = true;
-        return TokenCacheFile.TryOpen(_path, _key, justWritten: true) is { } store ? store : throw new DataException($"token cache does not read back ({_path}): the disk did not keep what was written; check the disk");
+        return TokenCacheFile.TryOpen(_path, _key, justWritten: true) is { } store
+            ? store : throw new DataException($"token cache does not read back ({_path}): the disk did not keep what was written; check the disk");
     }
 
     public void Dispose()

@@ -20,7 +20,8 @@ internal sealed class LocalPeers
 
     private LocalPeers((int, int, long)[] others) => _others = others;
 
-    /// <summary>Makes the ranks known to each other; none comes back before all are there. A rank that is not the first of its machine waits for nobody.</summary>
+    /// <summary>Makes the ranks known to each other; none comes back before all are there. A rank that is not the first of its machine waits for
+    /// nobody.</summary>
     /// <param name="ranks">The ranks.</param>
     public static LocalPeers Meet(ICollective ranks)
     {
@@ -35,7 +36,9 @@ internal sealed class LocalPeers
         ranks.Barrier();
         var place = BinaryPrimitives.ReadInt64LittleEndian(mine);
         var here = all.Chunk(Bytes)
-            .Select((one, rank) => (Rank: rank, Place: BinaryPrimitives.ReadInt64LittleEndian(one), Process: BinaryPrimitives.ReadInt32LittleEndian(one.AsSpan(2 * sizeof(long))), Started: BinaryPrimitives.ReadInt64LittleEndian(one.AsSpan(sizeof(long)))))
+            .Select((one, rank) => (Rank: rank, Place: BinaryPrimitives.ReadInt64LittleEndian(one),
+                Process: BinaryPrimitives.ReadInt32LittleEndian(one.AsSpan(2 * sizeof(long))),
+                Started: BinaryPrimitives.ReadInt64LittleEndian(one.AsSpan(sizeof(long)))))
             .Where(one => one.Place == place && one.Started != 0).ToList();
         return new LocalPeers(here.Count > 0 && here[0].Rank == ranks.Rank ? [.. here.Skip(1).Select(one => (one.Rank, one.Process, one.Started))] : []);
     }
@@ -53,12 +56,14 @@ internal sealed class LocalPeers
         }
         if (left.Length == 0) return null;
         foreach (var (_, process, _) in left) Kill(process);
-        return $"rank {string.Join(", ", left.Select(one => one.Rank))} did not end within {limit.TotalSeconds:0} s after the work was done (stopped, or hanging): ended by the first rank of its machine; the run itself is complete";
+        return $"rank {string.Join(", ", left.Select(one => one.Rank))} did not end within {limit.TotalSeconds:0} s after the work was done (stopped, or "
+            + "hanging): ended by the first rank of its machine; the run itself is complete";
     }
 
     private static bool IsThere((int Rank, int Process, long Started) one) => Started(one.Process) == one.Started;
 
-    /// <summary>When a process began, in ticks of the system's clock, so that its number alone is not mistaken for it; null where it ended, or is told by no /proc.</summary>
+    /// <summary>When a process began, in ticks of the system's clock, so that its number alone is not mistaken for it; null where it ended, or is told by no
+    /// /proc.</summary>
     internal static long? Started(int process)
     {
         try
@@ -79,7 +84,8 @@ internal sealed class LocalPeers
     {
         var space = Directory.Exists("/proc/self/ns") ? File.ResolveLinkTarget("/proc/self/ns/pid", returnFinalTarget: false)?.Name : null;
         const string Boot = "/proc/sys/kernel/random/boot_id";
-        return BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{space} {(File.Exists(Boot) ? File.ReadAllText(Boot) : Environment.MachineName)}")));
+        return BinaryPrimitives.ReadInt64LittleEndian(
+            SHA256.HashData(Encoding.UTF8.GetBytes($"{space} {(File.Exists(Boot) ? File.ReadAllText(Boot) : Environment.MachineName)}")));
     }
 
     private static void Kill(int process)

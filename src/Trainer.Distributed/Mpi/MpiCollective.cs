@@ -58,7 +58,9 @@ internal sealed unsafe class MpiCollective : ICollective
         using var start = watch.Of("the start of the ranks");
         int provided;
         var code = MpiNative.InitThread(0, 0, abi.Serialized, &provided);
-        if (code != 0) throw new CollectiveException($"MPI_Init_thread failed with code {code} ({MpiLibrary.Version()}); start the command under that library's own launcher");
+        if (code != 0)
+            throw new CollectiveException($"MPI_Init_thread failed with code {code} ({MpiLibrary.Version()}); start the command under that library's own "
+                + "launcher");
         _ = MpiNative.CommSetErrorHandler(abi.World, abi.ErrorsReturn);
         var ranks = new MpiCollective(abi, timeout, watch, tell);
         // Launcher and library of different makers give as many worlds of one rank as there are processes, each of which would train the whole run.
@@ -66,12 +68,14 @@ internal sealed unsafe class MpiCollective : ICollective
         {
             var version = MpiLibrary.Version();
             _ = MpiNative.Finalize();
-            throw new MissingLibraryException($"{launcher.Name} started {started} processes, but the MPI library ('{version}') sees {ranks.Size}: they are of different makers; set {MpiLibrary.PathVariable} to the library of the launcher");
+            throw new MissingLibraryException($"{launcher.Name} started {started} processes, but the MPI library ('{version}') sees {ranks.Size}: they are of "
+                + $"different makers; set {MpiLibrary.PathVariable} to the library of the launcher");
         }
         if (launcher is null && ranks.Size == 1)
         {
             _ = MpiNative.Finalize();
-            throw new MissingLibraryException("no launcher started this process, so there are no other ranks: start it with mpirun -np N or srun, or leave --distributed mpi out to train in one process");
+            throw new MissingLibraryException("no launcher started this process, so there are no other ranks: start it with mpirun -np N or srun, or leave "
+                + "--distributed mpi out to train in one process");
         }
         return ranks;
     }
@@ -175,7 +179,8 @@ internal sealed unsafe class MpiCollective : ICollective
             else Thread.Sleep(round < 1024 ? 0 : 1);
             if ((round & 63) == 63 && Stopwatch.GetElapsedTime(begun) > _timeout)
             {
-                throw new CollectiveException($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs or the network is down; "
+                throw new CollectiveException($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs "
+                    + "or the network is down; "
                     + $"look at rank-*.error in the run folder, and raise {CollectiveTimeout.Variable} where a rank may take that long");
             }
         }

@@ -38,14 +38,18 @@ internal static unsafe class MpiLibrary
     private static (nint Library, string Name) Open()
     {
         if (Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } path)
-            return NativeLibrary.TryLoad(path, out var named) ? (named, path) : throw new MissingLibraryException($"{PathVariable} '{path}' cannot be loaded as a library; set it to the path of libmpi, or leave it out");
+            return NativeLibrary.TryLoad(path, out var named)
+                ? (named, path)
+                : throw new MissingLibraryException($"{PathVariable} '{path}' cannot be loaded as a library; set it to the path of libmpi, or leave it out");
         var names = Launcher.IsHydra() ? MpichFirst : OpenMpiFirst;
         foreach (var name in names)
             if (NativeLibrary.TryLoad(name, out var found)) return (found, name);
-        throw new MissingLibraryException($"no MPI library is here (tried {string.Join(", ", names)}): install the one of your launcher (apt-get install openmpi-bin, or mpich), or set {PathVariable} to its path; --distributed off trains in one process");
+        throw new MissingLibraryException($"no MPI library is here (tried {string.Join(", ", names)}): install the one of your launcher (apt-get install "
+            + $"openmpi-bin, or mpich), or set {PathVariable} to its path; --distributed off trains in one process");
     }
 
-    // dlsym searches a library's dependencies too: the standard interface is told by its name, or by what it says of itself, before Open MPI's symbol is looked for.
+    // dlsym searches a library's dependencies too: the standard interface is told by its name, or by what it says of itself, before Open MPI's symbol is looked
+    // for.
     private static MpiKind Kind(nint library, string name)
     {
         if (name.Contains("mpi_abi", StringComparison.Ordinal) || IsStandard(library)) return MpiKind.Standard;
@@ -54,7 +58,8 @@ internal static unsafe class MpiLibrary
         string[] family = ["MPICH", "MVAPICH", "Intel(R) MPI", "CRAY", "Microsoft MPI"];
         return family.Any(known => version.Contains(known, StringComparison.OrdinalIgnoreCase))
             ? MpiKind.Mpich
-            : throw new MissingLibraryException($"MPI library '{name}' ('{version}') is none of Open MPI, MPICH and its relatives, or the standard interface of MPI 5; set {PathVariable} to one of these");
+            : throw new MissingLibraryException($"MPI library '{name}' ('{version}') is none of Open MPI, MPICH and its relatives, or the standard interface "
+                + $"of MPI 5; set {PathVariable} to one of these");
     }
 
     // A library of MPI 5 that has an interface of its own answers -1.

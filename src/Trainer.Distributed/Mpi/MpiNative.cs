@@ -45,7 +45,8 @@ internal static unsafe partial class MpiNative
     public static partial int StartBroadcast(void* buffer, int count, nint type, int root, nint communicator, nint* request);
 
     [LibraryImport(Library, EntryPoint = "MPI_Iallgather")]
-    public static partial int StartAllGather(void* send, int sendCount, nint sendType, void* receive, int receiveCount, nint receiveType, nint communicator, nint* request);
+    public static partial int StartAllGather(void* send, int sendCount, nint sendType, void* receive, int receiveCount, nint receiveType, nint communicator,
+    nint* request);
 
     [LibraryImport(Library, EntryPoint = "MPI_Ibarrier")]
     public static partial int StartBarrier(nint communicator, nint* request);

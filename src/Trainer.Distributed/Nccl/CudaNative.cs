@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Trainer.Distributed.Nccl;
 
-/// <summary>The functions of the CUDA driver's interface that a run needs: the driver is there wherever a card works. Stream 0 is the default stream, libtorch's too.</summary>
+/// <summary>The functions of the CUDA driver's interface that a run needs: the driver is there wherever a card works. Stream 0 is the default stream,
+/// libtorch's too.</summary>
 internal static unsafe partial class CudaNative
 {
     /// <summary>The name that <see cref="NcclLibrary"/> resolves to the driver.</summary>

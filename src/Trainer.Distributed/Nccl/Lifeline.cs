@@ -77,7 +77,8 @@ internal sealed class Lifeline : IDisposable
                 continue;
             }
             if (_place.Rank == 0) Tell(lost);
-            throw new CollectiveException($"rank {lost} of {_place.Size} ended without a word: it was killed or failed; look at its own last lines, and continue with --resume");
+            throw new CollectiveException($"rank {lost} of {_place.Size} ended without a word: it was killed or failed; look at its own last lines, and "
+                + "continue with --resume");
         }
     }
 
@@ -132,7 +133,8 @@ internal sealed class Lifeline : IDisposable
             if (Stopwatch.GetElapsedTime(begun) > limit)
             {
                 var absent = Enumerable.Range(1, _place.Size - 1).Where(rank => _others[rank] is null);
-                throw new CollectiveException($"rank {string.Join(", ", absent)} of {_place.Size} did not come to {_place.Address}:{_place.Port} within {limit.TotalSeconds:0} s");
+                throw new CollectiveException($"rank {string.Join(", ", absent)} of {_place.Size} did not come "
+                    + $"to {_place.Address}:{_place.Port} within {limit.TotalSeconds:0} s");
             }
             if (listener.Poll(100_000, SelectMode.SelectRead) && Greeted(listener.Accept())) missing--;
         }
@@ -152,7 +154,8 @@ internal sealed class Lifeline : IDisposable
         if (size != _place.Size || rank < 1 || rank >= size || _others[rank] is not null)
         {
             other.Dispose();
-            throw new CollectiveException($"a process came as rank {rank} of {size} to a run of {_place.Size} ranks where that place is not free: start every run with a MASTER_PORT of its own");
+            throw new CollectiveException($"a process came as rank {rank} of {size} to a run of {_place.Size} ranks where that place is not free: start every "
+                + "run with a MASTER_PORT of its own");
         }
         other.NoDelay = true;
         _others[rank] = other;
@@ -180,7 +183,8 @@ internal sealed class Lifeline : IDisposable
                 // Rank 0 may still be starting.
                 socket.Dispose();
                 if (Stopwatch.GetElapsedTime(begun) > limit)
-                    throw new CollectiveException($"rank {_place.Rank} of {_place.Size} does not reach rank 0 at {_place.Address}:{_place.Port}: {fault.Message}; set MASTER_ADDR and MASTER_PORT to where rank 0 runs", fault);
+                    throw new CollectiveException($"rank {_place.Rank} of {_place.Size} does not reach rank 0 "
+                        + $"at {_place.Address}:{_place.Port}: {fault.Message}; set MASTER_ADDR and MASTER_PORT to where rank 0 runs", fault);
                 Thread.Sleep(100);
             }
         }

@@ -45,7 +45,9 @@ internal sealed unsafe class NcclCollective : IDeviceCollective
     {
         // A launcher that shows each process its own card shows one.
         var device = cards == 1 ? 0 : place.LocalRank;
-        if (device >= cards) throw new MissingLibraryException($"rank {place.Rank} is number {place.LocalRank} of its machine, counted from 0, and the driver sees {cards} cards: start one rank a card");
+        if (device >= cards)
+            throw new MissingLibraryException($"rank {place.Rank} is number {place.LocalRank} of its machine, counted from 0, and the driver "
+                + $"sees {cards} cards: start one rank a card");
         var ranks = new NcclCollective(place, device, timeout, Lifeline.Join(place, timeout));
         try
         {
@@ -219,13 +221,15 @@ internal sealed unsafe class NcclCollective : IDeviceCollective
         }
     }
 
-    private CollectiveException TooLong(string what) => new($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs or the network is down; "
+    private CollectiveException TooLong(string what)
+        => new($"rank {Rank} of {Size} waited {_timeout.TotalSeconds:0} s for the other ranks (in a {what}): one of them hangs or the network is down; "
         + $"look at rank-*.error in the run folder, and raise {CollectiveTimeout.Variable} where a rank may take that long");
 
     private void Check(int code, string call)
     {
         if (code is 0 or NcclNative.InProgress) return;
-        throw new CollectiveException($"{call} failed on rank {Rank} of {Size}: {Marshal.PtrToStringUTF8(NcclNative.GetErrorString(code)) ?? $"code {code}"}; NCCL_DEBUG=INFO tells more");
+        throw new CollectiveException($"{call} failed on rank {Rank} of {Size}: {Marshal.PtrToStringUTF8(NcclNative.GetErrorString(code)) ?? $"code {code}"}"
+            + "; NCCL_DEBUG=INFO tells more");
     }
 
     private static void CheckCuda(int code, string call)

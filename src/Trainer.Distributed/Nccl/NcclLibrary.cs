@@ -18,10 +18,12 @@ internal static unsafe class NcclLibrary
     public static int Load(string? nccl = null, string? driver = null)
     {
         driver ??= "libcuda.so.1";
-        if (!NativeLibrary.TryLoad(driver, out var cuda)) throw new MissingLibraryException($"--distributed nccl needs NVIDIA cards, and their driver is not here ({driver} cannot be loaded); {Instead}");
+        if (!NativeLibrary.TryLoad(driver, out var cuda))
+            throw new MissingLibraryException($"--distributed nccl needs NVIDIA cards, and their driver is not here ({driver} cannot be loaded); {Instead}");
         if (!NativeLibrary.TryGetExport(cuda, "cuInit", out _)) throw new MissingLibraryException($"'{driver}' is no driver of NVIDIA cards; {Instead}");
         NativeNames.Bind(CudaNative.Library, cuda);
-        if (CudaNative.Init(0) is var code and not 0) throw new MissingLibraryException($"--distributed nccl needs NVIDIA cards, and their driver does not start (cuInit gives {code}); {Instead}");
+        if (CudaNative.Init(0) is var code and not 0)
+            throw new MissingLibraryException($"--distributed nccl needs NVIDIA cards, and their driver does not start (cuInit gives {code}); {Instead}");
         var count = 0;
         _ = CudaNative.DeviceGetCount(&count);
         if (count == 0) throw new MissingLibraryException($"--distributed nccl needs NVIDIA cards, and the driver sees none; {Instead}");
@@ -29,8 +31,10 @@ internal static unsafe class NcclLibrary
         string[] names = nccl is null ? ["libnccl.so.2", "libnccl.so"] : [nccl];
         nint library = 0;
         if (!names.Any(name => NativeLibrary.TryLoad(name, out library)))
-            throw new MissingLibraryException($"NCCL is not here (tried {string.Join(", ", names)}): install libnccl2, or set {PathVariable} to its path; {Instead}");
-        if (!NativeLibrary.TryGetExport(library, "ncclCommInitRank", out _)) throw new MissingLibraryException($"'{names[^1]}' is no NCCL library; set {PathVariable} to the path of libnccl.so.2");
+            throw new MissingLibraryException($"NCCL is not here (tried {string.Join(", ", names)}): install libnccl2, or "
+                + $"set {PathVariable} to its path; {Instead}");
+        if (!NativeLibrary.TryGetExport(library, "ncclCommInitRank", out _))
+            throw new MissingLibraryException($"'{names[^1]}' is no NCCL library; set {PathVariable} to the path of libnccl.so.2");
         NativeNames.Bind(NcclNative.Library, library);
         return count;
     }

@@ -34,7 +34,8 @@ internal sealed record NcclPlace(string Launcher, int Rank, int Size, int LocalR
     private static NcclPlace? Torchrun(Func<string, string?> variable)
     {
         if (Number(variable, "RANK") is not { } rank || Number(variable, "WORLD_SIZE") is not { } size) return null;
-        if (variable("MASTER_ADDR") is not { Length: > 0 } address) throw new MissingLibraryException("RANK and WORLD_SIZE are set, and MASTER_ADDR is not: set it to the machine of rank 0 (torchrun does)");
+        if (variable("MASTER_ADDR") is not { Length: > 0 } address)
+            throw new MissingLibraryException("RANK and WORLD_SIZE are set, and MASTER_ADDR is not: set it to the machine of rank 0 (torchrun does)");
         var port = Number(variable, "MASTER_PORT") ?? UsualPort;
         // torchrun itself listens on the port it names where it keeps the workers' store.
         if (bool.TryParse(variable("TORCHELASTIC_USE_AGENT_STORE"), out var isTaken) && isTaken) port++;
@@ -44,7 +45,8 @@ internal sealed record NcclPlace(string Launcher, int Rank, int Size, int LocalR
     private static NcclPlace? Slurm(Func<string, string?> variable)
     {
         if (Number(variable, "SLURM_PROCID") is not { } rank || Number(variable, "SLURM_NTASKS") is not { } size) return null;
-        var address = variable("MASTER_ADDR") is { Length: > 0 } named ? named : FirstNode(variable("SLURM_STEP_NODELIST") ?? variable("SLURM_JOB_NODELIST") ?? "");
+        var address = variable("MASTER_ADDR") is { Length: > 0 } named
+            ? named : FirstNode(variable("SLURM_STEP_NODELIST") ?? variable("SLURM_JOB_NODELIST") ?? "");
         if (address.Length == 0) throw new MissingLibraryException("Slurm names no machines: set MASTER_ADDR to the machine of rank 0");
         // Jobs that share a machine get ports of their own.
         var port = Number(variable, "MASTER_PORT") ?? 20000 + (Number(variable, "SLURM_JOB_ID") ?? 0) % 20000;
@@ -66,10 +68,14 @@ internal sealed record NcclPlace(string Launcher, int Rank, int Size, int LocalR
 
     private static NcclPlace Checked(NcclPlace place)
     {
-        if (place.Size < 1 || place.Rank >= place.Size) throw new MissingLibraryException($"{place.Launcher} gives rank {place.Rank} of {place.Size}: ranks run from 0 to the number less one; start the processes by torchrun or srun");
-        if (place.Port is < 1 or > 65535) throw new MissingLibraryException($"MASTER_PORT gives port {place.Port}, which is none: set it to a free port between 1024 and 65534");
+        if (place.Size < 1 || place.Rank >= place.Size)
+            throw new MissingLibraryException($"{place.Launcher} gives rank {place.Rank} of {place.Size}: ranks run from 0 to the number less one; start the "
+                + "processes by torchrun or srun");
+        if (place.Port is < 1 or > 65535)
+            throw new MissingLibraryException($"MASTER_PORT gives port {place.Port}, which is none: set it to a free port between 1024 and 65534");
         return place;
     }
 
-    private static int? Number(Func<string, string?> variable, string name) => int.TryParse(variable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+    private static int? Number(Func<string, string?> variable, string name)
+        => int.TryParse(variable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
 }

@@ -1,9 +1,10 @@
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Engine.Reference;
 using Trainer.Numerics.Draws;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Dropout;
 
 /// <summary>Dropout masks that are a pure function of seed, step, micro-batch, module and element, so that recomputation and resume draw the same.</summary>
 internal static unsafe class DropoutMask

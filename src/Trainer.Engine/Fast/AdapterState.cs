@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>What the backward pass of one adapted linear needs of its forward pass; none where it has no such adapter.</summary>

@@ -1,3 +1,7 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Passes;
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>The buffers of a pass of the hand-written engine, from the drawing alone: what the engine cuts its arena by is what the plan adds up.</summary>

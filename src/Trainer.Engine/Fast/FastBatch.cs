@@ -1,4 +1,8 @@
 using System.Buffers;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Rope;
+using Trainer.Models.Config;
 
 namespace Trainer.Engine.Fast;
 
@@ -86,14 +90,16 @@ internal sealed class FastBatch
         _kernels.Upload<float>(Factors, LossFactors);
     }
 
-    // What each row of the tables stands for, and each token's row. Positions that lie side by side share rows; several texts stand far apart and each has a length of its own.
+    // What each row of the tables stands for, and each token's row. Positions that lie side by side share rows; several texts stand far apart and each has a
+    // length of its own.
     private static ((int Position, int Length)[] Rows, int[] OfToken) TableRows(TokenBatch batch)
     {
         if (batch.TextLengths.Length <= 1)
         {
             var (first, end) = (batch.Positions.Min(), batch.Positions.Max() + 1);
             var length = batch.TextLengths is [var whole] ? Math.Max(end, whole) : end;
-            return ([.. Enumerable.Range(first, end - first).Select(position => (position, length))], [.. batch.Positions.Select(position => position - first)]);
+            return ([.. Enumerable.Range(first, end - first).Select(position => (position, length))],
+                [.. batch.Positions.Select(position => position - first)]);
         }
         var rows = new (int, int)[batch.Length];
         for (var s = 0; s < batch.TextLengths.Length; s++)

@@ -1,3 +1,6 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Scratch that the layers of a pass share; what the pass has no use for is none.</summary>

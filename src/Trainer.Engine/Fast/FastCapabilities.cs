@@ -1,3 +1,6 @@
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>What the hand-written engine can compute; the rest is the reference engine's.</summary>

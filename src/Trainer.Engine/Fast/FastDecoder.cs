@@ -1,3 +1,5 @@
+using Trainer.Engine.Generation;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>A text of the hand-written engine: weights are read as they are stored, all memory is there before the token.</summary>

@@ -1,3 +1,7 @@
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Layers;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>y = (act(x Wg^T) x Wu^T) Wd^T; gate and up may be one matrix.</summary>

@@ -1,4 +1,16 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Attention;
+using Trainer.Engine.Fast.Convolution;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Delta;
+using Trainer.Engine.Fast.Experts;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Libtorch;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Passes;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast;
@@ -34,7 +46,8 @@ internal sealed class FastEngine : IDecoderEngine
         _shape = new FastShape(model.Config);
         _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
-        _kernels = new MeteredKernels((kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels), _shape, Meter);
+        _kernels = new MeteredKernels((kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels),
+            _shape, Meter);
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);
@@ -60,7 +73,8 @@ internal sealed class FastEngine : IDecoderEngine
 
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(LoadedDecoder model, TokenBatch batch, bool checkpointing, bool drops = false) =>
-        EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept, EngineShape.Of(model, get_num_threads())).Bytes;
+        EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept,
+        EngineShape.Of(model, get_num_threads())).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
 
@@ -123,14 +137,16 @@ internal sealed class FastEngine : IDecoderEngine
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past)
     {
         _stream?.CheckFiles();
-        var layout = EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode, _engine with { Threads = get_num_threads() });
+        var layout = EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode,
+            _engine with { Threads = get_num_threads() });
         _last = layout;
         if (_block is null || _block.Bytes < layout.Bytes)
         {
             _block?.Dispose();
             _block = _kernels.Allocate(layout.Bytes);
         }
-        if (_engine.Guard > 0) _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block, 0, ElementType.Byte));
+        if (_engine.Guard > 0)
+            _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block, 0, ElementType.Byte));
         var pass = new FastPass(_model.Config, batch, _kernels, new PassMemory(layout, _block), key) { Past = past, Balance = BalanceOf(batch, mode) };
         return new FastStages(_model, _shape, _kernels, _parameters, _layer, _head, _stream, pass);
     }

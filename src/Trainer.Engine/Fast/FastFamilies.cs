@@ -1,3 +1,6 @@
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Which parts of a family the hand-written engine lacks: known from config.json alone, so that the plan can say it.</summary>
@@ -27,13 +30,16 @@ public static class FastFamilies
     {
         if (mixer is ShortConvolution or GatedDelta) return null;
         if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
-        if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm) return "it has no such norms on queries and keys";
+        if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm)
+            return "it has no such norms on queries and keys";
         if (attention.NormsRotated) return "it norms queries and keys before they are turned, not after";
         if (attention.HasGate && attention.IsFused) return "it has no gate on the output of fused attention";
         if (attention.Chunk is not null) return "it has no attention in blocks";
         if (attention is { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not scale queries and keys";
-        if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused)) return "it cuts off queries and keys that were normed over all heads alone";
-        if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true }) return "it has no shared keys and values and no norm on values";
+        if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused))
+            return "it cuts off queries and keys that were normed over all heads alone";
+        if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true })
+            return "it has no shared keys and values and no norm on values";
         var isAlike = attention with { Window = null, Rope = 0 } == config.Attention! with { Window = null, Rope = 0 };
         return isAlike ? null : "its layers have the same heads";
     }
@@ -59,6 +65,7 @@ public static class FastFamilies
     {
         if (!dense.IsGated) return "it has no feed-forward block without a gate";
         if (dense.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {dense.Activation}";
-        return dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 } or { Sparsity: not 0 } ? "it does not scale inside the feed-forward block" : null;
+        return dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 } or { Sparsity: not 0 }
+            ? "it does not scale inside the feed-forward block" : null;
     }
 }

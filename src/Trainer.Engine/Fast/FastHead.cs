@@ -1,6 +1,10 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
-/// <summary>Final norm, head and cross entropy of the rows that carry loss, a chunk at a time: logits never exist whole, loss and gradient come in one pass.</summary>
+/// <summary>Final norm, head and cross entropy of the rows that carry loss, a chunk at a time: logits never exist whole, loss and gradient come in one
+/// pass.</summary>
 internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms)
 {
     // 128 MiB of logits: large enough that writing the head's matrix out for each chunk stays a few percent of its products.
@@ -12,7 +16,8 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
     /// <summary>Rows of logits at a time.</summary>
     public static long Chunk(FastShape shape, long lossRows) => Math.Min(lossRows, Math.Max(64, ChunkFloats / shape.Vocabulary));
 
-    /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into <see cref="FastBuffers.RowGradient"/>.</summary>
+    /// <summary>Losses of all rows into the batch; the gradient of their weighted sum times <paramref name="lossScale"/> into
+    /// <see cref="FastBuffers.RowGradient"/>.</summary>
     /// <param name="pass">The pass.</param>
     /// <param name="hidden">The stack's output at the loss rows (rows, hidden).</param>
     /// <param name="lossScale">Multiplier of the gradient, or null for losses alone.</param>
@@ -22,7 +27,8 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
         var batch = pass.Batch;
         var (chunk, kept) = (pass.Layout.LossChunk, Kept(pass));
         long rows = batch.LossCount;
-        Place normed = pass.Memory.Floats(BufferId.HeadNormed), logits = pass.Memory.Floats(BufferId.Logits), inverse = pass.Buffers.RowInverse, gradient = pass.Buffers.RowGradient;
+        Place normed = pass.Memory.Floats(BufferId.HeadNormed), logits = pass.Memory.Floats(BufferId.Logits), inverse = pass.Buffers.RowInverse,
+            gradient = pass.Buffers.RowGradient;
         needsInput |= norms.Trains(model.FinalNorm);
         norms.Forward(model.FinalNorm, hidden, normed, inverse, shape.Hidden, rows);
         var weigh = lossScale is null ? null : batch.Batch.Weigh;

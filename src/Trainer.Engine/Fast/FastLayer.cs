@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>One decoder layer by hand: forward, and backward from what <see cref="LayerState"/> keeps.</summary>
@@ -45,7 +47,8 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
     /// <param name="pass">The pass.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="x">Its input (T, hidden).</param>
-    /// <param name="upper">Gradient of its output: (T, hidden) in <see cref="FastBuffers.Gradient"/>, or (rows, hidden) in <see cref="FastBuffers.RowGradient"/>; overwritten.</param>
+    /// <param name="upper">Gradient of its output: (T, hidden) in <see cref="FastBuffers.Gradient"/>, or (rows, hidden) in
+    /// <see cref="FastBuffers.RowGradient"/>; overwritten.</param>
     /// <param name="subset">The output was computed for rows that carry loss.</param>
     /// <param name="needsInput">Whether anything below is trained.</param>
     public void Backward(FastPass pass, DecoderLayer layer, Place x, Place upper, bool subset, bool needsInput)
@@ -56,10 +59,12 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
         var delta = AddendGradient(pass, layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
         block.Backward(pass, state, Normed(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, rows), rows, delta, buffers.Delta);
         InputGradient(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
-        // upper is now the gradient of the stream between the parts. A trained norm on the input needs its output's gradient even where nothing below is trained.
+        // upper is now the gradient of the stream between the parts. A trained norm on the input needs its output's gradient even where nothing below is
+        // trained.
         delta = AddendGradient(pass, layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         needsInput |= norms.Trains(layer.BeforeAttention);
-        mixer.Backward(pass, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), rows, subset, delta, needsInput ? buffers.Delta : default);
+        mixer.Backward(pass, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), rows, subset, delta,
+            needsInput ? buffers.Delta : default);
         if (!needsInput) return;
         // Where only some rows had an output, the gradient that goes around the mixer reaches these rows alone.
         InputGradient(pass, layer.BeforeAttention, x, state.FirstInverse, subset ? default : upper, buffers.Gradient, tokens);

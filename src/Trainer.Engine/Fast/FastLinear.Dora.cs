@@ -1,3 +1,6 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 // DoRA (arXiv 2402.09353) as PEFT computes it: the row norms are constants of the backward pass, and dropout spares the product that has no adapter.
@@ -29,10 +32,12 @@ internal sealed partial class FastLinear
         if (drops) _lowRank.Raise(update, rows, kept.Low, y, stride);
     }
 
-    private void BackwardDora(FastPass pass, LinearModule linear, LowRank update, Place x, long rows, Place dy, long stride, Place dx, bool add, AdapterState kept)
+    private void BackwardDora(FastPass pass, LinearModule linear, LowRank update, Place x, long rows, Place dy, long stride, Place dx, bool add,
+        AdapterState kept)
     {
         long wide = linear.InFeatures, high = linear.OutFeatures;
-        var (drops, scaled, dropped) = (FastLowRank.Drops(pass, update), pass.Memory.Floats(BufferId.ScaledGradient), pass.Memory.FloatsOrNone(BufferId.Dropped));
+        var (drops, scaled, dropped) = (FastLowRank.Drops(pass,
+            update), pass.Memory.Floats(BufferId.ScaledGradient), pass.Memory.FloatsOrNone(BufferId.Dropped));
         kernels.AddColumnDots(pass.Memory, dy, stride, kept.Whole, rows, high, kept.Norms, parameters.Gradients(linear.Adapter!.Magnitude!));
         FillRatio(pass, linear, kept, 0f);
         ScaleRows(pass, dy, stride, rows, high);

@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>One linear layer by hand: frozen product and low-rank update forward, and both gradients straight into the flat buffer.</summary>
@@ -12,7 +14,8 @@ internal sealed partial class FastLinear(LoadedDecoder model, IKernels kernels, 
 {
     private readonly FastLowRank _lowRank = new(kernels);
 
-    /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense, times <paramref name="factor"/> (without DoRA only).</summary>
+    /// <summary>y (rows, out) in rows of <paramref name="stride"/> floats from x (rows, in), dense, times <paramref name="factor"/> (without DoRA
+    /// only).</summary>
     public void Forward(FastPass pass, LinearModule linear, Place x, long rows, Place y, long stride, AdapterState kept, float factor = 1f)
     {
         if (UpdateOf(linear) is not { } update)
@@ -40,11 +43,13 @@ internal sealed partial class FastLinear(LoadedDecoder model, IKernels kernels, 
         else KeepWhole(pass, linear, update, x, rows, kept);
     }
 
-    /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's; <paramref name="factor"/> as in the forward pass.</summary>
+    /// <summary>Adds the parameters' gradients and, where <paramref name="dx"/> is given, writes or adds the input's; <paramref name="factor"/> as in the
+    /// forward pass.</summary>
     public void Backward(
         FastPass pass, LinearModule linear, Place x, long rows, Place dy, long stride, Place dx, bool add, AdapterState kept, float factor = 1f)
     {
-        if (model.AdaptersEnabled && linear.TrainedBias is { } bias) _lowRank.AddRowSum(pass, parameters.Gradients(bias), factor, rows, dy, stride, linear.OutFeatures);
+        if (model.AdaptersEnabled && linear.TrainedBias is { } bias)
+            _lowRank.AddRowSum(pass, parameters.Gradients(bias), factor, rows, dy, stride, linear.OutFeatures);
         var update = UpdateOf(linear);
         if (update is { } scaled && linear.Adapter!.Magnitude is not null)
         {
@@ -81,5 +86,6 @@ internal sealed partial class FastLinear(LoadedDecoder model, IKernels kernels, 
 
     private ParameterEntry? Trained(LinearModule linear) => model.AdaptersEnabled ? linear.TrainedWeight : null;
 
-    private LowRank? UpdateOf(LinearModule linear) => model.AdaptersEnabled && linear.Adapter is { } adapter ? LowRank.Of(adapter, linear.InFeatures, linear.OutFeatures, parameters) : null;
+    private LowRank? UpdateOf(LinearModule linear)
+        => model.AdaptersEnabled && linear.Adapter is { } adapter ? LowRank.Of(adapter, linear.InFeatures, linear.OutFeatures, parameters) : null;
 }

@@ -1,3 +1,6 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Low-rank updates by hand.</summary>
@@ -9,7 +12,8 @@ namespace Trainer.Engine.Fast;
 /// </remarks>
 internal sealed class FastLowRank(IKernels kernels)
 {
-    /// <summary>Adds the update of x (rows, in) to y in rows of <paramref name="stride"/> floats; where y is none, only what the backward pass needs is kept.</summary>
+    /// <summary>Adds the update of x (rows, in) to y in rows of <paramref name="stride"/> floats; where y is none, only what the backward pass needs is
+    /// kept.</summary>
     public void Forward(FastPass pass, LowRank update, Place x, long rows, Place y, long stride, Place low, float factor = 1f)
     {
         Lower(update, Drops(pass, update) ? Drop(pass, update, x, rows) : x, rows, low);
@@ -54,10 +58,12 @@ internal sealed class FastLowRank(IKernels kernels)
 
     /// <summary>target = beta target + du A.</summary>
     public void AddLow(FastPass pass, LowRank update, long rows, Place target, float beta) =>
-        kernels.Times(rows, update.Inputs, update.Rank, 1f, pass.Memory.Floats(BufferId.LowGradient), update.Rank, update.A, update.Inputs, beta, target, update.Inputs);
+        kernels.Times(rows, update.Inputs, update.Rank, 1f, pass.Memory.Floats(BufferId.LowGradient), update.Rank, update.A, update.Inputs, beta, target,
+        update.Inputs);
 
     /// <summary>dx += what lies in the dropped input's room, thinned out by its mask.</summary>
-    public void AddMasked(FastPass pass, Place dx, long count) => kernels.AddProduct(pass.Memory.Floats(BufferId.Dropped), pass.Memory.Floats(BufferId.Mask), dx, count);
+    public void AddMasked(FastPass pass, Place dx, long count)
+        => kernels.AddProduct(pass.Memory.Floats(BufferId.Dropped), pass.Memory.Floats(BufferId.Mask), dx, count);
 
     /// <summary>target += factor times the sum of dy's rows.</summary>
     public void AddRowSum(FastPass pass, Place target, float factor, long rows, Place dy, long stride, long high) =>

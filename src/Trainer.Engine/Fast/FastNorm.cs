@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Norms with the weights of a module, frozen or trained.</summary>
@@ -7,7 +9,8 @@ internal sealed class FastNorm(LoadedDecoder model, IKernels kernels, FastParame
     public bool Trains(NormModule? norm) => model.AdaptersEnabled && norm?.Trained is not null;
 
     /// <summary>y = norm(x) of rows of <paramref name="width"/>, and each row's inverse root mean square; y may be x.</summary>
-    public void Forward(NormModule norm, Place x, Place y, Place inverse, int width, long rows) => kernels.Norm(x, Weight(norm), Offset(norm), y, inverse, width, rows);
+    public void Forward(NormModule norm, Place x, Place y, Place inverse, int width, long rows)
+        => kernels.Norm(x, Weight(norm), Offset(norm), y, inverse, width, rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) in one pass over memory (rows, hidden).</summary>
     public void AddForward(NormModule norm, Place x, Place delta, Place sum, Place y, Place inverse, long rows) =>

@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Where the trained tensors and their gradients lie.</summary>

@@ -1,3 +1,8 @@
+using Trainer.Engine.Fast.Experts;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Config;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>One pass of the hand-written engine as a value: the batch, its memory, and what is to be computed of it.</summary>
@@ -51,5 +56,6 @@ internal sealed class FastPass
     public LayerState State(int layer) => _states[layer] ??= new LayerState(Memory, _shape, layer);
 
     /// <summary>Input of a layer (T, hidden); the last is the stack's output.</summary>
-    public Place Input(int layer) => Memory.FloatsOrNone(BufferId.Input, layer) is { IsNone: false } own ? own : Memory.Floats(layer % 2 == 0 ? BufferId.EvenInput : BufferId.OddInput);
+    public Place Input(int layer) => Memory.FloatsOrNone(BufferId.Input, layer) is { IsNone: false } own
+        ? own : Memory.Floats(layer % 2 == 0 ? BufferId.EvenInput : BufferId.OddInput);
 }

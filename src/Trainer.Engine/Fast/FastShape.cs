@@ -1,3 +1,5 @@
+using Trainer.Models.Config;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>The sizes and constants of a decoder as the kernels take them.</summary>

@@ -1,11 +1,16 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Passes;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast;
 
 /// <summary>The stages of a pass by hand, over the buffers of the pass.</summary>
 internal sealed class FastStages(
-    LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream, FastPass pass) : IPassStages
+    LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream,
+    FastPass pass) : IPassStages
 {
     private FastBuffers Buffers => pass.Buffers;
 
@@ -38,9 +43,11 @@ internal sealed class FastStages(
     {
         var subset = pass.Layout.IsSubset;
         if (!subset) kernels.Gather(pass.Input(shape.Layers), Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.RowOutput);
-        if (scale is { } by && pass.Balance is { } balance && needsGradient) kernels.Upload<float>(balance.Gradient(by), pass.Memory.Floats(BufferId.ScoreBalance));
+        if (scale is { } by && pass.Balance is { } balance && needsGradient)
+            kernels.Upload<float>(balance.Gradient(by), pass.Memory.Floats(BufferId.ScoreBalance));
         head.Run(pass, Buffers.RowOutput, scale, needsGradient);
-        if (scale is not null && needsGradient && !subset) kernels.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
+        if (scale is not null && needsGradient && !subset)
+            kernels.Scatter(Buffers.RowGradient, Batch.LossRows, Batch.LossCount, shape.Hidden, Buffers.Gradient, Batch.Tokens);
     }
 
     public double LossSum()
@@ -78,7 +85,8 @@ internal sealed class FastStages(
         long count = starts.Length - 1;
         // The rows move to the front; a segment's last token never stands before its number.
         for (var s = 0; s < count; s++)
-            if (starts[s + 1] - 1 != s) kernels.Copy(hidden + (starts[s + 1] - 1L) * shape.Hidden, shape.Hidden, hidden + (long)s * shape.Hidden, shape.Hidden, shape.Hidden, 1);
+            if (starts[s + 1] - 1 != s)
+                kernels.Copy(hidden + (starts[s + 1] - 1L) * shape.Hidden, shape.Hidden, hidden + (long)s * shape.Hidden, shape.Hidden, shape.Hidden, 1);
         using var room = kernels.Allocate(count * shape.Vocabulary * sizeof(float));
         head.Logits(pass, hidden, count, new Place(room, 0));
         kernels.Download(new Place(room, 0), logits[..checked((int)(count * shape.Vocabulary))]);

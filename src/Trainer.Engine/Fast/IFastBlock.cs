@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>A layer's feed-forward block by hand: each token for itself.</summary>

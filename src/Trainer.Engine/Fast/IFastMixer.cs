@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>A layer's token mixer by hand: what carries information from token to token within a segment.</summary>

@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Keys and values of a text's tokens so far, per layer, as attention reads them: (tokens, key heads, size). Rooms double when full.</summary>
@@ -26,7 +28,8 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
     /// <summary>DoRA's row norms, which are the same for every token of a text and of its branches.</summary>
     public Dictionary<LinearModule, float[]> RowNorms { get; private init; } = [];
 
-    /// <summary>Another text that begins with the first tokens of this one, with room for so many; where a layer keeps a state, with all of them or none.</summary>
+    /// <summary>Another text that begins with the first tokens of this one, with room for so many; where a layer keeps a state, with all of them or
+    /// none.</summary>
     public KeyValues Branch(int length, int room)
     {
         if (States.Any && length != Length) length = 0;

@@ -1,6 +1,12 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine.Fast;
 
-/// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make again.</summary>
+/// <summary>What the backward pass of one layer needs of its forward pass. Norm outputs and the gated product are not kept: they are cheap to make
+/// again.</summary>
 internal sealed class LayerState
 {
     private readonly PassMemory _memory;

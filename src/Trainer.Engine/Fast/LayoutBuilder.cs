@@ -1,3 +1,11 @@
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Passes;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>Lists the buffers of a pass.</summary>
@@ -48,7 +56,9 @@ internal sealed class LayoutBuilder
 
     private bool ReachesLayers => IsTraining && _lowest < _shape.Layers;
 
-    public IEnumerable<PassBuffer> Buffers() => [.. Tables(), .. Products(), .. Adapters(), .. Head(), .. Attention.Buffers(_shape, _engine.Threads, IsTraining), .. Stream(), .. Layers(), .. Shared(), .. Rows()];
+    public IEnumerable<PassBuffer> Buffers()
+        => [.. Tables(), .. Products(), .. Adapters(), .. Head(), .. Attention.Buffers(_shape, _engine.Threads, IsTraining), .. Stream(), .. Layers(),
+            .. Shared(), .. Rows()];
 
     private IEnumerable<PassBuffer> Tables()
     {
@@ -96,7 +106,8 @@ internal sealed class LayoutBuilder
         List<LowRankUpdate> scaled = [.. _updates.Where(update => update.Magnitude is not null)];
         if (scaled.Count == 0) yield break;
         var high = scaled.Max(update => update.Outputs);
-        yield return Scratch(BufferId.WrittenRows, scaled.Max(update => PanelPlan.RowsOf(update.Outputs, update.Inputs, _batch.Tokens, _engine.PanelElements) * update.Inputs));
+        yield return Scratch(BufferId.WrittenRows,
+            scaled.Max(update => PanelPlan.RowsOf(update.Outputs, update.Inputs, _batch.Tokens, _engine.PanelElements) * update.Inputs));
         yield return Scratch(BufferId.Ratio, high);
         if (!IsTraining) yield break;
         yield return Scratch(BufferId.RatioSums, high);
@@ -108,7 +119,8 @@ internal sealed class LayoutBuilder
         yield return new(BufferUse.Loss, new(BufferId.Logits), LossChunk * _shape.Vocabulary);
         yield return new(BufferUse.Loss, new(BufferId.HeadNormed), _batch.LossRows * _shape.Hidden);
         if (_shape.LogitCap is not null) yield return new(BufferUse.Loss, new(BufferId.LogitSlopes), (long)_shape.Vocabulary * _engine.Threads);
-        if (_adapter.Find(_adapter.Decoder.Head)?.Update is { } update) yield return new(BufferUse.Loss, new(BufferId.HeadLow), (_mode == PassMode.Logits ? _batch.Tokens : LossChunk) * update.Rank);
+        if (_adapter.Find(_adapter.Decoder.Head)?.Update is { } update)
+            yield return new(BufferUse.Loss, new(BufferId.HeadLow), (_mode == PassMode.Logits ? _batch.Tokens : LossChunk) * update.Rank);
     }
 
     // Inputs at and above the lowest trained layer are needed again; others take turns.

@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>The trained matrices of one low-rank update, wherever they lie.</summary>
@@ -29,7 +31,8 @@ internal readonly record struct LowRank(long Rank, long Inputs, long Outputs, fl
     public int Index { get; init; }
 
     /// <summary>The matrices of an adapter.</summary>
-    public static LowRank Of(LinearAdapter adapter, long inputs, long outputs, FastParameters parameters) => new(adapter.Rank, inputs, outputs, (float)adapter.Scale, parameters.Values(adapter.A), parameters.Values(adapter.B))
+    public static LowRank Of(LinearAdapter adapter, long inputs, long outputs, FastParameters parameters)
+        => new(adapter.Rank, inputs, outputs, (float)adapter.Scale, parameters.Values(adapter.A), parameters.Values(adapter.B))
     {
         GradientA = parameters.Gradients(adapter.A),
         GradientB = parameters.Gradients(adapter.B),

@@ -1,4 +1,5 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 
 namespace Trainer.Engine.Fast;
 

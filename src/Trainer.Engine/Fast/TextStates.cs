@@ -1,3 +1,5 @@
+using Trainer.Engine.Fast.Operations;
+
 namespace Trainer.Engine.Fast;
 
 /// <summary>What mixers without keys and values keep of a text so far: a few rows or a matrix of each layer, zeros before the first token.</summary>

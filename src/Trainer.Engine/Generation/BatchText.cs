@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>One of the texts of a <see cref="TextBatch"/>.</summary>
 public sealed class BatchText

@@ -1,9 +1,13 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Rope;
+using Trainer.Models;
+
+namespace Trainer.Engine.Generation;
 
 /// <summary>A prompt and what was made of it so far: which tokens are to be computed next, and which token follows from their logits.</summary>
 internal sealed class GrowingText
 {
-    /// <summary>Tokens of a prompt at a time: enough rows for products near the BLAS ceiling; buffers of a long prompt stay bounded, and a cancellation is seen in between.</summary>
+    /// <summary>Tokens of a prompt at a time: enough rows for products near the BLAS ceiling; buffers of a long prompt stay bounded, and a cancellation is seen
+    /// in between.</summary>
     public const int PromptPart = 512;
 
     private readonly CausalModel _model;
@@ -49,7 +53,8 @@ internal sealed class GrowingText
     public int? Choose(Span<float> logits)
     {
         foreach (var logit in logits)
-            if (float.IsNaN(logit)) throw new ModelException($"the model '{_model.Folder}' computes NaN after {_tokens.Count} tokens; its weights or the adapter's are damaged");
+            if (float.IsNaN(logit))
+                throw new ModelException($"the model '{_model.Folder}' computes NaN after {_tokens.Count} tokens; its weights or the adapter's are damaged");
         var token = _sampler.Next(logits, _tokens);
         var ends = _stop.Contains(token);
         if (!ends) _tokens.Add(token);

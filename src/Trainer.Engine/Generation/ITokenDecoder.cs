@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>Computes a text piece by piece, keeping keys and values of what came before.</summary>
 internal interface ITokenDecoder : IDisposable
@@ -19,7 +19,8 @@ internal interface ITokenDecoder : IDisposable
     /// <returns>Tokens kept; fewer than asked where a layer's state knows no earlier token.</returns>
     int Truncate(int length);
 
-    /// <summary>Another text that begins as this one, with keys and values of its own. It holds fewer tokens than asked where a layer's state knows no earlier token.</summary>
+    /// <summary>Another text that begins as this one, with keys and values of its own. It holds fewer tokens than asked where a layer's state knows no earlier
+    /// token.</summary>
     /// <param name="length">Tokens that both begin with, at most <see cref="Length"/>.</param>
     /// <param name="room">Tokens that the other will hold; for more, its room grows.</param>
     ITokenDecoder Branch(int length, int room);

@@ -2,7 +2,7 @@ using System.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>What layers keep of the tokens seen so far: keys and values in buffers that double when full, and states that go from token to token.</summary>
 internal sealed class KvCache(int layers, int room = 0) : IDisposable
@@ -62,7 +62,8 @@ internal sealed class KvCache(int layers, int room = 0) : IDisposable
         return Length = length;
     }
 
-    /// <summary>Another text that begins with the first tokens of this one, with room for so many; without any where a state knows no earlier token than the last.</summary>
+    /// <summary>Another text that begins with the first tokens of this one, with room for so many; without any where a state knows no earlier token than the
+    /// last.</summary>
     public KvCache Branch(int length, int tokens)
     {
         var branch = new KvCache(layers, tokens);

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>How the next token is chosen. The steps are taken in this order: repetition penalty, temperature, top-k, top-p, min-p.</summary>
 public sealed record SamplingOptions

@@ -1,8 +1,12 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Rope;
+using Trainer.Models;
+
+namespace Trainer.Engine.Generation;
 
 /// <summary>
 /// Continues several texts at once: a step computes the next token of each in one pass, in which every weight is read once. Texts come and go between steps;
-/// prompts are computed in parts beside the texts that are being continued. Equal prompts are computed once, and so is a beginning that is given by <see cref="Share"/>.
+/// prompts are computed in parts beside the texts that are being continued. Equal prompts are computed once, and so is a beginning that is given by
+/// <see cref="Share"/>.
 /// </summary>
 /// <remarks>
 /// Each text has its own draws, so what it says does not depend on the others, but for the rounding of products of more rows.
@@ -26,7 +30,8 @@ public sealed class TextBatch : IDisposable
 
     /// <summary>A batch without texts.</summary>
     /// <param name="model">A loaded model; it must outlive the batch.</param>
-    /// <param name="keep">Texts whose keys and values stay once they are over, the latest ones: a prompt that goes on from such a text costs what it adds.</param>
+    /// <param name="keep">Texts whose keys and values stay once they are over, the latest ones: a prompt that goes on from such a text costs what it
+    /// adds.</param>
     public TextBatch(CausalModel model, int keep = 0)
     {
         _model = model;
@@ -101,7 +106,8 @@ public sealed class TextBatch : IDisposable
     public BatchText Add(IReadOnlyList<int> prompt, SamplingOptions options)
     {
         var growing = new GrowingText(_model, prompt, options);
-        var leader = _texts.Find(other => other.Leader is null && other.Growing.Tokens.Count == other.Growing.PromptLength && other.Growing.Tokens.SequenceEqual(prompt));
+        var leader = _texts.Find(other => other.Leader is null && other.Growing.Tokens.Count == other.Growing.PromptLength
+            && other.Growing.Tokens.SequenceEqual(prompt));
         var text = new BatchText(growing, leader);
         if (leader is null) text.Decoder = Begin(prompt, growing.Room);
         if (growing.HasEnded) text.Decoder?.Dispose();
@@ -205,7 +211,8 @@ public sealed class TextBatch : IDisposable
     private ITokenDecoder Begin(IReadOnlyList<int> prompt, int room)
     {
         var shared = CommonWith(_shared, prompt);
-        if (_kept.MaxBy(text => CommonWith(text.Growing.Tokens, prompt)) is { } kept && CommonWith(kept.Growing.Tokens, prompt) is var common && common > Math.Max(shared, LeastShared))
+        if (_kept.MaxBy(text => CommonWith(text.Growing.Tokens, prompt)) is { } kept && CommonWith(kept.Growing.Tokens, prompt) is var common
+            && common > Math.Max(shared, LeastShared))
         {
             _kept.Remove(kept);
             var decoder = kept.Decoder!;

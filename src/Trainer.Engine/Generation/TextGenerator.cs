@@ -1,10 +1,14 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Rope;
+using Trainer.Models;
+
+namespace Trainer.Engine.Generation;
 
 /// <summary>
 /// Generates tokens one by one with a cache of keys and values: the prompt is computed once, each further token alone.
 /// The cache stays for the next prompt, of which only what differs is computed: a conversation's turns cost what they add.
 /// </summary>
-/// <remarks>One text at a time; several are <see cref="TextBatch"/>'s. Make a new generator once adapter values have changed in place; an adapter attached, switched on or off is noticed.</remarks>
+/// <remarks>One text at a time; several are <see cref="TextBatch"/>'s. Make a new generator once adapter values have changed in place; an adapter attached,
+/// switched on or off is noticed.</remarks>
 public sealed class TextGenerator : IDisposable
 {
     private readonly CausalModel _model;

@@ -1,4 +1,7 @@
-namespace Trainer.Engine;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Generation;
 
 /// <summary>What texts keep while they are continued: keys and values of every token, and states that go from token to token, in float32.</summary>
 public static class TextMemory

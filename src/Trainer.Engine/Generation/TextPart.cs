@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>The next tokens of one of several texts that are computed together.</summary>
 /// <param name="Text">Where the text is kept; a text has one part at a time.</param>

@@ -1,6 +1,6 @@
 using Trainer.Numerics.Draws;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Generation;
 
 /// <summary>Chooses a token from logits. The same seed and logits give the same tokens.</summary>
 public sealed class TokenSampler
@@ -74,7 +74,8 @@ public sealed class TokenSampler
         return total;
     }
 
-    // The likeliest tokens in order, as many as the limits can keep: a vocabulary has a hundred thousand, of which few matter, and sorting all takes longer than a small model.
+    // The likeliest tokens in order, as many as the limits can keep: a vocabulary has a hundred thousand, of which few matter, and sorting all takes longer
+    // than a small model.
     private int[] Candidates(ReadOnlySpan<float> logits, double total)
     {
         for (var least = 1.0 / 1024; ; least = least > 1e-18 ? least / 1024 : 0)

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>A model family as llama.cpp knows it: the architecture's name, the order of rotated rows, and the places of a layer's modules.</summary>
 public sealed record GgufArchitecture
@@ -9,14 +10,20 @@ public sealed record GgufArchitecture
     private static readonly (string End, string Name)[] Parts =
     [
         ("self_attn.sinks", "attn_sinks.weight"), ("layer_scalar", "layer_output_scale.weight"),
-        ("mlp.gate.weight", "ffn_gate_inp.weight"), ("router.weight", "ffn_gate_inp.weight"), ("router.bias", "ffn_gate_inp.bias"), ("router.proj.weight", "ffn_gate_inp.weight"),
+        ("mlp.gate.weight", "ffn_gate_inp.weight"), ("router.weight", "ffn_gate_inp.weight"), ("router.bias", "ffn_gate_inp.bias"),
+        ("router.proj.weight", "ffn_gate_inp.weight"),
         ("router.scale", "ffn_gate_inp.scale"), ("router.per_expert_scale", "ffn_down_exps.scale"),
-        ("shared_expert.gate_proj", "ffn_gate_shexp"), ("shared_expert.up_proj", "ffn_up_shexp"), ("shared_expert.down_proj", "ffn_down_shexp"), ("shared_expert_gate", "ffn_gate_inp_shexp"),
-        ("linear_attn.in_proj_qkv", "attn_qkv"), ("linear_attn.in_proj_z", "attn_gate"), ("linear_attn.in_proj_b", "ssm_beta"), ("linear_attn.in_proj_a", "ssm_alpha"),
-        ("linear_attn.out_proj", "ssm_out"), ("linear_attn.norm", "ssm_norm"), ("linear_attn.conv1d.weight", "ssm_conv1d.weight"), ("linear_attn.A_log", "ssm_a"), ("linear_attn.dt_bias", "ssm_dt.bias"),
-        ("pre_feedforward_layernorm", "ffn_norm"), ("post_feedforward_layernorm_1", "post_ffw_norm_1"), ("pre_feedforward_layernorm_2", "pre_ffw_norm_2"), ("post_feedforward_layernorm_2", "post_ffw_norm_2"),
+        ("shared_expert.gate_proj", "ffn_gate_shexp"), ("shared_expert.up_proj", "ffn_up_shexp"), ("shared_expert.down_proj", "ffn_down_shexp"),
+        ("shared_expert_gate", "ffn_gate_inp_shexp"),
+        ("linear_attn.in_proj_qkv", "attn_qkv"), ("linear_attn.in_proj_z", "attn_gate"), ("linear_attn.in_proj_b", "ssm_beta"),
+        ("linear_attn.in_proj_a", "ssm_alpha"),
+        ("linear_attn.out_proj", "ssm_out"), ("linear_attn.norm", "ssm_norm"), ("linear_attn.conv1d.weight", "ssm_conv1d.weight"),
+        ("linear_attn.A_log", "ssm_a"), ("linear_attn.dt_bias", "ssm_dt.bias"),
+        ("pre_feedforward_layernorm", "ffn_norm"), ("post_feedforward_layernorm_1", "post_ffw_norm_1"), ("pre_feedforward_layernorm_2", "pre_ffw_norm_2"),
+        ("post_feedforward_layernorm_2", "post_ffw_norm_2"),
         ("per_layer_input_gate", "inp_gate"), ("per_layer_projection", "proj"), ("post_per_layer_input_norm", "post_norm"),
-        ("embed_tokens_per_layer", "per_layer_token_embd"), ("per_layer_model_projection", "per_layer_model_proj"), ("per_layer_projection_norm", "per_layer_proj_norm"),
+        ("embed_tokens_per_layer", "per_layer_token_embd"), ("per_layer_model_projection", "per_layer_model_proj"),
+        ("per_layer_projection_norm", "per_layer_proj_norm"),
     ];
 
     /// <summary>general.architecture.</summary>
@@ -52,7 +59,8 @@ public sealed record GgufArchitecture
     public string? TensorOf(ModuleBlueprint module, bool isBias = false)
     {
         ArgumentNullException.ThrowIfNull(module);
-        var part = module.Role == ModuleRole.Part ? Parts.FirstOrDefault(one => module.Path.EndsWith("." + one.End, StringComparison.Ordinal)).Name : OfRole(module.Role);
+        var part = module.Role == ModuleRole.Part
+            ? Parts.FirstOrDefault(one => module.Path.EndsWith("." + one.End, StringComparison.Ordinal)).Name : OfRole(module.Role);
         if (part is null) return null;
         var name = module.Layer < 0 ? part : string.Create(CultureInfo.InvariantCulture, $"blk.{module.Layer}.{part}");
         return module.Kind == ModuleKind.Parameter ? name : name + (isBias ? ".bias" : ".weight");

@@ -1,9 +1,13 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>fp32 values in the element types of GGUF.</summary>
 internal static class GgufBlocks

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>GGUF metadata as config.json: the inverse of <see cref="GgufModelMetadata"/>, for the same architectures and for qwen3moe.</summary>
 internal sealed class GgufConfig
@@ -11,14 +13,16 @@ internal sealed class GgufConfig
     private readonly string _architecture;
     private readonly JsonObject _config = [];
 
-    private GgufConfig(GgufFile file) => (_file, _architecture) = (file, file.Text("general.architecture") ?? throw Bad(file, "it names no 'general.architecture'"));
+    private GgufConfig(GgufFile file)
+        => (_file, _architecture) = (file, file.Text("general.architecture") ?? throw Bad(file, "it names no 'general.architecture'"));
 
     /// <summary>config.json.</summary>
     /// <exception cref="ModelException">An architecture or a rope scaling that is not read, or a key that is missing; it is named.</exception>
     public static JsonObject Of(GgufFile file)
     {
         if (file.Text("general.type") is { } kind && kind != "model") throw Bad(file, $"it is of type '{kind}', not a model");
-        if (file.Find("split.count")?.Value is { } parts && Convert.ToInt64(parts, CultureInfo.InvariantCulture) > 1) throw Bad(file, $"it is one of {parts} parts; join them with llama.cpp's gguf-split --merge");
+        if (file.Find("split.count")?.Value is { } parts && Convert.ToInt64(parts, CultureInfo.InvariantCulture) > 1)
+            throw Bad(file, $"it is one of {parts} parts; join them with llama.cpp's gguf-split --merge");
         return new GgufConfig(file).Build();
     }
 
@@ -36,7 +40,8 @@ internal sealed class GgufConfig
             "qwen3moe" => "qwen3_moe",
             "qwen35" => "qwen3_5_text",
             "qwen35moe" => "qwen3_5_moe_text",
-            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen3, qwen3moe, qwen35, qwen35moe, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2 and olmoe are)"),
+            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen3, qwen3moe, "
+                + "qwen35, qwen35moe, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2 and olmoe are)"),
         };
         if (type == "llama" && Whole("expert_count", 0) > 0) type = "mixtral";
         int heads = Whole("attention.head_count"), hidden = Whole("embedding_length");
@@ -44,7 +49,10 @@ internal sealed class GgufConfig
         _config["hidden_size"] = hidden;
         // Layers that predict further tokens are counted with the others.
         _config["num_hidden_layers"] = Whole("block_count") - Whole("nextn_predict_layers", 0);
-        _config["intermediate_size"] = type is "gpt_oss" or "olmoe" ? Whole("expert_feed_forward_length", Whole("feed_forward_length", 0)) : type == "gemma4_text" ? Each("feed_forward_length").Min() : Whole("feed_forward_length", type.EndsWith("moe_text", StringComparison.Ordinal) ? Whole("expert_feed_forward_length") : null);
+        _config["intermediate_size"] = type is "gpt_oss" or "olmoe"
+            ? Whole("expert_feed_forward_length", Whole("feed_forward_length", 0))
+            : type == "gemma4_text" ? Each("feed_forward_length").Min()
+            : Whole("feed_forward_length", type.EndsWith("moe_text", StringComparison.Ordinal) ? Whole("expert_feed_forward_length") : null);
         _config["num_attention_heads"] = heads;
         _config["num_key_value_heads"] = type == "gemma4_text" ? Each("attention.head_count_kv")[0] : Whole("attention.head_count_kv", heads);
         var headSize = Whole("attention.key_length", hidden / heads);
@@ -73,7 +81,8 @@ internal sealed class GgufConfig
         // One list of divisors says all of llama 3's scaling: LongRoPE with the same list for short and long texts.
         if (_file.ByName.TryGetValue("rope_freqs.weight", out var factors)) LongRope(scaling, factors, factors, 1, Whole("context_length"));
         else if (_file.ByName.TryGetValue("rope_factors_long.weight", out var longer) && _file.ByName.TryGetValue("rope_factors_short.weight", out var shorter))
-            LongRope(scaling, shorter, longer, Own("rope.scaling.attn_factor") is { } ? Number("rope.scaling.attn_factor") : null, Whole("rope.scaling.original_context_length"));
+            LongRope(scaling, shorter, longer, Own("rope.scaling.attn_factor") is { } ? Number("rope.scaling.attn_factor") : null,
+                Whole("rope.scaling.original_context_length"));
         else if (_file.Text($"{_architecture}.rope.scaling.type") is { } kind && kind != "none")
         {
             if (kind is not ("linear" or "yarn")) throw Bad(_file, $"its rope scaling '{kind}' is not read");
@@ -142,7 +151,8 @@ internal sealed class GgufConfig
         {
             _config[type is "mixtral" or "gpt_oss" ? "num_local_experts" : "num_experts"] = experts;
             _config[type == "gemma4_text" ? "top_k_experts" : "num_experts_per_tok"] = Whole("expert_used_count");
-            if (type is not ("mixtral" or "gpt_oss" or "olmoe")) _config["moe_intermediate_size"] = Whole("expert_feed_forward_length", Whole("feed_forward_length", 0));
+            if (type is not ("mixtral" or "gpt_oss" or "olmoe"))
+                _config["moe_intermediate_size"] = Whole("expert_feed_forward_length", Whole("feed_forward_length", 0));
             if (Own("expert_shared_feed_forward_length") is not null) _config["shared_expert_intermediate_size"] = Whole("expert_shared_feed_forward_length");
             if (type == "qwen3_moe") _config["norm_topk_prob"] = true;
         }
@@ -153,7 +163,8 @@ internal sealed class GgufConfig
     private void Gemma4(int fullSize)
     {
         var layers = Whole("block_count");
-        if (Own("attention.sliding_window_pattern") is not bool[] sliding || sliding.Length != layers) throw Bad(_file, $"'{_architecture}.attention.sliding_window_pattern' is no list of {layers} flags");
+        if (Own("attention.sliding_window_pattern") is not bool[] sliding || sliding.Length != layers)
+            throw Bad(_file, $"'{_architecture}.attention.sliding_window_pattern' is no list of {layers} flags");
         var kvHeads = Each("attention.head_count_kv");
         var full = Array.IndexOf(sliding, false);
         if (full < 0 || Array.IndexOf(sliding, true) is not (>= 0 and var first)) throw Bad(_file, "it has no layer of one of the two kinds");
@@ -174,7 +185,8 @@ internal sealed class GgufConfig
         var turned = Factors(factors).Count(factor => factor!.GetValue<double>() == 1);
         _config["rope_parameters"] = new JsonObject
         {
-            ["full_attention"] = new JsonObject { ["rope_type"] = "proportional", ["rope_theta"] = Number("rope.freq_base", 1_000_000), ["partial_rotary_factor"] = 2.0 * turned / fullSize },
+            ["full_attention"] = new JsonObject { ["rope_type"] = "proportional", ["rope_theta"] = Number("rope.freq_base", 1_000_000),
+                ["partial_rotary_factor"] = 2.0 * turned / fullSize },
             ["sliding_attention"] = new JsonObject { ["rope_type"] = "default", ["rope_theta"] = Number("rope.freq_base_swa", 10_000) },
         };
     }
@@ -199,7 +211,9 @@ internal sealed class GgufConfig
         return new JsonArray([.. values.Select(value => (JsonNode)Shortest(value))]);
     }
 
-    private long Dimension(string tensor, int at) => _file.ByName.TryGetValue(tensor, out var found) && found.Dimensions.Length > at ? found.Dimensions[at] : throw Bad(_file, $"tensor '{tensor}' is missing or has another shape");
+    private long Dimension(string tensor, int at)
+        => _file.ByName.TryGetValue(tensor, out var found) && found.Dimensions.Length > at
+            ? found.Dimensions[at] : throw Bad(_file, $"tensor '{tensor}' is missing or has another shape");
 
     private object? Own(string key) => _file.Find($"{_architecture}.{key}")?.Value;
 
@@ -209,7 +223,10 @@ internal sealed class GgufConfig
         uint value and <= int.MaxValue => (int)value,
         int value and >= 0 => value,
         ulong value and <= int.MaxValue => (int)value,
-        var other => throw Bad(_file, $"'{_architecture}.{key}' is {(other is Array ? "a list, one value for each layer, which is not read" : Convert.ToString(other, CultureInfo.InvariantCulture))}"),
+        var other =>
+            throw Bad(_file,
+            $"'{_architecture}.{key}' is "
+            + $"{(other is Array ? "a list, one value for each layer, which is not read" : Convert.ToString(other, CultureInfo.InvariantCulture))}"),
     };
 
     private double Number(string key, double? otherwise = null) => Own(key) switch

@@ -1,6 +1,10 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>The matrices of single experts as [out, in], whichever layout the folder has them in.</summary>
 internal sealed class GgufExpertRows(BaseTensors tensors, IReadOnlyDictionary<string, string> stored, string folder)

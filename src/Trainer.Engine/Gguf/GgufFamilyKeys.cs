@@ -1,7 +1,10 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Json;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>Metadata that few families have: experts, gated delta rules, layers of two kinds, queries that grow with the position.</summary>
 internal static class GgufFamilyKeys
@@ -12,7 +15,8 @@ internal static class GgufFamilyKeys
     /// <param name="own">Takes a key below the architecture's name.</param>
     public static void Add(ModelConfig config, string folder, Action<string, GgufValue> own)
     {
-        var experts = config.Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Experts : layer.FeedForward as ExpertFeedForward).FirstOrDefault(block => block is not null);
+        var experts = config.Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Experts : layer.FeedForward as ExpertFeedForward)
+            .FirstOrDefault(block => block is not null);
         if (experts is not null)
         {
             own("expert_count", GgufValue.Of((uint)experts.Experts));
@@ -49,7 +53,8 @@ internal static class GgufFamilyKeys
         var root = document.RootElement.TryGetProperty("text_config", out var text) && text.ValueKind == JsonValueKind.Object ? text : document.RootElement;
         foreach (var key in (string[])["rope_parameters", "rope_scaling"])
         {
-            if (!root.TryGetProperty(key, out var rope) || rope.ValueKind != JsonValueKind.Object || !rope.TryGetProperty("mrope_section", out var given) || given.ValueKind != JsonValueKind.Array) continue;
+            if (!root.TryGetProperty(key, out var rope) || rope.ValueKind != JsonValueKind.Object || !rope.TryGetProperty("mrope_section", out var given)
+                || given.ValueKind != JsonValueKind.Array) continue;
             int[] sections = [.. given.EnumerateArray().Select(item => item.TryGetInt32(out var section) ? section : 0)];
             if (sections.Length is > 0 and <= 4) return [.. sections, .. new int[4 - sections.Length]];
         }

@@ -4,12 +4,23 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>
 /// A GGUF model laid out once as the folder that transformers would have: config.json, tokenizer, template, and the tensors under their names there. Quantized
-/// matrices keep the file's blocks byte for byte (<see cref="GgufLayout"/>), so they are neither rounded again nor larger; llama.cpp's orders and shifts are undone by moving whole rows.
+/// matrices keep the file's blocks byte for byte (<see cref="GgufLayout"/>), so they are neither rounded again nor larger; llama.cpp's orders and shifts are
+/// undone by moving whole rows.
 /// </summary>
 public static class GgufFolder
 {
@@ -55,22 +66,28 @@ public static class GgufFolder
             WriteConfig(folder, config);
         }
         DiskSpace.Require(folder, plan.Sum(part => part.ByteCount), "the GGUF file's folder");
-        using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), plan.Select(part => part.Declaration), SafetensorsWriter.PyTorchMetadata);
+        using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), plan.Select(part => part.Declaration),
+            SafetensorsWriter.PyTorchMetadata);
         foreach (var part in plan) part.Copy(file, writer);
         writer.Complete();
     }
 
-    private static void WriteConfig(string folder, JsonObject config) => File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+    private static void WriteConfig(string folder, JsonObject config)
+        => File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
 
     private static List<GgufPart> Plan(GgufFile file, ModelConfig config)
     {
-        var (parts, used) = (new List<GgufPart>(), new HashSet<string>(StringComparer.Ordinal) { "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight" });
+        var (parts, used) = (new List<GgufPart>(),
+            new HashSet<string>(StringComparer.Ordinal) { "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight" });
         GgufTensor Source(string name, long[] shape)
         {
             if (!file.ByName.TryGetValue(name, out var tensor)) throw GgufConfig.Bad(file, $"tensor '{name}' is missing");
-            if (!tensor.Dimensions.Reverse().SequenceEqual(shape)) throw GgufConfig.Bad(file, $"tensor '{name}' has shape [{string.Join(", ", tensor.Dimensions.Reverse())}], its metadata needs [{string.Join(", ", shape)}]");
+            if (!tensor.Dimensions.Reverse().SequenceEqual(shape))
+                throw GgufConfig.Bad(file, $"tensor '{name}' has shape [{string.Join(", ", tensor.Dimensions.Reverse())}], its metadata needs "
+                    + $"[{string.Join(", ", shape)}]");
             if (tensor.Type is not (GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16) && !GgufDecoder.Types.Contains(tensor.Type))
-                throw GgufConfig.Bad(file, $"tensor '{name}' is of type {tensor.Type}, which is not read (F32, F16, BF16, {string.Join(", ", GgufDecoder.Types)} are)");
+                throw GgufConfig.Bad(file, $"tensor '{name}' is of type {tensor.Type}, which is not read (F32, F16, "
+                    + $"BF16, {string.Join(", ", GgufDecoder.Types)} are)");
             used.Add(name);
             return tensor;
         }
@@ -87,12 +104,14 @@ public static class GgufFolder
                     Rows = place.Rows is null ? null : GgufPlace.Inverse(place.Rows),
                     Columns = place.Columns is null ? null : GgufPlace.Inverse(place.Columns),
                     Change = place.Change,
-                    IsDecoded = GgufDecoder.Types.Contains(source.Type) && (place.Module.Kind != ModuleKind.Linear || !GgufPart.HasWholeBlocks(place.Columns, source.Type)),
+                    IsDecoded = GgufDecoder.Types.Contains(source.Type)
+                        && (place.Module.Kind != ModuleKind.Linear || !GgufPart.HasWholeBlocks(place.Columns, source.Type)),
                 });
             }
         }
         // Another program may name what it finds of no use; a model's own tensor that nothing takes means the metadata is wrong.
-        if (file.Tensors.FirstOrDefault(tensor => !used.Contains(tensor.Name) && !IsUnused(config, tensor.Name)) is { } left) throw GgufConfig.Bad(file, $"tensor '{left.Name}' belongs to nothing in the model that its metadata describes");
+        if (file.Tensors.FirstOrDefault(tensor => !used.Contains(tensor.Name) && !IsUnused(config, tensor.Name)) is { } left)
+            throw GgufConfig.Bad(file, $"tensor '{left.Name}' belongs to nothing in the model that its metadata describes");
         return parts;
     }
 
@@ -118,7 +137,8 @@ public static class GgufFolder
             var second = isDown ? null : source(place.Name.Replace("_gate_", "_up_", StringComparison.Ordinal), place.Shape);
             foreach (var bias in (GgufTensor?[])[first, second])
                 if (bias is { Type: not GgufTensorType.F32 }) throw GgufConfig.Bad(file, $"tensor '{bias.Name}' is of type {bias.Type}, expected F32");
-            yield return new GgufPart($"{module.StoredPath}.{(isDown ? block.Names.AllDown : block.Names.AllGateUp)}_bias", [count, isDown ? module.ExpertColumns : 2L * block.Width], first) { Second = second };
+            yield return new GgufPart($"{module.StoredPath}.{(isDown ? block.Names.AllDown : block.Names.AllGateUp)}_bias",
+                [count, isDown ? module.ExpertColumns : 2L * block.Width], first) { Second = second };
             yield break;
         }
         var all = source(place.Name, place.Shape);

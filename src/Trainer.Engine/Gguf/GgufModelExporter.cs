@@ -1,7 +1,15 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Families;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>
 /// Writes a model folder as one GGUF file with its tokenizer, a few rows in memory at a time. Rows and columns that llama.cpp has in another order are put
@@ -33,7 +41,8 @@ public static class GgufModelExporter
         if (stored.Count < tensors.Names.Count) notes.Add($"{tensors.Names.Count - stored.Count} tensors that are not the text model's are left out");
         var plan = GgufPlace.Of(config).Select(place => (Place: place, Declaration: Declare(place, options.Type))).ToList();
         var factors = GgufModelMetadata.RopeFactors(config);
-        List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration), .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
+        List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration),
+            .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
         long total = declarations.Sum(one => one.ByteCount), done = 0;
         DiskSpace.Require(Path.GetDirectoryName(Path.GetFullPath(target))!, total, "the GGUF file");
         AtomicFile.Write(target, temporary =>
@@ -42,8 +51,10 @@ public static class GgufModelExporter
             var experts = new GgufExpertRows(tensors, stored, folder);
             foreach (var (place, declaration) in plan)
             {
-                if (place.Part is null) Write(writer, tensors, stored.GetValueOrDefault(place.Tensor) ?? throw WeightFiles.Missing(place.Tensor, folder), place, declaration);
-                else for (var expert = 0; expert < place.Shape[0]; expert++) writer.Write(declaration.Name, GgufBlocks.Encode(experts.Read(place, expert), declaration.Type, place.Name));
+                if (place.Part is null)
+                    Write(writer, tensors, stored.GetValueOrDefault(place.Tensor) ?? throw WeightFiles.Missing(place.Tensor, folder), place, declaration);
+                else for (var expert = 0; expert < place.Shape[0]; expert++)
+                    writer.Write(declaration.Name, GgufBlocks.Encode(experts.Read(place, expert), declaration.Type, place.Name));
                 options.Progress?.Invoke(done += declaration.ByteCount, total);
             }
             foreach (var (name, values) in factors) writer.Write(name, MemoryMarshal.AsBytes<float>(values));
@@ -56,7 +67,8 @@ public static class GgufModelExporter
     private static GgufDeclaration Declare(GgufPlace place, GgufTensorType type)
     {
         long[] dimensions = [.. place.Shape.Reverse()];
-        return new GgufDeclaration(place.Name, place.IsExact ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type, dimensions);
+        return new GgufDeclaration(place.Name, place.IsExact
+            ? GgufTensorType.F32 : type == GgufTensorType.Q8_0 && dimensions[0] % 32 != 0 ? GgufTensorType.F16 : type, dimensions);
     }
 
     private static void Write(GgufWriter writer, BaseTensors tensors, string stored, GgufPlace place, GgufDeclaration declaration)

@@ -1,6 +1,11 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Rope;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>config.json as GGUF metadata.</summary>
 internal static class GgufModelMetadata
@@ -18,7 +23,8 @@ internal static class GgufModelMetadata
         void Own(string key, GgufValue value) => Add($"{architecture}.{key}", value);
         Add("general.architecture", GgufValue.Of(architecture));
         Add("general.type", GgufValue.Of("model"));
-        List<KeyValuePair<string, GgufValue>> vocabulary = [.. GgufVocabulary.Read(folder, config.VocabularySize, config.ModelType), .. GgufSpecialTokens.Of(folder, config)];
+        List<KeyValuePair<string, GgufValue>> vocabulary = [.. GgufVocabulary.Read(folder, config.VocabularySize, config.ModelType),
+            .. GgufSpecialTokens.Of(folder, config)];
         var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
         if (IsSafe(name, vocabulary)) Add("general.name", GgufValue.Of(name));
         Own("context_length", GgufValue.Of((uint)config.MaxPositions));
@@ -30,13 +36,15 @@ internal static class GgufModelMetadata
         Own("attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
         Own("rope.freq_base", GgufValue.Of((float)rope.Theta));
         var headSize = architecture == "gemma4" ? config.Layers.Max(layer => ((SelfAttention)layer.Mixer).HeadSize) : config.HeadSize;
-        if (config.HeadSize * config.Heads != config.HiddenSize || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3")
+        if (config.HeadSize * config.Heads != config.HiddenSize
+            || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3")
         {
             Own("attention.key_length", GgufValue.Of((uint)headSize));
             Own("attention.value_length", GgufValue.Of((uint)headSize));
         }
         GgufFamilyKeys.Add(config, folder, Own);
-        if (architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe") Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
+        if (architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe")
+            Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
         if (rope.Kind is RopeKind.Linear or RopeKind.Yarn)
         {
             Own("rope.scaling.type", GgufValue.Of(rope.Kind == RopeKind.Linear ? "linear" : "yarn"));
@@ -46,9 +54,11 @@ internal static class GgufModelMetadata
         if (rope.Kind == RopeKind.LongRope)
         {
             Own("rope.scaling.attn_factor", GgufValue.Of((float)RopeTable.LongRopeMultiplier(rope)));
-            notes.Add($"LongRoPE changes at {rope.OriginalMaxPositions} tokens: here by the length of the text, in llama.cpp by the context it is started with (-c)");
+            notes.Add($"LongRoPE changes at {rope.OriginalMaxPositions} tokens: here by the length of the text, in llama.cpp by the context it is started "
+                + "with (-c)");
         }
-        if (architecture == "phi3") Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
+        if (architecture == "phi3")
+            Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
         if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3") Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
         if (config.AttentionSoftCap is { } attentionCap) Own("attn_logit_softcapping", GgufValue.Of((float)attentionCap));
@@ -79,7 +89,8 @@ internal static class GgufModelMetadata
         {
             RopeKind.Llama3 => [("rope_freqs.weight", Llama3(rope))],
             // Pairs that are not turned get a frequency of nothing.
-            RopeKind.Proportional => [("rope_freqs.weight", [.. Enumerable.Range(0, rope.Dimensions / 2).Select(pair => pair < rope.TurnedPairs ? 1f : 1e30f)])],
+            RopeKind.Proportional => [("rope_freqs.weight",
+                [.. Enumerable.Range(0, rope.Dimensions / 2).Select(pair => pair < rope.TurnedPairs ? 1f : 1e30f)])],
             RopeKind.LongRope => [("rope_factors_long.weight", Floats(rope.LongFactors)), ("rope_factors_short.weight", Floats(rope.ShortFactors))],
             _ => [],
         };

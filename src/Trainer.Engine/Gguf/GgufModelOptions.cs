@@ -1,6 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>How a model becomes a GGUF file.</summary>
 public sealed record GgufModelOptions

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>What was written.</summary>
 /// <param name="Tensors">Number of tensors.</param>

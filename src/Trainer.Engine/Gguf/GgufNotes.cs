@@ -1,4 +1,6 @@
-namespace Trainer.Engine;
+using Trainer.Models.Config;
+
+namespace Trainer.Engine.Gguf;
 
 /// <summary>What llama.cpp does otherwise than the model, said beside a file that it loads.</summary>
 public static class GgufNotes

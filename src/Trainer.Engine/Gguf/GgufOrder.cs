@@ -1,6 +1,10 @@
-namespace Trainer.Engine;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 
-/// <summary>Orders in which llama.cpp has rows and columns that a model folder has otherwise; an adapter's rows of B and columns of A follow the weight's.</summary>
+namespace Trainer.Engine.Gguf;
+
+/// <summary>Orders in which llama.cpp has rows and columns that a model folder has otherwise; an adapter's rows of B and columns of A follow the
+/// weight's.</summary>
 public static class GgufOrder
 {
     /// <summary>The folder's row for each row of the file: of rotated heads in pairs, of value heads by turns; null where they are the same.</summary>
@@ -10,14 +14,16 @@ public static class GgufOrder
     {
         var isPaired = GgufArchitecture.Of(config.ModelType) is { IsPermuted: true } && module.Role is ModuleRole.Query or ModuleRole.Key;
         if (isPaired) return GgufPlace.Inverse([.. Enumerable.Range(0, (int)module.Rows).Select(row => (int)RotaryOrder.Interleaved(row, config.HeadSize))]);
-        return module.Path.Contains(".linear_attn.", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta ? ValueHeads(delta, module.Name == "weight" ? "conv1d" : module.Name, (int)module.Shape[0]) : null;
+        return module.Path.Contains(".linear_attn.", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta
+            ? ValueHeads(delta, module.Name == "weight" ? "conv1d" : module.Name, (int)module.Shape[0]) : null;
     }
 
     /// <summary>The same of its columns.</summary>
     /// <param name="config">The model.</param>
     /// <param name="module">One of its modules.</param>
     public static int[]? OfColumns(ModelConfig config, ModuleBlueprint module) =>
-        module.Path.EndsWith(".linear_attn.out_proj", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta ? Turns(delta, 0, delta.ValueSize, (int)module.Columns) : null;
+        module.Path.EndsWith(".linear_attn.out_proj", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta
+        ? Turns(delta, 0, delta.ValueSize, (int)module.Columns) : null;
 
     private static int[]? ValueHeads(GatedDelta delta, string name, int rows) => name switch
     {

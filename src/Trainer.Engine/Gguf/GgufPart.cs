@@ -1,7 +1,10 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>A tensor of the folder that a GGUF file becomes, and where its rows lie in the file.</summary>
 internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source)
@@ -35,7 +38,8 @@ internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source)
     /// <summary>Its declaration: blocks go by a name of their own.</summary>
     public TensorDeclaration Declaration => IsCoded
         ? new(GgufLayout.NameOf(Name, Source.Type), SafetensorsDtype.U8, [Count, SourceRowBytes])
-        : new(Name, IsDecoded ? SafetensorsDtype.F32 : Source.Type switch { GgufTensorType.F32 => SafetensorsDtype.F32, GgufTensorType.F16 => SafetensorsDtype.F16, _ => SafetensorsDtype.BF16 }, Shape);
+        : new(Name, IsDecoded ? SafetensorsDtype.F32
+            : Source.Type switch { GgufTensorType.F32 => SafetensorsDtype.F32, GgufTensorType.F16 => SafetensorsDtype.F16, _ => SafetensorsDtype.BF16 }, Shape);
 
     private long Elements => Shape.Aggregate(1L, (product, side) => product * side);
 
@@ -102,14 +106,16 @@ internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source)
         var values = new byte[blocks.Length / size * elements * 4];
         fixed (byte* from = blocks, to = values)
         {
-            for (var block = 0; block < blocks.Length / size; block++) GgufDecoder.Decode(Source.Type, from + (long)block * size, (float*)to + (long)block * elements);
+            for (var block = 0; block < blocks.Length / size; block++)
+                GgufDecoder.Decode(Source.Type, from + (long)block * size, (float*)to + (long)block * elements);
         }
         return values;
     }
 
     private void Undo(byte[] bytes)
     {
-        if (Source.Type != GgufTensorType.F32) throw new ModelException($"tensor '{Source.Name}' is of type {Source.Type}; norms and decays of a GGUF file are read in F32 alone");
+        if (Source.Type != GgufTensorType.F32)
+            throw new ModelException($"tensor '{Source.Name}' is of type {Source.Type}; norms and decays of a GGUF file are read in F32 alone");
         foreach (ref var value in MemoryMarshal.Cast<byte, float>(bytes.AsSpan())) value = Change == GgufChange.PlusOne ? value - 1 : MathF.Log(-value);
     }
 

@@ -1,4 +1,9 @@
-namespace Trainer.Engine;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Gguf;
 
 /// <summary>What happens to a value on its way into a GGUF file.</summary>
 internal enum GgufChange
@@ -44,7 +49,8 @@ internal sealed record GgufPlace(string Name, ModuleBlueprint Module, string Ten
     public static IReadOnlyList<GgufPlace> Of(ModelConfig config)
     {
         var architecture = GgufArchitecture.Of(config.ModelType)!;
-        return [.. DecoderBlueprint.Of(config).Stored.SelectMany(module => module.Kind == ModuleKind.Experts ? Experts(config, module) : Plain(config, architecture, module))];
+        return [.. DecoderBlueprint.Of(config).Stored.SelectMany(module => module.Kind == ModuleKind.Experts
+            ? Experts(config, module) : Plain(config, architecture, module))];
     }
 
     /// <summary>The permutation that undoes one.</summary>
@@ -59,24 +65,28 @@ internal sealed record GgufPlace(string Name, ModuleBlueprint Module, string Ten
     {
         foreach (var (tensor, shape) in module.Tensors)
         {
-            var name = architecture.TensorOf(module, tensor == module.BiasName) ?? throw new ModelException($"tensor '{tensor}' has no place in a GGUF file of this family; convert it with llama.cpp");
+            var name = architecture.TensorOf(module, tensor == module.BiasName)
+                ?? throw new ModelException($"tensor '{tensor}' has no place in a GGUF file of this family; convert it with llama.cpp");
             yield return new GgufPlace(name, module, tensor, Squeezed(module, shape))
             {
                 Rows = GgufOrder.OfRows(config, module),
                 Columns = GgufOrder.OfColumns(config, module),
-                Change = module.Norm is { WeightPlusOne: true } && tensor == module.WeightName ? GgufChange.PlusOne : module.Name == "A_log" ? GgufChange.MinusExp : GgufChange.None,
+                Change = module.Norm is { WeightPlusOne: true } && tensor == module.WeightName
+                    ? GgufChange.PlusOne : module.Name == "A_log" ? GgufChange.MinusExp : GgufChange.None,
             };
         }
     }
 
     // A gate with one output is a vector there, taps have no side of one.
-    private static long[] Squeezed(ModuleBlueprint module, long[] shape) => module.Name == "shared_expert_gate" || shape.Length == 3 ? [.. shape.Where(side => side != 1)] : shape;
+    private static long[] Squeezed(ModuleBlueprint module, long[] shape)
+        => module.Name == "shared_expert_gate" || shape.Length == 3 ? [.. shape.Where(side => side != 1)] : shape;
 
     private static IEnumerable<GgufPlace> Experts(ModelConfig config, ModuleBlueprint module)
     {
         var block = module.Experts!;
         long count = block.Experts, wide = block.Width, hidden = module.ExpertColumns;
-        GgufPlace Of(string name, ExpertPart part, long rows, long columns) => new($"blk.{module.Layer}.{name}.weight", module, module.StoredPath, [count, rows, columns]) { Part = part };
+        GgufPlace Of(string name, ExpertPart part, long rows, long columns)
+            => new($"blk.{module.Layer}.{name}.weight", module, module.StoredPath, [count, rows, columns]) { Part = part };
         // Beside a dense block gates and ups stay in one tensor.
         if (config.Layers[module.Layer].FeedForward is DenseBesideExperts) yield return Of("ffn_gate_up_exps", ExpertPart.GateUp, 2 * wide, hidden);
         else
@@ -86,7 +96,8 @@ internal sealed record GgufPlace(string Name, ModuleBlueprint Module, string Ten
         }
         yield return Of("ffn_down_exps", ExpertPart.Down, hidden, wide);
         if (!block.IsClamped) yield break;
-        foreach (var (name, part, rows) in new[] { ("ffn_gate_exps", ExpertPart.Gate, wide), ("ffn_up_exps", ExpertPart.Up, wide), ("ffn_down_exps", ExpertPart.Down, hidden) })
+        foreach (var (name, part, rows) in new[] { ("ffn_gate_exps", ExpertPart.Gate, wide), ("ffn_up_exps", ExpertPart.Up, wide),
+            ("ffn_down_exps", ExpertPart.Down, hidden) })
             yield return Of(name, part, rows, 1) with { Name = $"blk.{module.Layer}.{name}.bias", Shape = [count, rows], IsBias = true };
     }
 }

@@ -1,4 +1,7 @@
-namespace Trainer.Engine;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Gguf;
 
 /// <summary>What llama.cpp fixes in its code for a family and a config.json may say otherwise: such a model would load and compute something else.</summary>
 internal static class GgufRefusals
@@ -14,7 +17,8 @@ internal static class GgufRefusals
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
         _ when config.Activation != Activation.Silu => $"its activation is {config.Activation}, llama.cpp computes SiLU",
-        "granite" when config.HeadSize * config.Heads != config.HiddenSize => "its heads are not as wide as the model, which llama.cpp's granite has no key for",
+        "granite" when config.HeadSize * config.Heads != config.HiddenSize =>
+            "its heads are not as wide as the model, which llama.cpp's granite has no key for",
         "smollm3" => SmolLm3(config),
         _ => null,
     } ?? Rope(config);
@@ -33,7 +37,8 @@ internal static class GgufRefusals
     {
         if (config.Layers.Any(layer => layer.FeedForward is not ExpertFeedForward)) return "some of its layers have no experts, llama.cpp has them in all";
         var normalizes = config.ModelType is "qwen3_moe" or "mixtral";
-        if (((ExpertFeedForward)config.Layers[0].FeedForward).Router.IsNormalized != normalizes) return $"its norm_topk_prob is {(normalizes ? "false" : "true")}, which llama.cpp takes for {(normalizes ? "true" : "false")}";
+        if (((ExpertFeedForward)config.Layers[0].FeedForward).Router.IsNormalized != normalizes)
+            return $"its norm_topk_prob is {(normalizes ? "false" : "true")}, which llama.cpp takes for {(normalizes ? "true" : "false")}";
         if (config.Attention!.Clip is not null) return "it has clip_qkv, which llama.cpp's olmoe does not apply";
         return config.ModelType == "qwen3_moe" && config.QkvBias ? "it has biases, llama.cpp's qwen3moe has none" : null;
     }
@@ -42,7 +47,8 @@ internal static class GgufRefusals
     {
         var deltas = config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().ToList();
         if (deltas.Count == 0 || Interval(config) is null) return "its layers of the two kinds do not follow each other at one interval";
-        if (deltas[0].KeySize != deltas[0].ValueSize) return $"its keys have {deltas[0].KeySize} elements and its values {deltas[0].ValueSize}, llama.cpp has one size for both";
+        if (deltas[0].KeySize != deltas[0].ValueSize)
+            return $"its keys have {deltas[0].KeySize} elements and its values {deltas[0].ValueSize}, llama.cpp has one size for both";
         return config.QkvBias || config.OutputBias ? "it has biases, llama.cpp's qwen35 has none" : null;
     }
 
@@ -52,8 +58,10 @@ internal static class GgufRefusals
         if (config.QkvBias || config.OutputBias) return "it has biases, llama.cpp's gemma4 has none";
         if (config.LogitSoftCap is null) return "it has no soft cap on its logits, llama.cpp applies one";
         if (config.Activation != Activation.GeluTanh) return $"its activation is {config.Activation}, llama.cpp computes the tanh form of GELU";
-        if (config.PerLayerInput is { } small && small.VocabularySize != config.VocabularySize) return "its two tables of tokens have different numbers of rows";
-        return config.Ropes is [{ Kind: RopeKind.Proportional }, { Kind: RopeKind.Default }] ? null : "it rotates otherwise than in full layers proportionally and in sliding ones plainly";
+        if (config.PerLayerInput is { } small && small.VocabularySize != config.VocabularySize)
+            return "its two tables of tokens have different numbers of rows";
+        return config.Ropes is [{ Kind: RopeKind.Proportional }, { Kind: RopeKind.Default }]
+            ? null : "it rotates otherwise than in full layers proportionally and in sliding ones plainly";
     }
 
     private static string? GptOss(ModelConfig config)
@@ -92,14 +100,17 @@ internal static class GgufRefusals
     private static string? Windows(ModelConfig config, Func<int, bool> isSliding, string which)
     {
         for (var layer = 0; layer < config.LayerCount; layer++)
-            if (config.Layers[layer].SlidingWindow is not null != isSliding(layer)) return $"its layer {layer} is {(isSliding(layer) ? "global" : "sliding")}, llama.cpp slides {which}";
+            if (config.Layers[layer].SlidingWindow is not null != isSliding(layer))
+                return $"its layer {layer} is {(isSliding(layer) ? "global" : "sliding")}, llama.cpp slides {which}";
         return null;
     }
 
     private static string? SmolLm3(ModelConfig config)
     {
         for (var layer = 0; layer < config.LayerCount; layer++)
-            if (config.Layers[layer].Rope >= 0 != ((layer + 1) % 4 != 0)) return $"its layer {layer} {(config.Layers[layer].Rope >= 0 ? "has" : "lacks")} the rotary embedding, llama.cpp leaves it out of every fourth layer alone";
+            if (config.Layers[layer].Rope >= 0 != ((layer + 1) % 4 != 0))
+                return $"its layer {layer} {(config.Layers[layer].Rope >= 0 ? "has" : "lacks")} the rotary embedding, llama.cpp leaves it out of every fourth "
+                    + "layer alone";
         return null;
     }
 
@@ -113,8 +124,10 @@ internal static class GgufRefusals
             RopeKind.Llama3 => config.ModelType is "llama" or "mistral",
             RopeKind.Proportional => config.ModelType is "gemma4_text",
             RopeKind.Yarn when config.ModelType is "gpt_oss" => rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1 },
-            RopeKind.Yarn when config.ModelType is "ministral3" => rope is { AttentionFactor: null, Truncate: true } && (rope.MscaleAllDimensions is null ? rope.Mscale is null : rope.Mscale == 1),
-            RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3" && rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true },
+            RopeKind.Yarn when config.ModelType is "ministral3" => rope is { AttentionFactor: null, Truncate: true }
+                && (rope.MscaleAllDimensions is null ? rope.Mscale is null : rope.Mscale == 1),
+            RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3"
+                && rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true },
             RopeKind.LongRope => config.ModelType is "phi3",
             _ => false,
         };

@@ -1,7 +1,9 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Models.Config;
 using Trainer.Tokenizers;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>Which tokens begin and end a text, as GGUF metadata: what this program's own tokenizer does, whatever file of the folder made it so.</summary>
 internal static class GgufSpecialTokens
@@ -19,7 +21,8 @@ internal static class GgufSpecialTokens
         var begins = around.AsSpan().IndexOf(alone);
         int? before = begins == 1 ? around[0] : null, after = around.Length == begins + alone.Length + 1 ? around[^1] : null;
         if (begins is not (0 or 1) || around.Length > begins + alone.Length + 1)
-            throw new BadFileException($"the tokenizer of '{folder}' puts {around.Length - alone.Length} tokens around a text, llama.cpp at most one on each side; export the adapter alone and convert the base with llama.cpp");
+            throw new BadFileException($"the tokenizer of '{folder}' puts {around.Length - alone.Length} tokens around a text, llama.cpp at most one on each "
+                + "side; export the adapter alone and convert the base with llama.cpp");
         // Where a token is added, it is that one; else the one that is named.
         (string Name, int? Id)[] roles =
         [

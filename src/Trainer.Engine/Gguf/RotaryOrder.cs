@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Gguf;
 
 /// <summary>The two orders in which the rows of a head lie: halves apart (Hugging Face) and pairs together (llama.cpp's llama architecture).</summary>
 public static class RotaryOrder

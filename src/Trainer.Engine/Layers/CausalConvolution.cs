@@ -1,6 +1,7 @@
+using Trainer.Engine.Generation;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>A convolution over the last few tokens, each channel by itself: y_t = sum over j of w_j x_(t - taps + 1 + j), 0 before the first token.</summary>
 internal static class CausalConvolution

@@ -1,6 +1,7 @@
 using TorchSharp;
+using Trainer.Engine.Reference;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>Computes each token for itself.</summary>
 internal interface IFeedForward

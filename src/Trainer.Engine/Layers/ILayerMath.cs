@@ -1,6 +1,7 @@
 using TorchSharp;
+using Trainer.Engine.Weights;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>What the parts of a layer ask of the visit they are computed in: products with adapters, norms, and who listens.</summary>
 internal interface ILayerMath

@@ -1,6 +1,7 @@
 using TorchSharp;
+using Trainer.Engine.Reference;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>Carries information from token to token, within segments.</summary>
 internal interface ITokenMixer

@@ -1,6 +1,8 @@
+using Trainer.Engine.Weights;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>The loaded modules of one layer, found by their paths below it.</summary>
 /// <param name="Path">Module path of the layer.</param>
@@ -8,7 +10,8 @@ namespace Trainer.Engine;
 /// <param name="Norms">Those of the stream first.</param>
 /// <param name="Parameters">Small tensors that are never trained.</param>
 /// <param name="Experts">The matrices of its experts, or null.</param>
-internal sealed record LayerModules(string Path, IReadOnlyList<LinearModule> Linears, IReadOnlyList<NormModule> Norms, IReadOnlyList<ParameterModule> Parameters, ExpertsModule? Experts)
+internal sealed record LayerModules(string Path, IReadOnlyList<LinearModule> Linears, IReadOnlyList<NormModule> Norms,
+    IReadOnlyList<ParameterModule> Parameters, ExpertsModule? Experts)
 {
     /// <summary>Tables with a row for each token, by name.</summary>
     public IReadOnlyDictionary<string, IFrozenWeight> Tables { get; init; } = new Dictionary<string, IFrozenWeight>();

@@ -1,4 +1,14 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Layers.Attention;
+using Trainer.Engine.Layers.Convolution;
+using Trainer.Engine.Layers.Delta;
+using Trainer.Engine.Layers.Dense;
+using Trainer.Engine.Layers.Experts;
+using Trainer.Engine.Layers.Latent;
+using Trainer.Engine.Layers.Mamba;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Layers;
 
 /// <summary>The parts that compute what a layer's description says: the one place that knows them all.</summary>
 internal static class LayerParts

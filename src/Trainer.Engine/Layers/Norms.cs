@@ -1,6 +1,7 @@
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>Norms over the last dimension with torch operators.</summary>
 internal static class Norms

@@ -1,6 +1,10 @@
+using Trainer.Engine.Layers.Attention;
+using Trainer.Engine.Layers.Mamba;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers;
 
 /// <summary>Attention and a state-space mixer on the same input, added.</summary>
 internal sealed class SideBySideMixer(SideBySide config, LayerModules modules, int index) : ITokenMixer

@@ -21,12 +21,16 @@ public static unsafe class ComputeDevice
         if (device is "auto" or "cpu" or Stand) return;
         if (device == "mps")
         {
-            if (!OperatingSystem.IsMacOS()) throw new DeviceException($"--device mps: Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}; {Instead}");
-            if (!torch.mps_is_available()) throw new DeviceException($"--device mps: libtorch finds no graphics processor of Apple's that it can use; {Instead}");
+            if (!OperatingSystem.IsMacOS())
+                throw new DeviceException($"--device mps: Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}; {Instead}");
+            if (!torch.mps_is_available())
+                throw new DeviceException($"--device mps: libtorch finds no graphics processor of Apple's that it can use; {Instead}");
             return;
         }
         if (Missing(Index(device)) is { } missing) throw new DeviceException($"--device {device}: {missing}; {Instead}");
-        if (!CanUseCuda()) throw new DeviceException($"--device {device}: the driver sees a card, but libtorch cannot use it (its driver may be older than libtorch's CUDA); {Instead}");
+        if (!CanUseCuda())
+            throw new DeviceException($"--device {device}: the driver sees a card, but libtorch cannot use it (its driver may be older than libtorch's "
+                + $"CUDA); {Instead}");
     }
 
     /// <summary>What is computed on, in words with name and memory; null for the processor's own engine.</summary>
@@ -46,7 +50,8 @@ public static unsafe class ComputeDevice
     /// <summary>Why no graphics processor is used, in one clause; for <c>doctor</c>.</summary>
     public static string WhyNone() => Missing(0) ?? "a card is here: --device cuda uses it";
 
-    private static int Index(string device) => device.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon ? int.Parse(device[(colon + 1)..], CultureInfo.InvariantCulture) : 0;
+    private static int Index(string device) => device.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon
+        ? int.Parse(device[(colon + 1)..], CultureInfo.InvariantCulture) : 0;
 
     private static bool CanUseCuda()
     {

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Trainer.Models;
 
 namespace Trainer.Engine.Native;
 
@@ -60,12 +61,14 @@ internal sealed unsafe partial class DirectFile : IDisposable
             {
                 var error = Marshal.GetLastPInvokeError();
                 if (error == Interrupted) continue;
-                throw new ModelException($"cannot read '{Path}' at byte {offset + at}: {Marshal.GetPInvokeErrorMessage(error)}; check the disk, the run can be resumed");
+                throw new ModelException($"cannot read '{Path}' at byte {offset + at}: {Marshal.GetPInvokeErrorMessage(error)}; check the disk, the run can "
+                    + "be resumed");
             }
             at += got;
             // Less than whole blocks comes at the end of the file alone.
             if (got == 0 || (got % Block != 0 && at < needed))
-                throw new ModelException($"'{Path}' ends at byte {offset + at} while it is being streamed, {offset + needed} are needed; copy or download it again");
+                throw new ModelException($"'{Path}' ends at byte {offset + at} while it is being streamed, {offset + needed} are needed; copy or download it "
+                    + "again");
         }
     }
 

@@ -38,7 +38,8 @@ internal static unsafe partial class FlashAttention
         IntPtr q, k, v;
         var maskHandle = mask?.Handle ?? IntPtr.Zero;
         var code = BackwardNative(
-            gradient.Handle, query.Handle, key.Handle, value.Handle, output.Handle, logSum.Handle, 0, causal ? 1 : 0, mask is null ? null : &maskHandle, &scale, &q, &k, &v);
+            gradient.Handle, query.Handle, key.Handle, value.Handle, output.Handle, logSum.Handle, 0, causal ? 1 : 0, mask is null ? null : &maskHandle, &scale,
+            &q, &k, &v);
         GC.KeepAlive(gradient);
         GC.KeepAlive(query);
         GC.KeepAlive(key);

@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace Trainer.Engine.Native;
 
-/// <summary>Where libtorch is loaded from: beside the program, or the folder that <c>TRAINER_LIBTORCH</c> names, whose libtorch may know other devices.</summary>
+/// <summary>Where libtorch is loaded from: beside the program, or the folder that <c>TRAINER_LIBTORCH</c> names, whose libtorch may know other
+/// devices.</summary>
 /// <remarks>
 /// The loader takes a library that is loaded already for one of that name, wherever it lies: so the folder's are loaded first, by their full paths, and
 /// TorchSharp's own finds them. That holds only where no libtorch lies beside the program, since .NET looks there first: see <c>ProgramLinks</c>.
@@ -81,7 +82,8 @@ public static unsafe partial class LibtorchFolder
 
     private static void RequireVersion(string folder, IntPtr library)
     {
-        if (!NativeLibrary.TryGetExport(library, "aoti_torch_abi_version", out var version)) throw Refused(folder, $"its libtorch is older than {Version}, which this program needs exactly");
+        if (!NativeLibrary.TryGetExport(library, "aoti_torch_abi_version", out var version))
+            throw Refused(folder, $"its libtorch is older than {Version}, which this program needs exactly");
         var found = VersionOf(((delegate* unmanaged[Cdecl]<ulong>)version)());
         if (found != Version) throw Refused(folder, $"it holds libtorch {found}, and this program needs exactly {Version}");
     }
@@ -92,13 +94,15 @@ public static unsafe partial class LibtorchFolder
         foreach (var name in (string[])["version.py", "build-version"])
         {
             var path = Path.Combine(folder, "..", name);
-            if (File.Exists(path) && new FileInfo(path).Length < 1 << 16 && Number().Match(File.ReadAllText(path)) is { Success: true } match) return match.Value;
+            if (File.Exists(path) && new FileInfo(path).Length < 1 << 16 && Number().Match(File.ReadAllText(path)) is { Success: true } match)
+                return match.Value;
         }
         return null;
     }
 
     private static DeviceException Refused(string folder, string why) =>
-        new($"{Variable} '{folder}': {why}; name the folder with the libraries of libtorch {Version} for Linux (torch/lib of a pip install of torch {Version}), or unset it");
+        new($"{Variable} '{folder}': {why}; name the folder with the libraries of libtorch {Version} for Linux (torch/lib of a pip install of "
+        + $"torch {Version}), or unset it");
 
     [GeneratedRegex(@"\d+\.\d+\.\d+")]
     private static partial Regex Number();

@@ -3,10 +3,13 @@ using TorchSharp;
 
 namespace Trainer.Engine.Native;
 
-/// <summary>Products of narrow types on raw, dense, row-major memory, by libtorch's own operators (oneDNN's VNNI, AVX512-BF16 and AMX kernels where the processor has them).</summary>
+/// <summary>Products of narrow types on raw, dense, row-major memory, by libtorch's own operators (oneDNN's VNNI, AVX512-BF16 and AMX kernels where the
+/// processor has them).</summary>
 /// <remarks>
-/// oneDNN compiles a kernel for each shape it meets and keeps up to 1024 of them, 0.3 MiB each in bfloat16: batches of ever other lengths would fill hundreds of MiB.
-/// So rows go in blocks of eleven sizes. <c>a</c> and <c>c</c> have room for <see cref="PaddedRows"/>; what lies in a beyond m may be anything, what comes there in c is nothing.
+/// oneDNN compiles a kernel for each shape it meets and keeps up to 1024 of them, 0.3 MiB each in bfloat16: batches of ever other lengths would fill hundreds
+/// of MiB.
+/// So rows go in blocks of eleven sizes. <c>a</c> and <c>c</c> have room for <see cref="PaddedRows"/>; what lies in a beyond m may be anything, what comes
+/// there in c is nothing.
 /// </remarks>
 internal static unsafe partial class NarrowGemm
 {

@@ -16,7 +16,8 @@ public static partial class OpenMp
         if (OperatingSystem.IsWindows()) return;
         SetIfUnset("OMP_WAIT_POLICY", "PASSIVE", 0); // GNU's and LLVM's runtime
         SetIfUnset("KMP_BLOCKTIME", "0", 0);         // LLVM's, which otherwise spins 200 ms first
-        // On macOS libtorch asks for Homebrew's runtime by its full path. The one beside the program has that very install name, so it serves once it is loaded.
+        // On macOS libtorch asks for Homebrew's runtime by its full path. The one beside the program has that very install name, so it serves once it is
+        // loaded.
         if (OperatingSystem.IsMacOS()) _ = NativeLibrary.TryLoad(Path.Combine(AppContext.BaseDirectory, "libomp.dylib"), out _);
     }
 

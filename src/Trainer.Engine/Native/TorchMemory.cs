@@ -8,7 +8,8 @@ namespace Trainer.Engine.Native;
 /// <summary>Tensors over memory that libtorch does not own, with any strides.</summary>
 internal static unsafe partial class TorchMemory
 {
-    /// <summary>A view of floats, doubles, 32-bit integers, bytes, or the bits of bfloat16 (ushort); the memory must outlive it. The caller disposes it.</summary>
+    /// <summary>A view of floats, doubles, 32-bit integers, bytes, or the bits of bfloat16 (ushort); the memory must outlive it. The caller disposes
+    /// it.</summary>
     /// <param name="data">First element.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="strides">In elements; 0 repeats.</param>
@@ -30,7 +31,8 @@ internal static unsafe partial class TorchMemory
         IntPtr handle;
         var code = ViewType(tensor.Handle, (int)type, &handle);
         GC.KeepAlive(tensor);
-        return code == 0 ? Tensor.UnsafeCreateTensor(handle) : throw new InvalidOperationException($"libtorch could not see {tensor.dtype} as {type} (code {code})");
+        return code == 0 ? Tensor.UnsafeCreateTensor(handle)
+            : throw new InvalidOperationException($"libtorch could not see {tensor.dtype} as {type} (code {code})");
     }
 
     // As libtorch numbers its types.
@@ -55,7 +57,8 @@ internal static unsafe partial class TorchMemory
     }
 
     [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_create_tensor_from_blob")]
-    private static partial int CreateFromBlob(void* data, long dimensions, long* sizes, long* strides, long offset, int type, int deviceType, int deviceIndex, IntPtr* result);
+    private static partial int CreateFromBlob(void* data, long dimensions, long* sizes, long* strides, long offset, int type, int deviceType, int deviceIndex,
+    IntPtr* result);
 
     [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_view_dtype")]
     private static partial int ViewType(IntPtr tensor, int type, IntPtr* result);

@@ -78,7 +78,8 @@ public static unsafe partial class TorchThreads
             float* v = value, g = gradient;
             For(0, values.Length, SpanGrain, (begin, end) =>
             {
-                foreach (var (at, count) in LongBlocks.Of(end - begin)) body(new Span<float>(v + begin + at, count), new ReadOnlySpan<float>(g + begin + at, count), begin + at);
+                foreach (var (at, count) in LongBlocks.Of(end - begin))
+                    body(new Span<float>(v + begin + at, count), new ReadOnlySpan<float>(g + begin + at, count), begin + at);
             });
         }
     }

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Passes;
 
 /// <summary>What of a batch the buffers of its pass depend on.</summary>
 /// <param name="Tokens">Tokens T.</param>

@@ -1,6 +1,6 @@
 using TorchSharp;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Passes;
 
 /// <summary>What an engine does in one pass; <see cref="Pass"/> gives the order. Layers are visited from the first to the last, then back.</summary>
 internal interface IPassStages : IDisposable
@@ -24,7 +24,8 @@ internal interface IPassStages : IDisposable
     /// <param name="needsGradient">Whether anything below the final norm is trained.</param>
     void Loss(double? scale, bool needsGradient);
 
-    /// <summary>Weighted sum of the losses, once everything before is done: asked for last, it is the one time that the host waits in a training pass.</summary>
+    /// <summary>Weighted sum of the losses, once everything before is done: asked for last, it is the one time that the host waits in a training
+    /// pass.</summary>
     double LossSum();
 
     /// <summary>What the routers' balancing term added to that sum.</summary>

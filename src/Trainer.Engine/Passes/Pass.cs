@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Models;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Passes;
 
 /// <summary>The order of a pass, written once for every engine: embed, layers, head and loss, layers back.</summary>
 internal static class Pass
@@ -78,8 +79,10 @@ internal static class Pass
     {
         var size = model.Config.VocabularySize;
         foreach (var id in batch.TokenIds)
-            if ((uint)id >= (uint)size) throw new ModelException($"token id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+            if ((uint)id >= (uint)size)
+                throw new ModelException($"token id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
         foreach (var id in batch.Targets)
-            if (id != TokenBatch.IgnoredTarget && (uint)id >= (uint)size) throw new ModelException($"target id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
+            if (id != TokenBatch.IgnoredTarget && (uint)id >= (uint)size)
+                throw new ModelException($"target id {id} is outside the model's vocabulary of {size}; data and model use different tokenizers");
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Passes;
 
 /// <summary>What a pass is for, and so what it keeps.</summary>
 public enum PassMode

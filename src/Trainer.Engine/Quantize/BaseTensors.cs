@@ -1,12 +1,20 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Nf4;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
 /// <summary>
 /// The tensors of a model folder by their own names as fp32, whatever their stored form: dense, NF4 as bitsandbytes stores it, other codes
-/// (<see cref="StoredFormat"/>), or dense seen through an NF4 quantization that was never written. A range at a time; the codes of one quantized tensor are kept.
+/// (<see cref="StoredFormat"/>), or dense seen through an NF4 quantization that was never written. A range at a time; the codes of one quantized tensor are
+/// kept.
 /// </summary>
 public sealed unsafe class BaseTensors : IDisposable
 {
@@ -48,10 +56,12 @@ public sealed unsafe class BaseTensors : IDisposable
 
     /// <summary>The files, the names of the tensors in each as they are stored, and the bytes of those.</summary>
     internal IEnumerable<(string Path, IReadOnlyList<string> Names, long Bytes)> StoredFiles =>
-        _model.Files.Select(file => (file.Path, (IReadOnlyList<string>)[.. file.Entries.Select(entry => entry.Name)], file.Entries.Sum(entry => entry.ByteCount)));
+        _model.Files.Select(file => (file.Path, (IReadOnlyList<string>)[.. file.Entries.Select(entry => entry.Name)],
+        file.Entries.Sum(entry => entry.ByteCount)));
 
     /// <summary>Names, lengths and times of the files: tells a changed base from the same one.</summary>
-    public string Identity => string.Join(' ', _model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
+    public string Identity => string.Join(' ',
+        _model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
 
     /// <summary>Maps the weights of a folder.</summary>
     /// <param name="folder">A model folder, dense or NF4.</param>
@@ -63,7 +73,8 @@ public sealed unsafe class BaseTensors : IDisposable
         var model = ShardedModel.Open(folder, ConfigLoader.Load(folder).TiedEmbeddings);
         try
         {
-            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ConfigLoader.Load(folder), model.Tensors.Keys) : new HashSet<string>(), doubleQuantize, threads);
+            return new BaseTensors(model, throughNf4 ? ModelQuantizer.WeightNames(ConfigLoader.Load(folder), model.Tensors.Keys) : new HashSet<string>(),
+                doubleQuantize, threads);
         }
         catch
         {
@@ -127,12 +138,15 @@ public sealed unsafe class BaseTensors : IDisposable
         var state = State(name);
         var count = state.Shape.Aggregate(1L, (product, side) => checked(product * side));
         var nested = state.NestedOffset is not null;
-        var codes = new Nf4Bytes(state, _model.Bytes(name).ToArray(), Part(".absmax"), Part(".quant_map"), nested ? Part(".nested_absmax") : default, nested ? Part(".nested_quant_map") : default);
+        var codes = new Nf4Bytes(state, _model.Bytes(name).ToArray(), Part(".absmax"), Part(".quant_map"), nested ? Part(".nested_absmax") : default,
+            nested ? Part(".nested_quant_map") : default);
         var blocks = Nf4Codebook.Blocks(count);
         var fits = codes.Packed.Length == Nf4Codebook.PackedBytes(count) && codes.Absmax.Length == (nested ? blocks : 4 * blocks)
             && (!nested || (codes.NestedAbsmax.Length == 4 * Nf4Codebook.NestedBlocks(count) && codes.NestedQuantMap.Length == 1024));
-        if (!fits || state.BlockSize != Nf4Codebook.BlockSize || (nested && state.NestedBlockSize != Nf4Codebook.NestedBlockSize) || !codes.QuantMap.Span.SequenceEqual(MemoryMarshal.AsBytes(Nf4Codebook.Values)))
-            throw new ModelException($"tensor '{name}' of '{_model.Folder}': its codes, scales and quant_state do not belong together, or its block sizes are not 64 and 256; take the folder as bitsandbytes wrote it");
+        if (!fits || state.BlockSize != Nf4Codebook.BlockSize || (nested && state.NestedBlockSize != Nf4Codebook.NestedBlockSize)
+            || !codes.QuantMap.Span.SequenceEqual(MemoryMarshal.AsBytes(Nf4Codebook.Values)))
+            throw new ModelException($"tensor '{name}' of '{_model.Folder}': its codes, scales and quant_state do not belong together, or its block sizes are "
+                + "not 64 and 256; take the folder as bitsandbytes wrote it");
         return codes;
 
         ReadOnlyMemory<byte> Part(string suffix) => _model.Bytes(name + suffix).ToArray();
@@ -148,7 +162,8 @@ public sealed unsafe class BaseTensors : IDisposable
         fixed (byte* packed = codes.Packed.Span, absmax = codes.Absmax.Span, nested = codes.NestedAbsmax.Span, map = codes.NestedQuantMap.Span)
         fixed (float* direct = values, shifted = whole)
         {
-            var source = codes.State.NestedOffset is { } offset ? Nf4Source.Nested(packed, absmax, (float*)nested, (float*)map, offset, count) : Nf4Source.Plain(packed, (float*)absmax, count);
+            var source = codes.State.NestedOffset is { } offset
+                ? Nf4Source.Nested(packed, absmax, (float*)nested, (float*)map, offset, count) : Nf4Source.Plain(packed, (float*)absmax, count);
             Nf4Dequantizer.ToFloat(source, whole is null ? direct : shifted, first, begin + values.Length);
         }
         whole?.AsSpan(shift).CopyTo(values);

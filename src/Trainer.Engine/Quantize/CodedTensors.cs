@@ -1,8 +1,13 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
-/// <summary>The weights of a folder that lie in codes other than NF4 (fp8, compressed-tensors, GPTQ, AWQ, experts in MXFP4), as fp32, a range at a time; the last weight is kept.</summary>
+/// <summary>The weights of a folder that lie in codes other than NF4 (fp8, compressed-tensors, GPTQ, AWQ, experts in MXFP4), as fp32, a range at a time; the
+/// last weight is kept.</summary>
 internal sealed unsafe class CodedTensors : IDisposable
 {
     private readonly WeightFiles _files;
@@ -14,8 +19,10 @@ internal sealed unsafe class CodedTensors : IDisposable
     private CodedTensors(WeightFiles files, StoredQuantization stored, SafetensorsDtype dense)
     {
         (_files, _stored) = (files, stored);
-        var shapes = StoredMatrix.List(files, stored).ToDictionary(weight => weight.Name, weight => (new[] { weight.Rows, weight.Columns }, dense), StringComparer.Ordinal);
-        _experts = [.. files.Names.Where(name => name.EndsWith(Mxfp4Layout.Blocks, StringComparison.Ordinal) && files.Entry(name).Shape.Length == 4).Select(name => name[..^Mxfp4Layout.Blocks.Length])];
+        var shapes = StoredMatrix.List(files, stored).ToDictionary(weight => weight.Name, weight => (new[] { weight.Rows, weight.Columns }, dense),
+            StringComparer.Ordinal);
+        _experts = [.. files.Names.Where(name => name.EndsWith(Mxfp4Layout.Blocks, StringComparison.Ordinal) && files.Entry(name).Shape.Length == 4)
+            .Select(name => name[..^Mxfp4Layout.Blocks.Length])];
         foreach (var name in _experts)
         {
             // Codes lie [out, in], the plain tensor of such families [in, out].
@@ -34,12 +41,14 @@ internal sealed unsafe class CodedTensors : IDisposable
     {
         if (ConfigLoader.LoadQuantization(folder) is not { IsNf4: false } stored) return null;
         var files = WeightFiles.AsStored(folder);
-        var dense = files.Names.Select(name => files.Entry(name)).Where(entry => entry.Name.EndsWith(".weight", StringComparison.Ordinal) && StoredValues.CanRead(entry.Dtype)).Select(entry => entry.Dtype);
+        var dense = files.Names.Select(name => files.Entry(name))
+            .Where(entry => entry.Name.EndsWith(".weight", StringComparison.Ordinal) && StoredValues.CanRead(entry.Dtype)).Select(entry => entry.Dtype);
         return new CodedTensors(files, stored, dense.FirstOrDefault(SafetensorsDtype.BF16));
     }
 
     /// <summary>Whether a tensor is a part of a coded weight.</summary>
-    public bool IsPart(string tensor) => StoredMatrix.IsPart(_files, tensor) || _experts.Any(name => tensor == name + Mxfp4Layout.Blocks || tensor == name + Mxfp4Layout.Scales);
+    public bool IsPart(string tensor) => StoredMatrix.IsPart(_files, tensor)
+        || _experts.Any(name => tensor == name + Mxfp4Layout.Blocks || tensor == name + Mxfp4Layout.Scales);
 
     /// <summary>Reads elements [begin, begin + values.Length) of a weight.</summary>
     public void Read(string name, long begin, Span<float> values)
@@ -70,7 +79,8 @@ internal sealed unsafe class CodedTensors : IDisposable
         for (var done = 0; done < values.Length;)
         {
             var (expert, at) = Math.DivRem(begin + done, rows * columns);
-            if (_expert is not { } kept || kept.Name != name || kept.Expert != expert) _expert = kept = (name, expert, Turned(Mxfp4Layout.Read(_files, name, (int)shape[0], rows, columns)[(int)expert], rows, columns));
+            if (_expert is not { } kept || kept.Name != name || kept.Expert != expert)
+                _expert = kept = (name, expert, Turned(Mxfp4Layout.Read(_files, name, (int)shape[0], rows, columns)[(int)expert], rows, columns));
             var count = (int)Math.Min(values.Length - done, rows * columns - at);
             kept.Values.AsSpan((int)at, count).CopyTo(values[done..]);
             done += count;

@@ -1,9 +1,21 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Nf4;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
 /// <summary>
 /// Writes an NF4 model folder in bitsandbytes' layout, which transformers loads as it is. One tensor is in memory at a time, as codes and scales;
@@ -38,7 +50,8 @@ public static unsafe class ModelQuantizer
             else parts.AddRange(slices.Select(slice => new Part(file, slice, true)));
         }
         var byName = parts.ToDictionary(part => part.Entry.Name, StringComparer.Ordinal);
-        var groups = parts.Select(part => part.IsQuantized ? Nf4Folder.Group(part.Entry.Name, part.Entry.ElementCount, options.DoubleQuantize) : Copied(part.Entry)).ToList();
+        var groups = parts.Select(part => part.IsQuantized
+            ? Nf4Folder.Group(part.Entry.Name, part.Entry.ElementCount, options.DoubleQuantize) : Copied(part.Entry)).ToList();
         var plan = new ModelFolderPlan
         {
             Target = target,
@@ -47,7 +60,8 @@ public static unsafe class ModelQuantizer
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(byName[group.Name], group, sink, options), folder => Finish(source, folder, parts, options), cancel);
+        ModelFolderWriter.Write(plan, (group, sink) => Produce(byName[group.Name], group, sink, options), folder => Finish(source, folder, parts, options),
+            cancel);
         using var written = ShardedModel.Open(target);
         var count = groups.Count(group => !group.IsExact);
         return new QuantizeReport(count, groups.Count - count, model.TotalBytes, written.TotalBytes);
@@ -61,7 +75,8 @@ public static unsafe class ModelQuantizer
     {
         ArgumentNullException.ThrowIfNull(config);
         var blueprint = DecoderBlueprint.Of(config);
-        var names = blueprint.Linears.Select(module => module.WeightName).Concat(blueprint.Modules.SelectMany(ExpertTensors.OfEach).Select(tensor => tensor.Name)).ToHashSet(StringComparer.Ordinal);
+        var names = blueprint.Linears.Select(module => module.WeightName)
+            .Concat(blueprint.Modules.SelectMany(ExpertTensors.OfEach).Select(tensor => tensor.Name)).ToHashSet(StringComparer.Ordinal);
         return stored.Where(name => config.ModuleTensor(name) is { } own && names.Contains(own)).ToHashSet(StringComparer.Ordinal);
     }
 
@@ -78,7 +93,8 @@ public static unsafe class ModelQuantizer
         var absmax = new float[Nf4Codebook.Blocks(count)];
         try
         {
-            Parallel.For(0, (count + PieceElements - 1) / PieceElements, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) }, () => new float[Math.Min(PieceElements, count)], (piece, _, values) =>
+            Parallel.For(0, (count + PieceElements - 1) / PieceElements, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, threads) },
+                () => new float[Math.Min(PieceElements, count)], (piece, _, values) =>
             {
                 var begin = piece * PieceElements;
                 var length = (int)Math.Min(PieceElements, count - begin);
@@ -96,7 +112,8 @@ public static unsafe class ModelQuantizer
         var dtype = StoredValues.TorchName(entry.Dtype);
         var map = MemoryMarshal.AsBytes(Nf4Codebook.Values).ToArray();
         if (!doubleQuantize)
-            return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, null, null), packed, MemoryMarshal.AsBytes<float>(absmax).ToArray(), map, default, default);
+            return new Nf4Bytes(new Nf4QuantState(Nf4Codebook.BlockSize, dtype, entry.Shape, null, null), packed,
+                MemoryMarshal.AsBytes<float>(absmax).ToArray(), map, default, default);
         var nestedCodes = new byte[absmax.Length];
         var nested = new float[Nf4Codebook.NestedBlocks(count)];
         var offset = NestedAbsmax.Quantize(absmax, nestedCodes, nested);

@@ -1,6 +1,6 @@
 using Trainer.Numerics.Machine;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
 /// <summary>How a model folder is quantized.</summary>
 public sealed record QuantizeOptions

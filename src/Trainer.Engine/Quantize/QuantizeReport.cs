@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
 /// <summary>What was quantized.</summary>
 /// <param name="Quantized">Weights in NF4.</param>

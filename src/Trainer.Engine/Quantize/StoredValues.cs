@@ -1,8 +1,9 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Quantize;
 
 /// <summary>Elements of stored tensors as fp32 and back, a range at a time, so that no tensor exists whole.</summary>
 public static unsafe class StoredValues
@@ -43,7 +44,8 @@ public static unsafe class StoredValues
         for (var i = 0; i < values.Length; i++)
         {
             if (!float.IsFinite(values[i]))
-                throw new ModelException($"tensor '{entry.Name}' of '{file.Path}' holds {values[i]} at element {begin + i}; the file is damaged, copy or download it again");
+                throw new ModelException($"tensor '{entry.Name}' of '{file.Path}' holds {values[i]} at element {begin + i}; the file is damaged, copy or "
+                    + "download it again");
         }
     }
 
@@ -53,7 +55,8 @@ public static unsafe class StoredValues
     public static int FirstOverflow(ReadOnlySpan<float> values, SafetensorsDtype type)
     {
         // The largest finite number and half of its last place: from there on the nearest is infinity.
-        var limit = type switch { SafetensorsDtype.F16 => 65520f, SafetensorsDtype.BF16 => BitConverter.Int32BitsToSingle(0x7F7F_8000), _ => float.PositiveInfinity };
+        var limit = type switch { SafetensorsDtype.F16 => 65520f, SafetensorsDtype.BF16 => BitConverter.Int32BitsToSingle(0x7F7F_8000),
+            _ => float.PositiveInfinity };
         for (var i = 0; i < values.Length; i++)
             if (!(MathF.Abs(values[i]) < limit)) return i;
         return -1;

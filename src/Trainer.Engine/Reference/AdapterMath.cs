@@ -1,12 +1,15 @@
 using TorchSharp;
+using Trainer.Engine.Dropout;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>What an adapter makes of a linear layer's product W x (before the bias); see <see cref="LinearAdapter"/> for the formulas.</summary>
 internal static class AdapterMath
 {
-    public static Tensor Add(ParameterBuffer parameters, LinearModule linear, LinearAdapter adapter, Tensor x, Tensor product, StepKey? key, ScalarType compute, BackwardFault fault)
+    public static Tensor Add(ParameterBuffer parameters, LinearModule linear, LinearAdapter adapter, Tensor x, Tensor product, StepKey? key, ScalarType compute,
+        BackwardFault fault)
     {
         var (a, b) = (parameters.Value(adapter.A), parameters.Value(adapter.B));
         var dropped = adapter.Dropout > 0 && key is { } at;

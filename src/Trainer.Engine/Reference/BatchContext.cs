@@ -1,9 +1,15 @@
 using TorchSharp;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Layers.Experts;
+using Trainer.Engine.Rope;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
-/// <summary>What all layers of one forward pass share: rotary tables, runs of equal segments, attention masks, and what layers give to later ones. Its tensors live in the scope it was made in.</summary>
+/// <summary>What all layers of one forward pass share: rotary tables, runs of equal segments, attention masks, and what layers give to later ones. Its tensors
+/// live in the scope it was made in.</summary>
 internal sealed class BatchContext : IDisposable
 {
     private readonly SharedValues _shared = new();
@@ -133,7 +139,8 @@ internal sealed class BatchContext : IDisposable
             var longest = batch.Positions.Max() + 1;
             return Turns(rope, batch.TextLengths is [var whole] ? Math.Max(longest, whole) : longest, positions);
         }
-        var parts = batch.TextLengths.Select((length, s) => Turns(rope, length, positions.narrow(0, batch.SegmentStarts[s], batch.SegmentStarts[s + 1] - batch.SegmentStarts[s]))).ToList();
+        var parts = batch.TextLengths.Select((length, s) => Turns(rope, length,
+            positions.narrow(0, batch.SegmentStarts[s], batch.SegmentStarts[s + 1] - batch.SegmentStarts[s]))).ToList();
         return (cat([.. parts.Select(part => part.Cos)], 0), cat([.. parts.Select(part => part.Sin)], 0));
     }
 

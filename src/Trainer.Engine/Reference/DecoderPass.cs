@@ -1,7 +1,12 @@
 using TorchSharp;
+using Trainer.Engine.Layers;
+using Trainer.Engine.Layers.PerLayer;
+using Trainer.Engine.Layers.Streams;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
 /// One visit of the decoder with torch operators: embedding, layers, final norm, head. Whether a graph is built is the caller's choice (no_grad).
@@ -16,7 +21,8 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
     /// <summary>Whether anything is computed between the embeddings and the first layer.</summary>
     public bool HasEnds => _small is not null || _streams is not null;
 
-    /// <summary>What the first layer reads: the embeddings [T, hidden], or several streams made of them [streams, T, hidden]; small inputs are shared with the layers.</summary>
+    /// <summary>What the first layer reads: the embeddings [T, hidden], or several streams made of them [streams, T, hidden]; small inputs are shared with the
+    /// layers.</summary>
     public Tensor Enter(Tensor embedded, BatchContext context)
     {
         if (_small is not null) context.Share(PerLayerInputs.Name, _small.Make(this, embedded, context));
@@ -40,7 +46,8 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
         if (model.AdaptersEnabled && model.Embedding.Trained is { } trained) rows = model.Parameters.Value(trained).index_select(0, context.TokenIds);
         else rows = FrozenRows(context);
         if (model.AdaptersEnabled && model.Embedding.Rows is { } own) rows = EmbeddingMath.WithRows(model.Parameters, own, context.Batch.TokenIds, rows);
-        if (model.AdaptersEnabled && model.Embedding.Adapter is { } adapter) rows = EmbeddingMath.Rows(model.Parameters, model.Embedding, adapter, context.TokenIds, rows);
+        if (model.AdaptersEnabled && model.Embedding.Adapter is { } adapter)
+            rows = EmbeddingMath.Rows(model.Parameters, model.Embedding, adapter, context.TokenIds, rows);
         if (context.Batch.EmbeddingNoise > 0 && context.Key is { } key) rows = rows + Noise(context.Batch, key).to(rows.device);
         return _config.EmbeddingMultiplier == 1 ? rows : rows * (float)_config.EmbeddingMultiplier;
     }
@@ -96,7 +103,8 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
         var logits = Linear(model.Head, hidden, key);
         // The trained rows' logits in place of the frozen ones'; the rest of the product stays.
         if (model.AdaptersEnabled && model.Head.Rows is { } own)
-            logits = logits.index_copy(1, tensor(own.Ids.Select(id => (long)id).ToArray(), dtype: ScalarType.Int64, device: hidden.device), hidden.matmul(model.Parameters.Value(own.Entry).t()));
+            logits = logits.index_copy(1, tensor(own.Ids.Select(id => (long)id).ToArray(), dtype: ScalarType.Int64, device: hidden.device),
+                hidden.matmul(model.Parameters.Value(own.Entry).t()));
         if (_config.LogitDivisor != 1) logits = logits / _config.LogitDivisor;
         return _config.LogitSoftCap is { } cap ? (logits / cap).tanh() * cap : logits;
     }

@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
 /// What an adapter makes of embedding rows, and its gradients by hand: the embedding is the bottom of the model, so no graph is needed below it.
@@ -13,7 +14,8 @@ internal static class EmbeddingMath
     public static Tensor Frozen(IFrozenWeight weight, Tensor ids)
     {
         using var scope = NewDisposeScope();
-        if (weight is DenseWeight { Stored: var table }) return table.index_select(0, ids.cpu()).to(ScalarType.Float32).to(ids.device).MoveToOuterDisposeScope();
+        if (weight is DenseWeight { Stored: var table })
+            return table.index_select(0, ids.cpu()).to(ScalarType.Float32).to(ids.device).MoveToOuterDisposeScope();
         throw new InvalidOperationException($"an embedding held as {weight.Form}");
     }
 

@@ -1,8 +1,9 @@
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
 /// y = x W^T with a frozen W in any form. Nothing is saved for the backward pass but the weight object: dx = g W materialises W again.

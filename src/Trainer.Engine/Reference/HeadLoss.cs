@@ -1,14 +1,15 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>Cross entropy at labelled positions only, a chunk of tokens at a time: logits never exist whole.</summary>
 internal sealed class HeadLoss(LoadedDecoder model, DecoderPass pass)
 {
     private const long ChunkLogits = 16 << 20;
 
-    /// <summary>Sum of weighted token losses; the gradient of lossScale times it with respect to <paramref name="normed"/> comes back, the head's own gradients go to the buffer.</summary>
+    /// <summary>Sum of weighted token losses; the gradient of lossScale times it with respect to <paramref name="normed"/> comes back, the head's own gradients
+    /// go to the buffer.</summary>
     /// <param name="normed">Hidden states after the final norm, [T, hidden], outside any graph.</param>
     /// <param name="context">The batch.</param>
     /// <param name="lossScale">Multiplier of the gradient.</param>

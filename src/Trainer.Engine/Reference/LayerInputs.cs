@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine.Passes;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>Shows what each linear layer of a base reads in a forward pass.</summary>
 public static class LayerInputs
@@ -9,7 +10,8 @@ public static class LayerInputs
     /// <summary>Passes a batch through the base, adapters left out.</summary>
     /// <param name="model">The model.</param>
     /// <param name="batch">T tokens.</param>
-    /// <param name="seen">Gets a linear's name and what it reads, [T, in] float32, while that lives. Linears that read the same tensor get the same object, one after the other.</param>
+    /// <param name="seen">Gets a linear's name and what it reads, [T, in] float32, while that lives. Linears that read the same tensor get the same object, one
+    /// after the other.</param>
     public static void Visit(LoadedDecoder model, TokenBatch batch, Action<string, Tensor> seen)
     {
         ArgumentNullException.ThrowIfNull(model);

@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>Finds where a forward pass stops being finite although every weight is: repeats it module by module and looks at each output.</summary>
 public static class NonFiniteActivation

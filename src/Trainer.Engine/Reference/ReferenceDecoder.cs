@@ -1,4 +1,6 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Generation;
+
+namespace Trainer.Engine.Reference;
 
 /// <summary>A text of the engine with torch operators: every family and variant, any device.</summary>
 internal sealed class ReferenceDecoder : ITokenDecoder

@@ -1,7 +1,11 @@
 using TorchSharp;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Layers.Experts;
+using Trainer.Engine.Passes;
+using Trainer.Models;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
 /// The engine that computes every family and variant with torch operators and autograd.
@@ -27,7 +31,9 @@ internal sealed class ReferenceEngine : IDecoderEngine
     public string Name => "reference";
 
     public string? Streaming => _model.Options.Stream
-        ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{_model.WeightBytes / (double)(1L << 30):0.0} GiB of weights read from mapped files, the pages of one layer of {_model.Layers.Count} in memory at a time")
+        ? string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"{_model.WeightBytes / (double)(1L << 30):0.0} GiB of weights read from mapped files, the pages of one layer of {_model.Layers.Count} in memory "
+            + $"at a time")
         : null;
 
     /// <summary>The type of the frozen products.</summary>
@@ -67,7 +73,8 @@ internal sealed class ReferenceEngine : IDecoderEngine
     private ReferenceStages Begin(TokenBatch batch, PassMode mode, StepKey? key)
     {
         var balances = mode is PassMode.Recomputed or PassMode.Kept && batch.BalanceWeight > 0 && _model.Config.BalanceLoss > 0;
-        var context = new BatchContext(_model.Config, batch, key, _device) { Balance = balances ? new RouterBalance(_model.Config.BalanceLoss, batch.BalanceWeight) : null };
+        var context = new BatchContext(_model.Config, batch, key,
+            _device) { Balance = balances ? new RouterBalance(_model.Config.BalanceLoss, batch.BalanceWeight) : null };
         return new(_model, _pass, _loss, context, mode);
     }
 }

@@ -1,7 +1,12 @@
-namespace Trainer.Engine;
+using Trainer.Engine.Passes;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Reference;
 
 /// <summary>
-/// What a step of the reference engine takes, estimated: libtorch's graph keeps what it likes, so unlike the hand-written engine's buffers this is no exact count.
+/// What a step of the reference engine takes, estimated: libtorch's graph keeps what it likes, so unlike the hand-written engine's buffers this is no exact
+/// count.
 /// </summary>
 public static class ReferenceMemory
 {

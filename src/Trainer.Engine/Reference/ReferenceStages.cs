@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine.Passes;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
 /// The stages of a pass with torch operators. Where layers are recomputed, autograd goes back a layer at a time; where all is kept there is one graph,
@@ -125,7 +126,8 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
     {
         var (normed, starts) = (pass.FinalNorm(Last), context.Batch.SegmentStarts);
         if (starts.Length == 2) return pass.Head(normed.narrow(0, context.Batch.Length - 1, 1), null);
-        return pass.Head(normed.index_select(0, tensor(starts.Skip(1).Select(start => start - 1L).ToArray(), dtype: ScalarType.Int64, device: normed.device)), null);
+        return pass.Head(normed.index_select(0, tensor(starts.Skip(1).Select(start => start - 1L).ToArray(), dtype: ScalarType.Int64, device: normed.device)),
+            null);
     }
 
     public void Dispose() => context.Dispose();
@@ -136,7 +138,8 @@ internal sealed class ReferenceStages(LoadedDecoder model, DecoderPass pass, Hea
         var scaled = model.Config.EmbeddingMultiplier == 1 ? gradient : gradient * (float)model.Config.EmbeddingMultiplier;
         if (model.Embedding.Trained is { } trained) model.Parameters.Gradient(trained).index_add_(0, context.TokenIds, scaled, 1);
         if (model.Embedding.Rows is { } rows) EmbeddingMath.AddGradient(model.Parameters, rows, context.Batch.TokenIds, scaled);
-        if (model.Embedding.Adapter is { } adapter) EmbeddingMath.AddGradient(model.Parameters, model.Embedding, adapter, context.TokenIds, pass.FrozenRows(context), scaled);
+        if (model.Embedding.Adapter is { } adapter)
+            EmbeddingMath.AddGradient(model.Parameters, model.Embedding, adapter, context.TokenIds, pass.FrozenRows(context), scaled);
     }
 
     private void Release(int layer)

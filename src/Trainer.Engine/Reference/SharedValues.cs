@@ -1,9 +1,10 @@
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>
-/// Values that a layer gives to later ones beside the stream: keys and values, small inputs. Where layers are computed again one by one for their backward passes, a
+/// Values that a layer gives to later ones beside the stream: keys and values, small inputs. Where layers are computed again one by one for their backward
+/// passes, a
 /// value is a leaf of each layer that takes it; its gradient gathers there until the layer that gave it is computed again.
 /// </summary>
 internal sealed class SharedValues : IDisposable

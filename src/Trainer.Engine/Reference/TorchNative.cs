@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Reference;
 
 /// <summary>The parts of libtorch's own C interface that TorchSharp does not expose.</summary>
 internal static unsafe partial class TorchNative
@@ -41,7 +41,8 @@ internal static unsafe partial class TorchNative
     }
 
     [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_create_tensor_from_blob")]
-    private static partial int CreateTensorFromBlob(void* data, long dimensions, long* sizes, long* strides, long offset, int type, int deviceType, int deviceIndex, IntPtr* result);
+    private static partial int CreateTensorFromBlob(void* data, long dimensions, long* sizes, long* strides, long offset, int type, int deviceType,
+    int deviceIndex, IntPtr* result);
 
     [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_get_data_ptr")]
     private static partial int GetDataPointer(IntPtr tensor, void** result);

@@ -1,4 +1,6 @@
-namespace Trainer.Engine;
+using Trainer.Models.Config;
+
+namespace Trainer.Engine.Rope;
 
 /// <summary>
 /// Inverse frequencies of a rotary embedding in float32, in the order of operations of transformers' modeling_rope_utils,
@@ -24,8 +26,10 @@ internal static class RopeTable
     /// <summary>Whether the frequencies depend on the length.</summary>
     public static bool DependsOnLength(RopeConfig rope) => rope.Kind is RopeKind.Dynamic or RopeKind.LongRope;
 
-    /// <summary>Whether a text that grows from one length to another must be computed anew: LongRoPE changes all its frequencies at once, and keys turned by the former fit no query of the latter.</summary>
-    public static bool ChangesBetween(RopeConfig rope, int from, int to) => rope.Kind == RopeKind.LongRope && from > rope.OriginalMaxPositions != to > rope.OriginalMaxPositions;
+    /// <summary>Whether a text that grows from one length to another must be computed anew: LongRoPE changes all its frequencies at once, and keys turned by
+    /// the former fit no query of the latter.</summary>
+    public static bool ChangesBetween(RopeConfig rope, int from, int to)
+        => rope.Kind == RopeKind.LongRope && from > rope.OriginalMaxPositions != to > rope.OriginalMaxPositions;
 
     private static float[] Plain(double theta, int dimensions)
     {

@@ -1,10 +1,18 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Models;
+using Trainer.Models.Families;
 using Trainer.Tokenizers;
 using Trainer.Tokenizers.AddedTokens;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Vocabulary;
 
 /// <summary>
 /// A base with more tokens, as a folder of its own: the tokenizer's files with the new ones, tables of tokens with rows for them, and links to the base's
@@ -49,18 +57,21 @@ public static class GrownFolder
     private static string Key(string model, HfTokenizer tokenizer, List<(string Text, int Id)> added)
     {
         var files = Weights(model).Append(Path.Combine(model, "config.json")).Select(path => new FileInfo(FolderPath.Real(path)));
-        string[] parts = [FolderPath.Real(model), tokenizer.ContentHash, .. files.Select(file => $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}"), .. added.Select(token => $"{token.Id} {token.Text}")];
+        string[] parts = [FolderPath.Real(model), tokenizer.ContentHash,
+            .. files.Select(file => $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}"), .. added.Select(token => $"{token.Id} {token.Text}")];
         return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Join('\0', parts))))[..16];
     }
 
-    private static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "model*").Where(path => path.EndsWith(".safetensors", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Weights(string folder)
+        => Directory.EnumerateFiles(folder, "model*").Where(path => path.EndsWith(".safetensors", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
 
     private static void Make(string model, HfTokenizer tokenizer, List<(string Text, int Id)> added, string folder)
     {
         var config = ConfigLoader.Load(model);
         var rows = Math.Max(config.VocabularySize, added[^1].Id + 1);
         if (rows > config.VocabularySize && (config.HeadBias || config.PerLayerInput is not null))
-            throw new ModelException($"model '{model}' has {config.VocabularySize} rows of tokens, {rows} are needed, and {(config.HeadBias ? "its head has a bias" : "a second table")} beside them that cannot grow; add fewer tokens");
+            throw new ModelException($"model '{model}' has {config.VocabularySize} rows of tokens, {rows} are needed, "
+                + $"and {(config.HeadBias ? "its head has a bias" : "a second table")} beside them that cannot grow; add fewer tokens");
         ModelFolderFiles.CopyCompanions(model, folder);
         TokenizerGrowth.Add(folder, added);
         RequireFound(folder, added);
@@ -76,7 +87,8 @@ public static class GrownFolder
     {
         var grown = HfTokenizer.Load(folder);
         foreach (var (text, id) in added)
-            if (grown.Encode(text, addSpecialTokens: false).Ids is not [var found] || found != id) throw new TokenizerException($"the tokenizer does not find '{text}' as one token after it was added; take another text");
+            if (grown.Encode(text, addSpecialTokens: false).Ids is not [var found] || found != id)
+                throw new TokenizerException($"the tokenizer does not find '{text}' as one token after it was added; take another text");
     }
 
     private static void WriteConfig(string model, string folder, int rows)
@@ -88,13 +100,16 @@ public static class GrownFolder
         File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");
     }
 
-    private static string[] Tables(BaseTensors tensors) => [.. new[] { Embedding, Head }.Select(name => tensors.ByPlainName.GetValueOrDefault($"{name}.weight")).OfType<string>()];
+    private static string[] Tables(BaseTensors tensors)
+        => [.. new[] { Embedding, Head }.Select(name => tensors.ByPlainName.GetValueOrDefault($"{name}.weight")).OfType<string>()];
 
     private static void WriteTables(BaseTensors tensors, HfTokenizer tokenizer, List<(string Text, int Id)> added, int rows, string folder)
     {
         var tables = Tables(tensors).Select(name => (Name: name, Declaration: Declare(tensors, name, rows))).ToList();
-        DiskSpace.Require(folder, tables.Sum(table => table.Declaration.Shape[0] * table.Declaration.Shape[1] * table.Declaration.Dtype.Bits() / 8), "the rows of new tokens");
-        using var writer = SafetensorsWriter.Create(Path.Combine(folder, NewShard), tables.Select(table => table.Declaration), SafetensorsWriter.PyTorchMetadata);
+        DiskSpace.Require(folder, tables.Sum(table => table.Declaration.Shape[0] * table.Declaration.Shape[1] * table.Declaration.Dtype.Bits() / 8),
+            "the rows of new tokens");
+        using var writer = SafetensorsWriter.Create(Path.Combine(folder, NewShard), tables.Select(table => table.Declaration),
+            SafetensorsWriter.PyTorchMetadata);
         foreach (var (name, declaration) in tables)
         {
             var columns = declaration.Shape[1];

@@ -1,6 +1,6 @@
 using TorchSharp;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Two matrices of equal shape whose rows alternate, the first one's first.</summary>
 internal sealed unsafe class AlternatingWeight(IFrozenWeight even, IFrozenWeight odd) : IFrozenWeight

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Looks over every frozen matrix and vector of a model: to prove that none changed, and to find one that is not finite.</summary>
 public static unsafe class BaseWeights
@@ -62,10 +62,13 @@ public static unsafe class BaseWeights
 
     private static void Visit(LoadedDecoder model, Visitor visitor)
     {
-        List<(string Name, IFrozenWeight Weight)> matrices = [(model.Embedding.Name, model.Embedding.Weight), .. model.Linears.Select(linear => (linear.Name, linear.Weight))];
+        List<(string Name, IFrozenWeight Weight)> matrices = [(model.Embedding.Name, model.Embedding.Weight),
+            .. model.Linears.Select(linear => (linear.Name, linear.Weight))];
         matrices.AddRange(model.Ends.Tables.Select(table => (table.Key, table.Value)));
         foreach (var experts in model.Experts)
-            for (var e = 0; e < experts.Experts.Count; e++) matrices.AddRange([($"{experts.Name}.{e}.gate_up_proj", experts.Experts[e].GateUp), ($"{experts.Name}.{e}.down_proj", experts.Experts[e].Down)]);
+            for (var e = 0; e < experts.Experts.Count; e++)
+                matrices.AddRange([($"{experts.Name}.{e}.gate_up_proj", experts.Experts[e].GateUp),
+                    ($"{experts.Name}.{e}.down_proj", experts.Experts[e].Down)]);
         if (!model.Config.TiedEmbeddings) matrices.Add((model.Head.Name, model.Head.Weight));
         // One buffer for all: a fresh one a matrix would lie in the large-object heap until a full collection.
         var part = new float[matrices.Max(matrix => Math.Max(PartFloats, matrix.Weight.Columns))];
@@ -74,7 +77,8 @@ public static unsafe class BaseWeights
         foreach (var linear in model.Linears.Where(linear => linear.Bias is not null))
             if (!VisitVector(linear.Name + ".bias", linear.Bias!, visitor)) return;
         foreach (var norm in model.Norms)
-            if (!VisitVector(norm.Name + ".weight", norm.Weight, visitor) || (norm.Bias is { } bias && !VisitVector(norm.Name + ".bias", bias, visitor))) return;
+            if (!VisitVector(norm.Name + ".weight", norm.Weight, visitor) || (norm.Bias is { } bias && !VisitVector(norm.Name + ".bias", bias, visitor)))
+                return;
         if (model.Head.Bias is { } headBias && !VisitVector(model.Head.Name + ".bias", headBias, visitor)) return;
         foreach (var parameter in model.Layers.SelectMany(layer => layer.Parameters))
             if (!VisitVector(parameter.Name, parameter.Value, visitor)) return;

@@ -1,9 +1,10 @@
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Engine.Reference;
 using Trainer.Numerics.Half;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>A matrix in float32, bfloat16 or float16, usually over a mapped file.</summary>
 internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight

@@ -1,7 +1,9 @@
-using Trainer.Models.Drawing;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Fills a block's experts, in whichever layout the folder has them; each expert's matrices are held and quantized by themselves.</summary>
 internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions options, WeightFiles files, Func<ModuleBlueprint, IFrozenWeight> held)
@@ -13,7 +15,8 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         var count = _block.Experts;
         var beyond = ExpertTensors.Own(module, count);
         if (beyond.FirstOrDefault(tensor => files.Has(tensor.Name)) is { Name: not null } extra)
-            throw new ModelException($"tensor '{extra.Name}' of '{files.Folder}' is of an expert that config.json, which has {count}, does not know; config and weights are of different models");
+            throw new ModelException($"tensor '{extra.Name}' of '{files.Folder}' is of an expert that config.json, which has {count}, does not know; config "
+                + "and weights are of different models");
         // Biases lie together in either layout.
         var first = $"{module.StoredPath}.0.";
         return new ExpertsModule(module, files.Names.Any(name => name.StartsWith(first, StringComparison.Ordinal)) ? AllOwn() : Fused());
@@ -29,8 +32,10 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
     private Expert Own(int index)
     {
         var matrices = ExpertTensors.Own(module, index)
-            .Select(tensor => held(new ModuleBlueprint(tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0], tensor.Shape[1]))).ToList();
-        return new Expert(_block.IsClamped ? new AlternatingWeight(matrices[0], matrices[1]) : new StackedWeight(matrices[0], matrices[1]), null, matrices[2], null);
+            .Select(tensor => held(new ModuleBlueprint(tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0],
+                tensor.Shape[1]))).ToList();
+        return new Expert(_block.IsClamped ? new AlternatingWeight(matrices[0], matrices[1]) : new StackedWeight(matrices[0], matrices[1]), null, matrices[2],
+            null);
     }
 
     private List<Expert> Fused()

@@ -4,7 +4,7 @@ using Trainer.Numerics;
 using Trainer.Numerics.Dot;
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>y = x W^T where x has so few rows that writing W out as float32 would cost more than the product: decoding reads W once, as it is stored.</summary>
 internal static unsafe class FewRows
@@ -22,9 +22,11 @@ internal static unsafe class FewRows
         _ => false,
     };
 
-    /// <summary>The same for as many texts as are usually continued together: four rows at a time read their matrix once more than one does, and BLAS would have it written out first.</summary>
+    /// <summary>The same for as many texts as are usually continued together: four rows at a time read their matrix once more than one does, and BLAS would
+    /// have it written out first.</summary>
     public static bool TakesOfTexts(IFrozenWeight weight, long rows) =>
-        Takes(weight, rows) || (rows <= 32 && Kernels.Width == KernelWidth.Vector512 && weight is DenseWeight { Form: "bfloat16" } or Int8Weight or DenseWeight { Form: "float32" });
+        Takes(weight, rows) || (rows <= 32 && Kernels.Width == KernelWidth.Vector512
+        && weight is DenseWeight { Form: "bfloat16" } or Int8Weight or DenseWeight { Form: "float32" });
 
     /// <summary>Writes x W^T.</summary>
     /// <param name="weight">W, (out, in), a form that <see cref="Takes"/> admits.</param>

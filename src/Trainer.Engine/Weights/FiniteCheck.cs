@@ -1,8 +1,8 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Finds NaN and infinity in stored tensors: all exponent bits set.</summary>
 internal static class FiniteCheck

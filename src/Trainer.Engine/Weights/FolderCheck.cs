@@ -1,6 +1,10 @@
-using Trainer.Checkpoints;
+using Trainer.Engine.Quantize;
+using Trainer.Models;
+using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Compares a model folder's tensors with what its config.json needs, by the headers alone: what loading would refuse, a plan refuses too.</summary>
 public static class FolderCheck
@@ -24,11 +28,13 @@ public static class FolderCheck
         {
             // A quantized weight goes by other names beside its own.
             var path = name[..(name.LastIndexOf('.') + 1)];
-            if (module.Kind == ModuleKind.Linear && name == module.WeightName && files.Names.Any(other => other.StartsWith(path, StringComparison.Ordinal) && other != module.BiasName)) return;
+            if (module.Kind == ModuleKind.Linear && name == module.WeightName
+                && files.Names.Any(other => other.StartsWith(path, StringComparison.Ordinal) && other != module.BiasName)) return;
             throw WeightFiles.Missing(name, files.Folder);
         }
         // Packed codes have a shape of their own, which their reader checks.
         var entry = files.Entry(name);
-        if (StoredValues.CanRead(entry.Dtype) && !StoredNf4.Has(files, name) && !shape.SequenceEqual(entry.Shape)) throw WeightFiles.OtherShape(name, entry, shape, files.Folder);
+        if (StoredValues.CanRead(entry.Dtype) && !StoredNf4.Has(files, name) && !shape.SequenceEqual(entry.Shape))
+            throw WeightFiles.OtherShape(name, entry, shape, files.Folder);
     }
 }

@@ -1,6 +1,6 @@
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Bytes of frozen matrices by their sizes, before they are loaded.</summary>
 public static class FrozenBytes
@@ -20,7 +20,8 @@ public static class FrozenBytes
         {
             "float32" => count * sizeof(float),
             "nf4" when isMapped => Streamed(form, rows, columns, doubleQuantized) + (doubleQuantized ? Nf4Codebook.NestedBlocks(count) * sizeof(float) : 0),
-            "nf4" when doubleQuantized => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count)) + Lines(Nf4Codebook.NestedBlocks(count) * sizeof(float)) + 256 * sizeof(float),
+            "nf4" when doubleQuantized => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count))
+                + Lines(Nf4Codebook.NestedBlocks(count) * sizeof(float)) + 256 * sizeof(float),
             "nf4" => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count) * sizeof(float)),
             "int8" => rows * sizeof(float) + Line + count,
             _ => count * sizeof(ushort),

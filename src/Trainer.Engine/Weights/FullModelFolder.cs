@@ -1,23 +1,31 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 using Trainer.Numerics.Draws;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Writes whole models in Hugging Face layout: fresh ones, and ones whose weights were all trained. For pre-training small models.</summary>
 public static class FullModelFolder
 {
-    /// <summary>Writes model.safetensors with fresh weights for the config.json of a folder: matrices normal with the given deviation, norms 1 (0 where stored minus one), biases 0.</summary>
+    /// <summary>Writes model.safetensors with fresh weights for the config.json of a folder: matrices normal with the given deviation, norms 1 (0 where stored
+    /// minus one), biases 0.</summary>
     /// <param name="folder">A folder with config.json.</param>
     /// <param name="seed">Seed of the weights.</param>
-    /// <param name="deviation">Standard deviation of matrices; those that write to the residual stream take it divided by sqrt(2 x layers), as GPT-2 does.</param>
+    /// <param name="deviation">Standard deviation of matrices; those that write to the residual stream take it divided by sqrt(2 x layers), as GPT-2
+    /// does.</param>
     public static void WriteFresh(string folder, int seed, double deviation = 0.02)
     {
         var config = ConfigLoader.Load(folder);
         var blueprint = DecoderBlueprint.Of(config);
         var modules = blueprint.Stored.ToDictionary(module => module.WeightName, StringComparer.Ordinal);
         var norm = config.NormWeightPlusOne ? 0f : 1f;
-        Write(folder, [.. blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape))], (name, shape) =>
+        Write(folder,
+            [.. blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape))],
+            (name, shape) =>
         {
             var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
             if (!modules.TryGetValue(name, out var module)) return values;

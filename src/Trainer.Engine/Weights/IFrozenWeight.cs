@@ -1,6 +1,6 @@
 using TorchSharp;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>A matrix that is never trained, in whatever form it is held, which can be written out as float32.</summary>
 public interface IFrozenWeight : IDisposable

@@ -1,7 +1,8 @@
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights.Stored;
 using Trainer.Numerics.Int8;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>A matrix in 8 bits with one absmax scale a row.</summary>
 internal sealed unsafe class Int8Weight : RowWeight
@@ -50,7 +51,8 @@ internal sealed unsafe class Int8Weight : RowWeight
         return result;
     }
 
-    public override void Read(long row, long columnBegin, long columnCount, float* destination) => Int8Rows.ToFloat(_codes + row * Columns + columnBegin, _scales[row], destination, columnCount);
+    public override void Read(long row, long columnBegin, long columnCount, float* destination)
+        => Int8Rows.ToFloat(_codes + row * Columns + columnBegin, _scales[row], destination, columnCount);
 
     public override void Dispose() => _memory.Dispose();
 }

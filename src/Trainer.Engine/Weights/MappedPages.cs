@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>What the system is told of pages: which of a mapped file are needed ahead of use and which no more, and which memory wants large ones.</summary>
 internal static unsafe partial class MappedPages

@@ -1,7 +1,13 @@
 using TorchSharp;
+using Trainer.Engine.Layers;
+using Trainer.Engine.Weights.Stored;
+using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Fills the modules of a blueprint from a model's folder: every parameter filled, every tensor consumed.</summary>
 internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions options, WeightFiles files)
@@ -31,7 +37,8 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
         return (layers, ends, embedding, norm, headModule);
     }
 
-    private DecoderLayer Layer(LayerConfig config, int index) => new(index, blueprint.Config, Modules($"{blueprint.Config.TextPath}.layers.{index}", blueprint.Layer(index)));
+    private DecoderLayer Layer(LayerConfig config, int index)
+        => new(index, blueprint.Config, Modules($"{blueprint.Config.TextPath}.layers.{index}", blueprint.Layer(index)));
 
     private LayerModules Modules(string path, IReadOnlyList<ModuleBlueprint> drawing)
     {
@@ -42,7 +49,8 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
             [.. Of(ModuleKind.Parameter).Select(module => new ParameterModule(module.Path, Small(module.WeightName, module.Shape)))],
             Of(ModuleKind.Experts).Select(module => new ExpertLoader(module, options, files, Held).Load()).FirstOrDefault())
         {
-            Tables = Of(ModuleKind.Embedding).ToDictionary(module => module.Path, module => (IFrozenWeight)new DenseWeight(files.Take(module.WeightName, module.Shape)), StringComparer.Ordinal),
+            Tables = Of(ModuleKind.Embedding).ToDictionary(module => module.Path,
+                module => (IFrozenWeight)new DenseWeight(files.Take(module.WeightName, module.Shape)), StringComparer.Ordinal),
         };
     }
 
@@ -69,7 +77,8 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
     {
         if (blueprint.Config.StoredQuantization is null or { IsNf4: true } || !files.Has(module.BiasName)) return;
         if (files.TakeBytes(module.BiasName, files.Entry(module.BiasName).Dtype, -1).ContainsAnyExcept((byte)0))
-            throw new ModelException($"tensor '{module.BiasName}' of '{files.Folder}' belongs to nothing in the model that config.json describes, and is not 0; config and weights are of different models");
+            throw new ModelException($"tensor '{module.BiasName}' of '{files.Folder}' belongs to nothing in the model that config.json describes, and is not "
+                + "0; config and weights are of different models");
     }
 
     private IFrozenWeight Matrix(ModuleBlueprint module)
@@ -78,7 +87,8 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
             return StoredMatrix.Read(files, stored, module.WeightName, module.Rows, module.Columns);
         if (!StoredNf4.Has(files, module.WeightName)) return new DenseWeight(files.Take(module.WeightName, module.Shape));
         if (options.Quantize == QuantizeKind.Int8)
-            throw new ModelException($"'{files.Folder}' is already quantized as nf4, which --quantize int8 cannot change; leave the option out or take the original model");
+            throw new ModelException($"'{files.Folder}' is already quantized as nf4, which --quantize int8 cannot change; leave the option out or take the "
+                + "original model");
         return StoredNf4.Read(files, module.WeightName, module.Rows, module.Columns);
     }
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Memory of our own outside the managed heap, 64-byte aligned or more.</summary>
 internal sealed unsafe class NativeBlock : IDisposable

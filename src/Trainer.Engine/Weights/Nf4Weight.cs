@@ -3,7 +3,7 @@ using TorchSharp;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>A matrix in 4-bit NormalFloat, blocks of 64 over the flattened matrix, with plain or quantized absmax values.</summary>
 internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
@@ -15,7 +15,8 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
     {
         (Rows, Columns, Source, _home, _memory, ByteCount) = (rows, columns, source, source, memory, byteCount);
         if (memory is null)
-            MappedParts = [((IntPtr)source.Packed, Nf4Codebook.PackedBytes(source.Count)), (Scales(source), Nf4Codebook.Blocks(source.Count) * (source.Absmax != null ? sizeof(float) : 1))];
+            MappedParts = [((IntPtr)source.Packed, Nf4Codebook.PackedBytes(source.Count)),
+                (Scales(source), Nf4Codebook.Blocks(source.Count) * (source.Absmax != null ? sizeof(float) : 1))];
     }
 
     public long Rows { get; }
@@ -38,7 +39,8 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
     public void PlaceHome() => Source = _home;
 
     /// <summary>A matrix over memory that outlives it (a mapped file).</summary>
-    public static Nf4Weight Over(long rows, long columns, Nf4Source source, long byteCount, NativeBlock? memory = null) => new(rows, columns, source, memory, byteCount);
+    public static Nf4Weight Over(long rows, long columns, Nf4Source source, long byteCount, NativeBlock? memory = null)
+        => new(rows, columns, source, memory, byteCount);
 
     /// <summary>Quantizes a matrix a few rows at a time, exactly as bitsandbytes does (double quantization by exact nearest).</summary>
     public static Nf4Weight Quantize(IFrozenWeight dense, bool doubleQuantize)
@@ -56,7 +58,8 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
         var nested = (float*)(codes + codeBytes);
         var map = (float*)((byte*)nested + nestedBytes);
         DynamicMap.Values.CopyTo(new Span<float>(map, 256));
-        var offset = NestedAbsmax.Quantize(new ReadOnlySpan<float>(absmax, checked((int)blocks)), new Span<byte>(codes, (int)blocks), new Span<float>(nested, checked((int)Nf4Codebook.NestedBlocks(count))));
+        var offset = NestedAbsmax.Quantize(new ReadOnlySpan<float>(absmax, checked((int)blocks)), new Span<byte>(codes, (int)blocks),
+            new Span<float>(nested, checked((int)Nf4Codebook.NestedBlocks(count))));
         return new Nf4Weight(dense.Rows, dense.Columns, Nf4Source.Nested(packed, codes, nested, map, offset, count), memory, memory.Length);
     }
 

@@ -1,6 +1,6 @@
 using TorchSharp;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Two matrices of equal width, one above the other.</summary>
 internal sealed unsafe class StackedWeight(IFrozenWeight upper, IFrozenWeight lower) : IFrozenWeight

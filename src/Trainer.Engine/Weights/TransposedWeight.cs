@@ -2,7 +2,7 @@ using TorchSharp;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>The transpose of a matrix that lies [columns, rows] in a file, written out a block at a time.</summary>
 internal sealed unsafe class TransposedWeight(DenseWeight stored) : IFrozenWeight

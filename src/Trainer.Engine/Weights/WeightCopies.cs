@@ -1,6 +1,8 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Compares a matrix with a copy of it in another file.</summary>
 public static unsafe class WeightCopies
@@ -13,7 +15,8 @@ public static unsafe class WeightCopies
     /// <param name="file">The file with the copy.</param>
     /// <param name="entry">The copy, of the matrix's shape.</param>
     /// <exception cref="ModelException">The copy is of no float type, or holds NaN or infinity.</exception>
-    public static bool AreEqual(IFrozenWeight weight, SafetensorsFile file, SafetensorsEntry entry) => AreEqual([weight.Rows, weight.Columns], (begin, values) =>
+    public static bool AreEqual(IFrozenWeight weight, SafetensorsFile file, SafetensorsEntry entry)
+        => AreEqual([weight.Rows, weight.Columns], (begin, values) =>
     {
         fixed (float* output = values) weight.Materialize(begin / weight.Columns, values.Length / weight.Columns, output);
     }, file, entry);

@@ -1,8 +1,13 @@
 using TorchSharp;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Reference;
+using Trainer.Models;
+using Trainer.Models.Config;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>The tensors of a model folder, each taken once by name; what is left over at the end is an error.</summary>
 internal sealed unsafe class WeightFiles : IDisposable
@@ -75,7 +80,8 @@ internal sealed unsafe class WeightFiles : IDisposable
             SafetensorsDtype.F32 => ScalarType.Float32,
             SafetensorsDtype.BF16 => ScalarType.BFloat16,
             SafetensorsDtype.F16 => ScalarType.Float16,
-            var other => throw new ModelException($"tensor '{name}' of '{_files.Folder}' is of type {other}, which is not implemented; take a float32, float16 or bfloat16 model"),
+            var other => throw new ModelException($"tensor '{name}' of '{_files.Folder}' is of type {other}, which is not implemented; take a float32, "
+                + "float16 or bfloat16 model"),
         };
         if (!shape.SequenceEqual(entry.Shape))
             throw OtherShape(name, entry, shape.ToArray(), _files.Folder);
@@ -90,7 +96,8 @@ internal sealed unsafe class WeightFiles : IDisposable
         new($"tensor '{name}' is missing from '{folder}'; config.json needs it: the folder is incomplete or of another model");
 
     internal static ModelException OtherShape(string name, SafetensorsEntry entry, long[] shape, string folder) =>
-        new($"tensor '{name}' of '{folder}' has shape [{string.Join(", ", entry.Shape)}], config.json needs [{string.Join(", ", shape)}]; config and weights are of different models");
+        new($"tensor '{name}' of '{folder}' has shape [{string.Join(", ", entry.Shape)}], config.json needs [{string.Join(", ", shape)}]; config and weights "
+        + "are of different models");
 
     /// <summary>Raw bytes of a tensor of the given type; null shape takes any.</summary>
     public ReadOnlySpan<byte> TakeBytes(string name, SafetensorsDtype type, long elements)
@@ -98,7 +105,8 @@ internal sealed unsafe class WeightFiles : IDisposable
         if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; the quantized folder is incomplete");
         var entry = Entry(name);
         if (entry.Dtype != type || (elements >= 0 && entry.ElementCount != elements))
-            throw new ModelException($"tensor '{name}' of '{_files.Folder}' is {entry.Dtype} with {entry.ElementCount} elements, expected {type} with {elements}; the quantized folder is damaged");
+            throw new ModelException($"tensor '{name}' of '{_files.Folder}' is {entry.Dtype} with {entry.ElementCount} elements, "
+                + $"expected {type} with {elements}; the quantized folder is damaged");
         if (!FiniteCheck.IsFinite(Pointer(name), entry.ElementCount, entry.Dtype))
             throw new ModelException($"tensor '{name}' of '{_files.Folder}' holds NaN or infinity; the model is damaged: download it again");
         Taken(entry);
@@ -118,7 +126,8 @@ internal sealed unsafe class WeightFiles : IDisposable
         if (!Has(name)) throw new ModelException($"tensor '{name}' is missing from '{_files.Folder}'; the quantized folder is incomplete");
         var entry = Entry(name);
         if (entry.ByteCount != byteCount)
-            throw new ModelException($"tensor '{name}' of '{_files.Folder}' has {entry.ByteCount} bytes, its shape needs {byteCount}; the quantized folder is damaged");
+            throw new ModelException($"tensor '{name}' of '{_files.Folder}' has {entry.ByteCount} bytes, its shape needs {byteCount}; the quantized folder is "
+                + "damaged");
         Taken(entry);
         return Pointer(name);
     }
@@ -137,7 +146,8 @@ internal sealed unsafe class WeightFiles : IDisposable
     public void TakeCopy(string name, string original)
     {
         if (!AreSame(name, original))
-            throw new ModelException($"tensor '{name}' of '{_files.Folder}' differs from '{original}' although config.json ties them; set tie_word_embeddings to false or take the original model");
+            throw new ModelException($"tensor '{name}' of '{_files.Folder}' differs from '{original}' although config.json ties them; set tie_word_embeddings "
+                + "to false or take the original model");
         Taken(Entry(name));
     }
 
@@ -162,9 +172,11 @@ internal sealed unsafe class WeightFiles : IDisposable
     public void RefuseLeftOver()
     {
         // Old checkpoints carry the rotary frequencies, which are computed from config.json.
-        var left = _stored.Values.Where(name => !_taken.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        var left = _stored.Values.Where(name => !_taken.Contains(name) && !name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).ToList();
         if (left.Count == 0) return;
-        throw new ModelException($"tensor '{left[0]}' of '{_files.Folder}' belongs to nothing in the model that config.json describes ({left.Count} such tensors); config and weights are of different models");
+        throw new ModelException($"tensor '{left[0]}' of '{_files.Folder}' belongs to nothing in the model that config.json describes "
+            + $"({left.Count} such tensors); config and weights are of different models");
     }
 
     public void Dispose() => _files.Dispose();
@@ -175,7 +187,8 @@ internal sealed unsafe class WeightFiles : IDisposable
     {
         if (name is null) ignored.Add(stored);
         else if (!_stored.TryAdd(name, stored))
-            throw new ModelException($"tensors '{_stored[name]}' and '{stored}' of '{_files.Folder}' are the same module's; the folder holds a model twice: take the original one");
+            throw new ModelException($"tensors '{_stored[name]}' and '{stored}' of '{_files.Folder}' are the same module's; the folder holds a model twice: "
+                + "take the original one");
     }
 
     private void Taken(SafetensorsEntry entry)

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights;
 
 /// <summary>Reads elements of a matrix as float32.</summary>
 /// <param name="begin">First element.</param>

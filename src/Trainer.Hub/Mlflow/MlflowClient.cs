@@ -33,7 +33,9 @@ public sealed class MlflowClient : IDisposable
     public async Task<string> BeginAsync(string experiment, string name, long startedMilliseconds)
     {
         string id = await ExperimentAsync(experiment).ConfigureAwait(false);
-        JsonElement answer = await PostAsync("runs/create", new { experiment_id = id, run_name = name, start_time = startedMilliseconds, tags = new[] { new { key = "mlflow.runName", value = name }, new { key = "mlflow.source.name", value = "trainer" } } }).ConfigureAwait(false);
+        JsonElement answer = await PostAsync("runs/create",
+            new { experiment_id = id, run_name = name, start_time = startedMilliseconds,
+            tags = new[] { new { key = "mlflow.runName", value = name }, new { key = "mlflow.source.name", value = "trainer" } } }).ConfigureAwait(false);
         return Text(answer, "run", "info", "run_id");
     }
 
@@ -43,7 +45,9 @@ public sealed class MlflowClient : IDisposable
     public async Task ParametersAsync(string run, IReadOnlyList<KeyValuePair<string, string>> parameters)
     {
         foreach (var part in parameters.Chunk(MostParameters))
-            await PostAsync("runs/log-batch", new { run_id = run, @params = part.Select(pair => new { key = pair.Key, value = pair.Value.Length > MostLetters ? pair.Value[..MostLetters] : pair.Value }) }).ConfigureAwait(false);
+            await PostAsync("runs/log-batch", new { run_id = run,
+                @params = part.Select(pair => new { key = pair.Key, value = pair.Value.Length > MostLetters ? pair.Value[..MostLetters] : pair.Value }) })
+                .ConfigureAwait(false);
     }
 
     /// <summary>Logs numbers.</summary>
@@ -52,22 +56,26 @@ public sealed class MlflowClient : IDisposable
     public async Task MetricsAsync(string run, IReadOnlyList<(string Key, double Value, long Milliseconds, long Step)> metrics)
     {
         foreach (var part in metrics.Chunk(MostMetrics))
-            await PostAsync("runs/log-batch", new { run_id = run, metrics = part.Select(one => new { key = one.Key, value = one.Value, timestamp = one.Milliseconds, step = one.Step }) }).ConfigureAwait(false);
+            await PostAsync("runs/log-batch", new { run_id = run,
+                metrics = part.Select(one => new { key = one.Key, value = one.Value, timestamp = one.Milliseconds, step = one.Step }) }).ConfigureAwait(false);
     }
 
     /// <summary>Says how a run stands.</summary>
     /// <param name="run">The run's id.</param>
     /// <param name="status">RUNNING, FINISHED, FAILED or KILLED.</param>
     /// <param name="endedMilliseconds">Unix time; null while it goes on.</param>
-    public Task StatusAsync(string run, string status, long? endedMilliseconds) => PostAsync("runs/update", new { run_id = run, status, end_time = endedMilliseconds });
+    public Task StatusAsync(string run, string status, long? endedMilliseconds)
+        => PostAsync("runs/update", new { run_id = run, status, end_time = endedMilliseconds });
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
     private async Task<string> ExperimentAsync(string name)
     {
-        using HttpResponseMessage found = await SendAsync(HttpMethod.Get, "experiments/get-by-name?experiment_name=" + Uri.EscapeDataString(name), null).ConfigureAwait(false);
-        if (found.StatusCode == HttpStatusCode.NotFound) return Text(await PostAsync("experiments/create", new { name }).ConfigureAwait(false), "experiment_id");
+        using HttpResponseMessage found = await SendAsync(HttpMethod.Get, "experiments/get-by-name?experiment_name=" + Uri.EscapeDataString(name), null)
+            .ConfigureAwait(false);
+        if (found.StatusCode == HttpStatusCode.NotFound)
+            return Text(await PostAsync("experiments/create", new { name }).ConfigureAwait(false), "experiment_id");
         return Text(await BodyAsync(found).ConfigureAwait(false), "experiment", "experiment_id");
     }
 
@@ -91,7 +99,8 @@ public sealed class MlflowClient : IDisposable
         }
         catch (Exception fault) when (fault is HttpRequestException or OperationCanceledException)
         {
-            throw new NotAvailableException($"the MLflow server {_base} does not answer: {(fault is OperationCanceledException ? "no word in time" : fault.Message)}", fault);
+            throw new NotAvailableException($"the MLflow server {_base} does not "
+                + $"answer: {(fault is OperationCanceledException ? "no word in time" : fault.Message)}", fault);
         }
     }
 
@@ -117,7 +126,8 @@ public sealed class MlflowClient : IDisposable
     {
         foreach (string name in path)
         {
-            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element)) throw new NotAvailableException($"{_base} does not answer as an MLflow server does; check MLFLOW_TRACKING_URI");
+            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element))
+                throw new NotAvailableException($"{_base} does not answer as an MLflow server does; check MLFLOW_TRACKING_URI");
         }
         return element.GetString() ?? "";
     }

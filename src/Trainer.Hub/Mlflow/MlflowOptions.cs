@@ -16,7 +16,8 @@ public sealed record MlflowOptions
     /// <summary>The run's name, or null for one of ours (MLFLOW_RUN_NAME).</summary>
     public string? RunName { get; private init; }
 
-    /// <summary>The header that says who asks, or null (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD). Sent to the server alone.</summary>
+    /// <summary>The header that says who asks, or null (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD). Sent to the server
+    /// alone.</summary>
     internal string? Authorization { get; private init; }
 
     /// <summary>The secret is not in the text.</summary>
@@ -30,17 +31,21 @@ public sealed record MlflowOptions
     {
         variable ??= Environment.GetEnvironmentVariable;
         string? Value(string name) => variable(name) is { Length: > 0 } value ? value : null;
-        string named = uri ?? Value("MLFLOW_TRACKING_URI") ?? throw new NotAvailableException("no MLflow server is named; set MLFLOW_TRACKING_URI or pass --mlflow-uri http://HOST:PORT");
+        string named = uri ?? Value("MLFLOW_TRACKING_URI")
+            ?? throw new NotAvailableException("no MLflow server is named; set MLFLOW_TRACKING_URI or pass --mlflow-uri http://HOST:PORT");
         if (!Uri.TryCreate(named.TrimEnd('/'), UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
         {
             throw new NotAvailableException($"'{named}' is no http or https address of an MLflow server; start one with 'mlflow server' and name it");
         }
         if (address.UserInfo.Length > 0)
         {
-            throw new NotAvailableException("an address with a password in it would be kept in the run's record; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD");
+            throw new NotAvailableException("an address with a password in it would be kept in the run's record; set MLFLOW_TRACKING_USERNAME and "
+                + "MLFLOW_TRACKING_PASSWORD");
         }
         string? authorization = Value("MLFLOW_TRACKING_TOKEN") is { } token ? "Bearer " + token
-            : Value("MLFLOW_TRACKING_USERNAME") is { } user ? "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{Value("MLFLOW_TRACKING_PASSWORD")}")) : null;
-        return new MlflowOptions(address) { Experiment = Value("MLFLOW_EXPERIMENT_NAME") ?? "Default", RunName = Value("MLFLOW_RUN_NAME"), Authorization = authorization };
+            : Value("MLFLOW_TRACKING_USERNAME") is { } user
+            ? "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{Value("MLFLOW_TRACKING_PASSWORD")}")) : null;
+        return new MlflowOptions(address) { Experiment = Value("MLFLOW_EXPERIMENT_NAME") ?? "Default", RunName = Value("MLFLOW_RUN_NAME"),
+            Authorization = authorization };
     }
 }

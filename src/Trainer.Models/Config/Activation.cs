@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>The activation in the feed-forward block.</summary>
 public enum Activation

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Typed access to one object of config.json; every fault names file and key.</summary>
 internal sealed class ConfigReader(JsonElement element, string path, string prefix = "")
@@ -52,7 +52,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
         _read.Add(key);
         if (!Has(key)) return otherwise ?? throw Missing(key);
         var value = element.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble()) ? value.GetDouble() : throw Fault(key, $"is {value.GetRawText()}, not a number");
+        return value.ValueKind == JsonValueKind.Number && double.IsFinite(value.GetDouble())
+            ? value.GetDouble() : throw Fault(key, $"is {value.GetRawText()}, not a number");
     }
 
     public double? NumberOrNull(string key) => Has(key) ? Number(key) : null;
@@ -62,7 +63,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
         _read.Add(key);
         if (!Has(key)) return otherwise;
         var value = element.GetProperty(key);
-        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Fault(key, $"is {value.GetRawText()}, not true or false");
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean() : throw Fault(key, $"is {value.GetRawText()}, not true or false");
     }
 
     public string? Text(string key)
@@ -86,7 +88,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
         return [.. value.EnumerateArray().Select(item => item.ValueKind switch
         {
             JsonValueKind.Number => item.GetDouble(),
-            JsonValueKind.Object when item.TryGetProperty("__float__", out var text) && text.ValueKind == JsonValueKind.String && text.GetString() == "Infinity" => double.PositiveInfinity,
+            JsonValueKind.Object when item.TryGetProperty("__float__", out var text) && text.ValueKind == JsonValueKind.String
+                && text.GetString() == "Infinity" => double.PositiveInfinity,
             _ => throw Fault(key, $"holds {item.GetRawText()}, not a number"),
         })];
     }
@@ -97,14 +100,16 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
         if (!Has(key)) return [];
         var value = element.GetProperty(key);
         if (value.ValueKind != JsonValueKind.Array) return [Int(key)];
-        return [.. List(key, JsonValueKind.Number, "token ids")!.Select(item => item.TryGetInt32(out var id) ? id : throw Fault(key, $"holds {item.GetRawText()}, not a token id"))];
+        return [.. List(key, JsonValueKind.Number, "token ids")!.Select(item => item.TryGetInt32(out var id)
+            ? id : throw Fault(key, $"holds {item.GetRawText()}, not a token id"))];
     }
 
     public ModelException Missing(string key) => new($"config '{path}' has no '{prefix}{key}'; take the model's own config.json");
 
     public ModelException Fault(string key, string why) => new($"config '{path}': '{prefix}{key}' {why}; take the model's own config.json");
 
-    public ModelException NotImplemented(string key, string value) => new($"config '{path}': '{prefix}{key}' is {value}, which changes what the model computes and is not implemented; choose another model");
+    public ModelException NotImplemented(string key, string value)
+        => new($"config '{path}': '{prefix}{key}' is {value}, which changes what the model computes and is not implemented; choose another model");
 
     /// <summary>Refuses a key that would change the computation unless it is absent, null, false, 0 or one of the values allowed.</summary>
     public void Refuse(string key, params ReadOnlySpan<string> allowed)

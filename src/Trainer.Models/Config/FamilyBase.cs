@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Config;
 
 /// <summary>What every family reads the same way.</summary>
 internal static class FamilyBase
@@ -16,7 +18,8 @@ internal static class FamilyBase
         var heads = reader.Positive("num_attention_heads", defaults.Heads);
         var kvHeads = reader.Positive("num_key_value_heads", defaults.KvHeadsRequired ? null : defaults.KvHeads ?? heads);
         if (heads % kvHeads != 0) throw reader.Fault("num_key_value_heads", $"is {kvHeads}, which does not divide num_attention_heads {heads}");
-        if (!reader.Has("head_dim") && defaults.HeadSize is null && hidden % heads != 0) throw reader.Fault("hidden_size", $"is {hidden}, which num_attention_heads {heads} does not divide");
+        if (!reader.Has("head_dim") && defaults.HeadSize is null && hidden % heads != 0)
+            throw reader.Fault("hidden_size", $"is {hidden}, which num_attention_heads {heads} does not divide");
         var head = reader.Positive("head_dim", defaults.HeadSize ?? hidden / heads);
         if (head % 2 != 0) throw reader.Fault("head_dim", $"is {head}, it must be even");
         var layers = reader.Positive("num_hidden_layers");
@@ -26,7 +29,9 @@ internal static class FamilyBase
         var layer = new LayerConfig
         {
             Mixer = new SelfAttention { Heads = heads, KvHeads = kvHeads, HeadSize = head, Scale = 1 / Math.Sqrt(head), HeadNorm = norm },
-            FeedForward = new DenseFeedForward { Width = defaults.WidthIsList ? defaults.IntermediateSize!.Value : reader.Positive("intermediate_size", defaults.IntermediateSize), Activation = ReadActivation(reader, "hidden_act", defaults.Activation) },
+            FeedForward = new DenseFeedForward { Width = defaults.WidthIsList
+                ? defaults.IntermediateSize!.Value : reader.Positive("intermediate_size", defaults.IntermediateSize),
+                Activation = ReadActivation(reader, "hidden_act", defaults.Activation) },
         };
         return new ModelConfig
         {
@@ -55,7 +60,8 @@ internal static class FamilyBase
     /// <param name="reader">config.json.</param>
     /// <param name="layers">Number of layers.</param>
     /// <param name="isSliding">The rule, by zero-based layer.</param>
-    public static bool[] Sliding(ConfigReader reader, int layers, Func<int, bool> isSliding) => [.. LayerTypes(reader, layers, l => isSliding(l) ? "sliding_attention" : "full_attention")
+    public static bool[] Sliding(ConfigReader reader, int layers, Func<int, bool> isSliding)
+        => [.. LayerTypes(reader, layers, l => isSliding(l) ? "sliding_attention" : "full_attention")
         .Select(type => type switch
         {
             "full_attention" => false,
@@ -77,7 +83,8 @@ internal static class FamilyBase
     /// <param name="isSliding">The rule where layer_types is absent.</param>
     /// <param name="slidingRope">Rotary embedding of sliding layers.</param>
     /// <param name="fullRope">Rotary embedding of the others.</param>
-    public static ModelConfig WithWindows(this ModelConfig config, ConfigReader reader, int? window, Func<int, bool> isSliding, int slidingRope = 0, int fullRope = 0)
+    public static ModelConfig WithWindows(this ModelConfig config, ConfigReader reader, int? window, Func<int, bool> isSliding, int slidingRope = 0,
+        int fullRope = 0)
     {
         var sliding = Sliding(reader, config.LayerCount, isSliding);
         if (window is null && sliding.Contains(true)) throw reader.Missing("sliding_window");
@@ -89,14 +96,16 @@ internal static class FamilyBase
         config.WithLayers((layer, l) => layer.Mixer is SelfAttention attention ? layer with { Mixer = change(attention, l) } : layer);
 
     /// <summary>The config with each layer's attention changed.</summary>
-    public static ModelConfig WithAttention(this ModelConfig config, Func<SelfAttention, SelfAttention> change) => config.WithAttention((attention, _) => change(attention));
+    public static ModelConfig WithAttention(this ModelConfig config, Func<SelfAttention, SelfAttention> change)
+        => config.WithAttention((attention, _) => change(attention));
 
     /// <summary>The config with each layer's dense feed-forward block changed.</summary>
     public static ModelConfig WithFeedForward(this ModelConfig config, Func<DenseFeedForward, DenseFeedForward> change) =>
         config.WithLayers((layer, _) => layer.FeedForward is DenseFeedForward dense ? layer with { FeedForward = change(dense) } : layer);
 
     /// <summary>The config with each layer changed.</summary>
-    public static ModelConfig WithLayers(this ModelConfig config, Func<LayerConfig, int, LayerConfig> change) => config with { Layers = [.. config.Layers.Select(change)] };
+    public static ModelConfig WithLayers(this ModelConfig config, Func<LayerConfig, int, LayerConfig> change)
+        => config with { Layers = [.. config.Layers.Select(change)] };
 
     /// <summary>The config with other norms: of the stream, and of queries and keys.</summary>
     public static ModelConfig WithNorm(this ModelConfig config, Func<NormConfig, NormConfig> change) =>

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>What a family takes where config.json does not say.</summary>
 internal sealed record FamilyDefaults

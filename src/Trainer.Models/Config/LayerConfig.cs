@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Config;
 
 /// <summary>One layer: what mixes the tokens, what follows for each token, and how both join the residual stream.</summary>
 public sealed record LayerConfig

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Module names of the norms in a layer; null where there is none.</summary>
 /// <param name="BeforeAttention">On the input of attention.</param>

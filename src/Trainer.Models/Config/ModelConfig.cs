@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Config;
 
 /// <summary>A decoder-only transformer described by data: everything in which the families differ is a field here.</summary>
 public sealed record ModelConfig
@@ -22,7 +24,9 @@ public sealed record ModelConfig
     public required int MaxPositions { get; init; }
 
     /// <summary>Positions that can be used: YaRN as model cards add it leaves max_position_embeddings as it was before scaling.</summary>
-    public int Positions => Ropes.Where(rope => rope.Kind == RopeKind.Yarn).Select(rope => (int)Math.Min(int.MaxValue, rope.OriginalMaxPositions * (rope.Factor ?? 1))).Append(MaxPositions).Max();
+    public int Positions
+        => Ropes.Where(rope => rope.Kind == RopeKind.Yarn).Select(rope => (int)Math.Min(int.MaxValue, rope.OriginalMaxPositions * (rope.Factor ?? 1)))
+            .Append(MaxPositions).Max();
 
     /// <summary>What the norms of the residual stream compute.</summary>
     public required NormConfig Norm { get; init; }
@@ -82,14 +86,16 @@ public sealed record ModelConfig
     public int LayerCount => Layers.Count;
 
     /// <summary>The first layer's attention, which in families of one kind of layer is everyone's; null where no layer attends.</summary>
-    public SelfAttention? Attention => Layers.Select(layer => layer.Mixer is SideBySide both ? both.Attention : layer.Mixer as SelfAttention).FirstOrDefault(attention => attention is not null);
+    public SelfAttention? Attention => Layers.Select(layer => layer.Mixer is SideBySide both ? both.Attention : layer.Mixer as SelfAttention)
+        .FirstOrDefault(attention => attention is not null);
 
     /// <summary>Some layers carry a state from token to token, which cannot be cut back to an earlier token as keys and values can.</summary>
     public bool HasRecurrentState => Layers.Any(layer => layer.Mixer is GatedDelta or ShortConvolution or Mamba2 or SideBySide);
 
     /// <summary>The first dense feed-forward block, likewise.</summary>
     public DenseFeedForward? FeedForward =>
-        Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward).FirstOrDefault(block => block is not null);
+        Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward)
+        .FirstOrDefault(block => block is not null);
 
     /// <summary>The first block of experts, or null where no layer has any.</summary>
     public ExpertFeedForward? Experts => Layers.Select(layer => layer.FeedForward as ExpertFeedForward).FirstOrDefault(block => block is not null);

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>How far two names are from each other: letters to put in, take out or change (Levenshtein), fewer where one begins as the other.</summary>
 internal static class NameDistance

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Normalisation of queries and keys.</summary>
 public enum QkNorm

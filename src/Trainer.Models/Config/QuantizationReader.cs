@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Reads quantization_config of config.json: which layout the tensors have, or a refusal that names the method, the format or the bits.</summary>
 internal static class QuantizationReader
@@ -9,7 +9,8 @@ internal static class QuantizationReader
         if (reader.Object("quantization_config") is not { } quantization) return null;
         // bitsandbytes leaves its settings behind with both switches off: the weights are plain then.
         var isOff = !quantization.Bool("load_in_4bit") && !quantization.Bool("load_in_8bit");
-        if (isOff && (quantization.Text("quant_method") == "bitsandbytes" || (!quantization.Has("quant_method") && quantization.Has("load_in_4bit")))) return null;
+        if (isOff && (quantization.Text("quant_method") == "bitsandbytes" || (!quantization.Has("quant_method") && quantization.Has("load_in_4bit"))))
+            return null;
         var method = quantization.Text("quant_method") ?? (isOff ? "an unnamed method" : "bitsandbytes");
         return method switch
         {
@@ -20,7 +21,9 @@ internal static class QuantizationReader
             "awq" => Awq(quantization),
             "mxfp4" => new StoredQuantization { Format = StoredFormat.Mxfp4, GroupSize = 32, Name = "mxfp4" },
             "gguf" => new StoredQuantization { Format = StoredFormat.Gguf, Name = "gguf" },
-            _ => throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which is not read (bitsandbytes nf4, fp8, compressed-tensors, gptq, awq and mxfp4 are); "
+            _ =>
+                throw new ModelException($"config '{reader.Path}': the folder is quantized with '{method}', which is not read (bitsandbytes nf4, fp8, "
+                + "compressed-tensors, gptq, awq and mxfp4 are); "
                 + "take the original model and let --quantize nf4 do it"),
         };
     }
@@ -31,7 +34,8 @@ internal static class QuantizationReader
         // The type may be left out of old files; the tensors' own quant_state then decides.
         var type = quantization.Text("bnb_4bit_quant_type");
         if (type is not (null or "nf4")) throw quantization.NotImplemented("bnb_4bit_quant_type", $"'{type}'");
-        return new StoredQuantization { Format = StoredFormat.Nf4, DoubleQuantized = quantization.Bool("bnb_4bit_use_double_quant"), Name = "bitsandbytes nf4" };
+        return new StoredQuantization { Format = StoredFormat.Nf4, DoubleQuantized = quantization.Bool("bnb_4bit_use_double_quant"),
+            Name = "bitsandbytes nf4" };
     }
 
     private static StoredQuantization Fp8(ConfigReader quantization)
@@ -42,10 +46,12 @@ internal static class QuantizationReader
 
     private static StoredQuantization CompressedTensors(ConfigReader reader, ConfigReader quantization)
     {
-        if (quantization.Text("quantization_status") is { } status && status is not ("compressed" or "frozen")) throw quantization.NotImplemented("quantization_status", $"'{status}'");
+        if (quantization.Text("quantization_status") is { } status && status is not ("compressed" or "frozen"))
+            throw quantization.NotImplemented("quantization_status", $"'{status}'");
         var format = quantization.Text("format");
         if (format is not ("float-quantized" or "pack-quantized")) throw quantization.NotImplemented("format", $"'{format}'");
-        if (quantization.Object("sparsity_config") is { } sparsity && sparsity.Text("format") is { } kind && kind != "dense") throw quantization.NotImplemented("sparsity_config.format", $"'{kind}'");
+        if (quantization.Object("sparsity_config") is { } sparsity && sparsity.Text("format") is { } kind && kind != "dense")
+            throw quantization.NotImplemented("sparsity_config.format", $"'{kind}'");
         var groups = quantization.Object("config_groups") ?? throw quantization.Missing("config_groups");
         StoredQuantization? first = null;
         foreach (var name in groups.Keys)
@@ -53,7 +59,8 @@ internal static class QuantizationReader
             var weights = groups.Object(name)?.Object("weights") ?? throw quantization.Fault($"config_groups.{name}.weights", "is missing");
             var isFloat = weights.Text("type") == "float";
             if (weights.Int("num_bits") != (isFloat ? 8 : 4) || isFloat != (format == "float-quantized"))
-                throw new ModelException($"config '{reader.Path}': compressed-tensors with {weights.Int("num_bits")} bits of type '{weights.Text("type")}' in format '{format}' is not read "
+                throw new ModelException($"config '{reader.Path}': compressed-tensors with {weights.Int("num_bits")} bits of type "
+                    + $"'{weights.Text("type")}' in format '{format}' is not read "
                     + "(8-bit float-quantized and 4-bit pack-quantized are); take the original model and let --quantize nf4 do it");
             var found = new StoredQuantization
             {
@@ -79,14 +86,16 @@ internal static class QuantizationReader
     private static StoredQuantization Awq(ConfigReader quantization)
     {
         RequireFourBits(quantization);
-        if ((quantization.Text("version") ?? "gemm").ToLowerInvariant() is var version && version != "gemm") throw quantization.NotImplemented("version", $"'{version}'");
+        if ((quantization.Text("version") ?? "gemm").ToLowerInvariant() is var version && version != "gemm")
+            throw quantization.NotImplemented("version", $"'{version}'");
         return new StoredQuantization { Format = StoredFormat.Awq, GroupSize = GroupSize(quantization), Name = "awq" };
     }
 
     private static void RequireFourBits(ConfigReader quantization)
     {
         var key = quantization.Has("bits") ? "bits" : "w_bit";
-        if (quantization.Int(key) is var bits && bits != 4) throw quantization.NotImplemented(key, bits.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (quantization.Int(key) is var bits && bits != 4)
+            throw quantization.NotImplemented(key, bits.ToString(System.Globalization.CultureInfo.InvariantCulture));
     }
 
     // -1 says: one group for the whole row.
@@ -101,6 +110,7 @@ internal static class QuantizationReader
     private static (int Rows, int Columns)? Block(ConfigReader quantization, string key)
     {
         if (!quantization.Has(key)) return null;
-        return quantization.Ids(key) is [> 0 and var rows, > 0 and var columns] ? (rows, columns) : throw quantization.Fault(key, "is not two positive numbers");
+        return quantization.Ids(key) is [> 0 and var rows, > 0 and var columns]
+            ? (rows, columns) : throw quantization.Fault(key, "is not two positive numbers");
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>One rotary embedding, as config.json describes it.</summary>
 public sealed record RopeConfig

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>How rotary frequencies are scaled for long contexts.</summary>
 public enum RopeKind

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Reads a rotary embedding from rope_theta and rope_scaling (transformers 4) or rope_parameters (transformers 5).</summary>
 internal static class RopeReader
@@ -7,7 +7,8 @@ internal static class RopeReader
     /// <param name="reader">config.json.</param>
     /// <param name="headSize">Elements of a head.</param>
     /// <param name="theta">rope_theta where config.json does not say.</param>
-    /// <param name="rotaryShare">Share of each head that is rotated where config.json does not say (partial_rotary_factor); null where the family rotates whole heads and nothing else.</param>
+    /// <param name="rotaryShare">Share of each head that is rotated where config.json does not say (partial_rotary_factor); null where the family rotates whole
+    /// heads and nothing else.</param>
     /// <param name="layerType">Which entry to take where rope_parameters has one for each layer type.</param>
     public static RopeConfig Read(ConfigReader reader, int headSize, double theta = 10000, double? rotaryShare = null, string? layerType = null)
     {
@@ -18,15 +19,19 @@ internal static class RopeReader
         if (parameters is null || older is null) return Read(reader, parameters ?? older, headSize, theta, rotaryShare);
         var rope = Read(reader, parameters, headSize, theta, rotaryShare);
         // Which of the two counts depends on the reader's release, so both must say the same; rope_scaling never was about sliding layers.
-        if (layerType is not "sliding_attention" && !AreSame(rope, Read(reader, older, headSize, parameters.Has("rope_theta") && !older.Has("rope_theta") ? rope.Theta : theta, rotaryShare), older.Has("rope_theta")))
-            throw reader.Fault("rope_scaling", "says something else than 'rope_parameters', and readers differ in which of the two they follow; keep the right one");
+        if (layerType is not "sliding_attention"
+            && !AreSame(rope, Read(reader, older, headSize, parameters.Has("rope_theta") && !older.Has("rope_theta") ? rope.Theta : theta, rotaryShare),
+                older.Has("rope_theta")))
+            throw reader.Fault("rope_scaling", "says something else than 'rope_parameters', and readers differ in which of the two they follow; keep the "
+                + "right one");
         return rope;
     }
 
     private static bool AreSame(RopeConfig one, RopeConfig other, bool withTheta)
     {
         static RopeConfig Plain(RopeConfig rope) => rope with { Theta = 0, ShortFactors = [], LongFactors = [] };
-        return Plain(one) == Plain(other) && (!withTheta || one.Theta == other.Theta) && one.ShortFactors.SequenceEqual(other.ShortFactors) && one.LongFactors.SequenceEqual(other.LongFactors);
+        return Plain(one) == Plain(other) && (!withTheta || one.Theta == other.Theta) && one.ShortFactors.SequenceEqual(other.ShortFactors)
+            && one.LongFactors.SequenceEqual(other.LongFactors);
     }
 
     private static RopeConfig Read(ConfigReader reader, ConfigReader? scaling, int headSize, double theta, double? rotaryShare)
@@ -35,7 +40,8 @@ internal static class RopeReader
         if (share != 1 && rotaryShare is null) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
         var maxPositions = reader.Positive("max_position_embeddings", 2048);
         if (scaling?.Text("rope_type") is "proportional")
-            return new RopeConfig { Kind = RopeKind.Proportional, Theta = scaling.Number("rope_theta", theta), Dimensions = headSize, MaxPositions = maxPositions, TurnedPairs = (int)(share * headSize / 2) };
+            return new RopeConfig { Kind = RopeKind.Proportional, Theta = scaling.Number("rope_theta", theta), Dimensions = headSize,
+                MaxPositions = maxPositions, TurnedPairs = (int)(share * headSize / 2) };
         var dimensions = (int)(headSize * share);
         if (dimensions < 2 || dimensions % 2 != 0) throw reader.Fault("partial_rotary_factor", $"rotates {dimensions} elements of a head, which must be even");
         var rope = new RopeConfig

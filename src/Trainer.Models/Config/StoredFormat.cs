@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Layouts of quantized folders that are read.</summary>
 public enum StoredFormat

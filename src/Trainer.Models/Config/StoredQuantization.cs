@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>How a folder's linear weights are already quantized, as its config.json declares.</summary>
 public sealed record StoredQuantization

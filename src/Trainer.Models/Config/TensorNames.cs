@@ -1,6 +1,7 @@
 using System.Globalization;
+using Trainer.Models.Parts;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>
 /// Names of tensors and modules of a text model, which stand in files under several prefixes: <c>model.X</c> alone, <c>language_model.model.X</c> in multimodal
@@ -14,7 +15,8 @@ public static class TensorNames
     // Towers beside the text model; newer files have them inside the model's module.
     private static readonly string[] Towers = ["vision_tower.", "multi_modal_projector.", "visual.", "audio_tower.", "embed_vision.", "embed_audio."];
 
-    /// <summary>The name that a text model of its own has for a tensor or module, <c>model.X</c> or <c>lm_head</c>; other towers' without <c>model.</c> in front.</summary>
+    /// <summary>The name that a text model of its own has for a tensor or module, <c>model.X</c> or <c>lm_head</c>; other towers' without <c>model.</c> in
+    /// front.</summary>
     /// <param name="name">Name under any prefix.</param>
     public static string OfTextModel(string name)
     {

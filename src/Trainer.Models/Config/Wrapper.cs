@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>A multimodal model around a text model: text alone is computed exactly as by the text model.</summary>
 /// <param name="TextType">model_type of the text model where text_config does not say.</param>

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Config;
 
 /// <summary>Multimodal models whose text model is computed.</summary>
 internal static class WrapperTable

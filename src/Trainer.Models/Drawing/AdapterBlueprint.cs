@@ -1,4 +1,5 @@
 using Trainer.Models.Lora;
+using Trainer.Models.Parts;
 
 namespace Trainer.Models.Drawing;
 
@@ -29,7 +30,8 @@ public sealed class AdapterBlueprint
     /// <summary>Trained parameters.</summary>
     public long ParameterCount => Tensors.Sum(tensor => Product(tensor.Shape));
 
-    /// <summary>The lowest layer of which something is trained: -1 where the embedding is, or what lies beside the layers, the number of layers where only what follows them is.</summary>
+    /// <summary>The lowest layer of which something is trained: -1 where the embedding is, or what lies beside the layers, the number of layers where only what
+    /// follows them is.</summary>
     public int LowestLayer => Find(Decoder.Embedding) is not null || Decoder.Ends.Any(module => Find(module) is not null)
         ? -1
         : Modules.Where(trained => trained.Module.Layer >= 0).Select(trained => trained.Module.Layer).DefaultIfEmpty(Decoder.Config.LayerCount).Min();
@@ -90,7 +92,8 @@ public sealed class AdapterBlueprint
     public TrainedModule? Find(ModuleBlueprint module) => _byPath.GetValueOrDefault(module.Path);
 
     // Norms behind all linears: the order of the buffer, which checkpoints and the sum of the gradient's norm keep.
-    private static IEnumerable<ModuleBlueprint> InOrder(DecoderBlueprint decoder) => [decoder.Embedding, .. decoder.Linears, .. decoder.Modules.Where(module => module.Kind == ModuleKind.Experts), decoder.Head, .. decoder.Norms];
+    private static IEnumerable<ModuleBlueprint> InOrder(DecoderBlueprint decoder)
+        => [decoder.Embedding, .. decoder.Linears, .. decoder.Modules.Where(module => module.Kind == ModuleKind.Experts), decoder.Head, .. decoder.Norms];
 
     private static long Product(long[] shape) => shape.Aggregate(1L, (product, side) => product * side);
 }

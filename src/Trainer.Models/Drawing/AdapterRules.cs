@@ -1,4 +1,5 @@
 using Trainer.Models.Lora;
+using Trainer.Models.Parts;
 
 namespace Trainer.Models.Drawing;
 
@@ -25,11 +26,13 @@ internal sealed class AdapterRules
     {
         var targets = spec.Targets;
         if (decoder.Norms.FirstOrDefault(norm => targets.MatchesPath(norm.Path) && !ModuleChoice.IsExcluded(spec, norm.Path)) is { } other)
-            throw new AdapterOptionException($"--target-modules matches '{other.Path}', a norm, which takes no low-rank adapter; name linear layers or embed_tokens, and train norms whole with --modules-to-save");
+            throw new AdapterOptionException($"--target-modules matches '{other.Path}', a norm, which takes no low-rank adapter; name linear layers or "
+                + "embed_tokens, and train norms whole with --modules-to-save");
         var experts = decoder.Modules.Where(module => module.Kind == ModuleKind.Experts).ToList();
         var parameters = experts.SelectMany(module => new[] { ExpertRules.Parameters(module).GateUp, ExpertRules.Parameters(module).Down }).ToList();
         if (spec.TargetParameters.FirstOrDefault(name => !parameters.Exists(path => TargetModules.EndsWith(path, name))) is { } missing)
-            throw new AdapterOptionException($"--target-parameters '{missing}' matches no tensor of experts; the model has {(parameters.Count == 0 ? "none" : string.Join(", ", parameters.Select(path => string.Join('.', path.Split('.')[^2..])).Distinct()))}");
+            throw new AdapterOptionException($"--target-parameters '{missing}' matches no tensor of experts; the model "
+                + $"has {(parameters.Count == 0 ? "none" : string.Join(", ", parameters.Select(path => string.Join('.', path.Split('.')[^2..])).Distinct()))}");
         var paths = Adaptable(decoder).Select(module => module.Path).Concat(experts.SelectMany(module => ExpertRules.Own(module, 0))).ToList();
         if (spec.Exclude is { } exclude && exclude.Names.FirstOrDefault(name => !paths.Exists(path => TargetModules.EndsWith(path, name))) is { } absent)
             throw new AdapterOptionException($"--exclude-modules '{absent}' matches no module; the model has {Known(decoder)}");
@@ -41,7 +44,8 @@ internal sealed class AdapterRules
     public TrainedModule? Apply(ModuleBlueprint module)
     {
         if (module.Kind == ModuleKind.Linear) _linears++;
-        if (module.Kind == ModuleKind.Experts) return new ExpertRules(_spec).Apply(module, _linears) is { Count: > 0 } experts ? new TrainedModule(module) { Experts = experts } : null;
+        if (module.Kind == ModuleKind.Experts) return new ExpertRules(_spec).Apply(module, _linears) is { Count: > 0 } experts
+            ? new TrainedModule(module) { Experts = experts } : null;
         if (TokenRows(module) is { } rows) return rows;
         if (IsTied(module)) return new TrainedModule(module) { Weight = $"{Prefix}{_decoder.Embedding.Path}.weight" };
         if (IsSaved(module.Path))
@@ -56,17 +60,22 @@ internal sealed class AdapterRules
     public void RequireAllUsed(IReadOnlyList<TrainedModule> modules)
     {
         if (!modules.Any(trained => trained.Update is not null || trained.Experts.Count > 0)) throw NothingMatches();
-        if (modules.SelectMany(trained => trained.Tensors).Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)) is > int.MaxValue and var count)
-            throw new AdapterOptionException($"{count} trained values are more than one run can hold ({int.MaxValue}); train less with --modules-to-save or --lora-rank");
-        if (_spec.TokenRows.FirstOrDefault(pair => !TargetModules.EndsWith(_decoder.Embedding.Path, pair.Key) && !TargetModules.EndsWith(_decoder.Head.Path, pair.Key)).Key is { } table)
+        if (modules.SelectMany(trained => trained.Tensors).Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)) is > int.MaxValue
+            and var count)
+            throw new AdapterOptionException($"{count} trained values are more than one run can hold ({int.MaxValue}); train less with --modules-to-save or "
+                + "--lora-rank");
+        if (_spec.TokenRows.FirstOrDefault(pair => !TargetModules.EndsWith(_decoder.Embedding.Path, pair.Key)
+            && !TargetModules.EndsWith(_decoder.Head.Path, pair.Key)).Key is { } table)
             throw new AdapterOptionException($"trainable_token_indices names '{table}', which is no table of tokens; name embed_tokens or lm_head");
         if (_spec.ModulesToSave.FirstOrDefault(name => !_saved.Contains(name)) is { } unknown)
-            throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm, a projection or a block");
+            throw new AdapterOptionException($"--modules-to-save '{unknown}' matches no module of the model; name one of lm_head, embed_tokens, norm, a "
+                + "projection or a block");
     }
 
     // ensure_weight_tying: one trained copy serves both, as one frozen table did.
     private bool IsTied(ModuleBlueprint module) =>
-        _spec.EnsureWeightTying && _decoder.Config.TiedEmbeddings && (module == _decoder.Embedding || module == _decoder.Head) && (IsSaved(_decoder.Embedding.Path) | IsSaved(_decoder.Head.Path));
+        _spec.EnsureWeightTying && _decoder.Config.TiedEmbeddings && (module == _decoder.Embedding || module == _decoder.Head)
+        && (IsSaved(_decoder.Embedding.Path) | IsSaved(_decoder.Head.Path));
 
     // The head of a tied model has the embedding's rows, and no tensor of its own.
     private TrainedModule? TokenRows(ModuleBlueprint module)
@@ -76,10 +85,14 @@ internal sealed class AdapterRules
         var named = _spec.TokenRows.Where(pair => TargetModules.EndsWith(module.Path, pair.Key)).ToList();
         var table = isTiedHead ? _decoder.Embedding : module;
         var ids = _spec.TokenRows.Where(pair => TargetModules.EndsWith(table.Path, pair.Key)).Select(pair => pair.Value).FirstOrDefault() ?? [];
-        if (isTiedHead && named.Count > 0 && !named[0].Value.SequenceEqual(ids)) throw new AdapterOptionException($"trainable_token_indices names '{named[0].Key}', which is the embedding in this model; name embed_tokens alone");
+        if (isTiedHead && named.Count > 0 && !named[0].Value.SequenceEqual(ids))
+            throw new AdapterOptionException($"trainable_token_indices names '{named[0].Key}', which is the embedding in this model; name embed_tokens alone");
         if (ids.Count == 0) return null;
-        if (IsSaved(module.Path) || IsTarget(module)) throw new AdapterOptionException($"'{module.Path}' is trained otherwise already, so none of its rows can be trained alone; leave it out of the targets, the saved modules or trainable_token_indices");
-        if (ids.Where(id => id < 0 || id >= table.Rows).Select(id => (int?)id).FirstOrDefault() is { } outside) throw new AdapterOptionException($"token {outside} of trainable_token_indices is outside the model's vocabulary of {table.Rows}");
+        if (IsSaved(module.Path) || IsTarget(module))
+            throw new AdapterOptionException($"'{module.Path}' is trained otherwise already, so none of its rows can be trained alone; leave it out of the "
+                + "targets, the saved modules or trainable_token_indices");
+        if (ids.Where(id => id < 0 || id >= table.Rows).Select(id => (int?)id).FirstOrDefault() is { } outside)
+            throw new AdapterOptionException($"token {outside} of trainable_token_indices is outside the model's vocabulary of {table.Rows}");
         if (ids.Distinct().Count() != ids.Count) throw new AdapterOptionException("trainable_token_indices names a token twice");
         return new TrainedModule(module) { Rows = $"{Prefix}{table.Path}.token_adapter.trainable_tokens_delta", RowIds = ids };
     }
@@ -101,10 +114,12 @@ internal sealed class AdapterRules
     private LowRankUpdate Update(ModuleBlueprint module)
     {
         var isEmbedding = module.Kind == ModuleKind.Embedding;
-        if (isEmbedding && _spec.LoraBias) throw new AdapterOptionException($"--lora-bias has no place on the embedding '{module.Path}'; leave the option or embed_tokens out");
+        if (isEmbedding && _spec.LoraBias)
+            throw new AdapterOptionException($"--lora-bias has no place on the embedding '{module.Path}'; leave the option or embed_tokens out");
         // An embedding's input is a token, its output a row.
         var (outputs, inputs) = isEmbedding ? (module.Columns, module.Rows) : (module.Rows, module.Columns);
-        var (rank, alpha) = (PathPattern.ValueAt(_spec.RankPattern, module.Path, _spec.Rank), PathPattern.ValueAt(_spec.AlphaPattern, module.Path, _spec.Alpha));
+        var (rank, alpha) = (PathPattern.ValueAt(_spec.RankPattern, module.Path, _spec.Rank), PathPattern.ValueAt(_spec.AlphaPattern, module.Path,
+            _spec.Alpha));
         // A rank above a side says no more than the side's, but it computes and PEFT takes it.
         if (rank < 1) throw new AdapterOptionException($"rank {rank} of '{module.Path}' is below 1");
         var path = Prefix + module.Path;

@@ -1,3 +1,6 @@
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
 /// <summary>
@@ -14,11 +17,13 @@ public sealed class DecoderBlueprint
         Config = config;
         Embedding = new($"{config.TextPath}.embed_tokens", ModuleKind.Embedding, ModuleRole.Embedding, -1, config.VocabularySize, config.HiddenSize);
         _layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => LayerBlueprint.Of(config, layer))];
-        FinalNorm = new($"{config.TextPath}.{config.FinalNormName}", ModuleKind.Norm, ModuleRole.FinalNorm, -1, config.HiddenSize, 1, config.Norm.HasBias) { Norm = config.Norm };
+        FinalNorm = new($"{config.TextPath}.{config.FinalNormName}", ModuleKind.Norm, ModuleRole.FinalNorm, -1, config.HiddenSize, 1,
+            config.Norm.HasBias) { Norm = config.Norm };
         Head = new("lm_head", ModuleKind.Linear, ModuleRole.Head, -1, config.VocabularySize, config.HiddenSize, config.HeadBias);
         Ends = [.. EndsBlueprint.Of(config)];
         Modules = [Embedding, .. _layers.SelectMany(layer => layer), .. Ends, FinalNorm, Head];
-        _owners = new(() => Modules.SelectMany(module => module.Tensors.Concat(ExpertTensors.OfEach(module)).Select(tensor => (tensor.Name, module))).ToDictionary(pair => pair.Name, pair => pair.module, StringComparer.Ordinal));
+        _owners = new(() => Modules.SelectMany(module => module.Tensors.Concat(ExpertTensors.OfEach(module)).Select(tensor => (tensor.Name, module)))
+            .ToDictionary(pair => pair.Name, pair => pair.module, StringComparer.Ordinal));
     }
 
     /// <summary>What it computes.</summary>

@@ -1,6 +1,10 @@
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
-/// <summary>Modules beside the layers that most families lack: what makes small inputs for each layer, what makes several streams of one and one of several.</summary>
+/// <summary>Modules beside the layers that most families lack: what makes small inputs for each layer, what makes several streams of one and one of
+/// several.</summary>
 internal static class EndsBlueprint
 {
     public static IEnumerable<ModuleBlueprint> Of(ModelConfig config)

@@ -1,9 +1,11 @@
 using Trainer.Models.Lora;
+using Trainer.Models.Parts;
 
 namespace Trainer.Models.Drawing;
 
 /// <summary>
-/// What an adapter's shape makes of experts. target_parameters adapts a tensor of all experts, as PEFT does with transformers 5; names of target_modules that mean
+/// What an adapter's shape makes of experts. target_parameters adapts a tensor of all experts, as PEFT does with transformers 5; names of target_modules that
+/// mean
 /// an expert's own projections adapt each by itself, as PEFT did with transformers 4. Experts are frozen unless one of them is named.
 /// </summary>
 internal sealed class ExpertRules(LoraSpec spec)
@@ -11,7 +13,8 @@ internal sealed class ExpertRules(LoraSpec spec)
     private const string Prefix = "base_model.model.";
 
     /// <summary>Parameters of experts by their names in the module tree: gates and ups, downs.</summary>
-    public static (string GateUp, string Down) Parameters(ModuleBlueprint module) => ($"{module.Path}.{module.Experts!.Names.AllGateUp}", $"{module.Path}.{module.Experts.Names.AllDown}");
+    public static (string GateUp, string Down) Parameters(ModuleBlueprint module)
+        => ($"{module.Path}.{module.Experts!.Names.AllGateUp}", $"{module.Path}.{module.Experts.Names.AllDown}");
 
     /// <summary>Paths of one expert's own projections, or none where the family holds experts together alone.</summary>
     public static IEnumerable<string> Own(ModuleBlueprint module, int expert)
@@ -44,8 +47,10 @@ internal sealed class ExpertRules(LoraSpec spec)
 
     private LowRankUpdate All(ModuleBlueprint module, string parameter, bool isInner, long inputs, long outputs)
     {
-        if (spec.Dropout > 0) throw new AdapterOptionException($"--lora-dropout {spec.Dropout} has no place on experts' parameters ('{parameter}'); set it to 0");
-        if (spec.UseDora || spec.LoraBias) throw new AdapterOptionException($"--use-dora and --lora-bias have no place on experts' parameters ('{parameter}'); leave them out");
+        if (spec.Dropout > 0)
+            throw new AdapterOptionException($"--lora-dropout {spec.Dropout} has no place on experts' parameters ('{parameter}'); set it to 0");
+        if (spec.UseDora || spec.LoraBias)
+            throw new AdapterOptionException($"--use-dora and --lora-bias have no place on experts' parameters ('{parameter}'); leave them out");
         var path = Prefix + Owner(parameter) + (isInner ? ".base_layer" : "");
         return Update(parameter, path, inputs, outputs) with { Experts = module.Experts!.Experts };
     }
@@ -58,9 +63,11 @@ internal sealed class ExpertRules(LoraSpec spec)
             foreach (var (path, part) in Own(module, expert).Zip(parts))
             {
                 if (!spec.Targets.MatchesPath(path) || ModuleChoice.IsExcluded(spec, path)) continue;
-                if (spec.UseDora || spec.LoraBias) throw new AdapterOptionException($"--use-dora and --lora-bias have no place on experts ('{path}'); leave them out, or the experts");
+                if (spec.UseDora || spec.LoraBias)
+                    throw new AdapterOptionException($"--use-dora and --lora-bias have no place on experts ('{path}'); leave them out, or the experts");
                 var (inputs, outputs) = part == ExpertPart.Down ? (wide, hidden) : (hidden, wide);
-                yield return new(part, expert, Update(path, Prefix + path, inputs, outputs) with { Dropout = spec.Dropout, Index = 1_000_000 + (index * 1000 + expert) * 3 + (int)part });
+                yield return new(part, expert, Update(path, Prefix + path, inputs, outputs) with { Dropout = spec.Dropout,
+                    Index = 1_000_000 + (index * 1000 + expert) * 3 + (int)part });
             }
         }
     }

@@ -1,9 +1,13 @@
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
 /// <summary>The modules of one layer, part by part.</summary>
 internal static class LayerBlueprint
 {
-    /// <summary>The linears of mixer and feed-forward block in the order PEFT visits them, the norms of the stream, those inside the parts, and what else the parts hold.</summary>
+    /// <summary>The linears of mixer and feed-forward block in the order PEFT visits them, the norms of the stream, those inside the parts, and what else the
+    /// parts hold.</summary>
     public static IReadOnlyList<ModuleBlueprint> Of(ModelConfig config, int layer)
     {
         var (parts, path) = (config.Layers[layer], new LayerPath($"{config.TextPath}.layers.{layer}", layer, config.HiddenSize));

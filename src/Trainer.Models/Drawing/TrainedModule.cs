@@ -1,3 +1,5 @@
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
 /// <summary>A module of which something is trained: a low-rank update, or copies of its tensors.</summary>

@@ -1,3 +1,5 @@
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
 /// <summary>How much of one kind of module is trained.</summary>
@@ -14,10 +16,12 @@ public sealed record TrainedShare(string Kind, long Trained, long Total)
         var decoder = adapter.Decoder;
         var kinds = Kinds(decoder);
         var counted = new HashSet<string>(StringComparer.Ordinal);
-        var trained = adapter.Modules.ToDictionary(module => module.Module.Path, module => module.Tensors.Where(tensor => counted.Add(tensor.Name)).Sum(tensor => Product(tensor.Shape)), StringComparer.Ordinal);
+        var trained = adapter.Modules.ToDictionary(module => module.Module.Path,
+            module => module.Tensors.Where(tensor => counted.Add(tensor.Name)).Sum(tensor => Product(tensor.Shape)), StringComparer.Ordinal);
         var stored = decoder.Stored.ToHashSet();
         return [.. decoder.Modules.GroupBy(module => kinds[module.Path], StringComparer.Ordinal)
-            .Select(group => new TrainedShare(group.Key, group.Sum(module => trained.GetValueOrDefault(module.Path)), group.Where(stored.Contains).Sum(module => module.ParameterCount)))
+            .Select(group => new TrainedShare(group.Key, group.Sum(module => trained.GetValueOrDefault(module.Path)),
+                group.Where(stored.Contains).Sum(module => module.ParameterCount)))
             .Where(share => share.Trained > 0 || share.Total > 0)];
     }
 

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Apertus: norms on each head, no gate, and an activation with learned slopes.</summary>
 internal static class ApertusFamily

@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Command R: attention and feed-forward side by side behind one LayerNorm without bias, neighbouring pairs rotated, scaled logits.</summary>
 internal static class CohereFamily

@@ -1,7 +1,10 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models.Config;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Families;
 
 /// <summary>Reads config.json and hands it to the family that its model_type names.</summary>
 public static class ConfigLoader
@@ -36,9 +39,11 @@ public static class ConfigLoader
         var reader = new ConfigReader(document.RootElement, path);
         var type = reader.Text("model_type") ?? throw reader.Missing("model_type");
         if (reader.Object("quantization") is not null)
-            throw new ModelException($"config '{reader.Path}': the folder is quantized for MLX, which cannot be trained here; take the original model and let --quantize nf4 do it");
+            throw new ModelException($"config '{reader.Path}': the folder is quantized for MLX, which cannot be trained here; take the original model and let "
+                + "--quantize nf4 do it");
         var text = WrapperTable.Wrappers.TryGetValue(type, out var wrapper) ? wrapper.TextOf(reader) : reader;
-        var config = wrapper is null ? Describe(reader, type) : wrapper.Around(Describe(text, text.Text("model_type") is { } own && own != type ? own : wrapper.TextType), type, reader);
+        var config = wrapper is null ? Describe(reader, type)
+            : wrapper.Around(Describe(text, text.Text("model_type") is { } own && own != type ? own : wrapper.TextType), type, reader);
         var eos = new List<int>((reader.Has("eos_token_id") ? reader : text).Ids("eos_token_id"));
         var generation = Path.Combine(folder, "generation_config.json");
         if (File.Exists(generation))
@@ -69,7 +74,8 @@ public static class ConfigLoader
         {
             var document = PythonJson.Parse(SmallFile.Bytes(path));
             ReadTexts(document.RootElement);
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? document : throw new ModelException($"config '{path}' is not a JSON object; copy or download it again");
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
@@ -96,12 +102,14 @@ public static class ConfigLoader
         foreach (var key in new[] { "num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size" })
         {
             if (!reader.WasRead(key) && reader.Has(key) && reader.Int(key) > 0)
-                throw new ModelException($"config '{reader.Path}': model_type '{type}' is a mixture of experts ('{key}'), which this family is not; take the model's own config.json");
+                throw new ModelException($"config '{reader.Path}': model_type '{type}' is a mixture of experts ('{key}'), which this family is not; take the "
+                    + "model's own config.json");
         }
         foreach (var key in new[] { "vision_config", "audio_config", "text_config" })
         {
             if (!reader.WasRead(key) && reader.Has(key))
-                throw new ModelException($"config '{reader.Path}': model_type '{type}' is multimodal ('{key}'), which is not implemented; choose one of {string.Join(", ", WrapperTable.Wrappers.Keys.Order(StringComparer.Ordinal))}, or the text-only model");
+                throw new ModelException($"config '{reader.Path}': model_type '{type}' is multimodal ('{key}'), which is not implemented; choose one "
+                    + $"of {string.Join(", ", WrapperTable.Wrappers.Keys.Order(StringComparer.Ordinal))}, or the text-only model");
         }
         foreach (var key in Foreign)
             if (!reader.WasRead(key)) reader.Refuse(key, "\"causal\"");
@@ -111,6 +119,7 @@ public static class ConfigLoader
     {
         var known = FamilyTable.Families.Keys.Concat(WrapperTable.Wrappers.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
         var nearest = known.MinBy(name => NameDistance.Between(type, name))!;
-        return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented (the nearest that is: '{nearest}'); choose a model of one of {string.Join(", ", known)}");
+        return new ModelException($"config '{reader.Path}': model_type '{type}' is not implemented (the nearest that is: '{nearest}'); choose a model of one "
+            + $"of {string.Join(", ", known)}");
     }
 }

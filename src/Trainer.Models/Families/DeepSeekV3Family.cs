@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>DeepSeek V3 and R1, and GLM-4.7 Flash built like it: latent attention, experts chosen by sigmoid scores in groups.</summary>
 internal static class DeepSeekV3Family
@@ -13,7 +16,8 @@ internal static class DeepSeekV3Family
     public static ModelConfig DescribeGlm(ConfigReader reader, string type)
     {
         if (reader.Texts("mlp_layer_types") is not { } types) return Describe(reader, type, l => l > 0, isInterleaved: true);
-        if (types.Count != reader.Positive("num_hidden_layers")) throw reader.Fault("mlp_layer_types", $"has {types.Count} entries for {reader.Positive("num_hidden_layers")} layers");
+        if (types.Count != reader.Positive("num_hidden_layers"))
+            throw reader.Fault("mlp_layer_types", $"has {types.Count} entries for {reader.Positive("num_hidden_layers")} layers");
         if (types.FirstOrDefault(kind => kind is not ("dense" or "sparse")) is { } other) throw reader.NotImplemented("mlp_layer_types", $"'{other}'");
         return Describe(reader, type, l => types[l] == "sparse", isInterleaved: true);
     }
@@ -41,5 +45,6 @@ internal static class DeepSeekV3Family
 
     // YaRN's magnitude, which here multiplies scores beside what cosine and sine carry.
     private static double Growth(RopeConfig rope) =>
-        rope is { Kind: RopeKind.Yarn, Factor: > 1 and { } factor, MscaleAllDimensions: not (null or 0) and { } share } ? 0.1 * share * Math.Log(factor) + 1 : 1;
+        rope is { Kind: RopeKind.Yarn, Factor: > 1 and { } factor, MscaleAllDimensions: not (null or 0) and { } share }
+        ? 0.1 * share * Math.Log(factor) + 1 : 1;
 }

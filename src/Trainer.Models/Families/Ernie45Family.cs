@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>ERNIE 4.5 (dense): Llama rotated in neighbouring pairs, with one switch for all biases.</summary>
 internal static class Ernie45Family

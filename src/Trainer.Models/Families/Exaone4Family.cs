@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>EXAONE 4: norms on the blocks' outputs and on each head; where there is a window only the sliding layers have the rotary embedding.</summary>
 internal static class Exaone4Family
@@ -21,7 +23,8 @@ internal static class Exaone4Family
             return l => interval > 0 && (l + 1) % interval != 0;
         }
         var letters = reader.Text("sliding_window_pattern")!;
-        if (letters.Length == 0 || letters.Any(letter => letter is not ('L' or 'G'))) throw reader.Fault("sliding_window_pattern", $"is '{letters}', it must be of L and G");
+        if (letters.Length == 0 || letters.Any(letter => letter is not ('L' or 'G')))
+            throw reader.Fault("sliding_window_pattern", $"is '{letters}', it must be of L and G");
         return l => letters[l % letters.Length] == 'L' && l != layers - 1;
     }
 }

@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Falcon H1: in each layer Mamba-2 and attention side by side, and multipliers at every joint.</summary>
 internal static class FalconH1Family
@@ -10,7 +13,8 @@ internal static class FalconH1Family
         var mlp = reader.Numbers("mlp_multipliers") ?? [1, 1];
         if (mlp.Count != 2) throw reader.Fault("mlp_multipliers", $"has {mlp.Count} entries, it must have 2");
         var mamba = Mamba(reader, config);
-        var (input, output, state) = (reader.Number("attention_in_multiplier", 1), reader.Number("attention_out_multiplier", 1), reader.Number("ssm_out_multiplier", 1));
+        var (input, output, state) = (reader.Number("attention_in_multiplier", 1), reader.Number("attention_out_multiplier",
+            1), reader.Number("ssm_out_multiplier", 1));
         config = config.WithAttention(attention => attention with { QkvBias = bias, OutputBias = bias, KeyMultiplier = keys })
             .WithFeedForward(block => block with { Path = "feed_forward", HasBias = mlpBias, GateMultiplier = mlp[0], DownMultiplier = mlp[1] });
         return (config with

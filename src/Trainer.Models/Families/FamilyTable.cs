@@ -1,9 +1,12 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>model_type to the function that describes such a model.</summary>
 internal static class FamilyTable
 {
-    public static IReadOnlyDictionary<string, Func<ConfigReader, string, ModelConfig>> Families { get; } = new Dictionary<string, Func<ConfigReader, string, ModelConfig>>(StringComparer.Ordinal)
+    public static IReadOnlyDictionary<string, Func<ConfigReader, string, ModelConfig>> Families { get; } =
+        new Dictionary<string, Func<ConfigReader, string, ModelConfig>>(StringComparer.Ordinal)
     {
         ["apertus"] = ApertusFamily.Describe,
         ["arcee"] = ArceeFamily.Describe,

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Gemma 2: norms before and after each block, soft caps, a sliding window in every other layer.</summary>
 internal static class Gemma2Family

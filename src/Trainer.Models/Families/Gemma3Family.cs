@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Gemma 3 (text): as Gemma 2 with norms on queries and keys, five local layers to one global, each kind with its own rotary base.</summary>
 internal static class Gemma3Family

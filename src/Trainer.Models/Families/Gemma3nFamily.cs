@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Gemma 3n (text): four streams, a low-rank path beside attention, sparse activations, small inputs for each layer, shared keys and values.</summary>
 internal static class Gemma3nFamily
@@ -7,7 +10,9 @@ internal static class Gemma3nFamily
     {
         var widths = reader.Ids("intermediate_size");
         if (widths.Count == 0) throw reader.Missing("intermediate_size");
-        var config = FamilyBase.Common(reader, type, new FamilyDefaults { HeadSize = 256, Tied = true, VocabularySize = 262_400, HiddenSize = 2048, Heads = 8, KvHeads = 2, WidthIsList = true, IntermediateSize = widths[0] });
+        var config = FamilyBase.Common(reader, type,
+            new FamilyDefaults { HeadSize = 256, Tied = true, VocabularySize = 262_400, HiddenSize = 2048, Heads = 8, KvHeads = 2, WidthIsList = true,
+            IntermediateSize = widths[0] });
         var (activation, layers) = (GemmaFamily.ReadActivation(reader), config.LayerCount);
         if (widths.Count > 1 && widths.Count != layers) throw reader.Fault("intermediate_size", $"has {widths.Count} entries for {layers} layers");
         var sparsity = reader.Numbers("activation_sparsity_pattern") ?? [.. Enumerable.Range(0, layers).Select(_ => 0.0)];
@@ -25,7 +30,8 @@ internal static class Gemma3nFamily
             LogitSoftCap = reader.NumberOrNull("final_logit_softcapping"),
             Ropes = [RopeReader.Read(reader, config.HeadSize, 1_000_000, layerType: "full_attention"), local],
             PerLayerInput = new PerLayerInput(reader.Positive("hidden_size_per_layer_input", 256), reader.Positive("vocab_size_per_layer_input", 262_144)),
-            Streams = new FourStreams(reader.Positive("altup_num_inputs", 4), reader.Int("altup_active_idx", 0), reader.Positive("laurel_rank", 64), reader.Bool("altup_correct_scale", true)),
+            Streams = new FourStreams(reader.Positive("altup_num_inputs", 4), reader.Int("altup_active_idx", 0), reader.Positive("laurel_rank", 64),
+                reader.Bool("altup_correct_scale", true)),
         })
         .WithAttention((attention, l) => attention with
         {
@@ -39,7 +45,8 @@ internal static class Gemma3nFamily
         })
         .WithLayers((layer, l) => layer with
         {
-            FeedForward = (DenseFeedForward)layer.FeedForward with { Activation = activation, Width = widths[widths.Count > 1 ? l : 0], Sparsity = sparsity[l] },
+            FeedForward = (DenseFeedForward)layer.FeedForward with { Activation = activation, Width = widths[widths.Count > 1 ? l : 0],
+                Sparsity = sparsity[l] },
             Norms = Gemma2Family.FourNorms,
         });
     }

@@ -1,14 +1,20 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>
-/// Gemma 4 (text): sliding and full layers with heads of their own sizes, values normed, keys and values shared by late layers, perhaps a small input for each layer
+/// Gemma 4 (text): sliding and full layers with heads of their own sizes, values normed, keys and values shared by late layers, perhaps a small input for each
+/// layer
 /// and experts beside the dense block.
 /// </summary>
 internal static class Gemma4Family
 {
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
-        var config = FamilyBase.Common(reader, type, new FamilyDefaults { HeadSize = 256, Tied = true, RotaryShare = 1, VocabularySize = 262_144, IntermediateSize = 6144, HiddenSize = 2304, Heads = 8, KvHeads = 4 });
+        var config = FamilyBase.Common(reader, type,
+            new FamilyDefaults { HeadSize = 256, Tied = true, RotaryShare = 1, VocabularySize = 262_144, IntermediateSize = 6144, HiddenSize = 2304, Heads = 8,
+            KvHeads = 4 });
         var activation = GemmaFamily.ReadActivation(reader);
         var isFull = IsFull(reader, config.LayerCount);
         var size = reader.Int("hidden_size_per_layer_input", 256);
@@ -44,7 +50,8 @@ internal static class Gemma4Family
 
     private static ModelConfig Attention(ConfigReader reader, ModelConfig config, bool[] isFull)
     {
-        var (size, window, sharesValues, bias) = (reader.Positive("global_head_dim", 512), reader.Int("sliding_window", 512), reader.Bool("attention_k_eq_v"), reader.Bool("attention_bias"));
+        var (size, window, sharesValues, bias) = (reader.Positive("global_head_dim", 512), reader.Int("sliding_window",
+            512), reader.Bool("attention_k_eq_v"), reader.Bool("attention_bias"));
         var kvHeads = sharesValues ? reader.IntOrNull("num_global_key_value_heads") : null;
         var firstShared = config.LayerCount - reader.Int("num_kv_shared_layers", 0);
         if (firstShared < 1) throw reader.Fault("num_kv_shared_layers", $"leaves no layer with keys and values among {config.LayerCount}");
@@ -79,7 +86,8 @@ internal static class Gemma4Family
             Experts = experts,
             Width = reader.Positive("moe_intermediate_size"),
             Activation = dense.Activation,
-            Router = MixtureKeys.Router(reader, experts, isNormalized: true, reader.Positive("top_k_experts"), balance: null) with { Name = "router", WeightName = "proj.weight", HasNorm = true, HasExpertScales = true },
+            Router = MixtureKeys.Router(reader, experts, isNormalized: true, reader.Positive("top_k_experts"), balance: null) with { Name = "router",
+                WeightName = "proj.weight", HasNorm = true, HasExpertScales = true },
         };
         return layer with
         {

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Gemma (first generation): norm weights minus one, scaled embeddings, GELU.</summary>
 internal static class GemmaFamily

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Late layers of Gemma 3n and 4 use the keys and values of earlier ones.</summary>
 internal static class GemmaSharing
@@ -8,6 +10,7 @@ internal static class GemmaSharing
     {
         for (var l = firstShared - 1; l >= 0; l--)
             if (isFull[l] == isFull[layer]) return l;
-        throw reader.Fault("num_kv_shared_layers", $"leaves layer {layer} without an earlier {(isFull[layer] ? "full" : "sliding")} layer to take keys and values from");
+        throw reader.Fault("num_kv_shared_layers",
+            $"leaves layer {layer} without an earlier {(isFull[layer] ? "full" : "sliding")} layer to take keys and values from");
     }
 }

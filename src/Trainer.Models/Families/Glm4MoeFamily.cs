@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>GLM-4.5: experts chosen by sigmoid scores in groups, one block for all tokens, dense layers first, half of each head rotated.</summary>
 internal static class Glm4MoeFamily
@@ -32,7 +35,8 @@ internal static class Glm4MoeFamily
                 ChosenGroups = chosenGroups,
                 Scale = reader.Number("routed_scaling_factor", 1),
             },
-            Shared = new DenseFeedForward { Path = "mlp.shared_experts", Width = width * reader.Positive("n_shared_experts", 1), Activation = config.Activation },
+            Shared = new DenseFeedForward { Path = "mlp.shared_experts", Width = width * reader.Positive("n_shared_experts", 1),
+                Activation = config.Activation },
         };
     }
 }

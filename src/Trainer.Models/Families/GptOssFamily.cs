@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>gpt-oss: attention sinks, biases, a window in every other layer, experts with clamped activations.</summary>
 internal static class GptOssFamily

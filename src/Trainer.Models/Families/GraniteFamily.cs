@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Granite (dense): Llama with four multipliers.</summary>
 internal static class GraniteFamily

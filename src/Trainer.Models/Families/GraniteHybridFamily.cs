@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Granite 4: layers of Mamba-2 and of attention without rotary embedding, one block for all tokens and perhaps experts beside it.</summary>
 internal static class GraniteHybridFamily
@@ -7,10 +10,12 @@ internal static class GraniteHybridFamily
     {
         var config = GraniteFamily.Describe(reader, type);
         var types = FamilyBase.LayerTypes(reader, config.LayerCount, _ => "mamba");
-        if (types.FirstOrDefault(kind => kind is not ("attention" or "full_attention" or "mamba")) is { } other) throw reader.NotImplemented("layer_types", $"'{other}'");
+        if (types.FirstOrDefault(kind => kind is not ("attention" or "full_attention" or "mamba")) is { } other)
+            throw reader.NotImplemented("layer_types", $"'{other}'");
         var rope = reader.Text("position_embedding_type") == "rope" ? 0 : -1;
         var mamba = types.Contains("mamba") ? Mamba(reader, config) : null;
-        var shared = new DenseFeedForward { Path = "shared_mlp", Width = reader.Positive("shared_intermediate_size", 1024), Activation = config.Activation, FusedName = "input_linear", DownName = "output_linear" };
+        var shared = new DenseFeedForward { Path = "shared_mlp", Width = reader.Positive("shared_intermediate_size", 1024), Activation = config.Activation,
+            FusedName = "input_linear", DownName = "output_linear" };
         FeedForward block = shared;
         if (reader.Int("num_local_experts", 8) is > 0 and var experts) block = GraniteMoeFamily.Experts(reader, config, experts) with { Shared = shared };
         return config.WithAttention(attention => attention with { Rope = rope })

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Hunyuan (dense, first version): Llama with norms on queries and keys after the rotary embedding.</summary>
 internal static class HunyuanFamily

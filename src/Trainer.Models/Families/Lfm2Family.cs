@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>LFM 2: most layers mix tokens by a short gated convolution, some attend.</summary>
 internal static class Lfm2Family
@@ -33,7 +36,8 @@ internal static class Lfm2Family
     }
 
     private static ModelConfig Common(ConfigReader reader, string type, int width) =>
-        FamilyBase.Common(reader, type, new FamilyDefaults { EpsilonKey = "norm_eps", Epsilon = 1e-5, Theta = 1_000_000, Tied = reader.Bool("tie_embedding", true), IntermediateSize = width });
+        FamilyBase.Common(reader, type, new FamilyDefaults { EpsilonKey = "norm_eps", Epsilon = 1e-5, Theta = 1_000_000,
+        Tied = reader.Bool("tie_embedding", true), IntermediateSize = width });
 
     private static ModelConfig Mixed(ConfigReader reader, ModelConfig config, int width)
     {
@@ -42,9 +46,12 @@ internal static class Lfm2Family
         if (types.FirstOrDefault(kind => kind is not ("full_attention" or "conv")) is { } other) throw reader.NotImplemented("layer_types", $"'{other}'");
         var convolution = new ShortConvolution { Taps = reader.Positive("conv_L_cache", 3), HasBias = reader.Bool("conv_bias") };
         return (config with { FinalNormName = "embedding_norm" })
-            .WithAttention(attention => attention with { OutputName = "out_proj", QkNorm = QkNorm.PerHead, QueryNormName = "q_layernorm", KeyNormName = "k_layernorm" })
-            .WithFeedForward(block => block with { Path = "feed_forward", Width = width, GateName = "w1", UpName = "w3", DownName = "w2", Activation = Activation.Silu })
-            .WithLayers((layer, l) => layer with { Mixer = types[l] == "conv" ? convolution : layer.Mixer, Norms = new("operator_norm", null, "ffn_norm", null) });
+            .WithAttention(attention => attention with { OutputName = "out_proj", QkNorm = QkNorm.PerHead, QueryNormName = "q_layernorm",
+                KeyNormName = "k_layernorm" })
+            .WithFeedForward(block => block with { Path = "feed_forward", Width = width, GateName = "w1", UpName = "w3", DownName = "w2",
+                Activation = Activation.Silu })
+            .WithLayers((layer, l) => layer with { Mixer = types[l] == "conv" ? convolution : layer.Mixer,
+                Norms = new("operator_norm", null, "ffn_norm", null) });
     }
 
     // Two thirds, times a factor, rounded up to a multiple.

@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Llama 4 (text): attention in blocks but for some layers without rotary embedding, experts in some layers whose input the router scales.</summary>
 internal static class Llama4Family
@@ -11,7 +14,8 @@ internal static class Llama4Family
         var (bias, normsHeads, isTempered) = (reader.Bool("attention_bias"), reader.Bool("use_qk_norm", true), reader.Bool("attn_temperature_tuning", true));
         var temperature = new QueryTemperature(reader.Number("attn_scale", 0.1), reader.Number("floor_scale", 8192), 1);
         var types = FamilyBase.LayerTypes(reader, config.LayerCount, l => hasRope[l] ? "chunked_attention" : "full_attention");
-        if (types.FirstOrDefault(kind => kind is not ("chunked_attention" or "full_attention")) is { } other) throw reader.NotImplemented("layer_types", $"'{other}'");
+        if (types.FirstOrDefault(kind => kind is not ("chunked_attention" or "full_attention")) is { } other)
+            throw reader.NotImplemented("layer_types", $"'{other}'");
         var wide = reader.Positive("intermediate_size_mlp", 16384);
         return (config with { Ropes = [config.Ropes[0] with { IsInterleaved = true }] })
             .WithAttention((attention, l) => attention with
@@ -45,7 +49,8 @@ internal static class Llama4Family
             Width = config.IntermediateSize,
             Activation = config.Activation,
             IsTransposed = true,
-            Router = MixtureKeys.Router(reader, experts, isNormalized: false, 1, balance: null) with { Name = "router", Scores = RouterScores.Sigmoid, ScalesInput = true },
+            Router = MixtureKeys.Router(reader, experts, isNormalized: false, 1, balance: null) with { Name = "router", Scores = RouterScores.Sigmoid,
+                ScalesInput = true },
             Shared = new DenseFeedForward { Path = "feed_forward.shared_expert", Width = config.IntermediateSize, Activation = config.Activation },
         };
     }

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Llama 2, 3, 3.1, 3.2, 3.3 and everything saved as such.</summary>
 internal static class LlamaFamily

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>What the families with Mamba-2 read the same way.</summary>
 internal static class MambaKeys
@@ -15,6 +17,7 @@ internal static class MambaKeys
     {
         if (!reader.Has("time_step_limit")) return (0, double.PositiveInfinity);
         var limits = reader.Limits("time_step_limit");
-        return limits.Count == 2 && limits[0] <= limits[1] ? (limits[0], limits[1]) : throw reader.Fault("time_step_limit", "is not a least and a largest number");
+        return limits.Count == 2 && limits[0] <= limits[1]
+            ? (limits[0], limits[1]) : throw reader.Fault("time_step_limit", "is not a least and a largest number");
     }
 }

@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Ministral 3: Mistral whose queries grow with the logarithm of the position, for long texts.</summary>
 internal static class Ministral3Family

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Mistral: Llama with one sliding window in every layer (or none).</summary>
 internal static class MistralFamily

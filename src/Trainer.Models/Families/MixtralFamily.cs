@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Mixtral: Mistral with experts in every layer; the folder calls their block otherwise than the module tree.</summary>
 internal static class MixtralFamily

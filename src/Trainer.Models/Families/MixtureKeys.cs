@@ -1,10 +1,14 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>What the families of experts read the same way.</summary>
 internal static class MixtureKeys
 {
     /// <summary>Number of experts, in either spelling.</summary>
-    public static int Experts(ConfigReader reader, int? otherwise = null) => reader.Has("num_local_experts") ? reader.Positive("num_local_experts") : reader.Positive("num_experts", otherwise);
+    public static int Experts(ConfigReader reader, int? otherwise = null)
+        => reader.Has("num_local_experts") ? reader.Positive("num_local_experts") : reader.Positive("num_experts", otherwise);
 
     /// <summary>A router of softmax scores; as many experts as config.json says must exist.</summary>
     /// <param name="reader">config.json.</param>
@@ -26,7 +30,8 @@ internal static class MixtureKeys
     public static Func<int, bool> Sparse(ConfigReader reader, int layers)
     {
         var (step, dense) = (reader.Positive("decoder_sparse_step", 1), reader.Ids("mlp_only_layers"));
-        if (dense.FirstOrDefault(layer => layer < 0 || layer >= layers, -1) is >= 0 and var outside) throw reader.Fault("mlp_only_layers", $"names layer {outside} of {layers}");
+        if (dense.FirstOrDefault(layer => layer < 0 || layer >= layers, -1) is >= 0 and var outside)
+            throw reader.Fault("mlp_only_layers", $"names layer {outside} of {layers}");
         return l => !dense.Contains(l) && (l + 1) % step == 0;
     }
 

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>OLMo 2: norms on each block's output alone, and on queries and keys over all heads.</summary>
 internal static class Olmo2Family

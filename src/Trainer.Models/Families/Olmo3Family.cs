@@ -1,6 +1,9 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
 
-/// <summary>OLMo 3: OLMo 2 with a window in three of four layers; a scaled rotary embedding belongs to the full layers alone (the paper, transformers 4, llama.cpp).</summary>
+namespace Trainer.Models.Families;
+
+/// <summary>OLMo 3: OLMo 2 with a window in three of four layers; a scaled rotary embedding belongs to the full layers alone (the paper, transformers 4,
+/// llama.cpp).</summary>
 internal static class Olmo3Family
 {
     public static ModelConfig Describe(ConfigReader reader, string type)

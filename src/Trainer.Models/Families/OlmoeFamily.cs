@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>OLMoE: experts in every layer, norms on queries and keys over all heads, perhaps clamped projections.</summary>
 internal static class OlmoeFamily

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Phi-3 and Phi-4-mini: fused projections, partial rotary embedding, LongRoPE, a sliding window.</summary>
 internal static class Phi3Family

@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Qwen 2 with experts, and one gated block that every token passes.</summary>
 internal static class Qwen2MoeFamily
@@ -14,7 +17,8 @@ internal static class Qwen2MoeFamily
             Width = reader.Positive("moe_intermediate_size", 1408),
             Activation = config.Activation,
             Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob"), 4),
-            Shared = new DenseFeedForward { Path = "mlp.shared_expert", Width = reader.Positive("shared_expert_intermediate_size", 5632), Activation = config.Activation },
+            Shared = new DenseFeedForward { Path = "mlp.shared_expert", Width = reader.Positive("shared_expert_intermediate_size", 5632),
+                Activation = config.Activation },
             SharedGateName = "shared_expert_gate",
         });
     }

@@ -1,6 +1,10 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 
-/// <summary>Qwen 3.5 and Qwen 3 Next: three of four layers by the gated delta rule, the others attend with a gate on their output; norm weights minus one.</summary>
+namespace Trainer.Models.Families;
+
+/// <summary>Qwen 3.5 and Qwen 3 Next: three of four layers by the gated delta rule, the others attend with a gate on their output; norm weights minus
+/// one.</summary>
 internal static class Qwen35Family
 {
     public static ModelConfig Describe(ConfigReader reader, string type) => Describe(reader, type, isPacked: false);
@@ -24,10 +28,12 @@ internal static class Qwen35Family
     {
         // With experts in every layer config.json needs no width of a dense block.
         var width = reader.IntOrNull("moe_intermediate_size");
-        var config = FamilyBase.Common(reader, type, new FamilyDefaults { HeadSize = 256, KvHeadsRequired = true, RotaryShare = 0.25, IntermediateSize = width });
+        var config = FamilyBase.Common(reader, type,
+            new FamilyDefaults { HeadSize = 256, KvHeadsRequired = true, RotaryShare = 0.25, IntermediateSize = width });
         var (bias, interval) = (reader.Bool("attention_bias"), reader.Positive("full_attention_interval", 4));
         var types = FamilyBase.LayerTypes(reader, config.LayerCount, l => (l + 1) % interval == 0 ? "full_attention" : "linear_attention");
-        if (types.FirstOrDefault(kind => kind is not ("full_attention" or "linear_attention")) is { } other) throw reader.NotImplemented("layer_types", $"'{other}'");
+        if (types.FirstOrDefault(kind => kind is not ("full_attention" or "linear_attention")) is { } other)
+            throw reader.NotImplemented("layer_types", $"'{other}'");
         var delta = Delta(reader, config.Norm, isPacked);
         return (config with { IgnoredTensors = ["mtp.", "visual.", "model.visual."] })
             .WithNorm(norm => norm with { WeightPlusOne = true })
@@ -60,7 +66,8 @@ internal static class Qwen35Family
             Width = reader.Positive("moe_intermediate_size", 512),
             Activation = config.Activation,
             Router = MixtureKeys.Router(reader, experts, isNormalized, 8),
-            Shared = new DenseFeedForward { Path = "mlp.shared_expert", Width = reader.Positive("shared_expert_intermediate_size", 512), Activation = config.Activation },
+            Shared = new DenseFeedForward { Path = "mlp.shared_expert", Width = reader.Positive("shared_expert_intermediate_size", 512),
+                Activation = config.Activation },
             SharedGateName = "shared_expert_gate",
         };
     }

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Qwen 3 (dense), and the text model of Qwen 3 VL: norms on queries and keys of each head, no biases by default.</summary>
 internal static class Qwen3Family

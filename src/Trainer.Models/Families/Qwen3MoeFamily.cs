@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Qwen 3 with experts.</summary>
 internal static class Qwen3MoeFamily
@@ -7,7 +10,8 @@ internal static class Qwen3MoeFamily
     {
         var config = Qwen3Family.Describe(reader, type);
         // Where the window is used it is used in every layer.
-        if (reader.Bool("use_sliding_window") && reader.IntOrNull("sliding_window") is { } window) config = config.WithAttention(attention => attention with { Window = window });
+        if (reader.Bool("use_sliding_window") && reader.IntOrNull("sliding_window") is { } window)
+            config = config.WithAttention(attention => attention with { Window = window });
         var experts = MixtureKeys.Experts(reader, 128);
         return config.WithExperts(MixtureKeys.Sparse(reader, config.LayerCount), new ExpertFeedForward
         {

@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>Seed-OSS: Llama with separate switches for the biases of q, k, v and of the output.</summary>
 internal static class SeedOssFamily

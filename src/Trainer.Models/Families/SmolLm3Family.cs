@@ -1,4 +1,6 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+
+namespace Trainer.Models.Families;
 
 /// <summary>SmolLM 3: Llama in which some layers have no rotary embedding.</summary>
 internal static class SmolLm3Family
@@ -12,10 +14,12 @@ internal static class SmolLm3Family
         return config.WithAttention((attention, l) => attention with { Rope = hasRope[l] ? 0 : -1 });
     }
 
-    /// <summary>no_rope_layers, in which 1 means, mind the name, that the layer has the rotary embedding; where it is absent every interval-th layer has none.</summary>
+    /// <summary>no_rope_layers, in which 1 means, mind the name, that the layer has the rotary embedding; where it is absent every interval-th layer has
+    /// none.</summary>
     public static IReadOnlyList<bool> HasRope(ConfigReader reader, int layers, int interval)
     {
-        IReadOnlyList<bool> given = reader.Numbers("no_rope_layers") is { Count: > 0 } numbers ? [.. numbers.Select(value => value != 0)] : [.. Enumerable.Range(0, layers).Select(l => (l + 1) % interval != 0)];
+        IReadOnlyList<bool> given = reader.Numbers("no_rope_layers") is { Count: > 0 } numbers
+            ? [.. numbers.Select(value => value != 0)] : [.. Enumerable.Range(0, layers).Select(l => (l + 1) % interval != 0)];
         return given.Count == layers ? given : throw reader.Fault("no_rope_layers", $"has {given.Count} entries for {layers} layers");
     }
 }

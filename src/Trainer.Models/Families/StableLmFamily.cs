@@ -1,4 +1,7 @@
-namespace Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Models.Families;
 
 /// <summary>StableLM: Llama with LayerNorm and a quarter of each head rotated; perhaps both blocks side by side.</summary>
 internal static class StableLmFamily

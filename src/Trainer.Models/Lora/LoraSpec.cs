@@ -48,7 +48,8 @@ public sealed record LoraSpec
     /// <summary>Alpha by module name, likewise.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
 
-    /// <summary>Modules trained and saved whole: ends of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear, or a whole block such as <c>mlp</c>).</summary>
+    /// <summary>Modules trained and saved whole: ends of module paths (<c>lm_head</c>, <c>embed_tokens</c>, a norm, a linear, or a whole block such as
+    /// <c>mlp</c>).</summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
     /// <summary>

@@ -7,7 +7,8 @@ internal static class ModuleChoice
     /// The names in modules_to_save that train a module whole: PEFT compares the end of every module's path, so that a name may be a
     /// whole block (<c>mlp</c>, <c>self_attn</c>) and then means everything in it.
     /// </summary>
-    public static IEnumerable<string> SavedBy(LoraSpec spec, string path) => spec.ModulesToSave.Where(name => Within(path).Any(module => module.EndsWith(name, StringComparison.Ordinal)));
+    public static IEnumerable<string> SavedBy(LoraSpec spec, string path)
+        => spec.ModulesToSave.Where(name => Within(path).Any(module => module.EndsWith(name, StringComparison.Ordinal)));
 
     /// <summary>Whether exclude_modules leaves a module out.</summary>
     public static bool IsExcluded(LoraSpec spec, string path) => spec.Exclude?.MatchesPath(path) ?? false;

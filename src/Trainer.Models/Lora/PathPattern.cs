@@ -28,7 +28,8 @@ public static class PathPattern
         }
         catch (RegexMatchTimeoutException fault)
         {
-            throw new AdapterOptionException($"the regular expression '{fault.Pattern}' takes more than a second on '{path}'; write it without nested repeats", fault);
+            throw new AdapterOptionException($"the regular expression '{fault.Pattern}' takes more than a second on '{path}'; write it without nested repeats",
+                fault);
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
-using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
 namespace Trainer.Models.Lora;
 

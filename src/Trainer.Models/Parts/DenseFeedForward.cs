@@ -1,6 +1,6 @@
-using Trainer.Models.Drawing;
+using Trainer.Models.Config;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>One feed-forward block for all tokens: down(act(gate x) * up x), or down(act(up x)) without a gate.</summary>
 public sealed record DenseFeedForward : FeedForward

@@ -1,8 +1,9 @@
-using Trainer.Models.Drawing;
+using Trainer.Models.Config;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
-/// <summary>Many feed-forward blocks, of which each token is sent to a few: the sum of score * down(act(gate x) * up x) over the chosen, and perhaps one block for all tokens.</summary>
+/// <summary>Many feed-forward blocks, of which each token is sent to a few: the sum of score * down(act(gate x) * up x) over the chosen, and perhaps one block
+/// for all tokens.</summary>
 public sealed record ExpertFeedForward : FeedForward
 {
     /// <summary>Module path below the layer; empty where the experts lie in the layer itself.</summary>
@@ -32,7 +33,8 @@ public sealed record ExpertFeedForward : FeedForward
     /// <summary>Stored matrices multiply from the right, [experts, in, out].</summary>
     public bool IsTransposed { get; init; }
 
-    /// <summary>gpt-oss: gates and ups alternate, both have biases, gates are cut at 7 and ups at plus and minus 7, and the result is (up + 1) * gate * sigmoid(1.702 gate).</summary>
+    /// <summary>gpt-oss: gates and ups alternate, both have biases, gates are cut at 7 and ups at plus and minus 7, and the result is (up + 1) * gate *
+    /// sigmoid(1.702 gate).</summary>
     public bool IsClamped { get; init; }
 
     /// <summary>Epsilon of the router's norm.</summary>
@@ -71,5 +73,6 @@ public sealed record ExpertFeedForward : FeedForward
     private string Below(string name) => name.Length == 0 ? Path : Path.Length == 0 ? name : $"{Path}.{name}";
 
     // The last layer's names of the module tree are those of the folder but for the block's own.
-    private ModuleBlueprint Stored(ModuleBlueprint module) => StoredPath is null ? module : module with { StoredPath = module.Path.Replace($".{Path}.", $".{StoredPath}.", StringComparison.Ordinal) };
+    private ModuleBlueprint Stored(ModuleBlueprint module)
+        => StoredPath is null ? module : module with { StoredPath = module.Path.Replace($".{Path}.", $".{StoredPath}.", StringComparison.Ordinal) };
 }

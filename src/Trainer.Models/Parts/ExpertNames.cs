@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>What a folder calls the matrices of experts: each expert's own, or all experts in one tensor.</summary>
 /// <param name="Gate">Module name of an expert's gate.</param>

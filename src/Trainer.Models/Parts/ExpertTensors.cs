@@ -1,4 +1,4 @@
-namespace Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
 /// <summary>Names and shapes of experts' tensors: all experts in one, or each expert's own. A folder has either.</summary>
 public static class ExpertTensors
@@ -42,6 +42,7 @@ public static class ExpertTensors
         ArgumentNullException.ThrowIfNull(module);
         var (block, path) = (module.Experts!, $"{module.StoredPath}.{expert}");
         long wide = block.Width, hidden = module.ExpertColumns;
-        return [($"{path}.{block.Names.Gate}.weight", [wide, hidden]), ($"{path}.{block.Names.Up}.weight", [wide, hidden]), ($"{path}.{block.Names.Down}.weight", [hidden, wide])];
+        return [($"{path}.{block.Names.Gate}.weight", [wide, hidden]), ($"{path}.{block.Names.Up}.weight", [wide, hidden]),
+            ($"{path}.{block.Names.Down}.weight", [hidden, wide])];
     }
 }

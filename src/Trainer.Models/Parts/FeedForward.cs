@@ -1,6 +1,4 @@
-using Trainer.Models.Drawing;
-
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>The part of a layer that computes each token for itself, described by data.</summary>
 public abstract record FeedForward

@@ -1,6 +1,7 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
-/// <summary>Several streams in place of one (Gemma 3n, AltUp, arXiv 2301.13310): a layer computes one of them, predicts the others and corrects them all.</summary>
+/// <summary>Several streams in place of one (Gemma 3n, AltUp, arXiv 2301.13310): a layer computes one of them, predicts the others and corrects them
+/// all.</summary>
 /// <param name="Count">Streams.</param>
 /// <param name="Active">The stream that layers compute, zero-based.</param>
 /// <param name="LaurelRank">Rank of the low-rank path beside attention.</param>

@@ -1,6 +1,4 @@
-using Trainer.Models.Drawing;
-
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>Linear attention by the gated delta rule (arXiv 2412.06464): a state for each head that decays and is corrected token by token.</summary>
 public sealed record GatedDelta : TokenMixer

@@ -1,8 +1,7 @@
-using Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
-namespace Trainer.Models;
-
-/// <summary>Attention whose keys and values come from a small latent vector (DeepSeek, arXiv 2405.04434); a part of each key is rotated and shared by all heads.</summary>
+/// <summary>Attention whose keys and values come from a small latent vector (DeepSeek, arXiv 2405.04434); a part of each key is rotated and shared by all
+/// heads.</summary>
 public sealed record LatentAttention : TokenMixer
 {
     /// <summary>Module path below the layer.</summary>

@@ -1,8 +1,7 @@
-using Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
-namespace Trainer.Models;
-
-/// <summary>A state-space mixer (Mamba-2, arXiv 2405.21060): a state for each head that decays and takes up the token's value along B and is read along C.</summary>
+/// <summary>A state-space mixer (Mamba-2, arXiv 2405.21060): a state for each head that decays and takes up the token's value along B and is read along
+/// C.</summary>
 public sealed record Mamba2 : TokenMixer
 {
     /// <summary>Module path below the layer.</summary>

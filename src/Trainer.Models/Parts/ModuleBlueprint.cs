@@ -1,4 +1,4 @@
-namespace Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
 /// <summary>One module of a decoder, known before any weight is read.</summary>
 /// <param name="Path">Module path as PEFT names it, e.g. <c>model.layers.0.self_attn.q_proj</c>.</param>
@@ -49,7 +49,9 @@ public sealed record ModuleBlueprint(string Path, ModuleKind Kind, ModuleRole Ro
     public long WeightCount => Rows * Columns;
 
     /// <summary>Parameters, the bias among them.</summary>
-    public long ParameterCount => Experts is not null ? Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side)) : WeightCount + (HasBias ? Kind == ModuleKind.Norm ? WeightCount : Rows : 0);
+    public long ParameterCount => Experts is not null
+        ? Tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, side) => product * side))
+        : WeightCount + (HasBias ? Kind == ModuleKind.Norm ? WeightCount : Rows : 0);
 
     /// <summary>Its tensors in the model folder, in full precision.</summary>
     public IEnumerable<(string Name, long[] Shape)> Tensors

@@ -1,4 +1,4 @@
-namespace Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
 /// <summary>What a module holds.</summary>
 public enum ModuleKind

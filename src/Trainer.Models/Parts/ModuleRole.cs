@@ -1,4 +1,4 @@
-namespace Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
 /// <summary>The place of a module in the decoder. A layer has at most one module of each role but <see cref="Part"/>.</summary>
 public enum ModuleRole

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>A norm, described by data.</summary>
 /// <param name="Epsilon">Added to the mean square or the variance.</param>

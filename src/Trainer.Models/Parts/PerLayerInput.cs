@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>
 /// A small vector of each token for each layer (Gemma 3n and 4): u = (norm(P e / sqrt(hidden)) + sqrt(size) E2[token]) / sqrt(2) with the scaled embedding e;

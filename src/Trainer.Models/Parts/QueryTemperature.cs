@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>Queries at position t are multiplied by 1 + slope * ln(1 + floor((t + shift) / period)).</summary>
 /// <param name="Slope">Growth with the logarithm.</param>

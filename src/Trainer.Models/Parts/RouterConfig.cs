@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>Chooses experts for each token, described by data.</summary>
 public sealed record RouterConfig

@@ -1,4 +1,4 @@
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>How a router's logits become scores.</summary>
 public enum RouterScores

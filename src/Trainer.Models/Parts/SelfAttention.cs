@@ -1,6 +1,6 @@
-using Trainer.Models.Drawing;
+using Trainer.Models.Config;
 
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>Attention of query heads over key and value heads, with all the options that families have.</summary>
 public sealed record SelfAttention : TokenMixer

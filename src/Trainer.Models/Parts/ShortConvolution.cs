@@ -1,6 +1,4 @@
-using Trainer.Models.Drawing;
-
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>A gated convolution over a few tokens (LFM 2): out(C * conv(B * x)), where in gives B, C and x.</summary>
 public sealed record ShortConvolution : TokenMixer

@@ -1,6 +1,4 @@
-using Trainer.Models.Drawing;
-
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>Attention and a state-space mixer that read the same input and are added, each with a multiplier (Falcon H1).</summary>
 /// <param name="Attention">Attention.</param>

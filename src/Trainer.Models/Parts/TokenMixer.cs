@@ -1,6 +1,4 @@
-using Trainer.Models.Drawing;
-
-namespace Trainer.Models;
+namespace Trainer.Models.Parts;
 
 /// <summary>The part of a layer that carries information from token to token, described by data.</summary>
 public abstract record TokenMixer

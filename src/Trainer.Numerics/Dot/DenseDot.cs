@@ -49,7 +49,8 @@ public static unsafe class DenseDot
     public static void Int8(sbyte* codes, float* scales, long columns, float* x, int count, float* y, long stride, long begin, long end)
         => Run<Int8Elements>(Kernels.Width, (byte*)codes, scales, columns, columns, x, count, y, stride, begin, end);
 
-    internal static void Run<TElements>(KernelWidth width, byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
+    internal static void Run<TElements>(KernelWidth width, byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride,
+        long begin, long end)
         where TElements : struct, IElements
     {
         switch (width)
@@ -62,7 +63,8 @@ public static unsafe class DenseDot
     }
 
     /// <summary>The specification.</summary>
-    private static void Scalar<TElements>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
+    private static void Scalar<TElements>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin,
+        long end)
         where TElements : struct, IElements
     {
         var lanes = stackalloc float[16];
@@ -77,7 +79,8 @@ public static unsafe class DenseDot
         }
     }
 
-    private static void Lanes<TElements, T>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin, long end)
+    private static void Lanes<TElements, T>(byte* weight, float* scales, long columns, long pitch, float* x, int count, float* y, long stride, long begin,
+        long end)
         where TElements : struct, IElements
         where T : struct, ILanes<T>
     {

@@ -9,7 +9,8 @@ namespace Trainer.Numerics.Dot;
 /// <code>
 /// lane(i) = (i / 2) mod 16;  s[lane] = sum over a block's 64 values, in order, of codebook[code] x;  total[lane] += s[lane] absmax
 /// </code>
-/// all fused; y is the sum of the sixteen totals. Two neighbours share a byte and so a lane: x is arranged once, the even columns of each 32 before the odd ones,
+/// all fused; y is the sum of the sixteen totals. Two neighbours share a byte and so a lane: x is arranged once, the even columns of each 32 before the odd
+/// ones,
 /// and every register of codes meets its x by a plain load. Rows must be whole blocks (columns a multiple of 64).
 /// </remarks>
 public static unsafe class Nf4Dot
@@ -61,7 +62,8 @@ public static unsafe class Nf4Dot
                 for (var t = 0; t < count; t += Group)
                 {
                     var first = Math.Min(t, count - Group);
-                    TwoRows<Lanes512>(packed, packed + columns / 2, absmax, next, blocks, arranged + first * columns, columns, y + first * stride + row, stride);
+                    TwoRows<Lanes512>(packed, packed + columns / 2, absmax, next, blocks, arranged + first * columns, columns, y + first * stride + row,
+                        stride);
                 }
                 row += 2;
                 continue;

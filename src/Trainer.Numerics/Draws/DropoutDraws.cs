@@ -2,7 +2,8 @@ using System.Runtime.Intrinsics;
 
 namespace Trainer.Numerics.Draws;
 
-/// <summary>The elements of a dropout mask: element i is dropped where the upper half of number (place + i) of <see cref="SplitMix64"/> is below a limit.</summary>
+/// <summary>The elements of a dropout mask: element i is dropped where the upper half of number (place + i) of <see cref="SplitMix64"/> is below a
+/// limit.</summary>
 public static unsafe class DropoutDraws
 {
     /// <summary>Fills elements [begin, end) of a mask; any split of a mask gives the same bits.</summary>
@@ -30,7 +31,8 @@ public static unsafe class DropoutDraws
         for (var i = begin; i < end; i++) mask[i] = SplitMix64.Mix(place + (ulong)i) >> 32 < drop ? 0f : keep;
     }
 
-    // Twins of the above, eight or four numbers at a time. The upper halves are below 2^32, so signed comparison will do; two results narrow to one row of floats.
+    // Twins of the above, eight or four numbers at a time. The upper halves are below 2^32, so signed comparison will do; two results narrow to one row of
+    // floats.
     private static void Fill512(float* mask, ulong place, long begin, long end, ulong drop, float keep)
     {
         var (limit, kept) = (Vector512.Create((long)drop), Vector512.Create(keep).AsInt32());

@@ -1,6 +1,7 @@
 namespace Trainer.Numerics.Draws;
 
-/// <summary>SplitMix64 (Steele, Lea, Flood 2014): a bijection of a counter whose outputs pass statistical tests. Every random number of a run is one of these.</summary>
+/// <summary>SplitMix64 (Steele, Lea, Flood 2014): a bijection of a counter whose outputs pass statistical tests. Every random number of a run is one of
+/// these.</summary>
 public static class SplitMix64
 {
     /// <summary>What a counter moves on by where its numbers are drawn in order.</summary>

@@ -1,6 +1,7 @@
 namespace Trainer.Numerics.Elementwise;
 
-/// <summary>The gated unit of gpt-oss: gates and ups alternate in a row; h = (u' + 1) g' / (1 + e^(-1.702 g')), where g' is g cut off above 7 and u' is u cut off at 7 and -7.</summary>
+/// <summary>The gated unit of gpt-oss: gates and ups alternate in a row; h = (u' + 1) g' / (1 + e^(-1.702 g')), where g' is g cut off above 7 and u' is u cut
+/// off at 7 and -7.</summary>
 /// <remarks>A gradient passes where nothing was cut off, the limits themselves among them.</remarks>
 public static unsafe class ClampedUnit
 {

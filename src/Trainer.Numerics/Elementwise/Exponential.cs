@@ -17,7 +17,8 @@ public static unsafe class Exponential
     internal const float Log2E = 1.44269504f;
     internal const float Ln2High = 0.693359375f;
     internal const float Ln2Low = -2.12194440e-4f;
-    private const float C0 = 1.9875691500e-4f, C1 = 1.3981999507e-3f, C2 = 8.3334519073e-3f, C3 = 4.1665795894e-2f, C4 = 1.6666665459e-1f, C5 = 5.0000001201e-1f;
+    private const float C0 = 1.9875691500e-4f, C1 = 1.3981999507e-3f, C2 = 8.3334519073e-3f, C3 = 4.1665795894e-2f, C4 = 1.6666665459e-1f,
+        C5 = 5.0000001201e-1f;
 
     /// <summary>The specification.</summary>
     /// <param name="x">Exponent.</param>

@@ -62,7 +62,8 @@ public static unsafe partial class RmsNorm
         return r;
     }
 
-    private static void BackwardRow<T>(float* x, float* weight, float r, float* dy, float* residual, float* dx, int n, float unitOffset) where T : struct, ILanes<T>
+    private static void BackwardRow<T>(float* x, float* weight, float r, float* dy, float* residual, float* dx, int n, float unitOffset)
+        where T : struct, ILanes<T>
     {
         var sum = T.Create(0f);
         var offset = T.Create(unitOffset);

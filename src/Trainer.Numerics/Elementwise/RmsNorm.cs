@@ -89,7 +89,8 @@ public static unsafe partial class RmsNorm
         }
     }
 
-    internal static void Forward(KernelWidth width, float* x, float* weight, float* y, float* inverse, int n, float epsilon, float unitOffset, long begin, long end)
+    internal static void Forward(KernelWidth width, float* x, float* weight, float* y, float* inverse, int n, float epsilon, float unitOffset, long begin,
+        long end)
     {
         for (var row = begin; row < end; row++)
         {

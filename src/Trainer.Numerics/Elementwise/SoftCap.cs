@@ -3,7 +3,8 @@ using Trainer.Numerics.Wide;
 
 namespace Trainer.Numerics.Elementwise;
 
-/// <summary>Soft caps of scores and logits (Gemma 2, arXiv 2408.00118): s := cap tanh(s / cap), and the slope 1 - tanh^2 that its gradient is multiplied with.</summary>
+/// <summary>Soft caps of scores and logits (Gemma 2, arXiv 2408.00118): s := cap tanh(s / cap), and the slope 1 - tanh^2 that its gradient is multiplied
+/// with.</summary>
 /// <remarks>
 /// tanh as Cephes' tanhf: an odd polynomial below 0.625, 1 - 2 / (e^2x + 1) above, on |x|. The plain exponential form alone would lose small scores:
 /// its error is absolute, and the cap multiplies it. Values are at most two units in the last place off.

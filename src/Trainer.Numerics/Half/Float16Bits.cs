@@ -25,7 +25,8 @@ public static unsafe class Float16Bits
         long i = 0;
         if (width != KernelWidth.Scalar)
         {
-            // Exponent and mantissa moved into place, then rescaled by 2^112: exact for normal and subnormal halves. Infinity and NaN take an all-ones exponent.
+            // Exponent and mantissa moved into place, then rescaled by 2^112: exact for normal and subnormal halves. Infinity and NaN take an all-ones
+            // exponent.
             var scale = Vector256.Create(BitConverter.UInt32BitsToSingle(0x77800000u));
             for (; i + 8 <= count; i += 8)
             {

@@ -22,7 +22,8 @@ public sealed record ControlGroup(long? MemoryLimitBytes, long MemoryUsedBytes, 
     {
         try
         {
-            var groups = File.ReadLines(Path.Combine(root, "proc/self/cgroup")).Select(static line => line.Split(':', 3)).Where(static parts => parts.Length == 3).ToList();
+            var groups = File.ReadLines(Path.Combine(root, "proc/self/cgroup")).Select(static line => line.Split(':', 3))
+                .Where(static parts => parts.Length == 3).ToList();
             var mounts = File.ReadLines(Path.Combine(root, "proc/self/mountinfo")).Select(Mount.Parse).OfType<Mount>().ToList();
             var memory = Memory(Folders(root, groups, mounts, "memory"), version: 1) ?? Memory(Folders(root, groups, mounts, null), version: 2);
             var processors = Processor(Folders(root, groups, mounts, "cpu"), version: 1) ?? Processor(Folders(root, groups, mounts, null), version: 2);
@@ -60,7 +61,8 @@ public sealed record ControlGroup(long? MemoryLimitBytes, long MemoryUsedBytes, 
         foreach (var folder in folders)
         {
             // "max", and in version 1 the largest number that pages can make, are no limit.
-            if (Number(folder, version == 1 ? "memory.limit_in_bytes" : "memory.max") is not (> 0 and < long.MaxValue / 2 and var limit) || limit >= least?.Limit) continue;
+            if (Number(folder, version == 1 ? "memory.limit_in_bytes" : "memory.max") is not (> 0 and < long.MaxValue / 2 and var limit)
+                || limit >= least?.Limit) continue;
             var used = Number(folder, version == 1 ? "memory.usage_in_bytes" : "memory.current") ?? 0;
             // The group's page cache counts as used and is given back when it is wanted.
             var cache = Stat(folder, version == 1 ? "total_inactive_file" : "inactive_file") ?? 0;
@@ -74,15 +76,18 @@ public sealed record ControlGroup(long? MemoryLimitBytes, long MemoryUsedBytes, 
         double? least = null;
         foreach (var folder in folders)
         {
-            var words = version == 1 ? [Text(folder, "cpu.cfs_quota_us") ?? "", Text(folder, "cpu.cfs_period_us") ?? ""] : (Text(folder, "cpu.max") ?? "").Split(' ');
+            var words = version == 1 ? [Text(folder, "cpu.cfs_quota_us") ?? "", Text(folder, "cpu.cfs_period_us") ?? ""]
+                : (Text(folder, "cpu.max") ?? "").Split(' ');
             // A quota of "max" or -1 is none.
-            if (words.Length != 2 || !long.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var quota) || !long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var period)) continue;
+            if (words.Length != 2 || !long.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var quota)
+                || !long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var period)) continue;
             if (quota > 0 && period > 0 && !((double)quota / period >= least)) least = (double)quota / period;
         }
         return least;
     }
 
-    private static long? Number(string folder, string file) => long.TryParse(Text(folder, file), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    private static long? Number(string folder, string file)
+        => long.TryParse(Text(folder, file), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     private static long? Stat(string folder, string key)
     {
@@ -112,7 +117,8 @@ public sealed record ControlGroup(long? MemoryLimitBytes, long MemoryUsedBytes, 
             var halves = line.Split(" - ", 2);
             if (halves.Length != 2) return null;
             var (first, second) = (halves[0].Split(' '), halves[1].Split(' '));
-            return first.Length >= 5 && second.Length >= 3 && second[0] is "cgroup" or "cgroup2" ? new Mount(first[3], first[4], second[0], second[2].Split(',')) : null;
+            return first.Length >= 5 && second.Length >= 3 && second[0] is "cgroup" or "cgroup2"
+                ? new Mount(first[3], first[4], second[0], second[2].Split(',')) : null;
         }
     }
 }

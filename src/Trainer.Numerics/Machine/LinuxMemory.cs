@@ -17,7 +17,9 @@ internal static class LinuxMemory
         {
             foreach (var line in File.ReadLines(path))
             {
-                if (line.StartsWith(key, StringComparison.Ordinal) && long.TryParse(line.AsSpan(key.Length).Trim(" \tkB"), NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes)) return kibibytes * 1024;
+                if (line.StartsWith(key, StringComparison.Ordinal)
+                    && long.TryParse(line.AsSpan(key.Length).Trim(" \tkB"), NumberStyles.None, CultureInfo.InvariantCulture, out var kibibytes))
+                        return kibibytes * 1024;
             }
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Trainer.Numerics.Machine;
 
 /// <summary>The counts of macOS's kernel, in bytes; null where a call fails.</summary>
-/// <remarks>Layouts: vm_statistics64 (mach/vm_statistics.h) and task_vm_info (mach/task_info.h), whose fields keep their places from release to release.</remarks>
+/// <remarks>Layouts: vm_statistics64 (mach/vm_statistics.h) and task_vm_info (mach/task_info.h), whose fields keep their places from release to
+/// release.</remarks>
 internal static unsafe partial class MacMemory
 {
     // Flavours, and the sizes asked for in units of 4 bytes: the kernel fills no more than is asked for.

@@ -31,5 +31,6 @@ public static class MachineLimits
     /// <summary>Whole threads for a quota.</summary>
     /// <param name="visible">Processors that the process may run on.</param>
     /// <param name="quota">Processors' worth of time, or null.</param>
-    public static int ProcessorsOf(int visible, double? quota) => quota is { } share ? Math.Clamp((int)Math.Ceiling(Math.Min(share, visible)), 1, visible) : visible;
+    public static int ProcessorsOf(int visible, double? quota)
+        => quota is { } share ? Math.Clamp((int)Math.Ceiling(Math.Min(share, visible)), 1, visible) : visible;
 }

@@ -37,16 +37,20 @@ public static unsafe partial class Nf4Dequantizer
         switch (width)
         {
             case KernelWidth.Vector512:
-                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize) FloatVector512(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
+                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize)
+                    FloatVector512(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
                 break;
             case KernelWidth.Vector256:
-                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize) FloatVector256(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
+                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize)
+                    FloatVector256(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
                 break;
             case KernelWidth.Vector128:
-                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize) FloatVector128(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
+                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize)
+                    FloatVector128(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin));
                 break;
             default:
-                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize) FloatScalar(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin), 64);
+                for (var at = begin; at < whole; at += Nf4Codebook.BlockSize)
+                    FloatScalar(source.Packed + at / 2, source.BlockAbsmax(at / 64), output + (at - begin), 64);
                 break;
         }
         if (whole < end) FloatScalar(source.Packed + whole / 2, source.BlockAbsmax(whole / 64), output + (whole - begin), (int)(end - whole));

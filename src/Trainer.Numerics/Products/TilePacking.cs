@@ -76,8 +76,10 @@ public static unsafe class TilePacking
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Block(float* from, long stride, float* to, long toStride)
     {
-        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + stride), r2 = Vector256.Load(from + 2 * stride), r3 = Vector256.Load(from + 3 * stride);
-        Vector256<float> r4 = Vector256.Load(from + 4 * stride), r5 = Vector256.Load(from + 5 * stride), r6 = Vector256.Load(from + 6 * stride), r7 = Vector256.Load(from + 7 * stride);
+        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + stride), r2 = Vector256.Load(from + 2 * stride),
+            r3 = Vector256.Load(from + 3 * stride);
+        Vector256<float> r4 = Vector256.Load(from + 4 * stride), r5 = Vector256.Load(from + 5 * stride), r6 = Vector256.Load(from + 6 * stride),
+            r7 = Vector256.Load(from + 7 * stride);
         var (a0, a1) = (Avx.UnpackLow(r0, r1), Avx.UnpackHigh(r0, r1));
         var (a2, a3) = (Avx.UnpackLow(r2, r3), Avx.UnpackHigh(r2, r3));
         var (a4, a5) = (Avx.UnpackLow(r4, r5), Avx.UnpackHigh(r4, r5));

@@ -22,7 +22,8 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Load(float* source) => new(Vector128.Load(source), Vector128.Load(source + 4), Vector128.Load(source + 8), Vector128.Load(source + 12));
+    public static Lanes128 Load(float* source)
+    => new(Vector128.Load(source), Vector128.Load(source + 4), Vector128.Load(source + 8), Vector128.Load(source + 12));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Create(float value) => new(Vector128.Create(value), Vector128.Create(value), Vector128.Create(value), Vector128.Create(value));
@@ -75,19 +76,30 @@ internal readonly unsafe struct Lanes128 : ILanes<Lanes128>
     public static Lanes128 operator /(Lanes128 a, Lanes128 b) => new(a._a / b._a, a._b / b._b, a._c / b._c, a._d / b._d);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Fused(Lanes128 a, Lanes128 b, Lanes128 c) => new(Vector128.FusedMultiplyAdd(a._a, b._a, c._a), Vector128.FusedMultiplyAdd(a._b, b._b, c._b), Vector128.FusedMultiplyAdd(a._c, b._c, c._c), Vector128.FusedMultiplyAdd(a._d, b._d, c._d));
+    public static Lanes128 Fused(Lanes128 a, Lanes128 b, Lanes128 c)
+    => new(Vector128.FusedMultiplyAdd(a._a, b._a, c._a), Vector128.FusedMultiplyAdd(a._b, b._b, c._b), Vector128.FusedMultiplyAdd(a._c, b._c, c._c),
+        Vector128.FusedMultiplyAdd(a._d, b._d, c._d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Larger(Lanes128 a, Lanes128 b) => new(Vector128.ConditionalSelect(Vector128.GreaterThan(a._a, b._a), a._a, b._a), Vector128.ConditionalSelect(Vector128.GreaterThan(a._b, b._b), a._b, b._b), Vector128.ConditionalSelect(Vector128.GreaterThan(a._c, b._c), a._c, b._c), Vector128.ConditionalSelect(Vector128.GreaterThan(a._d, b._d), a._d, b._d));
+    public static Lanes128 Larger(Lanes128 a, Lanes128 b)
+    => new(Vector128.ConditionalSelect(Vector128.GreaterThan(a._a, b._a), a._a, b._a),
+        Vector128.ConditionalSelect(Vector128.GreaterThan(a._b, b._b), a._b, b._b), Vector128.ConditionalSelect(Vector128.GreaterThan(a._c, b._c), a._c, b._c),
+        Vector128.ConditionalSelect(Vector128.GreaterThan(a._d, b._d), a._d, b._d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Smaller(Lanes128 a, Lanes128 b) => new(Vector128.ConditionalSelect(Vector128.LessThan(a._a, b._a), a._a, b._a), Vector128.ConditionalSelect(Vector128.LessThan(a._b, b._b), a._b, b._b), Vector128.ConditionalSelect(Vector128.LessThan(a._c, b._c), a._c, b._c), Vector128.ConditionalSelect(Vector128.LessThan(a._d, b._d), a._d, b._d));
+    public static Lanes128 Smaller(Lanes128 a, Lanes128 b)
+    => new(Vector128.ConditionalSelect(Vector128.LessThan(a._a, b._a), a._a, b._a), Vector128.ConditionalSelect(Vector128.LessThan(a._b, b._b), a._b, b._b),
+        Vector128.ConditionalSelect(Vector128.LessThan(a._c, b._c), a._c, b._c), Vector128.ConditionalSelect(Vector128.LessThan(a._d, b._d), a._d, b._d));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 ZeroWhereLess(Lanes128 x, Lanes128 limit, Lanes128 value) => new(Vector128.AndNot(value._a, Vector128.LessThan(x._a, limit._a)), Vector128.AndNot(value._b, Vector128.LessThan(x._b, limit._b)), Vector128.AndNot(value._c, Vector128.LessThan(x._c, limit._c)), Vector128.AndNot(value._d, Vector128.LessThan(x._d, limit._d)));
+    public static Lanes128 ZeroWhereLess(Lanes128 x, Lanes128 limit, Lanes128 value)
+    => new(Vector128.AndNot(value._a, Vector128.LessThan(x._a, limit._a)), Vector128.AndNot(value._b, Vector128.LessThan(x._b, limit._b)),
+        Vector128.AndNot(value._c, Vector128.LessThan(x._c, limit._c)), Vector128.AndNot(value._d, Vector128.LessThan(x._d, limit._d)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Scale(Lanes128 value, Lanes128 magic) => new((value._a.AsInt32() + (magic._a.AsInt32() << 23)).AsSingle(), (value._b.AsInt32() + (magic._b.AsInt32() << 23)).AsSingle(), (value._c.AsInt32() + (magic._c.AsInt32() << 23)).AsSingle(), (value._d.AsInt32() + (magic._d.AsInt32() << 23)).AsSingle());
+    public static Lanes128 Scale(Lanes128 value, Lanes128 magic)
+    => new((value._a.AsInt32() + (magic._a.AsInt32() << 23)).AsSingle(), (value._b.AsInt32() + (magic._b.AsInt32() << 23)).AsSingle(),
+        (value._c.AsInt32() + (magic._c.AsInt32() << 23)).AsSingle(), (value._d.AsInt32() + (magic._d.AsInt32() << 23)).AsSingle());
 
     public float Sum()
     {

@@ -28,7 +28,8 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadBFloat16(ushort* source)
-        => new((Avx2.ConvertToVector256Int32(Vector128.Load(source)) << 16).AsSingle(), (Avx2.ConvertToVector256Int32(Vector128.Load(source + 8)) << 16).AsSingle());
+        => new((Avx2.ConvertToVector256Int32(Vector128.Load(source)) << 16).AsSingle(),
+            (Avx2.ConvertToVector256Int32(Vector128.Load(source + 8)) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadInt8(sbyte* source)
@@ -71,19 +72,25 @@ internal readonly unsafe struct Lanes256 : ILanes<Lanes256>
     public static Lanes256 operator /(Lanes256 a, Lanes256 b) => new(a._a / b._a, a._b / b._b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Fused(Lanes256 a, Lanes256 b, Lanes256 c) => new(Vector256.FusedMultiplyAdd(a._a, b._a, c._a), Vector256.FusedMultiplyAdd(a._b, b._b, c._b));
+    public static Lanes256 Fused(Lanes256 a, Lanes256 b, Lanes256 c)
+    => new(Vector256.FusedMultiplyAdd(a._a, b._a, c._a), Vector256.FusedMultiplyAdd(a._b, b._b, c._b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Larger(Lanes256 a, Lanes256 b) => new(Vector256.ConditionalSelect(Vector256.GreaterThan(a._a, b._a), a._a, b._a), Vector256.ConditionalSelect(Vector256.GreaterThan(a._b, b._b), a._b, b._b));
+    public static Lanes256 Larger(Lanes256 a, Lanes256 b)
+    => new(Vector256.ConditionalSelect(Vector256.GreaterThan(a._a, b._a), a._a, b._a),
+        Vector256.ConditionalSelect(Vector256.GreaterThan(a._b, b._b), a._b, b._b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Smaller(Lanes256 a, Lanes256 b) => new(Vector256.ConditionalSelect(Vector256.LessThan(a._a, b._a), a._a, b._a), Vector256.ConditionalSelect(Vector256.LessThan(a._b, b._b), a._b, b._b));
+    public static Lanes256 Smaller(Lanes256 a, Lanes256 b)
+    => new(Vector256.ConditionalSelect(Vector256.LessThan(a._a, b._a), a._a, b._a), Vector256.ConditionalSelect(Vector256.LessThan(a._b, b._b), a._b, b._b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 ZeroWhereLess(Lanes256 x, Lanes256 limit, Lanes256 value) => new(Vector256.AndNot(value._a, Vector256.LessThan(x._a, limit._a)), Vector256.AndNot(value._b, Vector256.LessThan(x._b, limit._b)));
+    public static Lanes256 ZeroWhereLess(Lanes256 x, Lanes256 limit, Lanes256 value)
+    => new(Vector256.AndNot(value._a, Vector256.LessThan(x._a, limit._a)), Vector256.AndNot(value._b, Vector256.LessThan(x._b, limit._b)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Scale(Lanes256 value, Lanes256 magic) => new((value._a.AsInt32() + (magic._a.AsInt32() << 23)).AsSingle(), (value._b.AsInt32() + (magic._b.AsInt32() << 23)).AsSingle());
+    public static Lanes256 Scale(Lanes256 value, Lanes256 magic)
+    => new((value._a.AsInt32() + (magic._a.AsInt32() << 23)).AsSingle(), (value._b.AsInt32() + (magic._b.AsInt32() << 23)).AsSingle());
 
     public float Sum()
     {

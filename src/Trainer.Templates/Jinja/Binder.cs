@@ -108,7 +108,8 @@ internal sealed class Binder
                 block.Body.Entry = own.Symbols.ToEntry();
                 break;
             case Jump jump:
-                if (!frame.InLoop) throw new PythonError("SyntaxError", jump.Flow == Flow.Break ? "'break' outside loop" : "'continue' not properly in loop", jump.Line);
+                if (!frame.InLoop)
+                    throw new PythonError("SyntaxError", jump.Flow == Flow.Break ? "'break' outside loop" : "'continue' not properly in loop", jump.Line);
                 break;
         }
     }
@@ -123,7 +124,8 @@ internal sealed class Binder
         var finder = new SymbolFinder(body.Symbols);
         finder.Visit(loop.Target, asParameter: true);
         finder.Visit(loop.Body);
-        if (NameSearch.Stores(loop, "loop")) throw new PythonError("TemplateAssertionError", "Can't assign to special loop variable in for-loop target", loop.Line);
+        if (NameSearch.Stores(loop, "loop"))
+            throw new PythonError("TemplateAssertionError", "Can't assign to special loop variable in for-loop target", loop.Line);
         if (loop.Test != null)
         {
             var test = new Frame(new Symbols(frame.Symbols, function));
@@ -179,7 +181,8 @@ internal sealed class Binder
             var index = Array.FindIndex(macro.Parameters, parameter => parameter.Text == "caller");
             if (index < 0) macro.CallerSlot = inner.Symbols.Parameter("caller").Index;
             else if (index - macro.Parameters.Length + macro.Defaults.Length < 0)
-                throw new PythonError("TemplateAssertionError", "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.", macro.Line);
+                throw new PythonError("TemplateAssertionError",
+                    "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.", macro.Line);
         }
         if (NameSearch.Uses(macro.Body, "kwargs") && !Declares("kwargs")) macro.NamedSlot = inner.Symbols.Parameter("kwargs").Index;
         if (NameSearch.Uses(macro.Body, "varargs") && !Declares("varargs")) macro.PositionalSlot = inner.Symbols.Parameter("varargs").Index;
@@ -217,5 +220,6 @@ internal sealed class Binder
     }
 
     private static Place PlaceOf(string name, Frame frame) =>
-        (frame.Symbols.Find(name) ?? throw new PythonError("AssertionError", $"Tried to resolve a name to a reference that was unknown to the frame ('{name}')")).From(frame.Function);
+        (frame.Symbols.Find(name) ?? throw new PythonError("AssertionError",
+        $"Tried to resolve a name to a reference that was unknown to the frame ('{name}')")).From(frame.Function);
 }

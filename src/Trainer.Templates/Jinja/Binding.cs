@@ -15,7 +15,8 @@ internal readonly struct Binding
         _function = function;
         _values = new object?[names.Length];
         if (given.Positional.Length > names.Length)
-            throw PythonError.Type($"{function}() takes {(required == names.Length ? "" : "at most ")}{names.Length} positional argument{(names.Length == 1 ? "" : "s")} but {given.Positional.Length} were given");
+            throw PythonError.Type($"{function}() takes {(required == names.Length ? "" : "at most ")}{names.Length} positional "
+                + $"argument{(names.Length == 1 ? "" : "s")} but {given.Positional.Length} were given");
         given.Positional.CopyTo(_values, 0);
         foreach (var (key, value) in given.Named ?? [])
         {

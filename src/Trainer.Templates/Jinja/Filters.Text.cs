@@ -14,7 +14,8 @@ internal static partial class Filters
         var indention = PyText.AsText(width) ?? new string(' ', Math.Clamp(binding.Integer(0, 4), 0, 100_000));
         if (value is Undefined undefined) throw undefined.Error(run.Meter);
         var text = PyText.AsText(value) ?? throw (value is PyList ? new PythonError("AttributeError", "'list' object has no attribute 'splitlines'")
-            : PythonError.Type(value is PyTuple ? "can only concatenate tuple (not \"str\") to tuple" : $"unsupported operand type(s) for +=: '{PyText.TypeName(value)}' and 'str'"));
+            : PythonError.Type(value is PyTuple ? "can only concatenate tuple (not \"str\") to tuple"
+                : $"unsupported operand type(s) for +=: '{PyText.TypeName(value)}' and 'str'"));
         if (value is Markup && width is string) indention = Markup.Escape(indention);
         var lines = PyString.SplitLines(text + "\n");
         run.Meter.Spend(text.Length + (long)lines.Count * (indention.Length + 16));
@@ -84,14 +85,16 @@ internal static partial class Filters
         if (value is Undefined undefined) throw undefined.Error(run.Meter);
         var text = PyText.AsText(value) ?? throw new PythonError("AttributeError", $"'{PyText.TypeName(value)}' object has no attribute 'splitlines'");
         run.Meter.Spend(text.Length * 16L);
-        return string.Join(separator, PyString.SplitLines(text).Select(line => string.Join(separator, TextWrap.Wrap(line, width, binding.Flag(1, true), binding.Flag(3, true)))));
+        return string.Join(separator, PyString.SplitLines(text)
+            .Select(line => string.Join(separator, TextWrap.Wrap(line, width, binding.Flag(1, true), binding.Flag(3, true)))));
     }
 
     private static string FileSize(Run run, object value, Arguments given)
     {
         var binary = new Binding("do_filesizeformat", given, 0, "binary").Flag(0);
         var size = Number(value) as double? ?? throw (PyText.AsText(value) is { } text
-            ? PythonError.Value($"could not convert string to float: {PyText.Repr(text, run.Meter)}") : PythonError.Type($"float() argument must be a string or a real number, not '{PyText.TypeName(value)}'"));
+            ? PythonError.Value($"could not convert string to float: {PyText.Repr(text, run.Meter)}")
+            : PythonError.Type($"float() argument must be a string or a real number, not '{PyText.TypeName(value)}'"));
         var step = binary ? 1024.0 : 1000.0;
         if (size == 1) return "1 Byte";
         if (size < step) return $"{PyNumber.IntText(PercentFormat.Truncate(size))} Bytes";
@@ -114,7 +117,9 @@ internal static partial class Filters
         return string.Join('&', pairs.Select(pair =>
         {
             var parts = PySequence.ToList(pair, run.Meter);
-            if (parts.Count != 2) throw PythonError.Value(parts.Count < 2 ? $"not enough values to unpack (expected 2, got {parts.Count})" : "too many values to unpack (expected 2)");
+            if (parts.Count != 2)
+                throw PythonError.Value(parts.Count < 2 ? $"not enough values to unpack (expected 2, got {parts.Count})"
+                    : "too many values to unpack (expected 2)");
             return string.Join('=', parts.Select(part => Quote(PyText.Str(part, run.Meter), "").Replace("%20", "+", StringComparison.Ordinal)));
         }));
     }
@@ -164,7 +169,8 @@ internal static partial class Filters
             case PyTuple tuple: return new PyTuple(Array.ConvertAll(tuple.Items, item => SortKeys(item, run)));
             case PyDict dict:
                 var sorted = new PyDict(run.Meter);
-                foreach (var (key, item) in Sorting.Sort([.. dict.Items], (a, b) => PyCompare.Order("<", a.Key, b.Key, run.Meter))) sorted.Items[key] = SortKeys(item, run);
+                foreach (var (key, item) in Sorting.Sort([.. dict.Items], (a, b) => PyCompare.Order("<", a.Key, b.Key, run.Meter)))
+                    sorted.Items[key] = SortKeys(item, run);
                 return sorted;
             default: return value;
         }

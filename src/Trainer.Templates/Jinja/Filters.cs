@@ -9,7 +9,8 @@ internal static partial class Filters
 {
     private static readonly Dictionary<string, Filter> Table = new()
     {
-        ["abs"] = (run, value, _) => value is double real ? Math.Abs(real) : PyNumber.IsInteger(value) ? PyNumber.Normal(System.Numerics.BigInteger.Abs(PyNumber.Big(value)))
+        ["abs"] = (run, value, _) => value is double real
+            ? Math.Abs(real) : PyNumber.IsInteger(value) ? PyNumber.Normal(System.Numerics.BigInteger.Abs(PyNumber.Big(value)))
             : throw (value is Undefined undefined ? undefined.Error(run.Meter) : PythonError.Type($"bad operand type for abs(): '{PyText.TypeName(value)}'")),
         ["attr"] = (run, value, given) =>
         {
@@ -32,8 +33,10 @@ internal static partial class Filters
         ["escape"] = (run, value, _) => Markup.Escape(value, run.Meter),
         ["forceescape"] = (run, value, _) => new Markup(Markup.Escape(PyText.Str(value, run.Meter))),
         ["filesizeformat"] = FileSize,
-        ["first"] = (run, value, _) => PySequence.Iterate(value, run.Meter) is var items && items.MoveNext() ? items.Current : new Undefined("No first item, sequence was empty."),
-        ["last"] = (run, value, _) => PySequence.Reversed(value, run.Meter).Iterator is var items && items.MoveNext() ? items.Current : new Undefined("No last item, sequence was empty."),
+        ["first"] = (run, value, _) => PySequence.Iterate(value, run.Meter) is var items && items.MoveNext()
+            ? items.Current : new Undefined("No first item, sequence was empty."),
+        ["last"] = (run, value, _) => PySequence.Reversed(value, run.Meter).Iterator is var items && items.MoveNext()
+            ? items.Current : new Undefined("No last item, sequence was empty."),
         ["float"] = (run, value, given) =>
         {
             var fallback = new Binding("do_float", given, 0, "default").Get(0, 0.0);
@@ -42,7 +45,8 @@ internal static partial class Filters
         ["int"] = ToInteger,
         ["format"] = (run, value, given) =>
         {
-            if (given.Positional.Length > 0 && given.NamedCount > 0) throw new PythonError("FilterArgumentError", "can't handle positional and keyword arguments at the same time");
+            if (given.Positional.Length > 0 && given.NamedCount > 0)
+                throw new PythonError("FilterArgumentError", "can't handle positional and keyword arguments at the same time");
             return PercentFormat.Apply(Soft(value, run), given.NamedCount > 0 ? Dict(given, run) : new PyTuple(given.Positional), run);
         },
         ["groupby"] = GroupBy,
@@ -87,7 +91,8 @@ internal static partial class Filters
     };
 
     // Filters whose Python twin takes no arguments at all.
-    private static readonly HashSet<string> Bare = ["abs", "capitalize", "count", "length", "e", "escape", "forceescape", "first", "last", "items", "list", "lower", "upper", "pprint", "reverse", "safe", "string", "striptags", "title", "wordcount"];
+    private static readonly HashSet<string> Bare = ["abs", "capitalize", "count", "length", "e", "escape", "forceescape", "first", "last", "items", "list",
+        "lower", "upper", "pprint", "reverse", "safe", "string", "striptags", "title", "wordcount"];
 
     public static Filter? Find(string name)
     {
@@ -145,11 +150,13 @@ internal static partial class Filters
             var getter = Getter(attribute, run);
             items = items.Select(getter);
         }
-        if (!run.Autoescape) return StringMethods.Join(PyText.Str(separator, run.Meter), new Generator(items.Select(item => (object)PyText.Str(item, run.Meter))), run);
+        if (!run.Autoescape)
+            return StringMethods.Join(PyText.Str(separator, run.Meter), new Generator(items.Select(item => (object)PyText.Str(item, run.Meter))), run);
         var list = items.ToList();
         if (separator is not Markup && !list.Exists(item => item is Markup))
             return StringMethods.Join(PyText.Str(separator, run.Meter), new PyList(list.ConvertAll(item => (object)PyText.Str(item, run.Meter))), run);
-        return new Markup(PyText.AsText(StringMethods.Join(Markup.Escape(separator, run.Meter).Text, new PyList(list.ConvertAll(item => (object)Markup.Escape(item, run.Meter).Text)), run))!);
+        return new Markup(PyText.AsText(StringMethods.Join(Markup.Escape(separator, run.Meter).Text,
+            new PyList(list.ConvertAll(item => (object)Markup.Escape(item, run.Meter).Text)), run))!);
     }
 
     private static object Replace(Run run, object value, Arguments given)

@@ -1,7 +1,8 @@
 namespace Trainer.Templates.Jinja;
 
 /// <summary>A for loop; a recursive one is a function that its own <c>loop(...)</c> calls.</summary>
-internal sealed class For(Expression target, Expression iterable, Expression? test, bool recursive, Statement[] body, Statement[] otherwise, int line) : Statement(line)
+internal sealed class For(Expression target, Expression iterable, Expression? test, bool recursive, Statement[] body, Statement[] otherwise, int line)
+    : Statement(line)
 {
     public Expression Target { get; } = target;
 
@@ -52,7 +53,8 @@ internal sealed class For(Expression target, Expression iterable, Expression? te
     {
         object source = Test is null ? items : new Generator(Passing(run, at, items));
         var enumerator = PySequence.Iterate(source, run.Meter);
-        var loop = LoopSlot is null ? null : new LoopContext(source, enumerator, depth, Recursive ? (inner, level) => Recurse(run, outer!, inner, level) : null);
+        var loop = LoopSlot is null ? null : new LoopContext(source, enumerator, depth,
+            Recursive ? (inner, level) => Recurse(run, outer!, inner, level) : null);
         var completed = false;
         while (loop is null ? enumerator.MoveNext() : loop.MoveNext(run.Meter))
         {

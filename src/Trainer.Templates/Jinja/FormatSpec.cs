@@ -27,7 +27,8 @@ internal sealed class FormatSpec
         return value switch
         {
             double real => format.OfReal(real, meter),
-            bool when format._type == '\0' && format._align == '\0' && !format._zero && format._sign == '-' && format._grouping == '\0' => format.OfInteger(PyNumber.Big(value), meter),
+            bool when format._type == '\0' && format._align == '\0' && !format._zero && format._sign == '-' && format._grouping == '\0' =>
+                format.OfInteger(PyNumber.Big(value), meter),
             long or BigInteger or bool => format._type is 'e' or 'E' or 'f' or 'F' or 'g' or 'G' or '%'
                 ? format.OfReal(PyNumber.Real(value), meter) : format.OfInteger(PyNumber.Big(value), meter),
             _ => format.OfText(PyText.AsText(value)!, meter),

@@ -13,7 +13,8 @@ internal static class Globals
         {
             if (given.NamedCount > 0) throw PythonError.Type("safe_range() got an unexpected keyword argument");
             var count = given.Positional.Length;
-            if (count is 0 or > 3) throw PythonError.Type(count == 0 ? "range expected at least 1 argument, got 0" : $"range expected at most 3 arguments, got {count}");
+            if (count is 0 or > 3)
+                throw PythonError.Type(count == 0 ? "range expected at least 1 argument, got 0" : $"range expected at most 3 arguments, got {count}");
             var parts = Array.ConvertAll(given.Positional, Whole);
             if (count == 3 && parts[2].IsZero) throw PythonError.Value("range() arg 3 must not be zero");
             var range = new PyRange(count == 1 ? 0 : parts[0], count == 1 ? parts[0] : parts[1], count == 3 ? parts[2] : 1);
@@ -22,7 +23,9 @@ internal static class Globals
         }),
         ["dict"] = new Callable("type", "dict", (run, given) => Dict(run, given)),
         ["namespace"] = new Callable("type", "Namespace", (run, given) => new Namespace(Dict(run, given))),
-        ["cycler"] = new Callable("type", "Cycler", (_, given) => given.Positional.Length > 0 ? new Cycler(given.Positional) : throw new PythonError("RuntimeError", "at least one item has to be provided")),
+        ["cycler"] = new Callable("type", "Cycler",
+            (_, given) => given.Positional.Length > 0
+            ? new Cycler(given.Positional) : throw new PythonError("RuntimeError", "at least one item has to be provided")),
         ["joiner"] = new Callable("type", "Joiner", (_, given) => new Joiner(new Binding("Joiner.__init__", given, 0, "sep").Get(0, ", "))),
         ["raise_exception"] = new Callable("function", "raise_exception", (run, given) =>
             throw new PythonError("TemplateError", PyText.Str(new Binding("raise_exception", given, 1, "message")[0]!, run.Meter))),
@@ -62,7 +65,8 @@ internal static class Globals
         var index = 0;
         foreach (var pair in PySequence.Each(pairs, run.Meter))
         {
-            if (!PySequence.TryIterate(pair, run.Meter, out _)) throw PythonError.Type($"cannot convert dictionary update sequence element #{index} to a sequence");
+            if (!PySequence.TryIterate(pair, run.Meter, out _))
+                throw PythonError.Type($"cannot convert dictionary update sequence element #{index} to a sequence");
             var parts = PySequence.ToList(pair, run.Meter);
             if (parts.Count != 2) throw PythonError.Value($"dictionary update sequence element #{index} has length {parts.Count}; 2 is required");
             dict.Items[parts[0]] = parts[1];

@@ -10,7 +10,8 @@ namespace Trainer.Templates.Jinja;
 /// </summary>
 internal sealed class Lexer
 {
-    private static readonly string[] Operators = ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"];
+    private static readonly string[] Operators = ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=",
+        ".", ":", "|", ",", ";"];
 
     private readonly string _source;
     private readonly List<Token> _tokens = [];
@@ -160,13 +161,15 @@ internal sealed class Lexer
             MoveTo(end);
             return;
         }
-        var radix = _source[start] != '0' || start + 1 >= _source.Length ? 10 : char.ToLowerInvariant(_source[start + 1]) switch { 'x' => 16, 'o' => 8, 'b' => 2, _ => 10 };
+        var radix = _source[start] != '0' || start + 1 >= _source.Length
+            ? 10 : char.ToLowerInvariant(_source[start + 1]) switch { 'x' => 16, 'o' => 8, 'b' => 2, _ => 10 };
         var at = start;
         if (radix != 10 && Digits(start + 2, radix, leadingUnderscore: true) is { } prefixed) at = prefixed;
         else if (_source[start] == '0')
         {
             radix = 10;
-            for (at++; at < _source.Length && (_source[at] == '0' || (_source[at] == '_' && at + 1 < _source.Length && _source[at + 1] == '0'));) at += _source[at] == '_' ? 2 : 1;
+            for (at++; at < _source.Length && (_source[at] == '0' || (_source[at] == '_' && at + 1 < _source.Length && _source[at + 1] == '0'));)
+                at += _source[at] == '_' ? 2 : 1;
         }
         else at = Digits(start, radix = 10, leadingUnderscore: false)!.Value;
         var value = PyNumber.ParseInt(_source[start..at], radix == 10 ? 10 : 0) ?? throw Error("Exceeds the limit (4300 digits) for integer string conversion");
@@ -186,7 +189,8 @@ internal sealed class Lexer
         return at == start ? null : at;
     }
 
-    private static bool IsDigit(char c, int radix) => radix switch { 16 => char.IsAsciiHexDigit(c), 8 => c is >= '0' and <= '7', 2 => c is '0' or '1', _ => char.IsAsciiDigit(c) };
+    private static bool IsDigit(char c, int radix)
+        => radix switch { 16 => char.IsAsciiHexDigit(c), 8 => c is >= '0' and <= '7', 2 => c is '0' or '1', _ => char.IsAsciiDigit(c) };
 
     private int? TryFloat(int start)
     {
@@ -204,7 +208,8 @@ internal sealed class Lexer
     private bool IsWordLetter(int at)
     {
         var category = CharUnicodeInfo.GetUnicodeCategory(_source, at);
-        return category is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter
+        return category is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
+            or UnicodeCategory.ModifierLetter
             or UnicodeCategory.OtherLetter or UnicodeCategory.LetterNumber or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
             or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.ConnectorPunctuation;
     }

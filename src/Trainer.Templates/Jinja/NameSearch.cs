@@ -20,7 +20,8 @@ internal sealed class NameSearch
     }
 
     /// <summary>Whether a target anywhere inside stores the name.</summary>
-    public static bool Stores(Statement statement, string name) => Everything(statement).Any(e => e is Name { Use: NameUse.Store } target && target.Text == name);
+    public static bool Stores(Statement statement, string name)
+        => Everything(statement).Any(e => e is Name { Use: NameUse.Store } target && target.Text == name);
 
     public static bool HasBlocks(Statement[] body)
     {

@@ -170,7 +170,8 @@ internal sealed partial class Parser
         throw Fail($"unexpected '{token.Described}'");
     }
 
-    private Expression ParseTuple(bool simplified = false, bool conditional = true, string? endName = null, bool parentheses = false, bool withNamespace = false)
+    private Expression ParseTuple(bool simplified = false, bool conditional = true, string? endName = null, bool parentheses = false,
+        bool withNamespace = false)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
         var line = Current.Line;

@@ -20,7 +20,9 @@ internal static class PercentFormat
         {
             var point = letter.Length == 2 ? char.ConvertToUtf32(letter, 0) : letter[0];
             if (point < 128) result.Append(letter);
-            else result.Append(point < 0x100 ? "\\x" : point < 0x10000 ? "\\u" : "\\U").Append(point.ToString(point < 0x100 ? "x2" : point < 0x10000 ? "x4" : "x8", CultureInfo.InvariantCulture));
+            else
+                result.Append(point < 0x100 ? "\\x" : point < 0x10000 ? "\\u" : "\\U").Append(point.ToString(point < 0x100
+                    ? "x2" : point < 0x10000 ? "x4" : "x8", CultureInfo.InvariantCulture));
         }
         return result.ToString();
     }
@@ -126,7 +128,8 @@ internal static class PercentFormat
             case 'd' or 'i' or 'u' or 'x' or 'X' or 'o':
                 if (value is Undefined missing && (type is 'd' or 'i' or 'u')) throw missing.Error(meter);
                 if (!PyNumber.IsNumber(value) || (value is double && (type is 'x' or 'X' or 'o')))
-                    throw PythonError.Type($"%{type} format: {(type is 'x' or 'X' or 'o' ? "an integer is required" : "a real number is required")}, not {PyText.TypeName(value)}");
+                    throw PythonError.Type($"%{type} format: {(type is 'x' or 'X' or 'o' ? "an integer is required" : "a real number is required")}, not "
+                        + $"{PyText.TypeName(value)}");
                 var whole = value is double real ? Truncate(real) : PyNumber.Big(value);
                 var digits = type is 'x' or 'X' or 'o' ? FormatSpec.InBase(BigInteger.Abs(whole), type) : PyNumber.IntText(BigInteger.Abs(whole));
                 if (precision >= 0) digits = digits.PadLeft(precision, '0');
@@ -135,7 +138,8 @@ internal static class PercentFormat
                 if (value is Undefined undefined) throw undefined.Error(meter);
                 if (!PyNumber.IsNumber(value)) throw PythonError.Type($"must be real number, not {PyText.TypeName(value)}");
                 var number = PyNumber.Real(value);
-                return Signed(double.IsNegative(number) && !double.IsNaN(number), "", RealText.Format(Math.Abs(number), type, precision < 0 ? 6 : precision, alternate));
+                return Signed(double.IsNegative(number) && !double.IsNaN(number), "",
+                    RealText.Format(Math.Abs(number), type, precision < 0 ? 6 : precision, alternate));
             default:
                 throw PythonError.Value($"unsupported format character '{type}' (0x{(int)type:x}) at index {at}");
         }

@@ -9,8 +9,10 @@ internal static class PyAttributes
     private static readonly HashSet<string> ChangingDict = ["clear", "pop", "popitem", "setdefault", "update"];
 
     // What Python objects commonly have of these names; the sandbox hides all of them.
-    private static readonly HashSet<string> Hidden = ["__class__", "__doc__", "__init__", "__dict__", "__module__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__",
-        "__hash__", "__str__", "__repr__", "__new__", "__reduce__", "__reduce_ex__", "__getattribute__", "__setattr__", "__delattr__", "__dir__", "__format__", "__sizeof__",
+    private static readonly HashSet<string> Hidden = ["__class__", "__doc__", "__init__", "__dict__", "__module__", "__eq__", "__ne__", "__lt__", "__le__",
+        "__gt__", "__ge__",
+        "__hash__", "__str__", "__repr__", "__new__", "__reduce__", "__reduce_ex__", "__getattribute__", "__setattr__", "__delattr__", "__dir__", "__format__",
+        "__sizeof__",
         "__subclasshook__", "__init_subclass__", "__getstate__"];
 
     /// <summary>environment.getattr: the attribute first, then the item.</summary>
@@ -103,7 +105,8 @@ internal static class PyAttributes
             "imag" => PyNumber.Of(0),
             "denominator" => PyNumber.Of(1),
             "bit_length" => new Callable("builtin_function_or_method", name, (_, _) => PyNumber.Of(BigInteger.Abs(value).GetBitLength())),
-            "bit_count" => new Callable("builtin_function_or_method", name, (_, _) => PyNumber.Of(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
+            "bit_count" => new Callable("builtin_function_or_method", name,
+                (_, _) => PyNumber.Of(BigInteger.Abs(value).ToByteArray().Sum(b => BitOperations.PopCount(b)))),
             "conjugate" => new Callable("builtin_function_or_method", name, (_, _) => PyNumber.Normal(value)),
             _ => null,
         };

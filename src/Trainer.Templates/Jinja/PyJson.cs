@@ -55,7 +55,8 @@ internal static class PyJson
         {
             var parts = PySequence.ToList(separators, run.Meter);
             if (parts.Count != 2) throw PythonError.Value($"{(parts.Count < 2 ? "not enough" : "too many")} values to unpack (expected 2)");
-            (itemSeparator, keySeparator) = (PyText.AsText(parts[0]) ?? throw PythonError.Type("separators must be str"), PyText.AsText(parts[1]) ?? throw PythonError.Type("separators must be str"));
+            (itemSeparator, keySeparator) = (PyText.AsText(parts[0]) ?? throw PythonError.Type("separators must be str"), PyText.AsText(parts[1])
+                ?? throw PythonError.Type("separators must be str"));
         }
         var writer = new Writer(run.Meter, options.Flag(0), indentText, itemSeparator, keySeparator, options.Flag(3));
         writer.Write(value, 0);
@@ -85,7 +86,8 @@ internal static class PyJson
             }
         }
 
-        private static string Real(double real) => double.IsNaN(real) ? "NaN" : double.IsPositiveInfinity(real) ? "Infinity" : double.IsNegativeInfinity(real) ? "-Infinity" : PyNumber.FloatText(real);
+        private static string Real(double real) => double.IsNaN(real)
+            ? "NaN" : double.IsPositiveInfinity(real) ? "Infinity" : double.IsNegativeInfinity(real) ? "-Infinity" : PyNumber.FloatText(real);
 
         private void WriteArray(IReadOnlyList<object> items, int depth)
         {
@@ -102,7 +104,8 @@ internal static class PyJson
 
         private void WriteObject(PyDict dict, int depth)
         {
-            var pairs = sorted ? Sorting.Sort([.. dict.Items], (a, b) => PyCompare.Order("<", a.Key, b.Key, meter)) : (IEnumerable<KeyValuePair<object, object>>)dict.Items;
+            var pairs = sorted ? Sorting.Sort([.. dict.Items], (a, b) => PyCompare.Order("<", a.Key, b.Key, meter))
+                : (IEnumerable<KeyValuePair<object, object>>)dict.Items;
             Text.Append('{');
             var first = true;
             foreach (var (key, value) in pairs)

@@ -121,7 +121,8 @@ internal static class PyNumber
         if (BigInteger.Abs(x) < 1L << 53 && BigInteger.Abs(y) < 1L << 53) return (double)x / (double)y;
         // Scale so that the quotient has 64 or more bits, then let the last bit stand for the rest: one rounding.
         var shift = (int)(y.GetBitLength() - x.GetBitLength() + 66);
-        var quotient = BigInteger.DivRem(shift > 0 ? BigInteger.Abs(x) << shift : BigInteger.Abs(x), shift > 0 ? BigInteger.Abs(y) : BigInteger.Abs(y) << -shift, out var rest);
+        var quotient = BigInteger.DivRem(shift > 0 ? BigInteger.Abs(x) << shift : BigInteger.Abs(x),
+            shift > 0 ? BigInteger.Abs(y) : BigInteger.Abs(y) << -shift, out var rest);
         if (!rest.IsZero) quotient |= 1;
         var value = Math.ScaleB((double)quotient, -shift);
         if (double.IsInfinity(value)) throw new PythonError("OverflowError", "integer division result too large for a float");
@@ -167,7 +168,8 @@ internal static class PyNumber
                 if (x == 0 && y < 0) throw new PythonError("ZeroDivisionError", "0.0 cannot be raised to a negative power");
                 if (x < 0 && Math.Floor(y) != y && !double.IsInfinity(x) && !double.IsInfinity(y)) throw PythonError.Limit("a complex number is not supported");
                 var power = x == 1 ? 1 : x == -1 && double.IsInfinity(y) ? 1 : Math.Pow(x, y);
-                if (double.IsInfinity(power) && !double.IsInfinity(x) && !double.IsInfinity(y)) throw new PythonError("OverflowError", "(34, 'Numerical result out of range')");
+                if (double.IsInfinity(power) && !double.IsInfinity(x) && !double.IsInfinity(y))
+                    throw new PythonError("OverflowError", "(34, 'Numerical result out of range')");
                 return power;
         }
     }
@@ -181,7 +183,8 @@ internal static class PyNumber
     public static string IntText(BigInteger value)
     {
         if (BigInteger.Abs(value).GetBitLength() > 14_300)
-            throw PythonError.Value($"Exceeds the limit ({LargestDigits} digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit");
+            throw PythonError.Value($"Exceeds the limit ({LargestDigits} digits) for integer string conversion; use sys.set_int_max_str_digits() to increase "
+                + "the limit");
         return value.ToString(CultureInfo.InvariantCulture);
     }
 
@@ -267,12 +270,14 @@ internal static class PyNumber
         if (trimmed.Length == 0 || trimmed.Contains("__", StringComparison.Ordinal)) return null;
         switch (trimmed.TrimStart('+', '-').ToLowerInvariant())
         {
-            case "inf" or "infinity" when trimmed.Length - trimmed.TrimStart('+', '-').Length <= 1: return trimmed[0] == '-' ? double.NegativeInfinity : double.PositiveInfinity;
+            case "inf" or "infinity" when trimmed.Length - trimmed.TrimStart('+', '-').Length <= 1:
+                return trimmed[0] == '-' ? double.NegativeInfinity : double.PositiveInfinity;
             case "nan" when trimmed.Length - trimmed.TrimStart('+', '-').Length <= 1: return double.NaN;
         }
         for (var i = 0; i < trimmed.Length; i++)
         {
-            if (trimmed[i] == '_' && (i == 0 || i == trimmed.Length - 1 || !char.IsAsciiDigit(trimmed[i - 1]) || !char.IsAsciiDigit(trimmed[i + 1]))) return null;
+            if (trimmed[i] == '_' && (i == 0 || i == trimmed.Length - 1 || !char.IsAsciiDigit(trimmed[i - 1]) || !char.IsAsciiDigit(trimmed[i + 1])))
+                return null;
             if (!(char.IsAsciiDigit(trimmed[i]) || trimmed[i] is '+' or '-' or '.' or 'e' or 'E' or '_')) return null;
         }
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;

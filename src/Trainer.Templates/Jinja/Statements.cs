@@ -200,7 +200,8 @@ internal sealed class Jump(Flow flow, int line) : Statement(line)
 internal sealed class NeedsTemplates(string tag, int line) : Statement(line)
 {
     public override Flow Execute(Run run, Activation at) =>
-        throw new PythonError("TypeError", $"no loader for this environment specified: '{{% {tag} %}}' needs other templates, and a chat template stands alone");
+        throw new PythonError("TypeError", $"no loader for this environment specified: '{{% {tag} %}}' needs other templates, and a chat template stands "
+        + $"alone");
 }
 
 /// <summary>What entering a frame loads into its slots: names resolved from the context or copied from outer frames.</summary>

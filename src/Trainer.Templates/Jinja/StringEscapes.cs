@@ -57,7 +57,8 @@ internal static class StringEscapes
 
     private static int Hex(StringBuilder to, string literal, int at, int digits, int line)
     {
-        if (at + digits > literal.Length || !int.TryParse(literal.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value))
+        if (at + digits > literal.Length || !int.TryParse(literal.AsSpan(at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out var value))
             throw PythonError.Syntax($"truncated \\{literal[at - 1]}{new string('X', digits)} escape", line);
         if (value is < 0 or > 0x10ffff) throw PythonError.Syntax("illegal Unicode character", line);
         to.Append(value < 0x10000 ? ((char)value).ToString() : char.ConvertFromUtf32(value));

@@ -102,7 +102,8 @@ internal sealed class StringFormat
         if (first.Length == 0 || first.All(char.IsAsciiDigit))
         {
             if (first.Length == 0 == _numbered && (_numbered || _next > 0))
-                throw PythonError.Value(_numbered ? "cannot switch from manual field specification to automatic field numbering" : "cannot switch from automatic field numbering to manual field specification");
+                throw PythonError.Value(_numbered ? "cannot switch from manual field specification to automatic field numbering"
+                    : "cannot switch from automatic field numbering to manual field specification");
             _numbered = first.Length > 0;
             var index = first.Length == 0 ? _next++ : int.TryParse(first, out var number) ? number : int.MaxValue;
             if (index >= _given.Positional.Length) throw new PythonError("IndexError", "tuple index out of range");
@@ -128,7 +129,8 @@ internal sealed class StringFormat
             if (close < 0) throw PythonError.Value("Missing ']' in format string");
             var key = name[(at + 1)..close];
             if (key.Length == 0) throw PythonError.Value("Empty attribute in format string");
-            value = PyAttributes.Item(value, long.TryParse(key, System.Globalization.NumberStyles.None, null, out var position) ? PyNumber.Of(position) : key, _run.Meter);
+            value = PyAttributes.Item(value, long.TryParse(key, System.Globalization.NumberStyles.None, null, out var position) ? PyNumber.Of(position) : key,
+                _run.Meter);
             at = close + 1;
         }
         return value;

@@ -31,26 +31,32 @@ internal static class StringMethods
         ["index"] = new((text, given, _) => Found(Find(text, given, false)), 1, ["/sub", "/start", "/end"], false),
         ["rindex"] = new((text, given, _) => Found(Find(text, given, true)), 1, ["/sub", "/start", "/end"], false),
         ["count"] = new((text, given, _) => PyNumber.Of(Count(text, given)), 1, ["/sub", "/start", "/end"], false),
-        ["replace"] = new((text, given, run) => PyString.Replace(text, given.RequiredText(0), given.RequiredText(1), given.Integer(2, -1), run.Meter), 2, ["/old", "/new", "/count"]),
+        ["replace"] = new((text, given, run) => PyString.Replace(text, given.RequiredText(0), given.RequiredText(1), given.Integer(2, -1), run.Meter), 2,
+            ["/old", "/new", "/count"]),
         ["join"] = new((text, given, run) => Join(text, given[0]!, run), 1, ["/iterable"]),
         ["center"] = new((text, given, run) => PyString.Pad(text, given.Integer(0, 0), given.Text(1) ?? " ", '^', run.Meter), 1, ["/width", "/fillchar"]),
         ["ljust"] = new((text, given, run) => PyString.Pad(text, given.Integer(0, 0), given.Text(1) ?? " ", '<', run.Meter), 1, ["/width", "/fillchar"]),
         ["rjust"] = new((text, given, run) => PyString.Pad(text, given.Integer(0, 0), given.Text(1) ?? " ", '>', run.Meter), 1, ["/width", "/fillchar"]),
         ["zfill"] = new((text, given, run) => ZeroFill(text, given.Integer(0, 0), run.Meter), 1, ["/width"]),
         ["expandtabs"] = new((text, given, run) => ExpandTabs(text, given.Integer(0, 8), run.Meter), 0, ["tabsize"]),
-        ["removeprefix"] = new((text, given, _) => text.StartsWith(given.RequiredText(0), StringComparison.Ordinal) ? text[given.RequiredText(0).Length..] : text, 1, ["/prefix"]),
-        ["removesuffix"] = new((text, given, _) => text.EndsWith(given.RequiredText(0), StringComparison.Ordinal) ? text[..^given.RequiredText(0).Length] : text, 1, ["/suffix"]),
+        ["removeprefix"] = new((text, given, _) => text.StartsWith(given.RequiredText(0), StringComparison.Ordinal)
+            ? text[given.RequiredText(0).Length..] : text, 1, ["/prefix"]),
+        ["removesuffix"] = new((text, given, _) => text.EndsWith(given.RequiredText(0), StringComparison.Ordinal)
+            ? text[..^given.RequiredText(0).Length] : text, 1, ["/suffix"]),
         ["partition"] = new((text, given, _) => Partition(text, given.RequiredText(0), false), 1, ["/sep"]),
         ["rpartition"] = new((text, given, _) => Partition(text, given.RequiredText(0), true), 1, ["/sep"]),
         ["isalpha"] = Is((_, category) => IsLetter(category)),
         ["isalnum"] = Is((rune, category) => IsLetter(category) || category == UnicodeCategory.DecimalDigitNumber || Rune.GetNumericValue(rune) >= 0),
-        ["isdigit"] = Is((rune, category) => category == UnicodeCategory.DecimalDigitNumber || (rune.IsBmp && CharUnicodeInfo.GetDigitValue((char)rune.Value) >= 0)),
+        ["isdigit"] = Is((rune, category) => category == UnicodeCategory.DecimalDigitNumber
+            || (rune.IsBmp && CharUnicodeInfo.GetDigitValue((char)rune.Value) >= 0)),
         ["isdecimal"] = Is((_, category) => category == UnicodeCategory.DecimalDigitNumber),
         ["isnumeric"] = Is((rune, category) => category == UnicodeCategory.DecimalDigitNumber || Rune.GetNumericValue(rune) != -1),
         ["isspace"] = Is((rune, _) => rune.IsBmp && PyString.IsSpace((char)rune.Value)),
         ["isascii"] = new((text, _, _) => PyNumber.Flag(Ascii.IsValid(text)), 0, [], false),
-        ["isprintable"] = new((text, _, _) => PyNumber.Flag(text.Length == 0 || PyString.All(text, (rune, category) => rune.Value == ' ' || PyText.IsPrintable(category))), 0, [], false),
-        ["isidentifier"] = new((text, _, _) => PyNumber.Flag(text.Length > 0 && (text[0] == '_' || char.IsLetter(text, 0)) && text.All(c => c == '_' || char.IsLetterOrDigit(c))), 0, [], false),
+        ["isprintable"] = new((text, _, _) => PyNumber.Flag(text.Length == 0
+            || PyString.All(text, (rune, category) => rune.Value == ' ' || PyText.IsPrintable(category))), 0, [], false),
+        ["isidentifier"] = new((text, _, _) => PyNumber.Flag(text.Length > 0 && (text[0] == '_' || char.IsLetter(text, 0))
+            && text.All(c => c == '_' || char.IsLetterOrDigit(c))), 0, [], false),
         ["islower"] = new((text, _, _) => PyNumber.Flag(IsCase(text, upper: false)), 0, [], false),
         ["isupper"] = new((text, _, _) => PyNumber.Flag(IsCase(text, upper: true)), 0, [], false),
         ["istitle"] = new((text, _, _) => PyNumber.Flag(PyString.Letters(text).Any(PyCase.IsCased) && PyCase.ToTitle(text) == text), 0, [], false),
@@ -61,7 +67,8 @@ internal static class StringMethods
         var text = PyText.AsText(owner)!;
         if (name is "format" or "format_map")
             return new Callable("function", name, (run, given) => Wrap(owner, StringFormat.Apply(owner, name == "format" ? given : Mapped(given), run)));
-        if (owner is Markup && name is "striptags" or "unescape") return new Callable("method", name, (run, _) => Filters.Unescape(text, name == "striptags", run.Meter));
+        if (owner is Markup && name is "striptags" or "unescape")
+            return new Callable("method", name, (run, _) => Filters.Unescape(text, name == "striptags", run.Meter));
         if (!Table.TryGetValue(name, out var entry)) return null;
         return new Callable(owner is Markup ? "method" : "builtin_function_or_method", name, (run, given) =>
         {
@@ -93,7 +100,8 @@ internal static class StringMethods
         if (given.NamedCount > 0) throw PythonError.Type("format_map() takes no keyword arguments");
         if (given.Positional.Length != 1) throw PythonError.Type($"format_map() takes exactly one argument ({given.Positional.Length} given)");
         if (given.Positional[0] is not PyDict dict) throw PythonError.Type($"'{PyText.TypeName(given.Positional[0])}' object is not subscriptable");
-        return new Arguments([], [.. dict.Items.Where(pair => pair.Key is string).Select(pair => new KeyValuePair<string, object>((string)pair.Key, pair.Value))]);
+        return new Arguments([],
+            [.. dict.Items.Where(pair => pair.Key is string).Select(pair => new KeyValuePair<string, object>((string)pair.Key, pair.Value))]);
     }
 
     private static object Wrap(object owner, string text) => owner is Markup ? new Markup(text) : text;
@@ -137,7 +145,8 @@ internal static class StringMethods
         foreach (var rune in text.EnumerateRunes())
         {
             var category = Rune.GetUnicodeCategory(rune);
-            if (category == UnicodeCategory.TitlecaseLetter || category == (upper ? UnicodeCategory.LowercaseLetter : UnicodeCategory.UppercaseLetter)) return false;
+            if (category == UnicodeCategory.TitlecaseLetter || category == (upper ? UnicodeCategory.LowercaseLetter : UnicodeCategory.UppercaseLetter))
+                return false;
             if (category == (upper ? UnicodeCategory.UppercaseLetter : UnicodeCategory.LowercaseLetter)) cased = true;
         }
         return cased;
@@ -167,8 +176,11 @@ internal static class StringMethods
     {
         var (part, _, valid) = Range(text, given);
         if (given[0] is PyTuple tuple)
-            return PyNumber.Flag(valid && tuple.Items.Any(item => Matches(PyText.AsText(item) ?? throw PythonError.Type($"tuple for {(start ? "startswith" : "endswith")} must only contain str, not {PyText.TypeName(item)}"))));
-        var affix = PyText.AsText(given[0]!) ?? throw PythonError.Type($"{(start ? "startswith" : "endswith")} first arg must be str or a tuple of str, not {PyText.TypeName(given[0]!)}");
+            return PyNumber.Flag(valid
+                && tuple.Items.Any(item => Matches(PyText.AsText(item)
+                    ?? throw PythonError.Type($"tuple for {(start ? "startswith" : "endswith")} must only contain str, not {PyText.TypeName(item)}"))));
+        var affix = PyText.AsText(given[0]!)
+            ?? throw PythonError.Type($"{(start ? "startswith" : "endswith")} first arg must be str or a tuple of str, not {PyText.TypeName(given[0]!)}");
         return PyNumber.Flag(valid && Matches(affix));
 
         bool Matches(string affix) => start ? part.StartsWith(affix, StringComparison.Ordinal) : part.EndsWith(affix, StringComparison.Ordinal);
@@ -176,10 +188,12 @@ internal static class StringMethods
 
     private static long Find(string text, Binding given, bool last)
     {
-        var sought = given[0] is { } value && PyText.AsText(value) is { } known ? known : throw PythonError.Type($"must be str, not {PyText.TypeName(given[0]!)}");
+        var sought = given[0] is { } value && PyText.AsText(value) is { } known
+            ? known : throw PythonError.Type($"must be str, not {PyText.TypeName(given[0]!)}");
         var (part, before, valid) = Range(text, given);
         if (!valid) return -1;
-        var at = last ? (sought.Length == 0 ? part.Length : part.LastIndexOf(sought, StringComparison.Ordinal)) : part.IndexOf(sought, StringComparison.Ordinal);
+        var at = last ? (sought.Length == 0 ? part.Length : part.LastIndexOf(sought, StringComparison.Ordinal))
+            : part.IndexOf(sought, StringComparison.Ordinal);
         return at < 0 ? -1 : before + PyString.Length(part[..at]);
     }
 

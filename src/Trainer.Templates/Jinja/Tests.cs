@@ -11,7 +11,9 @@ internal static class Tests
     {
         ["odd"] = (run, value, _) => IsRest(run, value, 1),
         ["even"] = (run, value, _) => IsRest(run, value, 0),
-        ["divisibleby"] = (run, value, given) => PyNumber.Flag(PyCompare.Equal(PyArithmetic.Apply("%", value, new Binding("test_divisibleby", given, 1, "num")[0]!, run), PyNumber.Of(0), run.Meter)),
+        ["divisibleby"] = (run, value, given) =>
+            PyNumber.Flag(PyCompare.Equal(PyArithmetic.Apply("%", value, new Binding("test_divisibleby", given, 1, "num")[0]!, run), PyNumber.Of(0),
+            run.Meter)),
         ["defined"] = (_, value, _) => PyNumber.Flag(value is not Undefined),
         ["undefined"] = (_, value, _) => PyNumber.Flag(value is Undefined),
         ["filter"] = (run, value, _) => PyNumber.Flag(run.Meter.Keys.GetHashCode(value) is var _ && PyText.AsText(value) is { } name && Filters.Knows(name)),
@@ -28,14 +30,16 @@ internal static class Tests
         ["upper"] = (run, value, _) => PyNumber.Flag(StringMethods.IsCase(PyText.Str(value, run.Meter), upper: true)),
         ["mapping"] = (_, value, _) => PyNumber.Flag(value is PyDict),
         ["sequence"] = (_, value, _) => PyNumber.Flag(value is string or Markup or PyList or PyTuple or PyDict or PyRange or Undefined),
-        ["iterable"] = (_, value, _) => PyNumber.Flag(value is string or Markup or PyList or PyTuple or PyDict or PyRange or Undefined or Generator or DictView or LoopContext),
+        ["iterable"] = (_, value, _) => PyNumber.Flag(
+            value is string or Markup or PyList or PyTuple or PyDict or PyRange or Undefined or Generator or DictView or LoopContext),
         ["callable"] = (_, value, _) => PyNumber.Flag(value is Callable or Macro or LoopContext or Joiner or Undefined),
         ["sameas"] = (_, value, given) => PyNumber.Flag(IsSame(value, new Binding("test_sameas", given, 1, "other")[0]!)),
         ["escaped"] = (_, value, _) => PyNumber.Flag(value is Markup),
         ["in"] = (run, value, given) => PyNumber.Flag(PyCompare.Contains(new Binding("test_in", given, 1, "seq")[0]!, value, run.Meter)),
     };
 
-    private static readonly string[] Bare = ["odd", "even", "defined", "undefined", "filter", "test", "none", "boolean", "true", "false", "integer", "float", "number", "string", "lower", "upper", "mapping", "sequence", "iterable", "callable", "escaped"];
+    private static readonly string[] Bare = ["odd", "even", "defined", "undefined", "filter", "test", "none", "boolean", "true", "false", "integer", "float",
+        "number", "string", "lower", "upper", "mapping", "sequence", "iterable", "callable", "escaped"];
 
     static Tests()
     {
@@ -45,7 +49,8 @@ internal static class Tests
             Table[name] = (run, value, given) => given.Positional.Length + given.NamedCount == 0 ? test(run, value, given)
                 : throw PythonError.Type($"test_{name}() takes 1 positional argument but {given.Positional.Length + given.NamedCount + 1} were given");
         }
-        foreach (var name in new[] { "==", "eq", "equalto" }) Table[name] = (run, value, given) => PyNumber.Flag(PyCompare.Equal(value, Other(given), run.Meter));
+        foreach (var name in new[] { "==", "eq", "equalto" })
+            Table[name] = (run, value, given) => PyNumber.Flag(PyCompare.Equal(value, Other(given), run.Meter));
         foreach (var name in new[] { "!=", "ne" }) Table[name] = (run, value, given) => PyNumber.Flag(!PyCompare.Equal(value, Other(given), run.Meter));
         foreach (var (sign, names) in new[] { (">", "> gt greaterthan"), (">=", ">= ge"), ("<", "< lt lessthan"), ("<=", "<= le") })
             foreach (var name in names.Split(' ')) Table[name] = (run, value, given) => PyNumber.Flag(PyCompare.Order(sign, value, Other(given), run.Meter));

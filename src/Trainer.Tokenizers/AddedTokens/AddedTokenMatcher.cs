@@ -94,7 +94,8 @@ internal sealed class AddedTokenMatcher
 
     private static bool StandsAlone(ReadOnlySpan<char> text, int start, int stop)
     {
-        var before = start > 0 && CharacterSets.IsWord(char.IsLowSurrogate(text[start - 1]) && start > 1 ? Transformation.CodePointAt(text, start - 2) : text[start - 1]);
+        var before = start > 0 && CharacterSets.IsWord(char.IsLowSurrogate(text[start - 1]) && start > 1
+            ? Transformation.CodePointAt(text, start - 2) : text[start - 1]);
         var after = stop < text.Length && CharacterSets.IsWord(Transformation.CodePointAt(text, stop));
         return !before && !after;
     }

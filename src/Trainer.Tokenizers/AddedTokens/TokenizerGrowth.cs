@@ -8,7 +8,8 @@ namespace Trainer.Tokenizers.AddedTokens;
 /// </summary>
 public static class TokenizerGrowth
 {
-    private const string Tokenizer = "tokenizer.json", Config = "tokenizer_config.json", Added = "added_tokens.json", Listed = "added_tokens", Numbered = "added_tokens_decoder";
+    private const string Tokenizer = "tokenizer.json", Config = "tokenizer_config.json", Added = "added_tokens.json", Listed = "added_tokens",
+        Numbered = "added_tokens_decoder";
 
     /// <summary>Writes the files that change into a folder that has copies of all of them.</summary>
     /// <param name="folder">A folder with the tokenizer's files.</param>
@@ -27,7 +28,8 @@ public static class TokenizerGrowth
         Insert(added, null, tokens.Select(token => $"{Quoted(token.Text)}:{token.Id}"));
     }
 
-    private static string Flags(string text) => $"\"content\":{Quoted(text)},\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false";
+    private static string Flags(string text)
+        => $"\"content\":{Quoted(text)},\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":false";
 
     private static string Quoted(string text) => JsonSerializer.Serialize(text);
 
@@ -42,7 +44,8 @@ public static class TokenizerGrowth
         File.WriteAllBytes(path, [.. bytes[..at], .. System.Text.Encoding.UTF8.GetBytes(text), .. bytes[at..]]);
     }
 
-    private static int Begin(byte[] bytes, string path) => Array.IndexOf(bytes, (byte)'{') is >= 0 and var at ? at : throw new TokenizerException($"'{path}' is no JSON object; copy or download it again");
+    private static int Begin(byte[] bytes, string path)
+        => Array.IndexOf(bytes, (byte)'{') is >= 0 and var at ? at : throw new TokenizerException($"'{path}' is no JSON object; copy or download it again");
 
     // The place of the closing bracket of a property's value at the top, and whether nothing stands before it; null where there is no such list or object.
     private static (int At, bool IsEmpty)? End(byte[] bytes, string path, string? property)
@@ -50,11 +53,13 @@ public static class TokenizerGrowth
         var mark = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
         try
         {
-            var reader = new Utf8JsonReader(bytes.AsSpan(mark), new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            var reader = new Utf8JsonReader(bytes.AsSpan(mark),
+                new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
             var (isInside, depth, last) = (property is null, property is null ? 0 : 1, JsonTokenType.None);
             while (reader.Read())
             {
-                if (property is not null && reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName) isInside = reader.ValueTextEquals(property);
+                if (property is not null && reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName)
+                    isInside = reader.ValueTextEquals(property);
                 else if (isInside && reader.CurrentDepth == depth && reader.TokenType is (JsonTokenType.EndArray or JsonTokenType.EndObject))
                     return (mark + (int)reader.TokenStartIndex, last is JsonTokenType.StartArray or JsonTokenType.StartObject);
                 last = reader.TokenType;

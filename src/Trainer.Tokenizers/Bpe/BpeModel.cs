@@ -124,7 +124,8 @@ internal sealed class BpeModel : IPieceModel
             else if (!(_options.ByteFallback && SpellBytes(piece, codePoint, i, end, symbols)) && _unknown != -1)
             {
                 if (_unknown == MissingUnknown)
-                    throw new TokenizerException($"the text holds '{piece[i..end]}', which the vocabulary lacks, and so is the unknown token '{_options.UnknownToken}' that should stand for it; add the token to the vocabulary in tokenizer.json");
+                    throw new TokenizerException($"the text holds '{piece[i..end]}', which the vocabulary lacks, and so is the unknown token "
+                        + $"'{_options.UnknownToken}' that should stand for it; add the token to the vocabulary in tokenizer.json");
                 if (pending >= 0 && !_options.FuseUnknown)
                 {
                     symbols.Add(_unknown, pending, pendingEnd);

@@ -32,7 +32,8 @@ internal sealed class AddedTokenReader
     }
 
     /// <summary>Tokens that a model brings along, and those of the files beside it.</summary>
-    public static List<AddedToken> Read(List<AddedToken> tokens, FilesBeside beside, Vocabulary vocabulary) => new AddedTokenReader(tokens, vocabulary).With(beside);
+    public static List<AddedToken> Read(List<AddedToken> tokens, FilesBeside beside, Vocabulary vocabulary)
+        => new AddedTokenReader(tokens, vocabulary).With(beside);
 
     private List<AddedToken> With(FilesBeside beside)
     {
@@ -53,7 +54,8 @@ internal sealed class AddedTokenReader
         // A role may name a token of the vocabulary that no list has: it is then found in text as a whole. One that the vocabulary lacks stands for nothing.
         foreach (var (content, named) in special)
             if (!_places.ContainsKey(content) && _vocabulary.IdOf(content) is { } id)
-                Put(named.Element.ValueKind == JsonValueKind.Object ? ReadToken(named, id) with { Special = true } : new AddedToken(id, content, false, false, false, false, true), named);
+                Put(named.Element.ValueKind == JsonValueKind.Object
+                    ? ReadToken(named, id) with { Special = true } : new AddedToken(id, content, false, false, false, false, true), named);
         return _tokens;
     }
 

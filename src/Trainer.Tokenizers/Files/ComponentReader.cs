@@ -14,7 +14,9 @@ internal static class ComponentReader
             return null;
         return section.Type() switch
         {
-            "Sequence" => new NormalizerSequence([.. section.Member("normalizers").Items().Select(item => Normalizer(item) ?? throw item.Fault("a normalizer was expected"))]),
+            "Sequence" =>
+                new NormalizerSequence([.. section.Member("normalizers").Items()
+                .Select(item => Normalizer(item) ?? throw item.Fault("a normalizer was expected"))]),
             "NFC" => new UnicodeNormalizer(true, false),
             "NFD" => new UnicodeNormalizer(false, false),
             "NFKC" => new UnicodeNormalizer(true, true),
@@ -37,16 +39,20 @@ internal static class ComponentReader
             return null;
         return section.Type() switch
         {
-            "Sequence" => new PreTokenizerSequence([.. section.Member("pretokenizers").Items().Select(item => PreTokenizer(item) ?? throw item.Fault("a pre-tokenizer was expected"))]),
+            "Sequence" =>
+                new PreTokenizerSequence([.. section.Member("pretokenizers").Items()
+                .Select(item => PreTokenizer(item) ?? throw item.Fault("a pre-tokenizer was expected"))]),
             "ByteLevel" => new ByteLevel(section.Member("add_prefix_space").Flag(true), section.Member("use_regex").Flag(true)),
             "Split" => new Splitter(Pattern(section), Behavior(section.Member("behavior"), null), section.Member("invert").Flag(false)),
             "Metaspace" => new Metaspace(Letter(section.Member("replacement"), "▁"), Scheme(section), section.Member("split").Flag(true)),
-            "Digits" => new Splitter(new LetterMatcher(CharacterSets.IsNumeric), section.Member("individual_digits").Flag(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
+            "Digits" => new Splitter(new LetterMatcher(CharacterSets.IsNumeric),
+                section.Member("individual_digits").Flag(false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
             "Punctuation" => new Splitter(new LetterMatcher(CharacterSets.IsPunctuation), Behavior(section.Member("behavior"), SplitBehavior.Isolated)),
             "Whitespace" => new Splitter(new WordMatcher(), SplitBehavior.Removed, true),
             "WhitespaceSplit" => new Splitter(new LetterMatcher(CharacterSets.IsWhiteSpace), SplitBehavior.Removed),
             "BertPreTokenizer" => new PreTokenizerSequence(
-                [new Splitter(new LetterMatcher(CharacterSets.IsWhiteSpace), SplitBehavior.Removed), new Splitter(new LetterMatcher(CharacterSets.IsPunctuation), SplitBehavior.Isolated)]),
+                [new Splitter(new LetterMatcher(CharacterSets.IsWhiteSpace), SplitBehavior.Removed),
+                new Splitter(new LetterMatcher(CharacterSets.IsPunctuation), SplitBehavior.Isolated)]),
             "CharDelimiterSplit" => new Splitter(new LiteralMatcher(Letter(section.Member("delimiter"), null)), SplitBehavior.Removed),
             "FixedLength" => new Splitter(new FixedLength(FixedLength(section.Member("length"))), SplitBehavior.Isolated),
             var type => throw Unknown(section, "pre-tokenizer", type),
@@ -59,7 +65,8 @@ internal static class ComponentReader
             return null;
         return section.Type() switch
         {
-            "Sequence" => new DecoderSequence([.. section.Member("decoders").Items().Select(item => Decoder(item) ?? throw item.Fault("a decoder was expected"))]),
+            "Sequence" =>
+                new DecoderSequence([.. section.Member("decoders").Items().Select(item => Decoder(item) ?? throw item.Fault("a decoder was expected"))]),
             "ByteLevel" => new ByteLevelDecoder(),
             "ByteFallback" => new ByteFallbackDecoder(),
             "Fuse" => new FuseDecoder(),

@@ -41,7 +41,9 @@ internal sealed record FilesBeside(JsonSection? Config, JsonSection? Map, JsonSe
     private static IEnumerable<JsonSection> Listed(JsonSection? file, string name) => Member(file, name) switch
     {
         { Element.ValueKind: JsonValueKind.Array } list => list.Items(),
-        { Element.ValueKind: JsonValueKind.Object } map => map.Element.EnumerateObject().Select(property => map.Member(property.Name)).Where(value => value.Element.ValueKind is JsonValueKind.String or JsonValueKind.Object),
+        { Element.ValueKind: JsonValueKind.Object } map =>
+            map.Element.EnumerateObject().Select(property => map.Member(property.Name))
+            .Where(value => value.Element.ValueKind is JsonValueKind.String or JsonValueKind.Object),
         _ => [],
     };
 

@@ -17,7 +17,8 @@ internal static class JsonFile
             // Through an open file: a link, as the hub's cache has them, would tell its own length.
             using var file = File.OpenRead(path);
             if (file.Length > LargestFile)
-                throw new TokenizerException($"tokenizer file '{path}': {file.Length} bytes are more than the {LargestFile} allowed; check that this is a tokenizer");
+                throw new TokenizerException($"tokenizer file '{path}': {file.Length} bytes are more than the {LargestFile} allowed; check that this is a "
+                    + "tokenizer");
             var bytes = new byte[file.Length];
             file.ReadExactly(bytes);
             return bytes;

@@ -14,7 +14,8 @@ internal readonly struct JsonSection(JsonElement element, string file, string pa
     public bool IsNull => element.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined;
 
     /// <summary>A fault at this place.</summary>
-    public TokenizerException Fault(string why, string what = "repair the file or take it anew from its model") => new($"tokenizer file '{file}' ({path}): {why}; {what}");
+    public TokenizerException Fault(string why, string what = "repair the file or take it anew from its model")
+        => new($"tokenizer file '{file}' ({path}): {why}; {what}");
 
     /// <summary>A member, or an undefined section where it is absent.</summary>
     public JsonSection Member(string name)

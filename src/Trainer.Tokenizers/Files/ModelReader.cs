@@ -12,7 +12,8 @@ internal static class ModelReader
     public static (Vocabulary Vocabulary, IPieceModel Model) Read(JsonSection section)
     {
         // Files of the first years carry no type: only BPE has merges, and only Unigram has a list for a vocabulary.
-        var type = section.Member("type").TextOrNull() ?? (!section.Member("merges").IsNull ? "BPE" : section.Member("vocab").Element.ValueKind == JsonValueKind.Array ? "Unigram" : null);
+        var type = section.Member("type").TextOrNull()
+            ?? (!section.Member("merges").IsNull ? "BPE" : section.Member("vocab").Element.ValueKind == JsonValueKind.Array ? "Unigram" : null);
         return type switch
         {
             "BPE" => BpeReader.Read(section),

@@ -15,9 +15,11 @@ internal static class PostProcessorReader
         switch (section.Type())
         {
             case "Sequence":
-                return new PostProcessorSequence([.. section.Member("processors").Items().Select(item => Read(item, textOf) ?? throw item.Fault("a post-processor was expected"))]);
+                return new PostProcessorSequence([.. section.Member("processors").Items()
+                    .Select(item => Read(item, textOf) ?? throw item.Fault("a post-processor was expected"))]);
             case "ByteLevel":
-                return section.Member("trim_offsets").Flag(true) ? new OffsetTrimmer(textOf, section.Member("add_prefix_space").Flag(true)) : new Template([null]);
+                return section.Member("trim_offsets").Flag(true)
+                    ? new OffsetTrimmer(textOf, section.Member("add_prefix_space").Flag(true)) : new Template([null]);
             case "TemplateProcessing":
                 return ReadTemplate(section);
             case "BertProcessing":

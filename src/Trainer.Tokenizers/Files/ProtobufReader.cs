@@ -64,7 +64,8 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> bytes, string file)
         }
     }
 
-    private readonly TokenizerException Fault() => new($"tokenizer file '{_file}': it is no SentencePiece model or is cut off; take the file anew from its model");
+    private readonly TokenizerException Fault()
+        => new($"tokenizer file '{_file}': it is no SentencePiece model or is cut off; take the file anew from its model");
 
     private ReadOnlySpan<byte> Take(ulong count)
     {

@@ -80,7 +80,8 @@ internal sealed class SentencePieceFile
             }
         }
         if (!Enum.IsDefined(type) || float.IsNaN(score))
-            throw new TokenizerException($"tokenizer file '{path}': piece {Pieces.Count} '{text}' has no valid type or score; take the file anew from its model");
+            throw new TokenizerException($"tokenizer file '{path}': piece {Pieces.Count} '{text}' has no valid type or score; take the file anew from its "
+                + "model");
         Pieces.Add((text, score, type));
     }
 

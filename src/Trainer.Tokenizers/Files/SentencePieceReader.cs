@@ -17,7 +17,8 @@ internal static class SentencePieceReader
 {
     // Classes of transformers that shift or insert ids (fairseq's order, Pegasus' offset); the pieces' places are not their ids.
     private static readonly string[] OwnNumbers =
-        ["XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer", "MBart50Tokenizer", "NllbTokenizer", "XGLMTokenizer", "PegasusTokenizer", "PLBartTokenizer", "M2M100Tokenizer"];
+        ["XLMRobertaTokenizer", "CamembertTokenizer", "BarthezTokenizer", "MBartTokenizer", "MBart50Tokenizer", "NllbTokenizer", "XGLMTokenizer",
+        "PegasusTokenizer", "PLBartTokenizer", "M2M100Tokenizer"];
 
     /// <summary>Reads the model with what stands beside it.</summary>
     public static TokenizerParts Read(byte[] bytes, string path, FilesBeside beside, string hash)
@@ -25,7 +26,8 @@ internal static class SentencePieceReader
         var config = beside.Config;
         var kind = config?.Member("tokenizer_class").TextOrNull()?.Replace("Fast", "", StringComparison.Ordinal);
         if (OwnNumbers.Contains(kind))
-            throw new TokenizerException($"tokenizer file '{path}': models of class '{kind}' give other ids than their pieces' places; use a model with a tokenizer.json");
+            throw new TokenizerException($"tokenizer file '{path}': models of class '{kind}' give other ids than their pieces' places; use a model with a "
+                + "tokenizer.json");
         var file = SentencePieceFile.Read(bytes, path);
         var ids = new Dictionary<string, int>(file.Pieces.Count, StringComparer.Ordinal);
         for (var id = 0; id < file.Pieces.Count; id++)
@@ -74,7 +76,9 @@ internal static class SentencePieceReader
         var scores = file.Pieces.Select(piece => piece.Type == SentencePieceType.UserDefined ? UserDefinedScore : piece.Score).ToArray();
         var least = file.Pieces.Where(piece => piece.Type == SentencePieceType.Normal).Select(piece => (double)piece.Score).DefaultIfEmpty(0).Min();
         var found = vocabulary.Tokens.Where(token => file.Pieces[token.Value].Type is SentencePieceType.Normal or SentencePieceType.UserDefined);
-        return new UnigramModel(vocabulary, new PieceTrie(found), new UnigramOptions(scores, least, unknown is null ? -1 : vocabulary.IdOf(unknown)!.Value, file.ByteFallback ? UnigramReader.ByteTokens(vocabulary) : null, IsSingle: true));
+        return new UnigramModel(vocabulary, new PieceTrie(found),
+            new UnigramOptions(scores, least, unknown is null ? -1 : vocabulary.IdOf(unknown)!.Value,
+            file.ByteFallback ? UnigramReader.ByteTokens(vocabulary) : null, IsSingle: true));
     }
 
     private static (MergeTable Table, bool CutsAtMark) Merges(SentencePieceFile file, Vocabulary vocabulary, string path)
@@ -102,7 +106,8 @@ internal static class SentencePieceReader
             foreach (var rune in text.EnumerateRunes())
             {
                 if (vocabulary.IdOf(rune.ToString()) is null)
-                    throw new TokenizerException($"tokenizer file '{path}': piece '{text}' holds the letter '{rune}', which is no piece; take the file anew from its model");
+                    throw new TokenizerException($"tokenizer file '{path}': piece '{text}' holds the letter '{rune}', which is no piece; take the file anew "
+                        + "from its model");
             }
         }
         return (new MergeTable(merges, scores.Length), cutsAtMark);
@@ -111,7 +116,8 @@ internal static class SentencePieceReader
     private static SpecialTokens Roles(SpecialTokens given, SentencePieceFile file, string? unknown)
     {
         string? Control(string text) => file.Pieces.Exists(piece => piece.Type == SentencePieceType.Control && piece.Text == text) ? text : null;
-        return new SpecialTokens(given.Bos ?? Control(file.BosPiece), given.Eos ?? Control(file.EosPiece), given.Pad ?? Control(file.PadPiece), given.Unk ?? unknown);
+        return new SpecialTokens(given.Bos ?? Control(file.BosPiece), given.Eos ?? Control(file.EosPiece), given.Pad ?? Control(file.PadPiece),
+            given.Unk ?? unknown);
     }
 
     private static SymbolSplitter? Symbols(SentencePieceFile file)

@@ -11,7 +11,8 @@ internal static class TokenizerFolder
 
     // These classes build their template anew from add_bos_token and add_eos_token, whatever tokenizer.json says.
     private static readonly string[] RebuiltClasses =
-        ["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast", "CohereTokenizer", "CohereTokenizerFast"];
+        ["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast", "CohereTokenizer",
+        "CohereTokenizerFast"];
 
     /// <summary>Reads a folder.</summary>
     public static TokenizerParts Read(string folder)
@@ -40,7 +41,8 @@ internal static class TokenizerFolder
         var normalizer = ComponentReader.Normalizer(file.Member("normalizer"));
         var added = new AddedVocabulary(AddedTokenReader.Read(file, beside, vocabulary), normalizer);
         if (added.Vanishing is { } vanishing)
-            throw file.Member("added_tokens").Fault($"the normalizer leaves nothing of added token '{vanishing.Content}' (id {vanishing.Id})", "give that token \"normalized\": false");
+            throw file.Member("added_tokens").Fault($"the normalizer leaves nothing of added token '{vanishing.Content}' (id {vanishing.Id})",
+                "give that token \"normalized\": false");
         var special = beside.Roles;
         var processor = PostProcessorReader.Read(file.Member("post_processor"), id => vocabulary.TokenOf(id) ?? added.ContentOf(id) ?? "");
         return new TokenizerParts(

@@ -15,7 +15,8 @@ internal static class UnigramReader
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var item in list.Items())
         {
-            if (item.Element is not { ValueKind: JsonValueKind.Array } pair || pair.GetArrayLength() != 2 || pair[1].ValueKind != JsonValueKind.Number || !double.IsFinite(pair[1].GetDouble()))
+            if (item.Element is not { ValueKind: JsonValueKind.Array } pair || pair.GetArrayLength() != 2 || pair[1].ValueKind != JsonValueKind.Number
+                || !double.IsFinite(pair[1].GetDouble()))
                 throw item.Fault("a piece and its score were expected");
             // A piece that is listed twice is known by its last id, as in the reference.
             ids[new JsonSection(pair[0], item.File, item.Path).Text()] = scores.Count;

@@ -13,7 +13,8 @@ internal sealed class LetterNormalizer(Func<int, IReadOnlyList<int>> change) : I
 
     public static LetterNormalizer Lowercase { get; } = new(codePoint => Lower(codePoint));
 
-    public static LetterNormalizer StripAccents { get; } = new(codePoint => codePoint >= 0x300 && CombiningMarks.Value.Contains(codePoint) ? Nothing : [codePoint]);
+    public static LetterNormalizer StripAccents { get; } = new(codePoint => codePoint >= 0x300 && CombiningMarks.Value.Contains(codePoint)
+        ? Nothing : [codePoint]);
 
     public static LetterNormalizer Nmt { get; } = new(codePoint => codePoint switch
     {

@@ -16,11 +16,13 @@ internal static class CharacterSets
 
     public static CodePointSet WhiteSpace { get; } = CodePointSet.Union(
     [
-        CodePointSet.Range(9, 13), CodePointSet.Of(0x20), CodePointSet.Of(0x85), CodePointSet.Of(0xA0), CodePointSet.Of(0x1680), CodePointSet.Range(0x2000, 0x200A),
+        CodePointSet.Range(9, 13), CodePointSet.Of(0x20), CodePointSet.Of(0x85), CodePointSet.Of(0xA0), CodePointSet.Of(0x1680),
+        CodePointSet.Range(0x2000, 0x200A),
         CodePointSet.Range(0x2028, 0x2029), CodePointSet.Of(0x202F), CodePointSet.Of(0x205F), CodePointSet.Of(0x3000),
     ]);
 
-    public static CodePointSet HexDigit { get; } = CodePointSet.Union([CodePointSet.Range('0', '9'), CodePointSet.Range('a', 'f'), CodePointSet.Range('A', 'F')]);
+    public static CodePointSet HexDigit { get; } = CodePointSet.Union([CodePointSet.Range('0', '9'), CodePointSet.Range('a', 'f'),
+        CodePointSet.Range('A', 'F')]);
 
     /// <summary><c>\w</c> inside brackets.</summary>
     public static CodePointSet Word => CodePointSet.Union([Category("L"), Category("M"), Category("Nd"), Category("Nl"), Category("Pc"), AlphabeticSymbols]);
@@ -72,7 +74,8 @@ internal static class CharacterSets
     {
         if (codePoint < 128)
             return char.IsAsciiDigit((char)codePoint);
-        return CharUnicodeInfo.GetUnicodeCategory(codePoint) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber
+        return CharUnicodeInfo.GetUnicodeCategory(codePoint) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber
+            or UnicodeCategory.OtherNumber
             || codePoint > 0xFFFF && NewDigits.Contains(codePoint);
     }
 

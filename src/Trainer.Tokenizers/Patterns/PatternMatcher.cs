@@ -49,7 +49,8 @@ internal sealed class PatternMatcher : IMatcher
         }
         catch (RegexMatchTimeoutException fault)
         {
-            throw new TokenizerException($"regular expression '{_pattern}' took more than {Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s on a text of {text.Length} characters; shorten the row", fault);
+            throw new TokenizerException($"regular expression '{_pattern}' took more "
+                + $"than {Patience.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s on a text of {text.Length} characters; shorten the row", fault);
         }
         finally
         {

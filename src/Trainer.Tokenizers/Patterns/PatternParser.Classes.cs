@@ -15,7 +15,9 @@ internal sealed partial class PatternParser
             case 'B': return Boundary(true);
             case 'A': return new PatternNode.Edge(false);
             case 'z': return new PatternNode.Edge(true);
-            case 'Z': return new PatternNode.Choice([new PatternNode.Look(new PatternNode.Sequence([new PatternNode.Letter(CodePointSet.Of('\n')), new PatternNode.Edge(true)]), true, false), new PatternNode.Edge(true)]);
+            case 'Z':
+                return new PatternNode.Choice([new PatternNode.Look(new PatternNode.Sequence([new PatternNode.Letter(CodePointSet.Of('\n')),
+                    new PatternNode.Edge(true)]), true, false), new PatternNode.Edge(true)]);
             case 'N': return new PatternNode.Letter(CodePointSet.Of('\n').Not());
             case 'O': return new PatternNode.Letter(CodePointSet.All);
             case 'R' when _behind > 0:
@@ -66,7 +68,8 @@ internal sealed partial class PatternParser
         var name = _pattern[(_position + 1)..close];
         if (name.StartsWith('^'))
             (negative, name) = (!negative, name[1..]);
-        var set = !inClass && name.Equals("word", StringComparison.OrdinalIgnoreCase) ? CharacterSets.BareWord : UnicodeTables.Property(name) ?? throw Fault($"uses the property '{name}'");
+        var set = !inClass && name.Equals("word", StringComparison.OrdinalIgnoreCase)
+            ? CharacterSets.BareWord : UnicodeTables.Property(name) ?? throw Fault($"uses the property '{name}'");
         _position = close + 1;
         return negative ? set.Not() : set;
     }
@@ -100,7 +103,8 @@ internal sealed partial class PatternParser
         while (More && char.IsAsciiHexDigit(_pattern[_position]) && (braces || _position - start < 2))
             _position++;
         var digits = _pattern[start.._position];
-        if (digits.Length is 0 or > 8 || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var codePoint) || codePoint is < 0 or > 0x10FFFF
+        if (digits.Length is 0 or > 8 || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var codePoint)
+            || codePoint is < 0 or > 0x10FFFF
             || (braces && !Take("}")) || (!braces && codePoint > 127))
             throw Fault("has a bad \\x");
         return codePoint;
@@ -108,7 +112,8 @@ internal sealed partial class PatternParser
 
     private int ReadFourHex()
     {
-        if (_position + 4 > _pattern.Length || !int.TryParse(_pattern.AsSpan(_position, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var codePoint)
+        if (_position + 4 > _pattern.Length || !int.TryParse(_pattern.AsSpan(_position, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out var codePoint)
             || codePoint is >= 0xD800 and < 0xE000)
             throw Fault("has a bad \\u");
         _position += 4;
@@ -163,7 +168,8 @@ internal sealed partial class PatternParser
         return negative ? set.Not() : set;
     }
 
-    private static CodePointSet Meet(CodePointSet? meet, List<CodePointSet> parts) => meet is null ? CodePointSet.Union(parts) : meet.And(CodePointSet.Union(parts));
+    private static CodePointSet Meet(CodePointSet? meet, List<CodePointSet> parts)
+        => meet is null ? CodePointSet.Union(parts) : meet.And(CodePointSet.Union(parts));
 
     // A ']' right after the '[' is a letter if another one closes the class.
     private bool ClosesLater() => _pattern.IndexOf(']', _position + 1) >= 0;

@@ -113,7 +113,8 @@ internal sealed partial class PatternParser
         var c = _pattern[_position];
         if (c is '\\' or '[' or '(' or '.' or '^' or '$')
             return null;
-        return char.ConvertFromUtf32(Transformation.CodePointAt(_pattern, _position) is var codePoint and not (>= 0xD800 and < 0xE000) ? codePoint : throw Fault("holds half a letter"));
+        return char.ConvertFromUtf32(Transformation.CodePointAt(_pattern, _position) is var codePoint and not (>= 0xD800 and < 0xE000)
+            ? codePoint : throw Fault("holds half a letter"));
     }
 
     private bool SkipBlank()
@@ -188,7 +189,9 @@ internal sealed partial class PatternParser
             case '[': return new PatternNode.Letter(ReadClass());
             case '.': return new PatternNode.Letter(_dotAll ? CodePointSet.All : CodePointSet.Of('\n').Not());
             // Oniguruma's ^ and $ always mean lines; behind a newline that ends the text no line begins.
-            case '^': return new PatternNode.Choice([new PatternNode.Edge(false), new PatternNode.Sequence([Behind(CodePointSet.Of('\n'), false), Ahead(CodePointSet.All, false)])]);
+            case '^':
+                return new PatternNode.Choice([new PatternNode.Edge(false),
+                    new PatternNode.Sequence([Behind(CodePointSet.Of('\n'), false), Ahead(CodePointSet.All, false)])]);
             case '$': return new PatternNode.Choice([Ahead(CodePointSet.Of('\n'), false), new PatternNode.Edge(true)]);
             case '\\': return ReadEscape();
             case '*' or '+' or '?': throw Fault("repeats nothing");

@@ -34,7 +34,8 @@ internal static class UnicodeTables
     /// <summary>What <c>\p{name}</c> means, or null where the name is not known.</summary>
     public static CodePointSet? Property(string name)
     {
-        var plain = name.Replace("_", "", StringComparison.Ordinal).Replace(" ", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal).ToLowerInvariant();
+        var plain = name.Replace("_", "", StringComparison.Ordinal).Replace(" ", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal)
+            .ToLowerInvariant();
         if (plain == "any")
             return CodePointSet.All;
         foreach (var (category, set) in Categories.Value)

@@ -78,7 +78,8 @@ internal sealed class UnigramModel(Vocabulary vocabulary, PieceTrie trie, Unigra
             if (!isPiece)
             {
                 if (options.UnknownId < 0)
-                    throw new TokenizerException($"the text holds '{piece[from..(from + width)]}', which the vocabulary lacks, and no unknown token is named that could stand for it; add the letter to the vocabulary or set unk_id in tokenizer.json");
+                    throw new TokenizerException($"the text holds '{piece[from..(from + width)]}', which the vocabulary lacks, and no unknown token is named "
+                        + "that could stand for it; add the letter to the vocabulary or set unk_id in tokenizer.json");
                 Take(from + width, _unknownScore, options.UnknownId);
             }
             from += width;

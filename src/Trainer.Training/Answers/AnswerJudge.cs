@@ -24,7 +24,8 @@ public sealed class AnswerJudge(IReadOnlyList<string> metrics, string? pattern)
     {
         foreach (var row in rows)
             if (metrics.FirstOrDefault(metric => !AnswerMetrics.IsComparable(metric, Part(row.Reference) ?? row.Reference)) is { } metric)
-                throw new DataException($"bad row ({row.Source}): its answer names no letter for the metric {metric}; leave the row out, or find the letter with --answer-pattern");
+                throw new DataException($"bad row ({row.Source}): its answer names no letter for the metric {metric}; leave the row out, or find the letter "
+                    + "with --answer-pattern");
     }
 
     /// <summary>The scores of an answer, one a metric, each from 0 to 1. An answer without the part that is compared scores 0 where one is wanted.</summary>
@@ -34,6 +35,7 @@ public sealed class AnswerJudge(IReadOnlyList<string> metrics, string? pattern)
     {
         // A reference without the pattern is the part already, as a column of numbers is.
         var (said, wanted) = (Part(answer), Part(reference) ?? reference);
-        return [.. metrics.Select(metric => metric == "json_valid" ? AnswerMetrics.Score(metric, answer, reference) : said is null ? 0 : AnswerMetrics.Score(metric, said, wanted))];
+        return [.. metrics.Select(metric => metric == "json_valid"
+            ? AnswerMetrics.Score(metric, answer, reference) : said is null ? 0 : AnswerMetrics.Score(metric, said, wanted))];
     }
 }

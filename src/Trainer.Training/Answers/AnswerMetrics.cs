@@ -90,7 +90,8 @@ public static partial class AnswerMetrics
         }
     }
 
-    /// <summary>The letter that a text chooses: one it begins with, else the one it calls the answer, else the last that stands alone. "A" as a word of a sentence is none.</summary>
+    /// <summary>The letter that a text chooses: one it begins with, else the one it calls the answer, else the last that stands alone. "A" as a word of a
+    /// sentence is none.</summary>
     private static char? Choice(string text)
     {
         if (FirstLetter().Match(text) is { Success: true } first) return char.ToUpperInvariant(first.Groups[1].Value[0]);

@@ -22,7 +22,8 @@ public sealed partial class AnswerPattern
     /// <summary>Reads a pattern.</summary>
     /// <param name="pattern">number, ####, boxed, or a regular expression; its first group counts where it has one.</param>
     /// <exception cref="ArgumentException">It is no regular expression.</exception>
-    public AnswerPattern(string pattern) => _regex = new Regex(Named.GetValueOrDefault(pattern, pattern), RegexOptions.CultureInvariant | RegexOptions.Multiline, Patience);
+    public AnswerPattern(string pattern) => _regex = new Regex(Named.GetValueOrDefault(pattern, pattern),
+        RegexOptions.CultureInvariant | RegexOptions.Multiline, Patience);
 
     /// <summary>Why a text is no pattern, or null.</summary>
     /// <param name="pattern">What the user typed.</param>

@@ -28,7 +28,8 @@ internal static class ChosenLoss
         return sum;
     }
 
-    /// <summary>Weight times the mean over all tokens of the answers, for a loss that is a mean over so many rows; the mean itself is measured as nll_loss.</summary>
+    /// <summary>Weight times the mean over all tokens of the answers, for a loss that is a mean over so many rows; the mean itself is measured as
+    /// nll_loss.</summary>
     public static double Likely(IReadOnlyList<AnswerScore> answers, int rows, double weight, float[] weights, MetricSums metrics)
     {
         var loss = ByToken(answers, rows * weight, weights) / rows;

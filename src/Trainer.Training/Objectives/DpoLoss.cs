@@ -22,9 +22,11 @@ internal sealed class DpoLoss(TrainingOptions run) : ISequenceLoss
             if (_types[i] == "sft") sum += ChosenLoss.ByToken(pairs.Select(pair => pair.Chosen).ToList(), pairs.Count * weight, weights);
             else foreach (var (chosen, rejected) in pairs) sum += weight * Weigh(_types[i], weight, chosen, rejected, weights);
         }
-        if (_options.NllWeight > 0) sum += pairs.Count * ChosenLoss.Likely([.. pairs.Select(pair => pair.Chosen)], pairs.Count, _options.NllWeight, weights, metrics);
+        if (_options.NllWeight > 0)
+            sum += pairs.Count * ChosenLoss.Likely([.. pairs.Select(pair => pair.Chosen)], pairs.Count, _options.NllWeight, weights, metrics);
         if (_options.PrefFtx > 0) sum += ChosenLoss.ByRow(pairs.Select(pair => pair.Chosen), _options.PrefFtx, weights);
-        PairMetrics.Add(metrics, [.. pairs.Select(pair => ((_options.Beta * pair.Chosen.Ratio, pair.Chosen.Sum), (_options.Beta * pair.Rejected.Ratio, pair.Rejected.Sum)))]);
+        PairMetrics.Add(metrics,
+            [.. pairs.Select(pair => ((_options.Beta * pair.Chosen.Ratio, pair.Chosen.Sum), (_options.Beta * pair.Rejected.Ratio, pair.Rejected.Sum)))]);
         return sum;
     }
 

@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Objectives;
 
@@ -9,7 +10,8 @@ internal interface IObjective
     /// <summary>Names of what it measures beside the loss, as TRL logs them.</summary>
     IReadOnlyList<string> Metrics { get; }
 
-    /// <summary>What the sum over micro-batches is divided by, a function of the whole step's rows: any split into micro-batches and ranks gives the same mean.</summary>
+    /// <summary>What the sum over micro-batches is divided by, a function of the whole step's rows: any split into micro-batches and ranks gives the same
+    /// mean.</summary>
     /// <param name="batches">All micro-batches of a step or of an evaluation, of every rank.</param>
     double Divisor(IReadOnlyList<MicroBatch> batches);
 

@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Numerics.Spans;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Objectives;
 

@@ -35,7 +35,8 @@ internal sealed class KtoLoss(TrainingOptions run) : ISequenceLoss
             sum += weight * (1 - Sigmoid.Of(margin));
             row.Pull(weights, -weight * _options.Beta * sign * Sigmoid.Slope(margin));
         }
-        var (desirable, undesirable) = (rows.Where(row => row.Role == SegmentRole.Desirable).ToList(), rows.Where(row => row.Role == SegmentRole.Undesirable).ToList());
+        var (desirable, undesirable) = (rows.Where(row => row.Role == SegmentRole.Desirable).ToList(),
+            rows.Where(row => row.Role == SegmentRole.Undesirable).ToList());
         // LLaMA-Factory's: the mean over the desirable rows, times rows by desirable rows.
         if (_options.PrefFtx > 0 && desirable.Count > 0)
             sum += ChosenLoss.ByRow(desirable, _options.PrefFtx * rows.Count / desirable.Count * rows.Count / desirable.Count, weights);

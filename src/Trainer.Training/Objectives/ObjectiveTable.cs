@@ -1,3 +1,5 @@
+using Trainer.Training.Steps;
+
 namespace Trainer.Training.Objectives;
 
 /// <summary>Every objective, once.</summary>
@@ -68,9 +70,11 @@ public static class ObjectiveTable
         _ => throw new OptionException($"--objective '{options.Objective}' is unknown; use one of {string.Join(", ", Names)}"),
     };
 
-    /// <summary>Whether the reference is a frozen copy of the adapter: unless said otherwise where one is continued, since that is what must not be strayed from.</summary>
+    /// <summary>Whether the reference is a frozen copy of the adapter: unless said otherwise where one is continued, since that is what must not be strayed
+    /// from.</summary>
     internal static bool ReferenceIsAdapter(TrainingOptions options) =>
-        HasReference(options.Objective) && (options.Preference.Reference == "adapter" || options.Preference.Reference is null && options.AdapterDirectory is not null);
+        HasReference(options.Objective) && (options.Preference.Reference == "adapter"
+        || options.Preference.Reference is null && options.AdapterDirectory is not null);
 
     /// <summary>The reference of a run; null where its objective has none.</summary>
     /// <param name="options">The run.</param>

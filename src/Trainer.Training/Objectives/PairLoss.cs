@@ -16,9 +16,11 @@ internal static class PairLoss
     private static readonly Dictionary<string, Func<AnswerScore, AnswerScore, double, double, Result>> All = new(StringComparer.Ordinal)
     {
         ["sigmoid"] = (c, j, beta, _) => OfMargin(c, j, beta, z => -Sigmoid.Log(z), z => -Sigmoid.Of(-z)),
-        ["conservative"] = (c, j, beta, e) => OfMargin(c, j, beta, z => -(1 - e) * Sigmoid.Log(z) - e * Sigmoid.Log(-z), z => -(1 - e) * Sigmoid.Of(-z) + e * Sigmoid.Of(z)),
+        ["conservative"] = (c, j, beta, e) => OfMargin(c, j, beta, z => -(1 - e) * Sigmoid.Log(z) - e * Sigmoid.Log(-z),
+            z => -(1 - e) * Sigmoid.Of(-z) + e * Sigmoid.Of(z)),
         ["robust"] = (c, j, beta, e) => OfMargin(
-            c, j, beta, z => (-(1 - e) * Sigmoid.Log(z) + e * Sigmoid.Log(-z)) / (1 - 2 * e), z => (-(1 - e) * Sigmoid.Of(-z) - e * Sigmoid.Of(z)) / (1 - 2 * e)),
+            c, j, beta, z => (-(1 - e) * Sigmoid.Log(z) + e * Sigmoid.Log(-z)) / (1 - 2 * e),
+            z => (-(1 - e) * Sigmoid.Of(-z) - e * Sigmoid.Of(z)) / (1 - 2 * e)),
         ["hinge"] = (c, j, beta, _) => OfMargin(c, j, beta, z => Math.Max(0, 1 - z), z => z < 1 ? -1 : 0),
         ["ipo"] = Ipo,
         ["apo-zero"] = (c, j, beta, _) => new(
@@ -47,7 +49,8 @@ internal static class PairLoss
     /// <param name="rejected">The worse one.</param>
     /// <param name="beta">Strength.</param>
     /// <param name="smoothing">Share of labels taken for wrong.</param>
-    public static Result Of(string name, AnswerScore chosen, AnswerScore rejected, double beta, double smoothing) => All[name](chosen, rejected, beta, smoothing);
+    public static Result Of(string name, AnswerScore chosen, AnswerScore rejected, double beta, double smoothing)
+        => All[name](chosen, rejected, beta, smoothing);
 
     private static Result OfMargin(AnswerScore c, AnswerScore j, double beta, Func<double, double> loss, Func<double, double> slope)
     {

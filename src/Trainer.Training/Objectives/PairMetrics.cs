@@ -14,7 +14,8 @@ internal static class PairMetrics
 
     /// <param name="metrics">Hears the means.</param>
     /// <param name="pairs">Reward and log-probability of either side, for each pair.</param>
-    public static void Add(MetricSums metrics, IReadOnlyList<((double Reward, double LogProbability) Chosen, (double Reward, double LogProbability) Rejected)> pairs)
+    public static void Add(MetricSums metrics,
+        IReadOnlyList<((double Reward, double LogProbability) Chosen, (double Reward, double LogProbability) Rejected)> pairs)
     {
         metrics.Add("rewards/chosen", pairs.Average(pair => pair.Chosen.Reward));
         metrics.Add("rewards/rejected", pairs.Average(pair => pair.Rejected.Reward));

@@ -1,3 +1,4 @@
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
 
 namespace Trainer.Training.Objectives;
@@ -18,14 +19,16 @@ public static class PreferenceCheck
         var known = ObjectiveTable.LossTypes(objective);
         var types = preference.LossType.Count > 0 ? preference.LossType : [.. known.Take(1)];
         foreach (var type in preference.LossType.Where(type => !known.Contains(type)))
-            yield return known.Count == 0 ? $"--loss-type {type}: --objective {objective} has one form only; leave it out" : $"--loss-type {type} is no loss of --objective {objective}; use one of {string.Join(", ", known)}";
+            yield return known.Count == 0 ? $"--loss-type {type}: --objective {objective} has one form only; leave it out"
+                : $"--loss-type {type} is no loss of --objective {objective}; use one of {string.Join(", ", known)}";
         if (types.Count > 1 && objective != "dpo") yield return $"--loss-type: --objective {objective} takes one loss; keep one of {string.Join(", ", types)}";
         if (preference.LossWeights.Count > 0 && preference.LossWeights.Count != types.Count)
             yield return $"--loss-weights has {preference.LossWeights.Count} weights for {types.Count} of --loss-type; give one for each";
         if (types is ["sft"]) yield return "--loss-type sft alone compares nothing; add a loss over pairs, or pass --objective sft";
         if (preference.LossWeights.Any(weight => !double.IsFinite(weight) || weight < 0)) yield return "--loss-weights must be finite and not negative";
         if (!(preference.Beta > 0 && double.IsFinite(preference.Beta))) yield return $"--beta {preference.Beta} must be above 0";
-        if (options.LabelSmoothing is < 0 or >= 1 || objective != "sft" && options.LabelSmoothing >= 0.5) yield return $"--label-smoothing {options.LabelSmoothing} must lie from 0 to below {(objective == "sft" ? 1 : 0.5)}";
+        if (options.LabelSmoothing is < 0 or >= 1 || objective != "sft" && options.LabelSmoothing >= 0.5)
+            yield return $"--label-smoothing {options.LabelSmoothing} must lie from 0 to below {(objective == "sft" ? 1 : 0.5)}";
         if (options.LabelSmoothing > 0 && !ReadsSmoothing(objective, types))
             yield return objective == "dpo"
                 ? $"--label-smoothing is not read by --loss-type {string.Join(", ", types)}; use conservative, robust or exo-pair"
@@ -35,16 +38,23 @@ public static class PreferenceCheck
             yield return "--objective kto compares each answer with that of another row of its micro-batch: --batch-size must be at least 2";
         if (preference.Reference == "adapter" && options.AdapterDirectory is null)
             yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
-        if (preference.Reference is not null && !ObjectiveTable.HasReference(objective)) yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
+        if (preference.Reference is not null && !ObjectiveTable.HasReference(objective))
+            yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
         if (preference.PrecomputeReference && (!ObjectiveTable.HasReference(objective) || preference.Reference == "none"))
-            yield return $"--precompute-reference: {(preference.Reference == "none" ? "--reference none" : $"--objective {objective}")} has no reference to ask; leave it out";
+            yield return $"--precompute-reference: {(preference.Reference == "none" ? "--reference none" : $"--objective {objective}")} has no reference to "
+                + "ask; leave it out";
         if (options.MetricForBestModel != EvalMetric.Loss)
         {
             IReadOnlyList<string> measured = [.. ObjectiveTable.Metrics(options), .. options.EvalMetrics];
             if (!measured.Contains(options.MetricForBestModel))
-                yield return $"--metric-for-best-model {options.MetricForBestModel} is not measured by --objective {objective}{(objective == "sft" ? " without --eval-metrics" : "")}; use one of {string.Join(", ", measured.Prepend(EvalMetric.Loss))}";
-            else if (!options.EvaluatesBetween) yield return $"--metric-for-best-model {options.MetricForBestModel} chooses between evaluations: it needs --eval-steps or --eval-strategy epoch";
-            else if (options.LrScheduler == Plateau.Name && EvalMetric.IsGreaterBetter(options.MetricForBestModel) && !string.Equals(options.LrSchedulerArgs.GetValueOrDefault("mode"), "max", StringComparison.OrdinalIgnoreCase))
+                yield return $"--metric-for-best-model {options.MetricForBestModel} is not measured by "
+                    + $"--objective {objective}{(objective == "sft" ? " without --eval-metrics" : "")}; use one "
+                    + $"of {string.Join(", ", measured.Prepend(EvalMetric.Loss))}";
+            else if (!options.EvaluatesBetween)
+                yield return $"--metric-for-best-model {options.MetricForBestModel} chooses between evaluations: it needs --eval-steps or --eval-strategy "
+                    + "epoch";
+            else if (options.LrScheduler == Plateau.Name && EvalMetric.IsGreaterBetter(options.MetricForBestModel)
+                && !string.Equals(options.LrSchedulerArgs.GetValueOrDefault("mode"), "max", StringComparison.OrdinalIgnoreCase))
                 yield return $"--lr-scheduler {Plateau.Name} would lower the rate while {options.MetricForBestModel} rises; pass --lr-scheduler-args mode=max";
         }
         if (preference.LdAlpha is < 0 or > 1) yield return $"--ld-alpha {preference.LdAlpha} must lie between 0 and 1";

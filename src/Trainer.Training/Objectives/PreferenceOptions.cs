@@ -12,7 +12,8 @@ public sealed record PreferenceOptions
     /// <summary>Strength of the pull towards the reference, and scale of the rewards.</summary>
     public double Beta { get; init; } = 0.1;
 
-    /// <summary>The reference: base, adapter (a frozen copy of the continued one) or none; null takes the adapter where one is continued, else the base.</summary>
+    /// <summary>The reference: base, adapter (a frozen copy of the continued one) or none; null takes the adapter where one is continued, else the
+    /// base.</summary>
     public string? Reference { get; init; }
 
     /// <summary>Ask the reference about every row once, before the first step.</summary>

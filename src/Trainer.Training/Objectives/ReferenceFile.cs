@@ -1,10 +1,12 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 
 namespace Trainer.Training.Objectives;
 
-/// <summary>Token losses on disk: the key (32 bytes), the values (float32, little-endian) and the SHA-256 of both. A cache is a convenience: whatever is wrong with one, it is made again.</summary>
+/// <summary>Token losses on disk: the key (32 bytes), the values (float32, little-endian) and the SHA-256 of both. A cache is a convenience: whatever is wrong
+/// with one, it is made again.</summary>
 internal static class ReferenceFile
 {
     private const int HashBytes = SHA256.HashSizeInBytes;

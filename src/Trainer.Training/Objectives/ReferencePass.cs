@@ -5,6 +5,9 @@ using System.Text;
 using Trainer.Data;
 using Trainer.Distributed;
 using Trainer.Numerics.Spans;
+using Trainer.Training.Records;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Objectives;
 
@@ -13,7 +16,8 @@ namespace Trainer.Training.Objectives;
 /// second model. Examples go through it in file order, in groups that depend on the data and the options alone, so that asking again gives the
 /// same bits.
 /// </summary>
-internal sealed class ReferencePass(TrainingOptions options, IAdaptedModel model, IReference reference, ICollective ranks, Events events, CancellationToken stop)
+internal sealed class ReferencePass(TrainingOptions options, IAdaptedModel model, IReference reference, ICollective ranks, Events events,
+    CancellationToken stop)
 {
     private const string Version = "reference 1";
 
@@ -58,8 +62,10 @@ internal sealed class ReferencePass(TrainingOptions options, IAdaptedModel model
     {
         string[] parts =
         [
-            Version, typeof(ReferencePass).Assembly.GetName().Version?.ToString() ?? "", Fingerprint.Combined(files.Base), Adapter(), Convert.ToHexStringLower(set.Digest()),
-            options.Quantize.ToString(), options.DoubleQuant.ToString(), model.Compute.ToString(), options.Device, model.Threads.ToString(CultureInfo.InvariantCulture),
+            Version, typeof(ReferencePass).Assembly.GetName().Version?.ToString() ?? "", Fingerprint.Combined(files.Base), Adapter(),
+            Convert.ToHexStringLower(set.Digest()),
+            options.Quantize.ToString(), options.DoubleQuant.ToString(), model.Compute.ToString(), options.Device,
+            model.Threads.ToString(CultureInfo.InvariantCulture),
             most.ToString(CultureInfo.InvariantCulture),
         ];
         return SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts)));
@@ -70,7 +76,8 @@ internal sealed class ReferencePass(TrainingOptions options, IAdaptedModel model
     {
         if (!ObjectiveTable.ReferenceIsAdapter(options)) return "none";
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var (begin, count) in LongBlocks.Of(model.Parameters.Length)) hash.AppendData(MemoryMarshal.AsBytes(model.Parameters.HostValues().Span(begin, count)));
+        foreach (var (begin, count) in LongBlocks.Of(model.Parameters.Length))
+            hash.AppendData(MemoryMarshal.AsBytes(model.Parameters.HostValues().Span(begin, count)));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

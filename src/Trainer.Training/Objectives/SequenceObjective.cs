@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Objectives;
 
@@ -54,5 +55,6 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
     }
 
     private static List<AnswerScore> Answers(MicroBatch batch, float[] policy, float[]? frozen) =>
-        [.. batch.Roles.Select((role, segment) => new AnswerScore(role, batch.SegmentStarts[segment], batch.AnswerStarts[segment] - 1, batch.SegmentStarts[segment + 1] - 1, policy, frozen))];
+        [.. batch.Roles.Select((role, segment) => new AnswerScore(role, batch.SegmentStarts[segment], batch.AnswerStarts[segment] - 1,
+        batch.SegmentStarts[segment + 1] - 1, policy, frozen))];
 }

@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Engine;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Objectives;
 

@@ -12,7 +12,8 @@ internal sealed class Adafactor : IOptimizer
     public static readonly IReadOnlyList<ArgumentSpec> Arguments =
     [
         ArgumentSpec.Flag("scale_parameter", false), ArgumentSpec.Flag("relative_step", false), ArgumentSpec.Flag("warmup_init", false),
-        new("clip_threshold", "1"), new("decay_rate", "-0.8") { Minimum = -10, Maximum = 0 }, new("eps1", "1e-30"), new("eps2", "1e-3"), new("beta1", null) { Maximum = 1 },
+        new("clip_threshold", "1"), new("decay_rate", "-0.8") { Minimum = -10, Maximum = 0 }, new("eps1", "1e-30"), new("eps2", "1e-3"),
+        new("beta1", null) { Maximum = 1 },
     ];
 
     private readonly OptimizerSetup _setup;
@@ -23,7 +24,8 @@ internal sealed class Adafactor : IOptimizer
     public Adafactor(OptimizerSetup setup)
     {
         _setup = setup;
-        if (setup.Arguments.IsOn("warmup_init") && !setup.Arguments.IsOn("relative_step")) throw new OptionException("--optim-args: warmup_init needs relative_step=true");
+        if (setup.Arguments.IsOn("warmup_init") && !setup.Arguments.IsOn("relative_step"))
+            throw new OptionException("--optim-args: warmup_init needs relative_step=true");
         _states = [.. setup.Tensors.Select(tensor => new TensorState(tensor, setup.Arguments.Optional("beta1") is not null))];
         State = [.. _states.SelectMany(state => state.Named)];
     }
@@ -49,7 +51,8 @@ internal sealed class Adafactor : IOptimizer
             var u = update.All;
             for (long i = 0; i < count; i++) u[i] = g[i] * scale;
             state.Normalize(u, (float)beta2, (float)arguments.Number("eps1"));
-            var rate = Rate(arguments, step) * _setup.Factor(state.Tensor) * (arguments.IsOn("scale_parameter") ? Math.Max(arguments.Number("eps2"), Rms(p)) : 1);
+            var rate = Rate(arguments, step) * _setup.Factor(state.Tensor) * (arguments.IsOn("scale_parameter")
+                ? Math.Max(arguments.Number("eps2"), Rms(p)) : 1);
             var shrink = (float)(rate / Math.Max(1, Rms(u) / arguments.Number("clip_threshold")));
             for (long i = 0; i < count; i++) u[i] *= shrink;
             if (arguments.Optional("beta1") is { } beta1) state.Average(u, (float)beta1);

@@ -52,6 +52,7 @@ internal sealed partial class AdamW : IDeviceOptimizer
     private AdamWStep Numbers(ParameterGroup group, in OptimizerStep step)
     {
         var options = _setup.Options;
-        return new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay, step.GradientScale, step.Number);
+        return new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay,
+            step.GradientScale, step.Number);
     }
 }

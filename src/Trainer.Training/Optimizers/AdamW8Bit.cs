@@ -24,7 +24,8 @@ internal sealed class AdamW8Bit : IOptimizer
         _states = [.. setup.Tensors.Where(tensor => IsPacked(setup.Arguments, tensor.Count)).Select(tensor => new TensorState(tensor))];
         var small = setup.Tensors.Where(tensor => !IsPacked(setup.Arguments, tensor.Count)).ToList();
         if (small.Count > 0)
-            _small = new AdamW(setup with { Tensors = small, Groups = [.. small.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
+            _small = new AdamW(setup with { Tensors = small,
+                Groups = [.. small.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
         State = [.. _states.SelectMany(state => state.Named), .. _small?.State ?? []];
     }
 

@@ -1,4 +1,5 @@
 using Trainer.Numerics.Spans;
+using Trainer.Training.Steps;
 
 namespace Trainer.Training.Optimizers;
 

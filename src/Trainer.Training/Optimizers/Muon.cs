@@ -30,7 +30,8 @@ internal sealed class Muon : IOptimizer
         _momentum = new LongArray<float>(setup.Length);
         var rest = setup.Tensors.Where(tensor => tensor.Shape.Count != 2).ToList();
         if (rest.Count > 0)
-            _vectors = new AdamW(setup with { Tensors = rest, Groups = [.. rest.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
+            _vectors = new AdamW(setup with { Tensors = rest,
+                Groups = [.. rest.Select(tensor => new ParameterGroup(tensor.Offset, tensor.Count, setup.Factor(tensor)))] });
         State = [.. StateTensor.Alike("momentum_buffer", _matrices, _momentum), .. _vectors?.State ?? []];
     }
 

@@ -1,3 +1,5 @@
+using Trainer.Training.Steps;
+
 namespace Trainer.Training.Optimizers;
 
 /// <summary>Every optimizer, once.</summary>
@@ -25,7 +27,8 @@ public static class OptimizerTable
     /// <exception cref="OptionException">It does not know an argument, or the value of one.</exception>
     internal static IOptimizer Make(IParameterStore parameters, TrainingOptions options) =>
         Find(options.Optim).Make(new OptimizerSetup(
-            parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate, options.LrPattern), options, ArgumentsOf(options)));
+            parameters.Tensors, parameters.Length, ParameterGroups.Of(parameters.Tensors, options.Lora.LoraPlusRatio, options.LearningRate, options.LrPattern),
+            options, ArgumentsOf(options)));
 
     /// <summary>Bytes of state that a run's optimizer holds, in memory and in each checkpoint.</summary>
     /// <param name="options">The run.</param>
@@ -39,7 +42,8 @@ public static class OptimizerTable
     /// <summary>Refuses what <see cref="Make"/> would refuse.</summary>
     internal static void Check(TrainingOptions options) => Find(options.Optim).Make(new OptimizerSetup([], 0, [], options, ArgumentsOf(options))).Dispose();
 
-    private static Arguments ArgumentsOf(TrainingOptions options) => Arguments.Read("--optim-args", options.Optim, Find(options.Optim).Arguments, options.OptimArgs);
+    private static Arguments ArgumentsOf(TrainingOptions options)
+        => Arguments.Read("--optim-args", options.Optim, Find(options.Optim).Arguments, options.OptimArgs);
 
     private static OptimizerKind Find(string name) =>
         Array.Find(All, kind => kind.Name == name) ?? throw new OptionException($"--optim '{name}' is no optimizer; use one of {string.Join(", ", Names)}");

@@ -11,12 +11,14 @@ internal static class ParameterGroups
 {
     private const double LoraPlusEmbeddingRate = 1e-6;
 
-    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio, double learningRate, IReadOnlyDictionary<string, double>? patterns = null)
+    public static List<ParameterGroup> Of(IReadOnlyList<ParameterEntry> tensors, double? loraPlusRatio, double learningRate,
+        IReadOnlyDictionary<string, double>? patterns = null)
     {
         var groups = new List<ParameterGroup>();
         foreach (var tensor in tensors)
         {
-            var factor = loraPlusRatio is not { } ratio ? 1.0 : IsOfEmbedding(tensor.Name) ? LoraPlusEmbeddingRate / learningRate : IsB(tensor.Name) ? ratio : 1.0;
+            var factor = loraPlusRatio is not { } ratio
+                ? 1.0 : IsOfEmbedding(tensor.Name) ? LoraPlusEmbeddingRate / learningRate : IsB(tensor.Name) ? ratio : 1.0;
             if (patterns is { Count: > 0 }) factor *= PathPattern.ValueAt([.. patterns], ModuleOf(tensor.Name), learningRate) / learningRate;
             var end = tensor.Offset + tensor.Count;
             // The gaps between tensors hold zeros and zero gradients: stepping over them changes nothing and keeps one long run.

@@ -26,7 +26,8 @@ internal sealed class Sgd : IOptimizer
         _momentum = (float)setup.Arguments.Number("momentum");
         _intake = 1 - (float)setup.Arguments.Number("dampening");
         _nesterov = setup.Arguments.IsOn("nesterov");
-        if (_nesterov && (_momentum == 0 || _intake != 1)) throw new OptionException("--optim-args: nesterov needs a momentum above 0 and no dampening; add momentum=0.9");
+        if (_nesterov && (_momentum == 0 || _intake != 1))
+            throw new OptionException("--optim-args: nesterov needs a momentum above 0 and no dampening; add momentum=0.9");
         if (_momentum > 0) _buffer = new LongArray<float>(setup.Length);
         State = _buffer is null ? [] : [.. StateTensor.Alike("momentum_buffer", setup.Tensors, _buffer)];
     }

@@ -1,4 +1,4 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
 using Trainer.Numerics.Spans;
 
@@ -37,7 +37,8 @@ internal sealed class StateTensor
     /// <param name="tensors">The parameters.</param>
     /// <param name="buffer">As long as the parameter buffer.</param>
     public static IEnumerable<StateTensor> Alike(string kind, IReadOnlyList<ParameterEntry> tensors, LongArray<float> buffer) =>
-        tensors.Select(tensor => new StateTensor($"{kind}.{tensor.Name}", SafetensorsDtype.F32, [.. tensor.Shape], buffer, tensor.Offset * 4, tensor.Count * 4));
+        tensors.Select(tensor => new StateTensor($"{kind}.{tensor.Name}", SafetensorsDtype.F32, [.. tensor.Shape], buffer, tensor.Offset * 4,
+        tensor.Count * 4));
 
     /// <summary>A whole array of floats.</summary>
     /// <param name="name">Name in a checkpoint.</param>

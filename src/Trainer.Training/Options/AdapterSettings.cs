@@ -1,3 +1,6 @@
+using Trainer.Models.Lora;
+using Trainer.Training.State;
+
 namespace Trainer.Training.Options;
 
 /// <summary>Settings that give the adapter its shape.</summary>
@@ -48,10 +51,13 @@ public static class AdapterSettings
     public static readonly Setting FreezeA = Setting.Of(o => o.Lora.FreezeA, "freeze-a", Group, "Train B alone (LoRA-FA).") with
     { Aliases = ["lora-fa"] };
 
-    public static readonly Setting Init = Setting.Of(o => o.Lora.Init, "init-lora", Group, "How fresh adapter tensors are filled. pissa and olora begin in the weight's own directions and save an adapter of twice the rank; loftq makes up for what --quantize loses; eva takes the directions in which the layers' inputs vary, and gives layers ranks by them.") with
+    public static readonly Setting Init = Setting.Of(o => o.Lora.Init, "init-lora", Group,
+        "How fresh adapter tensors are filled. pissa and olora begin in the weight's own directions and save an adapter of twice the rank; loftq makes up for "
+        + "what --quantize loses; eva takes the directions in which the layers' inputs vary, and gives layers ranks by them.") with
     { Value = "KIND", Aliases = ["init-lora-weights"], ShapesAdapter = true };
 
-    public static readonly Setting EvaRho = Setting.Of(o => o.Lora.EvaRho, "eva-rho", Group, "Most times its rank that a layer may get from --init-lora eva; 1 leaves every layer its own.") with
+    public static readonly Setting EvaRho = Setting.Of(o => o.Lora.EvaRho, "eva-rho", Group,
+        "Most times its rank that a layer may get from --init-lora eva; 1 leaves every layer its own.") with
     { Value = "X", Minimum = 1, Maximum = 100, ShapesAdapter = true, Writes = o => o.Lora.Init == AdapterInit.Eva ? o.Lora.EvaRho : null };
 
     public static readonly Setting ModulesToSave = Setting.Of(o => o.Lora.ModulesToSave, "modules-to-save", Group,

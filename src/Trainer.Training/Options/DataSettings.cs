@@ -1,3 +1,5 @@
+using Trainer.Training.State;
+
 namespace Trainer.Training.Options;
 
 /// <summary>Settings that say what is trained on and how text becomes tokens.</summary>
@@ -7,7 +9,8 @@ public static class DataSettings
     private const string Group = "Data";
 
     public static readonly Setting Data = Setting.Of(o => o.Data.Train, "data", Group,
-        "Training file or folder, or 'demo' (embedded); repeatable. FILE,weight=2 mixes by weight; FILE,prompt=question renames a column; FILE[:10%] or DIR,split=train[:500] takes a part.") with
+        "Training file or folder, or 'demo' (embedded); repeatable. FILE,weight=2 mixes by weight; FILE,prompt=question renames a column; FILE[:10%] or "
+        + "DIR,split=train[:500] takes a part.") with
     { Short = "-d", Value = "FILE|DIR", Aliases = ["dataset", "dataset-name", "train-data", "train-file", "data-path"] };
 
     public static readonly Setting EvalData = Setting.Of(o => o.Data.Eval, "eval-data", Group, "Held-out file or folder; repeatable.") with
@@ -46,7 +49,8 @@ public static class DataSettings
 
     public static readonly Setting ChatTemplate = Setting.Of(o => o.Data.ChatTemplateFile, "chat-template", Group,
         "Jinja file, or the name of one that comes along (chatml, llama3, gemma, ...), that replaces the model's chat template.") with
-    { Value = "FILE|NAME", Aliases = ["chat-template-path"], Kind = SettingKind.File, Reads = NamedTemplates.Read, Writes = o => NamedTemplates.NameOf(o.Data.ChatTemplateFile), Drift = DriftRule.Free };
+    { Value = "FILE|NAME", Aliases = ["chat-template-path"], Kind = SettingKind.File, Reads = NamedTemplates.Read,
+    Writes = o => NamedTemplates.NameOf(o.Data.ChatTemplateFile), Drift = DriftRule.Free };
 
     public static readonly Setting ChatTemplateArg = Setting.Of(o => o.Data.TemplateVariables, "chat-template-arg", Group,
         "Variable of the chat template, such as enable_thinking=false; repeatable. A row's own chat_template_kwargs win over it.") with

@@ -1,5 +1,6 @@
 using Trainer.Engine.Native;
 using Trainer.Models;
+using Trainer.Training.State;
 
 namespace Trainer.Training.Options;
 
@@ -60,7 +61,8 @@ public static class ModelSettings
     private static string? ReadDevice(SettingValues values, Setting setting)
     {
         if (values.Text(setting)?.ToLowerInvariant() is not { } device) return null;
-        var isKnown = device is "auto" or "cpu" or "cuda" or "mps" or ComputeDevice.Stand || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device[5..], out _));
+        var isKnown = device is "auto" or "cpu" or "cuda" or "mps" or ComputeDevice.Stand
+            || (device.StartsWith("cuda:", StringComparison.Ordinal) && byte.TryParse(device[5..], out _));
         if (!isKnown) values.Fault($"{values.Origin(setting)} '{device}' is not one of auto, cpu, cuda, cuda:N, mps");
         return device;
     }

@@ -9,7 +9,8 @@ public static class NamedTemplates
 
     /// <summary>The names.</summary>
     public static IReadOnlyList<string> Names =>
-        Directory.Exists(Folder) ? [.. Directory.GetFiles(Folder, "*" + Ending).Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)] : [];
+        Directory.Exists(Folder)
+        ? [.. Directory.GetFiles(Folder, "*" + Ending).Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)] : [];
 
     /// <summary>The file of a name (llama3, also written llama-3 or Llama_3), or null where there is none of that name.</summary>
     public static string? Find(string name)
@@ -27,7 +28,7 @@ public static class NamedTemplates
         if (values.Text(setting) is not { } text) return null;
         if (File.Exists(text))
         {
-            Checkpoints.RegularFile.Require(text);
+            Checkpoints.Atomic.RegularFile.Require(text);
             return text;
         }
         if (Find(text) is { } named) return named;

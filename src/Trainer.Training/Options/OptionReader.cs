@@ -22,14 +22,15 @@ public static class OptionReader
             if (IsUnset(values, setting)) options = setting.Property!.With(options, setting.Property.Initial);
             else if (Value(values, setting) is { } value) options = setting.Property!.With(options, value);
         }
-        return values.Has(RunSettings.SamplePrompts) ? options with { SamplePrompts = Lines(values, RunSettings.SamplePrompts, options.SamplePromptsFile) } : options;
+        return values.Has(RunSettings.SamplePrompts)
+            ? options with { SamplePrompts = Lines(values, RunSettings.SamplePrompts, options.SamplePromptsFile) } : options;
     }
 
     private static List<string> Lines(SettingValues values, Setting setting, string? path)
     {
         if (path is null || !File.Exists(path)) return [];
-        Checkpoints.RegularFile.Require(path);
-        var lines = Checkpoints.SmallFile.Lines(path).Where(line => line.Trim().Length > 0).ToList();
+        Checkpoints.Atomic.RegularFile.Require(path);
+        var lines = Checkpoints.Atomic.SmallFile.Lines(path).Where(line => line.Trim().Length > 0).ToList();
         if (lines.Count == 0) values.Fault($"{values.Origin(setting)} '{path}' holds no prompt; write one a line");
         return lines;
     }
@@ -65,7 +66,7 @@ public static class OptionReader
     {
         if (values.Text(setting) is not { } path) return null;
         if (!exists(path)) values.Fault($"{values.Origin(setting)} '{path}': {otherwise}");
-        Checkpoints.RegularFile.Require(path);
+        Checkpoints.Atomic.RegularFile.Require(path);
         return path;
     }
 
@@ -97,7 +98,8 @@ public static class OptionReader
         var named = new Dictionary<string, string>();
         foreach (var item in values.Items(setting))
         {
-            foreach (var (name, value) in item.Pairs ?? item.Text.Split(',').Select(part => part.Split('=', 2)).ToDictionary(part => part[0].Trim(), part => part.Length > 1 ? part[1].Trim() : ""))
+            foreach (var (name, value) in item.Pairs
+                ?? item.Text.Split(',').Select(part => part.Split('=', 2)).ToDictionary(part => part[0].Trim(), part => part.Length > 1 ? part[1].Trim() : ""))
             {
                 if (value.Length == 0) values.Fault($"{values.Origin(setting)} '{name}' has no value; write {name}=X");
                 named[name.Replace('-', '_')] = value;
@@ -115,10 +117,12 @@ public static class OptionReader
         {
             var pairs = item.Pairs ?? item.Text.Split(',').Select(part => (part, at: part.LastIndexOf('='))).Where(pair => pair.at > 0)
                 .ToDictionary(pair => pair.part[..pair.at], pair => pair.part[(pair.at + 1)..]);
-            if (pairs.Count == 0) values.Fault($"{values.Origin(setting)} '{item.Text}' is no list of name=number; write {(whole ? "q_proj=8,down_proj=32" : "q_proj=16")}");
+            if (pairs.Count == 0)
+                values.Fault($"{values.Origin(setting)} '{item.Text}' is no list of name=number; write {(whole ? "q_proj=8,down_proj=32" : "q_proj=16")}");
             foreach (var (name, text) in pairs)
             {
-                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number > 0 && (!whole || number == Math.Truncate(number))) pattern[name] = number;
+                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && number > 0
+                    && (!whole || number == Math.Truncate(number))) pattern[name] = number;
                 else values.Fault($"{values.Origin(setting)} '{name}={text}': '{text}' is not a {(whole ? "whole " : "")}number above 0");
             }
         }

@@ -14,7 +14,8 @@ public static class PreferenceSettings
 
     public static readonly Setting LossType = Setting.Of(o => o.Preference.LossType, "loss-type", Group,
         $"The loss. For sft {Words("sft")}; for dpo one or several of {Words("dpo")}; for kto {Words("kto")}; for orpo whose form, {Words("orpo")}.") with
-    { Value = "NAMES", DefaultNote = "the first", Aliases = ["pref-loss"], Reads = (values, setting) => values.List(setting).Select(word => word.ToLowerInvariant().Replace('_', '-')).ToList() };
+    { Value = "NAMES", DefaultNote = "the first", Aliases = ["pref-loss"],
+    Reads = (values, setting) => values.List(setting).Select(word => word.ToLowerInvariant().Replace('_', '-')).ToList() };
 
     public static readonly Setting LossWeights = Setting.Of(o => o.Preference.LossWeights, "loss-weights", Group, "A weight for each of --loss-type.") with
     { Value = "X,...", DefaultNote = "1 each", Writes = For(o => o.Preference.LossWeights, "dpo") };
@@ -50,10 +51,12 @@ public static class PreferenceSettings
         "As --pref-ftx for dpo and simpo, but a mean over the micro-batch's tokens.") with
     { Value = "X", Minimum = 0, Aliases = ["cpo-alpha", "rpo-alpha"], Writes = For(o => o.Preference.NllWeight, "dpo", "simpo") };
 
-    public static readonly Setting DesirableWeight = Setting.Of(o => o.Preference.DesirableWeight, "desirable-weight", Group, "KTO's weight of wanted answers.") with
+    public static readonly Setting DesirableWeight = Setting.Of(o => o.Preference.DesirableWeight, "desirable-weight", Group,
+        "KTO's weight of wanted answers.") with
     { Value = "X", Minimum = 0, Aliases = ["kto-chosen-weight"], Writes = For(o => o.Preference.DesirableWeight, "kto") };
 
-    public static readonly Setting UndesirableWeight = Setting.Of(o => o.Preference.UndesirableWeight, "undesirable-weight", Group, "KTO's weight of unwanted answers.") with
+    public static readonly Setting UndesirableWeight = Setting.Of(o => o.Preference.UndesirableWeight, "undesirable-weight", Group,
+        "KTO's weight of unwanted answers.") with
     { Value = "X", Minimum = 0, Aliases = ["kto-rejected-weight"], Writes = For(o => o.Preference.UndesirableWeight, "kto") };
 
     /// <summary>The objectives that read a setting; those not listed here are looked at with their values.</summary>

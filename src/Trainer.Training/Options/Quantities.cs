@@ -22,7 +22,8 @@ public static class Quantities
         {
             if (!upper.EndsWith(unit, StringComparison.Ordinal)) continue;
             var digits = upper[..^unit.Length].Trim();
-            if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) || number * factor > long.MaxValue) return false;
+            if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) || number * factor > long.MaxValue)
+                return false;
             bytes = (long)(number * factor);
             return true;
         }
@@ -40,7 +41,8 @@ public static class Quantities
             if (!upper.EndsWith(ending, StringComparison.Ordinal)) continue;
             var rest = upper[..^ending.Length];
             var factor = rest.Length == 0 ? 0 : rest[^1] switch { 'T' => 1e12, 'G' => 1e9, 'M' => 1e6, 'K' => 1e3, _ => 0 };
-            if (factor > 0 && double.TryParse(rest[..^1], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var number)) bytesPerSecond = number * factor / 8;
+            if (factor > 0 && double.TryParse(rest[..^1], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture,
+                out var number)) bytesPerSecond = number * factor / 8;
             break;
         }
         return bytesPerSecond > 0;
@@ -95,5 +97,6 @@ public static class Quantities
     public static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     /// <summary>A number without needless digits.</summary>
-    public static string Plain(double number) => number.ToString("G15", CultureInfo.InvariantCulture).Replace("E-0", "e-", StringComparison.Ordinal).Replace("E+", "e", StringComparison.Ordinal);
+    public static string Plain(double number)
+        => number.ToString("G15", CultureInfo.InvariantCulture).Replace("E-0", "e-", StringComparison.Ordinal).Replace("E+", "e", StringComparison.Ordinal);
 }

@@ -1,4 +1,6 @@
 using Trainer.Training.Answers;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
 namespace Trainer.Training.Options;
 
@@ -20,14 +22,16 @@ public static class RunSettings
         Drift = DriftRule.Free,
     };
 
-    public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group, "Optimizer steps between evaluations; a number below 1 is a ratio of all steps.") with
+    public static readonly Setting EvalSteps = Setting.Of(o => o.EvalSteps, "eval-steps", Group,
+        "Optimizer steps between evaluations; a number below 1 is a ratio of all steps.") with
     { Value = "N", Minimum = 0, AboveMinimum = true, DefaultNote = "at start and end", Aliases = ["steps-per-eval", "eval-every"] };
 
     public static readonly Setting EvalStrategy = Setting.Of(o => o.EvalStrategy, "eval-strategy", Group,
         "Evaluate every --eval-steps, or at the end of each epoch.") with
     { Value = "PACE", Aliases = ["evaluation-strategy"], Unset = ["no"] };
 
-    public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group, "Optimizer steps between checkpoints; a number below 1 is a ratio of all steps, 0 writes none.") with
+    public static readonly Setting SaveSteps = Setting.Of(o => o.SaveSteps, "save-steps", Group,
+        "Optimizer steps between checkpoints; a number below 1 is a ratio of all steps, 0 writes none.") with
     { Value = "N", Minimum = 0, Aliases = ["save-every"], Drift = DriftRule.Free };
 
     public static readonly Setting SaveStrategy = Setting.Of(o => o.SaveStrategy, "save-strategy", Group,
@@ -43,7 +47,8 @@ public static class RunSettings
     { Value = "N", Minimum = 1, DefaultNote = "off", Drift = DriftRule.Free };
 
     public static readonly Setting MetricForBestModel = Setting.Of(o => o.MetricForBestModel, "metric-for-best-model", Group,
-        "What evaluations are compared by, for the best checkpoint, early stopping and reduce-lr-on-plateau: loss, or of a preference objective rewards/accuracies, rewards/margins, logps/chosen and the like. Which way is better follows from the name.") with
+        "What evaluations are compared by, for the best checkpoint, early stopping and reduce-lr-on-plateau: loss, or of a preference objective "
+        + "rewards/accuracies, rewards/margins, logps/chosen and the like. Which way is better follows from the name.") with
     { Value = "NAME", Reads = (values, setting) => values.Text(setting) is { } name ? EvalMetric.Plain(name) : null };
 
     public static readonly Setting Resume = Setting.Of(o => o.Resume, "resume", Group,
@@ -76,14 +81,16 @@ public static class RunSettings
         "Let the model answer held-out rows at each evaluation, and measure the answers by exact_match, contains, f1, rouge_l, json_valid or choice.") with
     { Value = "LIST", Aliases = ["metrics"], Reads = ReadMetrics };
 
-    public static readonly Setting EvalAnswers = Setting.Of(o => o.EvalAnswers, "eval-answers", Group, "Held-out rows that --eval-metrics lets the model answer, the first ones.") with
+    public static readonly Setting EvalAnswers = Setting.Of(o => o.EvalAnswers, "eval-answers", Group,
+        "Held-out rows that --eval-metrics lets the model answer, the first ones.") with
     { Value = "N", Minimum = 1 };
 
     public static readonly Setting AnswerTokens = Setting.Of(o => o.AnswerTokens, "answer-tokens", Group, "Most tokens of such an answer.") with
     { Value = "N", Minimum = 1, Aliases = ["generation-max-length"] };
 
     public static readonly Setting AnswerPattern = Setting.Of(o => o.AnswerPattern, "answer-pattern", Group,
-        "What is compared of both answers: the last number, what stands behind ####, in \\boxed{}, or the last match of a regular expression (its first group).") with
+        "What is compared of both answers: the last number, what stands behind ####, in \\boxed{}, or the last match of a regular expression (its first "
+        + "group).") with
     { Value = "number|####|boxed|REGEX", Reads = ReadPattern };
 
     public static readonly Setting ReportTo = Setting.Of(o => o.ReportTo, "report-to", Group,
@@ -104,13 +111,15 @@ public static class RunSettings
     public static readonly Setting Config = new("config", SettingKind.Text, "General", "YAML recipe; the command line wins over it.")
     { Short = "-c", Value = "RECIPE.yaml", Aliases = ["recipe"] };
 
-    public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General", "Print the effective recipe, check options, data, model, memory and disk as a run would, and stop.");
+    public static readonly Setting DryRun = new("dry-run", SettingKind.Flag, "General",
+        "Print the effective recipe, check options, data, model, memory and disk as a run would, and stop.");
 
     /// <summary>The metrics that were named; words that are none become faults.</summary>
     public static IReadOnlyList<string> ReadMetrics(SettingValues values, Setting setting)
     {
         var names = values.List(setting).Select(name => name.Replace('-', '_').ToLowerInvariant()).Distinct().ToArray();
-        foreach (var name in names.Except(AnswerMetrics.Names)) values.Fault($"{values.Origin(setting)} '{name}' is not one of {string.Join(", ", AnswerMetrics.Names)}");
+        foreach (var name in names.Except(AnswerMetrics.Names))
+            values.Fault($"{values.Origin(setting)} '{name}' is not one of {string.Join(", ", AnswerMetrics.Names)}");
         return names;
     }
 

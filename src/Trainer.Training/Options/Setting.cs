@@ -82,7 +82,8 @@ public sealed record Setting(string Name, SettingKind Kind, string Group, string
     public bool TakesMany => Kind is SettingKind.List or SettingKind.Sources or SettingKind.Pairs;
 
     /// <summary>Whether its value names a place on disk; a leading <c>~/</c> is then the home folder, as a shell has it.</summary>
-    public bool IsPath => Kind is SettingKind.File or SettingKind.Folder or SettingKind.Sources || Value is "DIR" or "FILE" or "MODEL" or "auto|DIR" or "RECIPE.yaml";
+    public bool IsPath => Kind is SettingKind.File or SettingKind.Folder or SettingKind.Sources
+        || Value is "DIR" or "FILE" or "MODEL" or "auto|DIR" or "RECIPE.yaml";
 
     /// <summary>The name, then its aliases.</summary>
     public IEnumerable<string> AllNames => Aliases.Prepend(Name);

@@ -91,7 +91,8 @@ public sealed class SettingValues
     {
         if (Text(setting) is not { } text) return null;
         // 5e3 and 5000.0 are whole numbers too; recipes written by other tools hold them.
-        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || number != Math.Truncate(number) || Math.Abs(number) > int.MaxValue)
+        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || number != Math.Truncate(number)
+            || Math.Abs(number) > int.MaxValue)
         {
             Fault($"{Origin(setting)} '{text}' is not a whole number{setting.Range}");
             return null;

@@ -1,5 +1,6 @@
 using Trainer.Training.Optimizers;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
 
 namespace Trainer.Training.Options;
 
@@ -53,13 +54,15 @@ public static class StepSettings
     public static readonly Setting MinLr = Setting.Of(o => o.MinLr, "min-lr", Group, "The schedule's lowest rate.") with
     { Value = "X", Minimum = 0 };
 
-    public static readonly Setting WeightDecay = Setting.Of(o => o.WeightDecay, "weight-decay", Group, "Weight decay: decoupled, but for adam and sgd, where it is part of the gradient.") with
+    public static readonly Setting WeightDecay = Setting.Of(o => o.WeightDecay, "weight-decay", Group,
+        "Weight decay: decoupled, but for adam and sgd, where it is part of the gradient.") with
     { Value = "X", Minimum = 0, Maximum = 1 };
 
     public static readonly Setting Beta1 = Setting.Of(o => o.AdamBeta1, "adam-beta1", Group, "First-moment decay of the Adam family and of Lion.") with
     { Value = "X", Minimum = 0, Maximum = 1, BelowMaximum = true };
 
-    public static readonly Setting Beta2 = Setting.Of(o => o.AdamBeta2, "adam-beta2", Group, "Second-moment decay of the Adam family; of Lion, its momentum's.") with
+    public static readonly Setting Beta2 = Setting.Of(o => o.AdamBeta2, "adam-beta2", Group,
+        "Second-moment decay of the Adam family; of Lion, its momentum's.") with
     { Value = "X", Minimum = 0, Maximum = 1, BelowMaximum = true };
 
     public static readonly Setting Epsilon = Setting.Of(o => o.AdamEpsilon, "adam-epsilon", Group, "Denominator floor of the Adam family.") with
@@ -72,16 +75,19 @@ public static class StepSettings
     public static readonly Setting LrPattern = Setting.Of(o => o.LrPattern, "lr-pattern", Group, "Other peak rates for some modules: q_proj=1e-4.") with
     { Value = "NAME=X" };
 
-    public static readonly Setting Neftune = Setting.Of(o => o.NeftuneNoiseAlpha, "neftune-noise-alpha", Group, "Noise on embeddings while training (NEFTune); 5 is usual, 0 is off.") with
+    public static readonly Setting Neftune = Setting.Of(o => o.NeftuneNoiseAlpha, "neftune-noise-alpha", Group,
+        "Noise on embeddings while training (NEFTune); 5 is usual, 0 is off.") with
     { Value = "X", Minimum = 0, Aliases = ["noisy-embedding-alpha"] };
 
-    public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group, "The optimizer. States are 32-bit but adamw-8bit's; adapters are small.") with
+    public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group,
+        "The optimizer. States are 32-bit but adamw-8bit's; adapters are small.") with
     {
         Kind = SettingKind.Choice, Value = "NAME", Choices = [.. OptimizerTable.Names], Aliases = ["optimizer"],
         Synonyms = new Dictionary<string, string>
         {
             ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw", ["paged-adamw"] = "adamw", ["paged-adamw-32bit"] = "adamw",
-            ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit", ["adamw-torch-8bit"] = "adamw-8bit", ["adamw-torch-4bit"] = "adamw-8bit",
+            ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit", ["adamw-torch-8bit"] = "adamw-8bit",
+            ["adamw-torch-4bit"] = "adamw-8bit",
             ["lion-32bit"] = "lion", ["paged-lion-32bit"] = "lion", ["schedulefree-adamw"] = "schedule-free-adamw",
         },
     };

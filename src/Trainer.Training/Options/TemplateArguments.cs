@@ -13,7 +13,8 @@ internal static class TemplateArguments
         foreach (var item in values.Items(setting))
             foreach (var (name, value) in Pairs(values, setting, item))
             {
-                if (TemplateVariables.Reserved.Contains(name)) values.Fault($"{values.Origin(setting)} '{name}' is what the row itself gives the template; remove it");
+                if (TemplateVariables.Reserved.Contains(name))
+                    values.Fault($"{values.Origin(setting)} '{name}' is what the row itself gives the template; remove it");
                 else result[name] = AsJson(value);
             }
         return result;
@@ -34,7 +35,8 @@ internal static class TemplateArguments
         try
         {
             using var document = JsonDocument.Parse(text);
-            return document.RootElement.ValueKind == JsonValueKind.Object ? document.RootElement.EnumerateObject().ToDictionary(property => property.Name, property => property.Value.GetRawText()) : null;
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? document.RootElement.EnumerateObject().ToDictionary(property => property.Name, property => property.Value.GetRawText()) : null;
         }
         catch (JsonException)
         {

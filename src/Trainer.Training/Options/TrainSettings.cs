@@ -7,7 +7,8 @@ public static class TrainSettings
 {
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Setting> All { get; } =
-        [.. new[] { typeof(ModelSettings), typeof(DataSettings), typeof(AdapterSettings), typeof(PreferenceSettings), typeof(StepSettings), typeof(RunSettings) }.SelectMany(Rows)];
+        [.. new[] { typeof(ModelSettings), typeof(DataSettings), typeof(AdapterSettings), typeof(PreferenceSettings), typeof(StepSettings),
+        typeof(RunSettings) }.SelectMany(Rows)];
 
     /// <summary>Those that a recipe may hold.</summary>
     public static IReadOnlyList<Setting> Recipe { get; } = [.. All.Where(setting => setting.InRecipe)];

@@ -14,9 +14,11 @@ public static class UserPath
         if (first.Length > 1)
         {
             if (Path.Exists(first)) return path;
-            throw new UsageException($"'{path}': {first} would be the home folder of another user, and only ~ alone is known; write the folder out, or ./{path} for one of that name");
+            throw new UsageException($"'{path}': {first} would be the home folder of another user, and only ~ alone is known; write the folder out, or "
+                + $"./{path} for one of that name");
         }
-        var home = Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } named ? named : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        var home = Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } named
+            ? named : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         return home.Length == 0 ? path : path.Length == 1 ? home : Path.Combine(home, path[2..].TrimStart('/', Path.DirectorySeparatorChar));
     }
 }

@@ -1,8 +1,8 @@
 using Trainer.Data;
-using Trainer.Data.Rows;
+using Trainer.Data.Batching;
 using Trainer.Training.Objectives;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>How a run's options cut rows into micro-batches: one answer for the plan and the run.</summary>
 internal static class BatchOptions

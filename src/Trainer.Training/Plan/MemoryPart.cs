@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>One part of a run's memory.</summary>
 /// <param name="Name">What it is: base, adapter, optimizer, layer inputs, ...</param>

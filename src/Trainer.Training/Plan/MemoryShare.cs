@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using Trainer.Distributed;
 using Trainer.Numerics.Machine;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>The memory that a run is held against: a machine's, and how many ranks of the run divide it.</summary>
 /// <param name="MachineBytes">What the machine, or its control group, has.</param>
@@ -14,7 +14,8 @@ public sealed record MemoryShare(long MachineBytes, int Ranks = 1)
 
     /// <summary>What one rank may hold, pages that it shares included.</summary>
     /// <param name="sharedBytes">Pages that all ranks of the machine hold together.</param>
-    public long LimitBytes(long sharedBytes) => Ranks == 1 ? MachineBytes : Math.Min(MachineBytes, sharedBytes + Math.Max(0, MachineBytes - sharedBytes) / Ranks);
+    public long LimitBytes(long sharedBytes)
+        => Ranks == 1 ? MachineBytes : Math.Min(MachineBytes, sharedBytes + Math.Max(0, MachineBytes - sharedBytes) / Ranks);
 
     /// <summary>The smallest share of all ranks, the same on each of them, so that all plan the same run.</summary>
     /// <param name="ranks">The ranks.</param>
@@ -29,7 +30,8 @@ public sealed record MemoryShare(long MachineBytes, int Ranks = 1)
         BinaryPrimitives.WriteInt64LittleEndian(mine[sizeof(long)..], ranks.LocalSize);
         var all = new byte[ranks.Size * Bytes];
         ranks.Gather(mine, all);
-        return all.Chunk(Bytes).Select(share => new MemoryShare(BinaryPrimitives.ReadInt64LittleEndian(share), (int)BinaryPrimitives.ReadInt64LittleEndian(share.AsSpan(sizeof(long)))))
+        return all.Chunk(Bytes).Select(share => new MemoryShare(BinaryPrimitives.ReadInt64LittleEndian(share),
+            (int)BinaryPrimitives.ReadInt64LittleEndian(share.AsSpan(sizeof(long)))))
             .MinBy(share => share.MachineBytes / share.Ranks)!;
     }
 }

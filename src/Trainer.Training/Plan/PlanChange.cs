@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>One change of the options that makes a run smaller.</summary>
 /// <param name="Option">As the user would type it.</param>

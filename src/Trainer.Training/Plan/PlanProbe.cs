@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using Trainer.Data;
-using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training.Objectives;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>Gives a plan its time: runs micro-steps of the real model, forward and backward, and throws what they computed away.</summary>
 public static class PlanProbe
@@ -53,7 +54,8 @@ public static class PlanProbe
         var step = microBatches * (fixedPart + perToken * meanTokens);
         return plan with { MicroStepSeconds = most, StepSeconds = step, Seconds = steps * step + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
 
-        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.StepsPerEpoch, plan.CheckpointBytes, plan.GradientCheckpointing, secondsPerToken);
+        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.StepsPerEpoch, plan.CheckpointBytes,
+            plan.GradientCheckpointing, secondsPerToken);
     }
 
     private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)

@@ -1,6 +1,6 @@
-using Trainer.Models;
+using Trainer.Models.Families;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>What is said of rows that are longer than a model has positions: they are computed, at positions it never learnt.</summary>
 public static class PositionNote
@@ -12,6 +12,7 @@ public static class PositionNote
     {
         var positions = ConfigLoader.Load(modelDirectory).Positions;
         return longestRow <= positions ? null
-            : $"rows of up to {longestRow} tokens go beyond the {positions} positions that the model was made for: a loss there means little; lower --max-seq-length to {positions}";
+            : $"rows of up to {longestRow} tokens go beyond the {positions} positions that the model was made for: a loss there means little; lower "
+                + $"--max-seq-length to {positions}";
     }
 }

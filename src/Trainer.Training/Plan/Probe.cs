@@ -2,12 +2,12 @@ using System.Diagnostics;
 using System.Globalization;
 using Trainer.Data;
 using Trainer.Distributed;
-using Trainer.Engine;
-using Trainer.Models;
-using Trainer.Training.Objectives;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Objectives;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>
 /// Runs the micro-batch with the most tokens once before the first step, forward and backward, and throws its gradients away:
@@ -22,14 +22,17 @@ internal static class Probe
         var seconds = Seconds(options, batch, model);
         var peak = RequireFits(batch, plan);
         var measured = RunPlanner.Plan(options, data.Dataset, seconds, plan.Share);
-        events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
+        events.Note($"the longest micro-batch ({batch.TokenIds.Length} tokens) "
+            + $"took {seconds.ToString("0.00", CultureInfo.InvariantCulture)} s and {Size.Of(peak)} of memory");
         events.Emit(new Planned(measured));
         return measured;
     }
 
-    /// <summary>A batch as the steps will get it: what the reference says is known by then where it is asked beforehand. The numbers are not, and do not matter here.</summary>
+    /// <summary>A batch as the steps will get it: what the reference says is known by then where it is asked beforehand. The numbers are not, and do not matter
+    /// here.</summary>
     public static MicroBatch Asked(TrainingOptions options, MicroBatch batch) => !options.Preference.PrecomputeReference ? batch
-        : new MicroBatch(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights, batch.Rows, batch.Roles, batch.AnswerStarts) { ReferenceLosses = new float[batch.TokenIds.Length] };
+        : new MicroBatch(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights, batch.Rows, batch.Roles,
+            batch.AnswerStarts) { ReferenceLosses = new float[batch.TokenIds.Length] };
 
     /// <summary>The memory that the process holds after the largest micro-step.</summary>
     /// <exception cref="PlanRefusedException">It is above the limit.</exception>

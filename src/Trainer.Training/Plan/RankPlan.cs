@@ -1,7 +1,8 @@
 using Trainer.Data;
+using Trainer.Data.Batching;
 using Trainer.Distributed;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>What several ranks would make of a run.</summary>
 public sealed record RankPlan
@@ -60,7 +61,8 @@ public sealed record RankPlan
             GradientBytes = bytes,
             RingSeconds = Scaling.RingSeconds(bytes, ranks, linkBytesPerSecond),
             TreeSeconds = Scaling.TreeSeconds(bytes, ranks, linkBytesPerSecond),
-            UnevenRows = dataset is null ? null : Uneven(new BatchPlan(dataset.Train, BatchOptions.Of(options)).TokensOf(0), options.GradientAccumulationSteps, ranks),
+            UnevenRows = dataset is null ? null : Uneven(new BatchPlan(dataset.Train, BatchOptions.Of(options)).TokensOf(0), options.GradientAccumulationSteps,
+                ranks),
             StepSecondsAlone = plan.StepSeconds,
         };
     }

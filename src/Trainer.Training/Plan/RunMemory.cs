@@ -2,11 +2,19 @@ using System.Text;
 using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Passes;
+using Trainer.Engine.Reference;
+using Trainer.Engine.Weights;
 using Trainer.Models;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>Memory of a run, added up from the drawings that loader, injection and engine follow.</summary>
 internal sealed class RunMemory
@@ -48,13 +56,17 @@ internal sealed class RunMemory
     public long SmallestWindow => StreamWindow.Smallest(LayerBytes, Config.LayerCount);
 
     /// <summary>Bytes of the largest streamed layer.</summary>
-    public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts }).GroupBy(module => module.Layer)
-        .Max(layer => layer.Sum(module => Form is "fp8" or "int4" ? MatrixBytesOf(module) : EachMatrix(module, (rows, columns) => FrozenBytes.Streamed(Form, rows, columns, IsDoubleQuantized))));
+    public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts })
+        .GroupBy(module => module.Layer)
+        .Max(layer => layer.Sum(module => Form is "fp8" or "int4"
+            ? MatrixBytesOf(module) : EachMatrix(module, (rows, columns) => FrozenBytes.Streamed(Form, rows, columns, IsDoubleQuantized))));
 
-    /// <summary>Bytes of the base that ranks of one machine hold together: what is mapped from its files as it lies there. A base that is quantized while it loads each has for itself.</summary>
+    /// <summary>Bytes of the base that ranks of one machine hold together: what is mapped from its files as it lies there. A base that is quantized while it
+    /// loads each has for itself.</summary>
     /// <param name="isStreamed">Whether layers come and go; no two ranks need be at the same one.</param>
     public long SharedBytes(bool isStreamed) => isStreamed ? 0
-        : Decoder.Stored.Where(module => module.Kind == ModuleKind.Embedding || module.Role == ModuleRole.Head || IsStoredNf4 || Form == StoredForm).Sum(MatrixBytesOf);
+        : Decoder.Stored.Where(module => module.Kind == ModuleKind.Embedding || module.Role == ModuleRole.Head || IsStoredNf4 || Form == StoredForm)
+            .Sum(MatrixBytesOf);
 
     private ModelConfig Config => Decoder.Config;
 
@@ -81,18 +93,21 @@ internal sealed class RunMemory
         ModuleKind.Norm or ModuleKind.Parameter => 0,
         ModuleKind.Embedding => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
         _ when module.Role == ModuleRole.Head => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
-        _ when Form is "fp8" or "int4" => module.WeightCount * Config.StoredQuantization!.Bits / 8 + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5,
+        _ when Form is "fp8" or "int4" => module.WeightCount * Config.StoredQuantization!.Bits / 8
+            + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5,
         _ => EachMatrix(module, (rows, columns) => FrozenBytes.Of(Form, rows, columns, IsDoubleQuantized, IsMapped)),
     };
 
     // Each matrix of each expert is held by itself.
     private static long EachMatrix(ModuleBlueprint module, Func<long, long, long> bytes) =>
-        module.Experts is null ? bytes(module.Rows, module.Columns) : module.Rows * ExpertTensors.Held(module).Sum(matrix => bytes(matrix.Rows, matrix.Columns));
+        module.Experts is null ? bytes(module.Rows, module.Columns)
+        : module.Rows * ExpertTensors.Held(module).Sum(matrix => bytes(matrix.Rows, matrix.Columns));
 
     private long TableBytes => FrozenBytes.Of(StoredForm, Decoder.Embedding.Rows, Decoder.Embedding.Columns, false, true);
 
     private long VectorBytes => sizeof(float)
-        * (Decoder.Stored.Where(module => module.Kind is ModuleKind.Norm or ModuleKind.Parameter).Sum(module => module.ParameterCount) + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows));
+        * (Decoder.Stored.Where(module => module.Kind is ModuleKind.Norm or ModuleKind.Parameter).Sum(module => module.ParameterCount)
+            + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows));
 
     private int Threads => _options.Threads ?? MachineLimits.Processors;
 
@@ -115,7 +130,8 @@ internal sealed class RunMemory
     public PassLayout? Layout(BatchShape batch, PassMode mode)
     {
         if (Refusal is not null) return null;
-        PassLayout Of(ComputeKind compute) => EngineLayout.Of(_adapter, batch with { Drops = mode is PassMode.Recomputed or PassMode.Kept }, mode, EngineShape.Of(Decoder, compute, Threads, Form, StoredForm));
+        PassLayout Of(ComputeKind compute) => EngineLayout.Of(_adapter, batch with { Drops = mode is PassMode.Recomputed or PassMode.Kept }, mode,
+            EngineShape.Of(Decoder, compute, Threads, Form, StoredForm));
         var layout = Of(_options.Compute);
         // What auto comes to is measured later.
         return MayBeNarrow && Of(ComputeKind.BFloat16) is var narrow && narrow.Bytes > layout.Bytes ? narrow : layout;
@@ -142,14 +158,16 @@ internal sealed class RunMemory
     /// <param name="batch">The largest batch.</param>
     public long ForwardBytes(BatchShape batch) => Layout(batch, PassMode.Losses)?.Bytes ?? ReferenceMemory.StepBytes(_adapter, batch, true);
 
-    /// <summary>What answers to sample prompts and held-out rows take while they are written: keys and values, and a pass where it is larger than a step's.</summary>
+    /// <summary>What answers to sample prompts and held-out rows take while they are written: keys and values, and a pass where it is larger than a
+    /// step's.</summary>
     /// <param name="dataset">The data, or null where rows are as long as they may be.</param>
     /// <param name="stepBytes">What a step takes.</param>
     public long AnswerBytes(Dataset? dataset, long stepBytes)
     {
         // A prompt has at most as many tokens as bytes, and what a template writes around it.
         var samples = _options.SamplePrompts.Select(prompt => Encoding.UTF8.GetByteCount(prompt) + TemplateTokens + (long)PromptSampler.AnswerTokens);
-        var rows = _options.EvalMetrics.Count == 0 || dataset?.Eval is not { } eval ? [] : eval.Lengths.Take(_options.EvalAnswers is > 0 and var some ? some : int.MaxValue).Select(length => length + (long)_options.AnswerTokens);
+        var rows = _options.EvalMetrics.Count == 0 || dataset?.Eval is not { } eval
+            ? [] : eval.Lengths.Take(_options.EvalAnswers is > 0 and var some ? some : int.MaxValue).Select(length => length + (long)_options.AnswerTokens);
         long Worst(IEnumerable<long> lengths)
         {
             List<long> longest = [.. lengths.Select(length => Math.Min(length, Config.Positions)).OrderDescending().Take(PromptSampler.AtOnce + 1)];
@@ -161,7 +179,8 @@ internal sealed class RunMemory
         return Math.Max(Worst(samples), Worst(rows));
     }
 
-    /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go by then, were smaller.</summary>
+    /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go
+    /// by then, were smaller.</summary>
     public long ProofBytes(long stepBytes)
     {
         var logits = 4L * Math.Clamp(FinalAdapter.ProofLogits / Config.VocabularySize, 16, FinalAdapter.ProofTokens) * Config.VocabularySize;

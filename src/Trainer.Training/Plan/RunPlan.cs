@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>What a run would do and need.</summary>
 public sealed record RunPlan

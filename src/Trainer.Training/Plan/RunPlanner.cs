@@ -1,14 +1,20 @@
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
-using Trainer.Engine;
-using Trainer.Engine.Fast;
+using Trainer.Data.Batching;
+using Trainer.Engine.Passes;
+using Trainer.Engine.Weights;
 using Trainer.Models;
-using Trainer.Numerics.Machine;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
+using Trainer.Models.Lora;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>Works out what a run needs before it begins: from config.json and options alone, and from the data where it was read.</summary>
 public static class RunPlanner
@@ -52,7 +58,8 @@ public static class RunPlanner
     /// <param name="options">The run.</param>
     /// <param name="plan">Its plan.</param>
     public static TrainingOptions Settle(TrainingOptions options, RunPlan plan) =>
-        options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None, Stream = plan.Stream ? Choice.On : Choice.Off };
+        options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None,
+        Stream = plan.Stream ? Choice.On : Choice.Off };
 
     /// <summary>Refuses a run that its memory cannot hold; the disk is asked by who writes to it.</summary>
     /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
@@ -74,12 +81,14 @@ public static class RunPlanner
         var memory = new RunMemory(adapter, options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, BatchOptions.Of(options));
         var tokens = WorstTokens(options, dataset);
-        var lossRows = dataset is null || dataset.Train.Tokens == 0 ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
+        var lossRows = dataset is null || dataset.Train.Tokens == 0
+            ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
         var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
         var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
         // Mismatched answers and their prompts are as many tokens again, and the reference is asked about both together.
-        var mismatched = ObjectiveTable.MeasuresMismatched(options) && ObjectiveTable.ExtraPasses(options) > 2 ? memory.ForwardBytes(BatchShape.OfRows(2 * tokens, Math.Min(2 * tokens, 2 * lossRows), batch.Longest)) : 0;
+        var mismatched = ObjectiveTable.MeasuresMismatched(options) && ObjectiveTable.ExtraPasses(options) > 2
+            ? memory.ForwardBytes(BatchShape.OfRows(2 * tokens, Math.Min(2 * tokens, 2 * lossRows), batch.Longest)) : 0;
         var shared = memory.SharedBytes(options.Stream == Choice.On);
         var limit = options.MaxMemoryBytes ?? share.LimitBytes(shared);
         var trainable = adapter.ParameterCount;
@@ -103,14 +112,16 @@ public static class RunPlanner
                 new("adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
-                .. options.Preference.PrecomputeReference && dataset is not null ? [new("what the reference says", sizeof(float) * (dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0)))] : Array.Empty<MemoryPart>(),
+                .. options.Preference.PrecomputeReference && dataset is not null
+                    ? [new("what the reference says", sizeof(float) * (dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0)))] : Array.Empty<MemoryPart>(),
                 .. step,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];
         }
         var keep = Parts(false);
         // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
-        var recompute = options.GradientCheckpointing == Checkpointing.On || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
+        var recompute = options.GradientCheckpointing == Checkpointing.On
+            || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
         var parts = recompute ? Parts(true) : keep;
         long? window = null;
         if (isStreamed && options.MaxMemoryBytes is { } given && (long)(given * WindowShare) - parts.Sum(part => part.Bytes) is > 0 and var spare)
@@ -156,13 +167,15 @@ public static class RunPlanner
             DiskNote = disk.Note(freed),
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + freed,
             MicroStepSeconds = microStepSeconds,
-            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
+            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady
+                ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",
         };
         return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory and {Size.Of(plan.DiskBytes)} on disk" };
     }
 
-    /// <summary>What is held of each row while tokens lie in the cache: its length, its place in the epoch and in the order of the batches, and its choice where rows are held out.</summary>
+    /// <summary>What is held of each row while tokens lie in the cache: its length, its place in the epoch and in the order of the batches, and its choice
+    /// where rows are held out.</summary>
     private static long DataBytes(Dataset? dataset) => dataset is null ? 0 : 16L * (dataset.Train.Count + (dataset.Eval?.Count ?? 0));
 
     private static double? Seconds(Dataset? dataset, BatchPlan? batches, long? steps, long worstTokens, double? microStepSeconds)
@@ -173,20 +186,24 @@ public static class RunPlanner
     }
 
     /// <summary>Seconds that evaluations, checkpoints and asking the reference beforehand take beside the steps.</summary>
-    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes, bool recompute, double? secondsPerToken)
+    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes, bool recompute,
+        double? secondsPerToken)
     {
         if (steps is not { } count) return 0;
         var saves = PlanTime.Saves(options, count, stepsPerEpoch ?? count) * PlanTime.SaveSeconds(checkpointBytes);
         if (dataset is null || secondsPerToken is not { } each) return saves;
         var extra = ObjectiveTable.ExtraPasses(options);
-        var asked = options.Preference.PrecomputeReference ? PlanTime.ReferenceSeconds(dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0), each, recompute, extra) : 0;
-        return saves + asked + (dataset.Eval is { } eval ? PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute, extra) : 0);
+        var asked = options.Preference.PrecomputeReference
+            ? PlanTime.ReferenceSeconds(dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0), each, recompute, extra) : 0;
+        return saves + asked + (dataset.Eval is { } eval
+            ? PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute, extra) : 0);
     }
 
     /// <summary>The largest batch of an evaluation, which takes the rows as they stand.</summary>
     private static BatchShape WorstEvaluation(TrainingOptions options, ExampleSet eval)
     {
-        var worst = eval.Lengths.Chunk(BatchOptions.EvalRows(options)).Max(batch => batch.Sum(length => (long)length)) * (ObjectiveTable.MeasuresMismatched(options) ? 2 : 1);
+        var worst = eval.Lengths.Chunk(BatchOptions.EvalRows(options)).Max(batch => batch.Sum(length => (long)length))
+            * (ObjectiveTable.MeasuresMismatched(options) ? 2 : 1);
         var lossRows = eval.Tokens == 0 ? worst : Math.Min(worst, (long)Math.Ceiling(1.5 * worst * eval.TrainedTokens / eval.Tokens));
         return BatchShape.OfRows(worst, lossRows, eval.Longest);
     }
@@ -199,24 +216,32 @@ public static class RunPlanner
 
     // An 8-bit base lies nowhere on disk; a 4-bit one is made there on first use.
     private static bool CanStream(TrainingOptions options, ModelConfig config) =>
-        options.Device is "auto" or "cpu" && (config.StoredQuantization is { IsNf4: true } || (config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4));
+        options.Device is "auto" or "cpu" && (config.StoredQuantization is { IsNf4: true }
+        || (config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4));
 
     private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
     {
         var candidates = new List<(string Option, TrainingOptions Options, string Cost)>();
         var half = options.Data.MaxSeqLength / 2;
-        if (options.GradientCheckpointing == Checkpointing.None) candidates.Add(("--gradient-checkpointing on", options with { GradientCheckpointing = Checkpointing.On }, "a third more time"));
+        if (options.GradientCheckpointing == Checkpointing.None)
+            candidates.Add(("--gradient-checkpointing on", options with { GradientCheckpointing = Checkpointing.On }, "a third more time"));
         if (options.BatchSize > 1)
         {
             var accumulation = options.BatchSize * options.GradientAccumulationSteps;
-            candidates.Add(($"--batch-size 1 --gradient-accumulation-steps {accumulation}", options with { BatchSize = 1, GradientAccumulationSteps = accumulation }, "the same result, a little slower"));
+            candidates.Add(($"--batch-size 1 --gradient-accumulation-steps {accumulation}",
+                options with { BatchSize = 1, GradientAccumulationSteps = accumulation }, "the same result, a little slower"));
         }
         if (options.Quantize != QuantizeKind.Nf4) candidates.Add(("--quantize nf4", options with { Quantize = QuantizeKind.Nf4 }, "a 4-bit base"));
-        if (options.Quantize == QuantizeKind.Nf4 && !options.DoubleQuant) candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
-        if (!plan.Stream && CanStream(options, config)) candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
+        if (options.Quantize == QuantizeKind.Nf4 && !options.DoubleQuant)
+            candidates.Add(("--double-quant true", options with { DoubleQuant = true }, "nothing to speak of"));
+        if (!plan.Stream && CanStream(options, config))
+            candidates.Add(("--stream on", options with { Stream = Choice.On }, "weights read from disk twice a step"));
         if (options.Lora.Rank > 8) candidates.Add(("--lora-rank 8", options with { Lora = options.Lora with { Rank = 8 } }, "a smaller adapter"));
-        if (half >= 128 && (dataset is null || options.Packing)) candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } }, "longer rows are refused, dropped or cut"));
-        if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0) candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));
+        if (half >= 128 && (dataset is null || options.Packing))
+            candidates.Add(($"--max-seq-length {half}", options with { Data = options.Data with { MaxSeqLength = half } },
+                "longer rows are refused, dropped or cut"));
+        if (options.SaveTotalLimit is 0 or > 1 && options.SaveSteps > 0)
+            candidates.Add(("--save-total-limit 1", options with { SaveTotalLimit = 1 }, "fewer checkpoints to go back to"));
         foreach (var (option, changed, cost) in candidates)
         {
             var other = Compute(changed, config, dataset, null, plan.Share);
@@ -228,11 +253,17 @@ public static class RunPlanner
     private static string Refusal(RunPlan plan, List<PlanChange> changes)
     {
         var why = plan.PeakBytes > plan.MemoryLimitBytes
-            ? $"{(plan.Share.Ranks > 1 ? $"each of {plan.Share.Ranks} ranks on a machine" : "the run")} needs {Size.Of(plan.PeakBytes)} of memory, {Size.Of(plan.MemoryLimitBytes)} are {(plan.Share.Ranks > 1 ? "its share" : "allowed")}{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
+            ? $"{(plan.Share.Ranks > 1 ? $"each of {plan.Share.Ranks} ranks on a machine" : "the run")} needs {Size.Of(plan.PeakBytes)} of memory, "
+                + $"{Size.Of(plan.MemoryLimitBytes)} are {(plan.Share.Ranks > 1 ? "its share" : "allowed")}"
+                + $"{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
             : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
         var what = changes.Count == 0
             ? "no single option brings it down; take a smaller model or a larger machine"
-            : string.Join("; or ", changes.Select(change => $"{change.Option} ({change.Cost}) {(plan.PeakBytes > plan.MemoryLimitBytes ? $"brings it to {Size.Of(change.PeakBytes)}" : "takes less")}{(change.Suffices ? "" : ", still too much alone")}"));
+            : string.Join("; or ",
+                changes.Select(
+                change =>
+                    $"{change.Option} ({change.Cost}) {(plan.PeakBytes > plan.MemoryLimitBytes ? $"brings it to {Size.Of(change.PeakBytes)}" : "takes less")}"
+                    + $"{(change.Suffices ? "" : ", still too much alone")}"));
         return $"{why}: {what}";
     }
 }

@@ -1,9 +1,15 @@
 using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Plan;
 
 /// <summary>The folder that a streamed base is read from: the model's own where it is used as it lies there, else a 4-bit one that is made once.</summary>
 /// <remarks>
@@ -24,13 +30,16 @@ internal static class StreamedFolder
         // Any form is read from its mapped file.
         if (config.StoredQuantization is { IsNf4: false } && options.Quantize == QuantizeKind.None) return;
         if (config.StoredQuantization is { IsNf4: false } other)
-            throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is stored as {other.Name} and is read as it lies; leave --quantize out, or pass the original model");
+            throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is stored as {other.Name} and is read as it lies; leave --quantize "
+                + "out, or pass the original model");
         if (config.StoredQuantization is { } stored)
         {
             if (options.Quantize != QuantizeKind.Nf4)
-                throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is an nf4 folder and is read as it lies; leave --quantize out, or pass the original model");
+                throw new OptionException($"--quantize {kind} --stream on: '{options.Model}' is an nf4 folder and is read as it lies; leave --quantize out, "
+                    + "or pass the original model");
             if (stored.DoubleQuantized && !options.DoubleQuant)
-                throw new OptionException($"--double-quant false --stream on: '{options.Model}' was quantized with it and is read as it lies; leave the option out, or pass the original model");
+                throw new OptionException($"--double-quant false --stream on: '{options.Model}' was quantized with it and is read as it lies; leave the "
+                    + "option out, or pass the original model");
         }
         else if (options.Quantize == QuantizeKind.Int8)
         {
@@ -43,7 +52,8 @@ internal static class StreamedFolder
     public static void RequireMade(TrainingOptions options, RunPlan plan)
     {
         if (plan.Stream && IsMade(options, ConfigLoader.Load(options.ModelDirectory)))
-            throw new ModelException("the 4-bit folder to stream from is made by the first run; write one with 'trainer quantize' and pass that to measure now");
+            throw new ModelException("the 4-bit folder to stream from is made by the first run; write one with 'trainer quantize' and pass that to measure "
+                + "now");
     }
 
     /// <summary>The folder, made now if it must be and is not there.</summary>
@@ -119,7 +129,8 @@ internal static class StreamedFolder
 
     private static string Prefix(TrainingOptions options)
     {
-        var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Model)).Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' ? letter : '-'));
+        var name = string.Concat(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Model))
+            .Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' ? letter : '-'));
         return $"{name}-{(options.DoubleQuant ? "double" : "plain")}-";
     }
 
@@ -134,7 +145,8 @@ internal static class StreamedFolder
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw new CannotWriteException($"cannot make the folder '{path}' for 4-bit bases to stream from: {fault.Message.TrimEnd('.')}; set TRAINER_CACHE to a folder that can be written", fault);
+            throw new CannotWriteException($"cannot make the folder '{path}' for 4-bit bases to stream from: {fault.Message.TrimEnd('.')}; set TRAINER_CACHE "
+                + "to a folder that can be written", fault);
         }
     }
 
@@ -145,6 +157,7 @@ internal static class StreamedFolder
         var there = Directory.Exists(partial) ? Directory.EnumerateFiles(partial).Sum(file => new FileInfo(file).Length) : 0;
         var needed = bytes + Math.Min(bytes, ShardBytes) - there;
         if (DiskSpace.Free(folder) is { } free && free < needed)
-            throw new CannotWriteException($"cannot make the 4-bit folder '{folder}' to stream from: it needs {Size.Of(needed)}, {Size.Of(free)} are free on that disk; free some space, or set TRAINER_CACHE to a folder on another disk");
+            throw new CannotWriteException($"cannot make the 4-bit folder '{folder}' to stream from: it needs {Size.Of(needed)}, {Size.Of(free)} are free on "
+                + "that disk; free some space, or set TRAINER_CACHE to a folder on another disk");
     }
 }

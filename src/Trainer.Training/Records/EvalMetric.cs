@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Records;
 
 /// <summary>What evaluations are compared by: the held-out loss, or anything that the objective measures. The name says which way is better.</summary>
 public static class EvalMetric

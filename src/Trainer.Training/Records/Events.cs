@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Records;
 
 /// <summary>Hands each record to every observer, in order.</summary>
 internal sealed class Events(IReadOnlyList<ITrainingObserver> observers)

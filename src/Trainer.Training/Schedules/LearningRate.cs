@@ -43,7 +43,8 @@ internal sealed class LearningRate
         if (_schedule.IsPlateau) _plateau.Evaluated(_arguments, _peak, value);
     }
 
-    /// <summary>A ratio is rounded up, as transformers does. A run of one step has no warm-up: its only rate would be 0, and nothing would be trained.</summary>
+    /// <summary>A ratio is rounded up, as transformers does. A run of one step has no warm-up: its only rate would be 0, and nothing would be
+    /// trained.</summary>
     private static int Steps(TrainingOptions options, int totalSteps)
     {
         if (totalSteps <= 1) return 0;

@@ -14,10 +14,12 @@ public static class ScheduleTable
         new("linear", [], setup => Warmed(setup, step => setup.Minimum + (setup.Peak - setup.Minimum) * Math.Max(0, 1 - setup.Progress(step)))),
         new("constant", [], setup => Warmed(setup, _ => setup.Peak)),
         new("wsd", [], Wsd),
-        new("warmup-stable-decay", [new("num_decay_steps", null) { Minimum = 1 }, new("num_stable_steps", null), Shape("warmup_type", "linear"), Shape("decay_type", "cosine"), Ratio("min_lr_ratio", "0"), new("num_cycles", "0.5")], StableDecay),
+        new("warmup-stable-decay", [new("num_decay_steps", null) { Minimum = 1 }, new("num_stable_steps", null), Shape("warmup_type", "linear"),
+            Shape("decay_type", "cosine"), Ratio("min_lr_ratio", "0"), new("num_cycles", "0.5")], StableDecay),
         new("cosine-with-restarts", [new("num_cycles", "1") { Minimum = 1 }], Restarts),
         new("cosine-with-min-lr", [new("num_cycles", "0.5"), Ratio("min_lr_rate", null), new("min_lr", null)], CosineWithMinimum),
-        new("cosine-warmup-with-min-lr", [new("num_cycles", "0.5"), Ratio("min_lr_rate", null), new("min_lr", null), Ratio("warmup_lr_rate", null)], CosineWarmupWithMinimum),
+        new("cosine-warmup-with-min-lr", [new("num_cycles", "0.5"), Ratio("min_lr_rate", null), new("min_lr", null), Ratio("warmup_lr_rate", null)],
+            CosineWarmupWithMinimum),
         new("polynomial", [new("lr_end", "1e-7"), new("power", "1")], Polynomial),
         new("inverse-sqrt", [new("timescale", null) { Minimum = 1 }], InverseSqrt),
         new(Plateau.Name, Plateau.Arguments, setup => _ => setup.Peak),
@@ -28,7 +30,8 @@ public static class ScheduleTable
 
     /// <exception cref="OptionException">There is none of that name.</exception>
     internal static Schedule Find(string name) =>
-        Array.Find(All, schedule => schedule.Name == name) ?? throw new OptionException($"--lr-scheduler '{name}' is no schedule; use one of {string.Join(", ", Names)}");
+        Array.Find(All, schedule => schedule.Name == name)
+        ?? throw new OptionException($"--lr-scheduler '{name}' is no schedule; use one of {string.Join(", ", Names)}");
 
     private static ArgumentSpec Ratio(string name, string? usual) => new(name, usual) { Maximum = 1 };
 
@@ -55,7 +58,8 @@ public static class ScheduleTable
     }
 
     // The floor as a share of the peak; --min-lr serves where neither argument is given.
-    private static double Floor(ScheduleSetup setup) => setup.Arguments.Optional("min_lr_rate") ?? (setup.Arguments.Optional("min_lr") ?? setup.Minimum) / setup.Peak;
+    private static double Floor(ScheduleSetup setup)
+        => setup.Arguments.Optional("min_lr_rate") ?? (setup.Arguments.Optional("min_lr") ?? setup.Minimum) / setup.Peak;
 
     private static Func<int, double> CosineWithMinimum(ScheduleSetup setup)
     {
@@ -84,7 +88,8 @@ public static class ScheduleTable
     {
         var power = setup.Arguments.Number("power");
         var end = setup.Minimum > 0 ? setup.Minimum : setup.Arguments.Number("lr_end");
-        if (end >= setup.Peak) throw new OptionException($"--lr-scheduler polynomial ends at {end}, which is not below --learning-rate {setup.Peak}; lower lr_end");
+        if (end >= setup.Peak)
+            throw new OptionException($"--lr-scheduler polynomial ends at {end}, which is not below --learning-rate {setup.Peak}; lower lr_end");
         return Warmed(setup, step => step > setup.Total ? end : (setup.Peak - end) * Math.Pow(1 - setup.Progress(step), power) + end);
     }
 
@@ -108,14 +113,17 @@ public static class ScheduleTable
         var arguments = setup.Arguments;
         var decay = (int)(arguments.Optional("num_decay_steps") ?? Math.Max(1, setup.Total / 10));
         var stable = (int)(arguments.Optional("num_stable_steps") ?? setup.Total - setup.Warmup - decay);
-        if (stable < 0) throw new OptionException($"--lr-scheduler warmup-stable-decay: {setup.Warmup} steps of warm-up and {decay} of decay are more than the run's {setup.Total}; lower num_decay_steps");
+        if (stable < 0)
+            throw new OptionException($"--lr-scheduler warmup-stable-decay: {setup.Warmup} steps of warm-up and {decay} of decay are more than the "
+                + $"run's {setup.Total}; lower num_decay_steps");
         var (floor, cycles) = (setup.Minimum > 0 ? setup.Minimum / setup.Peak : arguments.Number("min_lr_ratio"), arguments.Number("num_cycles"));
         var (rise, fall) = (arguments.Word("warmup_type"), arguments.Word("decay_type"));
         return step =>
         {
             if (step < setup.Warmup) return setup.Peak * Lifted(Rise(rise, step / (double)Math.Max(1, setup.Warmup)));
             if (step < setup.Warmup + stable) return setup.Peak;
-            if (step < setup.Warmup + stable + decay) return setup.Peak * Lifted(Fall(fall, (step - setup.Warmup - stable) / (double)Math.Max(1, decay), cycles));
+            if (step < setup.Warmup + stable + decay)
+                return setup.Peak * Lifted(Fall(fall, (step - setup.Warmup - stable) / (double)Math.Max(1, decay), cycles));
             return setup.Peak * floor;
         };
 

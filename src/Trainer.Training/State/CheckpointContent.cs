@@ -1,12 +1,15 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
-using Trainer.Models;
-using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>A checkpoint read back: state, log history, and a way to the tensors.</summary>
 /// <param name="Directory">Its folder.</param>
@@ -37,7 +40,8 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         {
             using var document = JsonDocument.Parse(SmallFile.Bytes(path), RunJson.Document);
             var state = RunState.FromJson(document.RootElement);
-            return new CheckpointContent(directory, state, TrainerState.Read(Path.Combine(directory, TrainerState.FileName)), RunManifest.Read(Path.Combine(directory, RunManifest.FileName)));
+            return new CheckpointContent(directory, state, TrainerState.Read(Path.Combine(directory, TrainerState.FileName)),
+                RunManifest.Read(Path.Combine(directory, RunManifest.FileName)));
         }
         catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
@@ -72,11 +76,13 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
         if (file.Entries.Count != model.Parameters.Tensors.Count + optimizer.State.Count)
         {
             throw new BadFileException(
-                $"checkpoint '{Directory}' holds {file.Entries.Count} tensors of values and optimizer state, this run has {model.Parameters.Tensors.Count + optimizer.State.Count}: "
+                $"checkpoint '{Directory}' holds {file.Entries.Count} tensors of values and optimizer state, this run "
+                + $"has {model.Parameters.Tensors.Count + optimizer.State.Count}: "
                 + "it is of another adapter or optimizer; resume it with the options it was made with");
         }
         foreach (var (tensor, entry) in values)
-            foreach (var (first, count) in Parts(entry.ByteCount)) model.Parameters.Write(tensor.Offset + (first / sizeof(float)), MemoryMarshal.Cast<byte, float>(file.Bytes(entry, first, count)));
+            foreach (var (first, count) in Parts(entry.ByteCount))
+                model.Parameters.Write(tensor.Offset + (first / sizeof(float)), MemoryMarshal.Cast<byte, float>(file.Bytes(entry, first, count)));
         foreach (var (state, entry) in states)
             foreach (var (first, count) in Parts(entry.ByteCount)) file.Bytes(entry, first, count).CopyTo(state.Part(first, count));
     }
@@ -89,7 +95,8 @@ internal sealed record CheckpointContent(string Directory, RunState State, Train
     {
         var tensors = model.Parameters.Tensors;
         var values = model.Parameters.HostValues();
-        using var writer = SafetensorsWriter.Create(path, [.. tensors.Select(Declaration), .. optimizer.State.Select(Declaration)], SafetensorsWriter.PyTorchMetadata);
+        using var writer = SafetensorsWriter.Create(path, [.. tensors.Select(Declaration), .. optimizer.State.Select(Declaration)],
+            SafetensorsWriter.PyTorchMetadata);
         foreach (var tensor in tensors)
         {
             foreach (var (first, count) in Parts(tensor.Count * sizeof(float)))

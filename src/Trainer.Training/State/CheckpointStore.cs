@@ -1,11 +1,19 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Writes the checkpoints of one run, and replay bundles, which are checkpoints with the rows of one step beside them.</summary>
-internal sealed class CheckpointStore(TrainingOptions options, RunManifest manifest, MetricsWriter metrics, TrainerStateWriter history, Events events, int totalSteps, int resumedFrom)
+internal sealed class CheckpointStore(TrainingOptions options, RunManifest manifest, MetricsWriter metrics, TrainerStateWriter history, Events events,
+    int totalSteps, int resumedFrom)
     : ICheckpoints, IReplayBundles
 {
     private readonly string _runId = Fingerprint.Combined(new Dictionary<string, string>
@@ -36,11 +44,14 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
     public static void RequireSpace(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, int stepsLeft, long freedBytes)
     {
         // Where they come by epochs their number is not known here; a short epoch may end at every step.
-        var made = options.SaveStrategy == Pace.Epoch ? Math.Max(1, (int)Math.Min(stepsLeft, Math.Ceiling(options.Epochs))) : options.SaveSteps > 0 ? (int)Math.Max(1, stepsLeft / TrainingOptions.Every(options.SaveSteps, stepsLeft)) : 1;
+        var made = options.SaveStrategy == Pace.Epoch
+            ? Math.Max(1, (int)Math.Min(stepsLeft, Math.Ceiling(options.Epochs)))
+            : options.SaveSteps > 0 ? (int)Math.Max(1, stepsLeft / TrainingOptions.Every(options.SaveSteps, stepsLeft)) : 1;
         var each = BytesOf(model, optimizer);
         // One more than are kept while the newest is written, and the best; the final adapter is less than a checkpoint.
         var kept = options.SaveTotalLimit > 0 ? Math.Min(made, options.SaveTotalLimit + 2) : made;
-        DiskSpace.Require(options.OutputDirectory, ((kept + 1) * each) - freedBytes, $"the whole run ({kept} checkpoints of {Size.Of(each)} and the final adapter)");
+        DiskSpace.Require(options.OutputDirectory, ((kept + 1) * each) - freedBytes,
+            $"the whole run ({kept} checkpoints of {Size.Of(each)} and the final adapter)");
     }
 
     public string Save(RunState state, IAdaptedModel model, IOptimizer optimizer)
@@ -53,7 +64,8 @@ internal sealed class CheckpointStore(TrainingOptions options, RunManifest manif
         state.MetricsBytes = metrics.Length;
         state.ScheduledSteps = totalSteps;
         history.Keep(state);
-        CheckpointFolder.Write(options.OutputDirectory, state.Step, _runId, folder => CheckpointContent.Write(folder, state, history.State(), manifest, model, optimizer));
+        CheckpointFolder.Write(options.OutputDirectory, state.Step, _runId,
+            folder => CheckpointContent.Write(folder, state, history.State(), manifest, model, optimizer));
         _lastSaved = state.Step;
         CheckpointFolder.Rotate(options.OutputDirectory, options.SaveTotalLimit, state.BestStep);
         events.Emit(new PhaseProgressed("saving", 1, 1));

@@ -1,22 +1,23 @@
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Compares the data of two runs: contents, roles and order decide; where the files lie does not.</summary>
 internal static class DataDrift
 {
     /// <summary>The difference as a clause, or null where there is none.</summary>
-    public static string? Between(IReadOnlyList<DataFile> then, IReadOnlyList<DataFile> now)
+    public static string? Between(IReadOnlyList<RunDataFile> then, IReadOnlyList<RunDataFile> now)
     {
         // Records of older versions know neither roles nor order.
         if (then.Any(file => file.Role.Length == 0))
             return Hashes(then).Order(StringComparer.Ordinal).SequenceEqual(Hashes(now).Order(StringComparer.Ordinal)) ? null : Contents(then, now);
         if (then.Select(Key).SequenceEqual(now.Select(Key))) return null;
-        if (then.Select(Key).Order().SequenceEqual(now.Select(Key).Order())) return $"the data files come in another order ({Names(now)} instead of {Names(then)})";
+        if (then.Select(Key).Order().SequenceEqual(now.Select(Key).Order()))
+            return $"the data files come in another order ({Names(now)} instead of {Names(then)})";
         if (Hashes(then).Order(StringComparer.Ordinal).SequenceEqual(Hashes(now).Order(StringComparer.Ordinal)))
-            return $"the data files have other roles (trained on: {Names(Of(now, DataFile.Train))} instead of {Names(Of(then, DataFile.Train))})";
+            return $"the data files have other roles (trained on: {Names(Of(now, RunDataFile.Train))} instead of {Names(Of(then, RunDataFile.Train))})";
         return Contents(then, now);
     }
 
-    private static string Contents(IReadOnlyList<DataFile> then, IReadOnlyList<DataFile> now)
+    private static string Contents(IReadOnlyList<RunDataFile> then, IReadOnlyList<RunDataFile> now)
     {
         var before = Hashes(then).ToHashSet();
         var other = now.FirstOrDefault(file => !before.Contains(file.Sha256));
@@ -29,14 +30,14 @@ internal static class DataDrift
             : $"the data's file '{other.Path}' is none of those it had ({Names(then)})";
     }
 
-    private static int Count(IReadOnlyList<DataFile> files, DataFile like) => files.Count(file => file.Sha256 == like.Sha256);
+    private static int Count(IReadOnlyList<RunDataFile> files, RunDataFile like) => files.Count(file => file.Sha256 == like.Sha256);
 
-    private static (string, string) Key(DataFile file) => (file.Role, file.Sha256);
+    private static (string, string) Key(RunDataFile file) => (file.Role, file.Sha256);
 
-    private static IEnumerable<string> Hashes(IReadOnlyList<DataFile> files) => files.Select(file => file.Sha256);
+    private static IEnumerable<string> Hashes(IReadOnlyList<RunDataFile> files) => files.Select(file => file.Sha256);
 
-    private static List<DataFile> Of(IReadOnlyList<DataFile> files, string role) => [.. files.Where(file => file.Role == role)];
+    private static List<RunDataFile> Of(IReadOnlyList<RunDataFile> files, string role) => [.. files.Where(file => file.Role == role)];
 
-    private static string Names(IReadOnlyList<DataFile> files) =>
+    private static string Names(IReadOnlyList<RunDataFile> files) =>
         string.Join(", ", files.Take(3).Select(file => $"'{Path.GetFileName(file.Path)}'")) + (files.Count > 3 ? $" and {files.Count - 3} more" : "");
 }

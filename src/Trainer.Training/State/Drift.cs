@@ -2,7 +2,7 @@ using System.Text.Json;
 using Trainer.Data;
 using Trainer.Training.Options;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Names every difference between what a run was started with and what it would be resumed with.</summary>
 internal static class Drift
@@ -52,7 +52,8 @@ internal static class Drift
         {
             var (old, current) = (then.GetValueOrDefault(name), now.GetValueOrDefault(name));
             if (old == current) continue;
-            refused.Add(old is null ? $"the {what} has a new file '{name}'" : current is null ? $"the {what} has lost its file '{name}'" : $"the {what}'s file '{name}' has changed");
+            refused.Add(old is null ? $"the {what} has a new file '{name}'"
+                : current is null ? $"the {what} has lost its file '{name}'" : $"the {what}'s file '{name}' has changed");
         }
     }
 

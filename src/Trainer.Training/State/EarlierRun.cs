@@ -1,7 +1,9 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>What a run has left in a folder, for the one that takes its place.</summary>
 internal static class EarlierRun
@@ -28,7 +30,8 @@ internal static class EarlierRun
 
     /// <summary>Bytes that <see cref="Delete"/> frees.</summary>
     public static long Bytes(string directory) =>
-        FoldersOf(directory).SelectMany(folder => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)).Concat(FilesOf(directory)).Sum(file => new FileInfo(file).Length);
+        FoldersOf(directory).SelectMany(folder => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)).Concat(FilesOf(directory))
+        .Sum(file => new FileInfo(file).Length);
 
     /// <summary>Deletes checkpoints, adapter, records, logs and event files. What no run writes stays.</summary>
     /// <exception cref="CannotWriteException">Something cannot be deleted.</exception>
@@ -41,12 +44,14 @@ internal static class EarlierRun
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw new CannotWriteException($"cannot delete the run in '{directory}' (--overwrite-output-dir): {fault.Message.TrimEnd('.')}; change the rights, or choose another --output-dir", fault);
+            throw new CannotWriteException($"cannot delete the run in '{directory}' (--overwrite-output-dir): {fault.Message.TrimEnd('.')}; change the "
+                + "rights, or choose another --output-dir", fault);
         }
     }
 
     private static List<string> FoldersOf(string directory) =>
-        !Directory.Exists(directory) ? [] : [.. CheckpointFolder.List(directory).Select(found => found.Path), .. Folders.SelectMany(pattern => Directory.GetDirectories(directory, pattern))];
+        !Directory.Exists(directory) ? [] : [.. CheckpointFolder.List(directory).Select(found => found.Path),
+        .. Folders.SelectMany(pattern => Directory.GetDirectories(directory, pattern))];
 
     private static List<string> FilesOf(string directory)
     {

@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Runs;
+using Trainer.Training.Records;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>What a run was computed from: the SHA-256 of each file of base, tokenizer and data, in hexadecimal.</summary>
 /// <param name="Base">config.json and weight files, by name.</param>
@@ -14,11 +16,12 @@ internal sealed record Fingerprint(
     IReadOnlyDictionary<string, string> Base,
     IReadOnlyDictionary<string, string> Tokenizer,
     IReadOnlyDictionary<string, string> Template,
-    [property: JsonConverter(typeof(DataFilesConverter))] IReadOnlyList<DataFile> Data,
+    [property: JsonConverter(typeof(RunDataFilesConverter))] IReadOnlyList<RunDataFile> Data,
     IReadOnlyDictionary<string, string> Adapter)
 {
     private static readonly string[] TokenizerNames =
-        ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "generation_config.json"];
+        ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+        "generation_config.json"];
 
     /// <summary>Reads and hashes every file.</summary>
     /// <param name="options">The run.</param>
@@ -26,7 +29,7 @@ internal sealed record Fingerprint(
     /// <param name="events">Hears of progress: a base of many gigabytes takes a while.</param>
     /// <param name="stop">Ends it early.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static Fingerprint Of(TrainingOptions options, IReadOnlyList<DataFile> dataFiles, Events events, CancellationToken stop = default)
+    public static Fingerprint Of(TrainingOptions options, IReadOnlyList<RunDataFile> dataFiles, Events events, CancellationToken stop = default)
     {
         var model = options.ModelDirectory;
         var weights = Directory.GetFiles(model).Where(IsBase).Order(StringComparer.Ordinal).ToList();
@@ -43,7 +46,8 @@ internal sealed record Fingerprint(
             Hash(adapter, options.AdapterDirectory ?? "", null, stop));
     }
 
-    /// <summary>The chat template files of a model folder that are there: the default one, and those in a folder of their own for conversations with tools and the like.</summary>
+    /// <summary>The chat template files of a model folder that are there: the default one, and those in a folder of their own for conversations with tools and
+    /// the like.</summary>
     public static List<string> TemplateFiles(string modelDirectory)
     {
         if (!Directory.Exists(modelDirectory)) return [];
@@ -64,7 +68,7 @@ internal sealed record Fingerprint(
     }
 
     /// <summary>One hash over the data: roles and contents in the order of reading, wherever the files lie.</summary>
-    public static string Combined(IReadOnlyList<DataFile> files) =>
+    public static string Combined(IReadOnlyList<RunDataFile> files) =>
         Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Concat(files.Select(file => $"{file.Role} {file.Sha256}\n")))));
 
     // The names a model is loaded from; other tensors may lie in the folder and do not belong to it.

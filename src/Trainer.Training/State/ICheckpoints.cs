@@ -1,6 +1,7 @@
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Where the loop leaves its checkpoints.</summary>
 internal interface ICheckpoints

@@ -2,8 +2,10 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Training.Records;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>
 /// Writes metrics.jsonl, one row per logged step, evaluation and sample. A checkpoint remembers the file's length;

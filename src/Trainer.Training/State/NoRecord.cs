@@ -1,7 +1,9 @@
 using Trainer.Data;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>What a rank other than the first keeps: nothing. The first saves what all of them hold alike.</summary>
 internal sealed class NoRecord : ICheckpoints, IReplayBundles

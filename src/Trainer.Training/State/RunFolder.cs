@@ -1,6 +1,9 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
+using Trainer.Training.Records;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>
 /// A run's folder, held by one writer: what is in it decides whether a run may begin there and where a resumed one goes on.
@@ -106,7 +109,8 @@ internal sealed class RunFolder : IDisposable
         if (IsFree || isFresh) File.Delete(Path.Combine(Directory, RunManifest.FileName));
         if (!isFresh) return;
         // Deepest first: a folder is empty when its turn comes.
-        foreach (var path in Entries().Where(path => !_before.Contains(path) && Path.GetFileName(path) != RunLock.FileName).OrderByDescending(path => path.Length).ToList()) Remove(path);
+        foreach (var path in Entries().Where(path => !_before.Contains(path) && Path.GetFileName(path) != RunLock.FileName)
+            .OrderByDescending(path => path.Length).ToList()) Remove(path);
         Began = false;
     }
 
@@ -139,12 +143,14 @@ internal sealed class RunFolder : IDisposable
     private void RequireFree()
     {
         if (CheckpointFolder.Foreign(Directory) is [.., var foreign])
-            throw new OptionException($"--output-dir '{Directory}' holds '{Path.GetFileName(foreign.Path)}', which this program did not write and a run would replace: name another folder");
+            throw new OptionException($"--output-dir '{Directory}' holds '{Path.GetFileName(foreign.Path)}', which this program did not write and a run would "
+                + "replace: name another folder");
         if (!EarlierRun.IsIn(Directory)) return;
         if (!_options.OverwriteOutputDirectory)
         {
             var newest = CheckpointFolder.List(Directory) is [.., var top] ? $", newest checkpoint {top.Step}" : "";
-            throw new OptionException($"--output-dir '{Directory}' holds another run{newest}: continue it with --resume, replace it with --overwrite-output-dir, or name another folder");
+            throw new OptionException($"--output-dir '{Directory}' holds another run{newest}: continue it with --resume, replace it with "
+                + "--overwrite-output-dir, or name another folder");
         }
         _replaces = true;
     }
@@ -154,7 +160,8 @@ internal sealed class RunFolder : IDisposable
         var automatic = resume is "auto" or "true" or "";
         var source = automatic ? Directory : Path.TrimEndingDirectorySeparator(resume);
         if (!automatic && !System.IO.Directory.Exists(source))
-            throw new OptionException($"--resume '{resume}': there is no such checkpoint; name a checkpoint-N folder or a run folder, or pass --resume alone for the newest in --output-dir");
+            throw new OptionException($"--resume '{resume}': there is no such checkpoint; name a checkpoint-N folder or a run folder, or pass --resume alone "
+                + "for the newest in --output-dir");
         var isCheckpoint = File.Exists(Path.Combine(source, CheckpointFolder.ManifestFile)) || CheckpointFolder.IsNamed(source);
         var run = isCheckpoint ? RunOf(source) : source;
         var isOwn = FolderPath.AreSame(run, Directory);
@@ -207,10 +214,12 @@ internal sealed class RunFolder : IDisposable
         if (!isOwn)
         {
             if (EarlierRun.IsIn(Directory) && !_options.OverwriteOutputDirectory)
-                throw new OptionException($"--resume '{_options.Resume}' is not of the run in --output-dir '{Directory}': name an empty folder, or that checkpoint's own run folder");
+                throw new OptionException($"--resume '{_options.Resume}' is not of the run in --output-dir '{Directory}': name an empty folder, or that "
+                    + "checkpoint's own run folder");
             return;
         }
-        foreach (var (step, path) in CheckpointFolder.List(Directory).Where(found => found.Step > Checkpoint!.State.Step && _aside.TrueForAll(one => one.Path != found.Path)))
+        foreach (var (step, path) in CheckpointFolder.List(Directory)
+            .Where(found => found.Step > Checkpoint!.State.Step && _aside.TrueForAll(one => one.Path != found.Path)))
         {
             _events.Warn($"checkpoint-{step} is newer than the one to continue from and is put aside");
             _aside.Add((path, Superseded));
@@ -225,12 +234,14 @@ internal sealed class RunFolder : IDisposable
     {
         var made = MetricsWriter.LastStep(Path.Combine(run, MetricsWriter.FileName));
         if (damaged > 0)
-            throw new BadFileException($"all {damaged} checkpoints are damaged ({run}): there is nothing to resume from; begin again with --overwrite-output-dir instead of --resume");
+            throw new BadFileException($"all {damaged} checkpoints are damaged ({run}): there is nothing to resume from; begin again with "
+                + "--overwrite-output-dir instead of --resume");
         if (_options.Resume is not ("auto" or "true" or ""))
             throw new OptionException($"--resume '{_options.Resume}': that folder holds no checkpoint; begin again without --resume");
         var every = Earlier?.Options.SaveSteps ?? 0;
         if (every >= 1 && made > every)
-            throw new OptionException($"--resume: the run in '{run}' made {made} steps, but no checkpoint of it is left; restore one, or begin again with --overwrite-output-dir instead of --resume");
+            throw new OptionException($"--resume: the run in '{run}' made {made} steps, but no checkpoint of it is left; restore one, or begin again with "
+                + "--overwrite-output-dir instead of --resume");
         _events.Warn(Earlier is null
             ? $"nothing to resume: {run} holds no run yet; beginning at step 0"
             : $"nothing to resume: the run in {run} ended before its first checkpoint; beginning again at step 0");

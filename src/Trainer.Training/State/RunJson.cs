@@ -2,7 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>How this project writes and reads JSON: snake_case, two spaces, enumerations by name, numbers that read back to the same bits.</summary>
 internal static class RunJson
@@ -17,7 +17,8 @@ internal static class RunJson
 
     /// <summary>Whether a fault says that the file read is not what it should be, and not that something here is wrong.</summary>
     public static bool IsBadFile(Exception fault) =>
-        fault is JsonException or FormatException or OverflowException or ArgumentException or InvalidOperationException or IOException or UnauthorizedAccessException;
+        fault is JsonException or FormatException or OverflowException or ArgumentException or InvalidOperationException or IOException
+        or UnauthorizedAccessException;
 
     /// <summary>What a fault says, in one line.</summary>
     public static string Why(Exception fault) => fault.Message.Split('\n')[0].TrimEnd('.');

@@ -3,11 +3,14 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
 using Trainer.Data;
 using Trainer.Models;
 using Trainer.Numerics.Machine;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>run.json: what a run was computed from, with what, on what, and what came out.</summary>
 internal sealed record RunManifest
@@ -98,7 +101,8 @@ internal sealed record RunManifest
         TrainableParameters = model.Parameters.Count,
     };
 
-    public void WriteWithSteps(string runDirectory, int totalSteps) => (this with { Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
+    public void WriteWithSteps(string runDirectory, int totalSteps)
+        => (this with { Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
 
     public void WriteWithOutcome(string runDirectory, int totalSteps, RunOutcome outcome) =>
         (this with { Outcome = outcome, Data = Data is null ? null : Data with { Steps = totalSteps } }).Write(runDirectory);
@@ -122,13 +126,15 @@ internal sealed record RunManifest
             RunJson.RequireNoEmptyItems(document.RootElement);
             var manifest = document.Deserialize<RunManifest>(RunJson.Options) ?? throw new JsonException("it is empty");
             if (manifest.Format != 1)
-                throw new BadFileException($"run file has format {manifest.Format} ({path}): this trainer reads format 1; use the version that wrote it, {manifest.TrainerVersion}");
+                throw new BadFileException($"run file has format {manifest.Format} ({path}): this trainer reads format 1; use the version that wrote "
+                    + $"it, {manifest.TrainerVersion}");
             _ = manifest.FirstDay;
             return manifest;
         }
         catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
-            throw new BadFileException($"run file cannot be read ({path}): {RunJson.Why(fault)}; restore it, or start again with --overwrite-output-dir", fault);
+            throw new BadFileException($"run file cannot be read ({path}): {RunJson.Why(fault)}; restore it, or start again with --overwrite-output-dir",
+                fault);
         }
     }
 }
@@ -161,8 +167,10 @@ internal sealed record MachineFacts(string OperatingSystem, string Processor, in
 /// <param name="EmptyAnswers">Rows with an answer without text.</param>
 /// <param name="Duplicates">Rows that repeat an earlier one.</param>
 /// <param name="NotUsed">Columns and parts that nothing reads, and in how many rows.</param>
-internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps, IReadOnlyList<LengthBucket>? Lengths = null,
-    IReadOnlyDictionary<string, long>? Dropped = null, long TruncatedRows = 0, long SplitRows = 0, long EmptyAnswers = 0, long Duplicates = 0, IReadOnlyDictionary<string, long>? NotUsed = null);
+internal sealed record DataCounts(long Rows, long Tokens, long TrainedTokens, long DroppedRows, long EvalRows, int Steps,
+    IReadOnlyList<LengthBucket>? Lengths = null,
+    IReadOnlyDictionary<string, long>? Dropped = null, long TruncatedRows = 0, long SplitRows = 0, long EmptyAnswers = 0, long Duplicates = 0,
+    IReadOnlyDictionary<string, long>? NotUsed = null);
 
 /// <summary>What came out.</summary>
 /// <param name="Steps">Optimizer steps made.</param>

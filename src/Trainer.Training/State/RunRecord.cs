@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>What one process keeps of a run on disk: metrics, log history, checkpoints, run.json. Of several ranks only the first has one.</summary>
 internal sealed class RunRecord : IDisposable
@@ -23,7 +23,8 @@ internal sealed class RunRecord : IDisposable
         if (checkpoint is not null) history.Restore(checkpoint.History, state);
         events.Add(metrics);
         events.Add(history);
-        var store = new CheckpointStore(options, manifest, metrics, history, events, totalSteps, checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
+        var store = new CheckpointStore(options, manifest, metrics, history, events, totalSteps,
+            checkpoint is null || !run.Folder.IsOwn(checkpoint) ? -1 : state.Step);
         return new RunRecord(metrics, store, manifest, directory, totalSteps);
     }
 

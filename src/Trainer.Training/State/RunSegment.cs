@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>One part of a run that was resumed as something else: with more steps, on other threads, or with options or files that differ.</summary>
 /// <param name="FirstStep">Steps made before it.</param>
@@ -17,7 +17,8 @@ internal sealed record RunSegment(int FirstStep, int TotalSteps, int Threads, Tr
     public static IReadOnlyList<RunSegment>? Of(RunManifest then, int scheduledSteps, RunManifest now, int firstStep, int totalSteps)
     {
         if (firstStep == 0) return null;
-        var (options, files) = (Drift.OfOptions(then.Settled, now.Settled).Refused, then.Files is { } old && now.Files is { } current ? Drift.OfFiles(old, current) : []);
+        var (options, files) = (Drift.OfOptions(then.Settled, now.Settled).Refused, then.Files is { } old && now.Files is { } current
+            ? Drift.OfFiles(old, current) : []);
         if (options.Count + files.Count == 0 && scheduledSteps == totalSteps && then.Threads == now.Threads) return then.Segments;
         IReadOnlyList<RunSegment> before = then.Segments ?? [new RunSegment(0, scheduledSteps, then.Threads, then.Settled, [])];
         return [.. before.Where(part => part.FirstStep < firstStep), new RunSegment(firstStep, totalSteps, now.Threads, now.Settled, files)];

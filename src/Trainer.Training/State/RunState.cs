@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Trainer.Training.Schedules;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Everything of a run, beside the tensors, that the next step depends on. All of it is in a checkpoint.</summary>
 internal sealed record RunState
@@ -57,9 +57,11 @@ internal sealed record RunState
     public static RunState FromJson(JsonElement json)
     {
         var state = json.Deserialize<RunState>(RunJson.Options) ?? throw new JsonException("the state is null");
-        long[] counts = [state.Step, state.Tokens, state.TrainedTokens, state.EvalsWithoutImprovement, state.ScheduledSteps, state.MetricsBytes, state.IntervalSteps, state.BestStep ?? 0, state.LastEvalStep + 1L];
+        long[] counts = [state.Step, state.Tokens, state.TrainedTokens, state.EvalsWithoutImprovement, state.ScheduledSteps, state.MetricsBytes,
+            state.IntervalSteps, state.BestStep ?? 0, state.LastEvalStep + 1L];
         if (counts.Any(count => count < 0)) throw new JsonException("a count in it is negative");
-        if (!double.IsFinite(state.LossSum) || !double.IsFinite(state.IntervalLossSum) || !double.IsFinite(state.BestEvalLoss ?? 0) || !double.IsFinite(state.BestMetric ?? 0)) throw new JsonException("a loss in it is not finite");
+        if (!double.IsFinite(state.LossSum) || !double.IsFinite(state.IntervalLossSum) || !double.IsFinite(state.BestEvalLoss ?? 0)
+            || !double.IsFinite(state.BestMetric ?? 0)) throw new JsonException("a loss in it is not finite");
         // A century: beyond it the clock is not one.
         if (!(state.ElapsedSeconds is >= 0 and < 3.2e9)) throw new JsonException("elapsed_seconds is no time that a run can have taken");
         return state;

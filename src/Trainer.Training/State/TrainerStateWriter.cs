@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
 
-namespace Trainer.Training;
+namespace Trainer.Training.State;
 
 /// <summary>Keeps the log history as transformers' TrainerState has it, and writes trainer_state.json into the run folder.</summary>
 /// <remarks>As there, a row's loss is the mean over the steps since the last row.</remarks>
@@ -45,7 +46,8 @@ public sealed class TrainerStateWriter : ITrainingObserver
                 Write();
                 break;
             case RunEnded ended:
-                _history.Add(new JsonObject { ["epoch"] = _epoch, ["step"] = ended.Step, ["total_flos"] = 0.0, ["train_loss"] = ended.TrainLoss, ["train_runtime"] = ended.ElapsedSeconds });
+                _history.Add(new JsonObject { ["epoch"] = _epoch, ["step"] = ended.Step, ["total_flos"] = 0.0, ["train_loss"] = ended.TrainLoss,
+                    ["train_runtime"] = ended.ElapsedSeconds });
                 Write();
                 break;
         }

@@ -1,12 +1,19 @@
 using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Native;
+using Trainer.Engine.Reference;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Lora;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>A loaded base with its adapter, as the loop sees them.</summary>
 internal sealed class AdaptedModel : IAdaptedModel
@@ -47,7 +54,8 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <param name="beginning">What a fresh adapter may take from the run's rows.</param>
     /// <param name="stop">Ends it early, between two tensors.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, StreamReaders? readers = null, AdapterBeginning? beginning = null, CancellationToken stop = default)
+    public static AdaptedModel Load(TrainingOptions options, Events events, long? streamBytes = null, StreamReaders? readers = null,
+        AdapterBeginning? beginning = null, CancellationToken stop = default)
     {
         var model = LoadAdapted(options, events, streamBytes, readers, beginning, stop);
         try
@@ -63,18 +71,22 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     /// <summary>Base and adapter with every tensor matched and nothing quantized: what can be said of them without reading them.</summary>
-    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop) => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, null, null, stop);
+    public static AdaptedModel Map(TrainingOptions options, Events events, CancellationToken stop)
+        => LoadAdapted(options with { Quantize = QuantizeKind.None, Stream = Choice.Off }, events, null, null, null, stop);
 
-    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, AdapterBeginning? beginning, CancellationToken stop)
+    private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, AdapterBeginning? beginning,
+        CancellationToken stop)
     {
         TorchThreads.Use(options.Threads);
         var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
-        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes, StreamReaders = readers }, Teller(phase, events, stop));
+        var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes, StreamReaders = readers },
+            Teller(phase, events, stop));
         try
         {
             LoraSpec spec;
             IReadOnlyDictionary<string, int>? ranks = null;
-            if (options.AdapterDirectory is { } directory) spec = PeftFolder.Load(model, directory, options.Lora.Dropout) with { UsesTextClass = options.Lora.TextClass };
+            if (options.AdapterDirectory is { } directory)
+                spec = PeftFolder.Load(model, directory, options.Lora.Dropout) with { UsesTextClass = options.Lora.TextClass };
             else (spec, ranks) = Begin(model, options, beginning, events, stop);
             // Reading and quantizing leave garbage that nothing would collect before the run's own peak.
             GC.Collect();
@@ -98,12 +110,14 @@ internal sealed class AdaptedModel : IAdaptedModel
     }
 
     // A shape that the rows decide is known where they were asked before; where nobody asks them, the largest stands for it.
-    private static (LoraSpec Spec, IReadOnlyDictionary<string, int>? Ranks) Begin(CausalModel model, TrainingOptions options, AdapterBeginning? beginning, Events events, CancellationToken stop)
+    private static (LoraSpec Spec, IReadOnlyDictionary<string, int>? Ranks) Begin(CausalModel model, TrainingOptions options, AdapterBeginning? beginning,
+        Events events, CancellationToken stop)
     {
         var asked = RunAdapter.SpecOf(options.Lora, model.Config.LayerCount);
         if (asked.Init != AdapterInit.Eva || beginning?.Ranks is not null || beginning?.Rows is null)
         {
-            var shape = asked.Init == AdapterInit.Eva && beginning?.Ranks is { } known ? EvaRanks.Shape(model.Blueprint, asked, known) : RunAdapter.Shape(options, model.Blueprint);
+            var shape = asked.Init == AdapterInit.Eva && beginning?.Ranks is { } known
+                ? EvaRanks.Shape(model.Blueprint, asked, known) : RunAdapter.Shape(options, model.Blueprint);
             // What EVA began with is in the checkpoint that such a run goes on from.
             AdapterInjector.Inject(model, asked.Init == AdapterInit.Eva ? shape with { Init = AdapterInit.Kaiming } : shape, options.Seed);
             return (shape, beginning?.Ranks);
@@ -123,9 +137,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         events.Emit(new PhaseProgressed(phase, done, total));
     };
 
-    public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => _model.ForwardBackward(Tokens(batch, balance: batch.TrainedTokens), lossScale, key).LossSum;
+    public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key)
+        => _model.ForwardBackward(Tokens(batch, balance: batch.TrainedTokens), lossScale, key).LossSum;
 
-    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0) => _model.ForwardBackward(Tokens(batch, weigh, balance), 1, key).Balance;
+    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0)
+        => _model.ForwardBackward(Tokens(batch, weigh, balance), 1, key).Balance;
 
     public float[] BaseTokenLosses(MicroBatch batch) => AsBase(() => TokenLosses(batch));
 
@@ -165,7 +181,8 @@ internal sealed class AdaptedModel : IAdaptedModel
     public float[] LogitsFromDisk(string directory, MicroBatch batch)
     {
         if (PeftFolder.FirstDifference(directory, _model, _spec) is { } tensor)
-            throw new CannotWriteException($"tensor '{tensor}' of '{directory}' is not what was in memory when it was written; the disk is at fault, the newest checkpoint is whole");
+            throw new CannotWriteException($"tensor '{tensor}' of '{directory}' is not what was in memory when it was written; the disk is at fault, the "
+                + "newest checkpoint is whole");
         // Lets the engine's buffers go first: the adapter of a large model is read back beside the one in memory.
         _model.ReleaseBuffers();
         // Takes every adapter tensor off the base and builds them anew from the file, with an engine of their own.
@@ -200,8 +217,11 @@ internal sealed class AdaptedModel : IAdaptedModel
     private string MountedOn(string reader) => (_model.Config.WrapperType, reader) switch
     {
         (null, _) or (_, "llama.cpp") => "",
-        ({ } wrapper, "PEFT") => _spec.UsesTextClass ? $" on the text model's own class ('{_model.Config.ModelType}'), not on the multimodal one ('{wrapper}')" : $" on the multimodal class ('{wrapper}'), not on the text model's own ('{_model.Config.ModelType}')",
-        ({ } wrapper, _) => _spec.UsesTextClass ? $" where it serves the text model's own class ('{_model.Config.ModelType}')" : $" where it serves the multimodal class ('{wrapper}')",
+        ({ } wrapper, "PEFT") => _spec.UsesTextClass
+            ? $" on the text model's own class ('{_model.Config.ModelType}'), not on the multimodal one ('{wrapper}')"
+            : $" on the multimodal class ('{wrapper}'), not on the text model's own ('{_model.Config.ModelType}')",
+        ({ } wrapper, _) => _spec.UsesTextClass ? $" where it serves the text model's own class ('{_model.Config.ModelType}')"
+            : $" where it serves the multimodal class ('{wrapper}')",
     };
 
     /// <summary>Says what the model, adapter included, answers.</summary>
@@ -233,13 +253,15 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
         if (ComputeDevice.Description(options.Device) is { } device) events.Note($"computing on {device}");
         if (_model.Fallback is { } reason)
-            events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than the plan counts");
+            events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than "
+                + "the plan counts");
         if (_model.Engine.Streaming is { } streaming) events.Note($"streaming: {streaming}");
         foreach (var note in ModelNotes.Of(_model)) events.Note(note);
     }
 
     private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0) =>
-        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance };
+        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts,
+        batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options)
     {

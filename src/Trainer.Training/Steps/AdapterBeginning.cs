@@ -1,6 +1,6 @@
 using Trainer.Data;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What a fresh adapter takes from the run's rows where its start asks them (EVA).</summary>
 /// <param name="Ranks">What they came to when the run began; null where it begins now.</param>

@@ -1,6 +1,6 @@
 using Trainer.Data;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>Sums of token losses.</summary>
 internal static class BatchLoss

@@ -6,7 +6,7 @@ using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 using static TorchSharp.torch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>Parameters on a device: what is done to them at each step is done there, and only what is asked for comes to the host.</summary>
 /// <param name="buffer">Gives the buffer; the proof of a saved adapter attaches another.</param>

@@ -1,7 +1,9 @@
 using System.Globalization;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What happens to the schedule when a resumed run has another number of steps.</summary>
 internal static class Extension
@@ -10,9 +12,11 @@ internal static class Extension
     public static void Explain(TrainingOptions options, RunState state, LearningRate rate, Events events)
     {
         if (state.Step > rate.TotalSteps)
-            throw new OptionException($"--resume: the checkpoint is at step {state.Step}, beyond the {rate.TotalSteps} steps asked for; raise --max-steps or name an earlier checkpoint");
+            throw new OptionException($"--resume: the checkpoint is at step {state.Step}, beyond the {rate.TotalSteps} steps asked for; raise --max-steps or "
+                + "name an earlier checkpoint");
         if (rate.WarmupSteps >= rate.TotalSteps && rate.TotalSteps > 1)
-            events.Warn($"the warm-up of {rate.WarmupSteps} steps is as long as the whole run of {rate.TotalSteps}: the peak learning rate is never reached; lower --warmup-steps");
+            events.Warn($"the warm-up of {rate.WarmupSteps} steps is as long as the whole run of {rate.TotalSteps}: the peak learning rate is never reached; "
+                + "lower --warmup-steps");
         if (state.Step == 0 || state.ScheduledSteps == rate.TotalSteps) return;
         var before = new LearningRate(options, state.ScheduledSteps, state.Plateau);
         events.Warn(

@@ -1,8 +1,12 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
 using Trainer.Data;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>Writes the finished adapter into the run folder, reads it back and compares what it says with what was trained.</summary>
 internal static class FinalAdapter
@@ -36,10 +40,13 @@ internal static class FinalAdapter
         for (var i = 0; i < inMemory.Length; i++)
         {
             if (BitConverter.SingleToInt32Bits(inMemory[i]) == BitConverter.SingleToInt32Bits(onDisk[i])) continue;
-            throw new CannotWriteException($"the adapter read back from '{directory}' is not the one in memory: logit {i % model.VocabularySize} of token {i / model.VocabularySize} is {onDisk[i]} instead of {inMemory[i]}; the newest checkpoint is whole, resume from it");
+            throw new CannotWriteException($"the adapter read back from '{directory}' is not the one in memory: "
+                + $"logit {i % model.VocabularySize} of token {i / model.VocabularySize} is {onDisk[i]} instead of {inMemory[i]}; the newest checkpoint is "
+                + "whole, resume from it");
         }
         if (model.ChangesNothing(batch, onDisk))
-            throw new CannotWriteException($"the adapter in '{directory}' changes no logit although its B is not 0: readers would load it and compute the base; the newest checkpoint is whole");
+            throw new CannotWriteException($"the adapter in '{directory}' changes no logit although its B is not 0: readers would load it and compute the "
+                + "base; the newest checkpoint is whole");
         events.Note($"the adapter was read back into a fresh graph: all {inMemory.Length} logits of {batch.TokenIds.Length} tokens are the same bits");
         foreach (var verdict in model.ReaderVerdicts(directory)) events.Note(verdict);
     }

@@ -1,7 +1,7 @@
 using Trainer.Engine;
 using Trainer.Numerics.Spans;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>Elements of the flat buffers that are computed with and never changed: rows of equal width at equal distances.</summary>
 /// <param name="Begin">First element.</param>

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Trainer.Numerics.Spans;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>The global norm of the gradients and what clipping makes of it.</summary>
 internal static class GradientNorm
@@ -10,7 +10,8 @@ internal static class GradientNorm
     /// <summary>The Euclidean norm of the whole buffer; NaN or infinite where an element is.</summary>
     public static double Of(ReadOnlyLongSpan<float> gradients)
     {
-        // Four running sums in double, in two registers: an fp32 square overflows at 1.8e19, and the order must not depend on the machine's vector width or threads.
+        // Four running sums in double, in two registers: an fp32 square overflows at 1.8e19, and the order must not depend on the machine's vector width or
+        // threads.
         var (ab, cd) = (Vector128<double>.Zero, Vector128<double>.Zero);
         // Blocks are multiples of 4: the sums are those of one long loop.
         foreach (var (begin, count) in LongBlocks.Of(gradients.Length))

@@ -3,7 +3,7 @@ using Trainer.Engine;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>Parameters in this process's memory.</summary>
 /// <param name="tensors">The tensors, in buffer order.</param>
@@ -11,7 +11,8 @@ namespace Trainer.Training;
 /// <param name="gradients">Gives the gradients.</param>
 /// <param name="frozen">Elements that no step changes; null for none.</param>
 internal sealed class HostParameters(
-    IReadOnlyList<ParameterEntry> tensors, Func<LongSpan<float>> values, Func<LongSpan<float>> gradients, IReadOnlyList<FrozenBlock>? frozen = null) : IParameterStore
+    IReadOnlyList<ParameterEntry> tensors, Func<LongSpan<float>> values, Func<LongSpan<float>> gradients,
+    IReadOnlyList<FrozenBlock>? frozen = null) : IParameterStore
 {
     public IReadOnlyList<ParameterEntry> Tensors => tensors;
 
@@ -26,7 +27,7 @@ internal sealed class HostParameters(
         foreach (var (begin, count) in LongBlocks.Of(Length)) ranks.Sum(gradients().Span(begin, count), begin + count == Length ? riders : []);
     }
 
-    public double GradientNorm() => Training.GradientNorm.Of(gradients());
+    public double GradientNorm() => Training.Steps.GradientNorm.Of(gradients());
 
     public void Step(IOptimizer optimizer, in OptimizerStep step)
     {

@@ -2,7 +2,7 @@ using Trainer.Data;
 using Trainer.Engine;
 using Trainer.Models;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What the loop needs of base and adapter: the trained values, forward and backward.</summary>
 internal interface IAdaptedModel : IDisposable

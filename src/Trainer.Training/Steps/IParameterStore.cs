@@ -2,8 +2,9 @@ using Trainer.Distributed;
 using Trainer.Engine;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Watch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>
 /// The trained values and their gradients, wherever they live: one flat buffer each, float32. The gaps between tensors hold zeros.

@@ -1,6 +1,6 @@
 using Trainer.Data;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What the loop needs of the data: the micro-batches of each optimizer step, a pure function of its number, and the held-out ones.</summary>
 internal interface ITrainingData

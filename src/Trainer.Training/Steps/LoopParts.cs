@@ -2,9 +2,12 @@ using Trainer.Distributed;
 using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
+using Trainer.Training.Watch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What a loop is made of.</summary>
 internal sealed record LoopParts

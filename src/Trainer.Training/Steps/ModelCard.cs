@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text;
-using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>README.md of the adapter: the model card that hubs and readers expect, with what was done.</summary>
 internal static class ModelCard
@@ -27,7 +28,8 @@ internal static class ModelCard
             card.Append($"| modules | {string.Join(", ", options.Lora.TargetModules)} |\n");
         }
         if (options.Lora.AddTokens is not null)
-            card.Append($"| new tokens | in the tokenizer beside this file; where the base has fewer rows, `model.resize_token_embeddings({ConfigLoader.Load(options.ModelDirectory).VocabularySize})` comes before the adapter |\n");
+            card.Append($"| new tokens | in the tokenizer beside this file; where the base has fewer rows, "
+                + $"`model.resize_token_embeddings({ConfigLoader.Load(options.ModelDirectory).VocabularySize})` comes before the adapter |\n");
         card.Append($"| base held as | {options.Quantize.ToString().ToLowerInvariant()} |\n");
         card.Append($"| learning rate, schedule | {Number(options.LearningRate)}, {options.LrScheduler} |\n");
         card.Append($"| batch x accumulation | {options.BatchSize} x {options.GradientAccumulationSteps} |\n");
@@ -35,7 +37,8 @@ internal static class ModelCard
         if (state.Step > 0) card.Append($"| mean training loss | {Number(Math.Round(state.LossSum / state.Step, 4))} |\n");
         card.Append($"| values | of step {taken}{(taken == state.Step ? ", the last" : ", the best")} |\n");
         if (state.BestEvalLoss is { } best) card.Append($"| best held-out loss | {Number(Math.Round(best, 4))} (step {state.BestStep}) |\n");
-        card.Append("\n`run.json` beside this file holds the hashes of base, data, tokenizer and template, and every option; `trainer reproduce run.json` makes the same bytes again.\n");
+        card.Append("\n`run.json` beside this file holds the hashes of base, data, tokenizer and template, and every option; `trainer reproduce run.json` "
+            + "makes the same bytes again.\n");
         return card.ToString();
     }
 

@@ -2,12 +2,13 @@ using System.Text.Json;
 using Trainer.Data;
 using Trainer.Data.Answers;
 using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Generation;
 using Trainer.Tokenizers;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
-/// <summary>Answers prompts greedily with the model as it is now, several at a time, so that a run shows what it learns; the same state gives the same text.</summary>
+/// <summary>Answers prompts greedily with the model as it is now, several at a time, so that a run shows what it learns; the same state gives the same
+/// text.</summary>
 internal sealed class PromptSampler
 {
     /// <summary>Texts that are written at a time.</summary>
@@ -30,7 +31,8 @@ internal sealed class PromptSampler
         _tokenizer = _text.Tokenizer ?? HfTokenizer.Load(folders.Tokenizer);
     }
 
-    /// <summary>What the model says to users' messages, or how it continues texts where it has no chat template; nothing where a prompt leaves it no room.</summary>
+    /// <summary>What the model says to users' messages, or how it continues texts where it has no chat template; nothing where a prompt leaves it no
+    /// room.</summary>
     public IReadOnlyList<string> Answer(IReadOnlyList<string> prompts)
     {
         var ids = prompts.Select(prompt => _text.TemplateSource is null ? _tokenizer.Encode(prompt, addSpecialTokens: true).Ids

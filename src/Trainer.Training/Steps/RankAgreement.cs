@@ -8,8 +8,11 @@ using Trainer.Models;
 using Trainer.Numerics.Machine;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What ranks must have in common: the run they begin with, the state they begin at, and the values they hold as they go.</summary>
 internal static class RankAgreement
@@ -38,7 +41,8 @@ internal static class RankAgreement
     {
         if (ranks.Size == 1) return;
         // What may differ from machine to machine without changing what is computed.
-        var common = options with { Command = null, OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null, Resume = null, ReportTo = [] };
+        var common = options with { Command = null, OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null, Resume = null,
+            ReportTo = [] };
         Require("another version of trainer", Build(), isTold: true);
         Require("other options", JsonSerializer.Serialize(common, RunJson.Options), isTold: true);
         Require("another base model", Fingerprint.Combined(files.Base));
@@ -51,7 +55,8 @@ internal static class RankAgreement
             if (ranks.FindDifference(mine) is not { } rank) return;
             var texts = isTold ? ranks.Collect(mine) : [];
             var told = isTold ? $" ({FirstDifference(texts[0], texts[rank])})" : "";
-            throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0{told}: every rank must get the same command and see the same files");
+            throw new OptionException($"rank {rank} of {ranks.Size} has {difference} than rank 0{told}: every rank must get the same command and see the same "
+                + "files");
         }
     }
 
@@ -60,7 +65,9 @@ internal static class RankAgreement
     public static void RequireSameStreaming(ICollective ranks, RunPlan plan)
     {
         if (ranks.FindDifference(plan.Stream ? "streamed" : "resident") is { } rank)
-            throw new OptionException($"rank {rank} of {ranks.Size} {(ranks.Rank == rank == plan.Stream ? "would stream its base and rank 0 would not" : "would hold its base and rank 0 would stream it")}: give all ranks the same --max-memory, or say --stream on or off");
+            throw new OptionException($"rank {rank} of {ranks.Size} "
+                + $"{(ranks.Rank == rank == plan.Stream ? "would stream its base and rank 0 would not" : "would hold its base and rank 0 would stream it")}"
+                + ": give all ranks the same --max-memory, or say --stream on or off");
     }
 
     /// <summary>The ranks of this machine that read the same files of a streamed base; all of them decide by the same figures.</summary>
@@ -121,7 +128,8 @@ internal static class RankAgreement
         foreach (var (begin, count) in LongBlocks.Of(parameters.Length))
         {
             if (ranks.FindDifference(MemoryMarshal.AsBytes(parameters.HostValues().Span(begin, count))) is not { } rank) continue;
-            throw new CollectiveException($"after step {step} rank {rank} holds other values than rank 0: its machine computes differently (another processor, or damaged memory); leave it out and continue with --resume");
+            throw new CollectiveException($"after step {step} rank {rank} holds other values than rank 0: its machine computes differently (another "
+                + "processor, or damaged memory); leave it out and continue with --resume");
         }
     }
 }

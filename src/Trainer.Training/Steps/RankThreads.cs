@@ -2,7 +2,7 @@ using System.Globalization;
 using Trainer.Distributed;
 using Trainer.Numerics.Machine;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>How many threads a rank computes with: its share of the machine, or what the launcher tied it to.</summary>
 internal static class RankThreads
@@ -24,7 +24,8 @@ internal static class RankThreads
         return (share, warning);
     }
 
-    /// <summary>What the user should know where more threads were asked for than this machine, or what the process may use of it, runs at once; else null.</summary>
+    /// <summary>What the user should know where more threads were asked for than this machine, or what the process may use of it, runs at once; else
+    /// null.</summary>
     /// <param name="asked">--threads, or null.</param>
     /// <param name="localRanks">Ranks of the run on this machine, each with as many.</param>
     /// <param name="allowed">Processors by affinity and quota; a rank that its launcher tied to some has these for itself.</param>
@@ -34,7 +35,8 @@ internal static class RankThreads
         var together = (long)(asked ?? 0) * (allowed < online ? 1 : localRanks);
         if (together <= allowed) return null;
         var (who, may) = (localRanks > 1 ? $" of {localRanks} ranks on this machine" : "", allowed == 1 ? "processor" : "processors");
-        return $"--threads {asked}{who} is more than the {allowed} {may} that may be used here (by affinity, or a quota of the control group): they wait for each other; leave --threads out";
+        return $"--threads {asked}{who} is more than the {allowed} {may} that may be used here (by affinity, or a quota of the control group): they wait for "
+            + "each other; leave --threads out";
     }
 
     /// <summary>As the other, for this machine.</summary>
@@ -49,7 +51,8 @@ internal static class RankThreads
         foreach (var range in File.ReadAllText(Path).Trim().Split(','))
         {
             var ends = range.Split('-');
-            if (!int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first) || !int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var last))
+            if (!int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
+                || !int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var last))
                 return Environment.ProcessorCount;
             count += last - first + 1;
         }

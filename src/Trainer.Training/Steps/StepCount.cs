@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>The steps of a run that is measured in passes over its data.</summary>
 internal static class StepCount
@@ -13,6 +13,8 @@ internal static class StepCount
     public static int Of(double epochs, Func<double, long> stepsOf)
     {
         var steps = epochs < MostEpochs ? stepsOf(epochs) : long.MaxValue;
-        return steps <= int.MaxValue ? (int)Math.Max(1, steps) : throw new OptionException($"--epochs {Options.Quantities.Plain(epochs)} is more than {int.MaxValue} steps of this data; lower it, or set --max-steps");
+        return steps <= int.MaxValue ? (int)Math.Max(1, steps)
+            : throw new OptionException($"--epochs {Options.Quantities.Plain(epochs)} is more than {int.MaxValue} steps of this data; lower it, or set "
+                + "--max-steps");
     }
 }

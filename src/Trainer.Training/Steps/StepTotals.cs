@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>What the gradients of one step came with.</summary>
 /// <param name="Loss">Mean loss of the step.</param>

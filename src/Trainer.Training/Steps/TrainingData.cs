@@ -1,7 +1,11 @@
 using Trainer.Data;
+using Trainer.Data.Batching;
 using Trainer.Training.Objectives;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>The data set of a run, cut into micro-batches.</summary>
 internal sealed class TrainingData : ITrainingData, IDisposable
@@ -23,16 +27,18 @@ internal sealed class TrainingData : ITrainingData, IDisposable
     public Dataset Dataset => _dataset;
 
     /// <summary>Every file that was read, in the order of reading.</summary>
-    public IReadOnlyList<DataFile> Files =>
-        [.. FilesOf(DataFile.Train, _dataset.Statistics), .. _dataset.EvalStatistics is { } held ? FilesOf(DataFile.HeldOut, held) : []];
+    public IReadOnlyList<RunDataFile> Files =>
+        [.. FilesOf(RunDataFile.Train, _dataset.Statistics), .. _dataset.EvalStatistics is { } held ? FilesOf(RunDataFile.HeldOut, held) : []];
 
-    private static IEnumerable<DataFile> FilesOf(string role, DataStatistics data) => data.Files.Select(file => new DataFile(role, file.Path, file.Sha256));
+    private static IEnumerable<RunDataFile> FilesOf(string role, DataStatistics data)
+        => data.Files.Select(file => new RunDataFile(role, file.Path, file.Sha256));
 
     public DataCounts Counts => Count(_dataset.Statistics);
 
     private DataCounts Count(DataStatistics data) => new(
         _dataset.Train.Count, _dataset.Train.Tokens, _dataset.Train.TrainedTokens, _dataset.Statistics.Dropped.Values.Sum(), _dataset.Eval?.Count ?? 0, 0,
-        [.. data.Lengths.Where(bucket => bucket.Rows > 0)], DataNotes.Dropped(data), data.TruncatedRows, data.SplitRows, data.EmptyAnswers, data.Duplicates, data.IgnoredColumns);
+        [.. data.Lengths.Where(bucket => bucket.Rows > 0)], DataNotes.Dropped(data), data.TruncatedRows, data.SplitRows, data.EmptyAnswers, data.Duplicates,
+        data.IgnoredColumns);
 
     public IReadOnlyList<MicroBatch> EvalBatches { get; private set; }
 

@@ -1,15 +1,16 @@
 using Trainer.Data;
 using Trainer.Distributed;
-using Trainer.Engine;
 using Trainer.Engine.Native;
-using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Training.Answers;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
-using Trainer.Numerics.Machine;
+using Trainer.Training.State;
+using Trainer.Training.Watch;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>The steps of a run, from the state it is given to the last one: evaluate, save, stop if asked, step.</summary>
 internal sealed class TrainingLoop
@@ -49,7 +50,8 @@ internal sealed class TrainingLoop
         Optimizer = parts.Optimizer;
         Rate = parts.Rate;
         _totalSteps = parts.Rate.TotalSteps;
-        (_evalEvery, _saveEvery) = (TrainingOptions.Every(parts.Options.EvalSteps ?? 0, _totalSteps), TrainingOptions.Every(parts.Options.SaveSteps, _totalSteps));
+        (_evalEvery, _saveEvery) = (TrainingOptions.Every(parts.Options.EvalSteps ?? 0, _totalSteps), TrainingOptions.Every(parts.Options.SaveSteps,
+            _totalSteps));
         _begin = _time.GetTimestamp();
         _earlierSeconds = State.ElapsedSeconds;
     }
@@ -109,7 +111,8 @@ internal sealed class TrainingLoop
         var memory = SystemMemory.Resident;
         var logged = State.Step % _options.LoggingSteps == 0 || State.Step == 1 || State.Step == _totalSteps;
         _events.Emit(new StepDone(
-            State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds, logged) { Metrics = metrics });
+            State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds,
+            logged) { Metrics = metrics });
         _preferences.Stepped(State.Step, metrics);
         _memoryFault ??= _watchdog.MemoryFault(memory, State.Step);
         // Several ranks end where all know of it: after the next step, which carried the fault of one.
@@ -129,7 +132,8 @@ internal sealed class TrainingLoop
     private void EvaluateIfDue()
     {
         if (_data.EvalBatches.Count == 0 || State.LastEvalStep == State.Step) return;
-        var due = State.Step == 0 || State.Step == _totalSteps || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _evalEvery > 0 && State.Step % _evalEvery == 0);
+        var due = State.Step == 0 || State.Step == _totalSteps
+            || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _evalEvery > 0 && State.Step % _evalEvery == 0);
         if (!due) return;
         var began = _time.GetTimestamp();
         var metrics = new MetricSums(_objective.Metrics);
@@ -157,11 +161,14 @@ internal sealed class TrainingLoop
         var measured = new Dictionary<string, double>(metrics.Means());
         _answers?.Add(measured, totals.AsSpan(3 + metrics.Numbers.Length));
         if (name != EvalMetric.Loss && !measured.ContainsKey(name))
-            throw new OptionException($"--metric-for-best-model {name} cannot be measured: no held-out row has such an answer; add some, or choose another metric");
+            throw new OptionException($"--metric-for-best-model {name} cannot be measured: no held-out row has such an answer; add some, or choose another "
+                + "metric");
         var value = name == EvalMetric.Loss ? loss : measured[name];
         // The base's own loss is shown for comparison and is no candidate: there is no adapter to keep at step 0.
         var best = State.Step > 0 && EvalMetric.IsBetter(name, value, State.BestMetric ?? State.BestEvalLoss);
-        if (best) (State.BestEvalLoss, State.BestMetric, State.BestStep, State.EvalsWithoutImprovement) = (loss, name == EvalMetric.Loss ? null : value, State.Step, 0);
+        if (best)
+            (State.BestEvalLoss, State.BestMetric, State.BestStep, State.EvalsWithoutImprovement) = (loss, name == EvalMetric.Loss
+                ? null : value, State.Step, 0);
         else if (State.Step > 0) State.EvalsWithoutImprovement++;
         if (State.Step > 0) Rate.Evaluated(value);
         State.LastEvalStep = State.Step;

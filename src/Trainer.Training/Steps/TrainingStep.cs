@@ -4,7 +4,7 @@ using Trainer.Engine;
 using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Steps;
 
 /// <summary>
 /// The arithmetic of one optimizer step, and its only place: the loop, a replay and the plan's probe all come here.
@@ -19,7 +19,8 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
     /// <param name="stopAsked">Whether this rank was asked to stop: it travels with the gradients, so that all ranks stop after the same step.</param>
     /// <param name="isShortOfMemory">Whether this rank has too little memory; travels as well.</param>
     /// <param name="afterMicroBatch">Hears the index and the loss sum of each computed micro-batch; may throw to abandon the step.</param>
-    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, bool isShortOfMemory = false, Action<int, double>? afterMicroBatch = null)
+    public StepTotals Gradients(int step, IReadOnlyList<MicroBatch> batches, bool stopAsked = false, bool isShortOfMemory = false,
+        Action<int, double>? afterMicroBatch = null)
     {
         var divisor = objective.Divisor(batches);
         var metrics = new MetricSums(objective.Metrics);

@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>What ends a run before its first step: the signal's token or the time limit. Nothing of it is worth keeping then.</summary>
 internal sealed class EarlyStop : IDisposable
@@ -26,7 +26,8 @@ internal sealed class EarlyStop : IDisposable
 
     /// <summary>The stop as the run's end.</summary>
     public RunInterruptedException Interruption(string? kept = null) => new(
-        $"{(_signal.IsCancellationRequested ? StopWatcher.ReasonOf(_signalExitCode()) : StopWatcher.TimeIsOver)} before the first step; {kept ?? "nothing is kept, the same command begins again"}",
+        $"{(_signal.IsCancellationRequested ? StopWatcher.ReasonOf(_signalExitCode()) : StopWatcher.TimeIsOver)} before the first "
+        + $"step; {kept ?? "nothing is kept, the same command begins again"}",
         _signal.IsCancellationRequested ? _signalExitCode() : 130,
         null);
 

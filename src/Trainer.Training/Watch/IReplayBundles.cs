@@ -1,7 +1,9 @@
 using Trainer.Data;
 using Trainer.Training.Optimizers;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>Writes what is needed to repeat one step alone.</summary>
 internal interface IReplayBundles

@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>Watches resident memory against a limit, and its floor for growth that does not end.</summary>
 /// <param name="limitBytes">The limit.</param>
@@ -21,7 +21,9 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int ranks 
         // Against the machine only what no file backs counts: it takes mapped pages back where it needs them.
         var held = isUsersLimit ? residentBytes : ownBytes;
         if (held > limitBytes)
-            return $"resident memory {Size.Of(held)} is above {(isUsersLimit ? "--max-memory" : ranks > 1 ? $"what each of {ranks} ranks may have of this machine," : "what this machine has,")} {Size.Of(limitBytes)} at step {step}"
+            return $"resident memory {Size.Of(held)} is above "
+                + $"{(isUsersLimit ? "--max-memory" : ranks > 1 ? $"what each of {ranks} ranks may have of this machine," : "what this machine has,")} "
+                + $"{Size.Of(limitBytes)} at step {step}"
                 + "; lower --batch-size or --max-seq-length, or set --gradient-checkpointing on";
         _windowFloor = Math.Min(_windowFloor, ownBytes);
         if (++_seen % windowSteps != 0) return null;
@@ -31,7 +33,8 @@ internal sealed class MemoryWatch(long limitBytes, bool isUsersLimit, int ranks 
         var recent = _floors.GetRange(_floors.Count - RisingWindows - 1, RisingWindows + 1);
         for (var i = 1; i < recent.Count; i++)
             if (recent[i] - recent[i - 1] < MinimumRise(recent[0])) return null;
-        return $"memory grew in each of the last {RisingWindows * windowSteps} steps, from {Size.Of(recent[0])} to {Size.Of(recent[^1])} at step {step}, and would not have stopped"
+        return "memory grew in each of the "
+            + $"last {RisingWindows * windowSteps} steps, from {Size.Of(recent[0])} to {Size.Of(recent[^1])} at step {step}, and would not have stopped"
             + "; resume continues from the checkpoint, please report this";
     }
 

@@ -2,17 +2,17 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Numerics.Spans;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>Finds the first element of a flat buffer that is NaN or infinite.</summary>
 internal static class NonFinitePlace
 {
     public static string? In(ReadOnlyLongSpan<float> buffer, IReadOnlyList<ParameterEntry> tensors, string kind) => In(buffer, kind, tensors);
 
-    /// <summary>As the other for gradients, from the last tensor down: a backward pass carries what is not finite to every layer below the one where it arose.</summary>
+    /// <summary>As the other for gradients, from the last tensor down: a backward pass carries what is not finite to every layer below the one where it
+    /// arose.</summary>
     public static string? FromTop(ReadOnlyLongSpan<float> buffer, IReadOnlyList<ParameterEntry> tensors, string kind) => In(buffer, kind, tensors.Reverse());
 
     private static string? In(ReadOnlyLongSpan<float> buffer, string kind, IEnumerable<ParameterEntry> tensors)

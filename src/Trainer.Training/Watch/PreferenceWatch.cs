@@ -1,4 +1,6 @@
-namespace Trainer.Training;
+using Trainer.Training.Records;
+
+namespace Trainer.Training.Watch;
 
 /// <summary>
 /// Says what a preference run does that its loss does not show: a margin that was won and is lost again, and both answers becoming unlikely, which
@@ -29,7 +31,8 @@ internal sealed class PreferenceWatch(TrainingOptions options, Events events)
         var mean = margins.Average();
         var error = Math.Sqrt(margins.Sum(margin => (margin - mean) * (margin - mean)) / (Window - 1) / Window);
         if (_bestMargin is not { } best || mean > best.Mean) _bestMargin = (mean, error);
-        else if (best.Mean > 0 && mean < best.Mean / 2 && best.Mean - mean > 3 * (error + best.Error)) SayMargin($"over the last {Window} steps", step, mean, best.Mean);
+        else if (best.Mean > 0 && mean < best.Mean / 2 && best.Mean - mean > 3 * (error + best.Error))
+            SayMargin($"over the last {Window} steps", step, mean, best.Mean);
         var means = Means();
         _firstSteps ??= means;
         SayFall($"over the last {Window} steps", step, _firstSteps, means);
@@ -51,15 +54,19 @@ internal sealed class PreferenceWatch(TrainingOptions options, Events events)
     {
         if (_saidMargin) return;
         _saidMargin = true;
-        events.Warn($"step {step}: the margin between chosen and rejected answers collapses {where}, from {best:0.####} to {now:0.####}; lower --learning-rate, or keep the best checkpoint with --metric-for-best-model rewards/margins");
+        events.Warn($"step {step}: the margin between chosen and rejected answers "
+            + $"collapses {where}, from {best:0.####} to {now:0.####}; lower --learning-rate, or keep the best checkpoint with --metric-for-best-model "
+            + "rewards/margins");
     }
 
     private void SayFall(string where, int step, IReadOnlyDictionary<string, double> first, IReadOnlyDictionary<string, double> now)
     {
         if (_saidFall || Fall("chosen") is not { } chosen || Fall("rejected") is not { } rejected) return;
         _saidFall = true;
-        events.Warn($"step {step}: log-probabilities of both answers fall {where}, of the chosen one by {chosen:0.##} and of the rejected one by {rejected:0.##}: the model unlearns what it should prefer; "
-            + $"raise --beta, lower --learning-rate{(options.Objective is "dpo" or "simpo" ? ", or add --nll-weight" : options.Objective == "kto" ? ", or add --pref-ftx" : "")}");
+        events.Warn($"step {step}: log-probabilities of both answers fall {where}, of the chosen one by {chosen:0.##} and of the rejected one "
+            + $"by {rejected:0.##}: the model unlearns what it should prefer; "
+            + "raise --beta, lower "
+            + $"--learning-rate{(options.Objective is "dpo" or "simpo" ? ", or add --nll-weight" : options.Objective == "kto" ? ", or add --pref-ftx" : "")}");
 
         // Against the reference it is the same rows that are compared; without one, other rows of the same data.
         double? Fall(string side)
@@ -73,5 +80,6 @@ internal sealed class PreferenceWatch(TrainingOptions options, Events events)
     private bool HasReference => Objectives.ObjectiveTable.HasReference(options.Objective) && options.Preference.Reference != "none";
 
     private Dictionary<string, double> Means() =>
-        _recent.SelectMany(each => each).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Average(pair => pair.Value), StringComparer.Ordinal);
+        _recent.SelectMany(each => each).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Average(pair => pair.Value),
+        StringComparer.Ordinal);
 }

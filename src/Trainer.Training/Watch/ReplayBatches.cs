@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 using Trainer.Data;
+using Trainer.Training.State;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>The micro-batches of one step as JSON, so that a replay needs no data set.</summary>
 internal static class ReplayBatches
@@ -25,11 +27,13 @@ internal static class ReplayBatches
         }
         catch (Exception fault) when (RunJson.IsBadFile(fault))
         {
-            throw new BadFileException($"replay bundle '{directory}': its {FileName} cannot be read ({RunJson.Why(fault)}); name a replay-step-N folder of a run", fault);
+            throw new BadFileException($"replay bundle '{directory}': its {FileName} cannot be read ({RunJson.Why(fault)}); name a replay-step-N folder of a "
+                + "run", fault);
         }
     }
 
-    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines, SegmentRole[]? Roles = null, int[]? AnswerStarts = null, float[]? ReferenceLosses = null)
+    private sealed record Rows(int[] TokenIds, int[] Targets, int[] Positions, int[] SegmentStarts, float[] SegmentWeights, string[] Files, long[] Lines,
+        SegmentRole[]? Roles = null, int[]? AnswerStarts = null, float[]? ReferenceLosses = null)
     {
         public static Rows Of(MicroBatch batch) => new(
             batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights,
@@ -45,6 +49,7 @@ internal static class ReplayBatches
             return Batch();
         }
 
-        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))], Roles, AnswerStarts) { ReferenceLosses = ReferenceLosses };
+        private MicroBatch Batch() => new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights,
+            [.. Files.Zip(Lines, (file, line) => new RowSource(file, line))], Roles, AnswerStarts) { ReferenceLosses = ReferenceLosses };
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>Everything that may ask a run to stop or to save: the signal's token, files in the run folder, the time limit.</summary>
 /// <param name="runDirectory">Where the files STOP and SAVE may appear, or null where another rank looks for them.</param>

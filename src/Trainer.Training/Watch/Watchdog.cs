@@ -1,27 +1,31 @@
 using System.Globalization;
 using Trainer.Data;
 using Trainer.Distributed;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Numerics.Machine;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
 using Trainer.Training.Schedules;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
-namespace Trainer.Training;
+namespace Trainer.Training.Watch;
 
 /// <summary>Looks at each step for what must not go on: non-finite numbers, a base that knows nothing, an adapter that does not move, memory.</summary>
-internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles, ICollective ranks)
+internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOptimizer optimizer, LearningRate rate, Events events, IReplayBundles bundles,
+    ICollective ranks)
 {
     // Below it an update is lost in the rounding of float32, and nothing can be said.
     private const double LeastRate = 1e-30;
 
-    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? MachineLimits.MemoryBytes / ranks.LocalSize, options.MaxMemoryBytes is not null, ranks.LocalSize);
+    private readonly MemoryWatch _memory = new(options.MaxMemoryBytes ?? MachineLimits.MemoryBytes / ranks.LocalSize, options.MaxMemoryBytes is not null,
+        ranks.LocalSize);
 
     // What this rank found and the others do not know yet.
     private (int Batch, string Text)? _found;
 
-    /// <summary>Looks at the loss of one micro-batch: one that is not finite ends the run, of several ranks in <see cref="CheckTotal"/>, when all know of it.</summary>
+    /// <summary>Looks at the loss of one micro-batch: one that is not finite ends the run, of several ranks in <see cref="CheckTotal"/>, when all know of
+    /// it.</summary>
     /// <param name="lossSum">The loss.</param>
     /// <param name="state">The run.</param>
     /// <param name="index">The micro-batch among those of the pass.</param>
@@ -30,7 +34,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     public void CheckLoss(double lossSum, RunState state, int index, MicroBatch batch, Func<int, IReadOnlyList<MicroBatch>> bundle)
     {
         if (double.IsFinite(lossSum) || _found is not null) return;
-        var place = FirstNonFinite(model.Parameters.HostValues(), "weight") ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
+        var place = FirstNonFinite(model.Parameters.HostValues(), "weight")
+            ?? model.FindNonFinite(batch) ?? NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient");
         var text = Finding("loss", lossSum, state, batch.Rows, place);
         if (ranks.Size == 1) Stop(text, state, bundle(index));
         _found = (index, text);
@@ -43,7 +48,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     public void CheckTotal(double loss, RunState state, Func<int, IReadOnlyList<MicroBatch>> bundle)
     {
         if (ranks.Size == 1 || double.IsFinite(loss)) return;
-        var first = ranks.Collect(_found is { } mine ? string.Create(CultureInfo.InvariantCulture, $"{mine.Batch} {mine.Text}") : "").FirstOrDefault(text => text.Length > 0);
+        var first = ranks.Collect(_found is { } mine ? string.Create(CultureInfo.InvariantCulture, $"{mine.Batch} {mine.Text}") : "")
+            .FirstOrDefault(text => text.Length > 0);
         // Finite on each rank and not together: the sum itself overflowed.
         if (first is null) Stop(Finding("loss", loss, state, [.. bundle(0).SelectMany(batch => batch.Rows)], null), state, bundle(0));
         var end = first!.IndexOf(' ', StringComparison.Ordinal);
@@ -54,14 +60,16 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     public void CheckGradients(double norm, RunState state, IReadOnlyList<MicroBatch> step)
     {
         if (double.IsFinite(norm)) return;
-        Stop(Finding("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)], NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient")), state, step);
+        Stop(Finding("gradient norm", norm, state, [.. step.SelectMany(batch => batch.Rows)],
+            NonFinitePlace.FromTop(model.Parameters.HostGradients(), model.Parameters.Tensors, "gradient")), state, step);
     }
 
     /// <summary>Stops when the update itself overflowed; the checkpoint of the step before is untouched.</summary>
     public void CheckWeights(RunState state, IReadOnlyList<MicroBatch> step)
     {
         if (model.Parameters.AreValuesFinite()) return;
-        if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place) Stop(Finding("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place), state, step, updated: true);
+        if (FirstNonFinite(model.Parameters.HostValues(), "weight") is { } place)
+            Stop(Finding("a trained weight", double.NaN, state, [.. step.SelectMany(batch => batch.Rows)], place), state, step, updated: true);
     }
 
     /// <summary>A pretrained base is better than guessing: 0.9 ln V on its first step means that something does not belong together.</summary>
@@ -71,7 +79,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
     public void CheckFirstLoss(double loss, IReadOnlyList<MicroBatch> step, RunState state)
     {
         // A continued adapter starts from its own loss, which says little about the base.
-        if (state.Step != 0 || options.Objective != "sft" || options.Preference.LossType.Count > 0 || options.AdapterDirectory is not null || options.AllowHighLoss) return;
+        if (state.Step != 0 || options.Objective != "sft" || options.Preference.LossType.Count > 0 || options.AdapterDirectory is not null
+            || options.AllowHighLoss) return;
         // Guessing is told from knowing by the mean over tokens: a row's weight says what it is worth, not how well it is known.
         var weight = step.Sum(batch => batch.TrainedWeight);
         if (weight == 0) return;
@@ -95,7 +104,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
         if (b.Count > 0 && still.Count == b.Count)
             throw new InvalidOperationException($"after step {state.Step + 1} every lora_B is still zero: no gradient reaches the adapter");
         if (still.Count > 0)
-            events.Warn($"{still.Count} of {b.Count} lora_B tensors are still zero after step {state.Step + 1}, the first of them {still[0].Name}; rows of two tokens cannot move q_proj and k_proj");
+            events.Warn($"{still.Count} of {b.Count} lora_B tensors are still zero after step {state.Step + 1}, the first of them {still[0].Name}; rows of "
+                + "two tokens cannot move q_proj and k_proj");
         state.AdapterMoved = true;
     }
 
@@ -107,7 +117,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
         var names = string.Join(", ", rows.Take(4).Select(row => row.ToString())) + (rows.Length > 4 ? $" and {rows.Length - 4} more" : "");
         var shown = double.IsNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity";
         var rank = ranks.Size > 1 && what == "loss" ? $" on rank {ranks.Rank} of {ranks.Size}" : "";
-        return $"{what} became {shown} at step {state.Step + 1}{rank} (learning rate {rate.At(state.Step):0.###e+0}, rows {names}): {place ?? "no single tensor holds it; it arose inside the loss"}";
+        return $"{what} became {shown} at step {state.Step + 1}{rank} (learning "
+            + $"rate {rate.At(state.Step):0.###e+0}, rows {names}): {place ?? "no single tensor holds it; it arose inside the loss"}";
     }
 
     private void Stop(string found, RunState state, IReadOnlyList<MicroBatch> step, bool updated = false)
@@ -117,7 +128,8 @@ internal sealed class Watchdog(TrainingOptions options, IAdaptedModel model, IOp
         ranks.Barrier();
         var good = bundles.LastGoodCheckpoint is { } checkpoint ? $"last good checkpoint: {checkpoint}" : "no checkpoint was written yet";
         var replay = directory is null ? "" : $"; look at it with 'trainer replay {directory}'";
-        throw new NonFiniteException($"{found}; {(updated ? "the update overflowed and was not kept" : "the update was not applied")}, {good}{replay}", directory);
+        throw new NonFiniteException($"{found}; {(updated ? "the update overflowed and was not kept" : "the update was not applied")}, {good}{replay}",
+            directory);
     }
 
     private string? FirstNonFinite(ReadOnlyLongSpan<float> buffer, string kind) => NonFinitePlace.In(buffer, model.Parameters.Tensors, kind);

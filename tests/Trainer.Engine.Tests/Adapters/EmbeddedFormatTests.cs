@@ -1,9 +1,15 @@
 using System.Runtime.InteropServices;
-using Trainer.Adapters;
+using Trainer.Adapters.Export;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Families;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -28,18 +34,22 @@ public sealed class EmbeddedFormatTests : IDisposable
     private string Adapter()
     {
         string folder = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
-        File.WriteAllText(Path.Combine(folder, AdapterConfig.FileName), """{"peft_type":"LORA","r":4,"lora_alpha":8,"layers_to_transform":[0,3],"bias":"none","target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"base_model_name_or_path":"tiny"}""");
+        File.WriteAllText(Path.Combine(folder, AdapterConfig.FileName),
+            """{"peft_type":"LORA","r":4,"lora_alpha":8,"layers_to_transform":[0,3],"bias":"none","target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"base_model_name_or_path":"tiny"}""");
         var random = new Random(7);
         using ShardedModel model = ShardedModel.Open(ReferenceData.Embedded);
         var linears = ModelQuantizer.WeightNames(ConfigLoader.Load(ReferenceData.Embedded), model.Tensors.Keys);
         var tensors = model.Tensors.Values.Where(entry => linears.Contains(entry.Name) && entry.Name.Split('.')[2] is "0" or "3").SelectMany(entry =>
         {
             string name = "base_model.model." + entry.Name[..^".weight".Length];
-            return new TensorDeclaration[] { new(name + ".lora_A.weight", SafetensorsDtype.F32, [4, entry.Shape[1]]), new(name + ".lora_B.weight", SafetensorsDtype.F32, [entry.Shape[0], 4]) };
+            return new TensorDeclaration[] { new(name + ".lora_A.weight", SafetensorsDtype.F32, [4, entry.Shape[1]]),
+                new(name + ".lora_B.weight", SafetensorsDtype.F32, [entry.Shape[0], 4]) };
         }).ToList();
-        using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "adapter_model.safetensors"), tensors, SafetensorsWriter.PyTorchMetadata, verify: true);
+        using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "adapter_model.safetensors"), tensors, SafetensorsWriter.PyTorchMetadata,
+            verify: true);
         foreach (TensorDeclaration tensor in tensors)
-            writer.Write(tensor.Name, MemoryMarshal.AsBytes<float>([.. Enumerable.Range(0, (int)tensor.ByteCount / 4).Select(_ => (float)(random.NextDouble() - 0.5) * 0.1f)]));
+            writer.Write(tensor.Name,
+                MemoryMarshal.AsBytes<float>([.. Enumerable.Range(0, (int)tensor.ByteCount / 4).Select(_ => (float)(random.NextDouble() - 0.5) * 0.1f)]));
         writer.Complete();
         return folder;
     }
@@ -65,13 +75,15 @@ public sealed class EmbeddedFormatTests : IDisposable
     public void A_merged_folder_computes_what_base_and_adapter_compute(QuantizeKind trained)
     {
         string target = Path.Combine(_temp, "m"), adapter = Adapter();
-        MergeReport report = ModelMerger.Merge(ReferenceData.Embedded, adapter, target, new MergeOptions { OntoQuantized = trained == QuantizeKind.Nf4, MaxShardBytes = 700_000 });
+        MergeReport report = ModelMerger.Merge(ReferenceData.Embedded, adapter, target,
+            new MergeOptions { OntoQuantized = trained == QuantizeKind.Nf4, MaxShardBytes = 700_000 });
         Assert.Equal(14, report.Merged);
         Assert.True(File.Exists(Path.Combine(target, ShardedModel.IndexFile)));
         MergeDrift drift = MergeDrift.Measure(ReferenceData.Embedded, adapter, target, new ModelLoadOptions { Quantize = trained }, Batch);
         // What is left is the rounding of merged weights to bfloat16: 8 bits, a few hundredths of a logit.
         Assert.InRange(drift.Largest, 0, 0.25);
-        MergeDrift withoutAdapter = MergeDrift.Measure(ReferenceData.Embedded, adapter, ReferenceData.Embedded, new ModelLoadOptions { Quantize = trained }, Batch);
+        MergeDrift withoutAdapter = MergeDrift.Measure(ReferenceData.Embedded, adapter, ReferenceData.Embedded, new ModelLoadOptions { Quantize = trained },
+            Batch);
         Assert.True(drift.Mean < withoutAdapter.Mean / 10, $"{drift} against {withoutAdapter}");
     }
 

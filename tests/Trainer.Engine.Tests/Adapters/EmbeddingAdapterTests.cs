@@ -1,8 +1,9 @@
 using Trainer.Adapters;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -63,8 +64,11 @@ public sealed class EmbeddingAdapterTests : IDisposable
         }
         using var model = CausalModel.Load(_temp);
         var adapter = Golden.Folder("lora", "llama31_embedding_head", "adapter_final");
-        Assert.Contains("is not the 'model.embed_tokens'", Assert.Throws<AdapterException>(() => PeftFolder.Load(model, adapter)).Message, StringComparison.Ordinal);
-        Assert.Contains("holds a copy of 'model.embed_tokens.weight'", Assert.Throws<AdapterException>(() => ModelMerger.Merge(_temp, adapter, Path.Combine(_temp, "m"), new MergeOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("is not the 'model.embed_tokens'", Assert.Throws<AdapterException>(() => PeftFolder.Load(model, adapter)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("holds a copy of 'model.embed_tokens.weight'",
+            Assert.Throws<AdapterException>(() => ModelMerger.Merge(_temp, adapter, Path.Combine(_temp, "m"), new MergeOptions())).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -72,7 +76,8 @@ public sealed class EmbeddingAdapterTests : IDisposable
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"));
         var spec = new LoraSpec { Rank = 2, Targets = TargetModules.Parse(["embed_tokens", "v_proj"]) };
-        Assert.Contains("--lora-bias has no place on the embedding", Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, spec with { LoraBias = true }, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("--lora-bias has no place on the embedding",
+            Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, spec with { LoraBias = true }, 1)).Message, StringComparison.Ordinal);
         AdapterInjector.Inject(model, spec with { LayersToTransform = [0] }, 1);
         Assert.Null(model.Embedding.Adapter);
     }

@@ -2,11 +2,18 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
+using Trainer.Adapters.Export;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Drawing;
+using Trainer.Models.Families;
 using Trainer.Models.Lora;
+using Trainer.Models.Parts;
 using Trainer.Tokenizers;
 
 namespace Trainer.Engine.Tests.Adapters;
@@ -59,7 +66,8 @@ public sealed class GgufBaseTests : IDisposable
         Assert.Equal(Q8(file.Read(file.ByName["blk.1.ffn_up.weight"])), up.WeightValues());
         // Rows of q come back in halves.
         var query = model.Linears.First(linear => linear.Name == "model.layers.1.self_attn.q_proj");
-        Assert.Equal(Q8(file.Read(file.ByName["blk.1.attn_q.weight"])), RotaryOrder.Interleave(query.WeightValues(), model.Config.HeadSize, (int)query.InFeatures));
+        Assert.Equal(Q8(file.Read(file.ByName["blk.1.attn_q.weight"])),
+            RotaryOrder.Interleave(query.WeightValues(), model.Config.HeadSize, (int)query.InFeatures));
         AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj", "down_proj"]) }, 1);
         int[] ids = [1, 5, 9, 2, 7, 7, 3];
         model.ForwardBackward(TokenBatch.OfRows([(ids, ids)]), 1.0 / 6);
@@ -75,7 +83,8 @@ public sealed class GgufBaseTests : IDisposable
         var original = ReferenceData.Beside("models", "stories260K");
         Assert.Equal(Logits(original), Logits(folder));
         HfTokenizer mine = HfTokenizer.Load(folder), theirs = HfTokenizer.Load(original);
-        foreach (var text in new[] { "Once upon a time", "  two spaces", "a\nb", "Zoë's 42 cats 🐈", "" }) Assert.Equal(theirs.Encode(text, addSpecialTokens: true).Ids, mine.Encode(text, addSpecialTokens: true).Ids);
+        foreach (var text in new[] { "Once upon a time", "  two spaces", "a\nb", "Zoë's 42 cats 🐈", "" })
+            Assert.Equal(theirs.Encode(text, addSpecialTokens: true).Ids, mine.Encode(text, addSpecialTokens: true).Ids);
         var target = Path.Combine(_temp, "adapter.gguf");
         GgufAdapterExporter.Export(folder, ReferenceData.Gguf("adapter_lora"), target);
         using GgufFile made = GgufFile.Open(target), expected = GgufFile.Open(ReferenceData.Gguf("adapter_lora.gguf"));
@@ -89,7 +98,8 @@ public sealed class GgufBaseTests : IDisposable
     {
         var source = Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName;
         var width = isCoded ? 32 : 24;
-        RandomModel.Write(source, RandomModel.Mixture.Replace("\"moe_intermediate_size\": 24", $"\"moe_intermediate_size\": {width}", StringComparison.Ordinal));
+        RandomModel.Write(source, RandomModel.Mixture.Replace("\"moe_intermediate_size\": 24", $"\"moe_intermediate_size\": {width}",
+            StringComparison.Ordinal));
         WriteMixture(source, isCoded);
         var folder = GgufFolder.Of(File1, Path.Combine(_temp, "cache"));
         var difference = Golden.LargestDifference(Logits(folder, 96), Logits(source, 96));
@@ -119,9 +129,11 @@ public sealed class GgufBaseTests : IDisposable
     {
         GgufModelExporter.Export(Fitted("llama2"), File1, new GgufModelOptions { Type = GgufTensorType.F32 });
         Rewrite(metadata => metadata, tensor => tensor.Name != "blk.1.ffn_up.weight");
-        Assert.Contains("tensor 'blk.1.ffn_up.weight' is missing", Assert.Throws<ModelException>(() => GgufFolder.Of(File1, Path.Combine(_temp, "cache"))).Message, StringComparison.Ordinal);
+        Assert.Contains("tensor 'blk.1.ffn_up.weight' is missing",
+            Assert.Throws<ModelException>(() => GgufFolder.Of(File1, Path.Combine(_temp, "cache"))).Message, StringComparison.Ordinal);
         Rewrite(metadata => [.. metadata.Select(pair => pair.Key == "llama.block_count" ? new(pair.Key, GgufValue.Of(1u)) : pair)], _ => true);
-        Assert.Contains("tensor 'blk.1.", Assert.Throws<ModelException>(() => GgufFolder.Of(File1, Path.Combine(_temp, "cache"))).Message, StringComparison.Ordinal);
+        Assert.Contains("tensor 'blk.1.", Assert.Throws<ModelException>(() => GgufFolder.Of(File1, Path.Combine(_temp, "cache"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -139,13 +151,17 @@ public sealed class GgufBaseTests : IDisposable
         Assert.Contains("the scale of block 1 is not finite", fault.Message, StringComparison.Ordinal);
     }
 
-    private static float[] Q8(byte[] blocks) => [.. Enumerable.Range(0, blocks.Length / 34 * 32).Select(i => (sbyte)blocks[i / 32 * 34 + 2 + i % 32] * (float)BinaryPrimitives.ReadHalfLittleEndian(blocks.AsSpan(i / 32 * 34)))];
+    private static float[] Q8(byte[] blocks)
+        => [.. Enumerable.Range(0, blocks.Length / 34 * 32)
+            .Select(i => (sbyte)blocks[i / 32 * 34 + 2 + i % 32] * (float)BinaryPrimitives.ReadHalfLittleEndian(blocks.AsSpan(i / 32 * 34)))];
 
     private static float[] Logits(string folder, int vocabulary = 256)
     {
-        using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
+        using var model = CausalModel.Load(folder,
+            new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
         var random = new Random(11);
-        using var logits = model.Logits(TokenBatch.OfTokens([.. Enumerable.Range(0, 20).Select(_ => random.Next(Math.Min(vocabulary, model.Config.VocabularySize)))]));
+        using var logits = model.Logits(TokenBatch.OfTokens(
+            [.. Enumerable.Range(0, 20).Select(_ => random.Next(Math.Min(vocabulary, model.Config.VocabularySize)))]));
         return logits.data<float>().ToArray();
     }
 
@@ -165,7 +181,8 @@ public sealed class GgufBaseTests : IDisposable
         {
             if (module.Kind != ModuleKind.Experts)
             {
-                list.Add((new GgufDeclaration(GgufArchitecture.Of("qwen3_moe")!.TensorOf(module)!, GgufTensorType.F32, [.. module.Shape.Reverse()]), Values(module.WeightName)));
+                list.Add((new GgufDeclaration(GgufArchitecture.Of("qwen3_moe")!.TensorOf(module)!, GgufTensorType.F32,
+                    [.. module.Shape.Reverse()]), Values(module.WeightName)));
                 continue;
             }
             string[] names = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"];
@@ -173,14 +190,18 @@ public sealed class GgufBaseTests : IDisposable
             {
                 var shape = ExpertTensors.Own(module, 0)[part].Shape;
                 var all = Enumerable.Range(0, 5).SelectMany(e => Values(ExpertTensors.Own(module, e)[part].Name)).ToArray();
-                list.Add((new GgufDeclaration($"blk.{module.Layer}.{names[part]}.weight", isCoded ? GgufTensorType.Q8_0 : GgufTensorType.F32, [shape[1], shape[0], 5]), all));
+                list.Add((new GgufDeclaration($"blk.{module.Layer}.{names[part]}.weight", isCoded ? GgufTensorType.Q8_0 : GgufTensorType.F32,
+                    [shape[1], shape[0], 5]), all));
             }
         }
         KeyValuePair<string, GgufValue>[] metadata =
         [
-            new("general.architecture", GgufValue.Of("qwen3moe")), new("qwen3moe.context_length", GgufValue.Of(128u)), new("qwen3moe.embedding_length", GgufValue.Of(32u)), new("qwen3moe.block_count", GgufValue.Of(2u)),
-            new("qwen3moe.feed_forward_length", GgufValue.Of(48u)), new("qwen3moe.attention.head_count", GgufValue.Of(4u)), new("qwen3moe.attention.head_count_kv", GgufValue.Of(2u)),
-            new("qwen3moe.attention.key_length", GgufValue.Of(8u)), new("qwen3moe.attention.layer_norm_rms_epsilon", GgufValue.Of(1e-6f)), new("qwen3moe.expert_count", GgufValue.Of(5u)),
+            new("general.architecture", GgufValue.Of("qwen3moe")), new("qwen3moe.context_length", GgufValue.Of(128u)),
+            new("qwen3moe.embedding_length", GgufValue.Of(32u)), new("qwen3moe.block_count", GgufValue.Of(2u)),
+            new("qwen3moe.feed_forward_length", GgufValue.Of(48u)), new("qwen3moe.attention.head_count", GgufValue.Of(4u)),
+            new("qwen3moe.attention.head_count_kv", GgufValue.Of(2u)),
+            new("qwen3moe.attention.key_length", GgufValue.Of(8u)), new("qwen3moe.attention.layer_norm_rms_epsilon", GgufValue.Of(1e-6f)),
+            new("qwen3moe.expert_count", GgufValue.Of(5u)),
             new("qwen3moe.expert_used_count", GgufValue.Of(2u)), new("qwen3moe.expert_feed_forward_length", GgufValue.Of(isCoded ? 32u : 24u)), .. Vocabulary(),
         ];
         using var writer = GgufWriter.Create(File1, metadata, [.. list.Select(one => one.Declaration)]);
@@ -190,17 +211,20 @@ public sealed class GgufBaseTests : IDisposable
 
     private static IEnumerable<KeyValuePair<string, GgufValue>> Vocabulary() =>
     [
-        new("tokenizer.ggml.model", GgufValue.Of("gpt2")), new("tokenizer.ggml.pre", GgufValue.Of("qwen2")), new("tokenizer.ggml.tokens", GgufValue.Of(["a", "b", "ab"])),
+        new("tokenizer.ggml.model", GgufValue.Of("gpt2")), new("tokenizer.ggml.pre", GgufValue.Of("qwen2")),
+        new("tokenizer.ggml.tokens", GgufValue.Of(["a", "b", "ab"])),
         new("tokenizer.ggml.token_type", GgufValue.Of([1, 1, 1])), new("tokenizer.ggml.merges", GgufValue.Of(["a b"])),
     ];
 
-    private void Rewrite(Func<IReadOnlyList<KeyValuePair<string, GgufValue>>, IReadOnlyList<KeyValuePair<string, GgufValue>>> change, Func<GgufTensor, bool> keep)
+    private void Rewrite(Func<IReadOnlyList<KeyValuePair<string, GgufValue>>, IReadOnlyList<KeyValuePair<string, GgufValue>>> change,
+        Func<GgufTensor, bool> keep)
     {
         var old = File1 + ".old";
         File.Copy(File1, old, overwrite: true);
         using var file = GgufFile.Open(old);
         var tensors = file.Tensors.Where(keep).ToList();
-        using var writer = GgufWriter.Create(File1, [.. change(file.Metadata)], [.. tensors.Select(tensor => new GgufDeclaration(tensor.Name, tensor.Type, tensor.Dimensions))]);
+        using var writer = GgufWriter.Create(File1, [.. change(file.Metadata)],
+            [.. tensors.Select(tensor => new GgufDeclaration(tensor.Name, tensor.Type, tensor.Dimensions))]);
         foreach (var tensor in tensors) writer.Write(tensor.Name, file.Read(tensor));
         writer.Complete();
     }
@@ -212,10 +236,12 @@ public sealed class GgufBaseTests : IDisposable
         var config = JsonNode.Parse(File.ReadAllText(Golden.Folder(name, "config.json")))!.AsObject();
         // The golden models differ on purpose from what llama.cpp fixes for these families.
         if (config["query_pre_attn_scalar"] is not null) config["query_pre_attn_scalar"] = 16;
-        if (config["model_type"]!.GetValue<string>() == "gemma3_text") config["layer_types"] = new JsonArray("sliding_attention", "sliding_attention", "sliding_attention");
+        if (config["model_type"]!.GetValue<string>() == "gemma3_text")
+            config["layer_types"] = new JsonArray("sliding_attention", "sliding_attention", "sliding_attention");
         if (config["no_rope_layers"] is not null) config["no_rope_layers"] = new JsonArray(1, 1);
         File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString());
-        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"),
+            """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
         return folder;
     }
 }

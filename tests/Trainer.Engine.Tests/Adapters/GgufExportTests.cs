@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Adapters.Export;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -35,7 +36,8 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void Rank_stabilised_scaling_goes_into_alpha()
     {
-        string adapter = Adapter(ReferenceData.Gguf("adapter_lora"), config => config.Replace("\"use_rslora\": false", "\"use_rslora\": true", StringComparison.Ordinal));
+        string adapter = Adapter(ReferenceData.Gguf("adapter_lora"),
+            config => config.Replace("\"use_rslora\": false", "\"use_rslora\": true", StringComparison.Ordinal));
         GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), adapter, Target);
         using GgufFile file = GgufFile.Open(Target);
         Assert.Equal((float)(16 * Math.Sqrt(8)), file.Find("adapter.lora.alpha")!.Value);
@@ -66,7 +68,8 @@ public sealed class GgufExportTests : IDisposable
     [InlineData("qwen2_bias_all", "qwen2", "nothing but A and B")]
     public void What_llama_cpp_cannot_compute_is_refused_with_the_reason(string golden, string model, string why)
     {
-        string message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), Target)).Message;
+        string message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(ReferenceData.Transformers("models", model),
+            ReferenceData.Transformers("lora", golden, "adapter_final"), Target)).Message;
         Assert.Contains(why, message);
         Assert.False(File.Exists(Target));
     }
@@ -74,7 +77,8 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void A_whole_model_has_the_tensors_and_tokens_of_the_reference_file()
     {
-        GgufModelReport report = GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target, new GgufModelOptions { Type = GgufTensorType.F32 });
+        GgufModelReport report = GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target,
+            new GgufModelOptions { Type = GgufTensorType.F32 });
         Assert.Empty(report.Notes);
         using GgufFile expected = GgufFile.Open(ReferenceData.Gguf("base.stories260K.gguf")), actual = GgufFile.Open(Target);
         // The reference repeats the tied head; llama.cpp takes the embedding where there is none.
@@ -118,9 +122,11 @@ public sealed class GgufExportTests : IDisposable
     private GgufFile Exported(string model)
     {
         string folder = Directory.CreateDirectory(Path.Combine(_temp, "model")).FullName;
-        foreach (string file in Directory.GetFiles(ReferenceData.Transformers("models", model), "*.*")) File.WriteAllBytes(Path.Combine(folder, Path.GetFileName(file)), File.ReadAllBytes(file));
+        foreach (string file in Directory.GetFiles(ReferenceData.Transformers("models", model), "*.*"))
+            File.WriteAllBytes(Path.Combine(folder, Path.GetFileName(file)), File.ReadAllBytes(file));
         // These models have random weights and no tokenizer; three tokens will do.
-        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"),
+            """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
         GgufModelExporter.Export(folder, Target, new GgufModelOptions());
         return GgufFile.Open(Target);
     }
@@ -129,6 +135,8 @@ public sealed class GgufExportTests : IDisposable
     {
         GgufTensorType.F16 => [.. MemoryMarshal.Cast<byte, Half>(bytes).ToArray().Select(value => (float)value)],
         GgufTensorType.BF16 => [.. MemoryMarshal.Cast<byte, ushort>(bytes).ToArray().Select(bits => BitConverter.UInt32BitsToSingle((uint)bits << 16))],
-        _ => [.. Enumerable.Range(0, bytes.Length / 34).SelectMany(block => bytes.AsSpan(block * 34 + 2, 32).ToArray().Select(code => (sbyte)code * (float)BitConverter.ToHalf(bytes, block * 34)))],
+        _ =>
+            [.. Enumerable.Range(0, bytes.Length / 34)
+            .SelectMany(block => bytes.AsSpan(block * 34 + 2, 32).ToArray().Select(code => (sbyte)code * (float)BitConverter.ToHalf(bytes, block * 34)))],
     };
 }

@@ -1,14 +1,18 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
+using Trainer.Adapters.Export;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
 
-/// <summary>What differs between families in a GGUF file. That llama.cpp continues texts as this program does was seen for each with its llama-completion.</summary>
+/// <summary>What differs between families in a GGUF file. That llama.cpp continues texts as this program does was seen for each with its
+/// llama-completion.</summary>
 [Trait("ring", "model")]
 public sealed class GgufFamilyTests : IDisposable
 {
@@ -124,7 +128,8 @@ public sealed class GgufFamilyTests : IDisposable
     [Fact]
     public void An_adapter_of_a_tied_embedding_is_refused()
     {
-        var fault = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(Golden.Folder("gemma3"), Golden.Folder("lora", "gemma3_embedding", "adapter_final"), Target));
+        var fault = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(Golden.Folder("gemma3"),
+            Golden.Folder("lora", "gemma3_embedding", "adapter_final"), Target));
         Assert.Contains("adapt the head with the embedding", fault.Message, StringComparison.Ordinal);
     }
 
@@ -132,7 +137,8 @@ public sealed class GgufFamilyTests : IDisposable
     private static void Fitted(JsonObject config)
     {
         if (config["query_pre_attn_scalar"] is not null) config["query_pre_attn_scalar"] = 16;
-        if (config["model_type"]!.GetValue<string>() == "gemma3_text") config["layer_types"] = new JsonArray("sliding_attention", "sliding_attention", "sliding_attention");
+        if (config["model_type"]!.GetValue<string>() == "gemma3_text")
+            config["layer_types"] = new JsonArray("sliding_attention", "sliding_attention", "sliding_attention");
         if (config["no_rope_layers"] is not null) config["no_rope_layers"] = new JsonArray(1, 1);
     }
 
@@ -150,7 +156,8 @@ public sealed class GgufFamilyTests : IDisposable
         change(config);
         File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString());
         // These models have random weights and no tokenizer; three tokens will do.
-        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"),
+            """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""");
         GgufModelExporter.Export(folder, Target, new GgufModelOptions { Type = GgufTensorType.F32, Name = name });
         return GgufFile.Open(Target);
     }

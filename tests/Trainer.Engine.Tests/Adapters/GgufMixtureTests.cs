@@ -1,8 +1,12 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
+using Trainer.Adapters.Export;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Lora;
@@ -13,28 +17,45 @@ namespace Trainer.Engine.Tests.Adapters;
 [Trait("ring", "model")]
 public sealed class GgufMixtureTests : IDisposable
 {
-    private const string Common = "\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 4, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"max_position_embeddings\": 128, \"rms_norm_eps\": 1e-6";
+    private const string Common = "\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 4, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+        + "\"max_position_embeddings\": 128, \"rms_norm_eps\": 1e-6";
     private const string Experts = "\"num_experts\": 5, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 32, \"intermediate_size\": 48";
-    private const string Delta = "\"head_dim\": 16, \"linear_num_key_heads\": 2, \"linear_num_value_heads\": 6, \"linear_key_head_dim\": 8, \"linear_value_head_dim\": 8, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000, \"partial_rotary_factor\": 0.5, \"mrope_section\": [2, 1, 1]}";
-    private const string Gemma = "\"head_dim\": 8, \"global_head_dim\": 16, \"sliding_window\": 8, \"intermediate_size\": 48, \"final_logit_softcapping\": 20.0, \"layer_types\": [\"sliding_attention\", \"full_attention\", \"sliding_attention\", \"full_attention\"], \"tie_word_embeddings\": true, "
-        + "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"proportional\", \"rope_theta\": 1000000, \"partial_rotary_factor\": 0.5}, \"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 10000}}";
+    private const string Delta = "\"head_dim\": 16, \"linear_num_key_heads\": 2, \"linear_num_value_heads\": 6, \"linear_key_head_dim\": 8, "
+        + "\"linear_value_head_dim\": 8, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000, \"partial_rotary_factor\": 0.5, "
+        + "\"mrope_section\": [2, 1, 1]}";
+    private const string Gemma = "\"head_dim\": 8, \"global_head_dim\": 16, \"sliding_window\": 8, \"intermediate_size\": 48, \"final_logit_softcapping\": "
+        + "20.0, \"layer_types\": [\"sliding_attention\", \"full_attention\", \"sliding_attention\", \"full_attention\"], \"tie_word_embeddings\": true, "
+        + "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"proportional\", \"rope_theta\": 1000000, \"partial_rotary_factor\": 0.5}, "
+        + "\"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 10000}}";
 
     private static readonly Dictionary<string, string> Models = new()
     {
         ["qwen3_moe"] = $"{{\"model_type\": \"qwen3_moe\", {Common}, {Experts}, \"head_dim\": 8, \"norm_topk_prob\": true, \"tie_word_embeddings\": false}}",
         ["qwen2_moe"] = $"{{\"model_type\": \"qwen2_moe\", {Common}, {Experts}, \"shared_expert_intermediate_size\": 64, \"tie_word_embeddings\": false}}",
-        ["olmoe"] = $"{{\"model_type\": \"olmoe\", {Common}, \"num_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, \"tie_word_embeddings\": false}}",
-        ["mixtral"] = $"{{\"model_type\": \"mixtral\", {Common}, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, \"tie_word_embeddings\": false}}",
-        ["gpt_oss"] = $"{{\"model_type\": \"gpt_oss\", {Common}, \"head_dim\": 16, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, \"sliding_window\": 8, \"tie_word_embeddings\": false, \"rope_scaling\": {{\"rope_type\": \"yarn\", \"factor\": 8, \"original_max_position_embeddings\": 16, \"truncate\": false}}}}",
-        ["qwen3_5"] = $"{{\"model_type\": \"qwen3_5_text\", {Common}, {Delta}, \"intermediate_size\": 48, \"full_attention_interval\": 2, \"tie_word_embeddings\": true}}",
-        ["qwen3_5_moe"] = $"{{\"model_type\": \"qwen3_5_moe_text\", {Common}, {Delta}, \"num_experts\": 5, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 32, \"shared_expert_intermediate_size\": 64, \"full_attention_interval\": 4, \"tie_word_embeddings\": false}}",
-        ["gemma4_small"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"num_kv_shared_layers\": 2, \"use_double_wide_mlp\": true, \"hidden_size_per_layer_input\": 8, \"vocab_size_per_layer_input\": 96}}",
-        ["gemma4_large"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"attention_k_eq_v\": true, \"num_global_key_value_heads\": 1, \"hidden_size_per_layer_input\": 0}}",
-        ["gemma4_moe"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, \"moe_intermediate_size\": 32, \"hidden_size_per_layer_input\": 0}}",
-        ["ministral3"] = $"{{\"model_type\": \"ministral3\", {Common}, \"head_dim\": 16, \"intermediate_size\": 48, \"tie_word_embeddings\": true, \"rope_parameters\": {{\"rope_type\": \"yarn\", \"rope_theta\": 1000000, \"factor\": 8, \"original_max_position_embeddings\": 16, \"beta_fast\": 32, \"beta_slow\": 1, \"mscale\": 1, \"mscale_all_dim\": 1, \"llama_4_scaling_beta\": 0.1}}}}",
+        ["olmoe"] = $"{{\"model_type\": \"olmoe\", {Common}, \"num_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, "
+            + $"\"tie_word_embeddings\": false}}",
+        ["mixtral"] = $"{{\"model_type\": \"mixtral\", {Common}, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, "
+            + $"\"tie_word_embeddings\": false}}",
+        ["gpt_oss"] = $"{{\"model_type\": \"gpt_oss\", {Common}, \"head_dim\": 16, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, "
+            + $"\"intermediate_size\": 32, \"sliding_window\": 8, \"tie_word_embeddings\": false, \"rope_scaling\": {{\"rope_type\": \"yarn\", \"factor\": 8, "
+            + $"\"original_max_position_embeddings\": 16, \"truncate\": false}}}}",
+        ["qwen3_5"] = $"{{\"model_type\": \"qwen3_5_text\", {Common}, {Delta}, \"intermediate_size\": 48, \"full_attention_interval\": 2, "
+            + $"\"tie_word_embeddings\": true}}",
+        ["qwen3_5_moe"] = $"{{\"model_type\": \"qwen3_5_moe_text\", {Common}, {Delta}, \"num_experts\": 5, \"num_experts_per_tok\": 2, "
+            + $"\"moe_intermediate_size\": 32, \"shared_expert_intermediate_size\": 64, \"full_attention_interval\": 4, \"tie_word_embeddings\": false}}",
+        ["gemma4_small"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"num_kv_shared_layers\": 2, \"use_double_wide_mlp\": true, "
+            + $"\"hidden_size_per_layer_input\": 8, \"vocab_size_per_layer_input\": 96}}",
+        ["gemma4_large"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"attention_k_eq_v\": true, \"num_global_key_value_heads\": 1, "
+            + $"\"hidden_size_per_layer_input\": 0}}",
+        ["gemma4_moe"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, "
+            + $"\"moe_intermediate_size\": 32, \"hidden_size_per_layer_input\": 0}}",
+        ["ministral3"] = $"{{\"model_type\": \"ministral3\", {Common}, \"head_dim\": 16, \"intermediate_size\": 48, \"tie_word_embeddings\": true, "
+            + $"\"rope_parameters\": {{\"rope_type\": \"yarn\", \"rope_theta\": 1000000, \"factor\": 8, \"original_max_position_embeddings\": 16, "
+            + $"\"beta_fast\": 32, \"beta_slow\": 1, \"mscale\": 1, \"mscale_all_dim\": 1, \"llama_4_scaling_beta\": 0.1}}}}",
     };
 
-    private const string Tokenizer = """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""";
+    private const string Tokenizer =
+        """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""";
 
     private readonly string _temp = Directory.CreateTempSubdirectory("gguf-mixture-").FullName;
 
@@ -98,8 +119,10 @@ public sealed class GgufMixtureTests : IDisposable
         var source = Source("gpt_oss");
         using var file = GgufFile.Open(Export(source, GgufTensorType.F32));
         using var folder = SafetensorsFile.Open(Path.Combine(source, ShardedModel.SingleFile));
-        float[] both = Golden.Floats(folder, "model.layers.1.mlp.experts.gate_up_proj"), bias = Golden.Floats(folder, "model.layers.1.mlp.experts.gate_up_proj_bias");
-        float[] gate = Values(file, "blk.1.ffn_gate_exps.weight"), up = Values(file, "blk.1.ffn_up_exps.weight"), upBias = Values(file, "blk.1.ffn_up_exps.bias");
+        float[] both = Golden.Floats(folder, "model.layers.1.mlp.experts.gate_up_proj"),
+            bias = Golden.Floats(folder, "model.layers.1.mlp.experts.gate_up_proj_bias");
+        float[] gate = Values(file, "blk.1.ffn_gate_exps.weight"), up = Values(file, "blk.1.ffn_up_exps.weight"),
+            upBias = Values(file, "blk.1.ffn_up_exps.bias");
         // x @ W there, rows of output features here.
         foreach (var (e, i, h) in new[] { (0, 0, 0), (2, 7, 3), (4, 31, 31) })
         {
@@ -136,7 +159,9 @@ public sealed class GgufMixtureTests : IDisposable
         Assert.Equal(Golden.Floats(folder, "model.layers.0.input_layernorm.weight").Select(value => value + 1), Values(file, "blk.0.attn_norm.weight"));
         Assert.Equal(Golden.Floats(folder, "model.layers.0.linear_attn.norm.weight"), Values(file, "blk.0.ssm_norm.weight"));
         Assert.Equal(new[] { 2, 1, 1, 0 }, file.Find("qwen35.rope.dimension_sections")!.Value);
-        Assert.Equal((2u, 8u, 6u, 48u, 2u), ((uint)file.Find("qwen35.ssm.group_count")!.Value, (uint)file.Find("qwen35.ssm.state_size")!.Value, (uint)file.Find("qwen35.ssm.time_step_rank")!.Value, (uint)file.Find("qwen35.ssm.inner_size")!.Value, (uint)file.Find("qwen35.full_attention_interval")!.Value));
+        Assert.Equal((2u, 8u, 6u, 48u, 2u), ((uint)file.Find("qwen35.ssm.group_count")!.Value, (uint)file.Find("qwen35.ssm.state_size")!.Value,
+            (uint)file.Find("qwen35.ssm.time_step_rank")!.Value, (uint)file.Find("qwen35.ssm.inner_size")!.Value,
+            (uint)file.Find("qwen35.full_attention_interval")!.Value));
     }
 
     [Fact]
@@ -145,13 +170,16 @@ public sealed class GgufMixtureTests : IDisposable
         using var file = GgufFile.Open(Export(Source("gemma4_small"), GgufTensorType.F32));
         Assert.Equal(new[] { true, false, true, false }, file.Find("gemma4.attention.sliding_window_pattern")!.Value);
         Assert.Equal(new[] { 48, 48, 96, 96 }, file.Find("gemma4.feed_forward_length")!.Value);
-        Assert.Equal((16u, 8u, 2u, 8u), ((uint)file.Find("gemma4.attention.key_length")!.Value, (uint)file.Find("gemma4.attention.key_length_swa")!.Value, (uint)file.Find("gemma4.attention.shared_kv_layers")!.Value, (uint)file.Find("gemma4.embedding_length_per_layer_input")!.Value));
+        Assert.Equal((16u, 8u, 2u, 8u), ((uint)file.Find("gemma4.attention.key_length")!.Value, (uint)file.Find("gemma4.attention.key_length_swa")!.Value,
+            (uint)file.Find("gemma4.attention.shared_kv_layers")!.Value, (uint)file.Find("gemma4.embedding_length_per_layer_input")!.Value));
         Assert.Equal([1f, 1f, 1f, 1f, 1e30f, 1e30f, 1e30f, 1e30f], Values(file, "rope_freqs.weight"));
-        Assert.All((string[])["blk.0.inp_gate.weight", "blk.0.proj.weight", "blk.0.post_norm.weight", "blk.0.layer_output_scale.weight", "per_layer_token_embd.weight", "per_layer_model_proj.weight", "per_layer_proj_norm.weight"], name => Assert.Contains(name, file.ByName.Keys));
+        Assert.All((string[])["blk.0.inp_gate.weight", "blk.0.proj.weight", "blk.0.post_norm.weight", "blk.0.layer_output_scale.weight",
+            "per_layer_token_embd.weight", "per_layer_model_proj.weight", "per_layer_proj_norm.weight"], name => Assert.Contains(name, file.ByName.Keys));
         Assert.DoesNotContain("blk.3.attn_k.weight", file.ByName.Keys);
         using var mixture = GgufFile.Open(Export(Source("gemma4_moe"), GgufTensorType.F32));
         Assert.Equal([32, 64, 5], mixture.ByName["blk.0.ffn_gate_up_exps.weight"].Dimensions);
-        Assert.All((string[])["blk.0.ffn_gate_inp.scale", "blk.0.ffn_down_exps.scale", "blk.0.pre_ffw_norm_2.weight", "blk.0.post_ffw_norm_1.weight", "blk.0.post_ffw_norm_2.weight", "blk.0.post_ffw_norm.weight", "blk.0.ffn_norm.weight"], name => Assert.Contains(name, mixture.ByName.Keys));
+        Assert.All((string[])["blk.0.ffn_gate_inp.scale", "blk.0.ffn_down_exps.scale", "blk.0.pre_ffw_norm_2.weight", "blk.0.post_ffw_norm_1.weight",
+            "blk.0.post_ffw_norm_2.weight", "blk.0.post_ffw_norm.weight", "blk.0.ffn_norm.weight"], name => Assert.Contains(name, mixture.ByName.Keys));
         using var large = GgufFile.Open(Export(Source("gemma4_large"), GgufTensorType.F32));
         Assert.Equal(new[] { 2, 1, 2, 1 }, large.Find("gemma4.attention.head_count_kv")!.Value);
         Assert.DoesNotContain("blk.1.attn_v.weight", large.ByName.Keys);
@@ -170,13 +198,16 @@ public sealed class GgufMixtureTests : IDisposable
         {
             var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear, Exclude = TargetModules.OfPattern(".*per_layer.*") };
             AdapterInjector.Inject(model, spec, 1);
-            foreach (var entry in model.Parameters.Entries) model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.03f * (i % 13 - 6))]);
+            foreach (var entry in model.Parameters.Entries)
+                model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.03f * (i % 13 - 6))]);
             PeftFolder.Save(adapter, model, spec, source);
         }
         ModelMerger.Merge(source, adapter, Path.Combine(_temp, "merged"), new MergeOptions());
         File.Copy(Path.Combine(source, "tokenizer.json"), Path.Combine(_temp, "merged", "tokenizer.json"), overwrite: true);
         GgufAdapterExporter.Export(source, adapter, Path.Combine(_temp, "adapter.gguf"));
-        using GgufFile own = GgufFile.Open(Export(source, GgufTensorType.F32)), merged = GgufFile.Open(Export(Path.Combine(_temp, "merged"), GgufTensorType.F32, "merged.gguf")), file = GgufFile.Open(Path.Combine(_temp, "adapter.gguf"));
+        using GgufFile own = GgufFile.Open(Export(source, GgufTensorType.F32)),
+            merged = GgufFile.Open(Export(Path.Combine(_temp, "merged"), GgufTensorType.F32, "merged.gguf")),
+            file = GgufFile.Open(Path.Combine(_temp, "adapter.gguf"));
         // What llama.cpp adds up: the base's tensor, and B A of the adapter's, is the merged model's tensor.
         foreach (var tensor in file.Tensors.Where(tensor => tensor.Name.EndsWith(".lora_a", StringComparison.Ordinal)))
         {
@@ -222,7 +253,8 @@ public sealed class GgufMixtureTests : IDisposable
         return target;
     }
 
-    private static CausalModel Load(string folder) => CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
+    private static CausalModel Load(string folder)
+        => CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
 
     private static float[] Logits(string folder)
     {

@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Adapters.Merge;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
-using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -24,10 +24,12 @@ public class GoldenLoraTests
         {
             if (Directory.Exists(Path.Combine(folder, "adapter_init")))
             {
-                using var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
+                using var model = CausalModel.Load(baseFolder,
+                    new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
                 var frozen = FrozenBlock.Of(false, PeftFolder.Load(model, Path.Combine(folder, "adapter_init")).IsDoubled, model.Parameters.Entries);
                 Gradients(model, baseFolder, folder, expected, GoldenFamilies.LossGate(name));
-                LoraGoldenTests.Follow(model, name, expected.GetProperty("traj"), 1, ReferenceData.Transformers("lora", $"batches_{model.Config.VocabularySize}.safetensors"), frozen);
+                LoraGoldenTests.Follow(model, name, expected.GetProperty("traj"), 1,
+                    ReferenceData.Transformers("lora", $"batches_{model.Config.VocabularySize}.safetensors"), frozen);
             }
             using var final = Load(baseFolder, Path.Combine(folder, "adapter_final"), checkpointing, engine);
             Logits(final, baseFolder, folder, name);
@@ -51,7 +53,8 @@ public class GoldenLoraTests
 
     private static CausalModel Load(string baseFolder, string adapter, bool checkpointing, EngineKind engine)
     {
-        var model = CausalModel.Load(baseFolder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
+        var model = CausalModel.Load(baseFolder,
+            new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32, GradientCheckpointing = checkpointing });
         PeftFolder.Load(model, adapter);
         return model;
     }

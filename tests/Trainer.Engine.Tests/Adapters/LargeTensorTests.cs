@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Adapters.Merge;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -19,7 +19,8 @@ public sealed class LargeTensorTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), """{"peft_type":"LORA","target_modules":["q_proj"],"modules_to_save":["lm_head"]}""");
         const string Name = "base_model.model.lm_head.weight";
-        var header = System.Text.Encoding.UTF8.GetBytes($$$"""{"{{{Name}}}":{"dtype":"F32","shape":[{{{Rows}}},{{{Columns}}}],"data_offsets":[0,{{{Rows * Columns * 4}}}]}}""".PadRight(184));
+        var header = System.Text.Encoding.UTF8.GetBytes(
+            $$$"""{"{{{Name}}}":{"dtype":"F32","shape":[{{{Rows}}},{{{Columns}}}],"data_offsets":[0,{{{Rows * Columns * 4}}}]}}""".PadRight(184));
         using (var file = File.OpenHandle(Path.Combine(_folder, PeftFolder.WeightsFile), FileMode.Create, FileAccess.ReadWrite))
         {
             RandomAccess.SetLength(file, 8 + header.Length + Rows * Columns * 4);

@@ -1,10 +1,9 @@
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -33,13 +32,16 @@ public class LoraGoldenTests
         var batch = Golden.Batch(io, trimmed: true);
         var result = model.ForwardBackward(batch, 1.0 / batch.TrainedTokens);
         Assert.Equal(batch.TrainedTokens, result.TrainedTokens);
-        Assert.Equal(engine == EngineKind.Reference || model.Embedding.Adapter is not null || model.Embedding.Rows is not null ? "reference" : "fast", model.Engine.Name);
-        Assert.InRange(Math.Abs(result.LossSum / result.TrainedTokens - Golden.Expected(Golden.Folder("lora", name)).GetProperty("loss_step0").GetDouble()), 0, Golden.LossGate);
+        Assert.Equal(engine == EngineKind.Reference || model.Embedding.Adapter is not null || model.Embedding.Rows is not null ? "reference" : "fast",
+            model.Engine.Name);
+        Assert.InRange(Math.Abs(result.LossSum / result.TrainedTokens - Golden.Expected(Golden.Folder("lora", name)).GetProperty("loss_step0").GetDouble()), 0,
+            Golden.LossGate);
         Assert.Equal(expected.Tensors.Count, model.Parameters.Entries.Count);
         foreach (var (key, entry) in expected.Tensors)
         {
             // In memory some names have a part that the file has not.
-            var onDisk = key.Replace(".modules_to_save", "", StringComparison.Ordinal).Replace("magnitude_vector.weight", "magnitude_vector", StringComparison.Ordinal);
+            var onDisk = key.Replace(".modules_to_save", "", StringComparison.Ordinal).Replace("magnitude_vector.weight", "magnitude_vector",
+                StringComparison.Ordinal);
             var own = model.Parameters.Find(onDisk) ?? throw new InvalidOperationException($"{key} is not trained");
             Assert.Equal(entry.Shape, own.Shape);
             var reference = Golden.Floats(expected, key);
@@ -73,7 +75,8 @@ public class LoraGoldenTests
         Assert.InRange(Math.Abs(loss - Golden.Expected(Golden.Folder("lora", name)).GetProperty("io_loss_final").GetDouble()), 0, Golden.LossGate);
     }
 
-    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation, string? batchFile = null, IReadOnlyList<FrozenBlock>? frozen = null)
+    internal static void Follow(CausalModel model, string baseName, JsonElement trajectory, int accumulation, string? batchFile = null,
+        IReadOnlyList<FrozenBlock>? frozen = null)
     {
         var still = model.Parameters.ValueSpan.ToArray();
         using var data = SafetensorsFile.Open(batchFile ?? Golden.Folder("lora", $"batches_{model.Config.VocabularySize}.safetensors"));
@@ -88,7 +91,8 @@ public class LoraGoldenTests
             foreach (var block in frozen ?? []) block.Clear(model.Parameters.GradientSpan);
             var norm = optimizer.Step();
             foreach (var block in frozen ?? []) block.Copy(still, model.Parameters.ValueSpan);
-            Assert.True(Math.Abs(sum / tokens - losses[step]) <= Golden.TrajectoryGate, $"{baseName} step {step}: loss {sum / tokens}, expected {losses[step]}");
+            Assert.True(Math.Abs(sum / tokens - losses[step]) <= Golden.TrajectoryGate,
+                $"{baseName} step {step}: loss {sum / tokens}, expected {losses[step]}");
             Assert.True(Math.Abs(norm - norms[step]) <= 1e-3 * norms[step], $"{baseName} step {step}: norm {norm}, expected {norms[step]}");
         }
     }
@@ -105,10 +109,12 @@ public class LoraGoldenTests
     private static TokenBatch MicroBatch(SafetensorsFile data, int index)
     {
         var all = data.Tensors.Keys.ToList();
-        var (ids, labels) = (all.Single(key => key.Contains("input_ids", StringComparison.Ordinal)), all.Single(key => key.Contains("labels", StringComparison.Ordinal)));
+        var (ids, labels) = (all.Single(key => key.Contains("input_ids", StringComparison.Ordinal)),
+            all.Single(key => key.Contains("labels", StringComparison.Ordinal)));
         var shape = data.Entry(ids).Shape;
         var (rows, length) = ((int)shape[^2], (int)shape[^1]);
         var (allIds, allLabels) = (Golden.Ints(data, ids), Golden.Ints(data, labels));
-        return TokenBatch.OfRows([.. Enumerable.Range(index * rows, rows).Select(r => (allIds[(r * length)..((r + 1) * length)], allLabels[(r * length)..((r + 1) * length)]))]);
+        return TokenBatch.OfRows([.. Enumerable.Range(index * rows, rows)
+            .Select(r => (allIds[(r * length)..((r + 1) * length)], allLabels[(r * length)..((r + 1) * length)]))]);
     }
 }

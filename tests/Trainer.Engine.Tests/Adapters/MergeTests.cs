@@ -1,8 +1,9 @@
 using Trainer.Adapters;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -42,9 +43,11 @@ public sealed class MergeTests : IDisposable
     public void A_merged_model_is_the_one_that_PEFT_merges(string golden, string model, int merged)
     {
         string target = Path.Combine(_temp, "m"), reference = ReferenceData.Transformers("lora", golden, "merged");
-        MergeReport report = ModelMerger.Merge(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), target, new MergeOptions());
+        MergeReport report = ModelMerger.Merge(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), target,
+            new MergeOptions());
         Assert.Equal(merged, report.Merged);
-        using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile)), actual = SafetensorsFile.Open(Path.Combine(target, ShardedModel.SingleFile));
+        using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile)),
+            actual = SafetensorsFile.Open(Path.Combine(target, ShardedModel.SingleFile));
         AssertClose(expected, actual, Rounding);
         Assert.Equal(File.ReadAllText(Path.Combine(reference, "config.json")), File.ReadAllText(Path.Combine(target, "config.json")));
         Assert.True(File.Exists(Path.Combine(target, "generation_config.json")));
@@ -60,7 +63,8 @@ public sealed class MergeTests : IDisposable
     [InlineData("gemma2_all_linear", "gemma2")]
     public void A_merged_model_computes_what_base_and_adapter_compute(string golden, string model)
     {
-        string target = Path.Combine(_temp, "m"), source = ReferenceData.Transformers("models", model), adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
+        string target = Path.Combine(_temp, "m"), source = ReferenceData.Transformers("models", model),
+            adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
         ModelMerger.Merge(source, adapter, target, new MergeOptions { MaxShardBytes = 150_000 });
         MergeDrift drift = MergeDrift.Measure(source, adapter, target, new ModelLoadOptions(), TokenBatch.OfTokens([3, 7, 1, 9, 20, 33, 150, 4, 5, 90]));
         Assert.InRange(drift.Largest, 0, 2e-4);
@@ -72,7 +76,8 @@ public sealed class MergeTests : IDisposable
     [InlineData("llama31_nf4_dq", true)]
     public void A_quantized_base_gives_the_values_it_was_quantized_to(string golden, bool nested)
     {
-        using BaseTensors stored = BaseTensors.Open(ReferenceData.Transformers("qlora", golden, "prequantized")), through = BaseTensors.Open(ReferenceData.Transformers("models", "llama31"), throughNf4: true, nested);
+        using BaseTensors stored = BaseTensors.Open(ReferenceData.Transformers("qlora", golden, "prequantized")),
+            through = BaseTensors.Open(ReferenceData.Transformers("models", "llama31"), throughNf4: true, nested);
         using SafetensorsFile expected = SafetensorsFile.Open(ReferenceData.Transformers("qlora", golden, "dequantized_weights.safetensors"));
         Assert.Equal(stored.Names, through.Names);
         foreach (SafetensorsEntry entry in expected.Entries.Where(entry => stored.Shapes.ContainsKey(entry.Name)))
@@ -82,7 +87,8 @@ public sealed class MergeTests : IDisposable
             Assert.Equal(want, got);
             through.Read(entry.Name, 70, other);
             // A nested scale code that bitsandbytes misses by one moves its block by less than a hundredth.
-            Assert.All(want[70..].Zip(other), pair => Assert.InRange(MathF.Abs(pair.First - pair.Second), 0, nested ? 0.02f * MathF.Abs(pair.First) + 1e-6f : 0));
+            Assert.All(want[70..].Zip(other), pair => Assert.InRange(MathF.Abs(pair.First - pair.Second), 0,
+                nested ? 0.02f * MathF.Abs(pair.First) + 1e-6f : 0));
         }
     }
 
@@ -91,8 +97,10 @@ public sealed class MergeTests : IDisposable
     {
         string adapter = ReferenceData.Transformers("lora", "llama31_base", "adapter_final");
         ModelMerger.Merge(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"), adapter, Path.Combine(_temp, "a"), new MergeOptions());
-        ModelMerger.Merge(ReferenceData.Transformers("models", "llama31"), adapter, Path.Combine(_temp, "b"), new MergeOptions { OntoQuantized = true, DoubleQuantize = false });
-        Assert.Equal(File.ReadAllBytes(Path.Combine(_temp, "a", ShardedModel.SingleFile)), File.ReadAllBytes(Path.Combine(_temp, "b", ShardedModel.SingleFile)));
+        ModelMerger.Merge(ReferenceData.Transformers("models", "llama31"), adapter, Path.Combine(_temp, "b"),
+            new MergeOptions { OntoQuantized = true, DoubleQuantize = false });
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_temp, "a", ShardedModel.SingleFile)),
+            File.ReadAllBytes(Path.Combine(_temp, "b", ShardedModel.SingleFile)));
         Assert.DoesNotContain("quantization_config", File.ReadAllText(Path.Combine(_temp, "a", "config.json")));
     }
 
@@ -108,21 +116,24 @@ public sealed class MergeTests : IDisposable
         using (var model = CausalModel.Load(source, new ModelLoadOptions()))
         {
             AdapterInjector.Inject(model, spec, 1);
-            foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.Contains("lora_B", StringComparison.Ordinal))) model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => scale * (i % 9 - 4) / 10)]);
+            foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.Contains("lora_B", StringComparison.Ordinal)))
+                model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => scale * (i % 9 - 4) / 10)]);
             PeftFolder.Save(adapter, model, spec, source);
         }
         var survival = ModelMerger.Merge(source, adapter, Path.Combine(_temp, "m"), new MergeOptions { Type = SafetensorsDtype.BF16 }).Survival;
         Assert.InRange(survival.Share!.Value, least, most);
         Assert.InRange(survival.Error!.Value, 1e-4, error);
         // In full width all of it is there.
-        Assert.Equal(1, ModelMerger.Merge(source, adapter, Path.Combine(_temp, "f"), new MergeOptions { Type = SafetensorsDtype.F32 }).Survival.Share!.Value, 1e-6);
+        Assert.Equal(1, ModelMerger.Merge(source, adapter, Path.Combine(_temp, "f"), new MergeOptions { Type = SafetensorsDtype.F32 }).Survival.Share!.Value,
+            1e-6);
     }
 
     [SkippableFact]
     public void An_adapter_of_another_base_is_refused_before_anything_is_written()
     {
         string target = Path.Combine(_temp, "m");
-        string message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(ReferenceData.Transformers("models", "qwen2"), ReferenceData.Transformers("lora", "llama31_base", "adapter_final"), target, new MergeOptions())).Message;
+        string message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(ReferenceData.Transformers("models", "qwen2"),
+            ReferenceData.Transformers("lora", "llama31_base", "adapter_final"), target, new MergeOptions())).Message;
         Assert.Contains("made for 'llama31'", message);
         Assert.Empty(Directory.GetFileSystemEntries(_temp));
     }

@@ -1,8 +1,14 @@
 using Trainer.Adapters;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Gguf;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -42,7 +48,8 @@ public sealed class OverflowTests : IDisposable
     [Fact]
     public void Merging_into_half_precision()
     {
-        string folder = Path.Combine(_temp, "m"), adapter = Directory.CreateDirectory(Path.Combine(_temp, "a")).FullName, target = Path.Combine(_temp, "out", "merged");
+        string folder = Path.Combine(_temp, "m"), adapter = Directory.CreateDirectory(Path.Combine(_temp, "a")).FullName,
+            target = Path.Combine(_temp, "out", "merged");
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         Copy(Golden.Folder("llama2"), folder, 60000f, 1f, SafetensorsDtype.F16);
         using (var model = CausalModel.Load(folder))
@@ -71,9 +78,11 @@ public sealed class OverflowTests : IDisposable
     private static void Copy(string source, string target, float value, float factor, SafetensorsDtype? type = null)
     {
         Directory.CreateDirectory(target);
-        foreach (var file in Directory.GetFiles(source, "*.js*").Where(file => !file.EndsWith("expected.json", StringComparison.Ordinal))) File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(source, "*.js*").Where(file => !file.EndsWith("expected.json", StringComparison.Ordinal)))
+            File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
         using var from = SafetensorsFile.Open(Path.Combine(source, ShardedModel.SingleFile));
-        using var writer = SafetensorsWriter.Create(Path.Combine(target, ShardedModel.SingleFile), from.Entries.Select(entry => new TensorDeclaration(entry.Name, type ?? SafetensorsDtype.F32, entry.Shape)), SafetensorsWriter.PyTorchMetadata);
+        using var writer = SafetensorsWriter.Create(Path.Combine(target, ShardedModel.SingleFile),
+            from.Entries.Select(entry => new TensorDeclaration(entry.Name, type ?? SafetensorsDtype.F32, entry.Shape)), SafetensorsWriter.PyTorchMetadata);
         foreach (var entry in writer.Entries)
         {
             var values = new float[entry.ElementCount];

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Adapters.Export;
+using Trainer.Adapters.Merge;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -69,7 +70,8 @@ public sealed class PeftConfigTests : IDisposable
     public void A_key_that_says_nothing_about_the_trained_adapter_loads(string key, string value)
     {
         var spec = Read(key, value).Spec;
-        Assert.Equal(Read("peft_version", "null").Spec with { Init = spec.Init, Targets = spec.Targets, RankPattern = spec.RankPattern, AlphaPattern = spec.AlphaPattern, ModulesToSave = spec.ModulesToSave, TokenRows = spec.TokenRows, IsBFixed = spec.IsBFixed }, spec);
+        Assert.Equal(Read("peft_version", "null").Spec with { Init = spec.Init, Targets = spec.Targets, RankPattern = spec.RankPattern,
+            AlphaPattern = spec.AlphaPattern, ModulesToSave = spec.ModulesToSave, TokenRows = spec.TokenRows, IsBFixed = spec.IsBFixed }, spec);
     }
 
     [Fact]
@@ -103,7 +105,8 @@ public sealed class PeftConfigTests : IDisposable
         var fault = Assert.Throws<AdapterException>(() => PeftFolder.Load(model, Golden.Folder("lora", "llama31_base", "adapter_init"))).Message;
         Assert.Contains("made for 'llama31'", fault, StringComparison.Ordinal);
         Assert.Contains(Golden.Folder("llama2"), fault, StringComparison.Ordinal);
-        var export = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(Golden.Folder("qwen3"), Golden.Folder("lora", "llama31_base", "adapter_init"), Path.Combine(_folder, "a.gguf"))).Message;
+        var export = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(Golden.Folder("qwen3"),
+            Golden.Folder("lora", "llama31_base", "adapter_init"), Path.Combine(_folder, "a.gguf"))).Message;
         Assert.Contains("made for 'llama31'", export, StringComparison.Ordinal);
         Assert.Contains(Golden.Folder("qwen3"), export, StringComparison.Ordinal);
     }
@@ -112,7 +115,8 @@ public sealed class PeftConfigTests : IDisposable
     public void An_expression_that_takes_for_ever_is_refused_and_does_not_hang()
     {
         using var model = CausalModel.Load(Golden.Folder("llama2"));
-        var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Targets = TargetModules.OfPattern("((.*)*)*!") }, 1));
+        var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model,
+            new LoraSpec { Rank = 2, Targets = TargetModules.OfPattern("((.*)*)*!") }, 1));
         Assert.Contains("takes more than a second", fault.Message, StringComparison.Ordinal);
     }
 
@@ -120,22 +124,28 @@ public sealed class PeftConfigTests : IDisposable
     [InlineData("{\"fine_tune_type\":\"lora\",\"lora_parameters\":{\"rank\":8}}", "x", "mlx-lm adapter")]
     [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "model.layers.0.self_attn.q_proj.lora_a", "mlx-lm")]
     [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "layers.0.attn.q_proj.lora_a.weight", "torchtune")]
-    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "model.layers.0.self_attn.q_proj.lora_A.weight", "lacks PEFT's 'base_model.model.'")]
-    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight", "carries an adapter's name")]
-    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "wrapped twice")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "model.layers.0.self_attn.q_proj.lora_A.weight",
+        "lacks PEFT's 'base_model.model.'")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight",
+        "carries an adapter's name")]
+    [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "base_model.model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "wrapped twice")]
     [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "_fsdp_wrapped_module.base_model.model.q_proj.lora_A.weight", "name of a wrapper")]
     [InlineData("{\"peft_type\":\"LORA\",\"target_modules\":[\"q_proj\"]}", "lora_unet_down_blocks_0.lora_down.weight", "image models")]
     public void An_adapter_of_another_tool_is_named(string config, string tensor, string said)
     {
         File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), config);
-        using (var writer = SafetensorsWriter.Create(Path.Combine(_folder, PeftFolder.WeightsFile), [new TensorDeclaration(tensor, SafetensorsDtype.F32, [1])], SafetensorsWriter.PyTorchMetadata))
+        using (var writer = SafetensorsWriter.Create(Path.Combine(_folder, PeftFolder.WeightsFile), [new TensorDeclaration(tensor, SafetensorsDtype.F32, [1])],
+            SafetensorsWriter.PyTorchMetadata))
         {
             writer.Write(tensor, new byte[4]);
             writer.Complete();
         }
         using var model = CausalModel.Load(Golden.Folder("llama2"));
         Assert.Contains(said, Assert.Throws<AdapterException>(() => PeftFolder.Load(model, _folder)).Message, StringComparison.Ordinal);
-        Assert.Contains(said, Assert.Throws<AdapterException>(() => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "merged"), new MergeOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains(said,
+            Assert.Throws<AdapterException>(() => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "merged"),
+            new MergeOptions())).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -144,13 +154,16 @@ public sealed class PeftConfigTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), """{"peft_type":"LORA","target_modules":["q_proj"]}""");
         File.WriteAllText(Path.Combine(_folder, "adapter_model.bin"), "pickle");
         using var model = CausalModel.Load(Golden.Folder("llama2"));
-        foreach (var use in new Action[] { () => PeftFolder.Load(model, _folder), () => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "m"), new MergeOptions()), () => GgufAdapterExporter.Export(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "a.gguf")) })
+        foreach (var use in new Action[] { () => PeftFolder.Load(model, _folder),
+            () => ModelMerger.Merge(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "m"), new MergeOptions()),
+            () => GgufAdapterExporter.Export(Golden.Folder("llama2"), _folder, Path.Combine(_folder, "a.gguf")) })
             Assert.Contains("never read", Assert.Throws<AdapterException>(use).Message, StringComparison.Ordinal);
     }
 
     private (LoraSpec Spec, string? BaseModel) Read(string key, string value)
     {
-        var config = JsonNode.Parse("""{"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":["q_proj"],"base_model_name_or_path":"org/name"}""")!.AsObject();
+        var config =
+            JsonNode.Parse("""{"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":["q_proj"],"base_model_name_or_path":"org/name"}""")!.AsObject();
         config[key] = JsonNode.Parse(value);
         File.WriteAllText(Path.Combine(_folder, PeftFolder.ConfigFile), config.ToJsonString());
         return PeftFolder.ReadSpec(_folder);

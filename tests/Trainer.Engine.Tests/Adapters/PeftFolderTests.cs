@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Adapters;
 
@@ -12,13 +12,15 @@ public sealed class PeftFolderTests : IDisposable
 {
     private static readonly string[] StableKeys =
     [
-        "alpha_pattern", "base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha",
+        "alpha_pattern", "base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform",
+        "lora_alpha",
         "lora_dropout", "modules_to_save", "peft_type", "r", "rank_pattern", "revision", "target_modules", "task_type", "use_dora", "use_rslora",
     ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("peft-").FullName;
 
-    public static TheoryData<string> Cases => new(Directory.GetDirectories(Golden.Folder("lora")).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+    public static TheoryData<string> Cases
+        => new(Directory.GetDirectories(Golden.Folder("lora")).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -33,7 +35,8 @@ public sealed class PeftFolderTests : IDisposable
         using var model = LoraGoldenTests.Load(name, stored, checkpointing: true);
         var spec = PeftFolder.ReadSpec(Golden.Folder("lora", name, stored)).Spec;
         PeftFolder.Save(_folder, model, spec, "base");
-        Assert.Equal(File.ReadAllBytes(Golden.Folder("lora", name, stored, PeftFolder.WeightsFile)), File.ReadAllBytes(Path.Combine(_folder, PeftFolder.WeightsFile)));
+        Assert.Equal(File.ReadAllBytes(Golden.Folder("lora", name, stored, PeftFolder.WeightsFile)),
+            File.ReadAllBytes(Path.Combine(_folder, PeftFolder.WeightsFile)));
         Assert.Null(PeftFolder.FirstDifference(_folder, model));
     }
 
@@ -95,7 +98,9 @@ public sealed class PeftFolderTests : IDisposable
     public void Names_that_match_nothing_are_refused()
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"));
-        Assert.Contains("--exclude-modules 'nothing' matches no module", Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Exclude = TargetModules.OfNames(["nothing"]) }, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("--exclude-modules 'nothing' matches no module",
+            Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Exclude = TargetModules.OfNames(["nothing"]) },
+            1)).Message, StringComparison.Ordinal);
         var names = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Targets = TargetModules.Parse(["Wqkv"]) }, 1));
         Assert.Contains("'Wqkv' matches no module", names.Message, StringComparison.Ordinal);
         Assert.Throws<AdapterOptionException>(() => TargetModules.Parse(["("]));
@@ -111,7 +116,8 @@ public sealed class PeftFolderTests : IDisposable
     public void One_target_among_others_that_would_adapt_nothing_is_refused(string targets, string said)
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"));
-        var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Targets = TargetModules.Parse(targets.Split(',')) }, 1));
+        var fault = Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model,
+            new LoraSpec { Rank = 2, Targets = TargetModules.Parse(targets.Split(',')) }, 1));
         Assert.Contains(said, fault.Message, StringComparison.Ordinal);
     }
 

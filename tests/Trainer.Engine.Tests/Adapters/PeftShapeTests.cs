@@ -1,15 +1,17 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Adapters.Merge;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Models;
 using Trainer.Models.Lora;
 using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Adapters;
 
-/// <summary>Adapters in shapes that PEFT writes and few people make: whole blocks, names without a match, overlapping patterns, large ranks, modules left out.</summary>
+/// <summary>Adapters in shapes that PEFT writes and few people make: whole blocks, names without a match, overlapping patterns, large ranks, modules left
+/// out.</summary>
 [Trait("ring", "model")]
 public sealed class PeftShapeTests : IDisposable
 {
@@ -67,7 +69,8 @@ public sealed class PeftShapeTests : IDisposable
     public void Ranks_whose_patterns_lost_their_order_are_read_off_the_tensors_and_an_open_alpha_is_refused()
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"));
-        var spec = new LoraSpec { Rank = 2, RankPattern = [new("q_proj", 4), new(@"layers\.1\.self_attn\.q_proj", 6)], Targets = TargetModules.OfNames(["q_proj", "v_proj"]) };
+        var spec = new LoraSpec { Rank = 2, RankPattern = [new("q_proj", 4), new(@"layers\.1\.self_attn\.q_proj", 6)],
+            Targets = TargetModules.OfNames(["q_proj", "v_proj"]) };
         AdapterInjector.Inject(model, spec, seed: 1);
         PeftFolder.Save(_temp, model, spec, "llama31");
         // What we write says the same in any order.
@@ -75,7 +78,8 @@ public sealed class PeftShapeTests : IDisposable
         Change(config => config["rank_pattern"] = new JsonObject { [@"layers\.1\.self_attn\.q_proj"] = 6, ["q_proj"] = 4 });
         Assert.Equal([4, 4, 4], Ranks(PeftFolder.Load(model, _temp), model));
         Change(config => config["alpha_pattern"] = new JsonObject { ["layers.1.self_attn.q_proj"] = 6, ["q_proj"] = 4 });
-        foreach (var use in new Action[] { () => PeftFolder.Load(model, _temp), () => ModelMerger.Merge(Golden.Folder("llama31"), _temp, Path.Combine(_temp, "m"), new MergeOptions()) })
+        foreach (var use in new Action[] { () => PeftFolder.Load(model, _temp),
+            () => ModelMerger.Merge(Golden.Folder("llama31"), _temp, Path.Combine(_temp, "m"), new MergeOptions()) })
             Assert.Contains("'model.layers.1.self_attn.q_proj' several alphas", Assert.Throws<AdapterException>(use).Message, StringComparison.Ordinal);
         // Keys out of order kept the one they were given in.
         Change(config => config["alpha_pattern"] = new JsonObject { ["q_proj"] = 4, ["layers.1.self_attn.q_proj"] = 6 });
@@ -103,14 +107,16 @@ public sealed class PeftShapeTests : IDisposable
     {
         int[] ids = [3, 9, 200];
         using var model = CausalModel.Load(Golden.Folder(name));
-        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames(["q_proj"]), TokenRows = [.. tables.Split(',').Select(table => KeyValuePair.Create(table, (IReadOnlyList<int>)ids))] };
+        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames(["q_proj"]),
+            TokenRows = [.. tables.Split(',').Select(table => KeyValuePair.Create(table, (IReadOnlyList<int>)ids))] };
         AdapterInjector.Inject(model, spec, seed: 1);
         var batch = TokenBatch.OfTokens([3, 1, 4, 1, 5, 9, 2, 6]);
         using (var plain = CausalModel.Load(Golden.Folder(name)))
         using (var before = plain.Logits(batch))
         using (var fresh = model.Logits(batch))
             Assert.True((before - fresh).abs().max().item<float>() < 2e-5f);
-        foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.EndsWith("trainable_tokens_delta", StringComparison.Ordinal))) model.Parameters.ValuesOf(entry).Fill(0.02f);
+        foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.EndsWith("trainable_tokens_delta", StringComparison.Ordinal)))
+            model.Parameters.ValuesOf(entry).Fill(0.02f);
         var folder = Directory.CreateDirectory(Path.Combine(_temp, "a")).FullName;
         PeftFolder.Save(folder, model, spec, name);
         PeftFolder.Load(model, folder);
@@ -166,12 +172,16 @@ public sealed class PeftShapeTests : IDisposable
         var batch = TokenBatch.OfTokens([3, 1, 4, 1, 5, 9, 2, 6]);
         using var expected = model.Logits(batch);
         // What PEFT saves: the half that was trained, and the word that tells of the other.
-        var entries = model.Parameters.Entries.Select(entry => (entry.Name, Shape: entry.Name.Contains("lora_A", StringComparison.Ordinal) ? (long[])[2, entry.Shape[1]] : [entry.Shape[0], 2], All: model.Parameters.ValuesOf(entry).ToArray())).ToList();
+        var entries = model.Parameters.Entries.Select(
+            entry => (entry.Name, Shape: entry.Name.Contains("lora_A", StringComparison.Ordinal)
+                ? (long[])[2, entry.Shape[1]] : [entry.Shape[0], 2], All: model.Parameters.ValuesOf(entry).ToArray())).ToList();
         PeftFolder.Save(_temp, model, spec, "llama31");
-        using (var writer = SafetensorsWriter.Create(Path.Combine(_temp, PeftFolder.WeightsFile), entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, entry.Shape)), SafetensorsWriter.PyTorchMetadata))
+        using (var writer = SafetensorsWriter.Create(Path.Combine(_temp, PeftFolder.WeightsFile),
+            entries.Select(entry => new TensorDeclaration(entry.Name, SafetensorsDtype.F32, entry.Shape)), SafetensorsWriter.PyTorchMetadata))
         {
             foreach (var (name, shape, all) in entries)
-                writer.Write(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(shape[0] == 2 ? all[..(all.Length / 2)] : [.. all.Where((_, i) => i % 4 < 2)]));
+                writer.Write(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(shape[0] == 2
+                    ? all[..(all.Length / 2)] : [.. all.Where((_, i) => i % 4 < 2)]));
             writer.Complete();
         }
         Change(config => config["init_lora_weights"] = init.ToString().ToLowerInvariant());
@@ -194,7 +204,8 @@ public sealed class PeftShapeTests : IDisposable
     public void Rows_that_cannot_be_trained_are_refused(string name, string table, string target, int id, string said)
     {
         using var model = CausalModel.Load(Golden.Folder(name));
-        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames([target, "v_proj"]), TokenRows = [KeyValuePair.Create(table, (IReadOnlyList<int>)[id])] };
+        var spec = new LoraSpec { Rank = 2, Targets = TargetModules.OfNames([target, "v_proj"]),
+            TokenRows = [KeyValuePair.Create(table, (IReadOnlyList<int>)[id])] };
         Assert.Contains(said, Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(model, spec, 1)).Message, StringComparison.Ordinal);
     }
 
@@ -204,7 +215,8 @@ public sealed class PeftShapeTests : IDisposable
         return PeftFolder.Load(model, _temp);
     }
 
-    private static int[] Ranks(LoraSpec spec, CausalModel model) => [.. model.Linears.Where(linear => linear.Name.EndsWith("q_proj", StringComparison.Ordinal)).Select(linear => linear.Adapter!.Rank)];
+    private static int[] Ranks(LoraSpec spec, CausalModel model)
+        => [.. model.Linears.Where(linear => linear.Name.EndsWith("q_proj", StringComparison.Ordinal)).Select(linear => linear.Adapter!.Rank)];
 
     private void Change(Action<JsonObject> change)
     {

@@ -1,6 +1,3 @@
-using Trainer.Engine;
-using Trainer.Models;
-
 namespace Trainer.Engine.Tests.Adapters;
 
 /// <summary>AdamW, clipping and the cosine schedule in the plainest form, for trajectories.</summary>

@@ -2,9 +2,8 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
@@ -46,7 +45,8 @@ public class QloraGoldenTests
         foreach (var (key, _) in gradients.Tensors)
         {
             var reference = Golden.Floats(gradients, key);
-            Assert.InRange(Golden.LargestDifference(model.Parameters.GradientsOf(model.Parameters.Find(key)!), reference), 0, Golden.GradientGate * reference.Max(Math.Abs));
+            Assert.InRange(Golden.LargestDifference(model.Parameters.GradientsOf(model.Parameters.Find(key)!), reference), 0,
+                Golden.GradientGate * reference.Max(Math.Abs));
         }
         model.Parameters.ZeroGradients();
         LoraGoldenTests.Follow(model, "llama31", expected.GetProperty("traj"), 1);
@@ -77,7 +77,9 @@ public class QloraGoldenTests
             using (var file = SafetensorsFile.Open(Path.Combine(source, "model.safetensors")))
             {
                 var tensors = file.Tensors.Values.Where(entry => !entry.Name.StartsWith(Name, StringComparison.Ordinal)).ToList();
-                using var writer = SafetensorsWriter.Create(Path.Combine(folder, "model.safetensors"), [.. tensors.Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)), new TensorDeclaration(Name, SafetensorsDtype.BF16, [128, 64])], null);
+                using var writer = SafetensorsWriter.Create(Path.Combine(folder, "model.safetensors"),
+                    [.. tensors.Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)),
+                    new TensorDeclaration(Name, SafetensorsDtype.BF16, [128, 64])], null);
                 foreach (var entry in tensors) writer.Write(entry.Name, file.Bytes(entry));
                 writer.Write(Name, new byte[128 * 64 * 2]);
                 writer.Complete();
@@ -120,7 +122,8 @@ public class QloraGoldenTests
                 linear.Weight.Materialize(0, 3, values);
                 linear.Weight.Materialize(3, linear.OutFeatures - 3, values + 3 * linear.InFeatures);
             }
-            Assert.Equal(expected.RootElement.GetProperty(linear.Name + ".weight").GetString(), Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(own.AsSpan()))));
+            Assert.Equal(expected.RootElement.GetProperty(linear.Name + ".weight").GetString(),
+                Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(own.AsSpan()))));
         }
     }
 }

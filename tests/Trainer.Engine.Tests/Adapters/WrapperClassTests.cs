@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Lora;
@@ -53,15 +53,19 @@ public sealed class WrapperClassTests : IDisposable
         Inject(model, spec);
         PeftFolder.Save(_folder, model, spec, "base");
         using var config = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_folder, PeftFolder.ConfigFile)));
-        Assert.Equal(["model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj"], config.RootElement.GetProperty("target_modules").EnumerateArray().Select(one => one.GetString()));
+        Assert.Equal(["model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj"],
+            config.RootElement.GetProperty("target_modules").EnumerateArray().Select(one => one.GetString()));
     }
 
-    private static CausalModel Load(string name) => CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
+    private static CausalModel Load(string name)
+        => CausalModel.Load(Golden.Folder(name),
+            new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
 
     private static void Inject(CausalModel model, LoraSpec spec)
     {
         AdapterInjector.Inject(model, spec, 1);
-        foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.Contains("lora_B", StringComparison.Ordinal))) model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.01f * (i % 7 - 3))]);
+        foreach (var entry in model.Parameters.Entries.Where(entry => entry.Name.Contains("lora_B", StringComparison.Ordinal)))
+            model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.01f * (i % 7 - 3))]);
     }
 
     private static float[] Logits(CausalModel model, int[] ids)

@@ -44,7 +44,8 @@ public sealed class AnswerReaderTests : IDisposable
         Assert.Equal("2 + 2 =", Prompt(Assert.Single(Read("""{"prompt":"2 + 2 =","completion":" 4"}"""))), ignoreLineEndingDifferences: true);
         var mapped = Assert.Single(Read("""{"question":"Q","answer":"so 3 #### 3"}""", null, new() { ["instruction"] = "question", ["output"] = "answer" }));
         Assert.Equal("so 3 #### 3", mapped.Reference);
-        Assert.Equal("so 3 #### 3", Assert.Single(Read("""{"question":"Q","answer":"so 3 #### 3"}""", "answer", new() { ["instruction"] = "question", ["output"] = "answer" })).Reference);
+        Assert.Equal("so 3 #### 3", Assert.Single(Read("""{"question":"Q","answer":"so 3 #### 3"}""", "answer",
+            new() { ["instruction"] = "question", ["output"] = "answer" })).Reference);
     }
 
     [Theory]

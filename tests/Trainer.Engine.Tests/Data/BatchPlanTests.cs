@@ -1,4 +1,3 @@
-using Trainer.Data;
 using Trainer.Data.Batching;
 
 namespace Trainer.Engine.Tests.Data;
@@ -67,7 +66,8 @@ public sealed class BatchPlanTests
         Assert.InRange(first.Intersect(second).Count(), 0, 25);
         Assert.InRange(plan.PaddingShare(0), 0, 0.05);
 
-        HashSet<string> Batches(int epoch) => [.. Enumerable.Range(0, plan.MicroBatches(epoch)).Select(i => string.Join(' ', plan.MicroBatch(epoch, i).Order()))];
+        HashSet<string> Batches(int epoch)
+            => [.. Enumerable.Range(0, plan.MicroBatches(epoch)).Select(i => string.Join(' ', plan.MicroBatch(epoch, i).Order()))];
     }
 
     [Fact]

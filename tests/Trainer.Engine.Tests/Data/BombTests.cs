@@ -22,7 +22,8 @@ public sealed class BombTests : IDisposable
     [InlineData("list.json", "[", " ")]
     public void A_packed_file_that_expands_as_no_data_does_is_refused(string name, string head, string repeated)
     {
-        foreach (var (ending, pack) in new (string, Func<Stream, Stream>)[] { (".gz", file => new GZipStream(file, CompressionLevel.Optimal)), (".zst", file => new ZstdSharp.CompressionStream(file)) })
+        foreach (var (ending, pack) in new (string, Func<Stream, Stream>)[] { (".gz", file => new GZipStream(file, CompressionLevel.Optimal)),
+            (".zst", file => new ZstdSharp.CompressionStream(file)) })
         {
             var path = _folder.Write(name + ending, "");
             using (var file = File.Create(path))
@@ -39,8 +40,10 @@ public sealed class BombTests : IDisposable
     [Fact]
     public void Endless_lines_and_deep_values_are_refused_where_they_begin()
     {
-        Assert.Contains("has more than 1024 KiB without a line break", Refused(_folder.Write("columns.csv", new string(',', 2 << 20))), StringComparison.Ordinal);
-        Assert.Contains("maximum configured depth of 64", Refused(_folder.Write("deep.jsonl", string.Concat(Enumerable.Repeat("{\"text\":", 100_000)))), StringComparison.Ordinal);
+        Assert.Contains("has more than 1024 KiB without a line break", Refused(_folder.Write("columns.csv", new string(',', 2 << 20))),
+            StringComparison.Ordinal);
+        Assert.Contains("maximum configured depth of 64", Refused(_folder.Write("deep.jsonl", string.Concat(Enumerable.Repeat("{\"text\":", 100_000)))),
+            StringComparison.Ordinal);
         Assert.Contains("not valid JSON", Refused(_folder.Write("deep.json", new string('[', 200_000))), StringComparison.Ordinal);
     }
 

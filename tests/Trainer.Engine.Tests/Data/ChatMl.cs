@@ -37,6 +37,7 @@ internal sealed class ChatMl : IChatRenderer
             }
             text.Append('\n');
         }
-        return new ChatText(text.ToString(), which == TrainOn.Last ? [.. spans.TakeLast(1)] : spans) { TrainedTurns = which == TrainOn.Last ? [.. turns.TakeLast(1)] : turns };
+        return new ChatText(text.ToString(), which == TrainOn.Last
+            ? [.. spans.TakeLast(1)] : spans) { TrainedTurns = which == TrainOn.Last ? [.. turns.TakeLast(1)] : turns };
     }
 }

@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Data.Batching;
 using Trainer.Data.Rows;
 using Trainer.Data.Storage;
 
@@ -12,7 +13,8 @@ public sealed class DataAtScaleTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static BatchPlan Plan(int rows, BatchPlanOptions options, params SourceRange[] sources) => new([.. Enumerable.Repeat(5, rows)], sources.Length > 0 ? sources : [new SourceRange(0, rows, 1)], options);
+    private static BatchPlan Plan(int rows, BatchPlanOptions options, params SourceRange[] sources)
+        => new([.. Enumerable.Repeat(5, rows)], sources.Length > 0 ? sources : [new SourceRange(0, rows, 1)], options);
 
     private static List<int> Taken(BatchPlan plan, int epochs) =>
         [.. Enumerable.Range(0, epochs).SelectMany(epoch => Enumerable.Range(0, plan.MicroBatches(epoch)).SelectMany(i => plan.MicroBatch(epoch, i)))];
@@ -49,7 +51,8 @@ public sealed class DataAtScaleTests : IDisposable
     [InlineData(0.01, "less than one in the first")]
     [InlineData(1e9, "more than the")]
     public void Weights_that_make_no_epoch_are_refused(double weight, string reason) =>
-        Assert.Contains(reason, Assert.Throws<DataException>(() => Plan(4, new BatchPlanOptions(), new SourceRange(0, 4, weight))).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<DataException>(() => Plan(4, new BatchPlanOptions(), new SourceRange(0, 4, weight))).Message,
+        StringComparison.Ordinal);
 
     [Theory]
     [InlineData(1, false)]
@@ -140,9 +143,11 @@ public sealed class DataAtScaleTests : IDisposable
         Assert.Equal(set.Notes, DataInspector.Check(options, new TextTools(new CharTokenizer())).Notes);
         using var same = DataFolder.Build(options with { Eval = [new DataSource(train)] });
         Assert.Contains("every held-out row is a training row too", Assert.Single(same.Notes), StringComparison.Ordinal);
-        using var other = DataFolder.Build(options with { Eval = [new DataSource(train) { Split = "[:2]" }], Train = [new DataSource(train) { Split = "[2:]" }] });
+        using var other = DataFolder.Build(options with { Eval = [new DataSource(train) { Split = "[:2]" }],
+            Train = [new DataSource(train) { Split = "[2:]" }] });
         Assert.Empty(other.Notes);
-        using var split = DataFolder.Build(DataFolder.Options(_folder.Write("c.jsonl", string.Concat(Enumerable.Repeat("{\"text\": \"a\"}\n", 8)))) with { EvalSplit = 2 });
+        using var split = DataFolder.Build(DataFolder.Options(_folder.Write("c.jsonl",
+            string.Concat(Enumerable.Repeat("{\"text\": \"a\"}\n", 8)))) with { EvalSplit = 2 });
         Assert.Single(split.Notes);
     }
 

@@ -6,7 +6,8 @@ namespace Trainer.Engine.Tests.Data;
 [Trait("ring", "unit")]
 public sealed class DatasetChoiceTests : IDisposable
 {
-    private static readonly string[] Paths = [".gitattributes", "README.md", "dataset_infos.json", "main/train-0.parquet", "main/test-0.parquet", "socratic/train-0.parquet", "load.py"];
+    private static readonly string[] Paths = [".gitattributes", "README.md", "dataset_infos.json", "main/train-0.parquet", "main/test-0.parquet",
+        "socratic/train-0.parquet", "load.py"];
 
     private readonly DataFolder _folder = new();
 
@@ -14,7 +15,9 @@ public sealed class DatasetChoiceTests : IDisposable
 
     private string Chosen(string? subset, string? split, bool card = true)
     {
-        if (card) _folder.Write("README.md", "---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: main/train-*}\n  - {split: test, path: main/test-*}\n- config_name: socratic\n  data_files: [{split: train, path: socratic/train-*}]\n---\n");
+        if (card)
+            _folder.Write("README.md", "---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: main/train-*}\n  - {split: test, path: "
+                + "main/test-*}\n- config_name: socratic\n  data_files: [{split: train, path: socratic/train-*}]\n---\n");
         return string.Join(' ', DatasetChoice.Of("org/set", Paths, card ? _folder.Path : null, subset, split));
     }
 

@@ -18,7 +18,8 @@ public sealed class DemoDataTests
     {
         var text = ModelText.Load(Configs("tiny-model"));
         using var set = DatasetBuilder.Build(DataFolder.Options(Configs("demo")) with { MaxSeqLength = 256 }, text);
-        Assert.Equal((File.ReadAllLines(Configs("demo/train.jsonl")).Length, File.ReadAllLines(Configs("demo/valid.jsonl")).Length), (set.Train.Count, set.Eval!.Count));
+        Assert.Equal((File.ReadAllLines(Configs("demo/train.jsonl")).Length, File.ReadAllLines(Configs("demo/valid.jsonl")).Length),
+            (set.Train.Count, set.Eval!.Count));
         Assert.Equal(0, set.Statistics.EmptyAnswers);
         for (var i = 0; i < set.Train.Count; i += 50)
         {

@@ -51,7 +51,8 @@ public sealed class EndsTests : IDisposable
     [Fact]
     public void An_end_outside_the_vocabulary_is_refused()
     {
-        Assert.Contains("end-of-text token 70000 (config.json) is outside the vocabulary of 384", Assert.Throws<DataException>(() => Load(null, config: "70000", vocabulary: 384)).Message, StringComparison.Ordinal);
+        Assert.Contains("end-of-text token 70000 (config.json) is outside the vocabulary of 384",
+            Assert.Throws<DataException>(() => Load(null, config: "70000", vocabulary: 384)).Message, StringComparison.Ordinal);
         Assert.Contains("outside the vocabulary", Assert.Throws<DataException>(() => Load("<|im_end|>", vocabulary: 2)).Message, StringComparison.Ordinal);
     }
 
@@ -70,6 +71,8 @@ public sealed class EndsTests : IDisposable
         var plain = text.Prompt(JsonDocument.Parse("""[{"role":"user","content":"Hi"}]""").RootElement);
         Assert.Equal(plain, text.Prompt(JsonDocument.Parse("""[{"from":"human","value":[{"type":"text","text":"Hi"}],"name":null}]""").RootElement));
         Assert.EndsWith("assistant\n", text.Tokenizer!.Decode(plain, skipSpecialTokens: false), StringComparison.Ordinal);
-        Assert.Contains("part of type 'image'", Assert.Throws<DataException>(() => text.Prompt(JsonDocument.Parse("""[{"role":"user","content":[{"type":"image"}]}]""").RootElement)).Message, StringComparison.Ordinal);
+        Assert.Contains("part of type 'image'",
+            Assert.Throws<DataException>(() => text.Prompt(JsonDocument.Parse("""[{"role":"user","content":[{"type":"image"}]}]""").RootElement)).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -17,7 +17,9 @@ public sealed class FuzzTests
         """;
 
     private const string Ids = """{"input_ids": [5, 6, 7], "labels": [-100, 6, 7], "weight": 2}""" + "\n";
-    private const string Shared = """{"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{\"name\": \"f\"}"}, {"from": "gpt", "value": "c"}], "tools": "[]"}""" + "\n";
+    private const string Shared =
+        """{"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{\"name\": \"f\"}"}, {"from": "gpt", "value": "c"}], "tools": "[]"}"""
+        + "\n";
     private const string Csv = "prompt,completion,weight\n\"a \"\"quoted\"\" one,\nwith a break\",b,2\nü,€,\n";
     private const string Text = "one\n<|endoftext|>\ntwo 😀\r\nthree";
 

@@ -47,7 +47,8 @@ public sealed class InspectionTests : IDisposable
     [Fact]
     public void Rows_of_ids_are_shown_decoded_and_a_refused_row_with_its_reason()
     {
-        var path = _folder.Write("a.jsonl", "{\"input_ids\": [113, 114, 115], \"labels\": [-100, -100, 115]}\n{\"input_ids\": [113, 114], \"labels\": [113, -100]}\n");
+        var path = _folder.Write("a.jsonl", "{\"input_ids\": [113, 114, 115], \"labels\": [-100, -100, 115]}\n{\"input_ids\": [113, 114], \"labels\": [113, "
+            + "-100]}\n");
         var rows = DataInspector.Show(DataFolder.Options(path), new TextTools(new CharTokenizer())).ToList();
         Assert.Equal("abc", rows[0].Text);
         Assert.Equal([new CharSpan(2, 3)], rows[0].TrainedSpans);
@@ -61,6 +62,8 @@ public sealed class InspectionTests : IDisposable
         var path = _folder.Write("a.jsonl", "{\"input_ids\": [1, 2]}\n");
         using var set = DatasetBuilder.Build(DataFolder.Options(path), new TextTools(new NoTokenizer(64)));
         Assert.Equal([1, 2], set.Train[0].InputIds);
-        Assert.Contains("--tokenizer", Assert.Throws<DataException>(() => DatasetBuilder.Build(DataFolder.Options(_folder.Write("b.jsonl", "{\"text\": \"a\"}\n")), new TextTools(new NoTokenizer(64)))).Message, StringComparison.Ordinal);
+        Assert.Contains("--tokenizer",
+            Assert.Throws<DataException>(() => DatasetBuilder.Build(DataFolder.Options(_folder.Write("b.jsonl", "{\"text\": \"a\"}\n")),
+            new TextTools(new NoTokenizer(64)))).Message, StringComparison.Ordinal);
     }
 }

@@ -15,24 +15,31 @@ public sealed class PreferenceRowTests : IDisposable
 
     [Theory]
     [InlineData("""{"prompt": "The sky is", "chosen": " blue.", "rejected": " green."}""", "<s>The sky is| blue.</s>|<s>The sky is| green.</s>")]
-    [InlineData("""{"chosen": "\n\nHuman: Hi\n\nAssistant: I would not.", "rejected": "\n\nHuman: Hi\n\nAssistant: I would."}""", "<s>\n\nHuman: Hi\n\nAssistant:| I would not.</s>|<s>\n\nHuman: Hi\n\nAssistant:| I would.</s>")]
+    [InlineData("""{"chosen": "\n\nHuman: Hi\n\nAssistant: I would not.", "rejected": "\n\nHuman: Hi\n\nAssistant: I would."}""",
+        "<s>\n\nHuman: Hi\n\nAssistant:| I would not.</s>|<s>\n\nHuman: Hi\n\nAssistant:| I would.</s>")]
     [InlineData("""{"chosen": "Say it: yes", "rejected": "Say it: no"}""", "<s>Say it:| yes</s>|<s>Say it:| no</s>")]
-    [InlineData("""{"prompt": [{"role":"user","content":"a"}], "chosen": [{"role":"assistant","content":"b"}], "rejected": [{"role":"assistant","content":"c"}]}""", Chat)]
-    [InlineData("""{"prompt": "a", "chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}""", Chat)]
+    [InlineData("""{"prompt": [{"role":"user","content":"a"}], "chosen": [{"role":"assistant","content":"b"}], "rejected": [{"role":"assistant","content":"c"}]}""",
+        Chat)]
+    [InlineData("""{"prompt": "a", "chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}""",
+        Chat)]
     [InlineData("""{"prompt": "a", "chosen": [{"role":"assistant","content":"b"}], "rejected": [{"role":"assistant","content":"c"}]}""", Chat)]
-    [InlineData("""{"chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}""", Chat)]
+    [InlineData("""{"chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}""",
+        Chat)]
     [InlineData("""{"conversations": [{"from":"human","value":"a"}], "chosen": {"from":"gpt","value":"b"}, "rejected": {"from":"gpt","value":"c"}}""", Chat)]
-    [InlineData("""{"messages": [{"role":"user","content":"a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""", Chat)]
+    [InlineData("""{"messages": [{"role":"user","content":"a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""",
+        Chat)]
     [InlineData("""{"instruction": "a", "chosen": "b", "rejected": "c"}""", Chat)]
     [InlineData("""{"prompt_ids": [1, 20], "chosen_ids": [21, 2], "rejected_ids": [22, 2]}""", "<s>\u0004|\u0005</s>|<s>\u0004|\u0006</s>")]
     public void A_pair_is_the_prompt_with_either_answer(string row, string expected) => Assert.Equal(expected, string.Join('|', Batch(RowPurpose.Pairs, row)));
 
-    private const string Chat = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n|<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|c<|im_end|>\n";
+    private const string Chat = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n|<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|"
+        + "c<|im_end|>\n";
 
     [Theory]
     [InlineData("""{"prompt": "Q: ", "completion": "yes", "label": true}""", "<s>Q: |yes</s>", SegmentRole.Desirable)]
     [InlineData("""{"prompt": "Q: ", "completion": "yes", "label": 0}""", "<s>Q: |yes</s>", SegmentRole.Undesirable)]
-    [InlineData("""{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "label": "false"}""", "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n", SegmentRole.Undesirable)]
+    [InlineData("""{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "label": "false"}""",
+        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n", SegmentRole.Undesirable)]
     public void A_labelled_row_is_one_answer_with_its_side(string row, string expected, SegmentRole role)
     {
         Assert.Equal(expected, string.Join('|', Batch(RowPurpose.Feedback, row)));
@@ -58,7 +65,8 @@ public sealed class PreferenceRowTests : IDisposable
         var batch = set.Train.Batch([0, 1, 2]).WithMismatched();
         Assert.Equal([1, 20, 30, 2, 1, 21, 31, 2, 1, 22, 32, 2, 1, 20, 32, 2, 1, 21, 30, 2, 1, 22, 31, 2], batch.TokenIds);
         Assert.Equal(3, batch.RowCount);
-        using var given = DataFolder.Build(Options(RowPurpose.Feedback, """{"prompt_ids": [1, 20], "completion_ids": [30, 2], "label": true, "kl_completion_ids": [40, 2]}"""));
+        using var given = DataFolder.Build(Options(RowPurpose.Feedback,
+            """{"prompt_ids": [1, 20], "completion_ids": [30, 2], "label": true, "kl_completion_ids": [40, 2]}"""));
         Assert.Equal([1, 20, 30, 2, 1, 20, 40, 2], given.Train.Batch([0]).WithMismatched().TokenIds);
     }
 
@@ -74,7 +82,9 @@ public sealed class PreferenceRowTests : IDisposable
 
     [Theory]
     [InlineData(RowPurpose.Pairs, """{"prompt": "a", "chosen": "b", "rejected": "b"}""", "the same answer")]
-    [InlineData(RowPurpose.Pairs, """{"chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""", "the same answer")]
+    [InlineData(RowPurpose.Pairs,
+        """{"chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""",
+        "the same answer")]
     [InlineData(RowPurpose.Pairs, """{"chosen": "Hello there, friend", "rejected": "Hello there"}""", "the answer in 'rejected' is empty")]
     [InlineData(RowPurpose.Pairs, """{"prompt": "a", "chosen": " ", "rejected": "b"}""", "the answer in 'chosen' is empty")]
     [InlineData(RowPurpose.Pairs, """{"prompt_ids": [1], "chosen_ids": [], "rejected_ids": [2]}""", "'chosen_ids' is empty")]
@@ -98,11 +108,15 @@ public sealed class PreferenceRowTests : IDisposable
         using var fits = DataFolder.Build(Options(RowPurpose.Pairs, row) with { MaxSeqLength = 6 });
         Assert.Equal(10, fits.Train.Tokens);
         var tight = Options(RowPurpose.Pairs, row) with { MaxSeqLength = 5 };
-        Assert.Contains("6 tokens, more than --max-seq-length 5", Assert.Throws<DataException>(() => DataFolder.Build(tight)).Message, StringComparison.Ordinal);
-        Assert.Contains("would cut the answer", Assert.Throws<DataException>(() => DataFolder.Build(tight with { OnTooLong = OnTooLong.Truncate })).Message, StringComparison.Ordinal);
+        Assert.Contains("6 tokens, more than --max-seq-length 5", Assert.Throws<DataException>(() => DataFolder.Build(tight)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("would cut the answer", Assert.Throws<DataException>(() => DataFolder.Build(tight with { OnTooLong = OnTooLong.Truncate })).Message,
+            StringComparison.Ordinal);
         using var cut = DataFolder.Build(tight with { OnTooLong = OnTooLong.Truncate, TruncateAnswers = true });
         Assert.Equal([1, 20, 30, 31, 32, 1, 20, 33, 2], cut.Train.Batch([0]).TokenIds);
-        Assert.Contains("prompt alone fills", Assert.Throws<DataException>(() => DataFolder.Build(tight with { MaxSeqLength = 2, OnTooLong = OnTooLong.Truncate, TruncateAnswers = true })).Message, StringComparison.Ordinal);
+        Assert.Contains("prompt alone fills",
+            Assert.Throws<DataException>(() => DataFolder.Build(tight with { MaxSeqLength = 2, OnTooLong = OnTooLong.Truncate,
+            TruncateAnswers = true })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -114,7 +128,8 @@ public sealed class PreferenceRowTests : IDisposable
             """;
         var shown = DataInspector.Show(Options(RowPurpose.Pairs, rows), new TextTools(new CharTokenizer(), new ChatMl())).ToList();
         Assert.All(shown, row => Assert.Equal([SegmentRole.Chosen, SegmentRole.Rejected], row.Sides.Select(side => side.Role)));
-        Assert.All(shown.SelectMany(row => row.Sides.Select(side => side.Row).Append(row)), row => Assert.DoesNotContain(row.Labels, label => label < Example.IgnoredLabel));
+        Assert.All(shown.SelectMany(row => row.Sides.Select(side => side.Row).Append(row)),
+            row => Assert.DoesNotContain(row.Labels, label => label < Example.IgnoredLabel));
         var (chosen, rejected) = (shown[0].Sides[0].Row, shown[0].Sides[1].Row);
         Assert.Equal(("Q: yes</s>", "Q: no</s>"), (chosen.Text, rejected.Text));
         Assert.Equal([new CharSpan(3, 10)], chosen.TrainedSpans);
@@ -140,7 +155,8 @@ public sealed class PreferenceRowTests : IDisposable
         var schema = new ParquetSchema(new ListField("chosen", Turn("element")), new ListField("rejected", Turn("element")));
         List<IDictionary<string, object?>> Talk(string answer) =>
         [
-            new Dictionary<string, object?> { ["role"] = "user", ["content"] = "a" }, new Dictionary<string, object?> { ["role"] = "assistant", ["content"] = answer },
+            new Dictionary<string, object?> { ["role"] = "user", ["content"] = "a" },
+            new Dictionary<string, object?> { ["role"] = "assistant", ["content"] = answer },
         ];
         var path = Parquet(schema, new Dictionary<string, object?> { ["chosen"] = Talk("b"), ["rejected"] = Talk("c") });
         using var set = DataFolder.Build(DataFolder.Options(path) with { Purpose = RowPurpose.Pairs });
@@ -156,7 +172,8 @@ public sealed class PreferenceRowTests : IDisposable
     [InlineData(10, 0, 1, 1, "every labelled answer is wanted")]
     [InlineData(0, 10, 1, 1, "every labelled answer is unwanted")]
     [InlineData(0, 0, 1, 1, null)]
-    public void Labels_that_are_lopsided_are_said_with_the_weight_that_helps(long wanted, long unwanted, double wantedWeight, double unwantedWeight, string? said)
+    public void Labels_that_are_lopsided_are_said_with_the_weight_that_helps(long wanted, long unwanted, double wantedWeight, double unwantedWeight,
+    string? said)
     {
         var sentence = new AnswerCounts(0, wanted, unwanted).Imbalance(wantedWeight, unwantedWeight);
         if (said is null) Assert.Null(sentence);
@@ -167,7 +184,8 @@ public sealed class PreferenceRowTests : IDisposable
     public void Answers_are_counted_by_their_side()
     {
         const string pair = """{"prompt": "Q: ", "chosen": "yes", "rejected": "no"}""";
-        Assert.Equal(new AnswerCounts(1), DataInspector.Check(Options(RowPurpose.Pairs, pair), new TextTools(new CharTokenizer(), new ChatMl())).Statistics.Answers);
+        Assert.Equal(new AnswerCounts(1), DataInspector.Check(Options(RowPurpose.Pairs, pair),
+            new TextTools(new CharTokenizer(), new ChatMl())).Statistics.Answers);
         using var both = DataFolder.Build(Options(RowPurpose.Feedback, pair));
         Assert.Equal(new AnswerCounts(0, 1, 1), both.Statistics.Answers);
         const string labelled = """

@@ -69,7 +69,8 @@ public sealed class ReaderTests : IDisposable
     public void A_document_in_pieces_joins_to_the_whole()
     {
         var text = string.Join("\n", Enumerable.Range(0, 500).Select(i => $"line {i} \U0001F600"));
-        var pieces = Trainer.Data.Reading.TextReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text + "<|endoftext|>b")), "a.txt", new Limits(DocumentChars: 64)).ToList();
+        var pieces = Trainer.Data.Reading.TextReader.Read(new MemoryStream(Encoding.UTF8.GetBytes(text + "<|endoftext|>b")), "a.txt",
+            new Limits(DocumentChars: 64)).ToList();
         Assert.Equal(text, string.Concat(pieces.SkipLast(1).Select(piece => piece.Document)));
         Assert.Equal("b", pieces[^1].Document);
         Assert.False(pieces[0].ContinuesBefore);
@@ -108,7 +109,8 @@ public sealed class ReaderTests : IDisposable
     public void A_line_beyond_the_limit_is_a_fault_of_its_row_alone()
     {
         var bytes = Encoding.UTF8.GetBytes("{\"text\": \"a\"}\n{\"text\": \"" + new string('x', 300_000) + "\"}\n{\"text\": \"b\"}\n");
-        foreach (var rows in new[] { JsonLinesReader.Read(new MemoryStream(bytes), "a", new Limits(1000)), JsonReader.Read(new MemoryStream(bytes), "a", new Limits(1000)) })
+        foreach (var rows in new[] { JsonLinesReader.Read(new MemoryStream(bytes), "a", new Limits(1000)),
+            JsonReader.Read(new MemoryStream(bytes), "a", new Limits(1000)) })
         {
             var all = rows.ToList();
             Assert.Equal([null, FaultKind.Malformed, null], all.Select(row => row.Fault?.Kind));
@@ -145,7 +147,8 @@ public sealed class ReaderTests : IDisposable
     {
         var whole = DataFolder.Gzip(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"row {i * 7919}\"}}\n")));
         Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", whole[..(whole.Length / 2)]), StringComparison.Ordinal);
-        Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", whole[..^8]), StringComparison.Ordinal); // every row is there, the proof that it is all of them is not
+        // every row is there, the proof that it is all of them is not
+        Assert.Contains("a.jsonl.gz", Refused("a.jsonl.gz", whole[..^8]), StringComparison.Ordinal);
         whole[^6] ^= 1;
         Assert.Contains("damaged", Refused("a.jsonl.gz", whole), StringComparison.Ordinal);
         Assert.Contains("no gzip file", Refused("a.jsonl.gz", "no gzip"u8.ToArray()), StringComparison.Ordinal);
@@ -162,7 +165,8 @@ public sealed class ReaderTests : IDisposable
         Assert.Equal("<s>a</s>", DataFolder.Text(set.Train[0].InputIds));
         Assert.Equal("<s>b</s>", DataFolder.Text(set.Eval![0].InputIds));
         _folder.Write("train.json", "{}");
-        Assert.Contains("one split twice: 'train.json', 'train.jsonl'", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(_folder.Path))).Message, StringComparison.Ordinal);
+        Assert.Contains("one split twice: 'train.json', 'train.jsonl'",
+            Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(_folder.Path))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,14 +182,16 @@ public sealed class ReaderTests : IDisposable
     [Fact]
     public void Missing_paths_and_unknown_formats_are_refused()
     {
-        Assert.Contains("nothing is there", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options("/nowhere/a.jsonl"))).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing is there", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options("/nowhere/a.jsonl"))).Message,
+            StringComparison.Ordinal);
         Assert.Contains("unknown format", Refused("a.xyz", "x"), StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_share_is_held_out_the_same_every_time_and_the_hash_follows_the_bytes()
     {
-        var options = DataFolder.Options(_folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, 100).Select(i => $"{{\"text\": \"{i}\"}}\n")))) with { EvalSplit = 0.1 };
+        var options = DataFolder.Options(_folder.Write("a.jsonl",
+            string.Concat(Enumerable.Range(0, 100).Select(i => $"{{\"text\": \"{i}\"}}\n")))) with { EvalSplit = 0.1 };
         using var first = DataFolder.Build(options);
         using var second = DataFolder.Build(options);
         Assert.Equal((90, 10), (first.Train.Count, first.Eval!.Count));

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Trainer.Data;
+using Trainer.Data.Batching;
 using Trainer.Tokenizers;
 
 namespace Trainer.Engine.Tests.Data;
@@ -42,7 +43,8 @@ public sealed class RealDataTests
         using var set = Build(Options("data/gsm8k", ("prompt", "question"), ("completion", "answer")));
         Assert.Equal(7473, set.Train.Count);
         Assert.InRange(set.Train.TrainedTokens, 1, set.Train.Tokens / 2 + set.Train.Tokens / 4);
-        Assert.Contains("instruction=question,output=answer", Assert.Throws<DataException>(() => Build(Options("data/gsm8k"))).Message, StringComparison.Ordinal);
+        Assert.Contains("instruction=question,output=answer", Assert.Throws<DataException>(() => Build(Options("data/gsm8k"))).Message,
+            StringComparison.Ordinal);
     }
 
     [SkippableFact]
@@ -69,7 +71,8 @@ public sealed class RealDataTests
     {
         using var folder = new DataFolder();
         foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
-            using (var packed = new GZipStream(File.OpenRead(Shared("golden/tokenization/tokenizers/lenml-qwen2_5/" + name + ".gz")), CompressionMode.Decompress))
+            using (var packed = new GZipStream(File.OpenRead(Shared("golden/tokenization/tokenizers/lenml-qwen2_5/" + name + ".gz")),
+                CompressionMode.Decompress))
             {
                 using var bytes = new MemoryStream();
                 packed.CopyTo(bytes);
@@ -86,7 +89,8 @@ public sealed class RealDataTests
             Assert.NotEmpty(row.TrainedSpans);
             Assert.All(row.TrainedSpans, span => Assert.Contains("<|im_end|>", row.Text[span.Start..span.End], StringComparison.Ordinal));
             var trained = row.Ids.Where((id, t) => row.Labels[t] == id).ToArray();
-            Assert.Equal(string.Concat(row.TrainedSpans.Select(span => row.Text[span.Start..span.End])), text.Tokenizer!.Decode(trained, skipSpecialTokens: false));
+            Assert.Equal(string.Concat(row.TrainedSpans.Select(span => row.Text[span.Start..span.End])),
+                text.Tokenizer!.Decode(trained, skipSpecialTokens: false));
         }
     }
 

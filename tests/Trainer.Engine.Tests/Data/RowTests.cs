@@ -46,7 +46,8 @@ public sealed class RowTests : IDisposable
     [Fact]
     public void Every_assistant_turn_is_trained_with_its_end_and_last_trains_the_last()
     {
-        const string chat = """{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}]}""";
+        const string chat =
+            """{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}]}""";
         Assert.Equal("b<|im_end|>d<|im_end|>", DataFolder.Trained(Only(chat)));
         Assert.Equal("d<|im_end|>", DataFolder.Trained(Only(chat, o => o with { TrainOn = TrainOn.Last })));
     }
@@ -54,7 +55,9 @@ public sealed class RowTests : IDisposable
     [Fact]
     public void Prompt_and_completion_as_messages_train_the_completion_turns_alone()
     {
-        var row = Only("""{"prompt": [{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}], "completion": [{"role":"assistant","content":"d"}]}""");
+        var row =
+            Only(
+            """{"prompt": [{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}], "completion": [{"role":"assistant","content":"d"}]}""");
         Assert.Equal("d<|im_end|>", DataFolder.Trained(row));
     }
 
@@ -62,7 +65,8 @@ public sealed class RowTests : IDisposable
     public void Alpaca_becomes_a_chat_with_the_input_a_line_below()
     {
         var row = Only("""{"instruction": "do", "input": "it", "output": "done", "system": "s", "history": [["x","y"]]}""");
-        Assert.Equal("<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\ny<|im_end|>\n<|im_start|>user\ndo\nit<|im_end|>\n<|im_start|>assistant\ndone<|im_end|>\n",
+        Assert.Equal("<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\ny<|im_end|>\n<|im_start|>user\ndo\nit<|"
+            + "im_end|>\n<|im_start|>assistant\ndone<|im_end|>\n",
             DataFolder.Text(row.InputIds));
         Assert.Equal("y<|im_end|>done<|im_end|>", DataFolder.Trained(row));
     }
@@ -70,7 +74,9 @@ public sealed class RowTests : IDisposable
     [Fact]
     public void Sharegpt_calls_and_observations_become_tool_messages()
     {
-        var row = Only("""{"conversations": [{"from":"human","value":"a"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{\"x\":1}}"},{"from":"observation","value":"r"},{"from":"gpt","value":"b"}], "tools": "[{\"name\":\"f\"}]"}""");
+        var row =
+            Only(
+            """{"conversations": [{"from":"human","value":"a"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{\"x\":1}}"},{"from":"observation","value":"r"},{"from":"gpt","value":"b"}], "tools": "[{\"name\":\"f\"}]"}""");
         Assert.Contains("""[{"type":"function","function":{"name":"f"}}]""", DataFolder.Text(row.InputIds), StringComparison.Ordinal);
         Assert.Contains("<|im_start|>tool\nr<|im_end|>", DataFolder.Text(row.InputIds), StringComparison.Ordinal);
         Assert.Equal("""[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]<|im_end|>b<|im_end|>""", DataFolder.Trained(row));
@@ -155,7 +161,8 @@ public sealed class RowTests : IDisposable
 
     [Fact]
     public void Mixed_kinds_in_one_file_are_refused() =>
-        Assert.Contains("a.jsonl:2): the row is of kind completion, and the file's rows are of kind text since line 1", Refused("{\"text\": \"a\"}\n{\"prompt\": \"a\", \"completion\": \"b\"}"), StringComparison.Ordinal);
+        Assert.Contains("a.jsonl:2): the row is of kind completion, and the file's rows are of kind text since line 1",
+        Refused("{\"text\": \"a\"}\n{\"prompt\": \"a\", \"completion\": \"b\"}"), StringComparison.Ordinal);
 
     [Fact]
     public void Bad_rows_are_dropped_and_counted_when_asked()
@@ -178,7 +185,8 @@ public sealed class RowTests : IDisposable
     [Fact]
     public void Rows_that_are_too_long_are_counted_with_a_histogram()
     {
-        var message = Refused("{\"text\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}\n{\"text\": \"b\"}\n{\"text\": \"bbbbbbbbbb\"}", o => o with { MaxSeqLength = 8 });
+        var message = Refused("{\"text\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}\n{\"text\": \"b\"}\n{\"text\": \"bbbbbbbbbb\"}",
+            o => o with { MaxSeqLength = 8 });
         Assert.Contains("2 of 3 rows are too long (first: ", message, StringComparison.Ordinal);
         Assert.Contains("longest 42; tokens 9-16: 1, 33-64: 1", message, StringComparison.Ordinal);
     }
@@ -188,7 +196,8 @@ public sealed class RowTests : IDisposable
     {
         const string row = """{"prompt": "p", "completion": "abcdef"}""";
         Assert.Contains("would cut its answer", Refused(row, o => o with { MaxSeqLength = 5, OnTooLong = OnTooLong.Truncate }), StringComparison.Ordinal);
-        Assert.Equal("<s>pabc", DataFolder.Text(Only(row, o => o with { MaxSeqLength = 5, OnTooLong = OnTooLong.Truncate, TruncateAnswers = true, AllowMissingEos = true }).InputIds));
+        Assert.Equal("<s>pabc", DataFolder.Text(Only(row,
+            o => o with { MaxSeqLength = 5, OnTooLong = OnTooLong.Truncate, TruncateAnswers = true, AllowMissingEos = true }).InputIds));
         Assert.Equal("<s>abcd", DataFolder.Text(Only("""{"text": "abcdefgh"}""", o => o with { MaxSeqLength = 5, OnTooLong = OnTooLong.Truncate }).InputIds));
     }
 

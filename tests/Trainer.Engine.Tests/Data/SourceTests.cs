@@ -1,6 +1,5 @@
 using System.Text;
 using Trainer.Data;
-using Trainer.Data.Reading;
 using Trainer.Data.Sources;
 
 namespace Trainer.Engine.Tests.Data;
@@ -13,7 +12,8 @@ public sealed class SourceTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private string Row(string name, params string[] texts) => _folder.Write(name, string.Concat((texts.Length > 0 ? texts : [name]).Select(text => $"{{\"text\": \"{text}\"}}\n")));
+    private string Row(string name, params string[] texts)
+        => _folder.Write(name, string.Concat((texts.Length > 0 ? texts : [name]).Select(text => $"{{\"text\": \"{text}\"}}\n")));
 
     private DataSource Source => new(_folder.Path);
 
@@ -30,7 +30,8 @@ public sealed class SourceTests : IDisposable
     [InlineData("train1.csv val2.csv test3.csv", "train1.csv", "val2.csv")]
     [InlineData("a/train/x.jsonl a/validation/x.jsonl b.jsonl", "a/train/x.jsonl", "a/validation/x.jsonl")]
     [InlineData("set train/a.jsonl set_testing/b.jsonl", "set train/a.jsonl", "")]
-    [InlineData("data/train-00000-of-00002.jsonl data/train-00001-of-00002-0a1b.jsonl data/validation-00000-of-00001.jsonl extra/test.jsonl", "data/train-00000-of-00002.jsonl data/train-00001-of-00002-0a1b.jsonl", "data/validation-00000-of-00001.jsonl")]
+    [InlineData("data/train-00000-of-00002.jsonl data/train-00001-of-00002-0a1b.jsonl data/validation-00000-of-00001.jsonl extra/test.jsonl",
+        "data/train-00000-of-00002.jsonl data/train-00001-of-00002-0a1b.jsonl", "data/validation-00000-of-00001.jsonl")]
     [InlineData("constraint.jsonl evaluate.jsonl", "constraint.jsonl evaluate.jsonl", "")]
     [InlineData("train.jsonl eval.jsonl", "train.jsonl", "eval.jsonl")]
     [InlineData("train.jsonl eval.jsonl valid.jsonl", "train.jsonl", "valid.jsonl")]
@@ -42,7 +43,9 @@ public sealed class SourceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("my_dataset.jsonl my_dataset_validation.jsonl", "has no train split: it holds 'my_dataset_validation.jsonl', and of no split 'my_dataset.jsonl'; name the files themselves with --data and --eval-data")]
+    [InlineData("my_dataset.jsonl my_dataset_validation.jsonl",
+        "has no train split: it holds 'my_dataset_validation.jsonl', and of no split 'my_dataset.jsonl'; name the files themselves with --data and "
+        + "--eval-data")]
     [InlineData("train/part.jsonl train/eval.jsonl", "names two splits, train and evaluation")]
     [InlineData("train_valid.jsonl", "names two splits, train and validation")]
     [InlineData("data/train_sft-00000-of-00001.jsonl data/test_sft-00000-of-00001.jsonl", "has no split 'train': it has 'test_sft', 'train_sft'")]
@@ -56,7 +59,8 @@ public sealed class SourceTests : IDisposable
     [Fact]
     public void What_a_folder_holds_and_is_not_read_is_told()
     {
-        foreach (var file in new[] { "train.jsonl", "extra.jsonl", ".hidden.jsonl", ".cache/a.jsonl", "__pycache__/b.json", "old.xlsx", "LICENSE.txt", "README.md" }) Row(file);
+        foreach (var file in new[] { "train.jsonl", "extra.jsonl", ".hidden.jsonl", ".cache/a.jsonl", "__pycache__/b.json", "old.xlsx", "LICENSE.txt",
+            "README.md" }) Row(file);
         var (files, notes) = SourceFiles.Train(Source);
         Assert.Equal("train.jsonl", Names(files));
         var said = string.Join('\n', notes);
@@ -90,7 +94,8 @@ public sealed class SourceTests : IDisposable
     public void Descriptions_are_no_data()
     {
         Row("rows.jsonl");
-        foreach (var name in new[] { "dataset_info.json", "dataset_infos.json", "config.json", "dataset_dict.json", "state.json" }) _folder.Write(name, "{\"features\": {}}");
+        foreach (var name in new[] { "dataset_info.json", "dataset_infos.json", "config.json", "dataset_dict.json", "state.json" })
+            _folder.Write(name, "{\"features\": {}}");
         Assert.Equal("rows.jsonl", Train());
     }
 
@@ -175,7 +180,8 @@ public sealed class SourceTests : IDisposable
     [Fact]
     public void A_data_sets_card_declares_subsets_and_splits()
     {
-        _folder.Write("README.md", "---\nlicense: mit\nconfigs:\n- config_name: main\n  default: true\n  data_files:\n  - split: train\n    path: main/train-*.jsonl\n  - split: dev\n    path:\n    - main/held.jsonl\n- config_name: small\n  data_files: small/*.jsonl\n---\n# A set\n");
+        _folder.Write("README.md", "---\nlicense: mit\nconfigs:\n- config_name: main\n  default: true\n  data_files:\n  - split: train\n    path: "
+            + "main/train-*.jsonl\n  - split: dev\n    path:\n    - main/held.jsonl\n- config_name: small\n  data_files: small/*.jsonl\n---\n# A set\n");
         foreach (var file in new[] { "main/train-1.jsonl", "main/train-2.jsonl", "main/held.jsonl", "small/test.jsonl" }) Row(file);
         Assert.Equal(("main/train-1.jsonl main/train-2.jsonl", "main/held.jsonl"), (Train(), HeldOut()));
         Assert.Equal("small/test.jsonl", Train(Source with { Subset = "small" }));
@@ -210,7 +216,8 @@ public sealed class SourceTests : IDisposable
         foreach (var ending in new[] { ".jsonlines", ".ndjson", ".jsonl" }) Assert.Equal(["c"], Texts(Row("c" + ending, "c")));
         var whole = Zstandard(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"row {i * 7919}\"}}\n")));
         foreach (var bytes in new[] { whole[..(whole.Length / 2)], Encoding.UTF8.GetBytes("{\"text\": \"plain\"}\n"), [.. whole[..100], .. new byte[200]] })
-            Assert.Contains("it is no zstandard file, or is damaged or cut off", Assert.Throws<DataException>(() => Texts(_folder.Write("bad.jsonl.zst", bytes))).Message, StringComparison.Ordinal);
+            Assert.Contains("it is no zstandard file, or is damaged or cut off",
+                Assert.Throws<DataException>(() => Texts(_folder.Write("bad.jsonl.zst", bytes))).Message, StringComparison.Ordinal);
     }
 
     private static string[] Texts(string path)
@@ -243,7 +250,8 @@ public sealed class SourceTests : IDisposable
     }
 
     private string Refused(string row, params (string Ours, string Theirs)[] columns) => Assert.Throws<DataException>(() =>
-        DataFolder.Build(new DataOptions { Train = [new DataSource(_folder.Write("rows.jsonl", row + "\n"), 1, columns.Length > 0 ? columns.ToDictionary(pair => pair.Ours, pair => pair.Theirs) : null)] })).Message;
+        DataFolder.Build(new DataOptions { Train = [new DataSource(_folder.Write("rows.jsonl", row + "\n"), 1,
+        columns.Length > 0 ? columns.ToDictionary(pair => pair.Ours, pair => pair.Theirs) : null)] })).Message;
 
     [Fact]
     public void An_empty_instruction_leaves_no_blank_line()

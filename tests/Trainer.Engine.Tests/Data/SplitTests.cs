@@ -1,4 +1,5 @@
 using Trainer.Data;
+using Trainer.Data.Batching;
 
 namespace Trainer.Engine.Tests.Data;
 
@@ -23,7 +24,8 @@ public sealed class SplitTests : IDisposable
     public void Parts_of_one_row_are_held_out_together()
     {
         var rows = string.Concat(Enumerable.Range(0, 10).Select(_ => $"{{\"text\": \"{new string('x', 250)}\"}}\n"));
-        using var set = DataFolder.Build(DataFolder.Options(_folder.Write("a.jsonl", rows)) with { MaxSeqLength = 100, OnTooLong = OnTooLong.Split, EvalSplit = 2 });
+        using var set = DataFolder.Build(DataFolder.Options(_folder.Write("a.jsonl", rows)) with { MaxSeqLength = 100, OnTooLong = OnTooLong.Split,
+            EvalSplit = 2 });
         Assert.Equal((24, 6), (set.Train.Count, set.Eval!.Count));
         Assert.Empty(Lines(set.Train).Intersect(Lines(set.Eval)));
 
@@ -33,7 +35,8 @@ public sealed class SplitTests : IDisposable
     [Fact]
     public void A_split_that_would_leave_nothing_to_train_on_is_refused() =>
         Assert.Contains("leave none to train on", Assert.Throws<DataException>(() =>
-            DataFolder.Build(DataFolder.Options(_folder.Write("a.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n")) with { EvalSplit = 2 })).Message, StringComparison.Ordinal);
+            DataFolder.Build(DataFolder.Options(_folder.Write("a.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n")) with { EvalSplit = 2 })).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Sources_are_mixed_by_their_weights_and_the_mean_weight_follows()

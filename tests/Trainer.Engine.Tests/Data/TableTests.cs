@@ -34,7 +34,8 @@ public sealed class TableTests : IDisposable
         var path = _folder.Write("a.csv", "input_ids,labels\n\"[5,6]\",\"[-100,6]\"\n");
         using var set = DataFolder.Build(DataFolder.Options(path));
         Assert.Equal([-100, 6], set.Train[0].Labels);
-        path = _folder.Write("b.csv", "messages\n\"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"a\"\"},{\"\"role\"\":\"\"assistant\"\",\"\"content\"\":\"\"b\"\"}]\"\n");
+        path = _folder.Write("b.csv",
+            "messages\n\"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"a\"\"},{\"\"role\"\":\"\"assistant\"\",\"\"content\"\":\"\"b\"\"}]\"\n");
         using var chat = DataFolder.Build(DataFolder.Options(path));
         Assert.Equal("b<|im_end|>", DataFolder.Trained(chat.Train[0]));
     }
@@ -72,7 +73,8 @@ public sealed class TableTests : IDisposable
     [Fact]
     public void Parquet_lists_and_structs_are_read()
     {
-        var path = Parquet(new ParquetSchema(new ListField("messages", new StructField("element", new DataField<string>("role"), new DataField<string>("content")))),
+        var path = Parquet(new ParquetSchema(new ListField("messages",
+            new StructField("element", new DataField<string>("role"), new DataField<string>("content")))),
             new Dictionary<string, object?>
             {
                 ["messages"] = new List<IDictionary<string, object?>>
@@ -83,7 +85,8 @@ public sealed class TableTests : IDisposable
             });
         using var set = DataFolder.Build(DataFolder.Options(path));
         Assert.Equal("b<|im_end|>", DataFolder.Trained(set.Train[0]));
-        path = Parquet(new ParquetSchema(new ListField("input_ids", new DataField<long>("element"))), new Dictionary<string, object?> { ["input_ids"] = new List<long> { 5, 6 } });
+        path = Parquet(new ParquetSchema(new ListField("input_ids", new DataField<long>("element"))),
+            new Dictionary<string, object?> { ["input_ids"] = new List<long> { 5, 6 } });
         using var ids = DataFolder.Build(DataFolder.Options(path));
         Assert.Equal([5, 6], ids.Train[0].InputIds);
     }
@@ -95,7 +98,8 @@ public sealed class TableTests : IDisposable
         Tool[] tools = [new() { name = "p", required = [] }, new() { name = "q", required = ["r"] }, new() { name = "t" }, new() { name = "u", required = [] }];
         await ParquetSerializer.SerializeAsync(new[] { new ToolRow { tools = tools.ToList() }, new ToolRow { tools = [] }, new ToolRow() }, bytes);
         var rows = ParquetRowReader.Read(bytes, "a.parquet", Limits.Default).Select(row => Encoding.UTF8.GetString(row.Json.Span)).ToList();
-        Assert.Equal(["""{"tools":[{"name":"p","required":[]},{"name":"q","required":["r"]},{"name":"t","required":null},{"name":"u","required":[]}]}""", """{"tools":[]}""", """{"tools":null}"""], rows);
+        Assert.Equal(["""{"tools":[{"name":"p","required":[]},{"name":"q","required":["r"]},{"name":"t","required":null},{"name":"u","required":[]}]}""",
+            """{"tools":[]}""", """{"tools":null}"""], rows);
     }
 
     /// <summary>Columns of many pages whose borders lie in the midst of rows, lists of lists, and all that may be null or empty.</summary>
@@ -109,7 +113,8 @@ public sealed class TableTests : IDisposable
         Assert.Equal(700, rows.Count);
         using var written = JsonDocument.Parse(File.ReadAllText(Path.Combine(Fixtures, "pages.json")));
         foreach (var expected in written.RootElement.EnumerateArray())
-            Assert.True(JsonElement.DeepEquals(expected.GetProperty("value"), JsonDocument.Parse(rows[expected.GetProperty("row").GetInt32()]).RootElement), $"row {expected}");
+            Assert.True(JsonElement.DeepEquals(expected.GetProperty("value"), JsonDocument.Parse(rows[expected.GetProperty("row").GetInt32()]).RootElement),
+                $"row {expected}");
     }
 
     [Fact]
@@ -133,14 +138,19 @@ public sealed class TableTests : IDisposable
     public void A_data_file_tells_its_columns_types_and_rows()
     {
         Assert.Equal((1_000_000, "text string, id int32"), Columns(Path.Combine(Fixtures, "million.parquet")));
-        Assert.Equal((700, "messages list<struct<role: string, content: string, tool_calls: list<struct<id: string, function: struct<name: string, arguments: struct<city: string, days: list<int32>>>>>>>, source string, scores list<float64>"),
+        Assert.Equal((700, "messages list<struct<role: string, content: string, tool_calls: list<struct<id: string, function: struct<name: string, arguments: "
+            + "struct<city: string, days: list<int32>>>>>>>, source string, scores list<float64>"),
             Columns(Path.Combine(Fixtures, "pages.parquet")));
         Assert.Equal((3, "a number or string 2, b list 1, c null 0"), Columns(_folder.Write("a.json", """[{"a":1,"b":[]},{"a":"x","c":null},{}]""")));
         Assert.Equal((1, "text string 1"), Columns(_folder.Write("a.csv", "text\nx\n")));
         Assert.Equal(1, DataFile.Read(_folder.Write("b.jsonl", "{\"a\":1}\n{oops\n")).BadRows);
-        Assert.Contains("a.parquet:1): its footer is damaged", Assert.Throws<DataException>(() => DataFile.Read(_folder.Write("a.parquet", [.. "PAR1"u8, 0x19, 0xF9, 0xFF, 0xFF, 4, 0, 0, 0, .. "PAR1"u8]))).Message, StringComparison.Ordinal);
+        Assert.Contains("a.parquet:1): its footer is damaged",
+            Assert.Throws<DataException>(() => DataFile.Read(_folder.Write("a.parquet",
+            [.. "PAR1"u8, 0x19, 0xF9, 0xFF, 0xFF, 4, 0, 0, 0, .. "PAR1"u8]))).Message, StringComparison.Ordinal);
 
-        static (long, string) Columns(string path) => DataFile.Read(path) is var file ? (file.Rows, string.Join(", ", file.Columns.Select(column => $"{column.Name} {column.Type}{(column.Rows is { } rows ? " " + rows : "")}"))) : default;
+        static (long, string) Columns(string path)
+            => DataFile.Read(path) is var file ? (file.Rows, string.Join(", ",
+                file.Columns.Select(column => $"{column.Name} {column.Type}{(column.Rows is { } rows ? " " + rows : "")}"))) : default;
     }
 
     [Fact]
@@ -183,7 +193,8 @@ public sealed class TableTests : IDisposable
     {
         var path = Parquet(new ParquetSchema(new StructField("text", new DataField<string>("body"))),
             new Dictionary<string, object?> { ["text"] = new Dictionary<string, object?> { ["body"] = "a" } });
-        Assert.Contains("a.parquet:1): column 'text' is an object", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(path))).Message, StringComparison.Ordinal);
+        Assert.Contains("a.parquet:1): column 'text' is an object", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(path))).Message,
+            StringComparison.Ordinal);
         var whole = File.ReadAllBytes(path);
         var random = new Random(1);
         for (var i = 0; i < 200; i++)
@@ -195,6 +206,8 @@ public sealed class TableTests : IDisposable
             var damaged = _folder.Write("b.parquet", bytes);
             Assert.ThrowsAny<DataException>(() => DataFolder.Build(DataFolder.Options(damaged)));
         }
-        Assert.Contains("b.parquet:1", Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(_folder.Write("b.parquet", Encoding.UTF8.GetBytes("PAR1"))))).Message, StringComparison.Ordinal);
+        Assert.Contains("b.parquet:1",
+            Assert.Throws<DataException>(() => DataFolder.Build(DataFolder.Options(_folder.Write("b.parquet", Encoding.UTF8.GetBytes("PAR1"))))).Message,
+            StringComparison.Ordinal);
     }
 }

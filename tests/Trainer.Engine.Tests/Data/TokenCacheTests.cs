@@ -44,7 +44,8 @@ public sealed class TokenCacheTests : IDisposable
         Assert.False(first.Statistics.FromCache || plain.Statistics.FromCache);
         foreach (var set in new[] { first, second })
         {
-            Assert.Equal((plain.Train.Count, plain.Train.Tokens, plain.Train.TrainedTokens, plain.Train.MeanWeight), (set.Train.Count, set.Train.Tokens, set.Train.TrainedTokens, set.Train.MeanWeight));
+            Assert.Equal((plain.Train.Count, plain.Train.Tokens, plain.Train.TrainedTokens, plain.Train.MeanWeight),
+                (set.Train.Count, set.Train.Tokens, set.Train.TrainedTokens, set.Train.MeanWeight));
             for (var i = 0; i < plain.Train.Count; i += 97)
             {
                 Assert.Equal(plain.Train[i].InputIds, set.Train[i].InputIds);

@@ -1,7 +1,8 @@
 using Trainer.Adapters;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -17,7 +18,8 @@ public sealed class BatchDecodeTests
         get
         {
             var cases = new TheoryData<string, EngineKind>();
-            foreach (var name in (string[])["llama31", "llama_bias", "mistral_sw8", "qwen3", "granite", "gemma2", "gemma3", "olmo2", "phi3", "phi3_partial_longrope", "smollm3"])
+            foreach (var name in (string[])["llama31", "llama_bias", "mistral_sw8", "qwen3", "granite", "gemma2", "gemma3", "olmo2", "phi3",
+                "phi3_partial_longrope", "smollm3"])
                 foreach (var engine in (EngineKind[])[EngineKind.Auto, EngineKind.Libtorch, EngineKind.Reference])
                     if (engine != EngineKind.Libtorch || name != "phi3_partial_longrope") cases.Add(name, engine);
             return cases;
@@ -70,7 +72,8 @@ public sealed class BatchDecodeTests
         // One text ends by its own token, the others by their length.
         int[] stop = [Alone(1, [])[2]];
         var ended = new List<int>();
-        var texts = TextBatch.Continue(model, prompts, index => new SamplingOptions { MaxTokens = most[index], StopIds = stop }, size: 3, (index, _) => ended.Add(index));
+        var texts = TextBatch.Continue(model, prompts, index => new SamplingOptions { MaxTokens = most[index], StopIds = stop }, size: 3,
+            (index, _) => ended.Add(index));
         for (var index = 0; index < prompts.Length; index++) Assert.Equal(Alone(index, stop), texts[index]);
         Assert.Equal([0, 1, 2, 3, 4], ended.Order());
     }

@@ -1,8 +1,11 @@
 using Trainer.Adapters;
-using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Reference;
+using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -35,7 +38,8 @@ public sealed class DecodeTests
     }
 
     [Theory]
-    [InlineData("llama31", QuantizeKind.Nf4, true), InlineData("llama31", QuantizeKind.Nf4, false), InlineData("llama31", QuantizeKind.Int8, false), InlineData("llama_bf16", QuantizeKind.None, false)]
+    [InlineData("llama31", QuantizeKind.Nf4, true), InlineData("llama31", QuantizeKind.Nf4, false), InlineData("llama31", QuantizeKind.Int8, false),
+        InlineData("llama_bf16", QuantizeKind.None, false)]
     public void Logits_of_single_tokens_from_stored_weights_are_those_of_weights_written_out(string name, QuantizeKind quantize, bool twice)
     {
         foreach (var engine in (EngineKind[])[EngineKind.Fast, EngineKind.Reference])
@@ -117,5 +121,6 @@ public sealed class DecodeTests
         return logits.data<float>().ToArray()[^model.Config.VocabularySize..];
     }
 
-    private static void AssertClose(float[] expected, float[] actual) => Assert.InRange(Golden.LargestDifference(expected, actual), 0, Gate * expected.Max(Math.Abs));
+    private static void AssertClose(float[] expected, float[] actual)
+        => Assert.InRange(Golden.LargestDifference(expected, actual), 0, Gate * expected.Max(Math.Abs));
 }

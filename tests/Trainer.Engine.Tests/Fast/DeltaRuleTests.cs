@@ -1,5 +1,11 @@
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Libtorch;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Tests.Fast;
@@ -19,14 +25,18 @@ public sealed unsafe class DeltaRuleTests
         using var scope = NewDisposeScope();
         using var seed = new Generator(5);
         Tensor Random(double scale, params long[] shape) => randn(shape, dtype: ScalarType.Float32, generator: seed) * scale;
-        Tensor[] operands = [Random(1, Starts[^1], Config.Channels), Random(1.5, Starts[^1], Config.ValueHeads), Random(1, Starts[^1], Config.ValueHeads), Random(0.5, Config.ValueHeads) - 3, Random(0.5, Config.ValueHeads)];
+        Tensor[] operands = [Random(1, Starts[^1], Config.Channels), Random(1.5, Starts[^1], Config.ValueHeads), Random(1, Starts[^1], Config.ValueHeads),
+            Random(0.5, Config.ValueHeads) - 3, Random(0.5, Config.ValueHeads)];
         var upper = Random(1, Starts[^1], Config.ValueHeads * Config.ValueSize);
         var leaves = operands.Take(3).Select(part => part.to(ScalarType.Float64).requires_grad_(true)).ToList();
-        var expected = cat([.. Enumerable.Range(0, 3).Select(s => Recurrence(leaves, operands[3].to(ScalarType.Float64), operands[4].to(ScalarType.Float64), s))], 0);
+        var expected =
+            cat([.. Enumerable.Range(0, 3).Select(s => Recurrence(leaves, operands[3].to(ScalarType.Float64), operands[4].to(ScalarType.Float64), s))], 0);
         expected.backward([upper.to(ScalarType.Float64)]);
 
         var shape = new FastShape(ConfigLoader.Load(Models.Golden.Folder("llama31")));
-        IKernels kernels = engine == EngineKind.Fast ? new CpuKernels(shape, ComputeKind.Float32, new PanelPlan()) : new TorchKernels(shape, ComputeKind.Float32, new PanelPlan(), "cpu", keepsWeights: false);
+        IKernels kernels = engine == EngineKind.Fast
+            ? new CpuKernels(shape, ComputeKind.Float32, new PanelPlan())
+            : new TorchKernels(shape, ComputeKind.Float32, new PanelPlan(), "cpu", keepsWeights: false);
         var threads = get_num_threads();
         var layout = new PassLayout([new PassBuffer(BufferUse.Scratch, new(BufferId.DeltaScratch), threads * DeltaBlocks.Of(Config, 150).Scratch)], threads);
         using var block = kernels.Allocate(layout.Bytes);
@@ -44,7 +54,8 @@ public sealed unsafe class DeltaRuleTests
         // Continued from the state behind the first 70 tokens the rest is the same.
         var state = zeros(Config.ValueHeads, Config.KeySize, Config.ValueSize);
         kernels.DeltaRule(room, layer, [0, 70], Of(state), Of(output));
-        var rest = new DeltaOperands(Config, layer.Mixed + 70 * Config.Channels, layer.Strength + 70 * Config.ValueHeads, layer.Step + 70 * Config.ValueHeads, layer.DecayLog, layer.Shift);
+        var rest = new DeltaOperands(Config, layer.Mixed + 70 * Config.Channels, layer.Strength + 70 * Config.ValueHeads, layer.Step + 70 * Config.ValueHeads,
+            layer.DecayLog, layer.Shift);
         kernels.DeltaRule(room, rest, [0, 80], Of(state), Of(output) + 70 * Config.ValueHeads * Config.ValueSize);
         Close(expected.narrow(0, 0, 150), output.narrow(0, 0, 150), 3e-6);
     }
@@ -53,14 +64,16 @@ public sealed unsafe class DeltaRuleTests
     {
         var (start, count) = (Starts[segment], Starts[segment + 1] - Starts[segment]);
         Tensor Part(Tensor from) => from.narrow(0, start, count);
-        var (mixed, strength, decay) = (Part(leaves[0]), Part(leaves[1]).sigmoid(), (decayLog.exp().neg() * nn.functional.softplus(Part(leaves[2]) + shift)).exp());
+        var (mixed, strength, decay) = (Part(leaves[0]), Part(leaves[1]).sigmoid(),
+            (decayLog.exp().neg() * nn.functional.softplus(Part(leaves[2]) + shift)).exp());
         var (keys, group) = (Config.KeyHeads * Config.KeySize, Config.ValueHeads / Config.KeyHeads);
         Tensor Unit(long at)
         {
             var heads = mixed.narrow(1, at, keys).view(count, Config.KeyHeads, Config.KeySize);
             return (heads / (heads.square().sum(-1, keepdim: true) + 1e-6).sqrt()).repeat_interleave(group, 1);
         }
-        var (query, key, value) = (Unit(0) / Math.Sqrt(Config.KeySize), Unit(keys), mixed.narrow(1, 2 * keys, Config.ValueHeads * Config.ValueSize).view(count, Config.ValueHeads, Config.ValueSize));
+        var (query, key, value) = (Unit(0) / Math.Sqrt(Config.KeySize), Unit(keys), mixed.narrow(1, 2 * keys, Config.ValueHeads * Config.ValueSize).view(count,
+            Config.ValueHeads, Config.ValueSize));
         var state = zeros(Config.ValueHeads, Config.KeySize, Config.ValueSize, dtype: ScalarType.Float64);
         var outputs = new List<Tensor>();
         for (var t = 0; t < count; t++)

@@ -1,5 +1,6 @@
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Libtorch;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Tests.Fast;
@@ -10,7 +11,8 @@ public sealed unsafe class DeviceNf4Tests
 {
     // Widths that are and are not whole blocks; more than 256 blocks, so that absmax values have several scales; an odd number of elements.
     [Theory]
-    [InlineData(300, 96, true), InlineData(300, 96, false), InlineData(70, 90, true), InlineData(33, 65, true), InlineData(33, 65, false), InlineData(3, 7, true)]
+    [InlineData(300, 96, true), InlineData(300, 96, false), InlineData(70, 90, true), InlineData(33, 65, true), InlineData(33, 65, false),
+        InlineData(3, 7, true)]
     public void Every_row_has_the_processors_bits(int rows, int columns, bool doubleQuantize)
     {
         using var scope = NewDisposeScope();

@@ -1,10 +1,10 @@
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Engine.Tests.Adapters;
-using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -15,7 +15,9 @@ public sealed class FastGradientTests
 
     private static readonly EngineKind[] Hand = FastRun.Hand;
 
-    public static TheoryData<string> Families => new("llama2", "llama31", "llama_bias", "llama_linear_rope", "mistral_sw8", "qwen2", "qwen3", "phi3", "phi3_partial_longrope", "granite", "smollm3", "gemma", "gemma2", "gemma3", "olmo2");
+    public static TheoryData<string> Families
+        => new("llama2", "llama31", "llama_bias", "llama_linear_rope", "mistral_sw8", "qwen2", "qwen3", "phi3", "phi3_partial_longrope", "granite", "smollm3",
+            "gemma", "gemma2", "gemma3", "olmo2");
 
     [Theory, MemberData(nameof(Families))]
     public void Logits_and_losses_equal_the_goldens(string name)
@@ -53,8 +55,10 @@ public sealed class FastGradientTests
         foreach (var everyRow in (bool[])[false, true])
         {
             var expected = FastRun.Gradients(name, EngineKind.Reference, checkpointing, dropout, everyRow);
-            Assert.All(expected.Gradients, pair => Assert.True(pair.Value.Max(Math.Abs) > 0, $"{pair.Key} has no gradient, so the comparison would say nothing"));
-            foreach (var engine in Hand) FastRun.AssertClose(expected, FastRun.Gradients(name, engine, checkpointing, dropout, everyRow), $"of {name}, {engine}, every row {everyRow}");
+            Assert.All(expected.Gradients, pair => Assert.True(pair.Value.Max(Math.Abs) > 0,
+                $"{pair.Key} has no gradient, so the comparison would say nothing"));
+            foreach (var engine in Hand)
+                FastRun.AssertClose(expected, FastRun.Gradients(name, engine, checkpointing, dropout, everyRow), $"of {name}, {engine}, every row {everyRow}");
         }
     }
 
@@ -75,7 +79,8 @@ public sealed class FastGradientTests
             var expected = FastRun.Gradients(name, EngineKind.Reference, checkpointing, dropout, everyRow, Grown, dora: true);
             Assert.Contains(expected.Gradients.Keys, tensor => tensor.Contains("magnitude", StringComparison.Ordinal));
             foreach (var engine in Hand)
-                FastRun.AssertClose(expected, FastRun.Gradients(name, engine, checkpointing, dropout, everyRow, Grown, dora: true), $"of {name}, {engine}, every row {everyRow}");
+                FastRun.AssertClose(expected, FastRun.Gradients(name, engine, checkpointing, dropout, everyRow, Grown, dora: true),
+                    $"of {name}, {engine}, every row {everyRow}");
         }
         // Magnitudes start as the row norms, where the ratio is near 1 and an error in it would hide.
         static void Grown(CausalModel model)
@@ -111,7 +116,8 @@ public sealed class FastGradientTests
         Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > EngineGate * pair.Value.Max(Math.Abs));
     }
 
-    [Theory, InlineData("qwen3", false), InlineData("gemma2", false), InlineData("gemma3", false), InlineData("olmo2", false), InlineData("llama31", true), InlineData("olmo2", true)]
+    [Theory, InlineData("qwen3", false), InlineData("gemma2", false), InlineData("gemma3", false), InlineData("olmo2", false), InlineData("llama31", true),
+        InlineData("olmo2", true)]
     public void Recomputing_and_keeping_give_the_same_bits(string name, bool dora)
     {
         var kept = FastRun.Gradients(name, EngineKind.Fast, false, 0, false, dora: dora);
@@ -190,7 +196,8 @@ public sealed class FastGradientTests
             foreach (var entry in model.Parameters.Entries)
             {
                 var values = Golden.Floats(expected, entry.Name.EndsWith("magnitude_vector", StringComparison.Ordinal) ? entry.Name + ".weight" : entry.Name);
-                Assert.True(Golden.LargestDifference(values, model.Parameters.GradientsOf(entry)) <= Golden.GradientGate * values.Max(Math.Abs), $"{entry.Name} on {engine}");
+                Assert.True(Golden.LargestDifference(values, model.Parameters.GradientsOf(entry)) <= Golden.GradientGate * values.Max(Math.Abs),
+                    $"{entry.Name} on {engine}");
             }
         }
     }
@@ -216,7 +223,8 @@ public sealed class FastGradientTests
         var folder = Directory.CreateTempSubdirectory("head-dropout-").FullName;
         try
         {
-            File.WriteAllText(Path.Combine(folder, "config.json"), """{"model_type":"llama","hidden_size":16,"intermediate_size":16,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"vocab_size":70000,"tie_word_embeddings":false}""");
+            File.WriteAllText(Path.Combine(folder, "config.json"),
+                """{"model_type":"llama","hidden_size":16,"intermediate_size":16,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"vocab_size":70000,"tie_word_embeddings":false}""");
             FullModelFolder.WriteFresh(folder, 3);
             // More rows than a chunk of either engine takes at this vocabulary: 479 and 239.
             var random = new Random(4);

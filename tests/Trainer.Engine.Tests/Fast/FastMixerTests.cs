@@ -18,7 +18,9 @@ public sealed class FastMixerTests : IDisposable
         ["convolution"] = Lfm2("conv", 3, bias: false),
         // The last layer, whose rows without loss fall away, is a convolution; rows shorter than the taps are in every batch.
         ["delta"] = Delta("qwen3_5_text", "linear_attention", "\"intermediate_size\": 48"),
-        ["delta packed, with experts"] = Delta("qwen3_next", "full_attention", "\"intermediate_size\": 48, \"moe_intermediate_size\": 24, \"shared_expert_intermediate_size\": 40, \"num_experts\": 5, \"num_experts_per_tok\": 2, \"mlp_only_layers\": [1]"),
+        ["delta packed, with experts"] = Delta("qwen3_next", "full_attention",
+            "\"intermediate_size\": 48, \"moe_intermediate_size\": 24, \"shared_expert_intermediate_size\": 40, \"num_experts\": 5, \"num_experts_per_tok\": "
+            + "2, \"mlp_only_layers\": [1]"),
         ["convolution last"] = Lfm2("full_attention", 4, bias: true),
     };
 
@@ -28,14 +30,17 @@ public sealed class FastMixerTests : IDisposable
     public void Every_gradient_equals_the_reference_engines(string name)
     {
         RandomModel.Write(_temp, Configs[name], perExpert: false);
-        foreach (var (dora, recompute, everyRow) in ((bool, bool, bool)[])[(false, true, false), (false, false, true), (true, false, false), (false, false, false)])
+        foreach (var (dora, recompute, everyRow) in ((bool, bool, bool)[])[(false, true, false), (false, false, true), (true, false, false),
+            (false, false, false)])
         {
             // Some rows are longer than a chunk of the delta rule, and end inside one.
             int[] lengths = [150, 5, 64, 33, 1];
             var expected = FastRun.Step(_temp, EngineKind.Reference, recompute, everyRow, model => Inject(model, dora, everyRow), lengths: lengths);
-            Assert.All(expected.Gradients, pair => Assert.True(pair.Value.Max(Math.Abs) > 0, $"{pair.Key} has no gradient, so the comparison would say nothing"));
+            Assert.All(expected.Gradients, pair => Assert.True(pair.Value.Max(Math.Abs) > 0,
+                $"{pair.Key} has no gradient, so the comparison would say nothing"));
             foreach (var engine in FastRun.Hand)
-                FastRun.AssertClose(expected, FastRun.Step(_temp, engine, recompute, everyRow, model => Inject(model, dora, everyRow), lengths: lengths), $"{engine}, DoRA {dora}, recompute {recompute}, every row {everyRow}", IsRecurrent(name) ? 1e-3 : FastRun.Gate);
+                FastRun.AssertClose(expected, FastRun.Step(_temp, engine, recompute, everyRow, model => Inject(model, dora, everyRow), lengths: lengths),
+                    $"{engine}, DoRA {dora}, recompute {recompute}, every row {everyRow}", IsRecurrent(name) ? 1e-3 : FastRun.Gate);
         }
     }
 
@@ -81,7 +86,8 @@ public sealed class FastMixerTests : IDisposable
 
     private static void Inject(CausalModel model, bool dora, bool drops)
     {
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 3, Alpha = 6, UseDora = dora, Dropout = drops ? 0.3 : 0, Targets = TargetModules.Parse(["all-linear"]) }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 3, Alpha = 6, UseDora = dora, Dropout = drops ? 0.3 : 0,
+            Targets = TargetModules.Parse(["all-linear"]) }, 1);
         FastRun.Randomize(model);
     }
 }

@@ -1,5 +1,6 @@
 using Trainer.Adapters;
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Lora;
@@ -19,15 +20,26 @@ public sealed class FastMixtureTests : IDisposable
     /// <summary>Families whose expert layers differ: plain, dense layers between, shared blocks, clamps, multipliers, sinks and biases, groups.</summary>
     public static TheoryData<string, string, bool> Families => new()
     {
-        { "qwen3_moe", """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "num_experts": 5, "num_experts_per_tok": 2, "norm_topk_prob": true """, true },
-        { "qwen3_moe", """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "num_experts": 5, "num_experts_per_tok": 3, "mlp_only_layers": [1] """, false },
+        { "qwen3_moe",
+            """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "num_experts": 5, "num_experts_per_tok": 2, "norm_topk_prob": true """,
+            true },
+        { "qwen3_moe",
+            """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "num_experts": 5, "num_experts_per_tok": 3, "mlp_only_layers": [1] """,
+            false },
         { "mixtral", """ "intermediate_size": 40, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 7 """, true },
-        { "qwen2_moe", """ "intermediate_size": 48, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 56, "num_experts": 6, "num_experts_per_tok": 2, "decoder_sparse_step": 2 """, true },
+        { "qwen2_moe",
+            """ "intermediate_size": 48, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 56, "num_experts": 6, "num_experts_per_tok": 2, "decoder_sparse_step": 2 """,
+            true },
         { "olmoe", """ "intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 2, "clip_qkv": 1.1 """, true },
-        { "granitemoe", """ "intermediate_size": 24, "num_local_experts": 5, "num_experts_per_tok": 2, "attention_multiplier": 0.2, "residual_multiplier": 0.7, "embedding_multiplier": 3, "logits_scaling": 2 """, false },
+        { "granitemoe",
+            """ "intermediate_size": 24, "num_local_experts": 5, "num_experts_per_tok": 2, "attention_multiplier": 0.2, "residual_multiplier": 0.7, "embedding_multiplier": 3, "logits_scaling": 2 """,
+            false },
         { "gpt_oss", """ "intermediate_size": 24, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "sliding_window": 6 """, false },
-        { "glm4_moe", """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "n_routed_experts": 8, "n_shared_experts": 2, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 1.7, "first_k_dense_replace": 1, "use_qk_norm": true, "attention_bias": true """, true },
-        { "olmoe", """ "intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 2, "output_router_logits": true, "router_aux_loss_coef": 0.4 """, true },
+        { "glm4_moe",
+            """ "intermediate_size": 48, "moe_intermediate_size": 24, "head_dim": 8, "n_routed_experts": 8, "n_shared_experts": 2, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 1.7, "first_k_dense_replace": 1, "use_qk_norm": true, "attention_bias": true """,
+            true },
+        { "olmoe", """ "intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 2, "output_router_logits": true, "router_aux_loss_coef": 0.4 """,
+            true },
     };
 
     public void Dispose() => Directory.Delete(_temp, recursive: true);
@@ -43,9 +55,12 @@ public sealed class FastMixtureTests : IDisposable
             var expected = Step(EngineKind.Reference, own, recompute, everyRow);
             // Experts one by one may be without a token, all of them together never.
             var idle = expected.Gradients.Where(pair => pair.Value.Max(Math.Abs) == 0).Select(pair => pair.Key).ToList();
-            Assert.True(own ? idle.Count < expected.Gradients.Count / 3 : idle.Count == 0, $"{string.Join(", ", idle)}: no gradient, so the comparison would say nothing");
-            Assert.Contains(expected.Gradients.Keys, name => name.Contains("experts", StringComparison.Ordinal) || name.Contains("block_sparse_moe", StringComparison.Ordinal));
-            foreach (var engine in FastRun.Hand) FastRun.AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}");
+            Assert.True(own ? idle.Count < expected.Gradients.Count / 3 : idle.Count == 0,
+                $"{string.Join(", ", idle)}: no gradient, so the comparison would say nothing");
+            Assert.Contains(expected.Gradients.Keys,
+                name => name.Contains("experts", StringComparison.Ordinal) || name.Contains("block_sparse_moe", StringComparison.Ordinal));
+            foreach (var engine in FastRun.Hand)
+                FastRun.AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}");
         }
     }
 
@@ -83,7 +98,9 @@ public sealed class FastMixtureTests : IDisposable
         ModelQuantizer.Quantize(_temp, folder, new QuantizeOptions());
         float[] Gradients(string source, bool stream, StreamReads reads)
         {
-            using var model = CausalModel.Load(source, new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = EngineKind.Fast, Compute = ComputeKind.Float32, Stream = stream, StreamReads = reads });
+            using var model = CausalModel.Load(source,
+                new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = EngineKind.Fast, Compute = ComputeKind.Float32, Stream = stream,
+                StreamReads = reads });
             Inject(model, own: false);
             model.ForwardBackward(FastRun.Batch(96, false), 0.125, new StepKey(1, 2, 3));
             return model.Parameters.GradientSpan.ToArray();
@@ -119,7 +136,8 @@ public sealed class FastMixtureTests : IDisposable
         Assert.InRange(Math.Abs(exact.Loss - narrow.Loss) / exact.Loss, 1e-9, 0.02);
         double dot = 0, square = 0, other = 0;
         foreach (var (name, values) in exact.Gradients)
-            foreach (var (a, b) in values.Zip(narrow.Gradients[name])) (dot, square, other) = (dot + a * (double)b, square + a * (double)a, other + b * (double)b);
+            foreach (var (a, b) in values.Zip(narrow.Gradients[name]))
+                (dot, square, other) = (dot + a * (double)b, square + a * (double)a, other + b * (double)b);
         Assert.InRange(dot / Math.Sqrt(square * other), 0.95, 1);
     }
 
@@ -136,18 +154,23 @@ public sealed class FastMixtureTests : IDisposable
         Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > FastRun.Gate * pair.Value.Max(Math.Abs));
     }
 
-    private void Write(string type, string keys, bool perExpert) => RandomModel.Write(_temp, $$"""{"model_type": "{{type}}", {{Sizes}}, {{keys}}}""", perExpert);
+    private void Write(string type, string keys, bool perExpert)
+        => RandomModel.Write(_temp, $$"""{"model_type": "{{type}}", {{Sizes}}, {{keys}}}""", perExpert);
 
     private static void Inject(CausalModel model, bool own, bool drops = false)
     {
         var spec = own
-            ? new LoraSpec { Rank = 3, Alpha = 6, Dropout = drops ? 0.3 : 0, Targets = TargetModules.OfNames(model.Config.ModelType == "mixtral" ? ["q_proj", "v_proj", "w1", "w2", "w3"] : ["q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]) }
-            : new LoraSpec { Rank = 3, Alpha = 6, TargetParameters = model.Config.ModelType == "granitemoe" ? ["input_linear.weight", "output_linear.weight"] : ["experts.gate_up_proj", "experts.down_proj"] };
+            ? new LoraSpec { Rank = 3, Alpha = 6, Dropout = drops ? 0.3 : 0,
+                Targets = TargetModules.OfNames(model.Config.ModelType == "mixtral"
+                    ? ["q_proj", "v_proj", "w1", "w2", "w3"] : ["q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]) }
+            : new LoraSpec { Rank = 3, Alpha = 6, TargetParameters = model.Config.ModelType == "granitemoe"
+                ? ["input_linear.weight", "output_linear.weight"] : ["experts.gate_up_proj", "experts.down_proj"] };
         AdapterInjector.Inject(model, spec, 1);
         FastRun.Randomize(model);
     }
 
-    private (double Loss, Dictionary<string, float[]> Gradients) Step(EngineKind engine, bool own, bool recompute, bool everyRow, ComputeKind compute = ComputeKind.Float32, Action<CausalModel>? change = null) =>
+    private (double Loss, Dictionary<string, float[]> Gradients) Step(EngineKind engine, bool own, bool recompute, bool everyRow,
+        ComputeKind compute = ComputeKind.Float32, Action<CausalModel>? change = null) =>
         FastRun.Step(_temp, engine, recompute, everyRow, model =>
         {
             Inject(model, own, recompute);

@@ -1,20 +1,22 @@
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
 /// <summary>One backward pass of an adapter on every linear, over rows of unlike lengths.</summary>
 internal static class FastRun
 {
-    /// <summary>Largest difference of a gradient as a share of the tensor's largest. Two orders of addition of the same float32 numbers: a hundredth of the gate against the goldens.</summary>
+    /// <summary>Largest difference of a gradient as a share of the tensor's largest. Two orders of addition of the same float32 numbers: a hundredth of the
+    /// gate against the goldens.</summary>
     public const double Gate = 2e-5;
 
     /// <summary>The engines that compute by hand, over the processor's kernels and over libtorch's operations: one gate.</summary>
     public static EngineKind[] Hand { get; } = [EngineKind.Fast, EngineKind.Libtorch];
 
-    public static void AssertClose((double Loss, Dictionary<string, float[]> Gradients) expected, (double Loss, Dictionary<string, float[]> Gradients) actual, string where, double share = Gate)
+    public static void AssertClose((double Loss, Dictionary<string, float[]> Gradients) expected, (double Loss, Dictionary<string, float[]> Gradients) actual,
+        string where, double share = Gate)
     {
         Assert.InRange(Math.Abs(expected.Loss - actual.Loss) / expected.Loss, 0, 1e-6);
         foreach (var (tensor, values) in expected.Gradients)
@@ -25,12 +27,14 @@ internal static class FastRun
     }
 
     /// <summary>One backward pass of a model of 96 tokens in any folder.</summary>
-    public static (double Loss, Dictionary<string, float[]> Gradients) Step(string folder, EngineKind engine, bool recompute, bool everyRow, Action<CausalModel> inject, ComputeKind compute = ComputeKind.Float32, int[]? lengths = null)
+    public static (double Loss, Dictionary<string, float[]> Gradients) Step(string folder, EngineKind engine, bool recompute, bool everyRow,
+        Action<CausalModel> inject, ComputeKind compute = ComputeKind.Float32, int[]? lengths = null)
     {
         using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = engine, GradientCheckpointing = recompute, Compute = compute });
         inject(model);
         var plain = Batch(96, everyRow, lengths);
-        var batch = new TokenBatch(plain.TokenIds, plain.Targets, plain.Positions, plain.SegmentStarts, plain.SegmentWeights) { BalanceWeight = model.Config.BalanceLoss > 0 ? 20 : 0 };
+        var batch = new TokenBatch(plain.TokenIds, plain.Targets, plain.Positions, plain.SegmentStarts,
+            plain.SegmentWeights) { BalanceWeight = model.Config.BalanceLoss > 0 ? 20 : 0 };
         var result = model.ForwardBackward(batch, 0.125, new StepKey(1, 2, 3));
         Assert.Equal(engine.ToString(), model.Engine.Name, ignoreCase: true);
         Assert.Equal(model.Config.BalanceLoss > 0, result.Balance > 0);
@@ -44,7 +48,8 @@ internal static class FastRun
         {
             using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
             int[] first = [.. Enumerable.Range(0, 19).Select(i => i * 5 % 96)], second = [.. Enumerable.Range(0, 11).Select(i => (i * 11 + 3) % 96)];
-            float[] packed = Logits(model, TokenBatch.OfRows([(first, first), (second, second)])), apart = [.. Logits(model, TokenBatch.OfTokens(first)), .. Logits(model, TokenBatch.OfTokens(second))];
+            float[] packed = Logits(model, TokenBatch.OfRows([(first, first), (second, second)])),
+                apart = [.. Logits(model, TokenBatch.OfTokens(first)), .. Logits(model, TokenBatch.OfTokens(second))];
             Assert.InRange(Golden.LargestDifference(packed, apart), 0, packedGate);
             using var decoder = model.Engine.Decoder();
             // Several tokens at once, then one by one; and again from the start.
@@ -53,7 +58,8 @@ internal static class FastRun
                 Assert.Equal(0, decoder.Truncate(0));
                 decoder.Next(first[..2], 0);
                 decoder.Next(first[2..7], 0);
-                for (var t = 7; t < 19; t++) Assert.InRange(Golden.LargestDifference(decoder.Next(first[t..(t + 1)], 0), packed.AsSpan(t * 96, 96)), 0, 5 * packedGate);
+                for (var t = 7; t < 19; t++)
+                    Assert.InRange(Golden.LargestDifference(decoder.Next(first[t..(t + 1)], 0), packed.AsSpan(t * 96, 96)), 0, 5 * packedGate);
             }
         }
     }
@@ -78,7 +84,8 @@ internal static class FastRun
     public static CausalModel Adapted(string name, EngineKind engine, bool checkpointing, double dropout, ComputeKind compute, bool dora)
     {
         var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing, Compute = compute });
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, UseDora = dora, LoraBias = name == "llama_bias", Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, UseDora = dora, LoraBias = name == "llama_bias",
+            Bias = name == "qwen2" ? BiasMode.All : BiasMode.None }, 1);
         Randomize(model);
         return model;
     }

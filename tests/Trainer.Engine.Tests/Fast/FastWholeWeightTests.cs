@@ -1,7 +1,7 @@
 using Trainer.Adapters;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -23,7 +23,8 @@ public sealed class FastWholeWeightTests
 
     [Theory, MemberData(nameof(Families))]
     public void With_all_weights_trained_every_gradient_equals_the_reference_engines(string name, bool checkpointing)
-        => Compare(engine => CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, TrainAllWeights = true, GradientCheckpointing = checkpointing }));
+        => Compare(engine => CausalModel.Load(Golden.Folder(name),
+            new ModelLoadOptions { Engine = engine, TrainAllWeights = true, GradientCheckpointing = checkpointing }));
 
     // Which layer the backward pass may stop at hangs on the lowest of these.
     [Theory]
@@ -43,7 +44,8 @@ public sealed class FastWholeWeightTests
             Compare(engine =>
             {
                 var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = engine, GradientCheckpointing = checkpointing });
-                AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, Targets = TargetModules.Parse(targets.Split(',')), ModulesToSave = [saved] }, 1);
+                AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, Dropout = dropout, Targets = TargetModules.Parse(targets.Split(',')),
+                    ModulesToSave = [saved] }, 1);
                 FastRun.Randomize(model);
                 return model;
             });
@@ -74,7 +76,8 @@ public sealed class FastWholeWeightTests
 
     private static void Compare(Func<EngineKind, CausalModel> load)
     {
-        foreach (var (everyRow, engine) in new[] { (false, EngineKind.Fast), (true, EngineKind.Fast), (false, EngineKind.Libtorch), (true, EngineKind.Libtorch) })
+        foreach (var (everyRow, engine) in new[] { (false, EngineKind.Fast), (true, EngineKind.Fast), (false, EngineKind.Libtorch),
+            (true, EngineKind.Libtorch) })
         {
             using var expected = load(EngineKind.Reference);
             using var actual = load(engine);

@@ -1,7 +1,7 @@
-using Trainer.Engine;
-using Trainer.Models;
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
+using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -74,7 +74,8 @@ public sealed unsafe class LayerStreamTests
     }
 
     [Theory]
-    [InlineData(null, 0, false), InlineData(299L, 0, false), InlineData(300L, 1, false), InlineData(250L, 0, true), InlineData(449L, 1, true), InlineData(1049L, 7, true), InlineData(1050L, 10, true)]
+    [InlineData(null, 0, false), InlineData(299L, 0, false), InlineData(300L, 1, false), InlineData(250L, 0, true), InlineData(449L, 1, true),
+        InlineData(1049L, 7, true), InlineData(1050L, 10, true)]
     public void A_window_takes_two_layers_then_the_head_then_more_layers(long? bytes, int kept, bool head)
     {
         // Layers of 100, the head of 50; 299 has room for the head but is the smallest case of a head of 100.
@@ -94,11 +95,13 @@ public sealed unsafe class LayerStreamTests
             using var file = DirectFile.TryOpen(path) ?? DirectFile.OpenCached(path)!;
             using var buffer = NativeBlock.OnLargePages(8192);
             file.Read(0, buffer.Start, 8192, 5000, default);
-            Assert.Contains("ends at byte 5000", Assert.Throws<ModelException>(() => file.Read(0, buffer.Start, 8192, 5001, default)).Message, StringComparison.Ordinal);
+            Assert.Contains("ends at byte 5000", Assert.Throws<ModelException>(() => file.Read(0, buffer.Start, 8192, 5001, default)).Message,
+                StringComparison.Ordinal);
             // Address 0 of this process: the one read that fails with an input/output error on every Linux.
             if (!OperatingSystem.IsLinux()) return;
             using var memory = DirectFile.OpenCached("/proc/self/mem")!;
-            Assert.Contains("Input/output error", Assert.Throws<ModelException>(() => memory.Read(0, buffer.Start, 4096, 4096, default)).Message, StringComparison.Ordinal);
+            Assert.Contains("Input/output error", Assert.Throws<ModelException>(() => memory.Read(0, buffer.Start, 4096, 4096, default)).Message,
+                StringComparison.Ordinal);
         }
         finally
         {

@@ -42,11 +42,13 @@ public sealed class LibtorchFolderTests : IDisposable
         {
             LibtorchFolder.Require(libraries);
             // What says the right version may still be no library.
-            Assert.Contains("libc10.so cannot be loaded", Assert.Throws<DeviceException>(() => LibtorchFolder.Load(libraries)).Message, StringComparison.Ordinal);
+            Assert.Contains("libc10.so cannot be loaded", Assert.Throws<DeviceException>(() => LibtorchFolder.Load(libraries)).Message,
+                StringComparison.Ordinal);
         }
         else
         {
-            Assert.Contains($"it holds libtorch {refused}, and this program needs exactly {LibtorchFolder.Version}", Assert.Throws<DeviceException>(() => LibtorchFolder.Require(libraries)).Message, StringComparison.Ordinal);
+            Assert.Contains($"it holds libtorch {refused}, and this program needs exactly {LibtorchFolder.Version}",
+                Assert.Throws<DeviceException>(() => LibtorchFolder.Require(libraries)).Message, StringComparison.Ordinal);
         }
     }
 

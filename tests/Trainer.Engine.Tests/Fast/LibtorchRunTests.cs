@@ -55,9 +55,10 @@ public sealed class LibtorchRunTests
         foreach (var device in (string[])["cpu", ComputeDevice.Stand])
         {
             using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
-            run.Options = run.Options with { Device = device, Optim = optimizer, MaxSteps = 4, LearningRate = 1e-4, Lora = run.Options.Lora with { FreezeA = freezesA } };
+            run.Options = run.Options with { Device = device, Optim = optimizer, MaxSteps = 4, LearningRate = 1e-4,
+                Lora = run.Options.Lora with { FreezeA = freezesA } };
             run.Run();
-            using var file = Trainer.Checkpoints.SafetensorsFile.Open(run.Out("adapter_model.safetensors"));
+            using var file = Trainer.Checkpoints.Safetensors.SafetensorsFile.Open(run.Out("adapter_model.safetensors"));
             adapters.Add([.. file.Entries.OrderBy(entry => entry.Name, StringComparer.Ordinal).SelectMany(entry => Golden.Floats(file, entry.Name))]);
         }
         Assert.InRange(Golden.LargestDifference(adapters[0], adapters[1]), 0, 2e-5);

@@ -1,8 +1,8 @@
 using Trainer.Adapters;
-using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Tests.Models;
+using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -23,7 +23,8 @@ public sealed class NarrowGradientTests
         var exact = FastRun.Gradients(name, EngineKind.Fast, false, 0, false);
         var narrow = FastRun.Gradients(name, engine, false, 0, false, compute: compute);
         Assert.InRange(Math.Abs(exact.Loss - narrow.Loss) / exact.Loss, 1e-6, 0.005);
-        foreach (var (tensor, values) in exact.Gradients) Assert.True(Cosine(values, narrow.Gradients[tensor]) > Gate(compute), $"{tensor} of {name} in {compute}");
+        foreach (var (tensor, values) in exact.Gradients)
+            Assert.True(Cosine(values, narrow.Gradients[tensor]) > Gate(compute), $"{tensor} of {name} in {compute}");
         // The control: the same engine on an adapter of which one matrix has another sign.
         var moved = FastRun.Gradients(name, engine, false, 0, false, compute: compute, change: model =>
         {
@@ -49,7 +50,8 @@ public sealed class NarrowGradientTests
     {
         foreach (var checkpointing in (bool[])[true, false])
         {
-            using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast, Compute = compute, GradientCheckpointing = checkpointing, Quantize = QuantizeKind.Nf4 });
+            using var model = CausalModel.Load(Golden.Folder("llama31"),
+                new ModelLoadOptions { Engine = EngineKind.Fast, Compute = compute, GradientCheckpointing = checkpointing, Quantize = QuantizeKind.Nf4 });
             AdapterInjector.Inject(model, new LoraSpec { Rank = 4 }, 1);
             var batch = FastRun.Batch(model.Config.VocabularySize, true);
             var counted = FastEngine.BytesFor(model, batch, checkpointing);

@@ -1,8 +1,9 @@
 using TorchSharp;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Half;
 
 namespace Trainer.Engine.Tests.Fast;
@@ -81,7 +82,8 @@ public sealed unsafe class NarrowProductTests
 
     private static double Gate(string compute) => compute == "int8" ? 0.02 : 0.006;
 
-    /// <summary>Relative RMS difference of a narrow product with one matrix and the float32 product with another, at a stride, a factor and an addend.</summary>
+    /// <summary>Relative RMS difference of a narrow product with one matrix and the float32 product with another, at a stride, a factor and an
+    /// addend.</summary>
     private static double Error(string compute, IFrozenWeight narrow, IFrozenWeight exact, bool forward)
     {
         const int Stride = High + 5;
@@ -90,7 +92,8 @@ public sealed unsafe class NarrowProductTests
         IFrozenProduct[] products = [new BlasProduct(panels), compute == "int8" ? new Int8Product(panels) : new BFloat16Product(panels)];
         IFrozenWeight[] weights = [exact, narrow];
         var matrix = MatrixShape.Of(narrow);
-        List<PassBuffer> buffers = [.. BlasProduct.Buffers(Tokens, [MatrixShape.Of(exact)], 1), .. compute == "int8" ? Int8Product.Buffers(Tokens, [matrix], 1) : BFloat16Product.Buffers(Tokens, [matrix], 1)];
+        List<PassBuffer> buffers = [.. BlasProduct.Buffers(Tokens, [MatrixShape.Of(exact)], 1),
+            .. compute == "int8" ? Int8Product.Buffers(Tokens, [matrix], 1) : BFloat16Product.Buffers(Tokens, [matrix], 1)];
         using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes));
         var room = ProductRoom.Cut(arena, buffers, Tokens, torch.get_num_threads());
         var input = Values(Tokens * Stride, 3);

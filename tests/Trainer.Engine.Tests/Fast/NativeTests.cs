@@ -1,6 +1,6 @@
-using Trainer.Numerics.Machine;
-using Trainer.Engine.Native;
 using TorchSharp;
+using Trainer.Engine.Native;
+using Trainer.Numerics.Machine;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Tests.Fast;

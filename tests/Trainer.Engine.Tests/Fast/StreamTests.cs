@@ -1,9 +1,15 @@
 using Trainer.Adapters;
-using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Native;
+using Trainer.Engine.Quantize;
+using Trainer.Engine.Reference;
+using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Fast;
 
@@ -25,7 +31,8 @@ public sealed class StreamTests : IDisposable
         foreach (var checkpointing in new[] { true, false })
             foreach (var reads in new[] { StreamReads.Mapped, StreamReads.Direct })
                 // The least, one layer more, the head too, some of everything, all.
-                foreach (var bytes in new long?[] { null, 3 * LayerBytes, 2 * LayerBytes + HeadBytes, 4 * LayerBytes + HeadBytes, 1 << 30 }) ways.Add(checkpointing, reads, bytes);
+                foreach (var bytes in new long?[] { null, 3 * LayerBytes, 2 * LayerBytes + HeadBytes, 4 * LayerBytes + HeadBytes, 1 << 30 })
+                    ways.Add(checkpointing, reads, bytes);
         return ways;
     }
 
@@ -88,7 +95,8 @@ public sealed class StreamTests : IDisposable
         Assert.Equal(BaseWeights.Checksum(resident), BaseWeights.Checksum(model));
     }
 
-    [SkippableTheory, InlineData(null, "2 of 6 layers in"), InlineData(3 * LayerBytes, "3 of 6 layers in"), InlineData(1L << 30, "6 of 6 layers and the head in")]
+    [SkippableTheory, InlineData(null, "2 of 6 layers in"), InlineData(3 * LayerBytes, "3 of 6 layers in"),
+        InlineData(1L << 30, "6 of 6 layers and the head in")]
     public void What_is_read_how_and_what_stays_is_said(long? bytes, string stays)
     {
         using var file = DirectFile.TryOpen(Path.Combine(_folder, "model-00003-of-00007.safetensors"));
@@ -165,7 +173,8 @@ public sealed class StreamTests : IDisposable
         model.ForwardBackward(batch, 1);
         var path = Path.Combine(_folder, "model-00002-of-00007.safetensors");
         File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddMinutes(1));
-        Assert.Contains("model-00002-of-00007.safetensors", Assert.Throws<ModelException>(() => model.ForwardBackward(batch, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("model-00002-of-00007.safetensors", Assert.Throws<ModelException>(() => model.ForwardBackward(batch, 1)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory, InlineData(StreamReads.Mapped), InlineData(StreamReads.Direct)]
@@ -174,7 +183,8 @@ public sealed class StreamTests : IDisposable
         using var model = Load(Streamed);
         var files = new StreamedFiles(model.WeightPaths);
         var layout = new StreamedLayout(model);
-        using var source = reads == StreamReads.Direct ? DirectLayers.TryOpen(layout, files) ?? (ILayerSource)new MappedLayers(layout, files) : new MappedLayers(layout, files);
+        using var source = reads == StreamReads.Direct
+            ? DirectLayers.TryOpen(layout, files) ?? (ILayerSource)new MappedLayers(layout, files) : new MappedLayers(layout, files);
         using var stream = new LayerStream(source, layout.Layers, new StreamWindow(0, false));
         stream.Visit(0, 1);
         using (var file = new FileStream(Path.Combine(_folder, "model-00004-of-00007.safetensors"), FileMode.Open)) file.SetLength(5000);

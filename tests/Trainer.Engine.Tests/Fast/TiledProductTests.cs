@@ -1,7 +1,7 @@
 using TorchSharp;
-using Trainer.Engine;
-using Trainer.Models;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
 namespace Trainer.Engine.Tests.Fast;
@@ -100,7 +100,8 @@ public sealed unsafe class TiledProductTests
     [InlineData(32, 2048, 16, 1)]
     [InlineData(8, 512, 64, 8)]
     [InlineData(8, 8, 64, 1)]
-    public void Rows_are_cut_into_as_many_parts_as_threads_need(long chunks, long rows, int threads, long parts) => Assert.Equal(parts, TiledProduct.RowParts(chunks, rows, threads));
+    public void Rows_are_cut_into_as_many_parts_as_threads_need(long chunks, long rows, int threads, long parts)
+    => Assert.Equal(parts, TiledProduct.RowParts(chunks, rows, threads));
 
     private static IFrozenWeight Weight(string form, long wide, long high)
     {

@@ -1,9 +1,6 @@
 using System.Text.Json.Nodes;
-using Trainer.Adapters;
 using Trainer.Checkpoints;
-using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -64,7 +61,8 @@ public sealed class BadFolderTests : IDisposable
     [Fact]
     public void A_text_model_without_its_tensors_is_named()
     {
-        using var variant = new FolderVariant(Golden.Folder("gemma3_wrapper")).Rename(stored => stored.StartsWith("language_model.model.layers.1.", StringComparison.Ordinal) ? null : stored);
+        using var variant = new FolderVariant(Golden.Folder("gemma3_wrapper")).Rename(
+            stored => stored.StartsWith("language_model.model.layers.1.", StringComparison.Ordinal) ? null : stored);
         Refused(variant, "model.language_model.layers.1.", "is missing");
     }
 
@@ -89,7 +87,8 @@ public sealed class BadFolderTests : IDisposable
     {
         RandomModel.Write(_folder, RandomModel.Mixture);
         File.Move(Path.Combine(_folder, ShardedModel.SingleFile), Path.Combine(_folder, "model-1.safetensors"));
-        File.WriteAllText(Path.Combine(_folder, ShardedModel.IndexFile), new JsonObject { ["weight_map"] = new JsonObject { ["model.norm.weight"] = "model-1.safetensors", ["lm_head.weight"] = shard } }.ToJsonString());
+        File.WriteAllText(Path.Combine(_folder, ShardedModel.IndexFile),
+            new JsonObject { ["weight_map"] = new JsonObject { ["model.norm.weight"] = "model-1.safetensors", ["lm_head.weight"] = shard } }.ToJsonString());
         var fault = Assert.Throws<ModelException>(() => Load(_folder).Dispose()).Message;
         Assert.Contains(shard, fault, StringComparison.Ordinal);
         Assert.Contains("refusing to look elsewhere", fault, StringComparison.Ordinal);
@@ -155,5 +154,6 @@ public sealed class BadFolderTests : IDisposable
         return model.TokenLosses(TokenBatch.OfRows([(ids, ids)]));
     }
 
-    private static CausalModel Load(string folder) => CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
+    private static CausalModel Load(string folder)
+        => CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
 }

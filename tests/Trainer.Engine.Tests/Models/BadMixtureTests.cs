@@ -1,7 +1,7 @@
 using Trainer.Adapters;
-using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Models.Drawing;
+using Trainer.Models.Families;
 using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Models;
@@ -47,7 +47,8 @@ public sealed class BadMixtureTests : IDisposable
             """;
         RandomModel.Write(_folder, Config);
         Load().Dispose();
-        File.WriteAllText(Path.Combine(_folder, "config.json"), Config.Replace("\"layer_types\": [\"linear_attention\", \"full_attention\"]", types, StringComparison.Ordinal));
+        File.WriteAllText(Path.Combine(_folder, "config.json"),
+            Config.Replace("\"layer_types\": [\"linear_attention\", \"full_attention\"]", types, StringComparison.Ordinal));
         Assert.Contains(named, Assert.Throws<ModelException>(() => Load().Dispose()).Message, StringComparison.Ordinal);
     }
 
@@ -56,12 +57,14 @@ public sealed class BadMixtureTests : IDisposable
     {
         RandomModel.Write(_folder, RandomModel.Mixture);
         using var model = Load();
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj"]), TargetParameters = ["experts.down_proj"] }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj"]),
+            TargetParameters = ["experts.down_proj"] }, 1);
         // One token reaches two of five experts.
         var batch = new TokenBatch([7, 7], [7, TokenBatch.IgnoredTarget], [0, 1], [0, 2], [1f]);
         var result = model.ForwardBackward(batch, 1);
         Assert.True(double.IsFinite(result.LossSum));
-        var gradient = model.Parameters.Entries.Where(tensor => tensor.Name.EndsWith("experts.lora_B.weight", StringComparison.Ordinal)).Select(tensor => model.Parameters.GradientsOf(tensor).ToArray()).ToList();
+        var gradient = model.Parameters.Entries.Where(tensor => tensor.Name.EndsWith("experts.lora_B.weight", StringComparison.Ordinal))
+            .Select(tensor => model.Parameters.GradientsOf(tensor).ToArray()).ToList();
         Assert.NotEmpty(gradient);
         Assert.All(gradient, values =>
         {
@@ -79,12 +82,14 @@ public sealed class BadMixtureTests : IDisposable
         var attention = TrainedShare.Of(AdapterBlueprint.Fresh(decoder, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear }));
         Assert.Equal(0, attention.Single(share => share.Kind == "experts").Trained);
         Assert.True(attention.Single(share => share.Kind == "attention").Trained > 0);
-        var adapter = AdapterBlueprint.Fresh(decoder, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj"]), TargetParameters = ["experts.down_proj"] });
+        var adapter = AdapterBlueprint.Fresh(decoder,
+            new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj"]), TargetParameters = ["experts.down_proj"] });
         var shares = TrainedShare.Of(adapter);
         Assert.Equal(2 * 5 * 2 * (24 + 32), shares.Single(share => share.Kind == "experts").Trained);
         Assert.Equal(adapter.ParameterCount, shares.Sum(share => share.Trained));
         Assert.Equal(decoder.ParameterCount, shares.Sum(share => share.Total));
     }
 
-    private CausalModel Load() => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
+    private CausalModel Load() => CausalModel.Load(_folder,
+        new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference });
 }

@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;
@@ -37,7 +37,8 @@ public sealed class BadModelTests : IDisposable
     [InlineData("quantization", """{"group_size": 64, "bits": 4}""", "quantized for MLX")]
     [InlineData("quantization_config", """{"quant_method": "gptq", "bits": 4}""", "quantization_config.q_group_size")]
     [InlineData("quantization_config", """{"quant_method": "awq"}""", "quantization_config.w_bit")]
-    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}""", "'quantization_config.bnb_4bit_quant_type' is 'fp4'")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}""",
+        "'quantization_config.bnb_4bit_quant_type' is 'fp4'")]
     [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_8bit": true}""", "'quantization_config.load_in_8bit' is true")]
     [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": false, "load_in_8bit": false}""", null)]
     [InlineData("quantization_config", """{"load_in_4bit": false, "bnb_4bit_quant_type": "fp4"}""", null)]
@@ -122,7 +123,8 @@ public sealed class BadModelTests : IDisposable
         Assert.Contains("cannot be read", Refused(), StringComparison.Ordinal);
         File.Delete(Path.Combine(_folder, "config.json"));
         Assert.Contains("no config.json", Refused(), StringComparison.Ordinal);
-        Assert.Contains("there is no such folder", Assert.Throws<ModelException>(() => CausalModel.Load(Path.Combine(_folder, "nowhere"))).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no such folder", Assert.Throws<ModelException>(() => CausalModel.Load(Path.Combine(_folder, "nowhere"))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -197,8 +199,11 @@ public sealed class BadModelTests : IDisposable
     {
         Directory.Delete(_folder, recursive: true);
         Directory.CreateDirectory(_folder);
-        foreach (var file in Directory.GetFiles(Golden.Folder("qlora", "llama31_nf4_dq", "prequantized"))) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
-        Assert.Contains("already quantized as nf4", Assert.Throws<ModelException>(() => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.Int8 })).Message, StringComparison.Ordinal);
+        foreach (var file in Directory.GetFiles(Golden.Folder("qlora", "llama31_nf4_dq", "prequantized")))
+            File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        Assert.Contains("already quantized as nf4",
+            Assert.Throws<ModelException>(() => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.Int8 })).Message,
+            StringComparison.Ordinal);
         const string Name = "model.layers.0.mlp.down_proj.weight";
         Rewrite(tensors => tensors[Name + ".quant_state.bitsandbytes__nf4"] = Text("{\"quant_type\": \"nf4\", \"blocksize\": 128, \"shape\": [64, 128]}"));
         Assert.Contains($"tensor '{Name}'", Refused(), StringComparison.Ordinal);
@@ -211,7 +216,8 @@ public sealed class BadModelTests : IDisposable
     public void A_token_outside_the_vocabulary_is_refused()
     {
         using var model = CausalModel.Load(_folder);
-        Assert.Contains("token id 256 is outside", Assert.Throws<ModelException>(() => model.Logits(TokenBatch.OfTokens([1, 256]))).Message, StringComparison.Ordinal);
+        Assert.Contains("token id 256 is outside", Assert.Throws<ModelException>(() => model.Logits(TokenBatch.OfTokens([1, 256]))).Message,
+            StringComparison.Ordinal);
     }
 
     private static (long[] Shape, byte[] Bytes) Text(string text) => ([Encoding.UTF8.GetByteCount(text)], Encoding.UTF8.GetBytes(text));
@@ -220,7 +226,8 @@ public sealed class BadModelTests : IDisposable
 
     private void Copy(string name)
     {
-        foreach (var file in new[] { "config.json", "generation_config.json", "model.safetensors" }) File.Copy(Golden.Folder(name, file), Path.Combine(_folder, file));
+        foreach (var file in new[] { "config.json", "generation_config.json", "model.safetensors" })
+            File.Copy(Golden.Folder(name, file), Path.Combine(_folder, file));
     }
 
     private void Change(Action<JsonObject> change)
@@ -242,7 +249,8 @@ public sealed class BadModelTests : IDisposable
             tensors = file.Tensors.ToDictionary(pair => pair.Key, pair => (pair.Value.Shape, file.Bytes(pair.Value).ToArray()));
         }
         change(tensors);
-        using var writer = SafetensorsWriter.Create(path, tensors.Select(pair => new TensorDeclaration(pair.Key, types.GetValueOrDefault(pair.Key, SafetensorsDtype.F32), pair.Value.Shape)), null);
+        using var writer = SafetensorsWriter.Create(path,
+            tensors.Select(pair => new TensorDeclaration(pair.Key, types.GetValueOrDefault(pair.Key, SafetensorsDtype.F32), pair.Value.Shape)), null);
         foreach (var (name, (_, bytes)) in tensors) writer.Write(name, bytes);
         writer.Complete();
     }

@@ -1,6 +1,5 @@
-using Trainer.Engine;
+using Trainer.Engine.Fast.Cpu;
 using Trainer.Models;
-using Trainer.Engine.Fast;
 
 namespace Trainer.Engine.Tests.Models;
 

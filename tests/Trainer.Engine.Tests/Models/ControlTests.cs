@@ -1,9 +1,12 @@
 using System.Text.Json.Nodes;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Dropout;
+using Trainer.Engine.Reference;
 using Trainer.Engine.Tests.Adapters;
-using Trainer.Engine;
+using Trainer.Engine.Weights;
 using Trainer.Models;
+using Trainer.Models.Lora;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -56,7 +59,8 @@ public sealed class ControlTests : IDisposable
         using var model = CausalModel.Load(Golden.Folder("llama2"), new ModelLoadOptions { Engine = EngineKind.Reference });
         using var io = SafetensorsFile.Open(Golden.Folder("llama2", "io.safetensors"));
         var right = Golden.Batch(io, trimmed: true);
-        var wrong = new TokenBatch(right.TokenIds, [.. right.Targets.Select((target, t) => target == TokenBatch.IgnoredTarget ? target : right.TokenIds[t])], right.Positions, right.SegmentStarts, right.SegmentWeights);
+        var wrong = new TokenBatch(right.TokenIds, [.. right.Targets.Select((target, t) => target == TokenBatch.IgnoredTarget ? target : right.TokenIds[t])],
+            right.Positions, right.SegmentStarts, right.SegmentWeights);
         Assert.True(Math.Abs(model.TokenLosses(right).Sum() - model.TokenLosses(wrong).Sum()) > 1);
     }
 
@@ -144,7 +148,8 @@ public sealed class ControlTests : IDisposable
     [InlineData(false)]
     public void No_tensor_outlives_a_step_and_the_base_stays_as_it_was(bool checkpointing)
     {
-        using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Reference, Quantize = QuantizeKind.Nf4, GradientCheckpointing = checkpointing });
+        using var model = CausalModel.Load(Golden.Folder("llama31"),
+            new ModelLoadOptions { Engine = EngineKind.Reference, Quantize = QuantizeKind.Nf4, GradientCheckpointing = checkpointing });
         AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8, UseDora = true, Dropout = 0.1 }, 1);
         int[] row = [1, 5, 9, 33, 7, 200, 11];
         var batch = TokenBatch.OfRows([(row, row)]);

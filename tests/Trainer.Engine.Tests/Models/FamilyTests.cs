@@ -1,13 +1,15 @@
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Models;
+using Trainer.Models.Families;
 
 namespace Trainer.Engine.Tests.Models;
 
 [Trait("ring", "model")]
 public class FamilyTests
 {
-    public static TheoryData<string> Cases => new(Directory.GetFiles(Golden.Root, "io.safetensors", SearchOption.AllDirectories).Select(path => Path.GetFileName(Path.GetDirectoryName(path)!)).Order(StringComparer.Ordinal));
+    public static TheoryData<string> Cases
+        => new(Directory.GetFiles(Golden.Root, "io.safetensors", SearchOption.AllDirectories).Select(path => Path.GetFileName(Path.GetDirectoryName(path)!))
+            .Order(StringComparer.Ordinal));
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -29,7 +31,8 @@ public class FamilyTests
         var losses = model.TokenLosses(batch);
         var expected = Golden.Expected(Golden.Folder(name));
         Assert.Equal(expected.GetProperty("loss_tokens").GetInt32(), batch.TrainedTokens);
-        Assert.InRange(Math.Abs(losses.Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0, GoldenFamilies.LossGate(name));
+        Assert.InRange(Math.Abs(losses.Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0,
+            GoldenFamilies.LossGate(name));
     }
 
     [Theory]
@@ -40,9 +43,11 @@ public class FamilyTests
         if (!File.Exists(Golden.Folder(name, "config.v5.json"))) return;
         var folder = Directory.CreateTempSubdirectory("config-v5-").FullName;
         File.Copy(Golden.Folder(name, "config.v5.json"), Path.Combine(folder, "config.json"));
-        if (File.Exists(Golden.Folder(name, "generation_config.json"))) File.Copy(Golden.Folder(name, "generation_config.json"), Path.Combine(folder, "generation_config.json"));
+        if (File.Exists(Golden.Folder(name, "generation_config.json")))
+            File.Copy(Golden.Folder(name, "generation_config.json"), Path.Combine(folder, "generation_config.json"));
         // The second file was written after loading as float32, so it names another stored type.
-        Assert.Equivalent(ConfigLoader.Load(Golden.Folder(name)) with { StoredType = null }, ConfigLoader.Load(folder) with { StoredType = null }, strict: true);
+        Assert.Equivalent(ConfigLoader.Load(Golden.Folder(name)) with { StoredType = null }, ConfigLoader.Load(folder) with { StoredType = null },
+            strict: true);
         Directory.Delete(folder, recursive: true);
     }
 }

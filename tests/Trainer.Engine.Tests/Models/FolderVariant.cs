@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -36,7 +37,8 @@ internal sealed class FolderVariant : IDisposable
     /// <summary>Gives every tensor another name; null leaves it out.</summary>
     public FolderVariant Rename(Func<string, string?> name)
     {
-        var renamed = _tensors.Select(tensor => (Name: name(tensor.Name), tensor.Dtype, tensor.Shape, tensor.Bytes)).Where(tensor => tensor.Name is not null).ToList();
+        var renamed = _tensors.Select(tensor => (Name: name(tensor.Name), tensor.Dtype, tensor.Shape, tensor.Bytes)).Where(tensor => tensor.Name is not null)
+            .ToList();
         _tensors.Clear();
         _tensors.AddRange(renamed!);
         return this;
@@ -60,13 +62,15 @@ internal sealed class FolderVariant : IDisposable
         return this;
     }
 
-    public FolderVariant Put(string name, long[] shape, float[] values) => Put(name, SafetensorsDtype.F32, shape, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
+    public FolderVariant Put(string name, long[] shape, float[] values)
+        => Put(name, SafetensorsDtype.F32, shape, MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     /// <summary>Writes the folder.</summary>
     public string Write()
     {
         File.WriteAllText(Path.Combine(Folder, "config.json"), Config.ToJsonString());
-        using var writer = SafetensorsWriter.Create(Path.Combine(Folder, ShardedModel.SingleFile), _tensors.Select(tensor => new TensorDeclaration(tensor.Name, tensor.Dtype, tensor.Shape)), SafetensorsWriter.PyTorchMetadata);
+        using var writer = SafetensorsWriter.Create(Path.Combine(Folder, ShardedModel.SingleFile),
+            _tensors.Select(tensor => new TensorDeclaration(tensor.Name, tensor.Dtype, tensor.Shape)), SafetensorsWriter.PyTorchMetadata);
         foreach (var (name, _, _, bytes) in _tensors) writer.Write(name, bytes);
         writer.Complete();
         return Folder;

@@ -1,8 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Trainer.Checkpoints;
-using Trainer.Engine;
 using Trainer.Models;
+using Trainer.Models.Config;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -24,7 +23,8 @@ public partial class FolderVariantTests
     {
         var folder = ReferenceData.Transformers("models", name);
         var expected = Logits(folder);
-        foreach (var (text, head, tower) in new[] { ("language_model.model.", "language_model.lm_head.", ""), ("model.language_model.", "lm_head.", "model."), ("language_model.model.", "lm_head.", "model."), ("model.language_model.", "language_model.lm_head.", "") })
+        foreach (var (text, head, tower) in new[] { ("language_model.model.", "language_model.lm_head.", ""), ("model.language_model.", "lm_head.", "model."),
+            ("language_model.model.", "lm_head.", "model."), ("model.language_model.", "language_model.lm_head.", "") })
         {
             using var variant = new FolderVariant(folder).Rename(stored => stored.StartsWith("mtp.", StringComparison.Ordinal) ? stored
                 : TensorNames.OfTextModel(stored) is var plain && plain.StartsWith("model.", StringComparison.Ordinal) ? text + plain["model.".Length..]
@@ -56,7 +56,8 @@ public partial class FolderVariantTests
     {
         var folder = ReferenceData.Transformers("models", "qwen2_5_vl");
         using var variant = new FolderVariant(folder);
-        string[] top = ["architectures", "image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_config", "transformers_version", "model_type", "tie_word_embeddings", "torch_dtype"];
+        string[] top = ["architectures", "image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_config",
+            "transformers_version", "model_type", "tie_word_embeddings", "torch_dtype"];
         var text = new JsonObject { ["model_type"] = "qwen2_5_vl_text" };
         foreach (var (key, value) in variant.Config.ToList())
         {
@@ -99,7 +100,8 @@ public partial class FolderVariantTests
     {
         var folder = ReferenceData.Transformers("models", name);
         using var variant = new FolderVariant(folder);
-        foreach (var block in variant.Names.Select(stored => SingleExpert().Match(stored)).Where(match => match.Success).GroupBy(match => match.Groups[1].Value).ToList())
+        foreach (var block in variant.Names.Select(stored => SingleExpert().Match(stored)).Where(match => match.Success).GroupBy(match => match.Groups[1].Value)
+            .ToList())
         {
             string[] names = block.Any(match => match.Groups[3].Value == "w1") ? ["w1", "w3", "w2"] : ["gate_proj", "up_proj", "down_proj"];
             var count = block.Max(match => int.Parse(match.Groups[2].Value)) + 1;
@@ -113,7 +115,8 @@ public partial class FolderVariantTests
                 shape = own;
                 down.AddRange(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes).ToArray());
             }
-            variant.Put($"{block.Key}.gate_up_proj", [count, 2 * shape[1], shape[0]], [.. gateUp]).Put($"{block.Key}.down_proj", [count, shape[0], shape[1]], [.. down]);
+            variant.Put($"{block.Key}.gate_up_proj", [count, 2 * shape[1], shape[0]], [.. gateUp]).Put($"{block.Key}.down_proj", [count, shape[0], shape[1]],
+                [.. down]);
         }
         // Products of another width add up in another order.
         Assert.InRange(Golden.LargestDifference(Logits(variant.Write()), Logits(folder)), 0, 1e-5);
@@ -140,7 +143,8 @@ public partial class FolderVariantTests
                 var one = both.AsSpan(expert * 2 * wide * hidden, 2 * wide * hidden).ToArray();
                 var two = downs.AsSpan(expert * wide * hidden, wide * hidden).ToArray();
                 if (isTransposed) (one, two) = (Turned(one, hidden, 2 * wide), Turned(two, wide, hidden));
-                variant.Put($"{path}.{expert}.gate_proj.weight", [wide, hidden], one[..(wide * hidden)]).Put($"{path}.{expert}.up_proj.weight", [wide, hidden], one[(wide * hidden)..])
+                variant.Put($"{path}.{expert}.gate_proj.weight", [wide, hidden], one[..(wide * hidden)])
+                    .Put($"{path}.{expert}.up_proj.weight", [wide, hidden], one[(wide * hidden)..])
                     .Put($"{path}.{expert}.down_proj.weight", [hidden, wide], two);
             }
         }
@@ -166,7 +170,8 @@ public partial class FolderVariantTests
                 alike.Put($"model.layers.0.mlp.experts.{expert}.{part}.weight", dtype, shape, bytes);
             }
         }
-        dense.Rename(stored => stored.StartsWith("model.layers.0.mlp.experts.", StringComparison.Ordinal) || stored == "model.layers.0.mlp.gate.weight" ? null : stored);
+        dense.Rename(stored => stored.StartsWith("model.layers.0.mlp.experts.", StringComparison.Ordinal) || stored == "model.layers.0.mlp.gate.weight"
+            ? null : stored);
         dense.Config["intermediate_size"] = dense.Config["moe_intermediate_size"]!.DeepClone();
         if (key == "mlp_only_layers") dense.Config[key] = new JsonArray(0);
         else (dense.Config[key], dense.Config["mlp_only_layers"]) = (2, new JsonArray());
@@ -181,7 +186,8 @@ public partial class FolderVariantTests
         using var variant = new FolderVariant(folder);
         var random = new Random(3);
         // The first layer is dense, whose width stands as it is.
-        foreach (var key in (string[])["block_auto_adjust_ff_dim", "block_ffn_dim_multiplier", "block_multiple_of", "full_attn_idxs"]) variant.Config.Remove(key);
+        foreach (var key in (string[])["block_auto_adjust_ff_dim", "block_ffn_dim_multiplier", "block_multiple_of", "full_attn_idxs"])
+            variant.Config.Remove(key);
         (variant.Config["model_type"], variant.Config["intermediate_size"], variant.Config["moe_intermediate_size"]) = ("lfm2_moe", 64, 64);
         (variant.Config["num_dense_layers"], variant.Config["num_experts"], variant.Config["num_experts_per_tok"]) = (1, 4, 2);
         (variant.Config["norm_topk_prob"], variant.Config["use_expert_bias"], variant.Config["routed_scaling_factor"]) = (true, true, 1.0);
@@ -203,7 +209,9 @@ public partial class FolderVariantTests
         Assert.True(Golden.LargestDifference(Logits(variant.Folder), Logits(folder)) > 0.1);
     }
 
-    private static bool IsTower(string stored) => stored.StartsWith("mtp.", StringComparison.Ordinal) || stored.Contains("vis", StringComparison.Ordinal) || stored.Contains("multi_modal", StringComparison.Ordinal);
+    private static bool IsTower(string stored)
+        => stored.StartsWith("mtp.", StringComparison.Ordinal) || stored.Contains("vis", StringComparison.Ordinal)
+            || stored.Contains("multi_modal", StringComparison.Ordinal);
 
     private static float[] Turned(float[] values, int rows, int columns)
     {

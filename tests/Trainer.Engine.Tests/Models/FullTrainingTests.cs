@@ -1,6 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Adapters;
-using Trainer.Engine;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;
@@ -23,11 +23,13 @@ public sealed class FullTrainingTests : IDisposable
     [InlineData("olmo2", false, EngineKind.Fast)]
     public void Every_weight_has_the_gradient_that_finite_differences_give(string name, bool checkpointing, EngineKind engine = EngineKind.Reference)
     {
-        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { TrainAllWeights = true, Engine = engine, GradientCheckpointing = checkpointing });
+        using var model = CausalModel.Load(Golden.Folder(name),
+            new ModelLoadOptions { TrainAllWeights = true, Engine = engine, GradientCheckpointing = checkpointing });
         using var io = SafetensorsFile.Open(Golden.Folder(name, "io.safetensors"));
         var batch = Golden.Batch(io, trimmed: true);
         var scale = 1.0 / batch.TrainedTokens;
-        Assert.Equal(model.Blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => tensor.Name).Order(StringComparer.Ordinal), model.Parameters.Entries.Select(entry => entry.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(model.Blueprint.Stored.SelectMany(module => module.Tensors).Select(tensor => tensor.Name).Order(StringComparer.Ordinal),
+            model.Parameters.Entries.Select(entry => entry.Name).Order(StringComparer.Ordinal));
         model.ForwardBackward(batch, scale);
         double Loss() => model.TokenLosses(batch).Sum(loss => (double)loss) * scale;
         foreach (var entry in model.Parameters.Entries.Where((_, index) => index % 3 == 0))

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Trainer.Engine;
+using Trainer.Engine.Generation;
 using Trainer.Models;
 using Trainer.Tokenizers;
 
@@ -21,7 +21,8 @@ public class GenerationTests
         get
         {
             var cases = new TheoryData<string, EngineKind>();
-            foreach (var name in (string[])["llama31", "llama_bias", "mistral_sw8", "qwen3", "granite", "gemma2", "gemma3", "olmo2", "phi3", "phi3_partial_longrope", "smollm3"])
+            foreach (var name in (string[])["llama31", "llama_bias", "mistral_sw8", "qwen3", "granite", "gemma2", "gemma3", "olmo2", "phi3",
+                "phi3_partial_longrope", "smollm3"])
             {
                 cases.Add(name, EngineKind.Auto);
                 cases.Add(name, EngineKind.Reference);
@@ -153,7 +154,8 @@ public class GenerationTests
         var counts = new int[4];
         for (var i = 0; i < 20000; i++) counts[sampler.Next([.. chances.Select(chance => (float)Math.Log(chance))], [])]++;
         for (var id = 0; id < 4; id++)
-            Assert.Equal(likeliest.Contains(chances[id]) ? chances[id] / likeliest.Sum() : 0, counts[id] / 20000.0, likeliest.Contains(chances[id]) ? 0.015 : 0);
+            Assert.Equal(likeliest.Contains(chances[id]) ? chances[id] / likeliest.Sum() : 0, counts[id] / 20000.0,
+                likeliest.Contains(chances[id]) ? 0.015 : 0);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Engine.Weights.Stored;
 
 namespace Trainer.Engine.Tests.Models;
 

@@ -1,8 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Trainer.Checkpoints;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -30,7 +28,8 @@ internal static class Golden
 
     public static float[] Floats(SafetensorsFile file, string name) => MemoryMarshal.Cast<byte, float>(file.Bytes(file.Entry(name))).ToArray();
 
-    public static int[] Ints(SafetensorsFile file, string name) => [.. MemoryMarshal.Cast<byte, long>(file.Bytes(file.Entry(name))).ToArray().Select(value => (int)value)];
+    public static int[] Ints(SafetensorsFile file, string name)
+        => [.. MemoryMarshal.Cast<byte, long>(file.Bytes(file.Entry(name))).ToArray().Select(value => (int)value)];
 
     /// <summary>Rows of ids and labels; with <paramref name="trimmed"/> without their padding.</summary>
     public static TokenBatch Batch(SafetensorsFile file, bool trimmed, string ids = "input_ids", string labels = "labels", string mask = "attention_mask")

@@ -1,6 +1,7 @@
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Generation;
 using Trainer.Models;
+using Trainer.Models.Families;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -23,7 +24,8 @@ public class GoldenFamilyTests
             var batch = Golden.Batch(io, trimmed: true);
             var expected = Golden.Expected(folder);
             Assert.Equal(expected.GetProperty("loss_tokens").GetInt32(), batch.TrainedTokens);
-            Assert.InRange(Math.Abs(model.TokenLosses(batch).Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0, GoldenFamilies.LossGate(name));
+            Assert.InRange(Math.Abs(model.TokenLosses(batch).Sum(loss => (double)loss) / batch.TrainedTokens - expected.GetProperty("loss").GetDouble()), 0,
+                GoldenFamilies.LossGate(name));
         }
     }
 
@@ -34,7 +36,8 @@ public class GoldenFamilyTests
         if (!File.Exists(Path.Combine(folder, "config.v5.json"))) return;
         var other = Directory.CreateTempSubdirectory("config-v5-").FullName;
         File.Copy(Path.Combine(folder, "config.v5.json"), Path.Combine(other, "config.json"));
-        if (File.Exists(Path.Combine(folder, "generation_config.json"))) File.Copy(Path.Combine(folder, "generation_config.json"), Path.Combine(other, "generation_config.json"));
+        if (File.Exists(Path.Combine(folder, "generation_config.json")))
+            File.Copy(Path.Combine(folder, "generation_config.json"), Path.Combine(other, "generation_config.json"));
         Assert.Equivalent(ConfigLoader.Load(folder) with { StoredType = null }, ConfigLoader.Load(other) with { StoredType = null }, strict: true);
         Directory.Delete(other, recursive: true);
     }
@@ -61,7 +64,8 @@ public class GoldenFamilyTests
                 at += expected.Length;
             }
             if (!io.Tensors.ContainsKey("packed.logits")) continue;
-            Assert.InRange(Golden.LargestDifference(all.AsSpan(0, 40 * model.Config.VocabularySize), Golden.Floats(io, "packed.logits")), 0, GoldenFamilies.LogitGate(name));
+            Assert.InRange(Golden.LargestDifference(all.AsSpan(0, 40 * model.Config.VocabularySize), Golden.Floats(io, "packed.logits")), 0,
+                GoldenFamilies.LogitGate(name));
         }
     }
 
@@ -107,5 +111,6 @@ public class GoldenFamilyTests
         return text.Skip(prompt.Length);
     }
 
-    private static CausalModel Load(string folder, EngineKind engine) => CausalModel.Load(folder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
+    private static CausalModel Load(string folder, EngineKind engine)
+        => CausalModel.Load(folder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
 }

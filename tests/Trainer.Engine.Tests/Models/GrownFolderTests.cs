@@ -1,14 +1,19 @@
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Adapters.Merge;
+using Trainer.Checkpoints.Folders;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Engine.Gguf;
+using Trainer.Engine.Vocabulary;
 using Trainer.Models;
-using Trainer.Models.Lora;
+using Trainer.Models.Families;
 using Trainer.Tokenizers;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Models;
 
-/// <summary>Bases with more tokens: the old ones are what they were, new rows begin at their pieces, and adapters, merged models and GGUF files carry them.</summary>
+/// <summary>Bases with more tokens: the old ones are what they were, new rows begin at their pieces, and adapters, merged models and GGUF files carry
+/// them.</summary>
 [Trait("ring", "model")]
 public sealed class GrownFolderTests : IDisposable
 {
@@ -52,7 +57,8 @@ public sealed class GrownFolderTests : IDisposable
     {
         var model = Base(isTied, 768);
         File.WriteAllText(Path.Combine(_temp, "new.txt"), string.Join('\n', Texts) + "\n");
-        var options = new TrainingOptions { Model = model, ModelDirectory = model, Data = new(), OutputDirectory = "", Lora = new() { Rank = 2, AddTokens = Path.Combine(_temp, "new.txt") } };
+        var options = new TrainingOptions { Model = model, ModelDirectory = model, Data = new(), OutputDirectory = "",
+            Lora = new() { Rank = 2, AddTokens = Path.Combine(_temp, "new.txt") } };
         var said = new List<string>();
         options = NewTokens.Apply(options, said.Add);
         Assert.Contains("resize_token_embeddings(770)", string.Concat(said), StringComparison.Ordinal);
@@ -64,7 +70,8 @@ public sealed class GrownFolderTests : IDisposable
         {
             var spec = RunAdapter.SpecOf(options.Lora, grown.Config.LayerCount);
             AdapterInjector.Inject(grown, spec, 1);
-            foreach (var entry in grown.Parameters.Entries) grown.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.02f * (i % 11 - 5))]);
+            foreach (var entry in grown.Parameters.Entries)
+                grown.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.02f * (i % 11 - 5))]);
             trained = Logits(grown, [768, 769]);
             PeftFolder.Save(adapter, grown, spec, model);
         }
@@ -96,7 +103,8 @@ public sealed class GrownFolderTests : IDisposable
     {
         var file = Path.Combine(_temp, "new.txt");
         File.WriteAllText(file, text);
-        var options = new TrainingOptions { Model = "m", ModelDirectory = Base(isTied: true, 768), Data = new(), OutputDirectory = "", Lora = new() { AddTokens = file } };
+        var options = new TrainingOptions { Model = "m", ModelDirectory = Base(isTied: true, 768), Data = new(), OutputDirectory = "",
+            Lora = new() { AddTokens = file } };
         Assert.Contains(said, Assert.Throws<OptionException>(() => NewTokens.Apply(options, _ => { })).Message, StringComparison.Ordinal);
     }
 

@@ -1,5 +1,5 @@
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Config;
+using Trainer.Models.Families;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -108,8 +108,10 @@ public sealed class PublishedConfigTests : IDisposable
             """);
         Assert.Equal(("gemma3_text", "gemma3", "model.language_model"), (config.ModelType, config.WrapperType, config.TextPath));
         Assert.Equal((8, 4, 256, 262_208), (config.Heads, config.KvHeads, config.HeadSize, config.VocabularySize));
-        Assert.Equal((1_000_000.0, RopeKind.Linear, 10_000.0, RopeKind.Default), (config.Ropes[0].Theta, config.Ropes[0].Kind, config.Ropes[1].Theta, config.Ropes[1].Kind));
-        Assert.Equal([5, 11, 17, 23, 29], config.Layers.Select((layer, l) => (layer, l)).Where(pair => pair.layer.SlidingWindow is null).Select(pair => pair.l));
+        Assert.Equal((1_000_000.0, RopeKind.Linear, 10_000.0, RopeKind.Default),
+            (config.Ropes[0].Theta, config.Ropes[0].Kind, config.Ropes[1].Theta, config.Ropes[1].Kind));
+        Assert.Equal([5, 11, 17, 23, 29], config.Layers.Select((layer, l) => (layer, l)).Where(pair => pair.layer.SlidingWindow is null)
+            .Select(pair => pair.l));
         Assert.True(config.TiedEmbeddings);
         Assert.Equal([1, 106], config.EosIds);
     }

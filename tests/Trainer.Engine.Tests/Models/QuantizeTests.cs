@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;
@@ -81,7 +82,10 @@ public sealed class QuantizeTests : IDisposable
         string source = ReferenceData.Transformers("models", "llama31");
         Directory.CreateDirectory(Path.Combine(_temp, "old"));
         File.WriteAllText(Path.Combine(_temp, "old", "x"), "");
-        Assert.Contains("exists already", Assert.Throws<CannotWriteException>(() => ModelQuantizer.Quantize(source, Path.Combine(_temp, "old"), new())).Message);
-        Assert.Contains("quantized already", Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"), Path.Combine(_temp, "new"), new())).Message);
+        Assert.Contains("exists already",
+            Assert.Throws<CannotWriteException>(() => ModelQuantizer.Quantize(source, Path.Combine(_temp, "old"), new())).Message);
+        Assert.Contains("quantized already",
+            Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"),
+            Path.Combine(_temp, "new"), new())).Message);
     }
 }

@@ -1,6 +1,8 @@
 using Trainer.Checkpoints;
-using Trainer.Models;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -23,12 +25,14 @@ internal static class RandomModel
         var random = new Random(7);
         var tensors = DecoderBlueprint.Of(ConfigLoader.Load(folder)).Stored
             .SelectMany(module => perExpert && module.Kind == ModuleKind.Experts ? ExpertTensors.OfEach(module) : module.Tensors).ToList();
-        using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile), tensors.Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape)), SafetensorsWriter.PyTorchMetadata);
+        using var writer = SafetensorsWriter.Create(Path.Combine(folder, ShardedModel.SingleFile),
+            tensors.Select(tensor => new TensorDeclaration(tensor.Name, SafetensorsDtype.F32, tensor.Shape)), SafetensorsWriter.PyTorchMetadata);
         foreach (var (name, shape) in tensors)
         {
             var values = new float[shape.Aggregate(1L, (product, side) => product * side)];
             var width = 1.3 / Math.Sqrt(shape[^1]);
-            for (var i = 0; i < values.Length; i++) values[i] = shape.Length == 1 ? (float)(1 + 0.2 * (random.NextDouble() - 0.5)) : (float)(width * (2 * random.NextDouble() - 1) * 1.7);
+            for (var i = 0; i < values.Length; i++)
+                values[i] = shape.Length == 1 ? (float)(1 + 0.2 * (random.NextDouble() - 0.5)) : (float)(width * (2 * random.NextDouble() - 1) * 1.7);
             writer.Write(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values));
         }
         writer.Complete();

@@ -1,6 +1,5 @@
 using Trainer.Adapters;
-using Trainer.Checkpoints;
-using Trainer.Engine;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Models;
 using Trainer.Models.Lora;
 
@@ -36,7 +35,8 @@ public sealed class RouterBalanceTests : IDisposable
         Assert.InRange(Math.Abs(result.Balance / model.Config.BalanceLoss / batch.TrainedTokens - expected.GetProperty("aux_loss").GetDouble()), 0, 2e-5);
         var masked = WithBalance(Golden.Batch(io, trimmed: true), 1);
         result = model.ForwardBackward(masked, 1.0 / masked.TrainedTokens);
-        Assert.InRange(Math.Abs(result.LossSum / masked.TrainedTokens - expected.GetProperty("loss_attention_mask_with_output_router_logits").GetDouble()), 0, GoldenFamilies.LossGate(name));
+        Assert.InRange(Math.Abs(result.LossSum / masked.TrainedTokens - expected.GetProperty("loss_attention_mask_with_output_router_logits").GetDouble()), 0,
+            GoldenFamilies.LossGate(name));
     }
 
     [Theory]
@@ -80,7 +80,9 @@ public sealed class RouterBalanceTests : IDisposable
         Assert.Equal(0, model.Config.BalanceLoss);
     }
 
-    private CausalModel Load(bool recomputes) => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference, GradientCheckpointing = recomputes });
+    private CausalModel Load(bool recomputes)
+        => CausalModel.Load(_folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Engine = EngineKind.Reference,
+            GradientCheckpointing = recomputes });
 
     private static void Inject(CausalModel model, bool isFresh = false)
     {
@@ -88,7 +90,8 @@ public sealed class RouterBalanceTests : IDisposable
         if (isFresh) return;
         // B of a fresh adapter is 0, which hides A's gradient.
         var random = new Random(5);
-        foreach (var tensor in model.Parameters.Entries) model.Parameters.Write(tensor, [.. Enumerable.Range(0, (int)tensor.Count).Select(_ => (float)(random.NextDouble() - 0.5) * 0.2f)]);
+        foreach (var tensor in model.Parameters.Entries)
+            model.Parameters.Write(tensor, [.. Enumerable.Range(0, (int)tensor.Count).Select(_ => (float)(random.NextDouble() - 0.5) * 0.2f)]);
     }
 
     private static void Move(CausalModel model, float[] direction, double step)
@@ -109,6 +112,7 @@ public sealed class RouterBalanceTests : IDisposable
     {
         var path = Path.Combine(_folder, "config.json");
         var text = File.ReadAllText(path);
-        File.WriteAllText(path, text.Contains(old, StringComparison.Ordinal) ? text.Replace(old, now, StringComparison.Ordinal) : text.TrimEnd().TrimEnd('}') + $", {now}}}");
+        File.WriteAllText(path, text.Contains(old, StringComparison.Ordinal)
+            ? text.Replace(old, now, StringComparison.Ordinal) : text.TrimEnd().TrimEnd('}') + $", {now}}}");
     }
 }

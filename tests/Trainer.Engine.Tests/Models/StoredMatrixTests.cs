@@ -1,4 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;
@@ -91,7 +93,8 @@ public sealed class StoredMatrixTests : IDisposable
         var folder = Path.Combine(Root, "ct_int4_sym");
         using var tensors = BaseTensors.Open(folder);
         using var expected = SafetensorsFile.Open(Path.Combine(folder, "dequantised.safetensors"));
-        Assert.DoesNotContain(tensors.Names, name => name.EndsWith("_scale", StringComparison.Ordinal) || name.EndsWith("_packed", StringComparison.Ordinal) || name.EndsWith("_shape", StringComparison.Ordinal));
+        Assert.DoesNotContain(tensors.Names, name => name.EndsWith("_scale", StringComparison.Ordinal) || name.EndsWith("_packed", StringComparison.Ordinal)
+            || name.EndsWith("_shape", StringComparison.Ordinal));
         foreach (var entry in expected.Entries)
         {
             var (values, mine) = (new float[entry.ElementCount], new float[entry.ElementCount]);

@@ -1,8 +1,9 @@
 using Trainer.Adapters;
+using Trainer.Engine.Layers.Dense;
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Models.Lora;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -18,7 +19,8 @@ public sealed class AdapterPlanTests : IDisposable
 
     private TrainingOptions Options(LoraOptions lora) => new()
     {
-        Model = "8b", ModelDirectory = _folder, Data = new Trainer.Data.DataOptions { MaxSeqLength = 2048 }, OutputDirectory = _folder, BatchSize = 1, MaxMemoryBytes = 16L << 30, Lora = lora,
+        Model = "8b", ModelDirectory = _folder, Data = new Trainer.Data.DataOptions { MaxSeqLength = 2048 }, OutputDirectory = _folder, BatchSize = 1,
+        MaxMemoryBytes = 16L << 30, Lora = lora,
     };
 
     [Fact]
@@ -26,7 +28,8 @@ public sealed class AdapterPlanTests : IDisposable
     {
         var plan = RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["v_proj"], ModulesToSave = ["q_proj"] }));
         Assert.Equal(32L * (16 * (4096 + 1024) + 4096 * 4096), plan.TrainableParameters);
-        Assert.Equal(32L * 16 * (4096 + 1024) + 65L * 4096, RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["v_proj"], ModulesToSave = ["norm"] })).TrainableParameters);
+        Assert.Equal(32L * 16 * (4096 + 1024) + 65L * 4096,
+            RunPlanner.Plan(Options(new LoraOptions { TargetModules = ["v_proj"], ModulesToSave = ["norm"] })).TrainableParameters);
     }
 
     [Theory]
@@ -82,7 +85,8 @@ public sealed class AdapterPlanTests : IDisposable
     [Fact]
     public void What_injection_refuses_the_plan_refuses_with_the_same_words()
     {
-        foreach (var lora in (LoraOptions[])[new() { TargetModules = ["nothing"] }, new() { TargetModules = ["q_proj", "x_proj"] }, new() { TargetModules = ["input_layernorm"] }, new() { Rank = 0 }, new() { ModulesToSave = ["nothing"] }])
+        foreach (var lora in (LoraOptions[])[new() { TargetModules = ["nothing"] }, new() { TargetModules = ["q_proj", "x_proj"] },
+            new() { TargetModules = ["input_layernorm"] }, new() { Rank = 0 }, new() { ModulesToSave = ["nothing"] }])
         {
             using var model = CausalModel.Load(Golden.Folder("llama31"));
             var options = Options(lora) with { ModelDirectory = Golden.Folder("llama31") };

@@ -1,8 +1,9 @@
 using TorchSharp;
 using Trainer.Adapters;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Families;
 using Trainer.Models.Lora;
 using Trainer.Numerics.Nf4;
 using Trainer.Training;
@@ -45,7 +46,9 @@ public class AdapterStartTests
         var before = Distance();
         AdapterInjector.Inject(model, new LoraSpec { Rank = 16, Alpha = 32, Init = AdapterInit.Loftq }, 1);
         Assert.InRange(Distance(), 0, 0.8 * before);
-        Assert.Contains("nothing is quantized", Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(plain, new LoraSpec { Init = AdapterInit.Loftq }, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing is quantized",
+            Assert.Throws<AdapterOptionException>(() => AdapterInjector.Inject(plain, new LoraSpec { Init = AdapterInit.Loftq }, 1)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -92,7 +95,8 @@ public class AdapterStartTests
         foreach (var first in paths)
         {
             // Ranks that begin at any layer, all of them twice what was asked.
-            var ranks = paths.ToDictionary(path => path, path => (paths.IndexOf(path) - paths.IndexOf(first) + paths.Count) % paths.Count < paths.Count / 2 ? 8 : 0);
+            var ranks = paths.ToDictionary(path => path,
+                path => (paths.IndexOf(path) - paths.IndexOf(first) + paths.Count) % paths.Count < paths.Count / 2 ? 8 : 0);
             Assert.InRange(Size(EvaRanks.Shape(decoder, spec, ranks)), 1, largest);
         }
         Assert.Equal(Size(spec), Size(EvaRanks.Largest(decoder, spec, 1)));
@@ -129,7 +133,8 @@ public class AdapterStartTests
         using var run = Fresh(AdapterInit.Kaiming);
         run.Options = run.Options with { MaxSteps = 10, AdapterDirectory = Path.Combine(Golden.Fixtures, "init", "pissa_raw"), Lora = new LoraOptions() };
         run.Run();
-        double[] losses = [6.387203693389893, 6.376978397369385, 6.574121475219727, 6.603907108306885, 6.719961643218994, 6.512711048126221, 6.642228603363037, 6.731770038604736, 6.3299455642700195, 6.602573394775391];
+        double[] losses = [6.387203693389893, 6.376978397369385, 6.574121475219727, 6.603907108306885, 6.719961643218994, 6.512711048126221, 6.642228603363037,
+            6.731770038604736, 6.3299455642700195, 6.602573394775391];
         Assert.All(losses.Zip(run.Metrics), pair => Assert.Equal(pair.First, pair.Second.GetProperty("loss").GetDouble(), Golden.TrajectoryGate));
         // It is saved for the original base.
         Assert.Equal((8, 16.0), (PeftFolder.ReadSpec(run.Options.OutputDirectory).Spec.Rank, PeftFolder.ReadSpec(run.Options.OutputDirectory).Spec.Alpha));
@@ -149,7 +154,8 @@ public class AdapterStartTests
     private static GoldenRun Fresh(AdapterInit init)
     {
         var run = new GoldenRun("llama31_base", "llama31", 320, 1);
-        run.Options = run.Options with { AdapterDirectory = null, AllowHighLoss = true, MaxSteps = 4, SaveSteps = 2, Lora = run.Options.Lora with { Rank = 4, Alpha = 8, Init = init, TargetModules = AllLinears } };
+        run.Options = run.Options with { AdapterDirectory = null, AllowHighLoss = true, MaxSteps = 4, SaveSteps = 2,
+            Lora = run.Options.Lora with { Rank = 4, Alpha = 8, Init = init, TargetModules = AllLinears } };
         return run;
     }
 }

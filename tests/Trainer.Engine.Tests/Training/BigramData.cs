@@ -1,5 +1,5 @@
 using Trainer.Data;
-using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 

@@ -1,7 +1,6 @@
 using Trainer.Data;
-using Trainer.Engine;
 using Trainer.Models;
-using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 

@@ -1,4 +1,6 @@
 using Trainer.Training;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 

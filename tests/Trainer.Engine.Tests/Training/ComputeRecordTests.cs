@@ -1,5 +1,6 @@
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 

@@ -1,12 +1,13 @@
 using System.Text.Json;
-using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 
 /// <summary>Data is the same by contents, roles and order, wherever it lies.</summary>
 public class DataDriftTests
 {
-    private static readonly DataFile A = new(DataFile.Train, "p1/first", "aa"), B = new(DataFile.Train, "p2/second", "bb"), Held = new(DataFile.HeldOut, "h", "cc");
+    private static readonly RunDataFile A = new(RunDataFile.Train, "p1/first", "aa"), B = new(RunDataFile.Train, "p2/second", "bb"),
+        Held = new(RunDataFile.HeldOut, "h", "cc");
 
     [Fact]
     public void Moved_and_renamed_files_are_the_same_data() =>
@@ -18,7 +19,8 @@ public class DataDriftTests
 
     [Fact]
     public void Training_and_held_out_files_exchanged_are_other_data() =>
-        Assert.Contains("other roles (trained on: 'h' instead of 'first')", DataDrift.Between([A, Held], [Held with { Role = DataFile.Train }, A with { Role = DataFile.HeldOut }]), StringComparison.Ordinal);
+        Assert.Contains("other roles (trained on: 'h' instead of 'first')",
+        DataDrift.Between([A, Held], [Held with { Role = RunDataFile.Train }, A with { Role = RunDataFile.HeldOut }]), StringComparison.Ordinal);
 
     [Fact]
     public void Changed_new_lost_and_repeated_files_are_named()
@@ -33,7 +35,8 @@ public class DataDriftTests
     [Fact]
     public void The_record_of_an_older_version_is_compared_by_contents()
     {
-        var old = JsonSerializer.Deserialize<Fingerprint>("""{"base":{},"tokenizer":{},"template":{},"data":{"p1/first":"aa","p2/second":"bb"},"adapter":{}}""", RunJson.Options)!;
+        var old = JsonSerializer.Deserialize<Fingerprint>("""{"base":{},"tokenizer":{},"template":{},"data":{"p1/first":"aa","p2/second":"bb"},"adapter":{}}""",
+            RunJson.Options)!;
         Assert.Null(DataDrift.Between(old.Data, [B, A]));
         Assert.Contains("has changed", DataDrift.Between(old.Data, [A, B with { Sha256 = "dd" }]), StringComparison.Ordinal);
         var written = JsonSerializer.Deserialize<Fingerprint>(JsonSerializer.Serialize(old with { Data = [A, Held] }, RunJson.Options), RunJson.Options)!;

@@ -1,5 +1,6 @@
 using Trainer.Data;
 using Trainer.Training;
+using Trainer.Training.Records;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -26,7 +27,8 @@ public sealed class DataNotesTests
         DataNotes.Tell(data, new Events([recorder]));
 
         Assert.Equal(
-            ["4 rows left out: too long", "2 rows cut to --max-seq-length", "1 rows have an answer without text; 'trainer data check' names them", "not used: colour, 5 rows"],
+            ["4 rows left out: too long", "2 rows cut to --max-seq-length", "1 rows have an answer without text; 'trainer data check' names them",
+            "not used: colour, 5 rows"],
             recorder.Notes.Where(note => note.IsWarning).Select(note => note.Text));
         Assert.Contains(recorder.Notes, note => note.Text.StartsWith("data: 9 rows, 80 tokens", StringComparison.Ordinal));
     }

@@ -3,6 +3,7 @@ using Trainer.Distributed;
 using Trainer.Engine.Tests.Models;
 using Trainer.Training;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -34,7 +35,8 @@ public sealed class DeviceParametersTests
             Assert.Equal(host.GradientNorm(), device.GradientNorm(), 1e-9);
             Assert.InRange(Golden.LargestDifference(host.HostValues().ToArray(), device.HostValues().ToArray()), 0, 1e-6);
             // A checkpoint between two steps sends the moments home and back.
-            if (step % 2 == 0) Assert.All(first.State.Zip(second.State), pair => Assert.InRange(Golden.LargestDifference(Floats(pair.First), Floats(pair.Second)), 0, 1e-7));
+            if (step % 2 == 0)
+                Assert.All(first.State.Zip(second.State), pair => Assert.InRange(Golden.LargestDifference(Floats(pair.First), Floats(pair.Second)), 0, 1e-7));
         }
         Assert.Equal(before[..7], device.HostValues().ToArray()[..7]);
         Assert.NotEqual(before[7], device.HostValues().ToArray()[7]);

@@ -1,8 +1,12 @@
 using System.Reflection;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Models;
+using Trainer.Models.Lora;
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -24,7 +28,8 @@ public class DriftTests
             Lora = then.Lora with { Rank = 8, Alpha = 4, TargetModules = ["q_proj"] }, Data = then.Data with { MaxSeqLength = 99, TrainOn = TrainOn.All },
         };
         var (refused, _) = Drift.Between(then, NoFiles, now, NoFiles);
-        foreach (var name in new[] { "--learning-rate was 0.0002 and is 0.001", "--batch-size was 1 and is 4", "--seed", "--packing", "--lr-scheduler", "--max-grad-norm", "--quantize", "--lora-rank was 16 and is 8", "--lora-alpha", "--target-modules", "--max-seq-length", "--train-on" })
+        foreach (var name in new[] { "--learning-rate was 0.0002 and is 0.001", "--batch-size was 1 and is 4", "--seed", "--packing", "--lr-scheduler",
+            "--max-grad-norm", "--quantize", "--lora-rank was 16 and is 8", "--lora-alpha", "--target-modules", "--max-seq-length", "--train-on" })
             Assert.Contains(refused, text => text.StartsWith(name, StringComparison.Ordinal));
         Assert.Equal(12, refused.Count);
     }
@@ -33,7 +38,8 @@ public class DriftTests
     public void Saving_logging_and_where_things_lie_may_change()
     {
         var then = Options();
-        var now = then with { OutputDirectory = "b", MaxSteps = 9, SaveSteps = 7, LoggingSteps = 3, MaxTime = TimeSpan.FromHours(1), SaveTotalLimit = 1, Resume = "auto", ModelDirectory = "elsewhere", Lora = then.Lora with { AddTokens = "elsewhere/tokens.txt" } };
+        var now = then with { OutputDirectory = "b", MaxSteps = 9, SaveSteps = 7, LoggingSteps = 3, MaxTime = TimeSpan.FromHours(1), SaveTotalLimit = 1,
+            Resume = "auto", ModelDirectory = "elsewhere", Lora = then.Lora with { AddTokens = "elsewhere/tokens.txt" } };
         Assert.Empty(Drift.Between(then, NoFiles, now, NoFiles).Refused);
     }
 
@@ -53,7 +59,8 @@ public class DriftTests
         var then = Options();
         var said = then with { DataSeed = then.Seed, Lora = then.Lora with { Alpha = 32, LoraPlusRatio = 1 } };
         Assert.Empty(Drift.Between(then, NoFiles, said, NoFiles).Refused);
-        Assert.Empty(Drift.Between(then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false, DoubleQuant = false, GroupByLength = false }, NoFiles, then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false }, NoFiles).Refused);
+        Assert.Empty(Drift.Between(then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false, DoubleQuant = false, GroupByLength = false },
+            NoFiles, then with { Quantize = Trainer.Models.QuantizeKind.None, Shuffle = false }, NoFiles).Refused);
         Assert.Single(Drift.Between(then, NoFiles, then with { Lora = then.Lora with { Alpha = 16 } }, NoFiles).Refused);
     }
 
@@ -62,8 +69,10 @@ public class DriftTests
     {
         var one = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa" } };
         Assert.Empty(Drift.OfFiles(one, NoFiles with { Template = new Dictionary<string, string> { ["mine.jinja"] = "aa" } }));
-        var two = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa", ["additional_chat_templates/tool_use.jinja"] = "bb" } };
-        var changed = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa", ["additional_chat_templates/tool_use.jinja"] = "cc" } };
+        var two = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa",
+            ["additional_chat_templates/tool_use.jinja"] = "bb" } };
+        var changed = NoFiles with { Template = new Dictionary<string, string> { ["chat_template.jinja"] = "aa",
+            ["additional_chat_templates/tool_use.jinja"] = "cc" } };
         Assert.Contains("tool_use.jinja", Assert.Single(Drift.OfFiles(two, changed)), StringComparison.Ordinal);
     }
 
@@ -79,8 +88,10 @@ public class DriftTests
     public void Every_option_is_either_free_of_the_computation_or_compared()
     {
         // An option that drift passes over must be on the list of those that change no number.
-        string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveStrategy", "SaveTotalLimit", "Distributed", "Resume", "AllowDrift",
-            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command", "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference",
+        string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveStrategy",
+            "SaveTotalLimit", "Distributed", "Resume", "AllowDrift",
+            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
+            "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference",
             "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
@@ -119,7 +130,8 @@ public class DriftTests
         var bytes = File.ReadAllBytes(shard);
         bytes[^2] ^= 1;
         File.WriteAllBytes(shard, bytes);
-        Assert.Contains("the base's file 'model-00002-of-00004.safetensors' has changed", Assert.Throws<DriftException>(() => run.Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("the base's file 'model-00002-of-00004.safetensors' has changed", Assert.Throws<DriftException>(() => run.Run()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,8 +1,13 @@
 using Trainer.Adapters;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Lora;
 using Trainer.Training;
+using Trainer.Training.Records;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -33,7 +38,8 @@ public sealed class FinalAdapterTests : IDisposable
         using var model = AdaptedModel.Load(options, new Events([]));
         var values = model.Parameters.HostValues().ToArray();
         foreach (var tensor in model.Parameters.Tensors)
-            for (var i = 0; i < tensor.Count; i++) values[tensor.Offset + i] = (tensor.Name.Contains("lora_A", StringComparison.Ordinal) ? a : b) * (i % 3 - 0.5f);
+            for (var i = 0; i < tensor.Count; i++)
+                values[tensor.Offset + i] = (tensor.Name.Contains("lora_A", StringComparison.Ordinal) ? a : b) * (i % 3 - 0.5f);
         model.Parameters.Write(0, values);
         void Write() => FinalAdapter.Write(options, new RunState(), 1, model, new BigramData(11, 7), new Events([]));
         if (fails) Assert.Contains("changes no logit although its B is not 0", Assert.Throws<CannotWriteException>(Write).Message, StringComparison.Ordinal);

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
@@ -69,7 +69,8 @@ internal sealed class GoldenRun : IDisposable, ITrainingObserver
         for (var row = 0; row < count; row++)
         {
             var real = mask.AsSpan(row * length, length).ToArray().Sum();
-            rows.Add(JsonSerializer.Serialize(new { input_ids = ids[(row * length)..(row * length + real)], labels = labels[(row * length)..(row * length + real)] }));
+            rows.Add(JsonSerializer.Serialize(new { input_ids = ids[(row * length)..(row * length + real)],
+                labels = labels[(row * length)..(row * length + real)] }));
         }
         return rows;
     }

@@ -4,6 +4,10 @@ using Trainer.Models;
 using Trainer.Numerics.Spans;
 using Trainer.Training;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Records;
+using Trainer.Training.State;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -29,7 +33,8 @@ public sealed class LargeSetTests
         foreach (var set in (Set[])[near, far])
             for (var step = 1; step <= 3; step++) set.Step(step);
         Assert.Equal(near.Values(), far.Values());
-        Assert.Equal(near.Optimizer.State.Select(state => state.Part(0, (int)state.ByteCount).ToArray()), far.Optimizer.State.Select(state => state.Part(0, (int)state.ByteCount).ToArray()));
+        Assert.Equal(near.Optimizer.State.Select(state => state.Part(0, (int)state.ByteCount).ToArray()),
+            far.Optimizer.State.Select(state => state.Part(0, (int)state.ByteCount).ToArray()));
 
         AveragedValues.Keep(near.Store, near.Optimizer);
         AveragedValues.Keep(far.Store, far.Optimizer);
@@ -47,13 +52,15 @@ public sealed class LargeSetTests
             {
                 set.Step(1);
                 Directory.CreateDirectory(Path.Combine(folder, set.Name));
-                CheckpointContent.WriteState(Path.Combine(folder, set.Name), new RunState(), History, new RunManifest { Options = set.Options }, set, set.Optimizer);
+                CheckpointContent.WriteState(Path.Combine(folder, set.Name), new RunState(), History, new RunManifest { Options = set.Options }, set,
+                    set.Optimizer);
             }
             byte[] Saved(Set set) => File.ReadAllBytes(Path.Combine(folder, set.Name, CheckpointContent.TensorsFile));
             Assert.Equal(Saved(near), Saved(far));
 
             using var fresh = new Set(_far, "adamw");
-            new CheckpointContent(Path.Combine(folder, near.Name), new RunState(), History, new RunManifest { Options = near.Options }).Restore(fresh, fresh.Optimizer);
+            new CheckpointContent(Path.Combine(folder, near.Name), new RunState(), History, new RunManifest { Options = near.Options }).Restore(fresh,
+                fresh.Optimizer);
             Assert.Equal(near.Values(), fresh.Values());
             far.Step(2);
             fresh.Step(2);
@@ -117,7 +124,7 @@ public sealed class LargeSetTests
         new("base_model.model.m.layers.0.lora_B.weight", [8, 4], last),
     ];
 
-    private static readonly Trainer.Checkpoints.TrainerState History = new() { Epoch = 1, GlobalStep = 1, MaxSteps = 2 };
+    private static readonly Trainer.Checkpoints.Runs.TrainerState History = new() { Epoch = 1, GlobalStep = 1, MaxSteps = 2 };
 
     private sealed class Set : IAdaptedModel
     {

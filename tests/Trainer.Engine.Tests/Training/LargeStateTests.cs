@@ -1,6 +1,6 @@
 using Trainer.Numerics.Spans;
-using Trainer.Training;
 using Trainer.Training.Optimizers;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 

@@ -10,7 +10,8 @@ public class LearningRateTests
 {
     private static readonly string Folder = Path.Combine(Golden.Fixtures, "schedules");
 
-    public static TheoryData<string> Files() => [.. Directory.GetFiles(Folder, "*.json").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Files()
+        => [.. Directory.GetFiles(Folder, "*.json").Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -19,13 +20,16 @@ public class LearningRateTests
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Folder, name + ".json")));
         foreach (var table in json.RootElement.GetProperty("tables").EnumerateArray())
         {
-            var arguments = table.GetProperty("kwargs").EnumerateObject().ToDictionary(each => each.Name, each => each.Value.ValueKind == JsonValueKind.String ? each.Value.GetString()! : each.Value.GetRawText());
-            var options = Options(name == "constant_with_warmup" ? "constant" : name.Replace('_', '-'), table.GetProperty("lr").GetDouble(), table.GetProperty("warmup_steps").GetInt32(), arguments);
+            var arguments = table.GetProperty("kwargs").EnumerateObject().ToDictionary(each => each.Name,
+                each => each.Value.ValueKind == JsonValueKind.String ? each.Value.GetString()! : each.Value.GetRawText());
+            var options = Options(name == "constant_with_warmup" ? "constant" : name.Replace('_', '-'), table.GetProperty("lr").GetDouble(),
+                table.GetProperty("warmup_steps").GetInt32(), arguments);
             var rate = new LearningRate(options, table.GetProperty("total_steps").GetInt32(), new Plateau());
             for (var step = 0; step < 60; step++)
             {
                 Assert.Equal(table.GetProperty("lrs")[step].GetDouble(), rate.At(step), 1e-15);
-                if (table.TryGetProperty("metrics_after_step", out var metrics) && metrics.TryGetProperty($"{step}", out var value)) rate.Evaluated(value.GetDouble());
+                if (table.TryGetProperty("metrics_after_step", out var metrics) && metrics.TryGetProperty($"{step}", out var value))
+                    rate.Evaluated(value.GetDouble());
             }
         }
     }
@@ -79,7 +83,8 @@ public class LearningRateTests
     [InlineData("steps", "x", "1", "use one of cosine, linear")]
     public void What_a_schedule_does_not_know_is_refused(string name, string argument, string value, string what) =>
         Assert.Contains(
-            what, Assert.Throws<OptionException>(() => new LearningRate(Options(name, 1, 0, new() { [argument] = value }), 50, new Plateau())).Message, StringComparison.Ordinal);
+            what, Assert.Throws<OptionException>(() => new LearningRate(Options(name, 1, 0, new() { [argument] = value }), 50, new Plateau())).Message,
+            StringComparison.Ordinal);
 
     private static TrainingOptions Options(string name, double peak, double warmup, Dictionary<string, string> arguments) => new()
     {

@@ -8,9 +8,12 @@ public sealed class LibrarySampleTests
     [Trait("ring", "unit")]
     public void The_readme_s_sample_is_the_one_that_is_compiled()
     {
-        var source = File.ReadAllText(Path.Combine(MaskFixtures.Repository, "tests", "Trainer.Engine.Tests", "Training", "LibrarySample.cs")).ReplaceLineEndings("\n");
-        var sample = source[(source.IndexOf("// <sample>\n", StringComparison.Ordinal) + "// <sample>\n".Length)..source.IndexOf("    // </sample>", StringComparison.Ordinal)];
-        Assert.Contains(sample, File.ReadAllText(Path.Combine(MaskFixtures.Repository, "src", "Trainer.Training", "README.md")).ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        var source = File.ReadAllText(Path.Combine(MaskFixtures.Repository, "tests", "Trainer.Engine.Tests", "Training", "LibrarySample.cs"))
+            .ReplaceLineEndings("\n");
+        var sample = source[(source.IndexOf("// <sample>\n", StringComparison.Ordinal) + "// <sample>\n".Length)..source.IndexOf("    // </sample>",
+            StringComparison.Ordinal)];
+        Assert.Contains(sample, File.ReadAllText(Path.Combine(MaskFixtures.Repository, "src", "Trainer.Training", "README.md")).ReplaceLineEndings("\n"),
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,8 +1,7 @@
-using Trainer.Numerics.Machine;
 using TorchSharp;
-using Trainer.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Numerics.Machine;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -32,7 +31,8 @@ public class LongRunTests
         run.Run();
         var warm = steps / 3;
         var early = tensors.Where(sample => sample.Step <= warm).Max(sample => sample.Count);
-        Assert.All(tensors.Where(sample => sample.Step > warm), sample => Assert.True(sample.Count <= early, $"{sample.Count} tensors at step {sample.Step}, at most {early} before"));
+        Assert.All(tensors.Where(sample => sample.Step > warm),
+            sample => Assert.True(sample.Count <= early, $"{sample.Count} tensors at step {sample.Step}, at most {early} before"));
         var floor = memory.Where(sample => sample.Step > warm && sample.Step <= 2 * warm).Min(sample => sample.Bytes);
         var later = memory.Where(sample => sample.Step > 2 * warm).Min(sample => sample.Bytes);
         Assert.True(later < floor + (24 << 20), $"memory grew from {floor} to {later} bytes");
@@ -72,7 +72,8 @@ public class LongRunTests
     public void A_fresh_adapter_trains_and_its_B_leaves_zero()
     {
         using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
-        run.Options = run.Options with { AdapterDirectory = null, AllowHighLoss = true, Lora = new LoraOptions { Rank = 4 }, MaxSteps = 6, WarmupSteps = 0, LearningRate = 1e-2, Shuffle = true };
+        run.Options = run.Options with { AdapterDirectory = null, AllowHighLoss = true, Lora = new LoraOptions { Rank = 4 }, MaxSteps = 6, WarmupSteps = 0,
+            LearningRate = 1e-2, Shuffle = true };
         run.Run();
         Assert.DoesNotContain(run.Seen.OfType<Noted>(), note => note.Text.Contains("still zero", StringComparison.Ordinal));
         run.Options = run.Options with { OutputDirectory = run.Out("../refused"), AllowHighLoss = false };

@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Training;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -77,7 +78,8 @@ public class OptimizerGoldenTests
     [InlineData("muon", "adjust_lr_fn=none", "use one of original, match_rms_adamw, spectral_unclamped")]
     [InlineData("adafactor", "warmup_init=true", "needs relative_step")]
     public void An_argument_that_the_optimizer_does_not_read_is_refused(string optimizer, string arguments, string what) =>
-        Assert.Contains(what, Assert.Throws<OptionException>(() => OptimizerTable.Check(Options(optimizer, arguments, default))).Message, StringComparison.Ordinal);
+        Assert.Contains(what, Assert.Throws<OptionException>(() => OptimizerTable.Check(Options(optimizer, arguments, default))).Message,
+        StringComparison.Ordinal);
 
     private static TrainingOptions Options(string optimizer, string arguments, JsonElement golden) => new()
     {
@@ -93,12 +95,14 @@ public class OptimizerGoldenTests
     };
 
     private static double? Number(JsonElement options, string name) =>
-        options.ValueKind == JsonValueKind.Object && options.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+        options.ValueKind == JsonValueKind.Object && options.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number
+        ? value.GetDouble() : null;
 
     private static void Fill(SafetensorsFile file, string name, List<int> indices, List<ParameterEntry> tensors, float[] target)
     {
         for (var i = 0; i < indices.Count; i++)
-            MemoryMarshal.Cast<byte, float>(file.Bytes(file.Entry(name.Replace("{0}", $"{indices[i]}", StringComparison.Ordinal)))).CopyTo(target.AsSpan((int)tensors[i].Offset));
+            MemoryMarshal.Cast<byte, float>(file.Bytes(file.Entry(name.Replace("{0}", $"{indices[i]}", StringComparison.Ordinal))))
+                .CopyTo(target.AsSpan((int)tensors[i].Offset));
     }
 
     private static void AssertNear(SafetensorsFile file, string name, List<int> indices, List<ParameterEntry> tensors, float[] values, double gate)

@@ -1,7 +1,7 @@
-using Trainer.Engine;
-using Trainer.Models;
+using Trainer.Engine.Dropout;
 using Trainer.Training;
 using Trainer.Training.Optimizers;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -50,10 +50,12 @@ public class OptimizerTests
     public void The_planned_bytes_of_an_optimizer_are_those_it_holds(string name)
     {
         ParameterEntry[] tensors = [new("x.lora_A.weight", [16, 32], 0), new("x.lora_B.weight", [48, 16], 512), new("x.lora_magnitude_vector", [48], 1280)];
-        var options = Options(0) with { Optim = name, OptimArgs = name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "512" } : new Dictionary<string, string>() };
+        var options = Options(0) with { Optim = name,
+            OptimArgs = name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "512" } : new Dictionary<string, string>() };
         using var optimizer = OptimizerTable.Make(new HostParameters(tensors, () => new float[1328], () => default), options);
-        var scalars = optimizer.State.Where(state => state.Dtype == Trainer.Checkpoints.SafetensorsDtype.F64).Sum(state => state.ByteCount);
-        Assert.Equal(optimizer.State.Sum(state => state.ByteCount) - scalars, OptimizerTable.StateBytes(options, tensors.Select(tensor => tensor.Shape.ToArray())));
+        var scalars = optimizer.State.Where(state => state.Dtype == Trainer.Checkpoints.Safetensors.SafetensorsDtype.F64).Sum(state => state.ByteCount);
+        Assert.Equal(optimizer.State.Sum(state => state.ByteCount) - scalars,
+            OptimizerTable.StateBytes(options, tensors.Select(tensor => tensor.Shape.ToArray())));
     }
 
     [Theory]
@@ -65,7 +67,8 @@ public class OptimizerTests
         {
             Optim = name,
             LrScheduler = name == "schedule-free-adamw" ? "constant" : "cosine",
-            OptimArgs = name == "sgd" ? new Dictionary<string, string> { ["momentum"] = "0.9" } : name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "0" } : new Dictionary<string, string>(),
+            OptimArgs = name == "sgd" ? new Dictionary<string, string> { ["momentum"] = "0.9" }
+                : name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "0" } : new Dictionary<string, string>(),
         };
         whole.Run();
         using var run = new BigramRun();
@@ -91,7 +94,8 @@ public class OptimizerTests
         run.Options = run.Options with { MaxSteps = 8 };
         run.Run();
         run.Options = run.Options with { Optim = "sgd", MaxSteps = 12, Resume = "auto", AllowDrift = true };
-        Assert.Contains("of another adapter or optimizer", Assert.Throws<Trainer.Checkpoints.BadFileException>(() => run.Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("of another adapter or optimizer", Assert.Throws<Trainer.Checkpoints.BadFileException>(() => run.Run()).Message,
+            StringComparison.Ordinal);
     }
 
     public static TheoryData<string> Names() => [.. OptimizerTable.Names];
@@ -170,7 +174,8 @@ public class OptimizerTests
             try
             {
                 var random = new Random(3);
-                float[] values = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)], gradients = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)];
+                float[] values = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)],
+                    gradients = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)];
                 var optimizer = Optimizer(name, Count, weightDecay: 0.01);
                 for (var step = 1; step <= 2; step++) optimizer.Step(values, gradients, new OptimizerStep(step, 0.01, 0.5));
                 return values;
@@ -204,10 +209,12 @@ public class OptimizerTests
     [Fact]
     public void LoraPlus_gives_B_its_own_rate_and_leaves_no_gap()
     {
-        ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32), new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [4, 4], 0), new("x.lora_B.weight", [4, 4], 16), new("y.lora_A.weight", [2, 3], 32),
+            new("y.lora_B.weight", [3], 48), new("z.lora_embedding_A", [2, 2], 64), new("z.lora_embedding_B", [4], 80)];
         var groups = ParameterGroups.Of(tensors, 16, 1e-4);
         // The embedding's rate is 1e-6, whatever the others': PEFT's default.
-        Assert.Equal([(0L, 16L, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0), (64, 20, 1e-6 / 1e-4)], groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
+        Assert.Equal([(0L, 16L, 1.0), (16, 16, 16.0), (32, 6, 1.0), (48, 3, 16.0), (64, 20, 1e-6 / 1e-4)],
+            groups.Select(group => (group.Begin, group.Count, group.RateFactor)));
         var one = Assert.Single(ParameterGroups.Of(tensors, null, 1e-4));
         Assert.Equal((0L, 84L), (one.Begin, one.Count));
     }

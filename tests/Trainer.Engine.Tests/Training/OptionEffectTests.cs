@@ -134,20 +134,29 @@ public sealed class OptionEffectTests : IDisposable
 
     public OptionEffectTests()
     {
-        string[] questions = ["Count the legs of a beetle.", "What is wine made of?", "What colour is a banana?", "Who are you?", "Where does a fish live, and what does it eat there?"];
+        string[] questions = ["Count the legs of a beetle.", "What is wine made of?", "What colour is a banana?", "Who are you?",
+            "Where does a fish live, and what does it eat there?"];
         Write("data", [.. questions.Select(question => Chat(question, "Arr! " + question[..^1] + ", matey!"))]);
         Write("other", [.. questions.Take(3).Select(question => Chat(question, "A banana."))]);
         Write("empty", [Chat("Who?", "I."), """{"messages":[{"role":"user","content":"a question alone"}]}"""]);
         Write("bad", [Chat("Who?", "I."), Chat("What?", "It."), """{"messages":7}"""]);
-        Write("noise", [.. Enumerable.Range(0, 6).Select(i => Chat("zq" + i, string.Concat(Enumerable.Range(0, 30).Select(j => (char)(33 + (i * 37 + j * 61) % 90))) + "|"))]);
+        Write("noise",
+            [.. Enumerable.Range(0, 6).Select(i => Chat("zq" + i,
+            string.Concat(Enumerable.Range(0, 30).Select(j => (char)(33 + (i * 37 + j * 61) % 90))) + "|"))]);
         Write("pairs", [.. questions.Take(4).Select(question => Pair(question, "Arr, matey!", "A banana, and nothing else at all."))]);
-        Write("labels", [.. questions.Take(4).Select((question, i) => JsonSerializer.Serialize(new { prompt = question, completion = i % 2 == 0 ? "Arr!" : "A banana.", label = i % 2 == 0 }))]);
-        Write("thought", [.. questions.Take(3).Select(question => JsonSerializer.Serialize(new { messages = new object[] { new { role = "user", content = question }, new { role = "assistant", content = "A banana.", reasoning_content = "Let me think." } } }))]);
+        Write("labels",
+            [.. questions.Take(4).Select((question, i) =>
+            JsonSerializer.Serialize(new { prompt = question, completion = i % 2 == 0 ? "Arr!" : "A banana.", label = i % 2 == 0 }))]);
+        Write("thought",
+            [.. questions.Take(3).Select(question =>
+            JsonSerializer.Serialize(new { messages = new object[] { new { role = "user", content = question },
+            new { role = "assistant", content = "A banana.", reasoning_content = "Let me think." } } }))]);
         var template = File.ReadAllText(Path.Combine(ReferenceData.Embedded, "chat_template.jinja"));
         Keep("template", "t.jinja", template.Replace("assistant\\n", "pirate\\n", StringComparison.Ordinal));
         Keep("endless", "e.jinja", template.Replace("message['content'] + '<|im_end|>'", "message['content']", StringComparison.Ordinal));
         Keep("variable", "v.jinja", "{%- if strange %}{{- 'Ahoy!' }}{% endif %}" + template);
-        Keep("thinking", "h.jinja", template.Replace("message['content'] + '<|im_end|>'", "(message['reasoning_content'] + '|' if message['reasoning_content'] else '') + message['content'] + '<|im_end|>'", StringComparison.Ordinal));
+        Keep("thinking", "h.jinja", template.Replace("message['content'] + '<|im_end|>'",
+            "(message['reasoning_content'] + '|' if message['reasoning_content'] else '') + message['content'] + '<|im_end|>'", StringComparison.Ordinal));
         Keep("prompts", "p.txt", "Who are you?\n");
         _names["folder"] = _folder;
         _names["adapter"] = Path.Combine(_folder, "adapter");
@@ -158,15 +167,19 @@ public sealed class OptionEffectTests : IDisposable
 
     [Fact]
     public void Every_row_of_the_table_has_a_case()
-        => Assert.Equal(TrainSettings.All.Select(setting => setting.Name).Order(StringComparer.Ordinal), Cases.Keys.Concat(Programs).Order(StringComparer.Ordinal));
+        => Assert.Equal(TrainSettings.All.Select(setting => setting.Name).Order(StringComparer.Ordinal),
+            Cases.Keys.Concat(Programs).Order(StringComparer.Ordinal));
 
     [Fact]
     public void Every_property_of_the_options_has_one_row()
     {
         // A folder, a cache, the rows of new tokens, what rows are read for and the prompts follow from what rows say; the source's own record holds the data.
-        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Lora.TrainableHeadIndices", "Preference"];
-        var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions))).Concat(Paths("Preference.", typeof(PreferenceOptions))).Except(derived);
-        Assert.Equal(paths.Order(StringComparer.Ordinal), TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
+        string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Lora.TrainableHeadIndices",
+            "Preference"];
+        var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions)))
+            .Concat(Paths("Preference.", typeof(PreferenceOptions))).Except(derived);
+        Assert.Equal(paths.Order(StringComparer.Ordinal),
+            TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
 
         static IEnumerable<string> Paths(string before, Type type) =>
             type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(property => property.CanWrite).Select(property => before + property.Name);
@@ -207,7 +220,8 @@ public sealed class OptionEffectTests : IDisposable
             var result = TrainingRun.Run(options, [watcher], CancellationToken.None);
             print.AppendLine(CultureInfo.InvariantCulture, $"{result.Steps} {result.Reason} {result.TrainLoss:R} {result.AdapterSha256}");
             print.AppendLine(File.ReadAllText(Path.Combine(output, "adapter_config.json")));
-            foreach (var file in Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)) print.AppendLine(Path.GetRelativePath(_folder, file));
+            foreach (var file in Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+                print.AppendLine(Path.GetRelativePath(_folder, file));
         }
         catch (Exception fault)
         {
@@ -223,8 +237,10 @@ public sealed class OptionEffectTests : IDisposable
     {
         var start = new TrainingOptions
         {
-            Model = "tiny", ModelDirectory = ReferenceData.Embedded, Data = new DataOptions { Train = [new DataSource(_names["data"])], MaxSeqLength = 128 }, OutputDirectory = output,
-            MaxSteps = 4, BatchSize = 2, GradientAccumulationSteps = 1, Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Threads = 1, WarmupSteps = 1, LoggingSteps = 2, SaveSteps = 0, AllowHighLoss = true,
+            Model = "tiny", ModelDirectory = ReferenceData.Embedded, Data = new DataOptions { Train = [new DataSource(_names["data"])], MaxSeqLength = 128 },
+            OutputDirectory = output,
+            MaxSteps = 4, BatchSize = 2, GradientAccumulationSteps = 1, Quantize = QuantizeKind.None, Compute = ComputeKind.Float32, Threads = 1,
+            WarmupSteps = 1, LoggingSteps = 2, SaveSteps = 0, AllowHighLoss = true,
         };
         var given = words.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word[2..].Split('=', 2)).GroupBy(pair => pair[0].Replace('-', '_'))
             .ToDictionary(pair => pair.Key, pair => new SettingValue("--" + pair.Key, [new SettingItem(pair.Last()[1])]));
@@ -256,7 +272,8 @@ public sealed class OptionEffectTests : IDisposable
             {
                 StepDone step => step with { TokensPerSecond = 0, MemoryBytes = 0, ElapsedSeconds = 0 },
                 EvalDone eval => eval with { Seconds = 0 },
-                Planned planned => (object)JsonSerializer.Serialize(planned.Plan with { Seconds = null, MicroStepSeconds = null, MemoryLimitBytes = 0, DiskFreeBytes = null, Changes = [] }),
+                Planned planned => (object)JsonSerializer.Serialize(planned.Plan with { Seconds = null, MicroStepSeconds = null, MemoryLimitBytes = 0,
+                    DiskFreeBytes = null, Changes = [] }),
                 Sampled or RunStarted or Noted { IsWarning: true } => trainingEvent,
                 _ => "",
             };

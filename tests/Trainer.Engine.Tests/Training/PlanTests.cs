@@ -1,7 +1,9 @@
 using Trainer.Engine.Tests.Models;
-using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -39,7 +41,8 @@ public class PlanTests
     {
         using var folder = new Config70B();
         Assert.True(RunPlanner.Plan(folder.Options with { MaxMemoryBytes = 64L << 30 }).GradientCheckpointing);
-        var tiny = new TrainingOptions { Model = "llama31", ModelDirectory = Golden.Folder("llama31"), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o" };
+        var tiny = new TrainingOptions { Model = "llama31", ModelDirectory = Golden.Folder("llama31"), Data = new Trainer.Data.DataOptions(),
+            OutputDirectory = "o" };
         Assert.False(RunPlanner.Plan(tiny).GradientCheckpointing);
     }
 
@@ -65,7 +68,8 @@ public class PlanTests
     {
         using var folder = new Config70B();
         folder.Quantized();
-        RunPlan Plan(long? gib) => RunPlanner.Plan(folder.Options with { Stream = Choice.On, MaxMemoryBytes = gib << 30, GradientCheckpointing = Checkpointing.On });
+        RunPlan Plan(long? gib)
+            => RunPlanner.Plan(folder.Options with { Stream = Choice.On, MaxMemoryBytes = gib << 30, GradientCheckpointing = Checkpointing.On });
         var (least, ten, twenty) = (Plan(null), Plan(10), Plan(20));
         Assert.Null(least.StreamBytes);
         long Base(RunPlan plan) => plan.Memory.Single(part => part.Name == "base (nf4, streamed)").Bytes;
@@ -85,10 +89,13 @@ public class PlanTests
     {
         using var folder = new Config70B();
         var on = folder.Options with { Stream = Choice.On };
-        Assert.Contains("--quantize int8 --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.Int8 })).Message, StringComparison.Ordinal);
+        Assert.Contains("--quantize int8 --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.Int8 })).Message,
+            StringComparison.Ordinal);
         folder.Quantized();
-        Assert.Contains("--quantize none --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.None })).Message, StringComparison.Ordinal);
-        Assert.Contains("--double-quant false --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { DoubleQuant = false })).Message, StringComparison.Ordinal);
+        Assert.Contains("--quantize none --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { Quantize = QuantizeKind.None })).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("--double-quant false --stream on", Assert.Throws<OptionException>(() => RunPlanner.Plan(on with { DoubleQuant = false })).Message,
+            StringComparison.Ordinal);
         Assert.True(RunPlanner.Plan(on).Stream);
     }
 
@@ -137,7 +144,8 @@ public class PlanTests
     {
         var options = new TrainingOptions
         {
-            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = QuantizeKind.None, Lora = new LoraOptions { Rank = 4 },
+            Model = name, ModelDirectory = Golden.Folder(name), Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Quantize = QuantizeKind.None,
+            Lora = new LoraOptions { Rank = 4 },
         };
         using var model = AdaptedModel.Load(options, new Events([]));
         var plan = RunPlanner.Plan(options);
@@ -168,12 +176,14 @@ public class PlanTests
         public void Quantized()
         {
             var path = Path.Combine(_folder, "config.json");
-            File.WriteAllText(path, File.ReadAllText(path).TrimEnd().TrimEnd('}') + ""","quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4","bnb_4bit_use_double_quant":true}}""");
+            File.WriteAllText(path, File.ReadAllText(path).TrimEnd().TrimEnd('}')
+                + ""","quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4","bnb_4bit_use_double_quant":true}}""");
         }
 
         public TrainingOptions Options => new()
         {
-            Model = "70b", ModelDirectory = _folder, Data = new Trainer.Data.DataOptions { MaxSeqLength = 1024 }, OutputDirectory = _folder, BatchSize = 1, Lora = new LoraOptions { Rank = 16 },
+            Model = "70b", ModelDirectory = _folder, Data = new Trainer.Data.DataOptions { MaxSeqLength = 1024 }, OutputDirectory = _folder, BatchSize = 1,
+            Lora = new LoraOptions { Rank = 16 },
         };
 
         public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -1,4 +1,5 @@
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Training;
 

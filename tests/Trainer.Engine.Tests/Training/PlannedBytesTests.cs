@@ -1,11 +1,17 @@
 using CsCheck;
 using Trainer.Adapters;
-using Trainer.Engine;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Passes;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Models.Drawing;
+using Trainer.Models.Families;
+using Trainer.Models.Lora;
 using Trainer.Training;
+using Trainer.Training.Plan;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -13,20 +19,27 @@ namespace Trainer.Engine.Tests.Training;
 [Trait("ring", "model")]
 public sealed class PlannedBytesTests : IDisposable
 {
-    private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8", "llama_bias", "llama_bf16", "mixture", "mixture", "sinks", "convolution", "delta", "packed"];
+    private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8",
+        "llama_bias", "llama_bf16", "mixture", "mixture", "sinks", "convolution", "delta", "packed"];
 
     private static readonly Dictionary<string, string> Written = new()
     {
-        ["mixture"] = """{"model_type": "qwen2_moe", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 192, "num_experts": 6, "num_experts_per_tok": 2, "decoder_sparse_step": 2, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
-        ["sinks"] = """{"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
-        ["convolution"] = """{"model_type": "lfm2", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention", "conv"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
-        ["delta"] = """{"model_type": "qwen3_5_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "full_attention", "linear_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
-        ["packed"] = """{"model_type": "qwen3_next", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "num_experts": 4, "num_experts_per_tok": 2, "mlp_only_layers": [0], "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "linear_attention", "full_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["mixture"] =
+            """{"model_type": "qwen2_moe", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 192, "num_experts": 6, "num_experts_per_tok": 2, "decoder_sparse_step": 2, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["sinks"] =
+            """{"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["convolution"] =
+            """{"model_type": "lfm2", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention", "conv"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["delta"] =
+            """{"model_type": "qwen3_5_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "full_attention", "linear_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["packed"] =
+            """{"model_type": "qwen3_next", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "num_experts": 4, "num_experts_per_tok": 2, "mlp_only_layers": [0], "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "linear_attention", "full_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
     };
 
     private static readonly string[] Targets =
     [
-        "all-linear", "q_proj", "q_proj,v_proj", "down_proj", "o_proj,gate_proj", "v_proj", "lm_head,o_proj", "embed_tokens", "embed_tokens,o_proj", "gate_proj,down_proj,v_proj", @".*\.(1|2)\.(self_attn|mlp)\.[a-z_]*proj",
+        "all-linear", "q_proj", "q_proj,v_proj", "down_proj", "o_proj,gate_proj", "v_proj", "lm_head,o_proj", "embed_tokens", "embed_tokens,o_proj",
+        "gate_proj,down_proj,v_proj", @".*\.(1|2)\.(self_attn|mlp)\.[a-z_]*proj",
     ];
     private static readonly string[] Saved = ["lm_head", "embed_tokens", "norm", "q_proj", "v_proj", "down_proj", "input_layernorm", "model.norm", "mlp"];
 
@@ -135,7 +148,8 @@ public sealed class PlannedBytesTests : IDisposable
             RandomModelFolder.Write(folder, new ModelShape("six", 64, 6, 4, 2, 16, 192, 300, false), 7);
             var options = new TrainingOptions
             {
-                Model = "six", ModelDirectory = folder, Data = new Trainer.Data.DataOptions(), OutputDirectory = "o", Lora = new LoraOptions { Rank = 3, Layers = 2 },
+                Model = "six", ModelDirectory = folder, Data = new Trainer.Data.DataOptions(), OutputDirectory = "o",
+                Lora = new LoraOptions { Rank = 3, Layers = 2 },
                 Stream = Choice.On, Compute = ComputeKind.Float32, GradientCheckpointing = Checkpointing.On, Threads = TorchSharp.torch.get_num_threads(),
             };
             var memory = new RunMemory(RunAdapter.Of(options, ConfigLoader.Load(folder)), options);

@@ -1,7 +1,5 @@
-using Trainer.Data;
-using Trainer.Engine.Tests.Models;
-using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -25,7 +23,8 @@ public sealed class PrecomputedReferenceTests : IDisposable
         live.Run();
         using var asked = Asked(name);
         asked.Run();
-        foreach (var (one, other) in live.Metrics.Zip(asked.Metrics)) Assert.Equal(one.GetProperty("loss").GetDouble(), other.GetProperty("loss").GetDouble(), 1e-5);
+        foreach (var (one, other) in live.Metrics.Zip(asked.Metrics))
+            Assert.Equal(one.GetProperty("loss").GetDouble(), other.GetProperty("loss").GetDouble(), 1e-5);
         Assert.True(asked.DifferenceFrom(live.Out("adapter_model.safetensors")) < 1e-5);
     }
 
@@ -99,7 +98,8 @@ public sealed class PrecomputedReferenceTests : IDisposable
     private PreferenceRun Asked(string name)
     {
         var run = new PreferenceRun(name);
-        run.Options = run.Options with { MaxSteps = 4, Preference = run.Options.Preference with { PrecomputeReference = true }, Data = run.Options.Data with { CacheDirectory = _cache } };
+        run.Options = run.Options with { MaxSteps = 4, Preference = run.Options.Preference with { PrecomputeReference = true },
+            Data = run.Options.Data with { CacheDirectory = _cache } };
         run.OnEvent = record =>
         {
             if (record is PhaseProgressed { Phase: "asking the reference" }) _phases[run] = _phases.GetValueOrDefault(run) + 1;

@@ -1,8 +1,12 @@
 using Trainer.Data;
+using Trainer.Engine.Passes;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
 using Trainer.Training.Objectives;
+using Trainer.Training.Plan;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -22,7 +26,8 @@ public class PreferenceEvaluationTests
         run.OnEvent = record => first ??= record as EvalDone;
         run.Options = run.Options with { MaxSteps = 1, Data = run.Options.Data with { Eval = run.Options.Data.Train } };
         run.Run();
-        var options = run.Options with { BatchSize = batch, Preference = run.Options.Preference with { Reference = ObjectiveTable.HasReference(run.Options.Objective) ? "base" : null } };
+        var options = run.Options with { BatchSize = batch,
+            Preference = run.Options.Preference with { Reference = ObjectiveTable.HasReference(run.Options.Objective) ? "base" : null } };
         var result = PreferenceEvaluation.Run(options, name != "kto", [], default);
         Assert.Equal(first!.EvalLoss, result.Loss, 1e-5);
         Assert.Equal(first.Metrics.Keys, result.Metrics.Keys);
@@ -42,7 +47,8 @@ public class PreferenceEvaluationTests
         var rows = File.ReadLines(estimated.Options.Data.Train[0].Path).Take(3).ToList();
         var data = estimated.Out("../odd.jsonl");
         File.WriteAllLines(data, rows);
-        estimated.Options = estimated.Options with { BatchSize = 2, GradientAccumulationSteps = 1, MaxSteps = 2, Data = estimated.Options.Data with { Train = [new DataSource(data)] } };
+        estimated.Options = estimated.Options with { BatchSize = 2, GradientAccumulationSteps = 1, MaxSteps = 2,
+            Data = estimated.Options.Data with { Train = [new DataSource(data)] } };
         estimated.Run();
         Assert.Equal(0, estimated.Metrics[1].GetProperty("kl").GetDouble());
     }
@@ -52,7 +58,9 @@ public class PreferenceEvaluationTests
     {
         using var run = new PreferenceRun("kto");
         using var data = DataLoading.Open(run.Options with { Data = run.Options.Data with { Eval = run.Options.Data.Train } }, new Events([]));
-        RunPlan Plan(string type) => RunPlanner.Plan(run.Options with { BatchSize = 2, GradientCheckpointing = Checkpointing.On, Preference = run.Options.Preference with { LossType = [type] } }, data);
+        RunPlan Plan(string type)
+            => RunPlanner.Plan(run.Options with { BatchSize = 2, GradientCheckpointing = Checkpointing.On,
+                Preference = run.Options.Preference with { LossType = [type] } }, data);
         Assert.True(Plan("kto").PeakBytes > Plan("apo-zero-unpaired").PeakBytes);
     }
 
@@ -92,7 +100,8 @@ public class PreferenceEvaluationTests
             var meter = ((global::Trainer.Engine.Fast.FastEngine)model.Engine).Meter;
             meter.Clear();
             model.Parameters.ZeroGradients();
-            model.ForwardBackward(new TokenBatch(ids, targets, [.. ids.Select((_, t) => t % length)], [.. Enumerable.Range(0, segments + 1).Select(segment => segment * length)], ofSegments) { Weigh = weigh }, 1, null);
+            model.ForwardBackward(new TokenBatch(ids, targets, [.. ids.Select((_, t) => t % length)],
+                [.. Enumerable.Range(0, segments + 1).Select(segment => segment * length)], ofSegments) { Weigh = weigh }, 1, null);
             return (meter.AllOperations, model.Parameters.GradientSpan.ToArray());
         }
         var plain = Pass(weights, null);
@@ -108,7 +117,8 @@ public class PreferenceEvaluationTests
         Assert.Equal(1000 * 0.01 * 2 / 3, PlanTime.EvaluationSeconds(1000, 0.01, recompute: false, extraPasses: 1), 9);
         using var run = new PreferenceRun("dpo_sigmoid");
         using var data = DataLoading.Open(run.Options, new Events([]));
-        double? Seconds(bool precompute) => RunPlanner.Plan(run.Options with { Preference = run.Options.Preference with { PrecomputeReference = precompute } }, data, 1).Seconds;
+        double? Seconds(bool precompute) => RunPlanner.Plan(run.Options with { Preference = run.Options.Preference with { PrecomputeReference = precompute } },
+            data, 1).Seconds;
         Assert.True(Seconds(true) > Seconds(false));
     }
 

@@ -1,15 +1,15 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
-using Trainer.Training.Options;
 
 namespace Trainer.Engine.Tests.Training;
 
-/// <summary>Ten steps of every preference objective equal those of TRL and LLaMA-Factory: losses, norms, metrics, and the adapters where they are kept.</summary>
+/// <summary>Ten steps of every preference objective equal those of TRL and LLaMA-Factory: losses, norms, metrics, and the adapters where they are
+/// kept.</summary>
 [Trait("ring", "model")]
 public class PreferenceGoldenTests
 {
@@ -95,7 +95,8 @@ public class PreferenceGoldenTests
         plain.Run();
         using var packed = new PreferenceRun(name);
         // Bins of a few rows each: the step is the whole pass either way.
-        packed.Options = plain.Options with { OutputDirectory = packed.Options.OutputDirectory, Packing = true, Data = plain.Options.Data with { MaxSeqLength = 48 } };
+        packed.Options = plain.Options with { OutputDirectory = packed.Options.OutputDirectory, Packing = true,
+            Data = plain.Options.Data with { MaxSeqLength = 48 } };
         packed.Run();
         Near(plain.Metrics[0].GetProperty("loss"), packed.Metrics[0].GetProperty("loss"), 1e-5, "loss");
         Assert.True(packed.DifferenceFrom(plain.Out("adapter_model.safetensors")) < 2e-5);
@@ -113,7 +114,8 @@ public class PreferenceGoldenTests
         File.WriteAllLines(data, rows);
         foreach (var run in new[] { estimated, unpaired })
         {
-            run.Options = run.Options with { Packing = true, BatchSize = 1, MaxSteps = 3, Data = run.Options.Data with { Train = [new DataSource(data)], MaxSeqLength = 24 } };
+            run.Options = run.Options with { Packing = true, BatchSize = 1, MaxSteps = 3,
+                Data = run.Options.Data with { Train = [new DataSource(data)], MaxSeqLength = 24 } };
             run.Run();
         }
         Assert.Equal(unpaired.Metrics.Select(row => row.GetProperty("loss").GetDouble()), estimated.Metrics.Select(row => row.GetProperty("loss").GetDouble()));
@@ -169,7 +171,8 @@ public class PreferenceGoldenTests
         using var fast = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Fast });
         Trainer.Adapters.PeftFolder.Load(fast, Path.Combine(Folder, "adapter_plain"), 0);
         float[]? losses = null;
-        fast.Engine.ForwardBackward(new TokenBatch(ids, batch.Targets, batch.Positions, batch.SegmentStarts, [1f]) { Weigh = seen => (losses = seen, weights).weights }, 1, null);
+        fast.Engine.ForwardBackward(new TokenBatch(ids, batch.Targets, batch.Positions, batch.SegmentStarts,
+            [1f]) { Weigh = seen => (losses = seen, weights).weights }, 1, null);
         Assert.True(Golden.LargestDifference(reference, fast.Parameters.GradientSpan.ToArray()) < 1e-5);
         Assert.True(Golden.LargestDifference(model.TokenLosses(batch), losses!) < 1e-5);
     }

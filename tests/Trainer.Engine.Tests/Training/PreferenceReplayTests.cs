@@ -1,4 +1,7 @@
 using Trainer.Training;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
+using Trainer.Training.Watch;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -24,7 +27,8 @@ public class PreferenceReplayTests
         var whole = run.Run();
 
         // What a run leaves that ends before step 5: the state of step 4 and the rows of the next.
-        using (var data = new TrainingData(run.Options, DataLoading.Open(run.Options, new Events([])))) ReplayBatches.Write(run.Out("checkpoint-4"), data.Step(4));
+        using (var data = new TrainingData(run.Options, DataLoading.Open(run.Options, new Events([]))))
+            ReplayBatches.Write(run.Out("checkpoint-4"), data.Step(4));
         var replay = Replay.Run(run.Out("checkpoint-4"), []);
         Assert.Equal((5, steps[4].Loss, steps[4].GradNorm, steps[4].LearningRate), (replay.Step, replay.Loss, replay.GradNorm, replay.LearningRate));
         Assert.True(replay.IsFinite);

@@ -1,8 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
-using Trainer.Engine;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
@@ -36,7 +35,8 @@ internal sealed class PreferenceRun : IDisposable, ITrainingObserver
             SaveSteps = 4,
             Threads = 1,
         };
-        var values = new SettingValues(Golden.GetProperty("words").EnumerateObject().ToDictionary(word => word.Name, word => new SettingValue("--" + word.Name, [new SettingItem(word.Value.GetString()!)])));
+        var values = new SettingValues(Golden.GetProperty("words").EnumerateObject().ToDictionary(word => word.Name,
+            word => new SettingValue("--" + word.Name, [new SettingItem(word.Value.GetString()!)])));
         Options = OptionReader.Read(values, defaults);
         values.ThrowIfFaulty();
     }

@@ -1,5 +1,7 @@
 using Trainer.Training;
 using Trainer.Training.Objectives;
+using Trainer.Training.Records;
+using Trainer.Training.Watch;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -34,7 +36,8 @@ public sealed class PreferenceWatchTests : ITrainingObserver
     public void Both_answers_becoming_unlikely_is_said(string objective, string? reference)
     {
         var watch = Watch(objective, reference);
-        for (var step = 1; step <= 40; step++) watch.Stepped(step, Measured(margin: 0.02 * step, chosen: -50 - step, rejected: -50 - 1.5 * step, reward: -0.1 * step));
+        for (var step = 1; step <= 40; step++)
+            watch.Stepped(step, Measured(margin: 0.02 * step, chosen: -50 - step, rejected: -50 - 1.5 * step, reward: -0.1 * step));
         Assert.Contains("log-probabilities of both answers fall", Assert.Single(_said), StringComparison.Ordinal);
     }
 
@@ -60,7 +63,8 @@ public sealed class PreferenceWatchTests : ITrainingObserver
     {
         var watch = Watch();
         foreach (var (step, margin) in new[] { (0, 0.0), (10, 1.0), (20, 0.8), (30, 0.3) }) watch.Evaluated(step, Measured(margin));
-        Assert.Contains("step 30: the margin between chosen and rejected answers collapses on held-out rows, from 1 to 0.3", Assert.Single(_said), StringComparison.Ordinal);
+        Assert.Contains("step 30: the margin between chosen and rejected answers collapses on held-out rows, from 1 to 0.3", Assert.Single(_said),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -78,10 +82,12 @@ public sealed class PreferenceWatchTests : ITrainingObserver
     }
 
     private PreferenceWatch Watch(string objective = "dpo", string? reference = null) =>
-        new(new TrainingOptions { Model = "m", ModelDirectory = "m", OutputDirectory = "o", Data = new Trainer.Data.DataOptions(), Objective = objective, Preference = new PreferenceOptions { Reference = reference } }, new Events([this]));
+        new(new TrainingOptions { Model = "m", ModelDirectory = "m", OutputDirectory = "o", Data = new Trainer.Data.DataOptions(), Objective = objective,
+        Preference = new PreferenceOptions { Reference = reference } }, new Events([this]));
 
     private static Dictionary<string, double> Measured(double margin, double chosen = -50, double rejected = -55, double reward = 0) => new()
     {
-        ["rewards/margins"] = margin, ["rewards/chosen"] = reward * 5, ["rewards/rejected"] = reward * 5 - margin, ["logps/chosen"] = chosen, ["logps/rejected"] = rejected,
+        ["rewards/margins"] = margin, ["rewards/chosen"] = reward * 5, ["rewards/rejected"] = reward * 5 - margin, ["logps/chosen"] = chosen,
+        ["logps/rejected"] = rejected,
     };
 }

@@ -1,5 +1,5 @@
 using Trainer.Distributed;
-using Trainer.Training;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -38,7 +38,8 @@ public class RankThreadsTests
 
     [Fact]
     public void The_first_line_that_differs_is_told()
-        => Assert.Equal("\"b\": 3 instead of \"b\": 2", RankAgreement.FirstDifference("{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3\n}", "{\n  \"a\": 1,\n  \"b\": 3,\n  \"c\": 4\n}"));
+        => Assert.Equal("\"b\": 3 instead of \"b\": 2",
+            RankAgreement.FirstDifference("{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 3\n}", "{\n  \"a\": 1,\n  \"b\": 3,\n  \"c\": 4\n}"));
 
     [Fact]
     public void Texts_of_all_ranks_are_collected()

@@ -16,7 +16,8 @@ public sealed class RankWatchdogTests
             // Micro-batch i is rank i's.
             if (key is { Step: 9 } && key.MicroStep == faulty) model.Values[(int)model.Tensors[1].Offset + 2] = float.NaN;
         });
-        Assert.All(faults, fault => Assert.Contains($"loss became NaN at step 10 on rank {faulty} of 2", Assert.IsType<NonFiniteException>(fault).Message, StringComparison.Ordinal));
+        Assert.All(faults, fault => Assert.Contains($"loss became NaN at step 10 on rank {faulty} of 2", Assert.IsType<NonFiniteException>(fault).Message,
+            StringComparison.Ordinal));
         Assert.All(faults, fault => Assert.Contains("weight bias.lora_B.weight is NaN at element 2", fault!.Message, StringComparison.Ordinal));
         Assert.Contains("checkpoint-8", faults[0]!.Message, StringComparison.Ordinal);
         AssertStep10(Assert.IsType<NonFiniteException>(faults[0]).ReplayDirectory!, isFinite: faulty != 0);
@@ -30,7 +31,8 @@ public sealed class RankWatchdogTests
         {
             if (key is { Step: 9, MicroStep: 1 }) model.Gradients[3] = float.NaN;
         });
-        Assert.All(faults, fault => Assert.Contains("gradient table.lora_B.weight is NaN at element 3", Assert.IsType<NonFiniteException>(fault).Message, StringComparison.Ordinal));
+        Assert.All(faults, fault => Assert.Contains("gradient table.lora_B.weight is NaN at element 3", Assert.IsType<NonFiniteException>(fault).Message,
+            StringComparison.Ordinal));
         AssertStep10(((NonFiniteException)faults[0]!).ReplayDirectory!, isFinite: true);
     }
 
@@ -48,7 +50,8 @@ public sealed class RankWatchdogTests
                 if (seen is StepDone { Step: 5 } && run.Ranks.Rank == 1) model!.Values[(int)model.Tensors[1].Offset] = float.NaN;
             };
         });
-        Assert.All(faults, fault => Assert.Contains("loss became NaN at step 6 on rank 1 of 2", Assert.IsType<NonFiniteException>(fault).Message, StringComparison.Ordinal));
+        Assert.All(faults, fault => Assert.Contains("loss became NaN at step 6 on rank 1 of 2", Assert.IsType<NonFiniteException>(fault).Message,
+            StringComparison.Ordinal));
         using var model = new BigramModel(7);
         var replay = Replay.Step(((NonFiniteException)faults[0]!).ReplayDirectory!, model);
         Assert.Equal(shared.Data.EvalBatches[1].Rows.Select(row => row.ToString()), replay.Rows.Select(row => row.Source));

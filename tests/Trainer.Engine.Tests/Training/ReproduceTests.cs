@@ -1,5 +1,6 @@
 using Trainer.Checkpoints;
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -46,6 +47,7 @@ public class ReproduceTests
         File.AppendAllText(run.Options.Data.Train[0].Path, "{\"input_ids\":[1,2,3]}\n");
         run.Options = run.Options with { AllowDrift = true, MaxSteps = 5 };
         run.Run();
-        Assert.Contains("on other files", Assert.Throws<BadFileException>(() => Reproduce.Run(run.Out("run.json"), run.Out("../again"), [], default)).Message, StringComparison.Ordinal);
+        Assert.Contains("on other files", Assert.Throws<BadFileException>(() => Reproduce.Run(run.Out("run.json"), run.Out("../again"), [], default)).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Training;
@@ -105,7 +106,8 @@ public class ResumeTests
         bytes[^5] ^= 1;
         File.WriteAllBytes(tensors, bytes);
         run.Run();
-        Assert.Contains(run.Seen.OfType<Noted>(), note => note.IsWarning && note.Text.Contains($"checkpoint-{newest.Step} is damaged", StringComparison.Ordinal));
+        Assert.Contains(run.Seen.OfType<Noted>(),
+            note => note.IsWarning && note.Text.Contains($"checkpoint-{newest.Step} is damaged", StringComparison.Ordinal));
         Assert.Equal(whole.Adapter, run.Adapter);
         Assert.Equal(whole.Metrics, run.Metrics);
     }

@@ -1,5 +1,8 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
 using Trainer.Training;
+using Trainer.Training.Records;
+using Trainer.Training.State;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -36,7 +39,8 @@ public class RunFolderCornerTests
         Assert.Equal(before, Tree(run.Options.OutputDirectory));
         run.Run();
         var left = Directory.EnumerateFileSystemEntries(run.Options.OutputDirectory).Select(Path.GetFileName).Order(StringComparer.Ordinal);
-        Assert.Equal(["README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "metrics.jsonl", "mine.txt", "run.json", "runs", "trainer_state.json"], left);
+        Assert.Equal(["README.md", "adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "metrics.jsonl", "mine.txt", "run.json", "runs",
+            "trainer_state.json"], left);
         Assert.Empty(Directory.EnumerateFiles(run.Out("runs")));
     }
 
@@ -87,11 +91,13 @@ public class RunFolderCornerTests
         using var run = Stopping();
         run.OnEvent = record =>
         {
-            if (record is EvalDone { IsBest: false, Step: > 0 } eval && Directory.Exists(run.Out($"checkpoint-{eval.Step - 1}"))) File.AppendAllText(run.Out($"checkpoint-{eval.Step - 1}/run_state.json"), "x");
+            if (record is EvalDone { IsBest: false, Step: > 0 } eval && Directory.Exists(run.Out($"checkpoint-{eval.Step - 1}")))
+                File.AppendAllText(run.Out($"checkpoint-{eval.Step - 1}/run_state.json"), "x");
         };
         var result = run.Run();
         Assert.EndsWith($"the adapter is that of step {result.Steps}", result.Reason, StringComparison.Ordinal);
-        Assert.Contains(run.Seen.OfType<Noted>(), note => note.IsWarning && note.Text.Contains("the best checkpoint cannot be taken", StringComparison.Ordinal));
+        Assert.Contains(run.Seen.OfType<Noted>(),
+            note => note.IsWarning && note.Text.Contains("the best checkpoint cannot be taken", StringComparison.Ordinal));
         Assert.True(File.Exists(run.Out("adapter_model.safetensors")));
     }
 
@@ -165,7 +171,8 @@ public class RunFolderCornerTests
     private static BigramRun Stopping()
     {
         var run = new BigramRun();
-        run.Options = run.Options with { MaxSteps = 60, EvalSteps = 1, SaveSteps = 1, EarlyStoppingPatience = 2, LearningRate = 2, WarmupSteps = 0, GradientAccumulationSteps = 1 };
+        run.Options = run.Options with { MaxSteps = 60, EvalSteps = 1, SaveSteps = 1, EarlyStoppingPatience = 2, LearningRate = 2, WarmupSteps = 0,
+            GradientAccumulationSteps = 1 };
         return run;
     }
 

@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Text;
 using Trainer.Distributed;
 using Trainer.Engine.Tests.Models;
-using Trainer.Models;
+using Trainer.Models.Lora;
 using Trainer.Training;
 using Trainer.Training.Options;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -12,7 +13,8 @@ namespace Trainer.Engine.Tests.Training;
 public class ScalingTableTests
 {
     private const string Begin = "<!-- computed: tests/Trainer.Engine.Tests/Training/ScalingTableTests.cs -->\n", End = "<!-- end -->\n";
-    private static readonly string Page = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(Golden.Fixtures))!, "src", "Trainer.Distributed", "docs", "scaling.md");
+    private static readonly string Page = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(Golden.Fixtures))!, "src", "Trainer.Distributed", "docs",
+        "scaling.md");
 
     private static readonly (string Name, string Shape)[] Models =
     [
@@ -40,7 +42,8 @@ public class ScalingTableTests
     public void The_slowest_rank_is_the_expected_maximum(int ranks, double expected) => Assert.Equal(1 + 0.1 * expected, Scaling.SlowestRank(ranks, 0.1), 5);
 
     [Theory]
-    [InlineData("10Gbit", 1.25e9), InlineData("1gbit/s", 125e6), InlineData("100 Mbit", 12.5e6), InlineData("25Gbps", 3.125e9), InlineData("3GB/s", 3e9), InlineData("0.5Tbit", 62.5e9)]
+    [InlineData("10Gbit", 1.25e9), InlineData("1gbit/s", 125e6), InlineData("100 Mbit", 12.5e6), InlineData("25Gbps", 3.125e9), InlineData("3GB/s", 3e9),
+        InlineData("0.5Tbit", 62.5e9)]
     [InlineData("10", 0), InlineData("10G", 0), InlineData("bit", 0), InlineData("-1Gbit", 0), InlineData("0Gbit", 0), InlineData("fast", 0), InlineData("", 0)]
     public void A_rate_has_a_unit(string text, double bytesPerSecond)
     {
@@ -60,9 +63,11 @@ public class ScalingTableTests
 
     private static string Sizes()
     {
-        var text = new StringBuilder("\n## Gradients by model and rank\n\nSeconds of one sum over many ranks in a ring, 2 B / W.\n\n| model | adapter | gradients | 1 Gbit/s | 10 Gbit/s | 100 Gbit/s |\n| --- | --- | --- | --- | --- | --- |\n");
+        var text = new StringBuilder("\n## Gradients by model and rank\n\nSeconds of one sum over many ranks in a ring, 2 B / W.\n\n| model | adapter | "
+            + "gradients | 1 Gbit/s | 10 Gbit/s | 100 Gbit/s |\n| --- | --- | --- | --- | --- | --- |\n");
         foreach (var (name, _) in Models)
-            foreach (var (words, rank, modules) in ((string, int, string[]?)[])[("rank 8, q and v", 8, Attention), ("rank 16, all linears", 16, null), ("rank 64, all linears", 64, null)])
+            foreach (var (words, rank, modules) in ((string, int, string[]?)[])[("rank 8, q and v", 8, Attention), ("rank 16, all linears", 16, null),
+                ("rank 64, all linears", 64, null)])
             {
                 var bytes = GradientBytes(name, rank, modules);
                 text.Append(CultureInfo.InvariantCulture, $"| {name} | {words} | {bytes / 1e6:0.0} MB |");
@@ -74,19 +79,26 @@ public class ScalingTableTests
 
     private static string Growth()
     {
-        var text = new StringBuilder("\n## Up to 256 ranks\n\nEfficiency in percent where each rank's part is one micro-batch, the least that it can be; the step times are those measured on a machine of two cores "
-            + "([benchmarks](../../../tests/Trainer.Benchmarks/README.md)).\nRing, then tree; the last columns are the ring at 10 Gbit/s with ranks whose times scatter by 5 and 20 percent. A faster machine has a shorter part: read the row with less efficiency.\n");
+        var text = new StringBuilder("\n## Up to 256 ranks\n\nEfficiency in percent where each rank's part is one micro-batch, the least that it can be; the "
+            + "step times are those measured on a machine of two cores "
+            + "([benchmarks](../../../tests/Trainer.Benchmarks/README.md)).\nRing, then tree; the last columns are the ring at 10 Gbit/s with ranks whose "
+            + "times scatter by 5 and 20 percent. A faster machine has a shorter part: read the row with less efficiency.\n");
         foreach (var (name, part) in ((string, double)[])[("134M", 2.5), ("1B", 13.2), ("8B", 104.5)])
         {
             var bytes = GradientBytes(name, 16, null);
-            text.Append(CultureInfo.InvariantCulture, $"\n{name}, rank 16 on all linears: {bytes / 1e6:0.0} MB, a part of {part} s.\n\n| ranks | 1 Gbit/s | 10 Gbit/s | 100 Gbit/s | 5 % | 20 % |\n| --- | --- | --- | --- | --- | --- |\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n{name}, rank 16 on all linears: {bytes / 1e6:0.0} MB, a part of {part} s.\n\n| ranks | 1 Gbit/s | 10 Gbit/s | 100 Gbit/s | 5 % | 20 % "
+                + $"|\n| --- | --- | --- | --- | --- | --- |\n");
             for (var ranks = 2; ranks <= 256; ranks *= 2)
             {
                 text.Append(CultureInfo.InvariantCulture, $"| {ranks} |");
                 foreach (var gigabits in (int[])[1, 10, 100])
-                    text.Append(CultureInfo.InvariantCulture, $" {100 * Scaling.Efficiency(part, 1, Scaling.RingSeconds(bytes, ranks, gigabits * 125e6)):0.0}, {100 * Scaling.Efficiency(part, 1, Scaling.TreeSeconds(bytes, ranks, gigabits * 125e6)):0.0} |");
+                    text.Append(CultureInfo.InvariantCulture,
+                        $" {100 * Scaling.Efficiency(part, 1, Scaling.RingSeconds(bytes, ranks, gigabits * 125e6)):0.0}, "
+                        + $"{100 * Scaling.Efficiency(part, 1, Scaling.TreeSeconds(bytes, ranks, gigabits * 125e6)):0.0} |");
                 foreach (var deviation in (double[])[0.05, 0.2])
-                    text.Append(CultureInfo.InvariantCulture, $" {100 * Scaling.Efficiency(part, Scaling.SlowestRank(ranks, deviation), Scaling.RingSeconds(bytes, ranks, 1.25e9)):0.0} |");
+                    text.Append(CultureInfo.InvariantCulture,
+                        $" {100 * Scaling.Efficiency(part, Scaling.SlowestRank(ranks, deviation), Scaling.RingSeconds(bytes, ranks, 1.25e9)):0.0} |");
                 text.Append('\n');
             }
         }
@@ -105,7 +117,8 @@ public class ScalingTableTests
                 """);
             var lora = new LoraOptions { Rank = rank };
             if (modules is not null) lora = lora with { TargetModules = modules };
-            return 4 * RunPlanner.Plan(new TrainingOptions { Model = model, ModelDirectory = folder, OutputDirectory = folder, Data = new Trainer.Data.DataOptions(), Lora = lora, MaxMemoryBytes = 1L << 50 }).TrainableParameters;
+            return 4 * RunPlanner.Plan(new TrainingOptions { Model = model, ModelDirectory = folder, OutputDirectory = folder,
+                Data = new Trainer.Data.DataOptions(), Lora = lora, MaxMemoryBytes = 1L << 50 }).TrainableParameters;
         }
         finally
         {

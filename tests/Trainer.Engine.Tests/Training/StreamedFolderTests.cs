@@ -1,7 +1,7 @@
 using Trainer.Checkpoints;
-using Trainer.Engine;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Plan;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -66,7 +66,8 @@ public sealed class StreamedFolderTests : IDisposable
     public void A_plan_does_not_measure_what_a_run_would_first_have_to_make()
     {
         using var run = Streaming(Choice.On);
-        Assert.Contains("made by the first run", Assert.Throws<ModelException>(() => PlanProbe.Measure(run.Options, RunPlanner.Plan(run.Options), null, [])).Message, StringComparison.Ordinal);
+        Assert.Contains("made by the first run",
+            Assert.Throws<ModelException>(() => PlanProbe.Measure(run.Options, RunPlanner.Plan(run.Options), null, [])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

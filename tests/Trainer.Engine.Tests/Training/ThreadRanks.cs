@@ -20,7 +20,8 @@ internal sealed class ThreadRanks(int rank, ThreadRanks.Meeting meeting) : IColl
     {
         using var meeting = new Meeting(size);
         var faults = new Exception?[size];
-        var threads = Enumerable.Range(0, size).Select(rank => new Thread(() => faults[rank] = Record.Exception(() => body(new ThreadRanks(rank, meeting)))) { IsBackground = true }).ToList();
+        var threads = Enumerable.Range(0, size).Select(
+            rank => new Thread(() => faults[rank] = Record.Exception(() => body(new ThreadRanks(rank, meeting)))) { IsBackground = true }).ToList();
         foreach (var thread in threads) thread.Start();
         Assert.All(threads, thread => Assert.True(thread.Join(TimeSpan.FromSeconds(60)), "a rank hangs"));
         return faults;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Training;
 
@@ -30,7 +31,9 @@ public class TrajectoryTests
             Assert.Equal(expected.GetProperty("grad_norms")[step].GetDouble(), rows[step].GetProperty("grad_norm").GetDouble(), 1e-3);
             Assert.Equal(expected.GetProperty("lrs")[step].GetDouble(), rows[step].GetProperty("learning_rate").GetDouble(), 1e-15);
         }
-        if (accumulation == 1) Assert.True(LargestDifference(run.Out("adapter_model.safetensors"), Golden.Folder("lora", adapter, "adapter_final", "adapter_model.safetensors")) < 1e-5);
+        if (accumulation == 1)
+            Assert.True(LargestDifference(run.Out("adapter_model.safetensors"),
+                Golden.Folder("lora", adapter, "adapter_final", "adapter_model.safetensors")) < 1e-5);
     }
 
     [Fact]
@@ -90,10 +93,13 @@ public class TrajectoryTests
         using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
         run.Run();
         using var json = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(run.Out("run.json")));
-        Assert.Equal(5, json.RootElement.GetProperty("files").GetProperty("base").EnumerateObject().Count(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal)) + 1);
+        Assert.Equal(5,
+            json.RootElement.GetProperty("files").GetProperty("base").EnumerateObject()
+            .Count(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal)) + 1);
         Assert.Equal(64, json.RootElement.GetProperty("base_sha256").GetString()!.Length);
         Assert.Equal(40, json.RootElement.GetProperty("data").GetProperty("rows").GetInt32());
-        Assert.Equal(FileDigest.Sha256(run.Out("adapter_model.safetensors")), json.RootElement.GetProperty("outcome").GetProperty("adapter_sha256").GetString());
+        Assert.Equal(FileDigest.Sha256(run.Out("adapter_model.safetensors")),
+            json.RootElement.GetProperty("outcome").GetProperty("adapter_sha256").GetString());
         Assert.Contains("base_model: llama31", File.ReadAllText(run.Out("README.md")), StringComparison.Ordinal);
         Assert.Contains(run.Seen.OfType<Noted>(), note => note.Text.Contains("same bits", StringComparison.Ordinal));
     }
@@ -108,7 +114,9 @@ public class TrajectoryTests
         run.Run();
         var said = run.Seen.OfType<Noted>().Where(note => note.Text.Contains("reference engine", StringComparison.Ordinal)).ToList();
         if (reason is null) Assert.Empty(said);
-        else Assert.Contains(reason, Assert.Single(said, note => note.IsWarning && note.Text.Contains("slower and in more memory", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
+        else
+            Assert.Contains(reason, Assert.Single(said,
+                note => note.IsWarning && note.Text.Contains("slower and in more memory", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
     }
 
     private static double LargestDifference(string a, string b)

@@ -1,5 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Runs;
 using Trainer.Training;
+using Trainer.Training.Watch;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -60,7 +61,8 @@ public class WatchdogTests
         {
             if (key is { Step: 2, MicroStep: 1 }) model.Gradients[3] = model.Gradients[(int)model.Tensors[1].Offset + 1] = float.NaN;
         };
-        Assert.Contains("gradient bias.lora_B.weight is NaN at element 1", Assert.Throws<NonFiniteException>(() => run.Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("gradient bias.lora_B.weight is NaN at element 1", Assert.Throws<NonFiniteException>(() => run.Run()).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -82,7 +84,8 @@ public class WatchdogTests
     {
         using var late = new BigramRun { BeganBefore = TimeSpan.FromHours(2) };
         late.Options = late.Options with { MaxTime = TimeSpan.FromHours(1) };
-        Assert.Contains("stopped by --max-time before the first step", Assert.Throws<RunInterruptedException>(() => late.Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("stopped by --max-time before the first step", Assert.Throws<RunInterruptedException>(() => late.Run()).Message,
+            StringComparison.Ordinal);
         using var run = new GoldenRun("llama31_base", "llama31", 320, 1);
         run.Options = run.Options with { MaxTime = TimeSpan.FromMilliseconds(1) };
         var fault = Assert.Throws<RunInterruptedException>(() => run.Run());
@@ -160,7 +163,8 @@ public class WatchdogTests
     {
         var watch = new MemoryWatch(6L << 30, isUsersLimit: false, ranks: 4);
         Assert.Null(watch.Look(20L << 30, 6L << 30, 1));
-        Assert.Contains("is above what each of 4 ranks may have of this machine, 6.0 GiB at step 2", watch.Look(20L << 30, 7L << 30, 2), StringComparison.Ordinal);
+        Assert.Contains("is above what each of 4 ranks may have of this machine, 6.0 GiB at step 2", watch.Look(20L << 30, 7L << 30, 2),
+            StringComparison.Ordinal);
     }
 
     [Fact]

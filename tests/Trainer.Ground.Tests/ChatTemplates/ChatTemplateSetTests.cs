@@ -21,7 +21,8 @@ public sealed class ChatTemplateSetTests : IDisposable
     [Fact]
     public void A_string_in_the_config_is_the_default_and_special_tokens_are_its_variables()
     {
-        Write("tokenizer_config.json", """{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null, "chat_template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token is defined }}"}""");
+        Write("tokenizer_config.json",
+            """{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null, "chat_template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token is defined }}"}""");
         Assert.Equal("<s>Hi</s>False", Render(ChatTemplate.Load(_folder.FullName)!));
     }
 

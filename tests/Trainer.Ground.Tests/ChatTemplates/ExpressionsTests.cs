@@ -26,7 +26,8 @@ public sealed class ExpressionsTests
     {
         try
         {
-            return "= " + ChatTemplate.Parse(source, "case").Render(new TemplateInput { Messages = variables["messages"], Variables = variables, Now = TemplateFixtures.Today }).Text;
+            return "= " + ChatTemplate.Parse(source, "case")
+                .Render(new TemplateInput { Messages = variables["messages"], Variables = variables, Now = TemplateFixtures.Today }).Text;
         }
         catch (TemplateException error)
         {

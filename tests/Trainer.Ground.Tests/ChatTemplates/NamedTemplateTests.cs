@@ -11,7 +11,8 @@ public sealed class NamedTemplateTests
 
     private static readonly Dictionary<string, string> Variables = new() { ["bos_token"] = "<s>", ["eos_token"] = "</s>" };
 
-    public static TheoryData<string> Names => [.. Directory.GetFiles(Folder, "*.jinja").Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Names
+        => [.. Directory.GetFiles(Folder, "*.jinja").Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)];
 
     private static RenderedChat? Render(string source, JsonElement conversation, bool prompt)
     {
@@ -46,7 +47,8 @@ public sealed class NamedTemplateTests
     [InlineData("alpaca", "cz__alpaca", true)]
     public void It_renders_what_a_published_template_renders(string name, string published, bool laidOut)
     {
-        var file = new[] { TemplateFixtures.Own, TemplateFixtures.Shared }.Select(folder => Path.Combine(folder, published + ".jinja")).FirstOrDefault(File.Exists);
+        var file = new[] { TemplateFixtures.Own, TemplateFixtures.Shared }.Select(folder => Path.Combine(folder, published + ".jinja"))
+            .FirstOrDefault(File.Exists);
         Skip.If(file is null, "the shared golden templates are not beside the repository");
         var reference = laidOut ? WithoutLayout(File.ReadAllText(file!)) : File.ReadAllText(file!);
         var own = File.ReadAllText(Path.Combine(Folder, name + ".jinja"));
@@ -55,7 +57,8 @@ public sealed class NamedTemplateTests
         {
             var messages = conversation.Value.GetProperty("messages").EnumerateArray().ToList();
             // What is offered beyond plain turns differs by design: tools, the default system words of one family, parts, calls.
-            if (conversation.Value.TryGetProperty("tools", out _) || messages.Exists(message => !message.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String)) continue;
+            if (conversation.Value.TryGetProperty("tools", out _)
+                || messages.Exists(message => !message.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String)) continue;
             // Its published form puts a system's words before the first mark; the models were trained with them inside, or not at all.
             if (name == "mistral" && messages[0].GetProperty("role").GetString() == "system") continue;
             if (name == "chatml" && messages[0].GetProperty("role").GetString() != "system") continue;
@@ -74,7 +77,9 @@ public sealed class NamedTemplateTests
     [MemberData(nameof(Names))]
     public void Each_marks_the_answers_with_their_end_and_nothing_else(string name)
     {
-        var conversation = JsonDocument.Parse("""{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "ANSWER"}, {"role": "user", "content": "V"}, {"role": "assistant", "content": "OTHER"}]}""").RootElement;
+        var conversation =
+            JsonDocument.Parse(
+            """{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "ANSWER"}, {"role": "user", "content": "V"}, {"role": "assistant", "content": "OTHER"}]}""").RootElement;
         var chat = Render(File.ReadAllText(Path.Combine(Folder, name + ".jinja")), conversation, false)!;
         Assert.Equal(2, chat.GenerationSpans.Count);
         foreach (var (span, answer) in chat.GenerationSpans.Zip(["ANSWER", "OTHER"]))

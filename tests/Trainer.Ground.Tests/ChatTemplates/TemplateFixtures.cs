@@ -43,13 +43,15 @@ internal static class TemplateFixtures
     {
         if (row.TryGetProperty("error", out var error)) return error.GetString()!;
         var text = row.GetProperty("text").GetString()!;
-        var spans = row.TryGetProperty("generation", out var list) ? list.EnumerateArray().Select(pair => $" {Offset(text, pair[0].GetInt32())}-{Offset(text, pair[1].GetInt32())}") : [];
+        var spans = row.TryGetProperty("generation", out var list)
+            ? list.EnumerateArray().Select(pair => $" {Offset(text, pair[0].GetInt32())}-{Offset(text, pair[1].GetInt32())}") : [];
         return text + "|" + string.Concat(spans);
     }
 
     private static string Render(ChatTemplate template, JsonElement conversation, JsonElement given, bool prompt)
     {
-        var variables = given.EnumerateObject().Concat(conversation.EnumerateObject().Where(entry => entry.Name is not ("messages" or "tools"))).ToDictionary(entry => entry.Name, entry => entry.Value);
+        var variables = given.EnumerateObject().Concat(conversation.EnumerateObject().Where(entry => entry.Name is not ("messages" or "tools")))
+            .ToDictionary(entry => entry.Name, entry => entry.Value);
         try
         {
             var chat = template.Render(new TemplateInput

@@ -8,7 +8,8 @@ namespace Trainer.Ground.Tests.ChatTemplates;
 [Trait("ring", "unit")]
 public sealed class TemplateLimitsTests
 {
-    private static readonly JsonElement Messages = JsonDocument.Parse("""[{"role":"user","content":"Hi 😀"},{"role":"assistant","content":"Yo"}]""").RootElement.Clone();
+    private static readonly JsonElement Messages =
+        JsonDocument.Parse("""[{"role":"user","content":"Hi 😀"},{"role":"assistant","content":"Yo"}]""").RootElement.Clone();
 
     public static TheoryData<string, string> Endless => new()
     {
@@ -17,7 +18,8 @@ public sealed class TemplateLimitsTests
         { "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "RecursionError" },
         { "{% set ns = namespace(x='ab') %}{% for i in range(100) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "LimitError" },
         { "{% set ns = namespace(x=[1]) %}{% for i in range(100) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "LimitError" },
-        { "{% set ns = namespace(x=(1,), y=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% set ns.y = (ns.y, ns.y) %}{% endfor %}{{ ns.x == ns.y }}", "LimitError" },
+        { "{% set ns = namespace(x=(1,), y=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}{% set ns.y = (ns.y, ns.y) %}{% endfor %}{{ ns.x == "
+            + "ns.y }}", "LimitError" },
         { "{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}", "RecursionError" },
         { "{{ 'a' * 10**10 }}", "LimitError" },
         { "{{ 10 ** (10 ** 10) }}", "LimitError" },
@@ -52,15 +54,19 @@ public sealed class TemplateLimitsTests
     [Fact]
     public void A_message_says_what_where_and_what_to_do()
     {
-        var error = Assert.Throws<TemplateException>(() => ChatTemplate.Parse("line\n{{ 'a' + messages }}", "my.jinja").Render(new TemplateInput { Messages = Messages }));
-        Assert.Equal("the chat template cannot render the conversation ('my.jinja', line 2): TypeError: can only concatenate str (not \"list\") to str; give a corrected template with --chat-template FILE", error.Message);
+        var error = Assert.Throws<TemplateException>(
+            () => ChatTemplate.Parse("line\n{{ 'a' + messages }}", "my.jinja").Render(new TemplateInput { Messages = Messages }));
+        Assert.Equal("the chat template cannot render the conversation ('my.jinja', line 2): TypeError: can only concatenate str (not \"list\") to str; give "
+            + "a corrected template with --chat-template FILE", error.Message);
     }
 
     [Fact]
     public void Damaged_templates_never_crash()
     {
         var sources = Directory.GetFiles(TemplateFixtures.Own, "*.jinja").Select(File.ReadAllText).ToArray();
-        var pieces = new[] { "{{", "}}", "{%", "%}", "{#", "#}", "-", "+", "'", "\"", "\\", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "~", "**", " if ", " else ", " in ", " is ", "for", "endfor", "raw", "endraw", "0", "1e9", "\0", "\ud83d", "é", "\n", "messages", "range(9)", "loop", "tojson", "%s", "{0}" };
+        var pieces = new[] { "{{", "}}", "{%", "%}", "{#", "#}", "-", "+", "'", "\"", "\\", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "~", "**", " if ",
+            " else ", " in ", " is ", "for", "endfor", "raw", "endraw", "0", "1e9", "\0", "\ud83d", "é", "\n", "messages", "range(9)", "loop", "tojson", "%s",
+            "{0}" };
         var edit = Gen.Select(Gen.Int[0, 999], Gen.Int[0, pieces.Length - 1], Gen.Int[0, 30]);
         Gen.Select(Gen.Int[0, sources.Length - 1], edit.Array[1, 6]).Sample((which, edits) =>
         {
@@ -77,7 +83,11 @@ public sealed class TemplateLimitsTests
     [Fact]
     public void Random_tokens_never_crash()
     {
-        var words = "{{ }} {% %} messages x 1 2.5 'a' \"é😀\" none true [ ] ( ) { } : , . | ~ + - * / // % ** == < in not and or is if else for endfor set endset = macro endmacro call endcall filter endfilter with endwith generation endgeneration raw endraw break continue loop namespace dict range upper join map select tojson length format role content".Split(' ');
+        var words =
+            ("{{ }} {% %} messages x 1 2.5 'a' \"é😀\" none true [ ] ( ) { } : , . | ~ + - * / // % ** == < in not and or is if else for endfor set endset = "
+            + "macro endmacro call endcall filter endfilter with endwith generation endgeneration raw endraw break continue loop namespace dict range "
+            + "upper join map select tojson length format role content").Split(
+            ' ');
         Gen.Int[0, words.Length - 1].Array[1, 25].Sample(parts => Survives(string.Join(' ', parts.Select(part => words[part]))), iter: 4000);
     }
 

@@ -3,7 +3,8 @@ namespace Trainer.Ground.Tests.ChatTemplates;
 [Trait("ring", "unit")]
 public sealed class TemplatesRenderAsPythonTests
 {
-    public static TheoryData<string> Names => [.. Directory.GetFiles(TemplateFixtures.Own, "*.jinja").Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Names
+        => [.. Directory.GetFiles(TemplateFixtures.Own, "*.jinja").Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Names))]

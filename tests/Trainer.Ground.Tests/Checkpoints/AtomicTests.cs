@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
+using Trainer.Checkpoints.Runs;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -55,8 +58,10 @@ public sealed class AtomicTests
     {
         using var temp = new TempFolder();
         AtomicFolder.Write(temp["m"], folder => File.WriteAllText(Path.Combine(folder, "x"), "1"));
-        Assert.Throws<CannotWriteException>(() => AtomicFolder.Write(temp["m"], folder => { File.WriteAllText(Path.Combine(folder, "x"), "half"); throw new IOException("broken"); }));
-        Assert.Throws<BadFileException>(() => AtomicFolder.Write(temp["m"], folder => File.WriteAllText(Path.Combine(folder, "x"), "bad"), _ => throw new BadFileException("not right")));
+        Assert.Throws<CannotWriteException>(() => AtomicFolder.Write(temp["m"],
+            folder => { File.WriteAllText(Path.Combine(folder, "x"), "half"); throw new IOException("broken"); }));
+        Assert.Throws<BadFileException>(() => AtomicFolder.Write(temp["m"], folder => File.WriteAllText(Path.Combine(folder, "x"), "bad"),
+            _ => throw new BadFileException("not right")));
         Assert.Equal("1", File.ReadAllText(temp["m", "x"]));
         Assert.Equal(["m"], Names(temp.Path));
     }
@@ -93,7 +98,8 @@ public sealed class AtomicTests
     {
         using var temp = new TempFolder();
         string disk = Directory.CreateDirectory(temp["disk"]).FullName;
-        Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk) == 0, "mounting a small disk needs rights that this user lacks");
+        Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk) == 0,
+            "mounting a small disk needs rights that this user lacks");
         try
         {
             AtomicFile.WriteText(Path.Combine(disk, "a"), "one");
@@ -104,7 +110,8 @@ public sealed class AtomicTests
                 Attempt(() => CheckpointFolder.Write(disk, 2, "r", folder =>
                 {
                     File.WriteAllBytes(Path.Combine(folder, "big"), filler);
-                    using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "w.safetensors"), [new("w", SafetensorsDtype.U8, [size << 9])], null, verify: true);
+                    using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "w.safetensors"),
+                        [new("w", SafetensorsDtype.U8, [size << 9])], null, verify: true);
                     writer.Write("w", filler.AsSpan(0, size << 9));
                     writer.Complete();
                 }));
@@ -118,7 +125,8 @@ public sealed class AtomicTests
             Assert.Contains(1, CheckpointFolder.List(disk).Select(one => one.Step));
             string message = Assert.Throws<CannotWriteException>(() => AtomicFile.WriteBytes(Path.Combine(disk, "b"), new byte[1 << 20])).Message;
             Assert.Contains("the disk is full", message);
-            Assert.Contains("needs 1.0 MiB", Assert.Throws<CannotWriteException>(() => DiskSpace.Require(Path.Combine(disk, "not", "yet"), 1 << 20, "a checkpoint")).Message);
+            Assert.Contains("needs 1.0 MiB",
+                Assert.Throws<CannotWriteException>(() => DiskSpace.Require(Path.Combine(disk, "not", "yet"), 1 << 20, "a checkpoint")).Message);
         }
         finally
         {
@@ -131,7 +139,8 @@ public sealed class AtomicTests
     {
         using var temp = new TempFolder();
         string disk = Directory.CreateDirectory(temp["disk"]).FullName;
-        Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk) == 0, "mounting a read-only disk needs rights that this user lacks");
+        Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk) == 0,
+            "mounting a read-only disk needs rights that this user lacks");
         try
         {
             Assert.Contains("read-only", Assert.Throws<CannotWriteException>(() => AtomicFile.WriteText(Path.Combine(disk, "a"), "x")).Message);

@@ -1,4 +1,7 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Runs;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -21,24 +24,28 @@ public sealed class FolderInspectorTests
     public void A_model_a_checkpoint_a_run_and_single_files_are_told_apart()
     {
         using var temp = new TempFolder();
-        temp.Write("model/config.json", """{"model_type":"llama","architectures":["LlamaForCausalLM"],"num_hidden_layers":2,"num_attention_heads":4,"tie_word_embeddings":true,"dtype":"bfloat16","rope_parameters":{"rope_type":"llama3"}}""");
+        temp.Write("model/config.json",
+            """{"model_type":"llama","architectures":["LlamaForCausalLM"],"num_hidden_layers":2,"num_attention_heads":4,"tie_word_embeddings":true,"dtype":"bfloat16","rope_parameters":{"rope_type":"llama3"}}""");
         string weights = temp.Write("model/model.safetensors", Fixture.Safetensors("""{"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}""", 12));
         Inspection model = FolderInspector.Inspect(temp["model"]);
-        Assert.Equal(("model", "llama", "LlamaForCausalLM", "bfloat16", "llama3"), (model.Kind, model.Model!.Family, model.Model.Architecture, model.Model.Dtype, model.Model.RopeScaling));
+        Assert.Equal(("model", "llama", "LlamaForCausalLM", "bfloat16", "llama3"),
+            (model.Kind, model.Model!.Family, model.Model.Architecture, model.Model.Dtype, model.Model.RopeScaling));
         Assert.Equal((4L, true, false), (model.Model.KvHeads!.Value, model.Model.IsTied!.Value, model.Model.HasTokenizer));
         Assert.Equal((6, 12, ("BF16", 1, 12L)), (model.Tensors!.Parameters, model.Tensors.Bytes, model.Tensors.ByType[0]));
         Assert.Equal("safetensors", FolderInspector.Inspect(weights).Kind);
         CheckpointFolder.Write(temp["run"], 3, "r", folder => File.WriteAllText(Path.Combine(folder, "x"), ""));
         Assert.Equal(3, FolderInspector.Inspect(temp["run", "checkpoint-3"]).Checkpoint!.Step);
         Assert.Equal([3L], FolderInspector.Inspect(temp["run"]).Checkpoints);
-        using (GgufWriter writer = GgufWriter.Create(temp["a.gguf"], [new("general.type", GgufValue.Of("adapter")), new("adapter.lora.alpha", GgufValue.Of(8f))], []))
+        using (GgufWriter writer = GgufWriter.Create(temp["a.gguf"],
+            [new("general.type", GgufValue.Of("adapter")), new("adapter.lora.alpha", GgufValue.Of(8f))], []))
         {
             writer.Complete();
         }
         Assert.Equal(("adapter", 8f), (FolderInspector.Inspect(temp["a.gguf"]).Gguf!.Type, FolderInspector.Inspect(temp["a.gguf"]).Gguf!.Alpha));
         Assert.Contains("is neither a model", Assert.Throws<BadFileException>(() => FolderInspector.Inspect(temp.Path)).Message);
         Assert.Contains("no such file or folder", Assert.Throws<BadFileException>(() => FolderInspector.Inspect(temp["none"])).Message);
-        Assert.Contains("neither a GGUF nor a safetensors", Assert.Throws<BadFileException>(() => FolderInspector.Inspect(temp.Write("x.bin", [1, 2, 3, 4, 5]))).Message);
+        Assert.Contains("neither a GGUF nor a safetensors",
+            Assert.Throws<BadFileException>(() => FolderInspector.Inspect(temp.Write("x.bin", [1, 2, 3, 4, 5]))).Message);
     }
 
     [SkippableFact]

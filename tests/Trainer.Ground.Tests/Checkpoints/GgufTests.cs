@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -9,7 +10,8 @@ public sealed class GgufTests
     private static readonly KeyValuePair<string, GgufValue>[] Metadata =
     [
         new("general.architecture", GgufValue.Of("llama")), new("n", GgufValue.Of(7u)), new("alpha", GgufValue.Of(1.5f)), new("yes", GgufValue.Of(true)),
-        new("tokens", GgufValue.Of(["a", "\u2581b", ""])), new("scores", GgufValue.Of([1f, -2f])), new("types", GgufValue.Of([1, -1])), new("big", new GgufValue(GgufValueType.UInt64, ulong.MaxValue)),
+        new("tokens", GgufValue.Of(["a", "\u2581b", ""])), new("scores", GgufValue.Of([1f, -2f])), new("types", GgufValue.Of([1, -1])),
+        new("big", new GgufValue(GgufValueType.UInt64, ulong.MaxValue)),
         new("nested", new GgufValue(GgufValueType.Array, new object[] { GgufValue.Of([1, 2]), GgufValue.Of(["x"]) }, GgufValueType.Array)),
     ];
 
@@ -23,7 +25,8 @@ public sealed class GgufTests
         return path;
     }
 
-    private static string Fault(TempFolder temp, byte[] bytes) => Assert.Throws<BadFileException>(() => GgufFile.Open(temp.Write("bad.gguf", bytes)).Dispose()).Message;
+    private static string Fault(TempFolder temp, byte[] bytes)
+        => Assert.Throws<BadFileException>(() => GgufFile.Open(temp.Write("bad.gguf", bytes)).Dispose()).Message;
 
     [Fact]
     public void What_is_written_is_read_back()

@@ -1,12 +1,14 @@
 using System.IO.Compression;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
 [Trait("ring", "unit")]
 public sealed class GgufVocabularyTests
 {
-    private static Dictionary<string, GgufValue> Read(string folder, int size, string modelType = "llama") => GgufVocabulary.Read(folder, size, modelType).ToDictionary(pair => pair.Key, pair => pair.Value);
+    private static Dictionary<string, GgufValue> Read(string folder, int size, string modelType = "llama")
+        => GgufVocabulary.Read(folder, size, modelType).ToDictionary(pair => pair.Key, pair => pair.Value);
 
     [SkippableTheory]
     [InlineData("lenml-llama3_1", 128_256, "gpt2", "llama-bpe", 128_000)]
@@ -44,7 +46,9 @@ public sealed class GgufVocabularyTests
     public void Digits_that_stand_alone_have_the_name_of_who_brought_them(string modelType, string steps, string? name)
     {
         using var temp = new TempFolder();
-        temp.Write("tokenizer.json", """{"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[""" + steps + "]}}");
+        temp.Write("tokenizer.json",
+            """{"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"Sequence","pretokenizers":["""
+            + steps + "]}}");
         if (name is null)
         {
             Assert.Contains("no name in llama.cpp", Assert.Throws<BadFileException>(() => Read(temp.Path, 1, modelType)).Message);
@@ -73,7 +77,8 @@ public sealed class GgufVocabularyTests
              "normalizer":{"type":"Prepend","prepend":"\u2581"},"decoder":{"type":"ByteFallback"},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}]},
              "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"vocab":{"<unk>":0,"<s>":1,"<0x0A>":2,"a":3,"b":4,"ab":5},"merges":[["a","b"]]}}
             """);
-        temp.Write("tokenizer_config.json", """{"bos_token":{"content":"<s>"},"unk_token":"<unk>","chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}""");
+        temp.Write("tokenizer_config.json",
+            """{"bos_token":{"content":"<s>"},"unk_token":"<unk>","chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}""");
         Dictionary<string, GgufValue> found = Read(temp.Path, 8);
         Assert.Equal(["<unk>", "<s>", "<0x0A>", "a", "b", "ab", "tool", "[PAD7]"], (string[])found["tokenizer.ggml.tokens"].Value);
         Assert.Equal([2, 3, 6, 1, 1, 1, 4, 5], (int[])found["tokenizer.ggml.token_type"].Value);

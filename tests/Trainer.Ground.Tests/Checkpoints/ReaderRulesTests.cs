@@ -1,4 +1,5 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Inspect;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -14,7 +15,8 @@ public sealed class ReaderRulesTests
     {
         using var temp = new TempFolder();
         temp.Write(AdapterConfig.FileName, config);
-        return string.Join(" | ", ReaderRules.Judge(AdapterConfig.Read(temp.Path), [.. tensors], family, tied).Select(one => $"{one.Reader} {(one.Loads ? "yes" : "no")} {string.Join(", ", one.Reasons)}{one.Note}"));
+        return string.Join(" | ", ReaderRules.Judge(AdapterConfig.Read(temp.Path), [.. tensors], family, tied)
+            .Select(one => $"{one.Reader} {(one.Loads ? "yes" : "no")} {string.Join(", ", one.Reasons)}{one.Note}"));
     }
 
     [Fact]
@@ -28,10 +30,13 @@ public sealed class ReaderRulesTests
 
     [Theory]
     [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"use_dora":true}""", "vLLM no it refuses DoRA", "llama.cpp no it has no DoRA")]
-    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"modules_to_save":["lm_head"]}""", "vLLM no it refuses modules_to_save (lm_head)", "llama.cpp no it takes no whole modules (lm_head)")]
+    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"modules_to_save":["lm_head"]}""", "vLLM no it refuses modules_to_save (lm_head)",
+        "llama.cpp no it takes no whole modules (lm_head)")]
     [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"bias":"all"}""", "vLLM no it takes no trained biases", "PEFT yes")]
-    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"bias":"lora_only"}""", "PEFT yes PEFT 0.20 trains these biases but neither writes nor reads them", "vLLM no")]
-    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"alpha_pattern":{"k_proj":4}}""", "would scale those modules wrongly", "llama.cpp no its file has one alpha")]
+    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"bias":"lora_only"}""",
+        "PEFT yes PEFT 0.20 trains these biases but neither writes nor reads them", "vLLM no")]
+    [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"alpha_pattern":{"k_proj":4}}""", "would scale those modules wrongly",
+        "llama.cpp no its file has one alpha")]
     [InlineData("""{"r":8,"lora_alpha":16,"target_modules":["q_proj"],"use_rslora":true}""", "vLLM yes", "leaves out the square root of rsLoRA")]
     [InlineData("""{"r":8,"target_modules":["q_proj"]}""", "vLLM no it needs r, lora_alpha", "PEFT yes")]
     [InlineData("""{"r":8,"lora_alpha":16}""", "PEFT no adapter_config.json has no target_modules", "vLLM no")]
@@ -54,7 +59,8 @@ public sealed class ReaderRulesTests
     public void Extra_tensors_tied_heads_and_unknown_families_are_refused_by_llama_cpp()
     {
         const string config = """{"r":8,"lora_alpha":16,"target_modules":["q_proj"]}""";
-        Assert.Contains("the adapter holds 'base_model.model.model.norm.weight'", Judge(config, [.. Pair("model.layers.0.self_attn.q_proj"), new(Prefix + "model.norm.weight", SafetensorsDtype.F32, [4])]));
+        Assert.Contains("the adapter holds 'base_model.model.model.norm.weight'",
+            Judge(config, [.. Pair("model.layers.0.self_attn.q_proj"), new(Prefix + "model.norm.weight", SafetensorsDtype.F32, [4])]));
         Assert.Contains("tied embeddings", Judge(config, Pair("lm_head"), tied: true));
         Assert.Contains("llama.cpp yes", Judge(config, Pair("lm_head"), tied: false));
         Assert.Contains("model_type 'mamba'", Judge(config, Pair("model.layers.0.self_attn.q_proj"), "mamba"));

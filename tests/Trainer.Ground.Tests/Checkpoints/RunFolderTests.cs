@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Json;
+using Trainer.Checkpoints.Runs;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -103,7 +105,8 @@ public sealed class RunFolderTests
     {
         using var temp = new TempFolder();
         Write(temp, 3);
-        var fault = Assert.Throws<BadFileException>(() => CheckpointFolder.Write(temp.Path, 6, "run-1", folder => File.WriteAllText(Path.Combine(folder, "adapter.bin"), "weights"),
+        var fault = Assert.Throws<BadFileException>(() => CheckpointFolder.Write(temp.Path, 6, "run-1",
+            folder => File.WriteAllText(Path.Combine(folder, "adapter.bin"), "weights"),
             folder => File.WriteAllText(Path.Combine(folder, "adapter.bin"), "weightz")));
         Assert.Contains("'adapter.bin' are not those that were written", fault.Message, StringComparison.Ordinal);
         Assert.Equal(["checkpoint-3"], Directory.EnumerateFileSystemEntries(temp.Path).Select(Path.GetFileName));

@@ -1,12 +1,15 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
 [Trait("ring", "unit")]
 public sealed class SafetensorsFileTests
 {
-    private const string Two = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}""";
+    private const string Two =
+        """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}""";
 
     [Fact]
     public void A_whole_file_gives_its_tensors_and_their_bytes()
@@ -37,15 +40,18 @@ public sealed class SafetensorsFileTests
 
     [Theory]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8, "'a'", "names it twice")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'b'", "overlaps that of 'a'")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}""", 16, "'b'", "4 bytes before its data belong to no tensor")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'b'",
+        "overlaps that of 'a'")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}""", 16, "'b'",
+        "4 bytes before its data belong to no tensor")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 12, "cannot read", "4 bytes at its end belong to no tensor")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 7, "'a'", "its data ends at byte 8 of 7")]
     [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "'a'", "need 12 bytes, its data_offsets give it 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}""", 8, "'a'", "its shape holds something other than whole numbers")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2.5],"data_offsets":[0,8]}}""", 8, "'a'", "its shape holds something other than whole numbers")]
     [InlineData("""{"a":{"dtype":"F32","shape":[9223372036854775807,4],"data_offsets":[0,8]}}""", 8, "'a'", "no size that a file can have")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "'a'", "no size that a file can have")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "'a'",
+        "no size that a file can have")]
     [InlineData("""{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}""", 2, "'a'", "no size that a file can have")]
     [InlineData("""{"a":{"dtype":"F31","shape":[2],"data_offsets":[0,8]}}""", 8, "'a'", "'F31' is not one of the format")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}""", 8, "'a'", "not a beginning and an end")]
@@ -199,7 +205,8 @@ public sealed class SafetensorsFileTests
     {
         using var temp = new TempFolder();
         using SafetensorsFile source = SafetensorsFile.Open(golden);
-        using (SafetensorsWriter writer = SafetensorsWriter.Create(temp["copy"], source.Entries.Reverse().Select(e => new TensorDeclaration(e.Name, e.Dtype, e.Shape)), source.Metadata.Count > 0 ? source.Metadata : null))
+        using (SafetensorsWriter writer = SafetensorsWriter.Create(temp["copy"],
+            source.Entries.Reverse().Select(e => new TensorDeclaration(e.Name, e.Dtype, e.Shape)), source.Metadata.Count > 0 ? source.Metadata : null))
         {
             foreach (SafetensorsEntry entry in source.Entries)
             {

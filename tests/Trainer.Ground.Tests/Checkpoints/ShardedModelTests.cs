@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -6,7 +7,8 @@ namespace Trainer.Ground.Tests.Checkpoints;
 public sealed class ShardedModelTests
 {
     private static byte[] Shard(params string[] names) => Fixture.Safetensors(
-        "{" + string.Join(',', names.Select((name, i) => $$"""{{'"'}}{{name}}":{"dtype":"U8","shape":[1],"data_offsets":[{{i}},{{i + 1}}]}""")) + "}", names.Length);
+        "{" + string.Join(',', names.Select((name, i) => $$"""{{'"'}}{{name}}":{"dtype":"U8","shape":[1],"data_offsets":[{{i}},{{i + 1}}]}""")) + "}",
+        names.Length);
 
     private static string Index(params (string Tensor, string Shard)[] map) =>
         """{"metadata":{"total_size":1},"weight_map":{""" + string.Join(',', map.Select(pair => $"\"{pair.Tensor}\":\"{pair.Shard}\"")) + "}}";
@@ -94,7 +96,8 @@ public sealed class ShardedModelTests
     public void Weights_linked_from_elsewhere_are_read_and_a_link_to_a_file_of_another_kind_is_not()
     {
         using var temp = new TempFolder();
-        string big = temp.Write("disk/big.safetensors", Shard("a")), blob = temp.Write("models--o--n/blobs/abc", Shard("a")), key = temp.Write("id_key", "secret");
+        string big = temp.Write("disk/big.safetensors", Shard("a")), blob = temp.Write("models--o--n/blobs/abc", Shard("a")),
+            key = temp.Write("id_key", "secret");
         Directory.CreateDirectory(temp["models--o--n", "snapshots"]);
         string folder = Directory.CreateDirectory(temp["model"]).FullName, weights = temp["model", ShardedModel.SingleFile];
         foreach (string target in new[] { big, blob })
@@ -104,7 +107,8 @@ public sealed class ShardedModelTests
             File.Delete(weights);
         }
         File.CreateSymbolicLink(temp["model", "chat_template.jinja"], key);
-        Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ModelFolderFiles.CopyTokenizer(TextFolders.Of(folder, null), temp.Path)).Message);
+        Assert.Contains("no file of this kind",
+            Assert.Throws<BadFileException>(() => ModelFolderFiles.CopyTokenizer(TextFolders.Of(folder, null), temp.Path)).Message);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 
@@ -44,7 +45,8 @@ public sealed class SmallFileTests : IDisposable
         // A link tells its own length, and is read as what it points to.
         var link = _path + ".link";
         File.CreateSymbolicLink(link, _path);
-        foreach (var read in new Func<object>[] { () => SmallFile.Bytes(_path), () => SmallFile.Text(_path), () => SmallFile.Bytes(link), () => { SmallFile.Require(link); return ""; } })
+        foreach (var read in new Func<object>[] { () => SmallFile.Bytes(_path), () => SmallFile.Text(_path), () => SmallFile.Bytes(link),
+            () => { SmallFile.Require(link); return ""; } })
             Assert.Contains("has 3072 MiB, and no file of its kind has more than 64", Assert.Throws<BadFileException>(read).Message, StringComparison.Ordinal);
     }
 }

@@ -1,4 +1,4 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
 
 namespace Trainer.Ground.Tests.Checkpoints;
 

@@ -49,7 +49,8 @@ public sealed class LauncherTests
 
     private static Func<string, string?> Reader(string environment)
     {
-        var pairs = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
+        var pairs = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0],
+            pair => pair[1]);
         return name => pairs.GetValueOrDefault(name);
     }
 }

@@ -34,7 +34,8 @@ public sealed class NcclPlaceTests
     [InlineData("RANK=0 WORLD_SIZE=1 MASTER_ADDR=a", false)]
     [InlineData("RANK=0 WORLD_SIZE=2", false)]
     [InlineData("RANK=0 WORLD_SIZE=2 MASTER_ADDR=a", true)]
-    public void Only_a_launcher_of_several_is_followed_unasked(string environment, bool isTorchrun) => Assert.Equal(isTorchrun, NcclPlace.IsTorchrun(Reader(environment)));
+    public void Only_a_launcher_of_several_is_followed_unasked(string environment, bool isTorchrun)
+    => Assert.Equal(isTorchrun, NcclPlace.IsTorchrun(Reader(environment)));
 
     [Theory]
     [InlineData("a", "a")]
@@ -47,7 +48,8 @@ public sealed class NcclPlaceTests
 
     private static Func<string, string?> Reader(string environment)
     {
-        var pairs = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
+        var pairs = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0],
+            pair => pair[1]);
         return name => pairs.GetValueOrDefault(name);
     }
 }

@@ -74,7 +74,8 @@ public sealed class NcclTests
             joined.Signal();
             Assert.True(joined.Wait(Patient));
             // Its socket closes as it would with its process.
-            if (rank != 2) Assert.StartsWith("rank 2 of 3 ended", Assert.Throws<CollectiveException>(() => ranks.Sum(new float[4], [])).Message, StringComparison.Ordinal);
+            if (rank != 2)
+                Assert.StartsWith("rank 2 of 3 ended", Assert.Throws<CollectiveException>(() => ranks.Sum(new float[4], [])).Message, StringComparison.Ordinal);
             ranks.Abort(70);
         });
     }
@@ -83,11 +84,15 @@ public sealed class NcclTests
     public void More_ranks_than_cards_and_libraries_that_are_not_there_are_refused()
     {
         Load();
-        Assert.Contains("start one rank a card", Assert.Throws<MissingLibraryException>(() => NcclCollective.Join(Place(2, 3, 1), cards: 2, Patient)).Message, StringComparison.Ordinal);
+        Assert.Contains("start one rank a card", Assert.Throws<MissingLibraryException>(() => NcclCollective.Join(Place(2, 3, 1), cards: 2, Patient)).Message,
+            StringComparison.Ordinal);
         var driver = Library("libcuda.so.1");
-        Assert.Contains("their driver is not here", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load(driver: "/nowhere/libcuda.so.1")).Message, StringComparison.Ordinal);
-        Assert.Contains("install libnccl2", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load("/nowhere/libnccl.so.2", driver)).Message, StringComparison.Ordinal);
-        Assert.Contains("is no NCCL library", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load("libc.so.6", driver)).Message, StringComparison.Ordinal);
+        Assert.Contains("their driver is not here", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load(driver: "/nowhere/libcuda.so.1")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("install libnccl2", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load("/nowhere/libnccl.so.2", driver)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("is no NCCL library", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load("libc.so.6", driver)).Message,
+            StringComparison.Ordinal);
         Assert.Contains("is no driver", Assert.Throws<MissingLibraryException>(() => NcclLibrary.Load(driver: "libc.so.6")).Message, StringComparison.Ordinal);
     }
 
@@ -111,7 +116,8 @@ public sealed class NcclTests
 
     [Fact]
     public void Ranks_that_stay_away_are_named()
-        => Assert.StartsWith("rank 1, 2 of 3 did not come", Assert.Throws<CollectiveException>(() => Lifeline.Join(Place(0, 3, FreePort()), TimeSpan.FromMilliseconds(20))).Message, StringComparison.Ordinal);
+        => Assert.StartsWith("rank 1, 2 of 3 did not come",
+            Assert.Throws<CollectiveException>(() => Lifeline.Join(Place(0, 3, FreePort()), TimeSpan.FromMilliseconds(20))).Message, StringComparison.Ordinal);
 
     private static bool IsClosed(Socket socket)
     {

@@ -138,7 +138,8 @@ internal sealed class FakeHub : IDisposable
         }
         if (path.StartsWith(IsDataset ? "/api/datasets/" : "/api/models/", StringComparison.Ordinal))
         {
-            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }), null);
+            await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { sha = Commit, siblings = Files.Keys.Select(name => new { rfilename = name }) }),
+                null);
             return;
         }
         if (IsDataset != path.StartsWith("/datasets/", StringComparison.Ordinal) || !path.Contains(Commit, StringComparison.Ordinal))
@@ -174,13 +175,16 @@ internal sealed class FakeHub : IDisposable
         {
             JsonElement asked = JsonDocument.Parse(body).RootElement;
             bool isNew = CreatedName is null;
-            (CreatedName, CreatedOwner, CreatedPrivate) = (asked.GetProperty("name").GetString(), asked.GetProperty("organization").GetString(), asked.GetProperty("private").GetBoolean());
+            (CreatedName, CreatedOwner, CreatedPrivate) = (asked.GetProperty("name").GetString(), asked.GetProperty("organization").GetString(),
+                asked.GetProperty("private").GetBoolean());
             context.Response.StatusCode = isNew ? 200 : 409;
             await SendAsync(context, "{}"u8.ToArray(), null);
         }
         else if (path.Contains("/preupload/", StringComparison.Ordinal))
         {
-            var modes = JsonDocument.Parse(body).RootElement.GetProperty("files").EnumerateArray().Select(file => new { path = file.GetProperty("path").GetString(), uploadMode = file.GetProperty("size").GetInt64() >= LargeFrom ? "lfs" : "regular" });
+            var modes = JsonDocument.Parse(body).RootElement.GetProperty("files").EnumerateArray()
+                .Select(file => new { path = file.GetProperty("path").GetString(),
+                    uploadMode = file.GetProperty("size").GetInt64() >= LargeFrom ? "lfs" : "regular" });
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { files = modes }), null);
         }
         else if (path.EndsWith("/info/lfs/objects/batch", StringComparison.Ordinal))
@@ -188,7 +192,9 @@ internal sealed class FakeHub : IDisposable
             var objects = JsonDocument.Parse(body).RootElement.GetProperty("objects").EnumerateArray().Select(one =>
             {
                 string oid = one.GetProperty("oid").GetString()!;
-                object? actions = _stored.ContainsKey(oid) ? null : new { upload = new { href = $"{Storage}/put/{oid}?signature=secret", header = new { } }, verify = new { href = $"{Endpoint}/verify" } };
+                object? actions = _stored.ContainsKey(oid)
+                    ? null : new { upload = new { href = $"{Storage}/put/{oid}?signature=secret", header = new { } },
+                        verify = new { href = $"{Endpoint}/verify" } };
                 return new { oid, size = one.GetProperty("size").GetInt64(), actions };
             });
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { transfer = "basic", objects }), null);

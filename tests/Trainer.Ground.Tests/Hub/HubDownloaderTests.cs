@@ -25,7 +25,8 @@ public sealed class HubDownloaderTests : IDisposable
         _hub.Files["config.json"] = "{}"u8.ToArray();
         _hub.Files["model.safetensors"] = _weights;
         _hub.Files["pytorch_model.bin"] = _weights;
-        _options = new HubOptions { Endpoint = new Uri(_hub.Endpoint), CacheFolder = _temp["hub"], Token = "hf_secret", RangeBytes = 16_384, Connections = 4, StallLimit = TimeSpan.FromMinutes(80) };
+        _options = new HubOptions { Endpoint = new Uri(_hub.Endpoint), CacheFolder = _temp["hub"], Token = "hf_secret", RangeBytes = 16_384, Connections = 4,
+            StallLimit = TimeSpan.FromMinutes(80) };
     }
 
     public void Dispose()
@@ -35,7 +36,8 @@ public sealed class HubDownloaderTests : IDisposable
     }
 
     private string Download(HubModelId? model = null, params string[] includes) =>
-        new HubDownloader(_options, null, new FastClock()).DownloadAsync(model ?? Model, includes, _progress.Enqueue, CancellationToken.None).GetAwaiter().GetResult();
+        new HubDownloader(_options, null, new FastClock()).DownloadAsync(model ?? Model, includes, _progress.Enqueue, CancellationToken.None).GetAwaiter()
+        .GetResult();
 
     private string Fault(params string[] includes)
     {
@@ -64,10 +66,12 @@ public sealed class HubDownloaderTests : IDisposable
         string folder = Download(set);
         Assert.Equal(_temp["hub", "datasets--org--tiny", "snapshots", FakeHub.Commit], folder);
         Assert.Equal(_weights, File.ReadAllBytes(Path.Combine(folder, "data", "train-00000-of-00001.parquet")));
-        Assert.Equal(["README.md", "config.json", "data/big.jsonl.zst", "data/train-00000-of-00001.parquet"], Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path)).Order(StringComparer.Ordinal));
+        Assert.Equal(["README.md", "config.json", "data/big.jsonl.zst", "data/train-00000-of-00001.parquet"],
+            Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path)).Order(StringComparer.Ordinal));
         Assert.Equal(folder, new HubCache(_temp["hub"]).Snapshot(set));
         Assert.Null(new HubCache(_temp["hub"]).Snapshot(Model));
-        Assert.Equal(_hub.Files.Keys.Order(StringComparer.Ordinal), (await new HubDownloader(_options, null, new FastClock()).ListAsync(set, CancellationToken.None)).Order(StringComparer.Ordinal));
+        Assert.Equal(_hub.Files.Keys.Order(StringComparer.Ordinal),
+            (await new HubDownloader(_options, null, new FastClock()).ListAsync(set, CancellationToken.None)).Order(StringComparer.Ordinal));
         Assert.All(_hub.Requests, one => Assert.True(one.Where == "storage" || one.Path.Contains("/datasets/", StringComparison.Ordinal), one.Path));
     }
 
@@ -153,7 +157,8 @@ public sealed class HubDownloaderTests : IDisposable
         };
         AssertWhole(Download());
         Assert.Contains(_progress, one => one.Note?.Contains("trying again") == true);
-        Assert.Contains(_hub.Requests, one => one.Where == "storage" && one.Range is not null && int.Parse(one.Range["bytes=".Length..].Split('-')[0]) % 16_384 != 0);
+        Assert.Contains(_hub.Requests, one => one.Where == "storage" && one.Range is not null
+            && int.Parse(one.Range["bytes=".Length..].Split('-')[0]) % 16_384 != 0);
     }
 
     [Fact]
@@ -169,7 +174,8 @@ public sealed class HubDownloaderTests : IDisposable
             return false;
         };
         _options = _options with { Connections = 1 };
-        Assert.ThrowsAny<OperationCanceledException>(() => new HubDownloader(_options, null, new FastClock()).DownloadAsync(Model, [], null, stop.Token).GetAwaiter().GetResult());
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => new HubDownloader(_options, null, new FastClock()).DownloadAsync(Model, [], null, stop.Token).GetAwaiter().GetResult());
         Assert.Throws<NotAvailableException>(() => new ModelSource(_options).Resolve("org/tiny"));
         _hub.Fault = null;
         _hub.Requests.Clear();

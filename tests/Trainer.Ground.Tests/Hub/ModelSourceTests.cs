@@ -87,7 +87,8 @@ public sealed class ModelSourceTests
     [Fact]
     public void The_variables_of_the_Python_tools_say_where_the_cache_is()
     {
-        static HubOptions Of(params (string, string)[] pairs) => HubOptions.FromEnvironment(name => name == "HOME" ? "/u" : pairs.FirstOrDefault(pair => pair.Item1 == name).Item2);
+        static HubOptions Of(params (string, string)[] pairs)
+            => HubOptions.FromEnvironment(name => name == "HOME" ? "/u" : pairs.FirstOrDefault(pair => pair.Item1 == name).Item2);
         Assert.Equal("/u/.cache/huggingface/hub", Of().CacheFolder);
         Assert.Equal("/x/huggingface/hub", Of(("XDG_CACHE_HOME", "/x")).CacheFolder);
         Assert.Equal("/h/hub", Of(("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/h")).CacheFolder);

@@ -29,7 +29,8 @@ public class ControlGroupTests
         using var temp = new TempFolder();
         temp.Write("proc/self/cgroup", "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/\n");
         temp.Write("proc/self/mountinfo",
-            "40 31 0:32 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory\n41 31 0:33 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n42 31 0:34 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+            "40 31 0:32 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory\n41 31 0:33 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup "
+            + "cgroup rw,cpu,cpuacct\n42 31 0:34 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
         temp.Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "12345\n");
         temp.Write("sys/fs/cgroup/memory/memory.usage_in_bytes", "2000\n");
         temp.Write("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 500\n");
@@ -62,5 +63,6 @@ public class ControlGroupTests
     [Fact]
     public void The_memory_is_the_machines_and_not_what_the_collector_would_take() =>
         Assert.True(!OperatingSystem.IsLinux() || MachineLimits.GroupLimitBytes is not null
-            || MachineLimits.MemoryBytes == 1024 * long.Parse(File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture));
+            || MachineLimits.MemoryBytes == 1024 * long.Parse(File.ReadLines("/proc/meminfo").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+                System.Globalization.CultureInfo.InvariantCulture));
 }

@@ -23,7 +23,8 @@ public sealed unsafe class ConversionTests
     public void Bfloat16_rounds_to_nearest_even_and_comes_back_exactly(KernelWidth width)
     {
         Skip.IfNot(Kernels.IsSupported(width), $"this processor has no {width}");
-        float[] input = [1f, 1.00390625f, 1.01171875f, -1.00390625f, 3.3895314e38f, 3.4028235e38f, float.NaN, float.NegativeInfinity, 1e-45f, 0f, -0f, 0.1f, 1f, 2f, 3f, 4f, 5f];
+        float[] input = [1f, 1.00390625f, 1.01171875f, -1.00390625f, 3.3895314e38f, 3.4028235e38f, float.NaN, float.NegativeInfinity, 1e-45f, 0f, -0f, 0.1f, 1f,
+            2f, 3f, 4f, 5f];
         var bits = new ushort[input.Length];
         var back = new float[input.Length];
         fixed (float* x = input, y = back)
@@ -32,7 +33,8 @@ public sealed unsafe class ConversionTests
             BFloat16Bits.FromFloat(width, x, b, input.Length);
             BFloat16Bits.ToFloat(width, b, y, input.Length);
         }
-        Assert.Equal([0x3F80, 0x3F80, 0x3F82, 0xBF80, 0x7F7F, 0x7F80, 0x7FC0, 0xFF80, 0x0000, 0x0000, 0x8000, 0x3DCD, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0], bits.Select(b => (int)b));
+        Assert.Equal([0x3F80, 0x3F80, 0x3F82, 0xBF80, 0x7F7F, 0x7F80, 0x7FC0, 0xFF80, 0x0000, 0x0000, 0x8000, 0x3DCD, 0x3F80, 0x4000, 0x4040, 0x4080, 0x40A0],
+            bits.Select(b => (int)b));
         for (var i = 11; i < input.Length; i++) Assert.InRange(back[i], input[i] * 0.99f, input[i] * 1.01f);
     }
 

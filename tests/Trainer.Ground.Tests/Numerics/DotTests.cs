@@ -119,7 +119,8 @@ public sealed unsafe class DotTests
                 switch (form)
                 {
                     case Form.Float: DenseDot.Run<FloatElements>(width, (byte*)w, null, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
-                    case Form.BFloat16: DenseDot.Run<BFloat16Elements>(width, (byte*)b, null, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
+                    case Form.BFloat16: DenseDot.Run<BFloat16Elements>(width, (byte*)b, null, columns, columns, input, Inputs, output, Rows + 2, begin, end);
+                        break;
                     case Form.Int8: DenseDot.Run<Int8Elements>(width, (byte*)c, s, columns, columns, input, Inputs, output, Rows + 2, begin, end); break;
                     default: Nf4Dot.Run(width, source, columns, a, Inputs, output, Rows + 2, begin, end); break;
                 }

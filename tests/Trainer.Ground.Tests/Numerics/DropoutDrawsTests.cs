@@ -21,7 +21,8 @@ public sealed unsafe class DropoutDrawsTests
                 fixed (float* all = whole, some = parts)
                 {
                     DropoutDraws.Fill(width, all, place, 0, whole.Length, drop, keep);
-                    foreach (var (begin, end) in new[] { (0, 1), (1, 18), (18, 18), (18, 50), (50, 97), (97, 100) }) DropoutDraws.Fill(width, some, place, begin, end, drop, keep);
+                    foreach (var (begin, end) in new[] { (0, 1), (1, 18), (18, 18), (18, 50), (50, 97), (97, 100) })
+                        DropoutDraws.Fill(width, some, place, begin, end, drop, keep);
                 }
                 Assert.Equal(expected, whole);
                 Assert.Equal(expected, parts);

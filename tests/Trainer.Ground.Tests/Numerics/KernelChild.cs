@@ -23,7 +23,9 @@ namespace Trainer.Ground.Tests.Numerics
     internal static class KernelChild
     {
         /// <summary>Width in use, whether one was rejected, and a hash over what every kernel gives.</summary>
-        internal static string Report() => $"{Kernels.Width} {Kernels.Rejected.Count} {Convert.ToHexString(SHA256.HashData([.. SelfCheck.Run(Kernels.Width), .. ElementwiseRun.Bytes(Kernels.Width)]))}";
+        internal static string Report()
+            => $"{Kernels.Width} {Kernels.Rejected.Count} "
+                + $"{Convert.ToHexString(SHA256.HashData([.. SelfCheck.Run(Kernels.Width), .. ElementwiseRun.Bytes(Kernels.Width)]))}";
 
         internal static string Start(string? variable)
         {

@@ -32,7 +32,8 @@ internal sealed class Nf4Goldens
     internal static string Root()
     {
         var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Trainer.sln"))) folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no Trainer.sln above the tests");
+        while (!File.Exists(Path.Combine(folder, "Trainer.sln")))
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no Trainer.sln above the tests");
         return folder;
     }
 }

@@ -1,5 +1,4 @@
 using Trainer.Numerics;
-using Trainer.Numerics.Half;
 using Trainer.Numerics.Nf4;
 
 namespace Trainer.Ground.Tests.Numerics;

@@ -1,4 +1,3 @@
-using Trainer.Numerics;
 using Trainer.Numerics.Optimizer;
 
 namespace Trainer.Ground.Tests.Numerics;

@@ -15,7 +15,8 @@ public sealed unsafe class TileProductTests
     public void A_tile_is_the_product_of_its_packed_operands_with_the_same_bits_at_every_width(KernelWidth width)
     {
         Skip.IfNot(Kernels.IsSupported(width), $"this processor has no {width}");
-        Skip.If(width == KernelWidth.Vector128 && !AdvSimd.IsSupported && !Fma.IsSupported, "this processor has no fused multiply-add, so the tile is the scalar one");
+        Skip.If(width == KernelWidth.Vector128 && !AdvSimd.IsSupported && !Fma.IsSupported,
+            "this processor has no fused multiply-add, so the tile is the scalar one");
         const int depth = 77;
         float[] a = Values(depth * TileProduct.Rows, 1), b = Values(depth * TileProduct.Columns, 2);
         foreach (var add in new[] { false, true })

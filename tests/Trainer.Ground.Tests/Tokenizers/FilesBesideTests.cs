@@ -31,13 +31,16 @@ public sealed class FilesBesideTests : IDisposable
     [Fact]
     public void Flags_of_the_configurations_added_tokens_win()
     {
-        const string Config = """{"added_tokens_decoder":{"961":{"content":"<|im_start|>","rstrip":true,"normalized":false,"special":true},"962":{"content":"<|im_end|>","lstrip":true,"rstrip":true,"normalized":false,"special":true}}}""";
+        const string Config =
+            """{"added_tokens_decoder":{"961":{"content":"<|im_start|>","rstrip":true,"normalized":false,"special":true},"962":{"content":"<|im_end|>","lstrip":true,"rstrip":true,"normalized":false,"special":true}}}""";
         Assert.Equal("961 319 313 105 962 120", Ids(Json(("tokenizer_config.json", Config)), "<|im_start|>  user hi  <|im_end|>\n x"));
     }
 
     [Fact]
     public void An_id_that_contradicts_the_vocabulary_is_refused() =>
-        Assert.Contains("has id 5 here but 961", Assert.Throws<TokenizerException>(() => Json(("tokenizer_config.json", """{"added_tokens_decoder":{"5":{"content":"<|im_start|>"}}}"""))).Message, StringComparison.Ordinal);
+        Assert.Contains("has id 5 here but 961",
+        Assert.Throws<TokenizerException>(() => Json(("tokenizer_config.json", """{"added_tokens_decoder":{"5":{"content":"<|im_start|>"}}}"""))).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public void The_map_names_roles_only_without_a_decoder_in_the_configuration()
@@ -51,16 +54,19 @@ public sealed class FilesBesideTests : IDisposable
     public void Added_tokens_of_their_own_file_are_found_and_special_where_they_have_a_role()
     {
         Model();
-        var tokenizer = Load(("added_tokens.json", """{"<|b|>": 9, "<|a|>": 8}"""), ("special_tokens_map.json", """{"additional_special_tokens": ["<|a|>"], "eos_token": "</s>"}"""));
+        var tokenizer = Load(("added_tokens.json", """{"<|b|>": 9, "<|a|>": 8}"""),
+            ("special_tokens_map.json", """{"additional_special_tokens": ["<|a|>"], "eos_token": "</s>"}"""));
         Assert.Equal("8 9", Ids(tokenizer, "<|a|><|b|>"));
         Assert.Equal((true, false, 10), (tokenizer.IsSpecial(8), tokenizer.IsSpecial(9), tokenizer.VocabularySize));
-        Assert.Contains("says id 11, but the vocabulary gives it 8", Assert.Throws<TokenizerException>(() => Load(("added_tokens.json", """{"<|a|>": 11}"""))).Message, StringComparison.Ordinal);
+        Assert.Contains("says id 11, but the vocabulary gives it 8",
+            Assert.Throws<TokenizerException>(() => Load(("added_tokens.json", """{"<|a|>": 11}"""))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_role_makes_a_token_of_the_vocabulary_special()
     {
-        var json = System.Text.Encoding.UTF8.GetBytes("""{"version": "1.0", "model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "<": 1, "e": 2, ">": 3, "<e>": 4}, "merges": []}}""");
+        var json = System.Text.Encoding.UTF8.GetBytes(
+            """{"version": "1.0", "model": {"type": "BPE", "unk_token": "?", "vocab": {"?": 0, "<": 1, "e": 2, ">": 3, "<e>": 4}, "merges": []}}""");
         Assert.Equal("1 2 3", Ids(HfTokenizer.FromJson(json, "t"), "<e>"));
         var tokenizer = HfTokenizer.FromJson(json, "t", System.Text.Encoding.UTF8.GetBytes("""{"eos_token": "<e>", "pad_token": "<absent>"}"""));
         Assert.Equal("4", Ids(tokenizer, "<e>"));
@@ -76,7 +82,8 @@ public sealed class FilesBesideTests : IDisposable
         Assert.Equal("6 2 4 2 7", Ids(Load(("tokenizer_config.json", """{"legacy": false}""")), "a</s>a</s> b"));
         Assert.Equal("2 4", Ids(Load(), "</s>a"));
         File.WriteAllBytes(_folder.PathOf("tokenizer.model"), SentencePieceWriter.Write(
-            [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("▁", -3, 1), ("a", -4, 1), ("b", -5, 1), ("▁a", -1, 1), ("▁b", -2, 1)], 2, false, removeExtraSpaces: true));
+            [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("▁", -3, 1), ("a", -4, 1), ("b", -5, 1), ("▁a", -1, 1), ("▁b", -2, 1)], 2, false,
+            removeExtraSpaces: true));
         Assert.Equal("6 2 4 2 7", Ids(Load(), "a</s>a </s>  b "));
         Assert.Equal("4 2 4 2 5", Ids(Load(("tokenizer_config.json", """{"add_prefix_space": false}""")), "a</s>a</s> b"));
     }

@@ -21,7 +21,8 @@ internal static class GoldenFiles
         return memory.ToArray();
     }
 
-    public static JsonElement Json(string path) => JsonDocument.Parse(path.EndsWith(".gz", StringComparison.Ordinal) ? Unzip(path) : File.ReadAllBytes(path)).RootElement;
+    public static JsonElement Json(string path)
+        => JsonDocument.Parse(path.EndsWith(".gz", StringComparison.Ordinal) ? Unzip(path) : File.ReadAllBytes(path)).RootElement;
 
     public static Dictionary<string, string> Strings { get; } = Json(Path.Combine(Fixtures, "strings-a.json.gz")).EnumerateArray()
         .ToDictionary(item => item.GetProperty("id").GetString()!, item => Text(item.GetProperty("text")));

@@ -29,9 +29,11 @@ public class GoldenIdTests
             var encoding = tokenizer.Encode(text, false);
             if (!ids.SequenceEqual(encoding.Ids))
                 faults.Add($"{id}: {string.Join(' ', ids.Take(20))} but {string.Join(' ', encoding.Ids.Take(20))}");
-            if (encoding.Offsets.Length != encoding.Ids.Length || encoding.Offsets.Any(range => range.Start < 0 || range.End < range.Start || range.End > text.Length))
+            if (encoding.Offsets.Length != encoding.Ids.Length
+                || encoding.Offsets.Any(range => range.Start < 0 || range.End < range.Start || range.End > text.Length))
                 faults.Add($"{id}: offsets outside the text");
-            if (expected.TryGetProperty("offsets", out var offsets) && !GoldenFiles.Ints(offsets).SequenceEqual(encoding.Offsets.SelectMany(range => new[] { range.Start, range.End })))
+            if (expected.TryGetProperty("offsets", out var offsets)
+                && !GoldenFiles.Ints(offsets).SequenceEqual(encoding.Offsets.SelectMany(range => new[] { range.Start, range.End })))
                 faults.Add($"{id}: offsets {string.Join(' ', GoldenFiles.Ints(offsets).Take(20))} but {string.Join(' ', encoding.Offsets.Take(10))}");
             // Absent members are as usual: no special tokens, and decoding gives the text.
             var special = expected.TryGetProperty("ids_special", out var list) ? GoldenFiles.Ints(list) : ids;

@@ -59,7 +59,8 @@ public class HfTokenizerTests
     public void Roles_come_as_text_or_object_and_the_map_counts_for_old_configurations_only()
     {
         Assert.Equal("</s>", Load("""{"bos_token":{"content":"<s>","lstrip":false},"eos_token":"</s>"}""").EosToken);
-        var tokenizer = Load("""{"bos_token":{"content":"<s>"},"eos_token":null,"unk_token":"<unk>"}""", """{"eos_token":"<s>","pad_token":{"content":"</s>"}}""");
+        var tokenizer = Load("""{"bos_token":{"content":"<s>"},"eos_token":null,"unk_token":"<unk>"}""",
+            """{"eos_token":"<s>","pad_token":{"content":"</s>"}}""");
         Assert.Equal((1, 1, 2, 0), (tokenizer.BosId, tokenizer.EosId, tokenizer.PadId, tokenizer.UnkId));
         Assert.Equal("<s>", tokenizer.BosToken);
         tokenizer = Load("""{"eos_token":"</s>","added_tokens_decoder":{"2":{"content":"</s>","special":true}}}""", """{"eos_token":"<s>"}""");
@@ -84,7 +85,8 @@ public class HfTokenizerTests
     {
         var plain = Load("{}");
         var next = plain.VocabularySize;
-        var tokenizer = Load("{\"added_tokens_decoder\":{\"" + next + "\":{\"content\":\"<new>\",\"special\":true},\"1\":{\"content\":\"<s>\",\"special\":true}}}");
+        var tokenizer = Load("{\"added_tokens_decoder\":{\"" + next
+            + "\":{\"content\":\"<new>\",\"special\":true},\"1\":{\"content\":\"<s>\",\"special\":true}}}");
         Assert.Contains(next, tokenizer.Encode("a<new>b", false).Ids);
         Assert.True(tokenizer.IsSpecial(next));
         Assert.Equal(next + 1, tokenizer.VocabularySize);

@@ -62,7 +62,8 @@ public class LoadFaultTests
     [Fact]
     public void A_new_token_takes_the_id_behind_the_number_of_tokens_even_where_ids_have_holes()
     {
-        var holes = Small.Replace("\"▁a\":5", "\"▁a\":9", StringComparison.Ordinal).Replace("\"special\":true}]", "\"special\":true},{\"id\":9,\"content\":\"▁a\"},{\"id\":6,\"content\":\"<new>\"}]", StringComparison.Ordinal);
+        var holes = Small.Replace("\"▁a\":5", "\"▁a\":9", StringComparison.Ordinal).Replace("\"special\":true}]",
+            "\"special\":true},{\"id\":9,\"content\":\"▁a\"},{\"id\":6,\"content\":\"<new>\"}]", StringComparison.Ordinal);
         Assert.Equal(6, Load(holes).IdOf("<new>"));
         Assert.Equal(10, Load(holes).VocabularySize);
     }
@@ -109,7 +110,8 @@ public class LoadFaultTests
     [Fact]
     public void Any_value_in_any_place_loads_or_is_refused_and_never_crashes()
     {
-        string[] values = ["null", "true", "0", "-1", "1e99", "99999999999", "\"\"", "\"\\ud800\"", "\"a\"", "[]", "[[]]", "{}", "{\"type\":\"NFC\"}", "{\"type\":3}", "[null]", "{\"type\":\"Sequence\"}", "\"(\"", "\"(a+)+$\""];
+        string[] values = ["null", "true", "0", "-1", "1e99", "99999999999", "\"\"", "\"\\ud800\"", "\"a\"", "[]", "[[]]", "{}", "{\"type\":\"NFC\"}",
+            "{\"type\":3}", "[null]", "{\"type\":\"Sequence\"}", "\"(\"", "\"(a+)+$\""];
         var paths = Paths(JsonNode.Parse(Small)!).ToArray();
         for (var path = 0; path < paths.Length; path++)
         {
@@ -162,7 +164,8 @@ public class LoadFaultTests
 
     private static IEnumerable<object[]> Paths(JsonNode node)
     {
-        var children = node is JsonObject map ? map.Select(pair => ((object)pair.Key, pair.Value)) : node is JsonArray list ? list.Select((item, index) => ((object)index, item)) : [];
+        var children = node is JsonObject map ? map.Select(pair => ((object)pair.Key, pair.Value))
+            : node is JsonArray list ? list.Select((item, index) => ((object)index, item)) : [];
         foreach (var (key, child) in children.ToArray())
         {
             yield return [key];

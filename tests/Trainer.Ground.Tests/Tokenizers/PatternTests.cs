@@ -1,9 +1,9 @@
 using System.Text;
 using CsCheck;
 using Trainer.Tokenizers;
+using Trainer.Tokenizers.Alignment;
 using Trainer.Tokenizers.Patterns;
 using Trainer.Tokenizers.PreTokenizers;
-using Trainer.Tokenizers.Alignment;
 
 namespace Trainer.Ground.Tests.Tokenizers;
 
@@ -21,7 +21,8 @@ public class PatternTests
             Splitter splitter;
             try
             {
-                splitter = new Splitter(new PatternMatcher(pattern), Enum.Parse<SplitBehavior>(item.GetProperty("behavior").GetString()!), item.GetProperty("invert").GetBoolean());
+                splitter = new Splitter(new PatternMatcher(pattern), Enum.Parse<SplitBehavior>(item.GetProperty("behavior").GetString()!),
+                    item.GetProperty("invert").GetBoolean());
             }
             catch (TokenizerException fault)
             {
@@ -31,7 +32,8 @@ public class PatternTests
             foreach (var (input, tokens) in item.GetProperty("inputs").EnumerateArray().Zip(item.GetProperty("tokens").EnumerateArray()))
             {
                 var text = input.GetString()!;
-                Assert.True(tokens.EnumerateArray().Select(token => token.GetString()!).SequenceEqual(Split(splitter, text)), $"{item.GetProperty("id")}: {pattern} on '{text}': {string.Join('|', Split(splitter, text))}");
+                Assert.True(tokens.EnumerateArray().Select(token => token.GetString()!).SequenceEqual(Split(splitter, text)),
+                    $"{item.GetProperty("id")}: {pattern} on '{text}': {string.Join('|', Split(splitter, text))}");
             }
             exact++;
         }
@@ -48,7 +50,8 @@ public class PatternTests
         var general = new PatternMatcher(pattern);
         Assert.IsNotType<PatternMatcher>(scanner);
         var random = new Random(1);
-        string[] parts = ["'", "s", "S", "T", "re", "LL", "ſ", "K", " ", "  ", "\t", "\n", "\r", "\u0085", "\u00a0", "a", "Ж", "𝒜", "1", "٣", "²", "𝟙", "!", "…", "🦙", "\u0301", "\ufffe", "\u200b", "ve", "d"];
+        string[] parts = ["'", "s", "S", "T", "re", "LL", "ſ", "K", " ", "  ", "\t", "\n", "\r", "\u0085", "\u00a0", "a", "Ж", "𝒜", "1", "٣", "²", "𝟙", "!",
+            "…", "🦙", "\u0301", "\ufffe", "\u200b", "ve", "d"];
         for (var round = 0; round < 20_000; round++)
         {
             var text = new StringBuilder();
@@ -115,7 +118,8 @@ public class PatternTests
     [Fact]
     public void Any_pattern_runs_or_is_refused_and_never_crashes()
     {
-        string[] parts = ["a", "[", "]", "(", ")", "(?:", "(?i)", "(?<=", "(?!", "\\", "\\p{L}", "\\p{", "}", "{", "{2,3}", "*", "+", "?", "|", "^", "$", "-", "&&", "[:alpha:]", "\\x{", "\\u12", "𝒜", "\ud835", ".", "\\b", "\\R", "(?#", "(?x) ", "#", "ß", "(?i:", "\\9"];
+        string[] parts = ["a", "[", "]", "(", ")", "(?:", "(?i)", "(?<=", "(?!", "\\", "\\p{L}", "\\p{", "}", "{", "{2,3}", "*", "+", "?", "|", "^", "$", "-",
+            "&&", "[:alpha:]", "\\x{", "\\u12", "𝒜", "\ud835", ".", "\\b", "\\R", "(?#", "(?x) ", "#", "ß", "(?i:", "\\9"];
         Gen.Int[0, parts.Length - 1].Array[1, 12].Sample(picks =>
         {
             try
@@ -138,6 +142,8 @@ public class PatternTests
         one.Find(text, first);
         other.Find(text, second);
         var same = first.Count == second.Count && Enumerable.Range(0, first.Count).All(i => first[i] == second[i]);
-        Assert.True(same, $"'{text}': {string.Join(' ', Enumerable.Range(0, first.Count).Select(i => first[i]))} but {string.Join(' ', Enumerable.Range(0, second.Count).Select(i => second[i]))}");
+        Assert.True(same,
+            $"'{text}': {string.Join(' ', Enumerable.Range(0, first.Count).Select(i => first[i]))} but "
+            + $"{string.Join(' ', Enumerable.Range(0, second.Count).Select(i => second[i]))}");
     }
 }

@@ -57,7 +57,8 @@ public class SentencePieceTests
     public void User_defined_pieces_stay_whole_and_control_pieces_are_special()
     {
         using var folder = new TemporaryFolder();
-        var pieces = new List<(string, float, int)> { ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("▁", -3, 1), ("a", -4, 1), ("b", -5, 1), ("ab", -1, 1), ("▁ab", -2, 1), ("bb", 0, 4) };
+        var pieces = new List<(string, float, int)> { ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("▁", -3, 1), ("a", -4, 1), ("b", -5, 1), ("ab", -1, 1),
+            ("▁ab", -2, 1), ("bb", 0, 4) };
         File.WriteAllBytes(folder.PathOf("tokenizer.model"), SentencePieceWriter.Write(pieces, 2, false, true));
         var model = HfTokenizer.Load(folder.Path);
         Assert.Equal([1, 7], model.Encode("ab", true).Ids);
@@ -85,7 +86,8 @@ public class SentencePieceTests
         var root = JsonDocument.Parse(GoldenFiles.Unzip(Path.Combine(GoldenFiles.FolderOf("tiny-bytefallback"), "tokenizer.json.gz"))).RootElement;
         var model = root.GetProperty("model");
         var ranks = model.GetProperty("merges").EnumerateArray()
-            .Select((merge, rank) => (merge.ValueKind == JsonValueKind.String ? merge.GetString()!.Replace(" ", "", StringComparison.Ordinal) : merge[0].GetString() + merge[1].GetString(), rank))
+            .Select((merge, rank) => (merge.ValueKind == JsonValueKind.String
+                ? merge.GetString()!.Replace(" ", "", StringComparison.Ordinal) : merge[0].GetString() + merge[1].GetString(), rank))
             .GroupBy(pair => pair.Item1).ToDictionary(group => group.Key, group => group.Min(pair => pair.rank));
         var pieces = model.GetProperty("vocab").EnumerateObject().OrderBy(item => item.Value.GetInt32()).Select(item => (item.Name,
             -(float)ranks.GetValueOrDefault(item.Name, 100_000),

@@ -24,7 +24,9 @@ public sealed class TokenizerGrowthTests : IDisposable
         File.WriteAllBytes(_folder.PathOf("tokenizer.json"), GoldenFiles.Unzip(Path.Combine(GoldenFiles.Fixtures, name, "tokenizer.json.gz")));
         if (config.Length > 0) File.WriteAllText(_folder.PathOf("tokenizer_config.json"), config);
         Check();
-        if (config.Contains("961", StringComparison.Ordinal)) Assert.Equal(4, JsonDocument.Parse(File.ReadAllText(_folder.PathOf("tokenizer_config.json"))).RootElement.GetProperty("added_tokens_decoder").EnumerateObject().Count());
+        if (config.Contains("961", StringComparison.Ordinal))
+            Assert.Equal(4, JsonDocument.Parse(File.ReadAllText(_folder.PathOf("tokenizer_config.json"))).RootElement.GetProperty("added_tokens_decoder")
+                .EnumerateObject().Count());
     }
 
     [Theory]
@@ -33,7 +35,8 @@ public sealed class TokenizerGrowthTests : IDisposable
     public void So_does_a_tokenizer_model_with_files_beside_it(string config)
     {
         File.WriteAllBytes(_folder.PathOf("tokenizer.model"), SentencePieceWriter.Write(
-            [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), .. Enumerable.Range(' ' + 1, 94).Select(letter => (((char)letter).ToString(), -4f - letter, 1)), ("\u2581", -3, 1)], 2, false, false));
+            [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), .. Enumerable.Range(' ' + 1, 94).Select(letter => (((char)letter).ToString(), -4f - letter, 1)),
+            ("\u2581", -3, 1)], 2, false, false));
         if (config.Length > 0) File.WriteAllText(_folder.PathOf("tokenizer_config.json"), config);
         Check();
     }
@@ -45,7 +48,8 @@ public sealed class TokenizerGrowthTests : IDisposable
         TokenizerGrowth.Add(_folder.Path, [("cc", 2)]);
         Assert.Equal([0, 2, 1], HfTokenizer.Load(_folder.Path).Encode("accb", false).Ids);
         File.WriteAllText(_folder.PathOf("tokenizer.json"), "{\"added_tokens\": [");
-        Assert.Contains("tokenizer.json", Assert.Throws<TokenizerException>(() => TokenizerGrowth.Add(_folder.Path, [("dd", 3)])).Message, StringComparison.Ordinal);
+        Assert.Contains("tokenizer.json", Assert.Throws<TokenizerException>(() => TokenizerGrowth.Add(_folder.Path, [("dd", 3)])).Message,
+            StringComparison.Ordinal);
     }
 
     private void Check()

@@ -22,14 +22,17 @@ public class UnigramTests
         {
             var (ids, text) = (GoldenFiles.Ints(expected.Value), GoldenFiles.Strings[expected.Name]);
             var encoding = tokenizer.Encode(text, false);
-            if (!ids.SequenceEqual(encoding.Ids)) faults.Add($"{expected.Name}: {string.Join(' ', ids.Take(20))} but {string.Join(' ', encoding.Ids.Take(20))}");
-            if (encoding.Offsets.Any(range => range.Start < 0 || range.End < range.Start || range.End > text.Length)) faults.Add($"{expected.Name}: offsets outside the text");
+            if (!ids.SequenceEqual(encoding.Ids))
+                faults.Add($"{expected.Name}: {string.Join(' ', ids.Take(20))} but {string.Join(' ', encoding.Ids.Take(20))}");
+            if (encoding.Offsets.Any(range => range.Start < 0 || range.End < range.Start || range.End > text.Length))
+                faults.Add($"{expected.Name}: offsets outside the text");
         }
         Assert.True(faults.Count == 0, $"{faults.Count} faults: {string.Join("\n", faults.Take(10))}");
     }
 
     private static HfTokenizer Load(string vocabulary, string unknown = "0", string more = "") => HfTokenizer.FromJson(
-        System.Text.Encoding.UTF8.GetBytes($$"""{"version": "1.0", "model": {"type": "Unigram", "unk_id": {{unknown}}, "vocab": {{vocabulary}}{{more}} } }"""), "tokenizer.json");
+        System.Text.Encoding.UTF8.GetBytes($$"""{"version": "1.0", "model": {"type": "Unigram", "unk_id": {{unknown}}, "vocab": {{vocabulary}}{{more}} } }"""),
+        "tokenizer.json");
 
     [Fact]
     public void The_likeliest_cut_is_taken_and_of_equal_ones_the_first_found()
@@ -50,7 +53,8 @@ public class UnigramTests
 
     [Fact]
     public void Without_an_unknown_token_a_letter_that_is_no_piece_is_refused() =>
-        Assert.Contains("set unk_id", Assert.Throws<TokenizerException>(() => Load("""[["a", -1]]""", "null").Encode("x", false)).Message, StringComparison.Ordinal);
+        Assert.Contains("set unk_id", Assert.Throws<TokenizerException>(() => Load("""[["a", -1]]""", "null").Encode("x", false)).Message,
+        StringComparison.Ordinal);
 
     [Theory]
     [InlineData("[]", "0", "the vocabulary is empty")]
@@ -67,7 +71,9 @@ public class UnigramTests
     [InlineData("/////wAA")]
     public void A_damaged_character_map_is_refused(string map) =>
         Assert.Contains("a character map", Assert.Throws<TokenizerException>(() => HfTokenizer.FromJson(
-            System.Text.Encoding.UTF8.GetBytes($$"""{"version": "1.0", "normalizer": {"type": "Precompiled", "precompiled_charsmap": "{{map}}"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]} }"""), "t")).Message, StringComparison.Ordinal);
+            System.Text.Encoding.UTF8.GetBytes(
+            $$"""{"version": "1.0", "normalizer": {"type": "Precompiled", "precompiled_charsmap": "{{map}}"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]} }"""),
+            "t")).Message, StringComparison.Ordinal);
 
     /// <summary>A map whose trie points anywhere must not read outside it.</summary>
     [Fact]

@@ -11,7 +11,8 @@ public class VariantTests
     [Fact]
     public void Every_combination_of_components_gives_the_ids_offsets_and_texts_of_the_reference()
     {
-        var bases = new[] { "tiny-bytelevel", "tiny-bytefallback" }.ToDictionary(name => name, name => GoldenFiles.Unzip(Path.Combine(GoldenFiles.Fixtures, name, "tokenizer.json.gz")));
+        var bases = new[] { "tiny-bytelevel", "tiny-bytefallback" }.ToDictionary(name => name,
+            name => GoldenFiles.Unzip(Path.Combine(GoldenFiles.Fixtures, name, "tokenizer.json.gz")));
         var faults = new List<string>();
         var compared = 0;
         foreach (var variant in GoldenFiles.Json(Path.Combine(GoldenFiles.Fixtures, "variants.json.gz")).EnumerateArray())
@@ -20,7 +21,8 @@ public class VariantTests
             foreach (var item in variant.GetProperty("cases").EnumerateArray())
             {
                 if (Differs(tokenizer, item) is { } difference)
-                    faults.Add($"{difference} of '{item.GetProperty("text")}' by {variant.GetProperty("normalizer")} {variant.GetProperty("pre_tokenizer")} {variant.GetProperty("post_processor")} {variant.GetProperty("decoder")}");
+                    faults.Add($"{difference} of '{item.GetProperty("text")}' by {variant.GetProperty("normalizer")} {variant.GetProperty("pre_tokenizer")} "
+                        + $"{variant.GetProperty("post_processor")} {variant.GetProperty("decoder")}");
                 compared++;
             }
         }

@@ -14,7 +14,8 @@ public sealed class DataByNameTests
     }
 
     private static ProgramResult Show(TemporaryFolder folder, string name) => TrainerProgram.RunWarm(
-        new ProgramRun("data", "show", "--model", "tiny", "--json", "--data", name) { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
+        new ProgramRun("data", "show", "--model", "tiny", "--json", "--data",
+        name) { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
 
     private static string Texts(TemporaryFolder folder, string name) =>
         string.Join(' ', Show(folder, name).Json().EnumerateArray().Select(row => row.GetProperty("text").GetString()!.Split("<|")[0]));
@@ -38,8 +39,10 @@ public sealed class DataByNameTests
     {
         using var folder = new TemporaryFolder();
         Cache(folder, "org/set",
-            ("README.md", "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train*\n  - split: test\n    path: data/test*\n- config_name: small\n  data_files: small.jsonl\n---\n"),
-            ("data/train.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":\"c\"}\n{\"text\":\"d\"}\n"), ("data/test.jsonl", "{\"text\":\"x\"}\n"), ("small.jsonl", "{\"text\":\"s\"}\n"));
+            ("README.md", "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train*\n  - split: test\n    path: "
+            + "data/test*\n- config_name: small\n  data_files: small.jsonl\n---\n"),
+            ("data/train.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":\"c\"}\n{\"text\":\"d\"}\n"), ("data/test.jsonl", "{\"text\":\"x\"}\n"),
+            ("small.jsonl", "{\"text\":\"s\"}\n"));
         Cache(folder, "alone", ("train.jsonl", "{\"text\":\"z\"}\n"));
         Assert.Equal(texts, Texts(folder, name));
     }
@@ -59,7 +62,8 @@ public sealed class DataByNameTests
     {
         using var folder = new TemporaryFolder();
         Cache(folder, "org/set", ("train.jsonl", "{\"text\":\"a\"}\n"));
-        var result = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "org/set/train[:1]", "--dry-run") { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
+        var result = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "org/set/train[:1]",
+            "--dry-run") { Directory = folder.Path, Environment = new Dictionary<string, string> { ["HF_HUB_CACHE"] = Path.Combine(folder.Path, "hub") } });
         Assert.Contains("path: org/set, weight: 1, split: \"train[:1]\"", result.Output, StringComparison.Ordinal);
     }
 }

@@ -35,8 +35,10 @@ public sealed partial class DocumentsTests : IDisposable
     /// <summary>The command lines of README and docs, in their order, each once; those in backquotes that are whole commands as well.</summary>
     private static List<string> Commands()
     {
-        var documents = Directory.GetFiles(Path.Combine(TrainerProgram.Repository, "src", "Trainer.Cli", "docs")).Order(StringComparer.Ordinal).Prepend(Path.Combine(TrainerProgram.Repository, "README.md"));
-        return [.. documents.SelectMany(path => CommandLine().Matches(File.ReadAllText(path)).Select(match => match.Groups[1].Value.Trim())).Where(command => !command.Contains('[')).Distinct()];
+        var documents = Directory.GetFiles(Path.Combine(TrainerProgram.Repository, "src", "Trainer.Cli", "docs")).Order(StringComparer.Ordinal)
+            .Prepend(Path.Combine(TrainerProgram.Repository, "README.md"));
+        return [.. documents.SelectMany(path => CommandLine().Matches(File.ReadAllText(path)).Select(match => match.Groups[1].Value.Trim()))
+            .Where(command => !command.Contains('[')).Distinct()];
     }
 
     [GeneratedRegex("^ *(?:\\$ )?(trainer [a-z].*)$", RegexOptions.Multiline)]
@@ -47,7 +49,8 @@ public sealed partial class DocumentsTests : IDisposable
     {
         var run = command.Replace("MODEL", "tiny", StringComparison.Ordinal).Replace("DIR", "tiny-model", StringComparison.Ordinal).Split(" | ")[0];
         // A fresh run is not made where one lies already.
-        if (!run.Contains("--resume", StringComparison.Ordinal)) run = run.Replace("--output-dir runs/first", "--output-dir runs/fresh", StringComparison.Ordinal);
+        if (!run.Contains("--resume", StringComparison.Ordinal))
+            run = run.Replace("--output-dir runs/first", "--output-dir runs/fresh", StringComparison.Ordinal);
         return run.StartsWith("trainer train ", StringComparison.Ordinal) && !run.Contains("--dry-run", StringComparison.Ordinal) ? run + " --dry-run" : run;
     }
 
@@ -63,10 +66,12 @@ public sealed partial class DocumentsTests : IDisposable
         }
         TemporaryFolder.Copy(Path.Combine(TrainerProgram.Repository, "configs"), Path.Combine(_folder.Path, "configs"));
         var chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Where is the key?\"}, {\"role\": \"assistant\", \"content\": \"In the harbour.\"}]}\n";
-        foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "held-out.jsonl", "data/train.jsonl", "data/valid.jsonl" }) _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
+        foreach (var name in new[] { "chats.jsonl", "rows.jsonl", "held-out.jsonl", "data/train.jsonl", "data/valid.jsonl" })
+            _folder.File(name, string.Concat(Enumerable.Repeat(chat, 4)));
         _folder.File("run.yaml", "model: tiny\ndata: chats.jsonl\ngradient_accumulation_steps: 8\n");
         _folder.File("strings.jsonl", "\"Hello world\"\n");
-        _folder.File("axolotl.yaml", "base_model: tiny\ndatasets:\n  - path: chats.jsonl\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nsequence_len: 64\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\noutput_dir: runs/imported\n");
+        _folder.File("axolotl.yaml", "base_model: tiny\ndatasets:\n  - path: chats.jsonl\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nsequence_len: "
+            + "64\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\noutput_dir: runs/imported\n");
         _folder.File("bin/trainer", $"#!/bin/sh\nexec dotnet '{TrainerProgram.FilePath}' \"$@\"\n");
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(_folder.Path, "bin", "trainer"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         foreach (var run in new[] { "runs/a", "runs/b", "runs/first" })
@@ -80,7 +85,8 @@ public sealed partial class DocumentsTests : IDisposable
 
     private (int ExitCode, string Said) Shell(string command)
     {
-        var start = new ProcessStartInfo("/bin/sh", ["-c", command]) { WorkingDirectory = _folder.Path, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo("/bin/sh",
+            ["-c", command]) { WorkingDirectory = _folder.Path, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         start.Environment["PATH"] = $"{Path.Combine(_folder.Path, "bin")}:{start.Environment["PATH"]}";
         start.Environment["HF_HUB_CACHE"] = Path.Combine(_folder.Path, "hub");
         start.Environment["HF_HUB_OFFLINE"] = "1";

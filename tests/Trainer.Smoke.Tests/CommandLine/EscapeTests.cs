@@ -35,7 +35,8 @@ public sealed class EscapeTests : IDisposable
             var shown = result.Output + result.Error;
             Assert.DoesNotContain(shown, letter => char.IsControl(letter) && letter is not ('\n' or '\t'));
             // A token of a byte-level vocabulary is written in letters anyway, and names of columns with blanks in place of controls.
-            Assert.True(words[0] is "tokenize" or "data" || shown.Contains('␛') || shown.Contains("\\u001b", StringComparison.Ordinal), $"{string.Join(' ', words)}: {shown}");
+            Assert.True(words[0] is "tokenize" or "data" || shown.Contains('␛') || shown.Contains("\\u001b", StringComparison.Ordinal),
+                $"{string.Join(' ', words)}: {shown}");
         });
     }
 }

@@ -12,10 +12,12 @@ public sealed partial class HelpTests
     private static readonly string Documents = Path.Combine(TrainerProgram.Repository, "src", "Trainer.Cli", "docs");
 
     private static string Help(string command, int columns) =>
-        TrainerProgram.Run(new ProgramRun([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"]) { Environment = new Dictionary<string, string> { ["COLUMNS"] = $"{columns}" } }).Output;
+        TrainerProgram.Run(new ProgramRun([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        "--help"]) { Environment = new Dictionary<string, string> { ["COLUMNS"] = $"{columns}" } }).Output;
 
     private static List<string> Commands() =>
-        [.. CommandLine().Matches(Help("", 100)).Select(match => match.Groups[1].Value).SelectMany(name => name == "data" ? ["data show", "data check"] : new[] { name })];
+        [.. CommandLine().Matches(Help("", 100)).Select(match => match.Groups[1].Value).SelectMany(name => name == "data"
+        ? ["data show", "data check"] : new[] { name })];
 
     [GeneratedRegex("^  ([a-z]+) {2,}[A-Z]", RegexOptions.Multiline)]
     private static partial Regex CommandLine();
@@ -39,7 +41,8 @@ public sealed partial class HelpTests
             Directory.CreateDirectory(Documents);
             foreach (var (name, text) in texts) File.WriteAllText(Path.Combine(Documents, name), text);
         }
-        Assert.Equal(texts.Keys.Order(StringComparer.Ordinal), Directory.EnumerateFiles(Documents).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+        Assert.Equal(texts.Keys.Order(StringComparer.Ordinal),
+            Directory.EnumerateFiles(Documents).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
         Assert.All(texts, text => Assert.Equal(File.ReadAllText(Path.Combine(Documents, text.Key)), text.Value));
     }
 
@@ -47,7 +50,8 @@ public sealed partial class HelpTests
     public void Help_fits_forty_columns()
     {
         // An example is one line to paste and is not broken.
-        var lines = Help("train", 40).Split('\n').Where(line => !line.StartsWith("  trainer", StringComparison.Ordinal) && !line.StartsWith("Usage", StringComparison.Ordinal)).ToList();
+        var lines = Help("train", 40).Split('\n')
+            .Where(line => !line.StartsWith("  trainer", StringComparison.Ordinal) && !line.StartsWith("Usage", StringComparison.Ordinal)).ToList();
         Assert.DoesNotContain(lines, line => line.Length > 40 && line.Trim().Contains(' ') && !line.Trim().StartsWith("--", StringComparison.Ordinal));
     }
 

@@ -1,6 +1,6 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Collections.Concurrent;
 
 namespace Trainer.Smoke.Tests.CommandLine;
 
@@ -14,11 +14,16 @@ public sealed class ImportTableTests
     // What each tool does where its configuration is silent and trainer would do something else.
     private static readonly Dictionary<string, string> Defaults = new()
     {
-        ["axolotl"] = """{"quantize":"none","batch_size":1,"gradient_accumulation_steps":1,"max_seq_length":512,"on_too_long":"drop","group_by_length":false,"target_modules":["q_proj","v_proj"],"save_strategy":"epoch"}""",
-        ["llama-factory"] = """{"quantize":"none","learning_rate":0.00005,"lora_rank":8,"logging_steps":500,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
-        ["trl"] = """{"quantize":"none","learning_rate":0.00002,"max_seq_length":1024,"lora_alpha":32,"lora_dropout":0.05,"target_modules":["q_proj","v_proj"],"logging_steps":10,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
-        ["mlx-lm"] = """{"quantize":"none","batch_size":4,"gradient_accumulation_steps":1,"learning_rate":0.00001,"lr_scheduler":"constant","warmup_steps":0,"max_grad_norm":0,"on_too_long":"truncate","seed":0,"max_steps":1000,"logging_steps":10,"eval_steps":200,"save_steps":100,"lora_rank":8,"lora_alpha":160,"lora_layers":16,"train_on":"all","max_eval_samples":100}""",
-        ["unsloth"] = """{"quantize":"nf4","learning_rate":0.00002,"max_seq_length":2048,"lora_rank":16,"lora_alpha":16,"target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
+        ["axolotl"] =
+            """{"quantize":"none","batch_size":1,"gradient_accumulation_steps":1,"max_seq_length":512,"on_too_long":"drop","group_by_length":false,"target_modules":["q_proj","v_proj"],"save_strategy":"epoch"}""",
+        ["llama-factory"] =
+            """{"quantize":"none","learning_rate":0.00005,"lora_rank":8,"logging_steps":500,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
+        ["trl"] =
+            """{"quantize":"none","learning_rate":0.00002,"max_seq_length":1024,"lora_alpha":32,"lora_dropout":0.05,"target_modules":["q_proj","v_proj"],"logging_steps":10,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
+        ["mlx-lm"] =
+            """{"quantize":"none","batch_size":4,"gradient_accumulation_steps":1,"learning_rate":0.00001,"lr_scheduler":"constant","warmup_steps":0,"max_grad_norm":0,"on_too_long":"truncate","seed":0,"max_steps":1000,"logging_steps":10,"eval_steps":200,"save_steps":100,"lora_rank":8,"lora_alpha":160,"lora_layers":16,"train_on":"all","max_eval_samples":100}""",
+        ["unsloth"] =
+            """{"quantize":"nf4","learning_rate":0.00002,"max_seq_length":2048,"lora_rank":16,"lora_alpha":16,"target_modules":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj"],"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
     };
 
     [Fact]
@@ -30,7 +35,8 @@ public sealed class ImportTableTests
         folder.File("rows/train.jsonl", "{\"messages\":[]}\n");
         folder.File("lf/dataset_info.json", "{\"first\":{\"file_name\":\"d.json\"},\"second\":{\"file_name\":\"d.json\"}}");
         Directory.CreateDirectory(Path.Combine(folder.Path, "old"));
-        var table = File.ReadAllText(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "imports", "configurations.txt")).Split("== ", StringSplitOptions.RemoveEmptyEntries);
+        var table = File.ReadAllText(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "imports", "configurations.txt")).Split("== ",
+            StringSplitOptions.RemoveEmptyEntries);
         Assert.True(table.Length >= 60);
         var wrong = new ConcurrentBag<string>();
         Parallel.For(0, table.Length, new ParallelOptions { MaxDegreeOfParallelism = 2 }, at =>
@@ -69,7 +75,8 @@ public sealed class ImportTableTests
         if (run.ExitCode != (refused.Count > 0 ? 2 : 0)) yield return $"exit code {run.ExitCode}";
         var here = lines.Where(line => line[0] == '~').Select(line => line[1..]).ToList();
         var missing = answer["missing"]!.AsArray().Select(entry => (string)entry!).ToList();
-        if (missing.Count != here.Count || here.Any(words => !missing.Exists(sentence => sentence.Contains(words, StringComparison.Ordinal)))) yield return $"missing: {string.Join(" | ", missing)}";
+        if (missing.Count != here.Count || here.Any(words => !missing.Exists(sentence => sentence.Contains(words, StringComparison.Ordinal))))
+            yield return $"missing: {string.Join(" | ", missing)}";
     }
 
     private static bool Same(JsonNode? one, JsonNode? other) =>

@@ -18,7 +18,8 @@ public sealed class LivePanelTests : IDisposable
     {
         var data = _folder.File("rows.jsonl", string.Concat(Enumerable.Range(0, 6).Select(i => $"{{\"input_ids\":[{i},4,5,6,7,8]}}\n")));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
-        return OnTerminal(columns, 0, null, environment, "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1", "--eval-data", _folder.File("held.jsonl", "{\"input_ids\":[1,4,5,6,7,9]}\n"), "--eval-steps", "1", "--allow-high-loss");
+        return OnTerminal(columns, 0, null, environment, "--model", model, "--data", data, "--max-steps", "2", "--gradient-accumulation-steps", "1",
+            "--eval-data", _folder.File("held.jsonl", "{\"input_ids\":[1,4,5,6,7,9]}\n"), "--eval-steps", "1", "--allow-high-loss");
     }
 
     /// <summary>What the terminal got of a run; as soon as <paramref name="cue"/> is seen, Ctrl-C is typed. A run that does not end is ended.</summary>
@@ -27,8 +28,10 @@ public sealed class LivePanelTests : IDisposable
         Skip.IfNot(File.Exists("/usr/bin/script") && File.Exists("/usr/bin/stty"), "needs script(1) and stty(1)");
         var program = TrainerProgram.Start(new ProgramRun("--version"));
         program.End();
-        string[] words = [program.StartInfo.FileName, TrainerProgram.FilePath, "train", .. options, "--report-to", "none", "--output-dir", Path.Combine(_folder.Path, "run")];
-        var start = new ProcessStartInfo("/usr/bin/script") { RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = _folder.Path, StandardOutputEncoding = Encoding.UTF8 };
+        string[] words = [program.StartInfo.FileName, TrainerProgram.FilePath, "train", .. options, "--report-to", "none", "--output-dir",
+            Path.Combine(_folder.Path, "run")];
+        var start = new ProcessStartInfo("/usr/bin/script") { RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = _folder.Path,
+            StandardOutputEncoding = Encoding.UTF8 };
         foreach (var word in new[] { "-qec", $"stty cols {columns} rows 24; exec {string.Join(' ', words)}", "/dev/null" }) start.ArgumentList.Add(word);
         foreach (var name in new[] { "CI", "NO_COLOR", "COLUMNS", "TERM", "LC_ALL", "LC_CTYPE", "LANG" }) start.Environment.Remove(name);
         start.Environment["OMP_NUM_THREADS"] = "1";
@@ -86,13 +89,15 @@ public sealed class LivePanelTests : IDisposable
     [Trait("ring", "slow")]
     public void An_interrupted_run_leaves_its_answer_and_one_whole_panel(int columns)
     {
-        var output = OnTerminal(columns, 130, new Regex("step [1-9][0-9]*/"), ["TERM=xterm-256color", "LC_ALL=C.UTF-8"], "--model", "tiny", "--data", "demo", "--max-steps", "100000", "--logging-steps", "1");
+        var output = OnTerminal(columns, 130, new Regex("step [1-9][0-9]*/"), ["TERM=xterm-256color", "LC_ALL=C.UTF-8"], "--model", "tiny", "--data", "demo",
+            "--max-steps", "100000", "--logging-steps", "1");
         var screen = Screen.Show(output, columns);
         Assert.Single(screen, line => line.StartsWith('╭'));
         Assert.Single(screen, line => line.StartsWith('╰'));
         // The echo of the key and the panel under it are gone from behind the answer.
         var said = string.Concat(screen.SkipWhile(line => !line.StartsWith("stopping", StringComparison.Ordinal)).TakeWhile(line => !line.StartsWith('╭')));
-        Assert.Equal("stopping after this step with a checkpoint; once more to stop at once".Replace(" ", "", StringComparison.Ordinal), said.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal("stopping after this step with a checkpoint; once more to stop at once".Replace(" ", "", StringComparison.Ordinal),
+            said.Replace(" ", "", StringComparison.Ordinal));
         Assert.Contains(screen, line => line.StartsWith("interrupted after step", StringComparison.Ordinal));
     }
 }

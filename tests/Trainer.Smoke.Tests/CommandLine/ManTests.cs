@@ -10,7 +10,8 @@ public sealed class ManTests
     [Fact]
     public void A_page_holds_every_option_of_the_help()
     {
-        var (page, help) = (TrainerProgram.Run("man", "train").Output.Replace("\\-", "-", StringComparison.Ordinal), TrainerProgram.Run("train", "--help").Output);
+        var (page, help) = (TrainerProgram.Run("man", "train").Output.Replace("\\-", "-",
+            StringComparison.Ordinal), TrainerProgram.Run("train", "--help").Output);
         Assert.StartsWith(".TH TRAINER-TRAIN 1", page, StringComparison.Ordinal);
         var options = Regex.Matches(help, @"^  (?:-\w, )?(--[a-z0-9-]+)", RegexOptions.Multiline).Select(match => match.Groups[1].Value).Distinct().ToList();
         Assert.True(options.Count > 60);
@@ -36,5 +37,6 @@ public sealed class ManTests
     }
 
     [Fact]
-    public void A_command_that_is_none_is_answered() => Assert.Contains("did you mean 'train'", Assert.Single(TrainerProgram.Run("man", "tarin").Faults(2)), StringComparison.Ordinal);
+    public void A_command_that_is_none_is_answered()
+    => Assert.Contains("did you mean 'train'", Assert.Single(TrainerProgram.Run("man", "tarin").Faults(2)), StringComparison.Ordinal);
 }

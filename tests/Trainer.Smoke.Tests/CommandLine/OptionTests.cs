@@ -16,9 +16,12 @@ public sealed class OptionTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private ProgramResult Dry(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(["train", "--model", _model, "--data", _data, "--output", "runs/x", "--dry-run", .. words]) { Directory = _folder.Path });
+    private ProgramResult Dry(params string[] words)
+        => TrainerProgram.RunWarm(new ProgramRun(["train", "--model", _model, "--data", _data, "--output", "runs/x", "--dry-run",
+            .. words]) { Directory = _folder.Path });
 
-    private Dictionary<string, string> Effective(params string[] words) => Dry([.. words, "--json"]).Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
+    private Dictionary<string, string> Effective(params string[] words)
+        => Dry([.. words, "--json"]).Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
 
     [Fact]
     public void The_flagship_line_parses_and_an_absent_model_is_answered_with_what_to_type()
@@ -50,7 +53,8 @@ public sealed class OptionTests : IDisposable
     [Fact]
     public void Options_that_ask_for_what_is_done_anyway_are_taken_and_their_other_values_are_not()
     {
-        var effective = Effective("--stage", "sft", "--do_train", "--finetuning_type", "lora", "--use_peft", "--optim", "adamw_torch", "--eval_strategy", "steps", "--quantization_bit", "8", "--assistant_only_loss", "--lora_target_linear");
+        var effective = Effective("--stage", "sft", "--do_train", "--finetuning_type", "lora", "--use_peft", "--optim", "adamw_torch", "--eval_strategy",
+            "steps", "--quantization_bit", "8", "--assistant_only_loss", "--lora_target_linear");
         Assert.Equal("\"int8\"", effective["quantize"]);
         Assert.Equal("\"assistant\"", effective["train_on"]);
         Assert.Equal(2, Dry("--stage", "ppo", "--finetuning_type", "full", "--use_peft", "false").Faults(2).Length);
@@ -131,7 +135,8 @@ public sealed class OptionTests : IDisposable
     [Fact]
     public void The_printed_recipe_makes_the_same_run_again()
     {
-        string[] words = ["--lora-rank", "8", "--rank-pattern", "q_proj=4,.*down.*=2", "--target-modules", "q_proj,down_proj", "--max-time", "90m", "--max-memory", "12GiB", "--no-shuffle", "--warmup-steps", "0", "--max-steps", "7"];
+        string[] words = ["--lora-rank", "8", "--rank-pattern", "q_proj=4,.*down.*=2", "--target-modules", "q_proj,down_proj", "--max-time", "90m",
+            "--max-memory", "12GiB", "--no-shuffle", "--warmup-steps", "0", "--max-steps", "7"];
         var recipe = _folder.File("r.yaml", Dry(words).Output);
         var again = TrainerProgram.RunWarm(new ProgramRun("train", recipe, "--dry-run") { Directory = _folder.Path });
         Assert.Equal(File.ReadAllText(recipe), again.Output);

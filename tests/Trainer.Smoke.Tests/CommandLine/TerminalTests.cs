@@ -11,7 +11,8 @@ public sealed class TerminalTests
     {
         var info = TrainerProgram.Start(new ProgramRun("--version"));
         info.End();
-        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = TrainerProgram.Repository };
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = TrainerProgram.Repository };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add(line);
         start.Environment["T"] = $"{info.StartInfo.FileName} {TrainerProgram.FilePath}";
@@ -64,7 +65,8 @@ public sealed class TerminalTests
     [Fact]
     public void Completion_scripts_are_accepted_by_bash()
     {
-        var (code, output, error) = Shell("$T completion bash > /tmp/trainer-completion-$$ && bash -c 'source /tmp/trainer-completion-'$$'; COMP_WORDS=(trainer train --lora-ra); COMP_CWORD=2; _trainer; echo ${COMPREPLY[@]}'; rm -f /tmp/trainer-completion-$$");
+        var (code, output, error) = Shell("$T completion bash > /tmp/trainer-completion-$$ && bash -c 'source /tmp/trainer-completion-'$$'; "
+            + "COMP_WORDS=(trainer train --lora-ra); COMP_CWORD=2; _trainer; echo ${COMPREPLY[@]}'; rm -f /tmp/trainer-completion-$$");
         Assert.Equal(0, code);
         Assert.Equal("--lora-rank", output.Trim());
         Assert.Equal("", error);

@@ -28,19 +28,25 @@ public sealed class BadFileCampaign : IDisposable
         ("R/checkpoint-4/trainer_state.json", ["resume", "inspect R/checkpoint-4"]),
         ("R/checkpoint-4/run.json", ["resume"]),
         ("R/checkpoint-4/trainer_state.safetensors", ["resume"]),
-        ("R/adapter_config.json", ["eval --model M --data D --adapter R", "inspect R", "export --model M --adapter R --output O.gguf", "merge --model M --adapter R --output O --no-check", "export --adapter R --format peft --output O"]),
-        ("R/adapter_model.safetensors", ["eval --model M --data D --adapter R", "merge --model M --adapter R --output O --no-check", "export --adapter R --format peft --output O", "inspect R"]),
-        ("M/model.safetensors", ["inspect M/model.safetensors", "eval --model M --data D", "quantize --model M --output O", "export --model M --format gguf --output O.gguf"]),
-        ("M/config.json", ["inspect M", "plan --model M --no-measure", "quantize --model M --output O", "eval --model M --data D", "export --model M --format gguf --output O.gguf"]),
+        ("R/adapter_config.json", ["eval --model M --data D --adapter R", "inspect R", "export --model M --adapter R --output O.gguf",
+            "merge --model M --adapter R --output O --no-check", "export --adapter R --format peft --output O"]),
+        ("R/adapter_model.safetensors", ["eval --model M --data D --adapter R", "merge --model M --adapter R --output O --no-check",
+            "export --adapter R --format peft --output O", "inspect R"]),
+        ("M/model.safetensors", ["inspect M/model.safetensors", "eval --model M --data D", "quantize --model M --output O",
+            "export --model M --format gguf --output O.gguf"]),
+        ("M/config.json", ["inspect M", "plan --model M --no-measure", "quantize --model M --output O", "eval --model M --data D",
+            "export --model M --format gguf --output O.gguf"]),
         ("M/generation_config.json", ["generate --model M --prompt hi -n 2", "inspect M"]),
         ("M/tokenizer.json", ["tokenize --model M hello", "data show --model M D", "export --model M --format gguf --output O.gguf"]),
         ("M/tokenizer_config.json", ["data show --model M D", "generate --model M --prompt hi -n 2"]),
         ("M/chat_template.jinja", ["data show --model M chat.jsonl", "generate --model M --prompt hi -n 2", "data check --model M chat.jsonl"]),
-        ("S/model.safetensors.index.json", ["inspect S", "plan --model S --data ids.jsonl --no-measure", "eval --model S --data ids.jsonl", "quantize --model S --output O"]),
+        ("S/model.safetensors.index.json", ["inspect S", "plan --model S --data ids.jsonl --no-measure", "eval --model S --data ids.jsonl",
+            "quantize --model S --output O"]),
         ("S/model-00002-of-00004.safetensors", ["inspect S", "eval --model S --data ids.jsonl", "quantize --model S --output O"]),
         ("hub/hub/models--org--tiny/refs/main", ["plan --model org/tiny --no-measure", "inspect org/tiny"]),
         ("H/config.json", ["plan --model org/tiny --no-measure", "tokenize --model org/tiny hello"]),
-        ("D", ["data check --model M D", "inspect D", "data show --model M D", "train --model M --data D --output-dir O --max-steps 1 --threads 1 --report-to none"]),
+        ("D", ["data check --model M D", "inspect D", "data show --model M D",
+            "train --model M --data D --output-dir O --max-steps 1 --threads 1 --report-to none"]),
         ("chat.jsonl", ["data check --model M chat.jsonl", "data show --model M chat.jsonl", "inspect chat.jsonl"]),
         ("rows.json", ["data check --model M rows.json", "data show --model M rows.json", "inspect rows.json"]),
         ("rows.csv", ["data check --model M rows.csv", "data show --model M rows.csv", "inspect rows.csv"]),
@@ -81,8 +87,10 @@ public sealed class BadFileCampaign : IDisposable
             var words = Words(commands[random.Next(commands.Length)]);
             var before = Listing(work);
             var (result, peak) = batch.Run(work, words, new Dictionary<string, string> { ["HF_HOME"] = Path.Combine(work, "hub") });
-            foreach (var fault in Faults(result, peak, before, work)) faults.Add($"seed {seed}, file {number}: {file} through {string.Join(' ', words)}: {fault}\n{result.Error}");
-            if (Report is not null && (number + 1) % 100 == 0) File.WriteAllText(Report, $"files {number + 1} of seed {seed}, faults {faults.Count}\n{string.Join("\n---\n", faults)}\n");
+            foreach (var fault in Faults(result, peak, before, work))
+                faults.Add($"seed {seed}, file {number}: {file} through {string.Join(' ', words)}: {fault}\n{result.Error}");
+            if (Report is not null && (number + 1) % 100 == 0)
+                File.WriteAllText(Report, $"files {number + 1} of seed {seed}, faults {faults.Count}\n{string.Join("\n---\n", faults)}\n");
         }
         _output.WriteLine($"files {count}, faults {faults.Count}");
         Assert.True(faults.Count == 0, string.Join("\n---\n", faults.Take(5)));
@@ -95,11 +103,14 @@ public sealed class BadFileCampaign : IDisposable
         if (said.Contains("   at Trainer.", StringComparison.Ordinal)) yield return "a stack";
         if (said.Any(letter => char.IsControl(letter) && letter is not ('\n' or '\t'))) yield return "a letter that controls the terminal";
         if (peak > LimitBytes) yield return $"{peak >> 20} MiB";
-        if (result.ExitCode is 2 or 65 && Listing(work).Except(before).ToList() is { Count: > 0 } left) yield return $"left behind: {string.Join(", ", left.Take(4))}";
+        if (result.ExitCode is 2 or 65 && Listing(work).Except(before).ToList() is { Count: > 0 } left)
+            yield return $"left behind: {string.Join(", ", left.Take(4))}";
         if (result.ExitCode != 0 && result.Error.Trim().Length == 0 && result.Output.Trim().Length == 0) yield return "not a word";
     }
 
-    private static HashSet<string> Listing(string folder) => [.. Directory.EnumerateFileSystemEntries(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }).Select(path => Path.GetRelativePath(folder, path))];
+    private static HashSet<string> Listing(string folder)
+        => [.. Directory.EnumerateFileSystemEntries(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 })
+            .Select(path => Path.GetRelativePath(folder, path))];
 
     private void Prepare()
     {
@@ -113,14 +124,24 @@ public sealed class BadFileCampaign : IDisposable
         _folder.File("base/rows.jsonl", rows);
         _folder.File("base/held.jsonl", "{\"text\": \"The harbour is wide.\"}\n");
         _folder.File("base/rows.json", $"[{string.Join(',', rows.TrimEnd().Split('\n'))}]");
-        _folder.File("base/rows.csv", "prompt,completion,note\n" + string.Concat(Enumerable.Range(0, 6).Select(row => $"\"What, {row}?\",\"It is \"\"{row}\"\".\",\n")));
+        _folder.File("base/rows.csv", "prompt,completion,note\n"
+            + string.Concat(Enumerable.Range(0, 6).Select(row => $"\"What, {row}?\",\"It is \"\"{row}\"\".\",\n")));
         _folder.File("base/ids.jsonl", "{\"input_ids\":[5,6,7,8,9],\"labels\":[-100,6,7,8,9]}\n{\"input_ids\":[15,16,17]}\n");
-        _folder.File("base/chat.jsonl", string.Concat(Enumerable.Range(0, 3).Select(row => $"{{\"messages\":[{{\"role\":\"system\",\"content\":\"Short.\"}},{{\"role\":\"user\",\"content\":\"Is it {row}?\"}},{{\"role\":\"assistant\",\"content\":\"Yes.\"}}]}}\n")));
-        _folder.File("base/trl.yaml", "model_name_or_path: model\ndataset_name: rows.jsonl\nuse_peft: true\nlora_r: 8\nlora_target_modules: all-linear\nlearning_rate: 2.0e-4\nlr_scheduler_type: cosine\nwarmup_ratio: 0.03\nmax_steps: 4\neval_strategy: steps\nreport_to: [tensorboard]\n");
-        _folder.File("base/axolotl.yaml", "base_model: model\nadapter: lora\nlora_r: 8\nlora_alpha: 16\ndatasets:\n  - path: rows.jsonl\n    type: completion\nval_set_size: 0.1\nsequence_len: 128\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\n");
-        using (var packed = new GZipStream(File.Create(Path.Combine(home, "rows.jsonl.gz")), CompressionLevel.Fastest)) packed.Write(Encoding.UTF8.GetBytes(rows));
-        foreach (var name in new[] { "rows.parquet", "rows.jsonl.zst" }) File.Copy(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "data", name), Path.Combine(home, name));
-        foreach (var words in new[] { [.. Words("resume")[..^3], "--max-steps", "4"], Words("export --model M --adapter R --output a.gguf"), Words("export --model M --format gguf --output m.gguf") })
+        _folder.File("base/chat.jsonl",
+            string.Concat(Enumerable.Range(0, 3).Select(
+            row => $"{{\"messages\":[{{\"role\":\"system\",\"content\":\"Short.\"}},{{\"role\":\"user\",\"content\":\"Is "
+                + $"it {row}?\"}},{{\"role\":\"assistant\",\"content\":\"Yes.\"}}]}}\n")));
+        _folder.File("base/trl.yaml", "model_name_or_path: model\ndataset_name: rows.jsonl\nuse_peft: true\nlora_r: 8\nlora_target_modules: "
+            + "all-linear\nlearning_rate: 2.0e-4\nlr_scheduler_type: cosine\nwarmup_ratio: 0.03\nmax_steps: 4\neval_strategy: steps\nreport_to: "
+            + "[tensorboard]\n");
+        _folder.File("base/axolotl.yaml", "base_model: model\nadapter: lora\nlora_r: 8\nlora_alpha: 16\ndatasets:\n  - path: rows.jsonl\n    type: "
+            + "completion\nval_set_size: 0.1\nsequence_len: 128\nmicro_batch_size: 1\nnum_epochs: 1\nlearning_rate: 0.0002\n");
+        using (var packed = new GZipStream(File.Create(Path.Combine(home, "rows.jsonl.gz")), CompressionLevel.Fastest))
+            packed.Write(Encoding.UTF8.GetBytes(rows));
+        foreach (var name in new[] { "rows.parquet", "rows.jsonl.zst" })
+            File.Copy(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "data", name), Path.Combine(home, name));
+        foreach (var words in new[] { [.. Words("resume")[..^3], "--max-steps", "4"], Words("export --model M --adapter R --output a.gguf"),
+            Words("export --model M --format gguf --output m.gguf") })
         {
             var made = TrainerProgram.Run(new ProgramRun(words) { Directory = home });
             Assert.True(made.ExitCode == 0, made.Error);
@@ -133,8 +154,10 @@ public sealed class BadFileCampaign : IDisposable
     private const string Snapshot = "0123456789abcdef0123456789abcdef01234567";
 
     private static string[] Words(string command) => command == "resume"
-        ? ["train", "--model", "model", "--data", "rows.jsonl", "--eval-data", "held.jsonl", "--save-steps", "2", "--eval-steps", "2", "--batch-size", "1", "--gradient-accumulation-steps", "1",
-           "--max-seq-length", "64", "--threads", "1", "--logging-steps", "1", "--allow-high-loss", "--report-to", "none", "--output-dir", "run", "--max-steps", "5", "--resume"]
+        ? ["train", "--model", "model", "--data", "rows.jsonl", "--eval-data", "held.jsonl", "--save-steps", "2", "--eval-steps", "2", "--batch-size", "1",
+            "--gradient-accumulation-steps", "1",
+           "--max-seq-length", "64", "--threads", "1", "--logging-steps", "1", "--allow-high-loss", "--report-to", "none", "--output-dir", "run", "--max-steps",
+           "5", "--resume"]
         : [.. command.Split(' ').Select(In)];
 
     private static string In(string word) => word.Split('/')[0] switch

@@ -100,7 +100,8 @@ namespace Trainer.Smoke.Tests.Faults
         public (ProgramResult Result, long PeakBytes) Run(string directory, string[] words, IReadOnlyDictionary<string, string> environment)
         {
             if (_process is null || _served++ % CasesOfAProcess == 0) Restart();
-            var one = new BatchCase(directory, words, new Dictionary<string, string>(environment), Path.Combine(_folder.Path, "out"), Path.Combine(_folder.Path, "error"));
+            var one = new BatchCase(directory, words, new Dictionary<string, string>(environment), Path.Combine(_folder.Path, "out"),
+                Path.Combine(_folder.Path, "error"));
             _process!.StandardInput.WriteLine(JsonSerializer.Serialize(one));
             _process.StandardInput.Flush();
             var answer = _process.StandardOutput.ReadLineAsync();
@@ -128,7 +129,8 @@ namespace Trainer.Smoke.Tests.Faults
         {
             Stop();
             var self = typeof(StartupHook).Assembly.Location;
-            _process = TrainerProgram.Start(new ProgramRun { Environment = new Dictionary<string, string> { ["DOTNET_STARTUP_HOOKS"] = self, [StartupHook.Switch] = "1" } });
+            _process = TrainerProgram.Start(new ProgramRun
+                { Environment = new Dictionary<string, string> { ["DOTNET_STARTUP_HOOKS"] = self, [StartupHook.Switch] = "1" } });
             _process.ErrorDataReceived += (_, _) => { };
             _process.BeginErrorReadLine();
         }

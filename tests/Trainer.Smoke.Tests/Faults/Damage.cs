@@ -13,7 +13,8 @@ internal static partial class Damage
 {
     private static readonly string[] Odd =
     [
-        "null", "[]", "{}", "\"\"", "\"x\"", "-1", "0", "1e999", "-1e308", "9223372036854775808", "4294967296", "1000000", "1.5", "true", "[\"a\",null]", "[[1],[2]]", "\"\\u001b[2J\"", "\"\\ud800\"", "\"a\\u0000b\"",
+        "null", "[]", "{}", "\"\"", "\"x\"", "-1", "0", "1e999", "-1e308", "9223372036854775808", "4294967296", "1000000", "1.5", "true", "[\"a\",null]",
+        "[[1],[2]]", "\"\\u001b[2J\"", "\"\\ud800\"", "\"a\\u0000b\"",
         "{\"a\":{\"b\":1}}", "\"" + "../../../etc/passwd" + "\"", "\"(a+)+$\"", "\"{{ 1/0 }}\"", "NaN", "Infinity",
     ];
 
@@ -56,7 +57,8 @@ internal static partial class Damage
     private static byte[] Bytes(byte[] bytes, string extension, Random random)
     {
         if (bytes.Length == 0) return bytes;
-        if (extension == ".safetensors" && random.Next(5) == 0) return [.. BitConverter.GetBytes(random.Next(2) == 0 ? ulong.MaxValue : 1UL << random.Next(40)), .. bytes[Math.Min(8, bytes.Length)..]];
+        if (extension == ".safetensors" && random.Next(5) == 0)
+            return [.. BitConverter.GetBytes(random.Next(2) == 0 ? ulong.MaxValue : 1UL << random.Next(40)), .. bytes[Math.Min(8, bytes.Length)..]];
         if (extension == ".safetensors" && random.Next(4) > 0)
         {
             var length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
@@ -105,14 +107,16 @@ internal static partial class Damage
         }
         if (owner[key] is JsonArray { Count: > 0 } list && random.Next(2) == 0) list[random.Next(list.Count)] = "@@@";
         else owner[key] = "@@@";
-        var odd = random.Next(12) == 0 ? new string('[', 20_000) + new string(']', 20_000) : random.Next(6) == 0 ? Number(random) : Odd[random.Next(Odd.Length)];
+        var odd = random.Next(12) == 0 ? new string('[', 20_000) + new string(']', 20_000)
+            : random.Next(6) == 0 ? Number(random) : Odd[random.Next(Odd.Length)];
         var changed = root.ToJsonString().Replace("\"@@@\"", odd, StringComparison.Ordinal);
         return random.Next(8) == 0 ? $"{{{JsonSerializer.Serialize(key)}:1,{changed[1..]}" : changed;
 
         string Key(JsonObject pairs) => pairs.ElementAt(random.Next(pairs.Count)).Key;
     }
 
-    private static string Number(Random random) => (random.Next(2) == 0 ? Math.Pow(2, random.Next(64)) : -Math.Pow(10, random.Next(20))).ToString("F0", CultureInfo.InvariantCulture);
+    private static string Number(Random random)
+        => (random.Next(2) == 0 ? Math.Pow(2, random.Next(64)) : -Math.Pow(10, random.Next(20))).ToString("F0", CultureInfo.InvariantCulture);
 
     private static byte[] Raw(byte[] bytes, Random random)
     {

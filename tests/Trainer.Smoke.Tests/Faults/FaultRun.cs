@@ -65,13 +65,16 @@ internal sealed class FaultRun : IDisposable
 
     public static string Fixture(params string[] parts) => System.IO.Path.Combine([TrainerProgram.Repository, "tests", "fixtures", "models", .. parts]);
 
-    private string[] Begun => _options.Any(option => option is "--use-dora" or "--lora-rank") ? [] : ["--adapter", Fixture("lora", "llama31_base", "adapter_init")];
+    private string[] Begun => _options.Any(option => option is "--use-dora" or "--lora-rank")
+        ? [] : ["--adapter", Fixture("lora", "llama31_base", "adapter_init")];
 
     public string[] Words(params string[] more) =>
     [
         "train", "--model", Model, "--data", Data, "--eval-data", EvalData, .. Begun, "--output-dir", Output,
-        "--max-steps", Steps.ToString(CultureInfo.InvariantCulture), "--save-steps", SaveSteps.ToString(CultureInfo.InvariantCulture), .. Unless("--save-total-limit", "2"), .. Unless("--eval-steps", "10"),
-        "--logging-steps", "1", "--batch-size", "2", "--gradient-accumulation-steps", "2", "--learning-rate", "1e-3", .. Unless("--lora-dropout", "0.05"), "--threads", "1",
+        "--max-steps", Steps.ToString(CultureInfo.InvariantCulture), "--save-steps", SaveSteps.ToString(CultureInfo.InvariantCulture),
+        .. Unless("--save-total-limit", "2"), .. Unless("--eval-steps", "10"),
+        "--logging-steps", "1", "--batch-size", "2", "--gradient-accumulation-steps", "2", "--learning-rate", "1e-3", .. Unless("--lora-dropout", "0.05"),
+        "--threads", "1",
         "--report-to", "none", "--allow-high-loss", .. _options, .. more,
     ];
 
@@ -103,7 +106,8 @@ internal sealed class FaultRun : IDisposable
 
     /// <summary>Steps of the finished checkpoints, rising.</summary>
     public int[] Checkpoints => !Directory.Exists(Output) ? [] :
-        [.. Directory.GetDirectories(Output, "checkpoint-*").Select(path => int.Parse(System.IO.Path.GetFileName(path)["checkpoint-".Length..], CultureInfo.InvariantCulture)).Order()];
+        [.. Directory.GetDirectories(Output, "checkpoint-*")
+        .Select(path => int.Parse(System.IO.Path.GetFileName(path)["checkpoint-".Length..], CultureInfo.InvariantCulture)).Order()];
 
     /// <summary>The last step whose row is whole, 0 where there is none.</summary>
     public int LastLoggedStep

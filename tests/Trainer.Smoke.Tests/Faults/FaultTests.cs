@@ -16,7 +16,8 @@ public partial class FaultTests
             ("a flipped bit", folder => Flip(Path.Combine(folder, "trainer_state.safetensors"))),
             ("a missing file", folder => File.Delete(Path.Combine(folder, "run_state.json"))),
             ("a foreign manifest", folder => File.WriteAllText(Path.Combine(folder, "manifest.json"), "{\"format\":\"other\"}")),
-            ("an older layout", folder => File.WriteAllText(Path.Combine(folder, "manifest.json"), File.ReadAllText(Path.Combine(folder, "manifest.json")).Replace("\"schema\": 1", "\"schema\": 0", StringComparison.Ordinal))),
+            ("an older layout", folder => File.WriteAllText(Path.Combine(folder, "manifest.json"),
+                File.ReadAllText(Path.Combine(folder, "manifest.json")).Replace("\"schema\": 1", "\"schema\": 0", StringComparison.Ordinal))),
         ];
         foreach (var (name, damage) in damages)
         {
@@ -49,7 +50,8 @@ public partial class FaultTests
                 WaitForStep(run, process, step);
                 Shell($"dd if=/dev/zero of='{disk}/filler' bs=1k; truncate -s -{leftKilobytes}k '{disk}/filler'");
                 process.End();
-                Assert.True(process.ExitCode is 73 || (process.ExitCode == 0 && run.LastLoggedStep == FaultRun.Steps), $"exit code {process.ExitCode} with {leftKilobytes} KB left");
+                Assert.True(process.ExitCode is 73 || (process.ExitCode == 0 && run.LastLoggedStep == FaultRun.Steps),
+                    $"exit code {process.ExitCode} with {leftKilobytes} KB left");
                 Assert.Empty(Directory.GetDirectories(run.Output, ".checkpoint-*"));
                 File.Delete(Path.Combine(disk, "filler"));
                 var resumed = run.Run("--resume");
@@ -208,7 +210,8 @@ public partial class FaultTests
 
     // Bit 0 of the mask is signal 1.
     private static bool IsHangupIgnored() =>
-        File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var line && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & 1) != 0;
+        File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var line
+        && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & 1) != 0;
 
     private static void Send(int process, int signal) => Assert.Equal(0, Kill(process, signal));
 

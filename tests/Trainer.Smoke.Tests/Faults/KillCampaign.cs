@@ -34,7 +34,8 @@ public class KillCampaign(ITestOutputHelper output)
 
     [Fact]
     [Trait("ring", "slow")]
-    public void A_run_killed_at_random_instants_ends_with_the_same_bytes_and_rows() => Campaign(Number("TRAINER_FAULT_KILLS", 8), Number("TRAINER_FAULT_SEED", 1), Configurations.Length);
+    public void A_run_killed_at_random_instants_ends_with_the_same_bytes_and_rows()
+    => Campaign(Number("TRAINER_FAULT_KILLS", 8), Number("TRAINER_FAULT_SEED", 1), Configurations.Length);
 
     [Fact]
     [Trait("ring", "slow")]
@@ -82,7 +83,8 @@ public class KillCampaign(ITestOutputHelper output)
                 if (due > 0 && run.Checkpoints.DefaultIfEmpty(0).Max() < due)
                 {
                     lost++;
-                    failures.Add($"after a kill at step {run.LastLoggedStep} the newest checkpoint is {run.Checkpoints.DefaultIfEmpty(0).Max()}, {due} was due");
+                    failures.Add($"after a kill at step {run.LastLoggedStep} the newest checkpoint "
+                        + $"is {run.Checkpoints.DefaultIfEmpty(0).Max()}, {due} was due");
                 }
                 more = ["--resume"];
             }
@@ -108,7 +110,8 @@ public class KillCampaign(ITestOutputHelper output)
         {
             var saves = random.Next(0, FaultRun.Steps / FaultRun.SaveSteps);
             var before = run.Checkpoints.DefaultIfEmpty(0).Max();
-            while (!process.HasExited && run.Checkpoints.DefaultIfEmpty(0).Max() < Math.Min(before + saves * FaultRun.SaveSteps, FaultRun.Steps)) Thread.Sleep(1);
+            while (!process.HasExited && run.Checkpoints.DefaultIfEmpty(0).Max() < Math.Min(before + saves * FaultRun.SaveSteps, FaultRun.Steps))
+                Thread.Sleep(1);
             while (!process.HasExited && !IsSaving(run)) Thread.SpinWait(200);
             Thread.Sleep(random.Next(0, 8));
         }
@@ -119,5 +122,6 @@ public class KillCampaign(ITestOutputHelper output)
 
     private static bool IsSaving(FaultRun run) => Directory.Exists(run.Output) && Directory.EnumerateDirectories(run.Output, ".checkpoint-*").Any();
 
-    internal static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : otherwise;
+    internal static int Number(string name, int otherwise)
+        => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : otherwise;
 }

@@ -59,14 +59,18 @@ public sealed class RankCampaign(ITestOutputHelper output)
             different++;
             failures.Add($"another result, exit code {result.ExitCode}\n{result.Error}");
         }
-        output.WriteLine(FormattableString.Invariant($"kills {kills}, stops {stops}, ended before {ended}, hangs {hangs}, lost checkpoints {lost}, different results {different}, slowest end {slowest:0.0} s"));
-        Assert.True(hangs == 0 && failures.Count == 0, $"hangs {hangs}, lost checkpoints {lost}, different results {different}\n{string.Join("\n---\n", failures.Take(5))}");
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"kills {kills}, stops {stops}, ended before {ended}, hangs {hangs}, lost checkpoints {lost}, different "
+            + $"results {different}, slowest end {slowest:0.0} s"));
+        Assert.True(hangs == 0 && failures.Count == 0,
+            $"hangs {hangs}, lost checkpoints {lost}, different results {different}\n{string.Join("\n---\n", failures.Take(5))}");
     }
 
     /// <summary>Seconds from the signal to the end of all; null where the ranks were done before it.</summary>
     private static double? Disturb(FaultRun run, string launcher, int signal, Random random, double seconds, string[] more)
     {
-        var job = MpiRun.Start(launcher, 2, run.Words(more), new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = DeadlineSeconds.ToString(CultureInfo.InvariantCulture) });
+        var job = MpiRun.Start(launcher, 2, run.Words(more),
+            new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = DeadlineSeconds.ToString(CultureInfo.InvariantCulture) });
         var known = run.Checkpoints.DefaultIfEmpty(0).Max();
         // Half anywhere in what a resumed run takes, its start included; half just after a checkpoint, where the next is being made or a step.
         if (random.Next(2) == 0) job.WaitForExit(TimeSpan.FromSeconds(random.NextDouble() * seconds / 2));
@@ -113,7 +117,8 @@ public sealed class RankCampaign(ITestOutputHelper output)
     }
 
     private static IEnumerable<int> Children(int process) => Directory.Exists($"/proc/{process}/task")
-        ? Directory.GetDirectories($"/proc/{process}/task").SelectMany(thread => Read($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(int.Parse)
+        ? Directory.GetDirectories($"/proc/{process}/task").SelectMany(thread => Read($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Select(int.Parse)
         : [];
 
     private static string Read(string path)

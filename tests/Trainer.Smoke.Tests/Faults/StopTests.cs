@@ -18,9 +18,11 @@ public sealed partial class StopTests : IDisposable
     [Trait("ring", "slow")]
     public async Task An_interruption_is_heard_while_data_is_read(string command, string answer, string end)
     {
-        var rows = _folder.File("rows.jsonl", string.Concat(Enumerable.Range(0, 400_000).Select(row => $"{{\"text\": \"The harbour number {row} is calm, and so on and on for a while.\"}}\n")));
+        var rows = _folder.File("rows.jsonl",
+            string.Concat(Enumerable.Range(0, 400_000).Select(row => $"{{\"text\": \"The harbour number {row} is calm, and so on and on for a while.\"}}\n")));
         var output = Path.Combine(_folder.Path, "run");
-        using var process = TrainerProgram.Start(new ProgramRun([.. command.Replace("{rows}", rows, StringComparison.Ordinal).Replace("{out}", output, StringComparison.Ordinal).Split(' ')]));
+        using var process = TrainerProgram.Start(
+            new ProgramRun([.. command.Replace("{rows}", rows, StringComparison.Ordinal).Replace("{out}", output, StringComparison.Ordinal).Split(' ')]));
         var said = process.StandardError.ReadToEndAsync();
         _ = process.StandardOutput.ReadToEndAsync();
         await Task.Delay(3000);
@@ -40,7 +42,9 @@ public sealed partial class StopTests : IDisposable
     public void A_hangup_is_ignored_where_nohup_asks_for_it()
     {
         using var run = new FaultRun();
-        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", $"trap '' HUP; exec dotnet '{TrainerProgram.FilePath}' \"$@\"", "sh", .. run.Words()]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh",
+            ["-c", $"trap '' HUP; exec dotnet '{TrainerProgram.FilePath}' \"$@\"", "sh", .. run.Words()]) { RedirectStandardError = true,
+            RedirectStandardOutput = true })!;
         _ = process.StandardError.ReadToEndAsync();
         _ = process.StandardOutput.ReadToEndAsync();
         while (run.LastLoggedStep < 3 && !process.HasExited) Thread.Sleep(5);

@@ -36,7 +36,8 @@ public sealed class WriterKillCampaign(ITestOutputHelper output) : IDisposable
             ("export as PEFT", ["export", "--model", Model, "--adapter", Adapter, "--format", "peft", "--output", "out"]),
             ("download", ["download", "org/model"]),
         ];
-        var (kills, random) = (Math.Max(commands.Length, KillCampaign.Number("TRAINER_FAULT_KILLS", 12) / 3), new Random(KillCampaign.Number("TRAINER_FAULT_SEED", 1)));
+        var (kills, random) = (Math.Max(commands.Length,
+            KillCampaign.Number("TRAINER_FAULT_KILLS", 12) / 3), new Random(KillCampaign.Number("TRAINER_FAULT_SEED", 1)));
         var wholes = new Dictionary<string, (double Seconds, string[] Written)>();
         var inWriting = 0;
         for (var done = 0; done < kills; done++)
@@ -95,5 +96,6 @@ public sealed class WriterKillCampaign(ITestOutputHelper output) : IDisposable
     private static string[] Written(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 })
             .Where(file => !file.Contains("/.locks/", StringComparison.Ordinal) && new FileInfo(file).LinkTarget is null)
-            .Select(file => $"{Path.GetRelativePath(folder, file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)))}").Order(StringComparer.Ordinal)];
+            .Select(file => $"{Path.GetRelativePath(folder, file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)))}")
+            .Order(StringComparer.Ordinal)];
 }

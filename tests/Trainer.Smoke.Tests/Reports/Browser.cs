@@ -14,7 +14,8 @@ internal sealed partial class Browser(string executable, string folder)
     [GeneratedRegex("CONSOLE[:(].*")]
     private static partial Regex ConsoleLine();
 
-    /// <summary>The document after its scripts ran; fails on a message on the console, such as that of a request which the page's own content policy forbids.</summary>
+    /// <summary>The document after its scripts ran; fails on a message on the console, such as that of a request which the page's own content policy
+    /// forbids.</summary>
     public string Dom(string page, int width, params string[] more)
     {
         var (output, error) = Run(page, width, ["--dump-dom", "--enable-logging=stderr", "--v=0", .. more]);
@@ -27,8 +28,10 @@ internal sealed partial class Browser(string executable, string folder)
         var start = new ProcessStartInfo(executable) { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] words =
         [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-            "--hide-scrollbars", $"--user-data-dir={Path.Combine(folder, "profile-" + Guid.NewGuid().ToString("N"))}", "--virtual-time-budget=3000", $"--window-size={width},900", .. more, new Uri(page.Split('#')[0]).AbsoluteUri + (page.Contains('#') ? page[page.IndexOf('#')..] : ""),
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--disable-dev-shm-usage",
+            "--hide-scrollbars", $"--user-data-dir={Path.Combine(folder, "profile-" + Guid.NewGuid().ToString("N"))}", "--virtual-time-budget=3000",
+            $"--window-size={width},900", .. more, new Uri(page.Split('#')[0]).AbsoluteUri + (page.Contains('#') ? page[page.IndexOf('#')..] : ""),
         ];
         foreach (var word in words) start.ArgumentList.Add(word);
         using var process = Process.Start(start)!;

@@ -61,24 +61,32 @@ public sealed class MlflowTests : IDisposable
         }
     }
 
-    private ProgramResult Train(string[] more, params (string, string)[] environment) => TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--logging-steps", "1", "--output-dir", "run", "--report-to", "mlflow", .. more])
+    private ProgramResult Train(string[] more, params (string, string)[] environment)
+        => TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--logging-steps", "1", "--output-dir", "run", "--report-to",
+            "mlflow", .. more])
     { Directory = _folder.Path, Environment = environment.ToDictionary(pair => pair.Item1, pair => pair.Item2) });
 
-    private IEnumerable<(string Key, double Value, long Step)> Metrics => _calls.Where(call => call.Call == "runs/log-batch" && call.Body.TryGetProperty("metrics", out _))
-        .SelectMany(call => call.Body.GetProperty("metrics").EnumerateArray()).Select(one => (one.GetProperty("key").GetString()!, one.GetProperty("value").GetDouble(), one.GetProperty("step").GetInt64()));
+    private IEnumerable<(string Key, double Value, long Step)> Metrics
+        => _calls.Where(call => call.Call == "runs/log-batch" && call.Body.TryGetProperty("metrics", out _))
+        .SelectMany(call => call.Body.GetProperty("metrics").EnumerateArray())
+        .Select(one => (one.GetProperty("key").GetString()!, one.GetProperty("value").GetDouble(), one.GetProperty("step").GetInt64()));
 
     [Fact]
     public void A_run_and_its_continuation_are_one_run_there()
     {
-        var result = Train(["--max-steps", "2"], ("MLFLOW_TRACKING_URI", _address), ("MLFLOW_EXPERIMENT_NAME", "mine"), ("MLFLOW_TRACKING_TOKEN", "secret-word"));
+        var result = Train(["--max-steps", "2"], ("MLFLOW_TRACKING_URI", _address), ("MLFLOW_EXPERIMENT_NAME", "mine"),
+            ("MLFLOW_TRACKING_TOKEN", "secret-word"));
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.All(_calls, call => Assert.Equal("Bearer secret-word", call.Authorization));
         Assert.Equal("mine", _calls.Single(call => call.Call == "experiments/create").Body.GetProperty("name").GetString());
         var created = _calls.Single(call => call.Call == "runs/create").Body;
         Assert.Equal(("7", "run"), (created.GetProperty("experiment_id").GetString(), created.GetProperty("run_name").GetString()));
-        Assert.Contains(_calls, call => call.Call == "runs/log-batch" && call.Body.TryGetProperty("params", out var parameters) && parameters.EnumerateArray().Any(one => one.GetProperty("key").GetString() == "learning_rate"));
+        Assert.Contains(_calls, call => call.Call == "runs/log-batch" && call.Body.TryGetProperty("params", out var parameters)
+            && parameters.EnumerateArray().Any(one => one.GetProperty("key").GetString() == "learning_rate"));
         var rows = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.Equal(rows.Where(row => row.TryGetProperty("loss", out _)).Select(row => (row.GetProperty("step").GetInt64(), row.GetProperty("loss").GetDouble())), Metrics.Where(one => one.Key == "train/loss").Select(one => (one.Step, one.Value)));
+        Assert.Equal(rows.Where(row => row.TryGetProperty("loss", out _))
+            .Select(row => (row.GetProperty("step").GetInt64(), row.GetProperty("loss").GetDouble())),
+            Metrics.Where(one => one.Key == "train/loss").Select(one => (one.Step, one.Value)));
         Assert.Equal([0L, 2], Metrics.Where(one => one.Key == "eval/loss").Select(one => one.Step));
         Assert.Equal("FINISHED", _calls.Last().Body.GetProperty("status").GetString());
 
@@ -87,7 +95,8 @@ public sealed class MlflowTests : IDisposable
         Assert.Contains(Metrics, one => one is { Key: "train/loss", Step: 3 });
         Assert.All(_calls.Where(call => call.Call == "runs/log-batch"), call => Assert.Equal("abc", call.Body.GetProperty("run_id").GetString()));
         // The word is nowhere in what the run leaves.
-        Assert.All(Directory.GetFiles(Path.Combine(_folder.Path, "run"), "*", SearchOption.AllDirectories).Where(file => new FileInfo(file).Length < 1_000_000), file => Assert.DoesNotContain("secret-word", File.ReadAllText(file), StringComparison.Ordinal));
+        Assert.All(Directory.GetFiles(Path.Combine(_folder.Path, "run"), "*", SearchOption.AllDirectories).Where(file => new FileInfo(file).Length < 1_000_000),
+            file => Assert.DoesNotContain("secret-word", File.ReadAllText(file), StringComparison.Ordinal));
         Assert.DoesNotContain("secret-word", result.Error, StringComparison.Ordinal);
     }
 

@@ -23,14 +23,19 @@ public sealed partial class ReportPageTests : IDisposable
         for (var step = 0; step <= Steps; step++)
         {
             var loss = (0.2 + 2 * Math.Exp(-step * rate)).ToString(CultureInfo.InvariantCulture);
-            if (step > 0) rows.AppendLine($$"""{"step":{{step}},"epoch":0.1,"loss":{{loss}},"learning_rate":0.0002,"grad_norm":1.5,"tokens":300,"trained_tokens":120,"tokens_per_second":900,"memory_bytes":260000000,"elapsed_seconds":{{step}}}""");
+            if (step > 0)
+                rows.AppendLine(
+                    $$"""{"step":{{step}},"epoch":0.1,"loss":{{loss}},"learning_rate":0.0002,"grad_norm":1.5,"tokens":300,"trained_tokens":120,"tokens_per_second":900,"memory_bytes":260000000,"elapsed_seconds":{{step}}}""");
             if (step % 15 != 0) continue;
-            rows.AppendLine($$"""{"step":{{step}},"epoch":0.1,"eval_loss":{{loss}},"eval_perplexity":2,"eval_tokens":10,"eval_trained_tokens":5,"eval_seconds":0.1}""");
-            foreach (var prompt in new[] { "one?", "two?" }) rows.AppendLine($$"""{"step":{{step}},"sample_prompt":"{{prompt}}","sample_text":"</script><b>answer {{step}}</b>"}""");
+            rows.AppendLine(
+                $$"""{"step":{{step}},"epoch":0.1,"eval_loss":{{loss}},"eval_perplexity":2,"eval_tokens":10,"eval_trained_tokens":5,"eval_seconds":0.1}""");
+            foreach (var prompt in new[] { "one?", "two?" })
+                rows.AppendLine($$"""{"step":{{step}},"sample_prompt":"{{prompt}}","sample_text":"</script><b>answer {{step}}</b>"}""");
         }
         _folder.File($"{name}/metrics.jsonl", rows.ToString());
         _folder.File($"{name}/recipe.yaml", $"model: tiny\nlearning_rate: {rate.ToString(CultureInfo.InvariantCulture)}\nseed: 42\n");
-        _folder.File($"{name}/run.json", """{"data":{"steps":60,"lengths":[{"to":32,"rows":7},{"to":64,"rows":2}]},"outcome":{"reason":"all steps made","steps":60}}""");
+        _folder.File($"{name}/run.json",
+            """{"data":{"steps":60,"lengths":[{"to":32,"rows":7},{"to":64,"rows":2}]},"outcome":{"reason":"all steps made","steps":60}}""");
         return Path.Combine(_folder.Path, name);
     }
 
@@ -40,7 +45,11 @@ public sealed partial class ReportPageTests : IDisposable
         var page = Path.Combine(_folder.Path, name);
         Assert.Equal(0, TrainerProgram.Run(["report", .. runs, "--output", page]).ExitCode);
         var text = File.ReadAllText(page);
-        File.WriteAllText(page, text.Replace("</body>", "<script>document.body.dataset.excess = document.documentElement.scrollWidth - innerWidth; document.body.dataset.letters = getComputedStyle(document.querySelector('svg text')).fontSize; document.body.dataset.zoom = Math.min(...[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)).toFixed(2); document.body.dataset.paper = getComputedStyle(document.body).backgroundColor;</script></body>", StringComparison.Ordinal));
+        File.WriteAllText(page, text.Replace("</body>",
+            "<script>document.body.dataset.excess = document.documentElement.scrollWidth - innerWidth; document.body.dataset.letters = "
+            + "getComputedStyle(document.querySelector('svg text')).fontSize; document.body.dataset.zoom = "
+            + "Math.min(...[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)).toFixed(2); "
+            + "document.body.dataset.paper = getComputedStyle(document.body).backgroundColor;</script></body>", StringComparison.Ordinal));
         return page;
     }
 
@@ -57,12 +66,16 @@ public sealed partial class ReportPageTests : IDisposable
         var browser = Open();
         var page = Report("one.html", WriteRun("a", 0.05));
         // Whatever would leave the machine is refused by this, and the browser says so on the console.
-        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\"", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\"", File.ReadAllText(page),
+            StringComparison.Ordinal);
         foreach (var width in new[] { 400, 1400 })
         {
             var dom = browser.Dom(page, width);
-            var curves = Curve().Matches(dom).Select(match => (Kind: match.Groups[1].Value, Series: match.Groups[3].Value, Points: match.Groups[4].Value, Drawn: match.Groups[2].Value.Count(c => c is 'M' or 'L'))).ToList();
-            foreach (var series in new[] { "loss", "rate", "norm", "tokens/s", "memory", "tokens" }) Assert.Contains(curves, curve => curve == ("line", series, "60", Steps));
+            var curves = Curve().Matches(dom).Select(
+                match => (Kind: match.Groups[1].Value, Series: match.Groups[3].Value, Points: match.Groups[4].Value,
+                    Drawn: match.Groups[2].Value.Count(c => c is 'M' or 'L'))).ToList();
+            foreach (var series in new[] { "loss", "rate", "norm", "tokens/s", "memory", "tokens" })
+                Assert.Contains(curves, curve => curve == ("line", series, "60", Steps));
             Assert.Contains(("eval", "held-out", "5", 5), curves);
             Assert.Equal(2, Regex.Count(dom, "<rect "));
             Assert.Contains("data-excess=\"0\"", dom, StringComparison.Ordinal);
@@ -96,7 +109,8 @@ public sealed partial class ReportPageTests : IDisposable
             Assert.Contains($"line {run} loss 60", curves);
             Assert.Contains($"eval {run} held-out 5", curves);
         }
-        var (differs, shared) = (dom.IndexOf("<h2>Settings that differ</h2>", StringComparison.Ordinal), dom.IndexOf("<summary>Settings they share</summary>", StringComparison.Ordinal));
+        var (differs, shared) = (dom.IndexOf("<h2>Settings that differ</h2>", StringComparison.Ordinal), dom.IndexOf("<summary>Settings they share</summary>",
+            StringComparison.Ordinal));
         Assert.InRange(dom.LastIndexOf("<td>learning_rate</td>", StringComparison.Ordinal), differs, shared);
         Assert.True(dom.LastIndexOf("<td>seed</td>", StringComparison.Ordinal) > shared);
     }

@@ -30,7 +30,8 @@ public sealed class BadInputTests : IDisposable
 
     [Fact]
     public void A_template_that_cannot_be_read_is_bad_input() =>
-        Assert.Contains("marks.jinja", Fault(65, "--model", "tiny", "--data", "demo", "--chat-template", _folder.File("marks.jinja", "{% for m in messages %}{{ m.content }")), StringComparison.Ordinal);
+        Assert.Contains("marks.jinja", Fault(65, "--model", "tiny", "--data", "demo", "--chat-template",
+        _folder.File("marks.jinja", "{% for m in messages %}{{ m.content }")), StringComparison.Ordinal);
 
     [Fact]
     public void Empty_data_is_refused() => Fault(65, "--model", "tiny", "--data", _folder.File("data.jsonl", ""));
@@ -60,7 +61,8 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public void A_run_that_cannot_fit_is_refused_by_its_plan() => Assert.Contains("memory", Fault(4, "--model", "tiny", "--data", "demo", "--max-memory", "20MiB"), StringComparison.Ordinal);
+    public void A_run_that_cannot_fit_is_refused_by_its_plan()
+    => Assert.Contains("memory", Fault(4, "--model", "tiny", "--data", "demo", "--max-memory", "20MiB"), StringComparison.Ordinal);
 
     [Fact]
     public void A_target_that_matches_nothing_is_refused() => Fault(2, "--model", "tiny", "--data", "demo", "--target-modules", "nonesuch_proj");
@@ -77,12 +79,14 @@ public sealed class BadInputTests : IDisposable
     public void An_output_that_cannot_be_made_has_its_exit_code()
     {
         var file = _folder.File("taken", "a file");
-        var fault = Assert.Single(TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir", Path.Combine(file, "run")).Faults(73));
+        var fault = Assert.Single(TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir",
+            Path.Combine(file, "run")).Faults(73));
         Assert.Contains("--output-dir", fault, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_mistyped_model_is_answered_with_what_was_meant() => Assert.Contains("did you mean 'tiny'?", Fault(69, "--model", "tinny", "--data", "demo"), StringComparison.Ordinal);
+    public void A_mistyped_model_is_answered_with_what_was_meant()
+    => Assert.Contains("did you mean 'tiny'?", Fault(69, "--model", "tinny", "--data", "demo"), StringComparison.Ordinal);
 
     [Fact]
     public void A_bad_string_of_tokenize_is_named_with_its_line()
@@ -102,6 +106,7 @@ public sealed class BadInputTests : IDisposable
         var shown = row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToList();
         Assert.Contains(string.Join(' ', ids), string.Join(' ', shown), StringComparison.Ordinal);
         Assert.Equal(5, line.GetProperty("offsets").EnumerateArray().Last()[1].GetInt32());
-        Assert.Equal(row.GetProperty("text").GetString()!.EnumerateRunes().Count(), row.GetProperty("trained_spans").EnumerateArray().Max(span => span[1].GetInt32()));
+        Assert.Equal(row.GetProperty("text").GetString()!.EnumerateRunes().Count(),
+            row.GetProperty("trained_spans").EnumerateArray().Max(span => span[1].GetInt32()));
     }
 }

@@ -26,7 +26,8 @@ public sealed class CorrectedCommandTests
         var output = Path.Combine(folder.Path, "run");
         string[] train =
         [
-            "train", "--model", Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31"), "--data", folder.File("ids.jsonl", "{\"input_ids\":[5,6,7,8,9,10,11,12]}\n"),
+            "train", "--model", Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31"), "--data",
+            folder.File("ids.jsonl", "{\"input_ids\":[5,6,7,8,9,10,11,12]}\n"),
             "--max-steps", "1", "--report-to", "tensorboard,html", "--output-dir", output,
         ];
         Assert.Contains("the first loss is", Assert.Single(TrainerProgram.Run(train).Faults(65)), StringComparison.Ordinal);
@@ -47,7 +48,8 @@ public sealed class CorrectedCommandTests
     public void A_damaged_row_of_an_earlier_part_does_not_undo_the_run_that_went_on()
     {
         using var folder = new TemporaryFolder();
-        string[] train = ["train", "--model", "tiny", "--data", "demo", "--gradient-accumulation-steps", "1", "--save-steps", "1", "--report-to", "html", "--output-dir", Path.Combine(folder.Path, "run")];
+        string[] train = ["train", "--model", "tiny", "--data", "demo", "--gradient-accumulation-steps", "1", "--save-steps", "1", "--report-to", "html",
+            "--output-dir", Path.Combine(folder.Path, "run")];
         TrainerProgram.Run([.. train, "--max-steps", "2"]);
         var metrics = Path.Combine(folder.Path, "run", "metrics.jsonl");
         File.WriteAllText(metrics, "[]" + File.ReadAllText(metrics)[2..]);

@@ -11,7 +11,8 @@ public sealed class DailyUseTests : IDisposable
     private ProgramResult Trainer(params string[] words) => TrainerProgram.Run(new ProgramRun(words) { Directory = _folder.Path });
 
     private ProgramResult Train(string output, params string[] more) =>
-        Trainer(["train", "--model", "tiny", "--data", "demo", "--eval-split", "0", "--batch-size", "4", "--max-seq-length", "128", "--output", output, .. more]);
+        Trainer(["train", "--model", "tiny", "--data", "demo", "--eval-split", "0", "--batch-size", "4", "--max-seq-length", "128", "--output", output,
+        .. more]);
 
     [Fact]
     public void A_run_folder_alone_is_enough_to_read_resume_and_try_it()
@@ -37,7 +38,8 @@ public sealed class DailyUseTests : IDisposable
         var whole = Train("whole", "--max-steps", "4", "--save-steps", "2");
         Assert.Equal(0, whole.ExitCode);
         Assert.Equal(0, Trainer("resume", "whole", "--max-steps", "6").ExitCode);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Path, "my run", "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(_folder.Path, "whole", "adapter_model.safetensors")));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Path, "my run", "adapter_model.safetensors")),
+            File.ReadAllBytes(Path.Combine(_folder.Path, "whole", "adapter_model.safetensors")));
     }
 
     [Fact]
@@ -56,9 +58,11 @@ public sealed class DailyUseTests : IDisposable
     [Fact]
     public void A_command_is_run_when_a_run_has_ended_and_a_recipe_cannot_name_one()
     {
-        Assert.Equal(0, Train("ended", "--max-steps", "1", "--on-finish", "echo \"$TRAINER_STATE $TRAINER_EXIT_CODE $(basename \"$TRAINER_RUN\")\" > said").ExitCode);
+        Assert.Equal(0, Train("ended", "--max-steps", "1", "--on-finish",
+            "echo \"$TRAINER_STATE $TRAINER_EXIT_CODE $(basename \"$TRAINER_RUN\")\" > said").ExitCode);
         Assert.Equal("done 0 ended\n", File.ReadAllText(Path.Combine(_folder.Path, "said")));
-        Assert.Equal(65, Train("failed", "--data", _folder.File("bad.jsonl", "{}\n"), "--max-steps", "1", "--on-finish", "echo $TRAINER_STATE > said").ExitCode);
+        Assert.Equal(65, Train("failed", "--data", _folder.File("bad.jsonl", "{}\n"), "--max-steps", "1", "--on-finish",
+            "echo $TRAINER_STATE > said").ExitCode);
         Assert.Equal("failed\n", File.ReadAllText(Path.Combine(_folder.Path, "said")));
         Assert.Equal(2, Trainer("train", _folder.File("r.yaml", "model: tiny\ndata: demo\non_finish: touch x\n")).ExitCode);
     }
@@ -75,7 +79,8 @@ public sealed class DailyUseTests : IDisposable
     public void A_home_folder_is_one_in_a_recipe_too()
     {
         var recipe = _folder.File("r.yaml", "model: tiny\ndata: demo\nmax_steps: 1\noutput_dir: ~/run1\n");
-        var run = TrainerProgram.Run(new ProgramRun("train", recipe) { Directory = _folder.Path, Environment = new Dictionary<string, string> { ["HOME"] = Path.Combine(_folder.Path, "home") } });
+        var run = TrainerProgram.Run(new ProgramRun("train",
+            recipe) { Directory = _folder.Path, Environment = new Dictionary<string, string> { ["HOME"] = Path.Combine(_folder.Path, "home") } });
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.True(File.Exists(Path.Combine(_folder.Path, "home", "run1", "adapter_model.safetensors")));
         Assert.False(Directory.Exists(Path.Combine(_folder.Path, "~")));

@@ -4,7 +4,8 @@ namespace Trainer.Smoke.Tests.Runs;
 [Trait("ring", "smoke")]
 public sealed class DataShowTests
 {
-    private const string GenerationTemplate = "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}\n{% endfor %}";
+    private const string GenerationTemplate = "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' %}{% generation %}{{ m.content }}{{ eos_token "
+        + "}}{% endgeneration %}{% else %}{{ m.content }}{% endif %}\n{% endfor %}";
 
     [Fact]
     public void The_template_and_the_way_its_answers_were_found_are_told()
@@ -47,7 +48,8 @@ public sealed class DataShowTests
         // The answer is the call alone: nothing of it would be trained, so the check refuses what a run would.
         var checkedData = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--json");
         Assert.Equal(65, checkedData.ExitCode);
-        var ignored = System.Text.Json.JsonDocument.Parse(checkedData.Output).RootElement.GetProperty("ignored_columns").EnumerateObject().Select(column => column.Name);
+        var ignored = System.Text.Json.JsonDocument.Parse(checkedData.Output).RootElement.GetProperty("ignored_columns").EnumerateObject()
+            .Select(column => column.Name);
         Assert.Equal(["tool_calls (not in the chat template)", "tools (not in the chat template)"], ignored);
     }
 
@@ -56,10 +58,12 @@ public sealed class DataShowTests
     public void A_template_that_writes_the_date_writes_the_same_one_everywhere()
     {
         using var folder = new TemporaryFolder();
-        var template = folder.File("t.jinja", "{{ strftime_now('%Y-%m-%d %H') }}{% for m in messages %}{% generation %}{{ m.content }}{{ eos_token }}{% endgeneration %}{% endfor %}");
+        var template = folder.File("t.jinja", "{{ strftime_now('%Y-%m-%d %H') }}{% for m in messages %}{% generation %}{{ m.content }}{{ eos_token }}{% "
+            + "endgeneration %}{% endfor %}");
         var data = folder.File("d.jsonl", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"yes\"}]}\n");
         // More than a day apart: it is never the same date in both.
-        var shown = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(zone => TrainerProgram.Run(new ProgramRun("data", "show", "--model", "tiny", "--data", data, "--chat-template", template, "--json")
+        var shown = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(
+            zone => TrainerProgram.Run(new ProgramRun("data", "show", "--model", "tiny", "--data", data, "--chat-template", template, "--json")
         { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Output).ToList();
         Assert.Contains(" 00", shown[0], StringComparison.Ordinal);
         Assert.Equal(shown[0], shown[1]);

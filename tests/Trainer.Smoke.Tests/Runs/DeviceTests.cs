@@ -12,7 +12,8 @@ public sealed class DeviceTests
     public void A_device_that_cannot_be_used_is_refused_with_the_reason_and_the_way_out(string command, string device, string named)
     {
         using var folder = new TemporaryFolder();
-        string[] words = command == "generate" ? ["generate", "--prompt", "hello"] : command == "train" ? ["train", "--data", "demo", "--output-dir", "run"] : [command, "--data", "demo"];
+        string[] words = command == "generate" ? ["generate", "--prompt", "hello"]
+            : command == "train" ? ["train", "--data", "demo", "--output-dir", "run"] : [command, "--data", "demo"];
         var result = TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--device", device]) { Directory = folder.Path });
         var fault = Assert.Single(result.Faults(69));
         Assert.StartsWith(named, fault, StringComparison.Ordinal);
@@ -31,15 +32,18 @@ public sealed class DeviceTests
         var train = Run(["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--output-dir", "run", .. device]);
         Assert.True(train.ExitCode == 0, train.Error);
         Assert.Contains("computing on the processor, by libtorch's operations", train.Error + train.Output, StringComparison.Ordinal);
-        double Loss(params string[] where) => Run(["eval", "--model", "tiny", "--adapter", "run", "--data", "demo", "--json", .. where]).Json().GetProperty("loss").GetDouble();
+        double Loss(params string[] where) => Run(["eval", "--model", "tiny", "--adapter", "run", "--data", "demo", "--json", .. where]).Json()
+            .GetProperty("loss").GetDouble();
         Assert.Equal(Loss("--threads", "1"), Loss(device), 1e-5);
-        string Words(params string[] where) => Run(["generate", "--model", "tiny", "--adapter", "run", "--prompt", "hello", "--max-tokens", "8", "--temperature", "0", .. where]).Output;
+        string Words(params string[] where)
+            => Run(["generate", "--model", "tiny", "--adapter", "run", "--prompt", "hello", "--max-tokens", "8", "--temperature", "0", .. where]).Output;
         Assert.Equal(Words("--threads", "1"), Words(device));
         var proof = Run("selftest", "--device", "libtorch");
         Assert.True(proof.ExitCode == 0, proof.Output);
         Assert.Contains("agrees with the processor: mean loss, a base as stored: ", proof.Output, StringComparison.Ordinal);
         Assert.Contains("the losses of 10 steps differ by ", proof.Output, StringComparison.Ordinal);
-        Assert.Contains("int8 is multiplied by the processor alone", Assert.Single(Run(["train", "--model", "tiny", "--data", "demo", "--dtype", "int8", .. device]).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("int8 is multiplied by the processor alone",
+            Assert.Single(Run(["train", "--model", "tiny", "--data", "demo", "--dtype", "int8", .. device]).Faults(2)), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -47,5 +51,6 @@ public sealed class DeviceTests
     [InlineData("cuda:x")]
     [InlineData("cuda:-1")]
     public void A_word_that_is_no_device_is_a_fault_of_usage(string device)
-        => Assert.Contains("is not one of auto, cpu, cuda, cuda:N, mps", Assert.Single(TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--device", device).Faults(2)), StringComparison.Ordinal);
+        => Assert.Contains("is not one of auto, cpu, cuda, cuda:N, mps",
+            Assert.Single(TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--device", device).Faults(2)), StringComparison.Ordinal);
 }

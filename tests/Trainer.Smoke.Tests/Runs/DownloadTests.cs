@@ -17,7 +17,8 @@ public sealed class DownloadTests : IDisposable
 
     private ProgramResult Run(string[] words, bool isOffline = false) => TrainerProgram.Run(new ProgramRun(words)
     {
-        Environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path, ["HF_ENDPOINT"] = _hub.Endpoint, ["HF_HUB_OFFLINE"] = isOffline ? "1" : "0" },
+        Environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path, ["HF_ENDPOINT"] = _hub.Endpoint,
+            ["HF_HUB_OFFLINE"] = isOffline ? "1" : "0" },
     });
 
     [Fact]
@@ -30,7 +31,8 @@ public sealed class DownloadTests : IDisposable
 
         Assert.True(result.ExitCode == 0, result.Error);
         var folder = result.Output.Trim();
-        foreach (var file in Directory.GetFiles(tiny, "model*")) Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(folder, Path.GetFileName(file))));
+        foreach (var file in Directory.GetFiles(tiny, "model*"))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(folder, Path.GetFileName(file))));
         _hub.Dispose();
         var plan = Run(["plan", "--model", "org/tiny", "--max-steps", "3", "--max-seq-length", "64", "--json"], isOffline: true).Json();
         Assert.True(plan.GetProperty("seconds").GetDouble() > 0);
@@ -40,14 +42,17 @@ public sealed class DownloadTests : IDisposable
     public void A_downloaded_data_set_is_trained_on_by_its_name_without_the_network()
     {
         _hub.IsDataset = true;
-        _hub.Files["README.md"] = System.Text.Encoding.UTF8.GetBytes("---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: main/train-*}\n  - {split: test, path: main/test-*}\n- config_name: other\n  data_files: other.jsonl\n---\n");
-        foreach (var name in new[] { "main/train-0.jsonl", "main/test-0.jsonl", "other.jsonl" }) _hub.Files[name] = System.Text.Encoding.UTF8.GetBytes($"{{\"question\":\"{name}\",\"answer\":\"yes\"}}\n");
+        _hub.Files["README.md"] = System.Text.Encoding.UTF8.GetBytes("---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: "
+            + "main/train-*}\n  - {split: test, path: main/test-*}\n- config_name: other\n  data_files: other.jsonl\n---\n");
+        foreach (var name in new[] { "main/train-0.jsonl", "main/test-0.jsonl", "other.jsonl" })
+            _hub.Files[name] = System.Text.Encoding.UTF8.GetBytes($"{{\"question\":\"{name}\",\"answer\":\"yes\"}}\n");
 
         Assert.Contains("several subsets", Assert.Single(Run(["download", "--dataset", "org/set"]).Faults(65)), StringComparison.Ordinal);
         var result = Run(["download", "--dataset", "org/set:main/train"]);
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.True(File.Exists(Path.Combine(result.Output.Trim(), "main", "train-0.jsonl")));
-        Assert.DoesNotContain(_hub.Requests, one => one.Path.Contains("test-0", StringComparison.Ordinal) || one.Path.Contains("other", StringComparison.Ordinal));
+        Assert.DoesNotContain(_hub.Requests, one => one.Path.Contains("test-0", StringComparison.Ordinal)
+            || one.Path.Contains("other", StringComparison.Ordinal));
         _hub.Dispose();
         var rows = Run(["data", "show", "--model", "tiny", "--json", "--data", "org/set:main,instruction=question,output=answer"], isOffline: true).Json();
         Assert.Contains("main/train-0.jsonl", Assert.Single(rows.EnumerateArray()).GetProperty("text").GetString()!, StringComparison.Ordinal);

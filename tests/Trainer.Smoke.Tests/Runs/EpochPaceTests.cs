@@ -14,7 +14,8 @@ public sealed class EpochPaceTests : IDisposable
     {
         var data = _folder.File("train.jsonl", string.Concat(Enumerable.Range(0, 4).Select(i => $"{{\"text\": \"a b c {i}\"}}\n")));
         var held = _folder.File("held.jsonl", "{\"text\": \"a b\"}\n");
-        return TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", data, "--eval-data", held, "--batch-size", "1", "--gradient-accumulation-steps", "1", "--report-to", "none", "--output-dir", "run", .. words])
+        return TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", data, "--eval-data", held, "--batch-size", "1",
+            "--gradient-accumulation-steps", "1", "--report-to", "none", "--output-dir", "run", .. words])
         { Directory = _folder.Path, Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(_folder.Path, "cache") } });
     }
 
@@ -23,8 +24,10 @@ public sealed class EpochPaceTests : IDisposable
     {
         var result = Train("--epochs", "2", "--eval-strategy", "epoch", "--save-strategy", "epoch");
         Assert.True(result.ExitCode == 0, result.Error);
-        Assert.Equal(["checkpoint-4", "checkpoint-8"], Directory.GetDirectories(Path.Combine(_folder.Path, "run"), "checkpoint-*").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
-        var evaluated = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("eval_loss", out _)).Select(row => row.GetProperty("step").GetInt64());
+        Assert.Equal(["checkpoint-4", "checkpoint-8"],
+            Directory.GetDirectories(Path.Combine(_folder.Path, "run"), "checkpoint-*").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+        var evaluated = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+            .Where(row => row.TryGetProperty("eval_loss", out _)).Select(row => row.GetProperty("step").GetInt64());
         Assert.Equal([0L, 4, 8], evaluated);
         Assert.Equal(2, Directory.GetFiles(Path.Combine(_folder.Path, "cache", "tokens"), "*.tokens").Length);
         var again = Train("--overwrite-output-dir", "--max-steps", "1");
@@ -39,7 +42,8 @@ public sealed class EpochPaceTests : IDisposable
         // An evaluation that is the best so far is saved too: at 2 and 4.
         Assert.All(new[] { 3, 5 }, step => Assert.True(Directory.Exists(Path.Combine(_folder.Path, "run", $"checkpoint-{step}"))));
         Assert.False(Directory.Exists(Path.Combine(_folder.Path, "run", "checkpoint-1")));
-        var evaluated = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("eval_loss", out _)).Select(row => row.GetProperty("step").GetInt64());
+        var evaluated = File.ReadLines(Path.Combine(_folder.Path, "run", "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+            .Where(row => row.TryGetProperty("eval_loss", out _)).Select(row => row.GetProperty("step").GetInt64());
         Assert.Equal([0L, 2, 4, 5], evaluated);
         Assert.Contains("a share of all steps", Assert.Single(Train("--max-steps", "5", "--eval-steps", "1.5").Faults(2)), StringComparison.Ordinal);
     }
@@ -51,9 +55,11 @@ public sealed class EpochPaceTests : IDisposable
     [Fact]
     public void A_named_template_is_taken_and_the_recipe_names_it()
     {
-        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "Llama-3", "--dry-run") { Directory = _folder.Path });
+        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "Llama-3",
+            "--dry-run") { Directory = _folder.Path });
         Assert.Contains("chat_template: llama3", result.Output, StringComparison.Ordinal);
-        var fault = Assert.Single(TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "lama3", "--dry-run") { Directory = _folder.Path }).Faults(2));
+        var fault = Assert.Single(TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "lama3",
+            "--dry-run") { Directory = _folder.Path }).Faults(2));
         Assert.Contains("the named ones are alpaca, chatml", fault, StringComparison.Ordinal);
     }
 }

@@ -22,10 +22,12 @@ public sealed class GenerateTests : IDisposable
         foreach (var answer in answers.Take(2))
         {
             var alone = JsonDocument.Parse(Generate(["--prompt", answer.GetProperty("prompt").GetString()!, .. sampling]).Output).RootElement;
-            foreach (var key in (string[])["text", "tokens", "prompt_tokens", "finish_reason"]) Assert.Equal(alone.GetProperty(key).ToString(), answer.GetProperty(key).ToString());
+            foreach (var key in (string[])["text", "tokens", "prompt_tokens", "finish_reason"])
+                Assert.Equal(alone.GetProperty(key).ToString(), answer.GetProperty(key).ToString());
         }
         var text = Generate(["--prompt", "Who are you?", "--prompt", "What colour is a banana?", "--max-tokens", "9"]);
-        Assert.Equal(["--- 1: Who are you?", "--- 2: What colour is a banana?"], text.Output.Split('\n').Where(line => line.StartsWith("---", StringComparison.Ordinal)));
+        Assert.Equal(["--- 1: Who are you?", "--- 2: What colour is a banana?"],
+            text.Output.Split('\n').Where(line => line.StartsWith("---", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -34,10 +36,12 @@ public sealed class GenerateTests : IDisposable
         Assert.Contains("keep one", Assert.Single(Generate(["--prompts", Write("a.txt", "a\n"), "--prompt", "b"]).Faults(2)), StringComparison.Ordinal);
         Assert.Contains("no such file", Assert.Single(Generate(["--prompts", "nowhere.txt"]).Faults(2)), StringComparison.Ordinal);
         Assert.Contains("the file is empty", Assert.Single(Generate(["--prompts", Write("empty.txt", "\n \n")]).Faults(65)), StringComparison.Ordinal);
-        Assert.Contains("bad.jsonl:2", Assert.Single(Generate(["--prompts", Write("bad.jsonl", "\"a\"\n{\"text\": 1}\n")]).Faults(65)), StringComparison.Ordinal);
+        Assert.Contains("bad.jsonl:2", Assert.Single(Generate(["--prompts", Write("bad.jsonl", "\"a\"\n{\"text\": 1}\n")]).Faults(65)),
+            StringComparison.Ordinal);
     }
 
-    private ProgramResult Generate(string[] words) => TrainerProgram.Run(new ProgramRun(["generate", "--model", "tiny", .. words]) { Directory = _folder.Path });
+    private ProgramResult Generate(string[] words)
+        => TrainerProgram.Run(new ProgramRun(["generate", "--model", "tiny", .. words]) { Directory = _folder.Path });
 
     private string Write(string name, string text)
     {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Trainer.Smoke.Tests.Faults;
 
 namespace Trainer.Smoke.Tests.Runs;
 
@@ -15,7 +14,8 @@ public sealed class LibtorchFolderTests
     {
         using var folder = new TemporaryFolder();
         var libraries = Directory.CreateDirectory(Path.Combine(folder.Path, "torch", "lib")).FullName;
-        foreach (var file in Directory.GetFiles(Path.GetDirectoryName(TrainerProgram.FilePath)!, "lib*.so*").Where(IsLibtorch)) Link(file, Path.Combine(libraries, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Path.GetDirectoryName(TrainerProgram.FilePath)!, "lib*.so*").Where(IsLibtorch))
+            Link(file, Path.Combine(libraries, Path.GetFileName(file)));
         File.WriteAllText(Path.Combine(folder.Path, "torch", "version.py"), "__version__ = '2.10.0+cpu'\n");
         // The folder above the libraries will do, as a pip install has it.
         var environment = new Dictionary<string, string> { [Variable] = Path.Combine(folder.Path, "torch") };
@@ -29,7 +29,8 @@ public sealed class LibtorchFolderTests
         foreach (var given in new[] { environment, [] })
         {
             var output = Path.Combine(folder.Path, $"run{adapters.Count}");
-            var run = TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--max-steps", "2", "--threads", "1", "--output-dir", output]) { Directory = folder.Path, Environment = given });
+            var run = TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--max-steps", "2", "--threads", "1", "--output-dir",
+                output]) { Directory = folder.Path, Environment = given });
             Assert.True(run.ExitCode == 0, run.Error);
             adapters.Add(File.ReadAllBytes(Path.Combine(output, "adapter_model.safetensors")));
         }
@@ -41,13 +42,16 @@ public sealed class LibtorchFolderTests
     public void A_folder_that_cannot_serve_is_refused_before_anything_is_done()
     {
         using var folder = new TemporaryFolder();
-        var result = TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--output-dir", "run"]) { Directory = folder.Path, Environment = new Dictionary<string, string> { [Variable] = folder.Path } });
+        var result = TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--output-dir", "run"]) { Directory = folder.Path,
+            Environment = new Dictionary<string, string> { [Variable] = folder.Path } });
         var fault = Assert.Single(result.Faults(69));
         Assert.StartsWith($"{Variable} '{folder.Path}': it holds no libc10.so; name the folder", fault, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
     }
 
-    private static bool IsLibtorch(string path) => Path.GetFileName(path) is var name && (name.StartsWith("libtorch", StringComparison.Ordinal) || name.StartsWith("libc10", StringComparison.Ordinal) || name.StartsWith("libgomp", StringComparison.Ordinal));
+    private static bool IsLibtorch(string path)
+        => Path.GetFileName(path) is var name && (name.StartsWith("libtorch", StringComparison.Ordinal) || name.StartsWith("libc10", StringComparison.Ordinal)
+            || name.StartsWith("libgomp", StringComparison.Ordinal));
 
     // Another name of the same bytes where the disk allows it: half a gigabyte else.
     private static void Link(string source, string target)

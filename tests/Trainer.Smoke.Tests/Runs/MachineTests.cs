@@ -10,7 +10,8 @@ public sealed class MachineTests
     {
         var result = TrainerProgram.Run("selftest", "--json").Json();
         Assert.True(result.GetProperty("ok").GetBoolean(), result.GetRawText());
-        Assert.Equal(["train", "resume", "adapter", "merge"], result.GetProperty("tests").EnumerateArray().Select(test => test.GetProperty("name").GetString()!));
+        Assert.Equal(["train", "resume", "adapter", "merge"],
+            result.GetProperty("tests").EnumerateArray().Select(test => test.GetProperty("name").GetString()!));
     }
 
     [Fact]
@@ -36,8 +37,12 @@ public sealed class MachineTests
     public void A_plan_needs_config_json_alone_and_lists_what_fits()
     {
         using var folder = new TemporaryFolder();
-        folder.File("m/config.json", "{\"model_type\":\"llama\",\"hidden_size\":8192,\"intermediate_size\":28672,\"num_hidden_layers\":80,\"num_attention_heads\":64,\"num_key_value_heads\":8,\"vocab_size\":128256,\"rms_norm_eps\":1e-5,\"rope_theta\":500000,\"max_position_embeddings\":131072,\"tie_word_embeddings\":false}");
-        string[] words = ["plan", "--model", "m", "--batch-size", "1", "--lora-rank", "16", "--max-steps", "5000", "--output", "models/hermes-70b-lora", "--json"];
+        folder.File("m/config.json",
+            "{\"model_type\":\"llama\",\"hidden_size\":8192,\"intermediate_size\":28672,\"num_hidden_layers\":80,\"num_attention_heads\":64,"
+            + "\"num_key_value_heads\":8,\"vocab_size\":128256,\"rms_norm_eps\":1e-5,\"rope_theta\":500000,"
+            + "\"max_position_embeddings\":131072,\"tie_word_embeddings\":false}");
+        string[] words = ["plan", "--model", "m", "--batch-size", "1", "--lora-rank", "16", "--max-steps", "5000", "--output", "models/hermes-70b-lora",
+            "--json"];
         var plan = TrainerProgram.Run(new ProgramRun([.. words, "--max-memory", "1TiB"]) { Directory = folder.Path }).Json();
         Assert.Equal(5000, plan.GetProperty("total_steps").GetInt64());
         Assert.InRange(plan.GetProperty("base_parameters").GetInt64(), 70_000_000_000, 71_000_000_000);

@@ -38,11 +38,13 @@ public sealed class MpiTests : IDisposable
     {
         var rows = _folder.File("pairs.jsonl", string.Concat(Enumerable.Range(0, 16).Select(i => JsonSerializer.Serialize(new
         {
-            prompt = $"What is {i} and {i + 1}?", chosen = $"It is {2 * i + 1}, matey{new string('!', i % 5)}", rejected = i % 3 == 0 ? "I do not know that, and nobody does." : "No.",
+            prompt = $"What is {i} and {i + 1}?", chosen = $"It is {2 * i + 1}, matey{new string('!', i % 5)}",
+            rejected = i % 3 == 0 ? "I do not know that, and nobody does." : "No.",
         }) + "\n")));
         string[] options =
         [
-            "train", "--model", "tiny", "--data", rows, "--eval-data", _folder.File("held.jsonl", string.Join("\n", File.ReadLines(rows).Take(6)) + "\n"), "--eval-steps", "2", "--objective", objective, "--max-steps", "4", "--gradient-accumulation-steps", "2", "--threads", "1", "--max-seq-length", "96",
+            "train", "--model", "tiny", "--data", rows, "--eval-data", _folder.File("held.jsonl", string.Join("\n", File.ReadLines(rows).Take(6)) + "\n"),
+            "--eval-steps", "2", "--objective", objective, "--max-steps", "4", "--gradient-accumulation-steps", "2", "--threads", "1", "--max-seq-length", "96",
             "--learning-rate", "1e-3", "--logging-steps", "1", .. more.Split(' '),
         ];
         var (one, many) = (Output("one"), Output("many"));
@@ -57,7 +59,8 @@ public sealed class MpiTests : IDisposable
         Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
 
         List<double> Rewards(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
-            .SelectMany(row => row.EnumerateObject().Where(member => member.Name.Contains("rewards/", StringComparison.Ordinal)).Select(member => member.Value.GetDouble()))];
+            .SelectMany(row => row.EnumerateObject().Where(member => member.Name.Contains("rewards/", StringComparison.Ordinal))
+                .Select(member => member.Value.GetDouble()))];
     }
 
     [SkippableTheory]
@@ -87,14 +90,16 @@ public sealed class MpiTests : IDisposable
     {
         var library = new[] { "/usr/lib/x86_64-linux-gnu/libmpich.so.12", "/usr/lib/aarch64-linux-gnu/libmpich.so.12" }.FirstOrDefault(File.Exists);
         Skip.If(library is null, "MPICH's library is not installed");
-        var result = MpiRun.Run(MpiRun.OpenMpi, 2, [.. Options(steps: 2, microBatches: 2), "--output-dir", Output("mixed")], new Dictionary<string, string> { ["TRAINER_MPI_LIBRARY"] = library });
+        var result = MpiRun.Run(MpiRun.OpenMpi, 2, [.. Options(steps: 2, microBatches: 2), "--output-dir", Output("mixed")],
+            new Dictionary<string, string> { ["TRAINER_MPI_LIBRARY"] = library });
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains("sees 1: they are of different makers", result.Error, StringComparison.Ordinal);
     }
 
     [SkippableTheory]
     [Trait("ring", "slow")]
-    [InlineData("[ $rank = 1 ] && set -- \"$@\" --learning-rate 0.5", 2, "rank 1 of 2 has other options than rank 0 (\"learning_rate\": 0.5 instead of \"learning_rate\": 0.0002)")]
+    [InlineData("[ $rank = 1 ] && set -- \"$@\" --learning-rate 0.5", 2,
+        "rank 1 of 2 has other options than rank 0 (\"learning_rate\": 0.5 instead of \"learning_rate\": 0.0002)")]
     [InlineData("[ $rank = 1 ] && export TRAINER_MPI_LIBRARY=/nowhere", 69, "TRAINER_MPI_LIBRARY '/nowhere' cannot be loaded")]
     public void A_rank_that_differs_is_named_before_anything_is_written(string shell, int exitCode, string message)
     {
@@ -109,7 +114,8 @@ public sealed class MpiTests : IDisposable
     public void A_rank_of_another_version_is_named_with_both_versions()
     {
         var other = AnotherBuild();
-        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 3, microBatches: 2), "--output-dir", Output("versions")], $"[ $rank = 1 ] && set -- \"$1\" '{other}' \"${{@:3}}\"");
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 3, microBatches: 2), "--output-dir", Output("versions")],
+            $"[ $rank = 1 ] && set -- \"$1\" '{other}' \"${{@:3}}\"");
         Assert.Equal(2, result.ExitCode);
         Assert.Matches(@"error: rank 1 of 2 has another version of trainer than rank 0 \(9\S+ instead of \d\S+\)", result.Error);
         Assert.False(File.Exists(Path.Combine(Output("versions"), "run.json")));
@@ -126,7 +132,8 @@ public sealed class MpiTests : IDisposable
             if (name is "Trainer.Training.dll" || name.StartsWith("trainer.", StringComparison.Ordinal)) File.Copy(path, Path.Combine(copy, name));
             else File.CreateSymbolicLink(Path.Combine(copy, name), path);
         }
-        var (library, version) = (Path.Combine(copy, "Trainer.Training.dll"), FileVersionInfo.GetVersionInfo(Path.Combine(folder, "Trainer.Training.dll")).ProductVersion!);
+        var (library, version) = (Path.Combine(copy,
+            "Trainer.Training.dll"), FileVersionInfo.GetVersionInfo(Path.Combine(folder, "Trainer.Training.dll")).ProductVersion!);
         var bytes = File.ReadAllBytes(library);
         var at = bytes.AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(version));
         Assert.True(at > 0 && version[0] != '9');
@@ -139,7 +146,8 @@ public sealed class MpiTests : IDisposable
     [Trait("ring", "slow")]
     public void Words_that_change_nothing_of_what_is_computed_may_differ()
     {
-        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("words")], "[ $rank = 1 ] && set -- \"$@\" --max-memory 20GiB");
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("words")],
+            "[ $rank = 1 ] && set -- \"$@\" --max-memory 20GiB");
         Assert.True(result.ExitCode == 0, result.Error);
     }
 
@@ -149,7 +157,8 @@ public sealed class MpiTests : IDisposable
     {
         var output = Output("full");
         // 1.3 MB for one file: the values and metrics fit, the optimizer's state does not.
-        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 40, microBatches: 2, "--save-steps", "2"), "--output-dir", output], "[ $rank = 0 ] && ulimit -f 1000", new Dictionary<string, string> { ["DOTNET_EnableWriteXorExecute"] = "0" });
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. Options(steps: 40, microBatches: 2, "--save-steps", "2"), "--output-dir", output],
+            "[ $rank = 0 ] && ulimit -f 1000", new Dictionary<string, string> { ["DOTNET_EnableWriteXorExecute"] = "0" });
         Assert.Equal(73, result.ExitCode);
         Assert.Contains("rank 0 of 2 on", result.Error, StringComparison.Ordinal);
         Assert.Contains("CannotWrite", File.ReadAllText(Path.Combine(output, "rank-0.error")), StringComparison.Ordinal);
@@ -164,11 +173,13 @@ public sealed class MpiTests : IDisposable
         var (one, output) = (Output("one"), Output("short"));
         var options = Options(steps: 30, microBatches: 2);
         Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
-        var held = File.ReadLines(Path.Combine(one, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("memory_bytes", out _)).Max(row => row.GetProperty("memory_bytes").GetInt64());
+        var held = File.ReadLines(Path.Combine(one, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+            .Where(row => row.TryGetProperty("memory_bytes", out _)).Max(row => row.GetProperty("memory_bytes").GetInt64());
         var planned = TrainerProgram.Run(["plan", .. options[1..], "--no-measure", "--json"]).Json().GetProperty("peak_bytes").GetInt64();
         Skip.If(planned + (4 << 20) > held, "the run holds no more than was planned");
         // Room for the plan, and not for the run.
-        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. options, "--output-dir", output], $"[ $rank = 1 ] && set -- \"$@\" --max-memory {(planned + held) / 2}");
+        var result = MpiRun.RunEach(MpiRun.OpenMpi, 2, [.. options, "--output-dir", output],
+            $"[ $rank = 1 ] && set -- \"$@\" --max-memory {(planned + held) / 2}");
         Assert.True(result.ExitCode is 75 or 4, result.Error);
         if (result.ExitCode == 75) Assert.NotEmpty(Directory.GetDirectories(output, "checkpoint-*"));
         Assert.Matches(result.ExitCode == 75 ? "rank 1 of 2 on .*: resident memory .* is above --max-memory" : "rank 1 of 2 on .* failed", result.Error);
@@ -188,7 +199,8 @@ public sealed class MpiTests : IDisposable
     public void Mpi_that_is_asked_for_and_absent_is_named_with_what_to_install()
     {
         var environment = new Dictionary<string, string> { ["TRAINER_MPI_LIBRARY"] = "/nowhere/libmpi.so" };
-        var result = TrainerProgram.Run(new ProgramRun([.. Options(steps: 1, microBatches: 1), "--distributed", "mpi", "--output-dir", Output("none")]) { Environment = environment });
+        var result = TrainerProgram.Run(new ProgramRun([.. Options(steps: 1, microBatches: 1), "--distributed", "mpi", "--output-dir",
+            Output("none")]) { Environment = environment });
         Assert.Contains("'/nowhere/libmpi.so' cannot be loaded", Assert.Single(result.Faults(69)), StringComparison.Ordinal);
     }
 
@@ -216,7 +228,8 @@ public sealed class MpiTests : IDisposable
     public void A_rank_that_hangs_ends_the_run_by_the_deadline()
     {
         var output = Output("hangs");
-        var ranks = MpiRun.Start(MpiRun.OpenMpi, 2, [.. Options(steps: 4000, microBatches: 2, "--save-steps", "2"), "--output-dir", output], new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "15" });
+        var ranks = MpiRun.Start(MpiRun.OpenMpi, 2, [.. Options(steps: 4000, microBatches: 2, "--save-steps", "2"), "--output-dir", output],
+            new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "15" });
         WaitFor(() => Directory.Exists(Path.Combine(output, "checkpoint-2")), ranks);
         Signal(Ranks(output).Max(), 19);
         var result = MpiRun.Finish(ranks);
@@ -232,7 +245,8 @@ public sealed class MpiTests : IDisposable
     public void A_rank_that_never_starts_ends_the_others_by_the_deadline(string launcher)
     {
         // The library's own start waits for it, and no deadline between calls is reached.
-        var result = MpiRun.RunEach(launcher, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("absent")], "[ $rank = 1 ] && kill -STOP $$", new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "3" });
+        var result = MpiRun.RunEach(launcher, 2, [.. Options(steps: 1, microBatches: 2), "--output-dir", Output("absent")], "[ $rank = 1 ] && kill -STOP $$",
+            new Dictionary<string, string> { ["TRAINER_COLLECTIVE_TIMEOUT"] = "3" });
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains("did not come back within 8 s (in the start of the ranks)", result.Error, StringComparison.Ordinal);
     }
@@ -252,7 +266,8 @@ public sealed class MpiTests : IDisposable
 
     private static string[] Options(int steps, int microBatches, params string[] more) =>
     [
-        "train", "--model", "tiny", "--data", "demo", "--max-steps", $"{steps}", "--gradient-accumulation-steps", $"{microBatches}", "--threads", "1", "--report-to", "none", "--logging-steps", "1",
+        "train", "--model", "tiny", "--data", "demo", "--max-steps", $"{steps}", "--gradient-accumulation-steps", $"{microBatches}", "--threads", "1",
+        "--report-to", "none", "--logging-steps", "1",
         .. more.Contains("--save-steps") ? Array.Empty<string>() : ["--save-steps", "0"], .. more,
     ];
 
@@ -288,7 +303,9 @@ public sealed class MpiTests : IDisposable
     }
 
     // The ranks' processes have the run folder in their command line; the launcher has it too and is no dotnet.
-    private static int[] Ranks(string output) => [.. Process.GetProcessesByName("dotnet").Where(process => CommandLine(process.Id).Contains(output, StringComparison.Ordinal)).Select(process => process.Id)];
+    private static int[] Ranks(string output)
+        => [.. Process.GetProcessesByName("dotnet").Where(process => CommandLine(process.Id).Contains(output, StringComparison.Ordinal))
+            .Select(process => process.Id)];
 
     private static string CommandLine(int process)
     {

@@ -18,7 +18,8 @@ public sealed class NcclTests : IDisposable
     public void Ranks_over_nccl_train_what_ranks_over_mpi_and_one_process_do()
     {
         Build();
-        string[] options = ["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--gradient-accumulation-steps", "2", "--eval-steps", "2", "--save-steps", "0", "--threads", "1", "--report-to", "none", "--logging-steps", "1"];
+        string[] options = ["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--gradient-accumulation-steps", "2", "--eval-steps", "2",
+            "--save-steps", "0", "--threads", "1", "--report-to", "none", "--logging-steps", "1"];
         var (one, many) = (Path.Combine(_folder.Path, "one"), Path.Combine(_folder.Path, "many"));
         Assert.Equal(0, TrainerProgram.Run([.. options, "--output-dir", one]).ExitCode);
         // Unasked too: what torchrun started is no run of one process.
@@ -36,7 +37,8 @@ public sealed class NcclTests : IDisposable
     {
         Build();
         var output = Path.Combine(_folder.Path, "killed");
-        var ranks = Start(2, ["train", "--model", "tiny", "--data", "demo", "--max-steps", "4000", "--gradient-accumulation-steps", "2", "--save-steps", "2", "--threads", "1", "--report-to", "none", "--output-dir", output]);
+        var ranks = Start(2, ["train", "--model", "tiny", "--data", "demo", "--max-steps", "4000", "--gradient-accumulation-steps", "2", "--save-steps", "2",
+            "--threads", "1", "--report-to", "none", "--output-dir", output]);
         MpiTests.WaitFor(() => Directory.Exists(Path.Combine(output, "checkpoint-2")), ranks[0]);
         var begun = Stopwatch.GetTimestamp();
         ranks[1].Kill();
@@ -51,10 +53,13 @@ public sealed class NcclTests : IDisposable
     [Fact]
     public void Nccl_without_a_launcher_or_a_card_is_refused_in_a_sentence()
     {
-        string[] words = ["train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--distributed", "nccl", "--output-dir", Path.Combine(_folder.Path, "none")];
+        string[] words = ["train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--distributed", "nccl", "--output-dir",
+            Path.Combine(_folder.Path, "none")];
         Assert.Contains("start them by torchrun", Assert.Single(TrainerProgram.Run(words).Faults(69)), StringComparison.Ordinal);
-        var alone = new ProgramRun(words) { Environment = new Dictionary<string, string> { ["RANK"] = "0", ["WORLD_SIZE"] = "2", ["MASTER_ADDR"] = "127.0.0.1", ["LD_LIBRARY_PATH"] = "" } };
-        if (!File.Exists("/dev/nvidiactl")) Assert.Contains("their driver is not here", Assert.Single(TrainerProgram.Run(alone).Faults(69)), StringComparison.Ordinal);
+        var alone = new ProgramRun(words) { Environment = new Dictionary<string, string> { ["RANK"] = "0", ["WORLD_SIZE"] = "2", ["MASTER_ADDR"] = "127.0.0.1",
+            ["LD_LIBRARY_PATH"] = "" } };
+        if (!File.Exists("/dev/nvidiactl"))
+            Assert.Contains("their driver is not here", Assert.Single(TrainerProgram.Run(alone).Faults(69)), StringComparison.Ordinal);
         Assert.False(Directory.Exists(Path.Combine(_folder.Path, "none")));
     }
 

@@ -7,7 +7,8 @@ namespace Trainer.Smoke.Tests.Runs;
 public sealed class PlanTests
 {
     private static string Rows(int rows, int tokens) =>
-        string.Concat(Enumerable.Range(0, rows).Select(i => $"{{\"input_ids\":[{string.Join(',', Enumerable.Range(0, tokens).Select(t => 3 + (i * 7 + t) % 200))}]}}\n"));
+        string.Concat(Enumerable.Range(0, rows).Select(
+        i => $"{{\"input_ids\":[{string.Join(',', Enumerable.Range(0, tokens).Select(t => 3 + (i * 7 + t) % 200))}]}}\n"));
 
     [Fact]
     public void Weights_that_are_not_here_and_a_folder_that_is_not_made_count_on_the_disk()
@@ -15,8 +16,12 @@ public sealed class PlanTests
         using var folder = new TemporaryFolder();
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
         folder.File("m/config.json", File.ReadAllText(Path.Combine(model, "config.json")));
-        JsonElement Plan(string name, string stream) => TrainerProgram.Run("plan", "--model", name, "--quantize", "nf4", "--stream", stream, "--max-steps", "5", "--max-seq-length", "32", "--no-measure", "--json").Json();
-        static Dictionary<string, long> Disk(JsonElement plan) => plan.GetProperty("disk").EnumerateArray().ToDictionary(part => part.GetProperty("name").GetString()!, part => part.GetProperty("bytes").GetInt64());
+        JsonElement Plan(string name, string stream)
+            => TrainerProgram.Run("plan", "--model", name, "--quantize", "nf4", "--stream", stream, "--max-steps", "5", "--max-seq-length", "32",
+                "--no-measure", "--json").Json();
+        static Dictionary<string, long> Disk(JsonElement plan)
+            => plan.GetProperty("disk").EnumerateArray().ToDictionary(part => part.GetProperty("name").GetString()!,
+                part => part.GetProperty("bytes").GetInt64());
         Assert.Equal(["checkpoints and adapter"], Disk(Plan(model, "off")).Keys);
         Assert.Equal(["checkpoints and adapter", "4-bit folder to stream from"], Disk(Plan(model, "on")).Keys);
         var absent = Plan(Path.Combine(folder.Path, "m"), "off");
@@ -32,7 +37,8 @@ public sealed class PlanTests
         var data = folder.File("d.jsonl", string.Concat(Enumerable.Range(0, 8).Select(i => $"{{\"text\":\"the cat sat on mat {i}\"}}\n")));
         var cache = Path.Combine(folder.Path, "cache");
         ProgramResult Run(params string[] words) =>
-            TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--data", data]) { Directory = folder.Path, Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = cache } });
+            TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--data", data]) { Directory = folder.Path,
+            Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = cache } });
         Assert.DoesNotContain("from the cache", Run("plan", "--no-measure").Output, StringComparison.Ordinal);
         var made = Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories);
         Assert.Contains(", from the cache", Run("plan", "--no-measure").Output, StringComparison.Ordinal);
@@ -55,13 +61,18 @@ public sealed class PlanTests
         using var folder = new TemporaryFolder();
         var (data, held) = (folder.File("d.jsonl", Rows(8, 16)), folder.File("e.jsonl", Rows(2, 200)));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
-        JsonElement Plan(params string[] more) => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--batch-size", "2", "--no-measure", "--json", .. more]).Json();
+        JsonElement Plan(params string[] more)
+            => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--batch-size", "2", "--no-measure", "--json", .. more]).Json();
         var (without, with) = (Plan(), Plan("--eval-data", held));
         var part = Assert.Single(with.GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
         // Held-out rows have an order too.
-        static long Order(JsonElement plan) => plan.GetProperty("memory").EnumerateArray().Single(part => part.GetProperty("name").GetString() == "order of the rows").GetProperty("bytes").GetInt64();
-        Assert.Equal(without.GetProperty("peak_bytes").GetInt64() + part.GetProperty("bytes").GetInt64() + Order(with) - Order(without), with.GetProperty("peak_bytes").GetInt64());
-        Assert.DoesNotContain(Plan("--eval-data", folder.File("short.jsonl", Rows(2, 16))).GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
+        static long Order(JsonElement plan)
+            => plan.GetProperty("memory").EnumerateArray().Single(part => part.GetProperty("name").GetString() == "order of the rows").GetProperty("bytes")
+                .GetInt64();
+        Assert.Equal(without.GetProperty("peak_bytes").GetInt64() + part.GetProperty("bytes").GetInt64() + Order(with) - Order(without),
+            with.GetProperty("peak_bytes").GetInt64());
+        Assert.DoesNotContain(Plan("--eval-data", folder.File("short.jsonl", Rows(2, 16))).GetProperty("memory").EnumerateArray(),
+            part => part.GetProperty("name").GetString() == "longer rows held out");
     }
 
     [Fact]
@@ -70,8 +81,10 @@ public sealed class PlanTests
         using var folder = new TemporaryFolder();
         var (data, held) = (folder.File("d.jsonl", Rows(8, 16)), folder.File("e.jsonl", Rows(2, 40)));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
-        long Answers(params string[] more) => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--eval-data", held, "--no-measure", "--json", .. more]).Json()
-            .GetProperty("memory").EnumerateArray().Where(part => part.GetProperty("name").GetString() == "answers being written").Sum(part => part.GetProperty("bytes").GetInt64());
+        long Answers(params string[] more)
+            => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--eval-data", held, "--no-measure", "--json", .. more]).Json()
+            .GetProperty("memory").EnumerateArray().Where(part => part.GetProperty("name").GetString() == "answers being written")
+            .Sum(part => part.GetProperty("bytes").GetInt64());
         Assert.Equal(0, Answers());
         var one = Answers("--sample-prompts", folder.File("one.txt", "Who are you?\n"));
         Assert.InRange(Answers("--sample-prompts", folder.File("many.txt", string.Concat(Enumerable.Repeat("Who are you?\n", 30)))), one + 1, 10 * one);
@@ -96,12 +109,17 @@ public sealed class PlanTests
         var shared = TrainerProgram.Run([.. two, "--ranks-per-node", "2", "--json"]).Json();
         Assert.Equal(2, shared.GetProperty("share").GetProperty("ranks").GetInt32());
         // Quantized while it loads, so that only embedding and head are there once.
-        Assert.Equal(2 * shared.GetProperty("peak_bytes").GetInt64() - shared.GetProperty("shared_bytes").GetInt64(), shared.GetProperty("machine_peak_bytes").GetInt64());
+        Assert.Equal(2 * shared.GetProperty("peak_bytes").GetInt64() - shared.GetProperty("shared_bytes").GetInt64(),
+            shared.GetProperty("machine_peak_bytes").GetInt64());
         Assert.Contains("of the base once, the rest for each", TrainerProgram.Run([.. two, "--ranks-per-node", "2"]).Output, StringComparison.Ordinal);
-        Assert.Contains("is more than there are ranks; --ranks is 2", Assert.Single(TrainerProgram.Run([.. two, "--ranks-per-node", "3"]).Faults(2)), StringComparison.Ordinal);
-        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--ranks-per-node", "2"]).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("is more than there are ranks; --ranks is 2", Assert.Single(TrainerProgram.Run([.. two, "--ranks-per-node", "3"]).Faults(2)),
+            StringComparison.Ordinal);
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--ranks-per-node", "2"]).Faults(2)),
+            StringComparison.Ordinal);
         Assert.Contains("cannot be dealt out to 3 ranks evenly", TrainerProgram.Run([.. words, "--ranks", "3"]).Error, StringComparison.Ordinal);
-        Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.Run([.. words, "--ranks", "2", "--link", "10"]).Faults(2)), StringComparison.Ordinal);
-        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.Run([.. words, "--ranks", "2", "--link", "10"]).Faults(2)),
+            StringComparison.Ordinal);
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)),
+            StringComparison.Ordinal);
     }
 }

@@ -6,7 +6,8 @@ namespace Trainer.Smoke.Tests.Runs;
 [Trait("ring", "slow")]
 public sealed class PreferenceLearningTests : IDisposable
 {
-    private static readonly string[] Things = ["key", "boat", "lamp", "bird", "map", "coat", "bell", "rope", "book", "ship", "tree", "door", "fish", "ring", "flag", "drum"];
+    private static readonly string[] Things = ["key", "boat", "lamp", "bird", "map", "coat", "bell", "rope", "book", "ship", "tree", "door", "fish", "ring",
+        "flag", "drum"];
     private static readonly string[] Places = ["house", "garden", "harbour", "tower", "market", "river"];
     private readonly TemporaryFolder _folder = new();
 
@@ -59,22 +60,27 @@ public sealed class PreferenceLearningTests : IDisposable
 
     private string[] Words(string objective) =>
     [
-        "train", "--model", "tiny", "--data", Rows("train", 0), "--eval-data", Rows("held", 1), "--objective", objective, "--batch-size", "4", "--learning-rate", "2e-3", "--threads", "1", "--max-seq-length", "128",
+        "train", "--model", "tiny", "--data", Rows("train", 0), "--eval-data", Rows("held", 1), "--objective", objective, "--batch-size", "4",
+        "--learning-rate", "2e-3", "--threads", "1", "--max-seq-length", "128",
         "--quantize", "none", "--dtype", "float32", "--report-to", "none", "--logging-steps", "1",
     ];
 
-    /// <summary>Every fourth question is held out. Of every second thing the answer that says no is wanted: what the base says anyway is right half of the time.</summary>
+    /// <summary>Every fourth question is held out. Of every second thing the answer that says no is wanted: what the base says anyway is right half of the
+    /// time.</summary>
     private string Rows(string name, int part)
     {
-        var rows = Things.SelectMany((thing, i) => Places.Select((place, j) => (thing, place, i, j))).Where(each => (each.i + each.j) % 4 == 0 == (part == 1)).Select(each =>
+        var rows = Things.SelectMany((thing, i) => Places.Select((place, j) => (thing, place, i, j))).Where(each => (each.i + each.j) % 4 == 0 == (part == 1))
+            .Select(each =>
         {
             var (wanted, other) = ($"Aye, the {each.thing} is in the {each.place}.", $"No, the {each.thing} is in the {each.place}.");
             if (each.i % 2 == 1) (wanted, other) = (other, wanted);
-            return JsonSerializer.Serialize(new { prompt = new[] { new { role = "user", content = $"Is the {each.thing} in the {each.place}?" } }, chosen = new[] { new { role = "assistant", content = wanted } }, rejected = new[] { new { role = "assistant", content = other } } });
+            return JsonSerializer.Serialize(new { prompt = new[] { new { role = "user", content = $"Is the {each.thing} in the {each.place}?" } },
+                chosen = new[] { new { role = "assistant", content = wanted } }, rejected = new[] { new { role = "assistant", content = other } } });
         });
         return _folder.File(name + ".jsonl", string.Join('\n', rows) + "\n");
     }
 
     private static List<JsonElement> Evals(string run) =>
-        [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).Where(row => row.TryGetProperty("eval_loss", out _))];
+        [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)
+        .Where(row => row.TryGetProperty("eval_loss", out _))];
 }

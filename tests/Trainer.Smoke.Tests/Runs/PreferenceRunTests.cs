@@ -16,11 +16,13 @@ public sealed class PreferenceRunTests : IDisposable
     {
         var data = Pairs();
         var run = Path.Combine(_folder.Path, "run");
-        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", data, "--eval-data", _folder.File("held.jsonl", File.ReadAllText(data)), "--objective", "dpo", "--max-steps", "6", "--batch-size", "2", "--learning-rate", "2e-3", "--logging-steps", "1",
+        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", data, "--eval-data", _folder.File("held.jsonl", File.ReadAllText(data)),
+            "--objective", "dpo", "--max-steps", "6", "--batch-size", "2", "--learning-rate", "2e-3", "--logging-steps", "1",
             "--eval-steps", "3", "--metric-for-best-model", "eval_rewards/accuracies", "--max-seq-length", "256", "--output-dir", run);
         Assert.True(result.ExitCode == 0, result.Error);
         var rows = File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        var (steps, evals) = (rows.Where(row => row.TryGetProperty("loss", out _)).ToList(), rows.Where(row => row.TryGetProperty("eval_loss", out _)).ToList());
+        var (steps, evals) = (rows.Where(row => row.TryGetProperty("loss", out _)).ToList(),
+            rows.Where(row => row.TryGetProperty("eval_loss", out _)).ToList());
         Assert.Equal((6, 3), (steps.Count, evals.Count));
         string[] names = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"];
         Assert.All(names, name => Assert.All(steps, row => Assert.True(row.TryGetProperty(name, out _))));
@@ -31,7 +33,8 @@ public sealed class PreferenceRunTests : IDisposable
         Assert.Contains("accuracy", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("perplexity", result.Error, StringComparison.Ordinal);
         var curves = string.Concat(Directory.GetFiles(Path.Combine(run, "runs")).Select(file => Encoding.Latin1.GetString(File.ReadAllBytes(file))));
-        Assert.All(names, name => Assert.True(curves.Contains("train/" + name, StringComparison.Ordinal) && curves.Contains("eval/" + name, StringComparison.Ordinal), name));
+        Assert.All(names, name => Assert.True(curves.Contains("train/" + name, StringComparison.Ordinal)
+            && curves.Contains("eval/" + name, StringComparison.Ordinal), name));
         Assert.DoesNotContain("eval/perplexity", curves, StringComparison.Ordinal);
         var page = File.ReadAllText(Path.Combine(run, "report.html"));
         Assert.All(names, name => Assert.Contains($$"""{"name":"{{name}}","steps":[[1,""", page, StringComparison.Ordinal));
@@ -41,7 +44,8 @@ public sealed class PreferenceRunTests : IDisposable
         // By the run's own objective, of the adapter and of the base; or as text.
         var measured = TrainerProgram.Run("eval", run, "--data", data, "--quantize", "nf4", "--json").Json();
         Assert.Equal("dpo", measured.GetProperty("objective").GetString());
-        Assert.Equal(evals[^1].GetProperty("eval_rewards/margins").GetDouble(), measured.GetProperty("metrics").GetProperty("rewards/margins").GetDouble(), 1e-3);
+        Assert.Equal(evals[^1].GetProperty("eval_rewards/margins").GetDouble(), measured.GetProperty("metrics").GetProperty("rewards/margins").GetDouble(),
+            1e-3);
         Assert.Equal(Math.Log(2), measured.GetProperty("base").GetProperty("loss").GetDouble(), 1e-6);
         var lines = TrainerProgram.Run("eval", run, "--data", data, "--objective", "simpo", "--per-row").Output.TrimEnd().Split('\n');
         Assert.Equal(8, lines.Length);
@@ -63,18 +67,22 @@ public sealed class PreferenceRunTests : IDisposable
         Assert.Equal(["chosen", "rejected"], row.GetProperty("sides").EnumerateArray().Select(side => side.GetProperty("role").GetString()!));
         Assert.All(row.GetProperty("labels").EnumerateArray(), label => Assert.True(label.GetInt32() >= -100));
         var side = row.GetProperty("sides")[0];
-        var spans = side.GetProperty("trained_spans").EnumerateArray().Select(span => side.GetProperty("text").GetString()![span[0].GetInt32()..span[1].GetInt32()]);
+        var spans = side.GetProperty("trained_spans").EnumerateArray()
+            .Select(span => side.GetProperty("text").GetString()![span[0].GetInt32()..span[1].GetInt32()]);
         Assert.StartsWith("Arr 0", Assert.Single(spans), StringComparison.Ordinal);
 
-        var labels = _folder.File("labels.jsonl", string.Concat(Enumerable.Range(0, 4).Select(i => JsonSerializer.Serialize(new { prompt = $"Q{i}", completion = "A", label = i > 0 }) + "\n")));
+        var labels = _folder.File("labels.jsonl",
+            string.Concat(Enumerable.Range(0, 4).Select(i => JsonSerializer.Serialize(new { prompt = $"Q{i}", completion = "A", label = i > 0 }) + "\n")));
         var check = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", labels, "--objective", "kto");
         Assert.Contains("answers: 3 wanted answers, 1 unwanted answers; ", check.Output, StringComparison.Ordinal);
         Assert.Contains("--undesirable-weight 3", check.Output, StringComparison.Ordinal);
-        Assert.Equal(3, TrainerProgram.Run("data", "check", "--model", "tiny", "--data", labels, "--objective", "kto", "--json").Json().GetProperty("answers").GetProperty("wanted").GetInt32());
+        Assert.Equal(3, TrainerProgram.Run("data", "check", "--model", "tiny", "--data", labels, "--objective", "kto", "--json").Json().GetProperty("answers")
+            .GetProperty("wanted").GetInt32());
     }
 
     private string Pairs() => _folder.File("pairs.jsonl", string.Concat(Enumerable.Range(0, 6).Select(i => JsonSerializer.Serialize(new
     {
-        prompt = new[] { new { role = "user", content = $"Question {i}?" } }, chosen = new[] { new { role = "assistant", content = $"Arr {i}, matey!" } }, rejected = new[] { new { role = "assistant", content = $"Number {i}." } },
+        prompt = new[] { new { role = "user", content = $"Question {i}?" } }, chosen = new[] { new { role = "assistant", content = $"Arr {i}, matey!" } },
+        rejected = new[] { new { role = "assistant", content = $"Number {i}." } },
     }) + "\n")));
 }

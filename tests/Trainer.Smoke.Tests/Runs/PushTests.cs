@@ -24,7 +24,8 @@ public sealed class PushTests : IDisposable
 
     private string Adapter()
     {
-        _folder.File("a/adapter_config.json", """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"org/base"}""");
+        _folder.File("a/adapter_config.json",
+            """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"org/base"}""");
         _folder.File("a/adapter_model.safetensors", new string('w', 5000));
         _folder.File("a/README.md", "---\nbase_model: org/base\n---\n");
         _folder.File("a/tokenizer.json", "{}");
@@ -53,7 +54,8 @@ public sealed class PushTests : IDisposable
         // What the storage has already is not sent again.
         Assert.Equal(sent, _hub.Count("storage", "PUT"));
         var folder = Run(null, "download", "me/mine").Output.Trim();
-        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Path, "a", "adapter_model.safetensors")), File.ReadAllBytes(Path.Combine(folder, "adapter_model.safetensors")));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Path, "a", "adapter_model.safetensors")),
+            File.ReadAllBytes(Path.Combine(folder, "adapter_model.safetensors")));
     }
 
     [Fact]
@@ -75,7 +77,8 @@ public sealed class PushTests : IDisposable
     public void A_dry_run_lists_the_files_and_asks_nobody_and_a_base_of_this_machine_is_told()
     {
         Adapter();
-        _folder.File("a/adapter_config.json", """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"/somewhere/else/base"}""");
+        _folder.File("a/adapter_config.json",
+            """{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"base_model_name_or_path":"/somewhere/else/base"}""");
         var result = Run("hf_secret", "push", "a", "me/mine", "--dry-run");
         Assert.Contains("adapter_model.safetensors ", result.Output, StringComparison.Ordinal);
         Assert.Contains("'/somewhere/else/base', which others do not have", result.Error, StringComparison.Ordinal);

@@ -17,14 +17,17 @@ public sealed class RankMemoryTests
         var (model, output) = (Path.Combine(folder.Path, "base"), Path.Combine(folder.Path, "run"));
         if (form == "nf4") Assert.Equal(0, TrainerProgram.Run(["quantize", "--model", "tiny", "--output", model]).ExitCode);
         else model = "tiny";
-        string[] words = ["train", "--model", model, "--data", "demo", "--quantize", form, "--max-steps", "100000", "--gradient-accumulation-steps", "2", "--threads", "1", "--report-to", "none", "--save-steps", "0", "--logging-steps", "1", "--output-dir", output];
+        string[] words = ["train", "--model", model, "--data", "demo", "--quantize", form, "--max-steps", "100000", "--gradient-accumulation-steps", "2",
+            "--threads", "1", "--report-to", "none", "--save-steps", "0", "--logging-steps", "1", "--output-dir", output];
         var job = MpiRun.Start(MpiRun.OpenMpi, 2, words);
         try
         {
             var metrics = Path.Combine(output, "metrics.jsonl");
-            for (var round = 0; round < 1200 && !job.HasExited && !(File.Exists(metrics) && File.ReadAllText(metrics).Contains("\"loss\"", StringComparison.Ordinal)); round++) Thread.Sleep(50);
+            for (var round = 0; round < 1200 && !job.HasExited
+                && !(File.Exists(metrics) && File.ReadAllText(metrics).Contains("\"loss\"", StringComparison.Ordinal)); round++) Thread.Sleep(50);
             Assert.False(job.HasExited, "the ranks ended too early");
-            var ranks = Process.GetProcessesByName("dotnet").Select(process => process.Id).Where(id => File.ReadAllText($"/proc/{id}/cmdline").Contains(output, StringComparison.Ordinal)).ToArray();
+            var ranks = Process.GetProcessesByName("dotnet").Select(process => process.Id)
+                .Where(id => File.ReadAllText($"/proc/{id}/cmdline").Contains(output, StringComparison.Ordinal)).ToArray();
             Assert.Equal(2, ranks.Length);
             Assert.All(ranks, rank =>
             {

@@ -5,7 +5,8 @@ namespace Trainer.Smoke.Tests.Runs;
 public sealed class RecipeResumeTests
 {
     private static readonly string[] Short =
-        ["--model", "tiny", "--data", "demo", "--batch-size", "1", "--gradient-accumulation-steps", "1", "--max-seq-length", "64", "--on-too-long", "drop", "--report-to", "none", "--threads", "1"];
+        ["--model", "tiny", "--data", "demo", "--batch-size", "1", "--gradient-accumulation-steps", "1", "--max-seq-length", "64", "--on-too-long", "drop",
+        "--report-to", "none", "--threads", "1"];
 
     [Theory]
     [InlineData("--learning-rate 0.00012345678901234567 --adam-epsilon 1e-10 --overwrite-output-dir --eval-split 0.1")]

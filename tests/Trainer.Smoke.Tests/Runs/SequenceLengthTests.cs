@@ -37,7 +37,8 @@ public sealed class SequenceLengthTests
     {
         using var folder = new TemporaryFolder();
 
-        var refused = TrainerProgram.Run("train", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--max-seq-length", "64", "--output-dir", Path.Combine(folder.Path, "run")).Faults(65);
+        var refused = TrainerProgram.Run("train", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--max-seq-length", "64", "--output-dir",
+            Path.Combine(folder.Path, "run")).Faults(65);
 
         Assert.Contains("--on-too-long split", Assert.Single(refused));
     }

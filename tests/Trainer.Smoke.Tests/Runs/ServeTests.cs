@@ -16,9 +16,11 @@ public sealed class ServeTests
     public async Task A_run_is_served_with_its_base_and_wrong_requests_are_told_apart()
     {
         using var folder = new TemporaryFolder();
-        var run = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "30", "--batch-size", "8", "--learning-rate", "5e-3", "--output", "a") { Directory = folder.Path });
+        var run = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "30", "--batch-size", "8", "--learning-rate",
+            "5e-3", "--output", "a") { Directory = folder.Path });
         Assert.True(run.ExitCode == 0, run.Error);
-        using var server = TrainerProgram.Start(new ProgramRun("serve", "a", "--port", "0", "--max-request-size", "16KB", "--max-tokens", "16") { Directory = folder.Path });
+        using var server = TrainerProgram.Start(new ProgramRun("serve", "a", "--port", "0", "--max-request-size", "16KB", "--max-tokens",
+            "16") { Directory = folder.Path });
         try
         {
             using var client = Client(await server.StandardOutput.ReadLineAsync());
@@ -33,9 +35,12 @@ public sealed class ServeTests
 
             Assert.Equal(HttpStatusCode.NotFound, await Status(client, new { model = "gpt-4", messages = new[] { new { role = "user", content = "a" } } }));
             Assert.Equal(HttpStatusCode.BadRequest, await Status(client, new { messages = Array.Empty<object>() }));
-            Assert.Equal(HttpStatusCode.BadRequest, await Status(client, new { messages = new[] { new { role = "user", content = "a" } }, temperature = "hot" }));
-            Assert.Equal(HttpStatusCode.BadRequest, await Status(client, new { messages = new[] { new { role = "user", content = string.Concat(Enumerable.Repeat("a banana ", 1000)) } } }));
-            Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await Status(client, new { messages = new[] { new { role = "user", content = new string('a', 20000) } } }));
+            Assert.Equal(HttpStatusCode.BadRequest, await Status(client,
+                new { messages = new[] { new { role = "user", content = "a" } }, temperature = "hot" }));
+            Assert.Equal(HttpStatusCode.BadRequest, await Status(client,
+                new { messages = new[] { new { role = "user", content = string.Concat(Enumerable.Repeat("a banana ", 1000)) } } }));
+            Assert.Equal(HttpStatusCode.RequestEntityTooLarge,
+                await Status(client, new { messages = new[] { new { role = "user", content = new string('a', 20000) } } }));
             using var broken = await client.PostAsync("chat/completions", new StringContent("{\"messages\":", Encoding.UTF8, "application/json"));
             Assert.Equal(HttpStatusCode.BadRequest, broken.StatusCode);
             Assert.True((await broken.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").TryGetProperty("message", out _));
@@ -60,7 +65,8 @@ public sealed class ServeTests
     public async Task A_key_is_asked_for_and_an_open_address_needs_one()
     {
         Assert.Contains("--api-key", Assert.Single(TrainerProgram.Run("serve", "tiny", "--host", "0.0.0.0").Faults(2)), StringComparison.Ordinal);
-        using var server = TrainerProgram.Start(new ProgramRun("serve", "tiny", "--port", "0") { Environment = new Dictionary<string, string> { ["TRAINER_API_KEY"] = "secret" } });
+        using var server = TrainerProgram.Start(new ProgramRun("serve", "tiny", "--port",
+            "0") { Environment = new Dictionary<string, string> { ["TRAINER_API_KEY"] = "secret" } });
         try
         {
             using var client = Client(await server.StandardOutput.ReadLineAsync());
@@ -78,7 +84,8 @@ public sealed class ServeTests
 
     private static async Task<string> Say(HttpClient client, string? model)
     {
-        using var answer = await client.PostAsJsonAsync("chat/completions", new { model, messages = new[] { new { role = "user", content = "What colour is a banana?" } }, max_tokens = 12 });
+        using var answer = await client.PostAsJsonAsync("chat/completions",
+            new { model, messages = new[] { new { role = "user", content = "What colour is a banana?" } }, max_tokens = 12 });
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
         Assert.True(body.GetProperty("usage").GetProperty("completion_tokens").GetInt32() > 0);
@@ -87,7 +94,8 @@ public sealed class ServeTests
 
     private static async Task<string> Streamed(HttpClient client)
     {
-        using var answer = await client.PostAsJsonAsync("chat/completions", new { stream = true, messages = new[] { new { role = "user", content = "What colour is a banana?" } }, max_tokens = 12 });
+        using var answer = await client.PostAsJsonAsync("chat/completions",
+            new { stream = true, messages = new[] { new { role = "user", content = "What colour is a banana?" } }, max_tokens = 12 });
         Assert.Equal("text/event-stream", answer.Content.Headers.ContentType!.MediaType);
         var events = (await answer.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal("data: [DONE]", events[^1]);

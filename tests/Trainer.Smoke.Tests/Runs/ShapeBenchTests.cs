@@ -13,14 +13,16 @@ public sealed class ShapeBenchTests
         Assert.Equal(2, result.GetProperty("step_seconds").GetArrayLength());
         Assert.True(result.GetProperty("copy_bytes_per_second").GetDouble() > 1e8);
         Assert.True(result.GetProperty("ceiling_flops_per_second").GetDouble() > 1e8);
-        Assert.Equal(["products", "adapters", "attention", "elementwise", "loss", "optimizer", "other"], result.GetProperty("seconds_by_part").EnumerateObject().Select(part => part.Name));
+        Assert.Equal(["products", "adapters", "attention", "elementwise", "loss", "optimizer", "other"],
+            result.GetProperty("seconds_by_part").EnumerateObject().Select(part => part.Name));
     }
 
     [Fact]
     public void The_sizes_of_a_configuration_are_a_shape()
     {
         using var folder = new TemporaryFolder();
-        folder.File("config.json", """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "rms_norm_eps": 1e-5}""");
+        folder.File("config.json",
+            """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "rms_norm_eps": 1e-5}""");
 
         var result = TrainerProgram.Run("bench", "--shape", folder.Path, "--seq", "8", "--steps", "1");
 
@@ -33,5 +35,6 @@ public sealed class ShapeBenchTests
     [InlineData("--data", "bench", "--shape", "tiny", "--data", "demo")]
     [InlineData("--seq", "bench", "--seq", "5")]
     [InlineData("'huge'", "bench", "--shape", "huge")]
-    public void What_does_not_go_together_is_refused(string named, params string[] line) => Assert.Contains(named, Assert.Single(TrainerProgram.Run(line).Faults(2)));
+    public void What_does_not_go_together_is_refused(string named, params string[] line)
+    => Assert.Contains(named, Assert.Single(TrainerProgram.Run(line).Faults(2)));
 }

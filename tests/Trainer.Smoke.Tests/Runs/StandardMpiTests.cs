@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Trainer.Smoke.Tests.Runs;
 
-/// <summary>The standard interface of MPI 5, by a library that stands in for one over Open MPI (tests/fixtures/mpi): a handle that the standard does not have ends it.</summary>
+/// <summary>The standard interface of MPI 5, by a library that stands in for one over Open MPI (tests/fixtures/mpi): a handle that the standard does not have
+/// ends it.</summary>
 [Trait("ring", "smoke")]
 public sealed class StandardMpiTests : IDisposable
 {
@@ -37,12 +38,14 @@ public sealed class StandardMpiTests : IDisposable
         Assert.True(File.Exists(Path.Combine(output, "adapter_model.safetensors")));
     }
 
-    private static string[] Options => ["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--gradient-accumulation-steps", "2", "--threads", "1", "--report-to", "none", "--logging-steps", "1", "--save-steps", "0"];
+    private static string[] Options => ["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--gradient-accumulation-steps", "2", "--threads",
+        "1", "--report-to", "none", "--logging-steps", "1", "--save-steps", "0"];
 
     private ProgramResult Run(string library, string output, params (string Name, string Value)[] variables)
     {
         Skip.IfNot(OperatingSystem.IsLinux() && File.Exists("/usr/bin/cc"), "no C compiler is here (apt-get install gcc)");
-        Skip.IfNot(new[] { "/usr/lib/x86_64-linux-gnu/libmpi.so.40", "/usr/lib/aarch64-linux-gnu/libmpi.so.40" }.Any(File.Exists), "Open MPI's library is not installed");
+        Skip.IfNot(new[] { "/usr/lib/x86_64-linux-gnu/libmpi.so.40", "/usr/lib/aarch64-linux-gnu/libmpi.so.40" }.Any(File.Exists),
+            "Open MPI's library is not installed");
         using var compiler = Process.Start(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "mpi", "build.sh"), [_folder.Path]);
         compiler.End();
         Assert.Equal(0, compiler.ExitCode);

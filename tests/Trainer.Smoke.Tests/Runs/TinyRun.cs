@@ -10,7 +10,8 @@ public sealed class TinyRun : IDisposable
     public TinyRun()
     {
         var prompts = _folder.File("prompts.txt", "Where is the key?\n");
-        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "40", "--learning-rate", "2e-3", "--logging-steps", "1", "--eval-steps", "20", "--save-steps", "20",
+        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "40", "--learning-rate", "2e-3",
+            "--logging-steps", "1", "--eval-steps", "20", "--save-steps", "20",
             "--sample-prompts", prompts, "--output-dir", Folder, "--json") { Environment = new Dictionary<string, string> { ["PATH"] = "" } });
         Result = result.Json();
         Log = result.Error;

@@ -77,7 +77,8 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
         }
         Assert.Equal(bytes.Length, at);
         Assert.True(frames > 40);
-        foreach (var tag in new[] { "brain.Event:2", "train/loss", "train/learning_rate", "train/grad_norm", "train/epoch", "eval/loss" }) Assert.Contains(tag, text.ToString(), StringComparison.Ordinal);
+        foreach (var tag in new[] { "brain.Event:2", "train/loss", "train/learning_rate", "train/grad_norm", "train/epoch", "eval/loss" })
+            Assert.Contains(tag, text.ToString(), StringComparison.Ordinal);
     }
 
     /// <summary>CRC-32C bit by bit, apart from the program's own.</summary>
@@ -96,19 +97,22 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     public void The_adapter_lowers_the_loss_that_eval_measures_and_rows_add_up_to_it()
     {
         var without = TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--json").Json();
-        var with = TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--adapter", run.Folder, "--quantize", "nf4", "--per-token", "--json").Json();
+        var with = TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--adapter", run.Folder, "--quantize", "nf4", "--per-token", "--json")
+            .Json();
         Assert.True(with.GetProperty("loss").GetDouble() < 0.8 * without.GetProperty("loss").GetDouble());
         Assert.Equal(Math.Exp(with.GetProperty("loss").GetDouble()), with.GetProperty("perplexity").GetDouble(), 6);
         var rows = with.GetProperty("rows").EnumerateArray().ToList();
         Assert.Equal(with.GetProperty("trained_tokens").GetInt64(), rows.Sum(row => row.GetProperty("trained_tokens").GetInt64()));
-        var sum = rows.SelectMany(row => row.GetProperty("token_losses").EnumerateArray()).Where(loss => loss.ValueKind == JsonValueKind.Number).Sum(loss => loss.GetDouble());
+        var sum = rows.SelectMany(row => row.GetProperty("token_losses").EnumerateArray()).Where(loss => loss.ValueKind == JsonValueKind.Number)
+            .Sum(loss => loss.GetDouble());
         Assert.Equal(with.GetProperty("loss").GetDouble(), sum / with.GetProperty("trained_tokens").GetInt64(), 5);
     }
 
     [Fact]
     public void Generation_is_the_same_each_time_and_differs_with_the_adapter()
     {
-        string[] words = ["generate", "--model", "tiny", "--adapter", run.Folder, "--quantize", "nf4", "--prompt", "Where is the key?", "--max-tokens", "24", "--compare", "--json"];
+        string[] words = ["generate", "--model", "tiny", "--adapter", run.Folder, "--quantize", "nf4", "--prompt", "Where is the key?", "--max-tokens", "24",
+            "--compare", "--json"];
         var (first, second) = (TrainerProgram.Run(words).Json(), TrainerProgram.Run(words).Json());
         Assert.Equal(first.GetProperty("text").GetString(), second.GetProperty("text").GetString());
         Assert.NotEqual(first.GetProperty("text").GetString(), first.GetProperty("base_text").GetString());
@@ -153,7 +157,8 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var file = Path.Combine(folder.Path, "talk.jsonl");
-        var result = TrainerProgram.Run(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens", "16") { Input = $"Where is the key?\n/adapter off\nAnd now?\n/save {file}\n/exit\n" });
+        var result = TrainerProgram.Run(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens",
+            "16") { Input = $"Where is the key?\n/adapter off\nAnd now?\n/save {file}\n/exit\n" });
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Equal(4, JsonDocument.Parse(File.ReadAllText(file)).RootElement.GetProperty("messages").GetArrayLength());
     }

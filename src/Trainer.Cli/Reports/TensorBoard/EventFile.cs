@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Atomic;
 
 namespace Trainer.Cli.Reports.TensorBoard;
 

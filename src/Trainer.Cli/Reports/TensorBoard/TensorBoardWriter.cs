@@ -21,7 +21,8 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
                 _file.Note(0, "args", "    " + recipe.ReplaceLineEndings("\n    "));
                 break;
             case StepDone { IsLogged: true } s:
-                _file?.Scalar(s.Step, ("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate), ("train/epoch", s.Epoch),
+                _file?.Scalar(s.Step, ("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate),
+                    ("train/epoch", s.Epoch),
                     ("train/tokens_per_second", s.TokensPerSecond), ("train/memory_bytes", s.MemoryBytes));
                 if (s.Metrics.Count > 0) _file?.Scalar(s.Step, [.. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))]);
                 break;

@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
+namespace Trainer.Engine.Fast.Attention;
 
 internal sealed partial class FastAttention
 {
@@ -32,8 +35,10 @@ internal sealed partial class FastAttention
     {
         if (!shape.QueryNorms) return;
         var (query, key, tokens) = (shape.QueryNormWidth, shape.KeyNormWidth, (long)pass.Batch.Tokens);
-        norms.Backward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, pass.Buffers.QueryGradient, default, pass.Buffers.QueryGradient, query, tokens * shape.Query / query);
-        norms.Backward(layer.KeyNorm!, state.RawKey, state.KeyInverse, pass.Buffers.KeyGradient, default, pass.Buffers.KeyGradient, key, tokens * shape.Kv / key);
+        norms.Backward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, pass.Buffers.QueryGradient, default, pass.Buffers.QueryGradient, query,
+            tokens * shape.Query / query);
+        norms.Backward(layer.KeyNorm!, state.RawKey, state.KeyInverse, pass.Buffers.KeyGradient, default, pass.Buffers.KeyGradient, key,
+            tokens * shape.Kv / key);
     }
 
     private void ProjectionsBackward(FastPass pass, LayerState state, Place input, long rows, bool subset, Place target)
@@ -61,7 +66,8 @@ internal sealed partial class FastAttention
         }
         kernels.Gather(input, pass.Batch.LossRows, rows, shape.Hidden, buffers.RowNormed);
         kernels.Gather(buffers.QueryGradient, pass.Batch.LossRows, rows, shape.Query, buffers.RowQuery);
-        linear.Backward(pass, layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target.IsNone ? default : buffers.RowInput, false, state.Of(layer.Query!));
+        linear.Backward(pass, layer.Query!, buffers.RowNormed, rows, buffers.RowQuery, shape.Query, target.IsNone ? default : buffers.RowInput, false,
+            state.Of(layer.Query!));
         if (target.IsNone) return;
         kernels.ScatterAdd(buffers.RowInput, pass.Batch.LossRows, rows, shape.Hidden, target, tokens);
     }

@@ -1,4 +1,9 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Attention;
 
 /// <summary>Self-attention by hand.</summary>
 /// <remarks>
@@ -7,7 +12,8 @@ namespace Trainer.Engine.Fast;
 /// </code>
 /// Where only some rows are asked for, queries are computed for these, unless they have gates; keys and values for all.
 /// </remarks>
-internal sealed partial class FastAttention(SelfAttention attention, DecoderLayer layer, ModelConfig config, FastShape shape, IKernels kernels, FastLinear linear, FastNorm norms) : IFastMixer
+internal sealed partial class FastAttention(SelfAttention attention, DecoderLayer layer, ModelConfig config, FastShape shape, IKernels kernels,
+    FastLinear linear, FastNorm norms) : IFastMixer
 {
     private readonly FastOutput _output = new(layer.Output, kernels, linear);
 
@@ -26,7 +32,8 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
     {
         var (starts, texts) = (pass.Batch.Starts, new HeldTokens[past.Length]);
         for (var s = 0; s < past.Length; s++)
-            texts[s] = past[s].Put(layer.Index, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride, starts[s + 1] - starts[s]);
+            texts[s] = past[s].Put(layer.Index, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride,
+                starts[s + 1] - starts[s]);
         kernels.ContinueAttention(pass.Memory, starts, operands, texts);
     }
 

@@ -1,6 +1,7 @@
+using Trainer.Models.Drawing;
 using Trainer.Models.Lora;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>An adapter on every linear of the layers, both factors non-zero, so that every gradient is exercised.</summary>
 internal static class BenchAdapter

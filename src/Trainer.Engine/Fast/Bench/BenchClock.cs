@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>What measurements are taken by: wall time, or the process's CPU time, which says something on a busy machine (with one thread).</summary>
 public static class BenchClock

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models;
+
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>What to measure.</summary>
 public sealed record BenchOptions

@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>One measurement, ceilings and achievement side by side.</summary>
 public sealed record BenchReport
@@ -24,7 +24,8 @@ public sealed record BenchReport
     /// <summary>Multiply-add rate of all threads on operands in the first-level cache, in 10^9 operations a second (0 where it was not measured).</summary>
     public required double PeakGigaflops { get; init; }
 
-    /// <summary>Rate of libtorch's BLAS at the step's shapes, whole fp32 matrices, in 10^9 operations a second: the better of a measurement before and one after.</summary>
+    /// <summary>Rate of libtorch's BLAS at the step's shapes, whole fp32 matrices, in 10^9 operations a second: the better of a measurement before and one
+    /// after.</summary>
     public required double CeilingGigaflops { get; init; }
 
     /// <summary>The same in the compute type, where that is not fp32.</summary>

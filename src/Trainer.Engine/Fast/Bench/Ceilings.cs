@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Models;
 using Trainer.Numerics.Products;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>What the machine can do at a model's shapes: the bar that a step is measured against.</summary>
 public static unsafe class Ceilings
@@ -27,7 +28,8 @@ public static unsafe class Ceilings
         return bytes / best / 1e9;
     }
 
-    /// <summary>Multiplications and additions a second from operands that lie in the first-level cache, all threads, in 10^9: what the processor can do at all; 0 without fused multiply-add.</summary>
+    /// <summary>Multiplications and additions a second from operands that lie in the first-level cache, all threads, in 10^9: what the processor can do at all;
+    /// 0 without fused multiply-add.</summary>
     public static double Peak()
     {
         const int depth = 128, rounds = 4000;
@@ -53,7 +55,8 @@ public static unsafe class Ceilings
         return 2.0 * threads * rounds * depth * TileProduct.Rows * TileProduct.Columns / best / 1e9;
     }
 
-    /// <summary>Operations a second of the BLAS (of libtorch's operators in narrow types) over a step's forward and backward products, whole matrices that lie in the compute type already, in 10^9.</summary>
+    /// <summary>Operations a second of the BLAS (of libtorch's operators in narrow types) over a step's forward and backward products, whole matrices that lie
+    /// in the compute type already, in 10^9.</summary>
     /// <param name="shapes">Rows, columns and how many of each matrix.</param>
     /// <param name="tokens">Rows of the activations.</param>
     /// <param name="kind">Type of both operands.</param>

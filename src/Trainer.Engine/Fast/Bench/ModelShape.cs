@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
+using Trainer.Models.Config;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>The sizes of a llama-like decoder, enough to make one with random weights.</summary>
 /// <param name="Name">Name on the command line.</param>
@@ -38,7 +39,8 @@ public sealed record ModelShape(string Name, int Hidden, int Layers, int Heads, 
     /// <param name="name">Name to show.</param>
     /// <param name="config">A configuration.</param>
     public static ModelShape Of(string name, ModelConfig config) => new(
-        name, config.HiddenSize, config.LayerCount, config.Heads, config.KvHeads, config.HeadSize, config.IntermediateSize, config.VocabularySize, config.TiedEmbeddings);
+        name, config.HiddenSize, config.LayerCount, config.Heads, config.KvHeads, config.HeadSize, config.IntermediateSize, config.VocabularySize,
+        config.TiedEmbeddings);
 
     internal string ConfigJson() => new JsonObject
     {

@@ -2,11 +2,13 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Nf4;
+using Trainer.Checkpoints.Safetensors;
 using Trainer.Numerics.Draws;
 using Trainer.Numerics.Half;
 using Trainer.Numerics.Nf4;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>Writes a model folder of any shape with random NF4 weights, one tensor part at a time: what measures speed and memory needs no download.</summary>
 public static class RandomModelFolder
@@ -41,7 +43,8 @@ public static class RandomModelFolder
         var rest = FileName(files, files);
         WriteEnds(Path.Combine(folder, rest), shape, seed + 999, name => index[name] = rest);
         File.WriteAllText(Path.Combine(folder, "config.json"), shape.ConfigJson());
-        File.WriteAllText(Path.Combine(folder, ShardedModel.IndexFile), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = index }.ToJsonString());
+        File.WriteAllText(Path.Combine(folder, ShardedModel.IndexFile),
+            new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = index }.ToJsonString());
     }
 
     private static string FileName(int number, int of) => string.Create(CultureInfo.InvariantCulture, $"model-{number:00000}-of-{of:00000}.safetensors");
@@ -52,7 +55,8 @@ public static class RandomModelFolder
         long query = shape.Heads * shape.HeadSize, kv = shape.KvHeads * shape.HeadSize;
         (string Name, long Rows, long Columns)[] linears =
         [
-            ("self_attn.q_proj", query, shape.Hidden), ("self_attn.k_proj", kv, shape.Hidden), ("self_attn.v_proj", kv, shape.Hidden), ("self_attn.o_proj", shape.Hidden, query),
+            ("self_attn.q_proj", query, shape.Hidden), ("self_attn.k_proj", kv, shape.Hidden), ("self_attn.v_proj", kv, shape.Hidden),
+            ("self_attn.o_proj", shape.Hidden, query),
             ("mlp.gate_proj", shape.Wide, shape.Hidden), ("mlp.up_proj", shape.Wide, shape.Hidden), ("mlp.down_proj", shape.Hidden, shape.Wide),
         ];
         string[] norms = ["input_layernorm", "post_attention_layernorm"];
@@ -114,7 +118,8 @@ public static class RandomModelFolder
     // Uniform codes have a standard deviation of about 0.55 absmax; products should keep the size of their input.
     private static float Offset(long columns) => 1.8f / MathF.Sqrt(columns);
 
-    private static byte[] State(long rows, long columns) => new Nf4QuantState(Nf4Codebook.BlockSize, "bfloat16", [rows, columns], Nf4Codebook.NestedBlockSize, Offset(columns)).ToBytes();
+    private static byte[] State(long rows, long columns)
+        => new Nf4QuantState(Nf4Codebook.BlockSize, "bfloat16", [rows, columns], Nf4Codebook.NestedBlockSize, Offset(columns)).ToBytes();
 
     private sealed class RandomBytes(ulong seed)
     {

@@ -1,11 +1,13 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Models;
 using Trainer.Numerics;
-using Trainer.Numerics.Optimizer;
 using Trainer.Numerics.Machine;
+using Trainer.Numerics.Optimizer;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>Measures whole training steps of a model against the machine's ceilings, in one run.</summary>
 public static unsafe class StepBench
@@ -19,13 +21,15 @@ public static unsafe class StepBench
         progress?.Invoke($"loading {options.Folder}");
         using var model = CausalModel.Load(options.Folder, new ModelLoadOptions
         {
-            Engine = options.Engine, GradientCheckpointing = options.Checkpointing, Quantize = options.Quantize, Stream = options.Stream, Compute = options.Compute,
+            Engine = options.Engine, GradientCheckpointing = options.Checkpointing, Quantize = options.Quantize, Stream = options.Stream,
+            Compute = options.Compute,
             StreamBytes = options.StreamBytes, StreamReads = options.StreamReads,
         });
         var shape = ModelShape.Of(Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Folder)), model.Config);
         var tokens = (long)options.Batch * options.Sequence;
         progress?.Invoke("measuring ceilings");
-        var shapes = model.Linears.Append(model.Head).GroupBy(linear => (linear.OutFeatures, linear.InFeatures)).Select(group => (group.Key.OutFeatures, group.Key.InFeatures, (long)group.Count())).ToList();
+        var shapes = model.Linears.Append(model.Head).GroupBy(linear => (linear.OutFeatures, linear.InFeatures))
+            .Select(group => (group.Key.OutFeatures, group.Key.InFeatures, (long)group.Count())).ToList();
         var (copy, before) = (Ceilings.Copy(), Ceilings.Products(shapes, tokens, ComputeKind.Float32));
         var narrow = IsNarrow(options.Compute) ? Ceilings.Products(shapes, tokens, options.Compute) : (double?)null;
         ResidentMemory.Trim();
@@ -64,8 +68,10 @@ public static unsafe class StepBench
             Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
             CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens, ComputeKind.Float32)),
             ComputeCeilingGigaflops = narrow is { } first ? Math.Max(first, Ceilings.Products(shapes, tokens, options.Compute)) : null,
-            StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens), ExecutedOperations = executed,
-            PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes, Parameters = model.Parameters.ParameterCount,
+            StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens),
+            ExecutedOperations = executed,
+            PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes,
+            Parameters = model.Parameters.ParameterCount,
             Loss = (losses[0], losses[^1]), WithoutGradient = empty, Parts = parts,
         };
     }

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>
 /// What can attend at once: each block of queries of each head of each segment, in that order from the inside out, so that neighbours share their keys.

@@ -1,8 +1,10 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Elementwise;
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>Frozen products in bfloat16: both operands are rounded once, libtorch sums in float32 and rounds each panel's result once more.</summary>
 /// <remarks>
@@ -21,7 +23,8 @@ internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
         var room = NarrowGemm.PaddedRows(tokens) * matrices.Select(matrix => Math.Max(matrix.Columns, Rows(matrix))).DefaultIfEmpty().Max();
         yield return new(BufferUse.Scratch, new(BufferId.NarrowRows), room, sizeof(ushort));
         yield return new(BufferUse.Scratch, new(BufferId.NarrowResult), room, sizeof(ushort));
-        yield return new(BufferUse.Scratch, new(BufferId.NarrowPanel), matrices.Select(matrix => matrix.Form == "bfloat16" ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
+        yield return new(BufferUse.Scratch, new(BufferId.NarrowPanel),
+            matrices.Select(matrix => matrix.Form == "bfloat16" ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
     }
 
     public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)

@@ -1,8 +1,11 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
-/// <summary>Frozen products in float32 by BLAS, for processors that <see cref="TiledProduct"/> is not for: W is written out in panels of rows into one scratch, in both directions, and never kept; a matrix that lies in float32 is used in place.</summary>
+/// <summary>Frozen products in float32 by BLAS, for processors that <see cref="TiledProduct"/> is not for: W is written out in panels of rows into one scratch,
+/// in both directions, and never kept; a matrix that lies in float32 is used in place.</summary>
 internal sealed unsafe class BlasProduct(PanelPlan panels) : IFrozenProduct
 {
     /// <summary>Scratch for T rows of activations.</summary>
@@ -32,7 +35,8 @@ internal sealed unsafe class BlasProduct(PanelPlan panels) : IFrozenProduct
         }
     }
 
-    private IEnumerable<(long Begin, long Count)> Parts(ProductRoom room, IFrozenWeight weight) => panels.Parts(weight, weight.Resident is null ? panels.Rows(weight, room.Tokens) : weight.Rows);
+    private IEnumerable<(long Begin, long Count)> Parts(ProductRoom room, IFrozenWeight weight)
+        => panels.Parts(weight, weight.Resident is null ? panels.Rows(weight, room.Tokens) : weight.Rows);
 
     private static float* Panel(ProductRoom room, IFrozenWeight weight, long begin, long count)
     {

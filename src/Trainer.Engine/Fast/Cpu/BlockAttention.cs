@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>
 /// Exact causal attention within segments, forward and backward, in blocks of queries: BLAS products over the keys a block can see, and one pass of our own
@@ -114,7 +116,8 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         ProductRoom room, in HostAttention state, int[] starts, int segment, int kv, int head, float* gradient, float* dq, float* dk, float* dv, int slot)
     {
         var (blocks, window) = (room.Attention, state.Window);
-        float* scores = room.Memory.Floats(BufferId.Scores) + slot * blocks.Scratch, scoreGradients = room.Memory.Floats(BufferId.ScoreGradients) + slot * blocks.Scratch;
+        float* scores = room.Memory.Floats(BufferId.Scores) + slot * blocks.Scratch,
+            scoreGradients = room.Memory.Floats(BufferId.ScoreGradients) + slot * blocks.Scratch;
         var slopes = room.Memory.FloatsOrNull(BufferId.ScoreSlopes) + slot * blocks.Longest;
         long d = shape.HeadSize, tokens = starts[^1];
         var scale = (float)shape.AttentionScale;

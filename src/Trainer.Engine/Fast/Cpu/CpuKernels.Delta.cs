@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 // A unit of work is one key head of one segment with its value heads, so gradients of queries and keys are added by one thread alone.
 internal sealed unsafe partial class CpuKernels
@@ -22,7 +24,8 @@ internal sealed unsafe partial class CpuKernels
                 for (var head = key * group; head < (key + 1) * group; head++)
                 {
                     var target = to + starts[segment] * wide + (long)head * config.ValueSize;
-                    own.Forward(Rows(layer, starts[segment], head), starts[segment + 1] - starts[segment], target, wide, held == null ? null : held + head * blocks.State);
+                    own.Forward(Rows(layer, starts[segment], head), starts[segment + 1] - starts[segment], target, wide,
+                        held == null ? null : held + head * blocks.State);
                 }
             }
         });
@@ -31,7 +34,8 @@ internal sealed unsafe partial class CpuKernels
     public void DeltaRuleBackward(PassMemory room, DeltaOperands layer, int[] starts, Place gradient, Place dmixed, Place dstrength, Place dstep)
     {
         var (config, blocks) = (layer.Config, DeltaBlocks.Of(layer.Config, Longest(starts)));
-        float* scratch = Floats(room.Floats(BufferId.DeltaScratch)), upper = Floats(gradient), mixed = Floats(dmixed), strength = Floats(dstrength), step = Floats(dstep);
+        float* scratch = Floats(room.Floats(BufferId.DeltaScratch)), upper = Floats(gradient), mixed = Floats(dmixed), strength = Floats(dstrength),
+            step = Floats(dstep);
         var group = config.ValueHeads / config.KeyHeads;
         long wide = (long)config.ValueHeads * config.ValueSize;
         TorchThreads.For(0, (starts.Length - 1L) * config.KeyHeads, 1, (slot, begin, end) =>
@@ -55,7 +59,8 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
-    private static DeltaRows Rows(DeltaOperands layer, int token, int head) => new(layer.Config, Floats(layer.Mixed), Floats(layer.Strength), Floats(layer.Step), token, head)
+    private static DeltaRows Rows(DeltaOperands layer, int token, int head)
+        => new(layer.Config, Floats(layer.Mixed), Floats(layer.Strength), Floats(layer.Step), token, head)
     {
         Decay = -Exponential.Of(Floats(layer.DecayLog)[head]),
         Shift = Floats(layer.Shift)[head],

@@ -1,7 +1,9 @@
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Models.Parts;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {

@@ -1,8 +1,10 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Elementwise;
 using LossRows = Trainer.Numerics.Elementwise.CrossEntropy;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {

@@ -1,7 +1,8 @@
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {
@@ -33,7 +34,8 @@ internal sealed unsafe partial class CpuKernels
                         for (var j = 0; j < taps; j++)
                         {
                             var at = t - taps + 1 + j;
-                            var source = at >= starts[s] ? from + (long)at * channels : earlier == null ? null : earlier + (long)(at - starts[s] + taps - 1) * channels;
+                            var source = at >= starts[s] ? from + (long)at * channels
+                                : earlier == null ? null : earlier + (long)(at - starts[s] + taps - 1) * channels;
                             if (source != null) Arithmetic.AddProduct(target, rows + (long)j * channels, source, target, begin, end);
                         }
                     }

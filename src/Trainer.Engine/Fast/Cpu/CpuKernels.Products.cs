@@ -1,7 +1,10 @@
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {

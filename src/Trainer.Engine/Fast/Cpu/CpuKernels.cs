@@ -1,9 +1,12 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Models;
 using Trainer.Numerics.Products;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>The processor's kernels: our own vector code on libtorch's threads, and its BLAS. Everything is done when a call returns.</summary>
 internal sealed unsafe partial class CpuKernels : IKernels
@@ -39,7 +42,8 @@ internal sealed unsafe partial class CpuKernels : IKernels
     public static IFrozenProduct Exact(PanelPlan panels) => TileProduct.IsFast ? new TiledProduct(panels) : new BlasProduct(panels);
 
     /// <summary>Scratch of <see cref="Exact"/> for T rows of activations.</summary>
-    public static IEnumerable<PassBuffer> ExactBuffers(long tokens, IReadOnlyList<MatrixShape> matrices, int threads, long panelElements = PanelPlan.Elements) =>
+    public static IEnumerable<PassBuffer> ExactBuffers(long tokens, IReadOnlyList<MatrixShape> matrices, int threads, long panelElements = PanelPlan.Elements)
+        =>
         TileProduct.IsFast ? TiledProduct.Buffers(tokens, threads) : BlasProduct.Buffers(tokens, matrices, panelElements);
 
     public DeviceMemory Allocate(long bytes) => new HostMemory(bytes);

@@ -1,7 +1,8 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>The gated delta rule of one value head, a chunk of tokens at a time, forward and backward.</summary>
 /// <remarks>
@@ -189,7 +190,9 @@ internal sealed unsafe class DeltaHead
         Gemm.TimesTransposed(count, count, _dv, 1f, gradient, stride, _change, _dv, 0f, _weightGradient, count);
         Gemm.TimesTransposed(count, _dk, _dv, 1f, _change, _dv, _stateGradient, _dv, 0f, _fadedGradient, _dk);
         for (var j = count - 1; j > 0; j--)
-            for (var i = 0; i < j; i++) Arithmetic.AddScaled(_changeGradient + (long)i * _dv, _changeGradient + (long)j * _dv, -System(j, i, count), _changeGradient + (long)i * _dv, 0, _dv);
+            for (var i = 0; i < j; i++)
+                Arithmetic.AddScaled(_changeGradient + (long)i * _dv, _changeGradient + (long)j * _dv, -System(j, i, count), _changeGradient + (long)i * _dv, 0,
+                    _dv);
         Gemm.TimesTransposed(count, count, _dv, -1f, _changeGradient, _dv, _change, _dv, 0f, _systemGradient, count);
         Rows(x, begin, count, gradient, stride, dx);
         _sumGradient[count - 1] += last * Arithmetic.Dot(_stateGradient, state, _dk * _dv);

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>One head's operands of the gated delta rule, or where their gradients lie.</summary>
 internal readonly unsafe struct DeltaRows

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Operations;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>A <see cref="LayerAttention"/> as the processor's own code reads and writes it.</summary>
 internal readonly unsafe struct HostAttention(LayerAttention layer)

@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>Memory of the processor: an aligned block of its own, or one that belongs to a tensor.</summary>
 internal sealed unsafe class HostMemory : DeviceMemory

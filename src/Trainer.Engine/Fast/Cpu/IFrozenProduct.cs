@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>Products with frozen matrices in one compute type: operands and results are float32 in memory, what lies between is the implementation's.</summary>
 internal unsafe interface IFrozenProduct

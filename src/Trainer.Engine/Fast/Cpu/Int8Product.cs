@@ -1,12 +1,16 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Elementwise;
 using Trainer.Numerics.Int8;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
-/// <summary>Frozen products in 8 bits: rows of the activations and rows of W quantized to their absmax, summed exactly in 32-bit integers, scales put back in float32.</summary>
+/// <summary>Frozen products in 8 bits: rows of the activations and rows of W quantized to their absmax, summed exactly in 32-bit integers, scales put back in
+/// float32.</summary>
 /// <remarks>
-/// In dx = dy W the scales of W's rows lie along the sum, so they are multiplied into dy before its rows are quantized, a panel at a time; the panels are added up in float32.
+/// In dx = dy W the scales of W's rows lie along the sum, so they are multiplied into dy before its rows are quantized, a panel at a time; the panels are added
+/// up in float32.
 /// An error of at most half a code in every factor; relative RMS error about 0.01 a product on normal values, more where a row has outliers.
 /// </remarks>
 internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct

@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>How frozen matrices are cut into panels of rows that are written out one at a time.</summary>
 /// <param name="elements">Aim, in elements of the matrix.</param>

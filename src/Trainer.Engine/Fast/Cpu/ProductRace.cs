@@ -1,4 +1,8 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>Times bfloat16 products against float32's at a matrix's shape, in less than a second.</summary>
 internal static unsafe class ProductRace

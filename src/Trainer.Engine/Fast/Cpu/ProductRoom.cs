@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>Where the processor's kernels find their scratch.</summary>
 /// <param name="Memory">The memory of the pass.</param>
@@ -11,7 +14,8 @@ internal readonly record struct ProductRoom(HostBuffers Memory, long Tokens, int
 
     /// <summary>The room of a pass.</summary>
     public static unsafe ProductRoom Of(PassMemory memory) =>
-        new(new HostBuffers(memory.Layout, HostMemory.StartOf(memory.Block)), memory.Layout.Tokens, memory.Layout.Threads) { Attention = memory.Layout.Attention };
+        new(new HostBuffers(memory.Layout, HostMemory.StartOf(memory.Block)), memory.Layout.Tokens,
+        memory.Layout.Threads) { Attention = memory.Layout.Attention };
 
     /// <summary>Room for products outside a pass.</summary>
     /// <param name="arena">Where from.</param>

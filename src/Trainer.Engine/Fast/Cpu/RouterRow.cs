@@ -1,6 +1,7 @@
+using Trainer.Models.Parts;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>The experts of one token, and the gradient of their scores.</summary>
 /// <remarks>

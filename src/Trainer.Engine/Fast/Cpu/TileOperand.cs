@@ -1,7 +1,8 @@
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Products;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>A frozen matrix as the right operand of <see cref="TileProduct"/>: parts of it are written out and packed where a thread needs them.</summary>
 internal readonly unsafe struct TileOperand
@@ -69,7 +70,8 @@ internal readonly unsafe struct TileOperand
                 var part = Part(column + row, there, depth + at, wide, room, out var stride);
                 var target = packed + row * length + at * TileProduct.Columns;
                 for (var first = 0; first < TileProduct.Columns; first += TileProduct.Rows)
-                    TilePacking.Transpose(part + first * stride, stride, Math.Clamp(there - first, 0, TileProduct.Rows), wide, target + first, TileProduct.Columns);
+                    TilePacking.Transpose(part + first * stride, stride, Math.Clamp(there - first, 0, TileProduct.Rows), wide, target + first,
+                        TileProduct.Columns);
             }
         }
     }
@@ -82,7 +84,8 @@ internal readonly unsafe struct TileOperand
             var there = (int)Math.Min(TileProduct.Rows, length - row);
             var part = Part(depth + row, there, column, count, room, out var stride);
             for (long first = 0; first < count; first += TileProduct.Columns)
-                TilePacking.Columns(part + first, stride, (int)Math.Min(TileProduct.Columns, count - first), there, packed + first * length + row * TileProduct.Columns);
+                TilePacking.Columns(part + first, stride, (int)Math.Min(TileProduct.Columns, count - first), there,
+                    packed + first * length + row * TileProduct.Columns);
         }
     }
 

@@ -1,11 +1,15 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Products;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
-/// <summary>Frozen products in float32 by register tiles of our own: weights go from their stored form straight into the packed form that the tiles read.</summary>
+/// <summary>Frozen products in float32 by register tiles of our own: weights go from their stored form straight into the packed form that the tiles
+/// read.</summary>
 /// <remarks>
-/// A block of the depth (the index of the sums) at a time: the activations are packed once and shared; then threads take chunks of columns, write that part of W
+/// A block of the depth (the index of the sums) at a time: the activations are packed once and shared; then threads take chunks of columns, write that part of
+/// W
 /// out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
 /// Where there are fewer such chunks than threads the rows are cut too, and each part of them has the chunk written out anew.
 /// Every element is a chain of sums for each block of the depth, whoever computes it: results do not depend on the number of threads or of rows.
@@ -15,7 +19,8 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     // A packed chunk is 256 KiB (part of a second-level cache), a row tile of activations 16 KiB (half a first-level one).
     private const long BlockDepth = 512;
     private const long MostColumns = 128;
-    // Rows of W that are gone through at a time: results of these stay in the third-level cache between blocks of the depth, and a streamed head is resident in parts.
+    // Rows of W that are gone through at a time: results of these stay in the third-level cache between blocks of the depth, and a streamed head is resident in
+    // parts.
     private const long WindowRows = 2048;
     // Tiles of rows that a chunk of W is worth writing out for.
     private const long LeastRowTiles = 4;
@@ -93,7 +98,8 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     }
 
     /// <summary>Into how many parts rows are cut so that every thread has work: one where the chunks of columns are enough.</summary>
-    internal static long RowParts(long chunks, long rows, int threads) => Math.Clamp(Tiles(threads, chunks), 1, Math.Max(1, Tiles(rows, TileProduct.Rows * LeastRowTiles)));
+    internal static long RowParts(long chunks, long rows, int threads)
+        => Math.Clamp(Tiles(threads, chunks), 1, Math.Max(1, Tiles(rows, TileProduct.Rows * LeastRowTiles)));
 
     private static void Rows(float* left, long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)
     {

@@ -1,9 +1,10 @@
 using Trainer.Numerics.Dot;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Cpu;
 
-/// <summary>Attention of one token over all that came before: keys and values are read once for the query heads that share them. BLAS takes several times as long for one row.</summary>
+/// <summary>Attention of one token over all that came before: keys and values are read once for the query heads that share them. BLAS takes several times as
+/// long for one row.</summary>
 internal static unsafe class TokenAttention
 {
     /// <summary>Writes the outputs of the query heads of one key head.</summary>

@@ -1,6 +1,12 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Weights;
+using Trainer.Models.Drawing;
 
-/// <summary>One matrix of every expert by hand, for rows sorted by expert, with the adapters that may hang on it: one of all experts, or each expert's own.</summary>
+namespace Trainer.Engine.Fast.Experts;
+
+/// <summary>One matrix of every expert by hand, for rows sorted by expert, with the adapters that may hang on it: one of all experts, or each expert's
+/// own.</summary>
 internal sealed class ExpertProducts(LoadedDecoder model, ExpertsModule module, bool isDown, IKernels kernels, FastLowRank lowRank, FastParameters parameters)
 {
     /// <summary>Length of a row of the input.</summary>
@@ -14,7 +20,8 @@ internal sealed class ExpertProducts(LoadedDecoder model, ExpertsModule module, 
 
     private ExpertAdapter? All => isDown ? module.DownAdapter : module.GateUpAdapter;
 
-    /// <summary>y = x W^T + bias and the update, expert by expert; an expert without rows is not read. Where y is none, only what the backward pass needs is kept.</summary>
+    /// <summary>y = x W^T + bias and the update, expert by expert; an expert without rows is not read. Where y is none, only what the backward pass needs is
+    /// kept.</summary>
     public void Forward(FastPass pass, LayerState state, Place x, Place y)
     {
         foreach (var (index, first, count) in Parts(state))
@@ -34,7 +41,8 @@ internal sealed class ExpertProducts(LoadedDecoder model, ExpertsModule module, 
         {
             Place from = x + first * Inputs, upper = dy + first * Outputs, to = dx + first * Inputs;
             kernels.FrozenInputGradient(pass.Memory, Weight(module.Experts[index], isDown), false, upper, Outputs, count, to, false, 1f);
-            foreach (var (update, offset, low) in Updates(pass, state, index, first)) lowRank.Backward(pass, update, from, count, upper + offset, Outputs, to, low);
+            foreach (var (update, offset, low) in Updates(pass, state, index, first))
+                lowRank.Backward(pass, update, from, count, upper + offset, Outputs, to, low);
         }
     }
 

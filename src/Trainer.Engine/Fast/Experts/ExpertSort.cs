@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Experts;
 
 /// <summary>The slots of a batch's tokens, sorted by expert: once a layer, on the host.</summary>
 internal sealed class ExpertSort

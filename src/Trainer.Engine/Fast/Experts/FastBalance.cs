@@ -1,6 +1,9 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Layers.Experts;
 
-/// <summary>The balancing term of all routers of a pass, see <see cref="RouterBalance"/>: counted on the way forward, its gradient known before the way back.</summary>
+namespace Trainer.Engine.Fast.Experts;
+
+/// <summary>The balancing term of all routers of a pass, see <see cref="RouterBalance"/>: counted on the way forward, its gradient known before the way
+/// back.</summary>
 /// <param name="coefficient">Multiplier of the term in the loss.</param>
 /// <param name="weight">Its weight beside the token losses.</param>
 /// <param name="experts">Experts of a layer.</param>

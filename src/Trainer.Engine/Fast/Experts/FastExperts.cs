@@ -1,6 +1,10 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Layers;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Experts;
 
 /// <summary>Sends each token to its experts by hand, and perhaps through a block of all tokens.</summary>
 /// <remarks>
@@ -137,7 +141,8 @@ internal sealed class FastExperts : IFastBlock
 
     private void BackwardShared(FastPass pass, LayerState state, Place x, long rows, Place dx)
     {
-        if (_sharedGate is not null) _linear.Backward(pass, _sharedGate, x, rows, pass.Memory.Floats(BufferId.SharedGateGradient), 1, dx, true, state.Of(_sharedGate));
+        if (_sharedGate is not null)
+            _linear.Backward(pass, _sharedGate, x, rows, pass.Memory.Floats(BufferId.SharedGateGradient), 1, dx, true, state.Of(_sharedGate));
         _shared!.Backward(pass, state, x, rows, pass.Memory.Floats(BufferId.SharedGradient), dx, true);
     }
 

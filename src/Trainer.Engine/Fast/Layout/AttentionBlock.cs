@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>Queries that attend together, and the keys that any of them sees.</summary>
 /// <param name="Query">First query.</param>

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Passes;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>How attention cuts the queries of a batch into blocks.</summary>
 /// <param name="Longest">Keys that a query may see at most.</param>

@@ -1,4 +1,8 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Config;
+using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>The buffers of feed-forward blocks: of dense ones, of experts, and of the block that all tokens pass beside experts.</summary>
 /// <param name="config">The model.</param>
@@ -13,7 +17,8 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
         PassBuffer Kept(BufferId id, long elements, int size = sizeof(float)) => new(BufferUse.Activations, new(id, index), elements, size);
         List<DenseFeedForward> dense = [.. layers.Select(Dense).OfType<DenseFeedForward>()];
         if (dense.Count > 0) yield return Kept(BufferId.Gate, tokens * dense.Max(block => block.FusedName is null ? block.Width : 2L * block.Width));
-        if (dense.Where(block => block.FusedName is null).Select(block => block.Width).DefaultIfEmpty().Max() is > 0 and var widest) yield return Kept(BufferId.Up, tokens * widest);
+        if (dense.Where(block => block.FusedName is null).Select(block => block.Width).DefaultIfEmpty().Max() is > 0 and var widest)
+            yield return Kept(BufferId.Up, tokens * widest);
         if (layers.Select(layer => layer.FeedForward).OfType<ExpertFeedForward>().FirstOrDefault() is not { } experts) yield break;
         var rows = tokens * experts.Router.Chosen;
         yield return Kept(BufferId.RouterScores, tokens * experts.Experts);
@@ -34,7 +39,8 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
     public IEnumerable<PassBuffer> Low(int index, IEnumerable<TrainedModule> trained) =>
         trained.SelectMany(one => one.Experts.Select(update => (update.Part, update.Update.Rank, Rows: tokens * one.Module.Experts!.Router.Chosen)))
             .GroupBy(one => one.Part)
-            .Select(part => new PassBuffer(BufferUse.Activations, new(BufferId.AdapterLow, index, LayerState.RoleOf(part.Key), BufferKey.Experts), part.Max(one => one.Rows * one.Rank)));
+            .Select(part => new PassBuffer(BufferUse.Activations, new(BufferId.AdapterLow, index, LayerState.RoleOf(part.Key), BufferKey.Experts),
+                part.Max(one => one.Rows * one.Rank)));
 
     /// <summary>What layers share.</summary>
     /// <param name="reachesLayers">Whether a backward pass reaches the layers.</param>

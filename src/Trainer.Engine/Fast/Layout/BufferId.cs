@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>The buffers of a pass of the hand-written engine; T: tokens, rows: those that carry loss.</summary>
 internal enum BufferId

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>One buffer among those of a pass.</summary>
 /// <param name="Id">What it is.</param>

@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>How long a buffer of a pass is needed, and for what.</summary>
 public enum BufferUse

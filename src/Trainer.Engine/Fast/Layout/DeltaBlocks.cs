@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>How the gated delta rule cuts a segment into chunks, and the scratch of a thread.</summary>
 /// <param name="KeySize">Elements of a key.</param>

@@ -1,4 +1,9 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Weights;
+using Trainer.Models;
+using Trainer.Models.Drawing;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>What of the engine's choices the buffers of a pass depend on.</summary>
 public sealed record EngineShape
@@ -31,9 +36,13 @@ public sealed record EngineShape
     /// <param name="form">How the layers' matrices are held, see <see cref="IFrozenWeight.Form"/>.</param>
     /// <param name="storedForm">How the head is, as stored.</param>
     public static EngineShape Of(DecoderBlueprint decoder, ComputeKind compute, int threads, string form, string storedForm) =>
-        new(compute, threads, [.. decoder.Linears.Select(module => new MatrixShape(module.Rows, module.Columns, form)).Concat(MatrixShape.OfExperts(decoder.Config)).Distinct()], new(decoder.Head.Rows, decoder.Head.Columns, storedForm));
+        new(compute, threads,
+        [.. decoder.Linears.Select(module => new MatrixShape(module.Rows, module.Columns, form)).Concat(MatrixShape.OfExperts(decoder.Config)).Distinct()],
+        new(decoder.Head.Rows, decoder.Head.Columns, storedForm));
 
     /// <summary>The engine of a loaded model.</summary>
     internal static EngineShape Of(LoadedDecoder model, int threads) =>
-        new(model.Options.Compute, threads, [.. model.Linears.Select(linear => MatrixShape.Of(linear.Weight)).Concat(MatrixShape.OfExperts(model.Config)).Distinct()], MatrixShape.Of(model.Head.Weight));
+        new(model.Options.Compute, threads,
+        [.. model.Linears.Select(linear => MatrixShape.Of(linear.Weight)).Concat(MatrixShape.OfExperts(model.Config)).Distinct()],
+        MatrixShape.Of(model.Head.Weight));
 }

@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>A frozen matrix by its sizes.</summary>
 /// <param name="Rows">Output features.</param>

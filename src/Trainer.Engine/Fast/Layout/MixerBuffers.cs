@@ -1,4 +1,8 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Passes;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>The buffers of token mixers.</summary>
 /// <param name="config">The model.</param>
@@ -47,7 +51,8 @@ internal sealed class MixerBuffers(ModelConfig config, FastShape shape, BatchSha
     public IEnumerable<PassBuffer> Shared(bool reachesLayers)
     {
         PassBuffer Scratch(BufferId id, long width) => new(BufferUse.Scratch, new(id), batch.Tokens * width);
-        var widths = (Input: Most(config.Layers, width => width.Input), Convolved: Most(config.Layers, width => width.Convolved), Mixed: Most(config.Layers, width => width.Mixed));
+        var widths = (Input: Most(config.Layers, width => width.Input), Convolved: Most(config.Layers, width => width.Convolved), Mixed: Most(config.Layers,
+            width => width.Mixed));
         if (widths.Input > 0)
         {
             yield return Scratch(BufferId.MixerScratch, widths.Convolved);
@@ -86,7 +91,8 @@ internal sealed class MixerBuffers(ModelConfig config, FastShape shape, BatchSha
 
     private static long Values(GatedDelta delta) => (long)delta.ValueHeads * delta.ValueSize;
 
-    private long Most(IEnumerable<LayerConfig> layers, Func<(long Input, long Convolved, long Mixed), long> width) => layers.Select(layer => width(Other(layer.Mixer))).Max();
+    private long Most(IEnumerable<LayerConfig> layers, Func<(long Input, long Convolved, long Mixed), long> width)
+        => layers.Select(layer => width(Other(layer.Mixer))).Max();
 
     // Floats of a token: of the first product, of the convolution, and of what the last product takes.
     private (long Input, long Convolved, long Mixed) Other(TokenMixer mixer) => mixer switch

@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Layout;
 
 /// <summary>One buffer of a pass.</summary>
 public sealed record PassBuffer

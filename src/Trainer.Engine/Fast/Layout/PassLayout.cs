@@ -1,6 +1,7 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Layout;
 
-/// <summary>Every buffer of a pass of the hand-written engine, known before anything is loaded: the arena is cut by walking it and the plan adds it up.</summary>
+/// <summary>Every buffer of a pass of the hand-written engine, known before anything is loaded: the arena is cut by walking it and the plan adds it
+/// up.</summary>
 public sealed class PassLayout
 {
     private readonly Dictionary<BufferKey, long> _offsets = [];

@@ -1,9 +1,10 @@
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using Trainer.Numerics.Nf4;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 /// <summary>A 4-bit matrix packed on a device and decoded there by libtorch's operations, bit for bit as the processor decodes it.</summary>
 /// <remarks>
@@ -70,7 +71,8 @@ internal sealed unsafe class DeviceNf4 : IDisposable
     {
         var scales = _scales.narrow(0, block, blocks);
         if (_map is null) return scales;
-        var nested = arange(block, block + blocks, dtype: ScalarType.Int64, device: _packed.device).div(Nf4Codebook.NestedBlockSize, RoundingMode.floor).to(ScalarType.Int64);
+        var nested = arange(block, block + blocks, dtype: ScalarType.Int64, device: _packed.device).div(Nf4Codebook.NestedBlockSize, RoundingMode.floor)
+            .to(ScalarType.Int64);
         return (_map.index_select(0, scales.to(ScalarType.Int32)) * _nested!.index_select(0, nested)).add_(_offset);
     }
 

@@ -1,10 +1,12 @@
 using TorchSharp;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
-/// <summary>Frozen matrices on a device: 4-bit ones packed as they are, dense ones in their stored type; other forms are written out on the host and sent.</summary>
+/// <summary>Frozen matrices on a device: 4-bit ones packed as they are, dense ones in their stored type; other forms are written out on the host and
+/// sent.</summary>
 /// <param name="device">Where they are used.</param>
 /// <param name="keeps">Whether what was sent stays there.</param>
 internal sealed unsafe class DeviceWeights(Device device, bool keeps) : IDisposable

@@ -3,7 +3,7 @@ using Trainer.Engine.Native;
 using Trainer.Numerics.Nf4;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 /// <summary>The two values of each packed byte, on a device, as one 64-bit word: a look-up moves both.</summary>
 /// <remarks>

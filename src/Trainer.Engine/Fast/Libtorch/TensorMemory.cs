@@ -1,8 +1,9 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 /// <summary>Device memory that is a libtorch tensor: a block of its own, or a tensor of someone else's.</summary>
 internal sealed class TensorMemory : DeviceMemory
@@ -14,7 +15,8 @@ internal sealed class TensorMemory : DeviceMemory
     public TensorMemory(long bytes, Device device)
         : base(bytes)
     {
-        (_tensor, _owns) = (empty(Math.Max(1, (bytes + sizeof(long) - 1) / sizeof(long)), dtype: ScalarType.Int64, device: device).DetachFromDisposeScope(), true);
+        (_tensor, _owns) = (empty(Math.Max(1, (bytes + sizeof(long) - 1) / sizeof(long)), dtype: ScalarType.Int64, device: device).DetachFromDisposeScope(),
+            true);
     }
 
     /// <summary>A contiguous tensor, whose owner keeps it alive.</summary>

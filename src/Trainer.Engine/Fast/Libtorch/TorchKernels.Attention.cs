@@ -1,7 +1,9 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 // Segments that are causal and nothing else run in libtorch's fused kernel of the device. Capped scores and windows shorter than their segment run in blocks of
 // queries, as the processor's: no mask is larger than a block of scores. There heads that share keys are rows of one product.
@@ -50,7 +52,8 @@ internal sealed partial class TorchKernels
                 var (row, shared) = (q * (long)_shape.QueryStride, k * (long)_shape.KvStride);
                 Tensor Shared(Place place) => Heads(place + shared, keys, _shape.KvHeads, _shape.KvStride);
                 var (query, key, value) = (Grouped(layer.Query + row, count, _shape.QueryStride), Shared(layer.Key), Shared(layer.Value));
-                var (output, upper) = (Grouped(layer.Attended + q * (long)_shape.Query, count, _shape.Query), Grouped(gradient + q * (long)_shape.Query, count, _shape.Query));
+                var (output, upper) = (Grouped(layer.Attended + q * (long)_shape.Query, count, _shape.Query), Grouped(gradient + q * (long)_shape.Query, count,
+                    _shape.Query));
                 var (scores, slopes) = Scores(query, key, count, q - k, layer.Window);
                 var weights = (scores - LogSums(layer, q, count, starts[^1]).unsqueeze(2)).exp();
                 var delta = (upper * output).sum([2], keepdim: true);
@@ -73,7 +76,9 @@ internal sealed partial class TorchKernels
             var (key, value) = (Heads(keys + k * stride, seen, _shape.KvHeads, stride), Heads(values + k * stride, seen, _shape.KvHeads, stride));
             var scores = Scores(Grouped(layer.Query + first * (long)_shape.QueryStride, count, _shape.QueryStride), key, count, q - k, layer.Window).Scores;
             var sums = scores.logsumexp(2, keepdim: true);
-            if (!layer.Sinks.IsNone) sums = sums.logaddexp(TensorMemory.View(layer.Sinks, [_shape.KvHeads, _shape.Group, 1], [_shape.Group, 1, 1]).expand(_shape.KvHeads, _shape.Group, count).reshape(_shape.KvHeads, _shape.Group * count, 1));
+            if (!layer.Sinks.IsNone)
+                sums = sums.logaddexp(TensorMemory.View(layer.Sinks, [_shape.KvHeads, _shape.Group, 1], [_shape.Group, 1, 1])
+                    .expand(_shape.KvHeads, _shape.Group, count).reshape(_shape.KvHeads, _shape.Group * count, 1));
             LogSums(layer, first, count, tokens, sums.squeeze(2));
             var output = (scores - sums).exp().bmm(value);
             Split(layer.Attended + first * (long)_shape.Query, count, _shape.Query).copy_(output.view(_shape.KvHeads, _shape.Group, count, _shape.HeadSize));

@@ -1,8 +1,9 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 using static TorchSharp.torch;
-using Rule = Trainer.Engine.DeltaRule;
+using Rule = Trainer.Engine.Layers.Delta.DeltaRule;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 // The rule as the reference engine has it, segment by segment; its gradient is autograd's, of one segment at a time.
 internal sealed unsafe partial class TorchKernels
@@ -14,7 +15,8 @@ internal sealed unsafe partial class TorchKernels
         for (var s = 0; s + 1 < starts.Length; s++)
         {
             using var scope = NewDisposeScope();
-            var held = state.IsNone ? null : TensorMemory.View(state, [1, config.ValueHeads, config.KeySize, config.ValueSize], [0, config.KeySize * config.ValueSize, config.ValueSize, 1]);
+            var held = state.IsNone ? null : TensorMemory.View(state, [1, config.ValueHeads, config.KeySize, config.ValueSize],
+                [0, config.KeySize * config.ValueSize, config.ValueSize, 1]);
             var (mixed, strength, step) = Segment(layer, starts, s);
             var (result, last) = Apply(layer, mixed, strength, step, held);
             Part(output, starts, s, (long)config.ValueHeads * config.ValueSize).copy_(result.squeeze(0));
@@ -47,7 +49,9 @@ internal sealed unsafe partial class TorchKernels
     }
 
     private static (Tensor Mixed, Tensor Strength, Tensor Step) Segment(DeltaOperands layer, int[] starts, int segment) =>
-        (Part(layer.Mixed, starts, segment, layer.Config.Channels), Part(layer.Strength, starts, segment, layer.Config.ValueHeads), Part(layer.Step, starts, segment, layer.Config.ValueHeads));
+        (Part(layer.Mixed, starts, segment, layer.Config.Channels), Part(layer.Strength, starts, segment, layer.Config.ValueHeads), Part(layer.Step, starts,
+        segment, layer.Config.ValueHeads));
 
-    private static Tensor Part(Place place, int[] starts, int segment, long width) => Rows(place + starts[segment] * width, starts[segment + 1] - starts[segment], width);
+    private static Tensor Part(Place place, int[] starts, int segment, long width)
+        => Rows(place + starts[segment] * width, starts[segment + 1] - starts[segment], width);
 }

@@ -1,6 +1,8 @@
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed unsafe partial class TorchKernels
 {
@@ -19,7 +21,8 @@ internal sealed unsafe partial class TorchKernels
     public void RouteGradient(Place scores, Place choice, Place shares, Place balance, RouterConfig router, int experts, long tokens)
     {
         using var scope = NewDisposeScope();
-        var (all, chosen, parts) = (Rows(scores, tokens, experts), Rows(choice, tokens, router.Chosen).to(ScalarType.Int64), Rows(shares, tokens, router.Chosen));
+        var (all, chosen, parts) = (Rows(scores, tokens, experts), Rows(choice, tokens, router.Chosen).to(ScalarType.Int64), Rows(shares, tokens,
+            router.Chosen));
         var picked = all.gather(1, chosen);
         if (router.IsNormalized) parts = parts - picked / (picked.sum(-1, keepdim: true) + 1e-20) * parts.sum(-1, keepdim: true);
         var upper = balance.IsNone ? zeros_like(all) : all * Row(balance, experts);

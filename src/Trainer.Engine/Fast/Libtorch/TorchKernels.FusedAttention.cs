@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed partial class TorchKernels
 {
@@ -34,7 +35,8 @@ internal sealed partial class TorchKernels
     private (Tensor Query, Tensor Key, Tensor Value) Operands(LayerAttention layer, int start, int length)
     {
         Tensor Part(Place place, int heads, int stride) => Heads(place + start * (long)stride, length, heads, stride).detach();
-        return (Part(layer.Query, _shape.Heads, _shape.QueryStride), Part(layer.Key, _shape.KvHeads, _shape.KvStride), Part(layer.Value, _shape.KvHeads, _shape.KvStride));
+        return (Part(layer.Query, _shape.Heads, _shape.QueryStride), Part(layer.Key, _shape.KvHeads, _shape.KvStride), Part(layer.Value, _shape.KvHeads,
+            _shape.KvStride));
     }
 
     // (heads, tokens, size). The kernel's own scale is 1 / sqrt(size).

@@ -1,8 +1,9 @@
 using TorchSharp;
-using Trainer.Numerics.Elementwise;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Config;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed partial class TorchKernels
 {

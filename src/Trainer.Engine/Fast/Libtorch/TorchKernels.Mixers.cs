@@ -1,7 +1,8 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Operations;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed unsafe partial class TorchKernels
 {

@@ -1,7 +1,10 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed partial class TorchKernels
 {
@@ -65,10 +68,12 @@ internal sealed partial class TorchKernels
         }
     }
 
-    private IEnumerable<(long Begin, long Count)> Parts(PassMemory room, IFrozenWeight weight) => _panels.Parts(weight, PanelPlan.RowsOf(weight.Rows, weight.Columns, room.Layout.Tokens, PartElements));
+    private IEnumerable<(long Begin, long Count)> Parts(PassMemory room, IFrozenWeight weight)
+        => _panels.Parts(weight, PanelPlan.RowsOf(weight.Rows, weight.Columns, room.Layout.Tokens, PartElements));
 
     // Rows of a frozen matrix on the device.
-    private Tensor Panel(IFrozenWeight weight, long begin, long count, bool isNarrow) => _weights.Rows(weight, begin, count, isNarrow ? ScalarType.BFloat16 : ScalarType.Float32);
+    private Tensor Panel(IFrozenWeight weight, long begin, long count, bool isNarrow)
+        => _weights.Rows(weight, begin, count, isNarrow ? ScalarType.BFloat16 : ScalarType.Float32);
 
     // Operands are rounded to bfloat16 once, and so is the result.
     private static Tensor Narrow(Tensor left, Tensor right) => left.to(ScalarType.BFloat16).mm(right).to(ScalarType.Float32);

@@ -1,8 +1,11 @@
 using TorchSharp;
+using Trainer.Engine.Dropout;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed unsafe partial class TorchKernels
 {

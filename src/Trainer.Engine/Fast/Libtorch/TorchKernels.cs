@@ -1,11 +1,15 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
+using Trainer.Models;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Libtorch;
 
 /// <summary>
-/// The kernels as libtorch operations, on any device that it has; nothing here knows which. Frozen matrices stay on the device as <see cref="DeviceWeights"/> holds them.
+/// The kernels as libtorch operations, on any device that it has; nothing here knows which. Frozen matrices stay on the device as <see cref="DeviceWeights"/>
+/// holds them.
 /// </summary>
 /// <remarks>Each operation has a scope of its own, so that what it makes on the way is gone when it returns.</remarks>
 internal sealed unsafe partial class TorchKernels : IKernels
@@ -82,5 +86,6 @@ internal sealed unsafe partial class TorchKernels : IKernels
     private static Tensor Rows(Place place, long rows, long width) => Rows(place, rows, width, width);
 
     // Heads of consecutive tokens: (heads, tokens, size).
-    private Tensor Heads(Place place, long tokens, long heads, long stride) => TensorMemory.View(place, [heads, tokens, _shape.HeadSize], [_shape.HeadSize, stride, 1]);
+    private Tensor Heads(Place place, long tokens, long heads, long stride)
+        => TensorMemory.View(place, [heads, tokens, _shape.HeadSize], [_shape.HeadSize, stride, 1]);
 }

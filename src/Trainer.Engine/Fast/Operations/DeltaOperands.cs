@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Operands of one layer's gated delta rule.</summary>
 /// <param name="Config">Its heads and sizes.</param>

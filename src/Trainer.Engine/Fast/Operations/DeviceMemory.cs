@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>A block of memory of the device that computes. Only the kernels that made it know where it lies.</summary>
 /// <param name="bytes">Its size.</param>

@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Type of the elements at a place in a device's memory.</summary>
 internal enum ElementType

@@ -1,6 +1,7 @@
+using Trainer.Models.Config;
 using Trainer.Numerics.Elementwise;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Where gates and ups of a feed-forward block lie, and what is made of them.</summary>
 /// <param name="Kind">The activation.</param>

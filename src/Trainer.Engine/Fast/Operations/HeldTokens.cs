@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Where keys and values of a text that is continued lie, the new tokens' behind those held.</summary>
 /// <param name="Keys">Keys (tokens, key heads, size), dense.</param>

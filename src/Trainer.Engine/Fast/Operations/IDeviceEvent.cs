@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>A point in what was queued on a device.</summary>
 internal interface IDeviceEvent

@@ -1,6 +1,9 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
 
-/// <summary>Choosing experts, sending rows to them, and what gates whole rows. A token has <c>chosen</c> slots, one for each of its experts; rows are slots sorted by expert.</summary>
+namespace Trainer.Engine.Fast.Operations;
+
+/// <summary>Choosing experts, sending rows to them, and what gates whole rows. A token has <c>chosen</c> slots, one for each of its experts; rows are slots
+/// sorted by expert.</summary>
 internal interface IExpertKernels
 {
     /// <summary>Logits become scores; the best experts of each token and their weights.</summary>

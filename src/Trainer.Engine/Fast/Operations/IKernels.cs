@@ -1,10 +1,12 @@
 using TorchSharp;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
-/// <summary>What the hand-written layers are made of: operations on a device's memory. Matrices are float32, row-major; strides are elements from a row to the next.</summary>
+/// <summary>What the hand-written layers are made of: operations on a device's memory. Matrices are float32, row-major; strides are elements from a row to the
+/// next.</summary>
 /// <remarks>
-/// Operations may be queued and run later, in the order given; <see cref="Download{T}"/>, <see cref="Synchronize"/> and the events of <see cref="Record"/> wait for them.
+/// Operations may be queued and run later, in the order given; <see cref="Download{T}"/>, <see cref="Synchronize"/> and the events of <see cref="Record"/> wait
+/// for them.
 /// Until then a frozen weight that they were given must stay where it lies.
 /// Operands that are written may be operands that are read only where it is said.
 /// </remarks>

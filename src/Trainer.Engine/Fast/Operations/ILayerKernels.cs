@@ -1,9 +1,10 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>The parts of a decoder layer that are no matrix products, and the loss. Constants of the model are the kernels' own.</summary>
 internal interface ILayerKernels
 {
-    /// <summary>y = norm(x) of rows of <paramref name="width"/> with the weight plus the offset, and each row's inverse root mean square (unless none is asked for); y may be x.</summary>
+    /// <summary>y = norm(x) of rows of <paramref name="width"/> with the weight plus the offset, and each row's inverse root mean square (unless none is asked
+    /// for); y may be x.</summary>
     void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) (rows, hidden).</summary>
@@ -73,7 +74,8 @@ internal interface ILayerKernels
     /// <summary>Type of the losses: float64, or float32 where the device has none wider.</summary>
     ElementType LossType { get; }
 
-    /// <summary>Cross entropy of rows of logits (not yet capped): the losses, and over the logits their gradient times each row's factor and the scale.</summary>
+    /// <summary>Cross entropy of rows of logits (not yet capped): the losses, and over the logits their gradient times each row's factor and the
+    /// scale.</summary>
     /// <param name="room">Scratch.</param>
     /// <param name="logits">(rows, vocabulary).</param>
     /// <param name="rows">Rows.</param>

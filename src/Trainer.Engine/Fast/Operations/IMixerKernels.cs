@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Layers.Delta;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>What token mixers other than attention are made of.</summary>
 internal interface IMixerKernels
@@ -17,11 +19,12 @@ internal interface IMixerKernels
     /// <param name="y">(T, channels).</param>
     void Convolve(Place x, Place before, Place weight, Place bias, int[] starts, int channels, int taps, Place y);
 
-    /// <summary>The gated delta rule within segments, see <see cref="Trainer.Engine.DeltaRule"/>.</summary>
+    /// <summary>The gated delta rule within segments, see <see cref="Trainer.Engine.Layers.Delta.DeltaRule"/>.</summary>
     /// <param name="room">Scratch.</param>
     /// <param name="layer">The operands.</param>
     /// <param name="starts">First token of each segment, and the number of tokens.</param>
-    /// <param name="state">(value heads, key size, value size): the state of the only segment so far, becomes the one after its last token; none where states begin with zeros.</param>
+    /// <param name="state">(value heads, key size, value size): the state of the only segment so far, becomes the one after its last token; none where states
+    /// begin with zeros.</param>
     /// <param name="output">(T, value heads, value size).</param>
     void DeltaRule(PassMemory room, DeltaOperands layer, int[] starts, Place state, Place output);
 

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Matrix products.</summary>
 internal interface IProductKernels

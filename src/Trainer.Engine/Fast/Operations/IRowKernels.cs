@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Dropout;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Elements and rows: sums, products, and choosing of rows.</summary>
 internal interface IRowKernels
@@ -18,7 +21,8 @@ internal interface IRowKernels
     /// <summary>y = x with each column times its factor, or that added.</summary>
     void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add);
 
-    /// <summary>target (columns, rows) += source (rows, columns) transposed; the source is dense, the target's values lie <paramref name="step"/> apart.</summary>
+    /// <summary>target (columns, rows) += source (rows, columns) transposed; the source is dense, the target's values lie <paramref name="step"/>
+    /// apart.</summary>
     void AddTransposed(Place source, long rows, long columns, Place target, long step);
 
     /// <summary>ratio = a / b - less.</summary>

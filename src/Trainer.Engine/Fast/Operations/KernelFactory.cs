@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Models;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Makes kernels for one model.</summary>
 /// <param name="shape">The model's sizes and constants.</param>

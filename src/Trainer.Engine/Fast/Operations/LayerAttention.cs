@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Operands of one layer's attention.</summary>
 /// <param name="Query">Queries (T, heads, size), turned; rows may hold keys and values too, see <see cref="FastShape.QueryStride"/>.</param>

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Operations;
 
 internal sealed partial class MeteredKernels
 {

@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 internal sealed partial class MeteredKernels
 {

@@ -1,6 +1,7 @@
 using TorchSharp;
+using Trainer.Engine.Weights;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Kernels whose time and operations are counted by part. On a device that queues its work, the time is that of the queueing.</summary>
 internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter) : IKernels

@@ -1,4 +1,7 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>The memory of a pass: a layout over a block.</summary>
 /// <param name="Layout">The buffers.</param>

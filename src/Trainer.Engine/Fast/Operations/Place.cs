@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Where an operand of a kernel lies: a block, an offset and an element type. The default is no place at all.</summary>
 /// <param name="Memory">The block.</param>

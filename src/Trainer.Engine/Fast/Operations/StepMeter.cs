@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
+
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Time and floating-point operations of the fast engine, by part, since it was last cleared.</summary>
 public sealed class StepMeter

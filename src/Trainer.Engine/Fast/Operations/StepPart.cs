@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>What a step's time goes to.</summary>
 public enum StepPart

@@ -1,6 +1,7 @@
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>Layers read past the page cache into buffers of our own, which are used again for other layers once theirs was let go.</summary>
 /// <remarks>

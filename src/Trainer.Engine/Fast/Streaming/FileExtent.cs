@@ -1,4 +1,4 @@
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>Neighbouring bytes of one file that are read together.</summary>
 /// <param name="Path">The file.</param>

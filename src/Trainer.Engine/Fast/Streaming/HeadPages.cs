@@ -1,6 +1,8 @@
 using Trainer.Engine.Native;
+using Trainer.Engine.Weights;
+using Trainer.Models;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>Reads the head of a streamed base a panel ahead of its use and lets each panel go after it, so that no more than one is resident.</summary>
 /// <remarks>It goes through the mapping in any case: where layers are read past the page cache, the cache has room for the head.</remarks>
@@ -22,7 +24,8 @@ internal sealed unsafe class HeadPages(DenseWeight weight)
         MappedPages.Drop(_start + _begin, _end - _begin);
         (_begin, _end) = (row * _rowBytes, (row + count) * _rowBytes);
         if (!MappedPages.TryPopulate(_start + _begin, _end - _begin))
-            throw new ModelException("the head of the streamed base cannot be read: its file was cut off, or the disk does not give it; check the disk and the file");
+            throw new ModelException("the head of the streamed base cannot be read: its file was cut off, or the disk does not give it; check the disk and "
+                + "the file");
         MappedPages.WillNeed(_start + _end, Math.Min(ReadAhead, weight.ByteCount - _end));
     }
 

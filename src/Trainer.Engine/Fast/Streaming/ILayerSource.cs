@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models;
+
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>Brings the weights of one layer into memory and lets them go. Loading runs on the reader's thread, all else on the computing one.</summary>
 internal interface ILayerSource : IDisposable

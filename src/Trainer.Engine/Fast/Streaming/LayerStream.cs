@@ -1,12 +1,15 @@
 using System.Runtime.ExceptionServices;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>
 /// Keeps the layer at work, the next one and as many others as the window has room for in memory; a thread of its own reads ahead.
 /// </summary>
 /// <remarks>
-/// A layer is computed only once it was read in full, so a late read costs time and never a wrong value; what befalls the reader befalls the step that waits for it.
+/// A layer is computed only once it was read in full, so a late read costs time and never a wrong value; what befalls the reader befalls the step that waits
+/// for it.
 /// A layer's room goes to another only once what a device has queued with its weights is done.
 /// </remarks>
 internal sealed class LayerStream : IDisposable

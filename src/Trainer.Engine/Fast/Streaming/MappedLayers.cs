@@ -1,6 +1,10 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Weights;
+using Trainer.Models;
 
-/// <summary>Layers used where they are mapped: loading reads their pages in, letting go unmaps them, and the page cache keeps them as long as it has room.</summary>
+namespace Trainer.Engine.Fast.Streaming;
+
+/// <summary>Layers used where they are mapped: loading reads their pages in, letting go unmaps them, and the page cache keeps them as long as it has
+/// room.</summary>
 internal sealed unsafe class MappedLayers(StreamedLayout layout, StreamedFiles files) : ILayerSource
 {
     public string Description => "through the page cache";
@@ -12,7 +16,8 @@ internal sealed unsafe class MappedLayers(StreamedLayout layout, StreamedFiles f
         {
             stop.ThrowIfCancellationRequested();
             if (!MappedPages.TryPopulate((void*)extent.Start, extent.End - extent.Begin))
-                throw new ModelException($"cannot read '{extent.Path}' at bytes {extent.Begin} to {extent.End}: it was cut off, or the disk does not give them; check the disk and the file");
+                throw new ModelException($"cannot read '{extent.Path}' at bytes {extent.Begin} to {extent.End}: it was cut off, or the disk does not give "
+                    + "them; check the disk and the file");
         }
         files.Check(layout.FilesOf(layer));
     }

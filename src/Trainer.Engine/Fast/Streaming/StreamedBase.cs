@@ -1,7 +1,8 @@
 using System.Globalization;
-using Trainer.Engine.Native;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Weights;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>All of a model's streaming: its layers, its head, and the watch over its files.</summary>
 internal sealed unsafe class StreamedBase : IDisposable
@@ -27,7 +28,9 @@ internal sealed unsafe class StreamedBase : IDisposable
         using (var mapped = new MappedLayers(layout, _files))
             for (var l = 0; l < layout.Layers; l++) mapped.Release(l);
         Description = _dropMapped is not null ? "weights read from their mapped files, a layer at a time" : string.Create(CultureInfo.InvariantCulture,
-            $"{layout.TotalBytes / (double)(1L << 30):0.0} GiB of weights read {source.Description}, {Math.Min(layout.Layers, window.LayersKept + 2)} of {layout.Layers} layers{(window.HeadKept ? " and the head" : "")} in memory at a time");
+            $"{layout.TotalBytes / (double)(1L << 30):0.0} GiB of weights "
+            + $"read {source.Description}, {Math.Min(layout.Layers, window.LayersKept + 2)} of {layout.Layers} layers"
+            + $"{(window.HeadKept ? " and the head" : "")} in memory at a time");
     }
 
     /// <summary>How it reads and what stays, in words.</summary>
@@ -46,7 +49,8 @@ internal sealed unsafe class StreamedBase : IDisposable
         _layers.Visit(layer, next, queued);
     }
 
-    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a single row.</summary>
+    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a
+    /// single row.</summary>
     public void AfterEmbedding()
     {
         if (_embedding is { } table) MappedPages.Drop((void*)table.Start, table.Length);

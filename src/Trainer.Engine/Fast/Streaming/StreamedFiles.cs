@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Models;
+
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>The weight files of a model that is streamed, and what they were when it was opened.</summary>
 internal sealed class StreamedFiles

@@ -1,4 +1,6 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Weights;
+
+namespace Trainer.Engine.Fast.Streaming;
 
 /// <summary>Where the streamed weights of each layer lie: in their files, and part by part.</summary>
 internal sealed class StreamedLayout

@@ -1,11 +1,15 @@
+using Trainer.Engine.Reference;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Attention;
 
 /// <summary>Attention with a family's options: projections, norms on heads, rotary embedding, scores, output.</summary>
 internal sealed class AttentionMixer(SelfAttention config, LayerModules modules, int index) : ITokenMixer
 {
-    private readonly LinearModule? _qkv = modules.Linear(ModuleRole.Qkv), _query = modules.Linear(ModuleRole.Query), _key = modules.Linear(ModuleRole.Key), _value = modules.Linear(ModuleRole.Value);
+    private readonly LinearModule? _qkv = modules.Linear(ModuleRole.Qkv), _query = modules.Linear(ModuleRole.Query), _key = modules.Linear(ModuleRole.Key),
+        _value = modules.Linear(ModuleRole.Value);
     private readonly LinearModule _output = modules.Linear(ModuleRole.Output)!;
     private readonly NormModule? _queryNorm = modules.Norm(ModuleRole.QueryNorm), _keyNorm = modules.Norm(ModuleRole.KeyNorm);
     private readonly Tensor? _sinks = config.HasSinks ? modules.Parameter($"{config.Path}.sinks") : null;

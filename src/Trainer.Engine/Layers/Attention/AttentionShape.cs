@@ -1,4 +1,6 @@
-namespace Trainer.Engine;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Layers.Attention;
 
 /// <summary>What scores and their sums need to know of an attention.</summary>
 /// <param name="Heads">Query heads.</param>

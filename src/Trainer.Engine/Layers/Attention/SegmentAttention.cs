@@ -1,7 +1,9 @@
 using TorchSharp;
+using Trainer.Engine.Generation;
+using Trainer.Engine.Reference;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Attention;
 
 /// <summary>
 /// Causal attention within each segment of a flat batch. Queries [T, heads, size], keys [T, kv heads, size] and values [T, kv heads, value size]; output
@@ -30,7 +32,8 @@ internal static class SegmentAttention
             var tokens = (long)count * length;
             Tensor Split(Tensor x) => x.narrow(0, start, tokens).view(count, length, x.shape[1], x.shape[2]).transpose(1, 2); // [count, heads, length, size]
             var isExplicit = shape.IsLimited(length) || shape.SoftCap is not null || sinks is not null;
-            var output = Scores(shape, Split(query), Split(key), Split(value), isExplicit ? context.Mask(length, shape.Window, shape.Chunk) : null, sinks, causal: !isExplicit);
+            var output = Scores(shape, Split(query), Split(key), Split(value), isExplicit ? context.Mask(length, shape.Window, shape.Chunk) : null, sinks,
+                causal: !isExplicit);
             parts.Add(output.transpose(1, 2).reshape(tokens, shape.Heads * value.shape[2]));
         }
         return parts.Count == 1 ? parts[0] : cat(parts, 0);

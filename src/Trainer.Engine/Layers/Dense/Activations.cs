@@ -1,6 +1,7 @@
+using Trainer.Models.Config;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Dense;
 
 /// <summary>The activations of feed-forward blocks with torch operators.</summary>
 internal static class Activations

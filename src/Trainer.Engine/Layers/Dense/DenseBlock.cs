@@ -1,6 +1,9 @@
+using Trainer.Engine.Reference;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Dense;
 
 /// <summary>down(act(gate x) * up x), or down(act(up x)) without a gate.</summary>
 internal sealed class DenseBlock : IFeedForward
@@ -52,5 +55,6 @@ internal sealed class DenseBlock : IFeedForward
         return Activate(gate) * up;
     }
 
-    private Tensor Activate(Tensor x) => _config.Activation == Activation.Xielu ? Activations.Xielu(x, _positive!, _negative!, _slope!, _limit!) : Activations.Apply(_config.Activation, x);
+    private Tensor Activate(Tensor x) => _config.Activation == Activation.Xielu
+        ? Activations.Xielu(x, _positive!, _negative!, _slope!, _limit!) : Activations.Apply(_config.Activation, x);
 }

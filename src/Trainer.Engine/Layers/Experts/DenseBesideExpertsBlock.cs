@@ -1,6 +1,9 @@
+using Trainer.Engine.Layers.Dense;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Experts;
 
 /// <summary>A dense block and experts on the raw stream, each between norms of its own, added.</summary>
 internal sealed class DenseBesideExpertsBlock(DenseBesideExperts config, LayerModules modules) : IFeedForward

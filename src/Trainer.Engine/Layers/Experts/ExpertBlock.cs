@@ -1,6 +1,10 @@
+using Trainer.Engine.Dropout;
+using Trainer.Engine.Layers.Dense;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Experts;
 
 /// <summary>Sends each token to its experts: tokens are sorted by expert once, an expert without tokens is never written out.</summary>
 internal sealed class ExpertBlock : IFeedForward
@@ -59,10 +63,12 @@ internal sealed class ExpertBlock : IFeedForward
         if (pass.AdaptersEnabled)
         {
             if (_experts.GateUpAdapter is { } adapter) both = both + Update(pass, adapter, index, x);
-            if (expert.Gate is not null || expert.Up is not null) both = both + cat([Own(pass, expert.Gate, x, context, _config.Width), Own(pass, expert.Up, x, context, _config.Width)], 1);
+            if (expert.Gate is not null || expert.Up is not null)
+                both = both + cat([Own(pass, expert.Gate, x, context, _config.Width), Own(pass, expert.Up, x, context, _config.Width)], 1);
         }
         if (expert.GateUpBias is { } bias) both = both + bias;
-        var wide = _config.IsClamped ? Clamped(both) : Activations.Apply(_config.Activation, both.narrow(1, 0, _config.Width)) * both.narrow(1, _config.Width, _config.Width);
+        var wide = _config.IsClamped ? Clamped(both)
+            : Activations.Apply(_config.Activation, both.narrow(1, 0, _config.Width)) * both.narrow(1, _config.Width, _config.Width);
         var down = pass.Frozen(expert.Down, wide);
         if (pass.AdaptersEnabled)
         {
@@ -90,7 +96,8 @@ internal sealed class ExpertBlock : IFeedForward
     private static Tensor Own(ILayerMath pass, LinearAdapter? adapter, Tensor x, BatchContext context, int width)
     {
         if (adapter is null) return zeros(x.shape[0], width, dtype: ScalarType.Float32, device: x.device);
-        var dropped = adapter.Dropout > 0 && context.Key is { } key ? x * DropoutMask.Make(key, adapter.Index, x.shape[0], x.shape[1], adapter.Dropout, x.device) : x;
+        var dropped = adapter.Dropout > 0 && context.Key is { } key
+            ? x * DropoutMask.Make(key, adapter.Index, x.shape[0], x.shape[1], adapter.Dropout, x.device) : x;
         return dropped.matmul(pass.Parameters.Value(adapter.A).t()).matmul(pass.Parameters.Value(adapter.B).t()) * adapter.Scale;
     }
 }

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Experts;
 
 /// <summary>The experts of each token.</summary>
 /// <param name="Indices">[T, chosen], int64.</param>

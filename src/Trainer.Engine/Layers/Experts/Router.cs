@@ -1,6 +1,8 @@
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Experts;
 
 /// <summary>Chooses each token's experts by frozen weights; the weights' gradient flows into the stream.</summary>
 internal sealed class Router

@@ -1,13 +1,16 @@
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Experts;
 
 /// <summary>
-/// The term that asks routers to use their experts alike (Switch Transformer, arXiv 2101.03961, as transformers computes it over the tokens of all layers together):
-/// aux = E x sum over experts of f_e x P_e, where f_e is how many of the N router decisions chose expert e, divided by N, and P_e is the mean of its probability. f carries no gradient.
+/// The term that asks routers to use their experts alike (Switch Transformer, arXiv 2101.03961, as transformers computes it over the tokens of all layers
+/// together):
+/// aux = E x sum over experts of f_e x P_e, where f_e is how many of the N router decisions chose expert e, divided by N, and P_e is the mean of its
+/// probability. f carries no gradient.
 /// </summary>
 /// <remarks>
-/// All decisions must be counted before any layer's gradient is known. Where layers are computed again one by one, each brings its part of the sum as a second output.
+/// All decisions must be counted before any layer's gradient is known. Where layers are computed again one by one, each brings its part of the sum as a second
+/// output.
 /// </remarks>
 internal sealed class RouterBalance(double coefficient, double weight) : IDisposable
 {

@@ -1,6 +1,9 @@
+using Trainer.Engine.Layers.Attention;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Latent;
 
 /// <summary>
 /// Latent attention: q = Wqb norm(Wqa x); (c, k_r) = Wkva x; (k_p, v) = Wkvb norm(c), head by head. A key is k_p beside the rotated k_r, which all heads share.
@@ -20,12 +23,14 @@ internal sealed class LatentMixer(LatentAttention config, LayerModules modules, 
     public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
     {
         var tokens = x.shape[0];
-        var query = (_direct is not null ? pass.Linear(_direct, x, context.Key) : pass.Linear(_queryUp!, pass.Norm(_queryNorm, pass.Linear(_queryDown!, x, context.Key)), context.Key))
+        var query = (_direct is not null ? pass.Linear(_direct, x, context.Key)
+            : pass.Linear(_queryUp!, pass.Norm(_queryNorm, pass.Linear(_queryDown!, x, context.Key)), context.Key))
             .view(tokens, config.Heads, config.PlainSize + config.RotatedSize);
         query = cat([query.narrow(2, 0, config.PlainSize), context.Rotate(0, query.narrow(2, config.PlainSize, config.RotatedSize))], 2);
         var latent = pass.Linear(_down, x, context.Key);
         var shared = context.Rotate(0, latent.narrow(1, config.KvRank, config.RotatedSize).unsqueeze(1));
-        var both = pass.Linear(_up, pass.Norm(_norm, latent.narrow(1, 0, config.KvRank)), context.Key).view(tokens, config.Heads, config.PlainSize + config.ValueSize);
+        var both = pass.Linear(_up, pass.Norm(_norm, latent.narrow(1, 0, config.KvRank)), context.Key).view(tokens, config.Heads,
+            config.PlainSize + config.ValueSize);
         var key = cat([both.narrow(2, 0, config.PlainSize), shared.expand(tokens, config.Heads, config.RotatedSize)], 2);
         var attended = SegmentAttention.Apply(_shape, layer, context, query, key, both.narrow(2, config.PlainSize, config.ValueSize), null);
         return pass.Linear(_output, pass.Told($"{modules.Path}.{config.Path}", attended), context.Key);

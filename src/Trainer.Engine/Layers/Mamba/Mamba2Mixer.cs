@@ -1,6 +1,9 @@
+using Trainer.Engine.Generation;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Mamba;
 
 /// <summary>A state-space mixer: projection, a short convolution, the scan, a gate and perhaps a norm, the output.</summary>
 internal sealed class Mamba2Mixer : ITokenMixer
@@ -21,7 +24,8 @@ internal sealed class Mamba2Mixer : ITokenMixer
         if (config.ResultNorm is not null) _norm = modules.Norm($"{config.Path}.norm");
         _convolution = modules.Parameter($"{config.Path}.conv1d.weight");
         if (config.ConvolutionBias) _bias = modules.Parameter($"{config.Path}.conv1d.bias");
-        (_decay, _direct, _shift) = (modules.Parameter($"{config.Path}.A_log"), modules.Parameter($"{config.Path}.D"), modules.Parameter($"{config.Path}.dt_bias"));
+        (_decay, _direct, _shift) = (modules.Parameter($"{config.Path}.A_log"), modules.Parameter($"{config.Path}.D"),
+            modules.Parameter($"{config.Path}.dt_bias"));
     }
 
     public Tensor Mix(ILayerMath pass, Tensor x, BatchContext context)
@@ -50,7 +54,8 @@ internal sealed class Mamba2Mixer : ITokenMixer
         var turned = nn.functional.silu(CausalConvolution.Apply(mixed, _convolution, _bias, cache, _layer));
         long count = mixed.shape[0], length = mixed.shape[1], states = _config.Groups * _config.StateSize, group = _config.Heads / _config.Groups;
         var value = turned.narrow(2, 0, _config.Inner).reshape(count, length, _config.Heads, _config.HeadSize).transpose(1, 2);
-        Tensor Shared(long start) => turned.narrow(2, start, states).reshape(count, length, _config.Groups, _config.StateSize).repeat_interleave(group, 2).transpose(1, 2);
+        Tensor Shared(long start) => turned.narrow(2, start, states).reshape(count, length, _config.Groups, _config.StateSize).repeat_interleave(group, 2)
+            .transpose(1, 2);
         var (write, read) = (Shared(_config.Inner), Shared(_config.Inner + states));
         var steps = step.transpose(1, 2); // [count, heads, length]
         var decay = steps * _decay.exp().neg().unsqueeze(-1);

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Mamba;
 
 /// <summary>
 /// The scan of a state-space mixer. Token by token, with a state S [state size, head size] of each head that starts at 0:

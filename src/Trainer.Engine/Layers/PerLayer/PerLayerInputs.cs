@@ -1,6 +1,10 @@
+using Trainer.Engine.Reference;
+using Trainer.Engine.Weights;
+using Trainer.Models.Config;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.PerLayer;
 
 /// <summary>The small inputs of all layers, made once from the embeddings; see <see cref="PerLayerInput"/>.</summary>
 internal sealed class PerLayerInputs(ModelConfig config, LayerModules ends)

@@ -1,6 +1,9 @@
+using Trainer.Engine.Layers.Dense;
+using Trainer.Engine.Reference;
+using Trainer.Models.Config;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.PerLayer;
 
 /// <summary>What a layer makes of its small input: norm(W (act(G h) * u)).</summary>
 internal sealed class PerLayerStep(LayerModules modules, int layer, Activation activation)

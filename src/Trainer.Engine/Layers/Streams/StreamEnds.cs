@@ -1,6 +1,8 @@
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Streams;
 
 /// <summary>Makes several streams of the embeddings and one of the streams in the end; each projected stream is brought to the first one's magnitude.</summary>
 internal sealed class StreamEnds(FourStreams config, LayerModules ends)

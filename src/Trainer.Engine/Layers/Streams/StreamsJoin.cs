@@ -1,6 +1,9 @@
+using Trainer.Engine.Layers.PerLayer;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Streams;
 
 /// <summary>
 /// A layer over several streams s_j: with r(x) = tanh(R (norm(x) / hidden)) the streams are predicted, P_j = s_j + sum over k of C_jk s_k with C from r(s_a);
@@ -29,7 +32,8 @@ internal sealed class StreamsJoin(FourStreams config, LayerModules modules, ITok
     private Tensor Compute(ILayerMath pass, Tensor active, BatchContext context)
     {
         var normed = pass.Norm(_beforeAttention, active);
-        var low = normed + pass.Norm(modules.Norm("laurel.post_laurel_norm"), Linear(pass, "laurel.linear_right", Linear(pass, "laurel.linear_left", normed, context.Key), context.Key));
+        var low = normed + pass.Norm(modules.Norm("laurel.post_laurel_norm"),
+            Linear(pass, "laurel.linear_right", Linear(pass, "laurel.linear_left", normed, context.Key), context.Key));
         var middle = (active + pass.Norm(_afterAttention, mixer.Mix(pass, normed, context)) + low) * (1 / Math.Sqrt(2));
         return middle + pass.Norm(_afterMlp, feedForward.Forward(pass, pass.Norm(_beforeMlp, middle), context));
     }

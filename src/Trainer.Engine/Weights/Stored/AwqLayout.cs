@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>AWQ's gemm layout: codes and zero points of eight output features in a word, in an order of their own.</summary>
 /// <remarks>
@@ -12,7 +12,7 @@ internal static class AwqLayout
     private static ReadOnlySpan<byte> Order => [0, 2, 4, 6, 1, 3, 5, 7];
 
     /// <summary>Reads one weight, its order undone.</summary>
-    public static Int4Weight Read(WeightFiles files, Models.StoredQuantization stored, string name, long rows, long columns)
+    public static Int4Weight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
     {
         if (rows % 8 != 0) throw StoredMatrix.Damaged(files, name, $"{rows} output features are no multiple of 8");
         var (words, groups) = (rows / 8, StoredMatrix.Groups(stored, columns));

@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
-/// <summary>The pack-quantized layout of compressed-tensors: codes of eight input features in a word, stored plus 8; zero points only where codes are not symmetric.</summary>
+/// <summary>The pack-quantized layout of compressed-tensors: codes of eight input features in a word, stored plus 8; zero points only where codes are not
+/// symmetric.</summary>
 /// <remarks>
 /// <code>
 /// weight_packed I32 [out, in/8]   weight_scale [out, groups]   weight_shape I64 [2]   weight_g_idx I32 [in] where columns were sorted
@@ -13,7 +14,7 @@ namespace Trainer.Engine;
 internal static class CompressedInt4Layout
 {
     /// <summary>Reads one weight.</summary>
-    public static Int4Weight Read(WeightFiles files, Models.StoredQuantization stored, string name, long rows, long columns)
+    public static Int4Weight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
     {
         var (words, groups) = ((columns + 7) / 8, StoredMatrix.Groups(stored, columns));
         RequireShape(files, StoredMatrix.Part(name, "weight_shape"), rows, columns);
@@ -42,6 +43,7 @@ internal static class CompressedInt4Layout
     private static void RequireShape(WeightFiles files, string name, long rows, long columns)
     {
         var shape = MemoryMarshal.Cast<byte, long>(files.TakeBytes(name, SafetensorsDtype.I64, 2));
-        if (shape[0] != rows || shape[1] != columns) throw StoredMatrix.Damaged(files, name, $"it says [{shape[0]}, {shape[1]}], config.json needs [{rows}, {columns}]");
+        if (shape[0] != rows || shape[1] != columns)
+            throw StoredMatrix.Damaged(files, name, $"it says [{shape[0]}, {shape[1]}], config.json needs [{rows}, {columns}]");
     }
 }

@@ -1,7 +1,9 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>Weights in 8-bit floats, E4M3, with scales beside them.</summary>
 /// <remarks>
@@ -13,10 +15,10 @@ namespace Trainer.Engine;
 internal static unsafe class Fp8Layout
 {
     /// <summary>Reads one weight; the codes stay in the mapped file.</summary>
-    public static Fp8Weight Read(WeightFiles files, Models.StoredQuantization stored, string name, long rows, long columns)
+    public static Fp8Weight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
     {
         var codes = Codes(files, name, rows, columns);
-        var isCompressed = stored.Format == Models.StoredFormat.CompressedFp8;
+        var isCompressed = stored.Format == Models.Config.StoredFormat.CompressedFp8;
         var scaleName = StoredMatrix.Part(name, isCompressed ? "weight_scale" : "weight_scale_inv");
         if (!files.Has(scaleName)) throw new ModelException($"tensor '{scaleName}' is missing from '{files.Folder}'; the quantized folder is incomplete");
         foreach (var unused in new[] { "activation_scale", "input_scale" })
@@ -24,7 +26,8 @@ internal static unsafe class Fp8Layout
         var shape = files.Entry(scaleName).Shape;
         var (blockRows, blockColumns) = stored.Block ?? (shape is [_, 1] && shape[0] == rows ? (1, columns) : (rows, columns));
         long[] grid = stored.Block is null && shape.Length < 2 ? [.. shape] : [(rows + blockRows - 1) / blockRows, (columns + blockColumns - 1) / blockColumns];
-        if (grid is not ([] or [1] or [_, _])) throw StoredMatrix.Damaged(files, scaleName, $"its shape [{string.Join(", ", shape)}] is none of one number, [{rows}, 1], or a grid of blocks");
+        if (grid is not ([] or [1] or [_, _]))
+            throw StoredMatrix.Damaged(files, scaleName, $"its shape [{string.Join(", ", shape)}] is none of one number, [{rows}, 1], or a grid of blocks");
         var (scales, type) = StoredMatrix.Scales(files, scaleName, grid);
         return new Fp8Weight(rows, columns, codes, scales, blockRows, blockColumns, isCompressed ? type : ProductType.Float32);
     }
@@ -32,10 +35,12 @@ internal static unsafe class Fp8Layout
     private static byte* Codes(WeightFiles files, string name, long rows, long columns)
     {
         var entry = files.Entry(name);
-        if (!entry.Shape.SequenceEqual([rows, columns])) throw StoredMatrix.Damaged(files, name, $"its shape is [{string.Join(", ", entry.Shape)}], config.json needs [{rows}, {columns}]");
+        if (!entry.Shape.SequenceEqual([rows, columns]))
+            throw StoredMatrix.Damaged(files, name, $"its shape is [{string.Join(", ", entry.Shape)}], config.json needs [{rows}, {columns}]");
         var codes = files.TakePointer(name, SafetensorsDtype.F8E4M3, rows * columns);
         for (long i = 0; i < rows * columns; i++)
-            if (float.IsNaN(Float8Bits.E4M3[codes[i]])) throw new ModelException($"tensor '{name}' of '{files.Folder}' holds NaN; the model is damaged: download it again");
+            if (float.IsNaN(Float8Bits.E4M3[codes[i]]))
+                throw new ModelException($"tensor '{name}' of '{files.Folder}' holds NaN; the model is damaged: download it again");
         return codes;
     }
 }

@@ -1,10 +1,11 @@
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>A matrix in 8-bit floats (E4M3) over a mapped file, with a scale for the whole, for each row, or for each block.</summary>
 /// <remarks>W[i,j] = round(E4M3[code[i,j]] scale[i / blockRows, j / blockColumns]); the last block of a side may be cut.</remarks>
-internal sealed unsafe class Fp8Weight(long rows, long columns, byte* codes, float[] scales, long blockRows, long blockColumns, ProductType type) : RowWeight(rows, columns)
+internal sealed unsafe class Fp8Weight(long rows, long columns, byte* codes, float[] scales, long blockRows, long blockColumns, ProductType type)
+    : RowWeight(rows, columns)
 {
     private readonly long _gridColumns = (columns + blockColumns - 1) / blockColumns;
 

@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
-/// <summary>The values of one block of a GGUF type, exactly as ggml defines them (ggml-quants.c, dequantize_row_*): scales are half precision, arithmetic is float32.</summary>
+/// <summary>The values of one block of a GGUF type, exactly as ggml defines them (ggml-quants.c, dequantize_row_*): scales are half precision, arithmetic is
+/// float32.</summary>
 internal static unsafe class GgufDecoder
 {
     /// <summary>Elements of the largest block.</summary>
@@ -17,7 +18,8 @@ internal static unsafe class GgufDecoder
     /// <summary>The types with codes that are read.</summary>
     public static IReadOnlyList<GgufTensorType> Types { get; } =
     [
-        GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0, GgufTensorType.Q2_K, GgufTensorType.Q3_K, GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
+        GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0, GgufTensorType.Q2_K, GgufTensorType.Q3_K,
+        GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
     ];
 
     /// <summary>Writes the values of one block.</summary>
@@ -49,7 +51,8 @@ internal static unsafe class GgufDecoder
         GgufTensorType.Q3_K => float.IsFinite(Half(block + 108)),
         GgufTensorType.Q6_K => float.IsFinite(Half(block + 208)),
         GgufTensorType.MXFP4 => *block != 255,
-        GgufTensorType.Q4_1 or GgufTensorType.Q5_1 or GgufTensorType.Q4_K or GgufTensorType.Q5_K => float.IsFinite(Half(block)) && float.IsFinite(Half(block + 2)),
+        GgufTensorType.Q4_1 or GgufTensorType.Q5_1 or GgufTensorType.Q4_K or GgufTensorType.Q5_K => float.IsFinite(Half(block))
+            && float.IsFinite(Half(block + 2)),
         _ => float.IsFinite(Half(block)),
     };
 
@@ -111,7 +114,8 @@ internal static unsafe class GgufDecoder
             {
                 var at = j + part;
                 var scale = d * (((scales[at % 8] >> (at / 8 * 4)) & 15 | ((scales[8 + at % 4] >> (at / 4 * 2)) & 3) << 4) - 32);
-                for (var l = 16 * part; l < 16 * part + 16; l++) values[l - 16 * part] = scale * (((codes[j / 8 * 32 + l] >> (j % 8)) & 3) - ((mask[l] & bit) != 0 ? 0 : 4));
+                for (var l = 16 * part; l < 16 * part + 16; l++)
+                    values[l - 16 * part] = scale * (((codes[j / 8 * 32 + l] >> (j % 8)) & 3) - ((mask[l] & bit) != 0 ? 0 : 4));
             }
             bit <<= 1;
         }

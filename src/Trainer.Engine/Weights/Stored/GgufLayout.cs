@@ -1,8 +1,11 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
-/// <summary>Weights that keep the blocks of the GGUF file they came from: <c>PATH.gguf_TYPE</c>, U8 [rows, bytes of a row], in place of <c>PATH.weight</c>.</summary>
+/// <summary>Weights that keep the blocks of the GGUF file they came from: <c>PATH.gguf_TYPE</c>, U8 [rows, bytes of a row], in place of
+/// <c>PATH.weight</c>.</summary>
 internal static unsafe class GgufLayout
 {
     private const string Mark = "gguf_";
@@ -40,7 +43,8 @@ internal static unsafe class GgufLayout
         if (columns % elements != 0) throw StoredMatrix.Damaged(files, tensor, $"{columns} input features are no multiple of {elements}");
         long[] shape = [rows, columns / elements * bytes];
         var found = files.Entry(tensor).Shape;
-        if (!shape.SequenceEqual(found)) throw StoredMatrix.Damaged(files, tensor, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape)}]");
+        if (!shape.SequenceEqual(found))
+            throw StoredMatrix.Damaged(files, tensor, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape)}]");
         var codes = files.TakePointer(tensor, SafetensorsDtype.U8, shape[0] * shape[1]);
         for (long block = 0; block < shape[0] * shape[1] / bytes; block++)
             if (!GgufDecoder.IsFinite(type, codes + block * bytes)) throw StoredMatrix.Damaged(files, tensor, $"the scale of block {block} is not finite");

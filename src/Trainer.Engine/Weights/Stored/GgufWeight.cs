@@ -1,6 +1,6 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>A matrix in the blocks of a GGUF type, over a mapped file; rows are whole blocks.</summary>
 internal sealed unsafe class GgufWeight : RowWeight

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>GPTQ's 4-bit layout: codes of eight input features in a word, zero points of eight output features in a word, a table of groups.</summary>
 /// <remarks>
@@ -11,7 +11,7 @@ namespace Trainer.Engine;
 internal static class GptqLayout
 {
     /// <summary>Reads one weight, its order undone.</summary>
-    public static Int4Weight Read(WeightFiles files, Models.StoredQuantization stored, string name, long rows, long columns)
+    public static Int4Weight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
     {
         var (words, groups) = ((columns + 7) / 8, StoredMatrix.Groups(stored, columns));
         var (byGroup, type) = StoredMatrix.Scales(files, StoredMatrix.Part(name, "scales"), groups, rows);

@@ -1,7 +1,9 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
-/// <summary>A matrix in unsigned 4-bit codes with a scale and a zero point for each group of columns (GPTQ, AWQ and compressed-tensors, after their order is undone).</summary>
-/// <remarks>W[i,j] = round((code[i,j] - zero[i,g]) scale[i,g]), g the group of column j: j / group size, or a table where the columns were sorted by activation.</remarks>
+/// <summary>A matrix in unsigned 4-bit codes with a scale and a zero point for each group of columns (GPTQ, AWQ and compressed-tensors, after their order is
+/// undone).</summary>
+/// <remarks>W[i,j] = round((code[i,j] - zero[i,g]) scale[i,g]), g the group of column j: j / group size, or a table where the columns were sorted by
+/// activation.</remarks>
 internal sealed unsafe class Int4Weight : RowWeight
 {
     private readonly NativeBlock _memory;

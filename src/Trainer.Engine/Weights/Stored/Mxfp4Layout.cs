@@ -1,6 +1,7 @@
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>Experts in MXFP4 as gpt-oss stores them: the matrices of all experts in one tensor of codes and one of scales.</summary>
 /// <remarks>
@@ -29,7 +30,8 @@ internal static unsafe class Mxfp4Layout
     /// <exception cref="ModelException">A tensor is missing or of another shape, or a scale is NaN; it is named.</exception>
     public static IReadOnlyList<Mxfp4Weight> Read(WeightFiles files, string name, int experts, long rows, long columns)
     {
-        if (columns % Mxfp4Weight.BlockColumns != 0) throw StoredMatrix.Damaged(files, name, $"{columns} input features are no multiple of {Mxfp4Weight.BlockColumns}");
+        if (columns % Mxfp4Weight.BlockColumns != 0)
+            throw StoredMatrix.Damaged(files, name, $"{columns} input features are no multiple of {Mxfp4Weight.BlockColumns}");
         var groups = columns / Mxfp4Weight.BlockColumns;
         var blocks = Take(files, name + Blocks, [experts, rows, groups, 16]);
         var scales = Take(files, name + Scales, [experts, rows, groups]);
@@ -44,7 +46,8 @@ internal static unsafe class Mxfp4Layout
     {
         if (!files.Has(name)) throw new ModelException($"tensor '{name}' is missing from '{files.Folder}'; the quantized folder is incomplete");
         var found = files.Entry(name).Shape;
-        if (!found.SequenceEqual(shape)) throw StoredMatrix.Damaged(files, name, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape)}]");
+        if (!found.SequenceEqual(shape))
+            throw StoredMatrix.Damaged(files, name, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape)}]");
         return files.TakePointer(name, SafetensorsDtype.U8, shape.Aggregate(1L, (product, side) => product * side));
     }
 }

@@ -1,4 +1,4 @@
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>A matrix in 4-bit floats with an exponent for each 32 columns (MXFP4), over a mapped file.</summary>
 /// <remarks>

@@ -1,6 +1,6 @@
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>The type in which the tool that made a quantized folder multiplies code and scale: its rounding belongs to the weight.</summary>
 internal enum ProductType

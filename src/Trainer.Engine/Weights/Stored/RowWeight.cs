@@ -2,7 +2,7 @@ using TorchSharp;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Half;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>A matrix whose rows are decoded a part at a time; a form has to say how one part of a row is read, and nothing else.</summary>
 internal abstract unsafe class RowWeight(long rows, long columns) : IFrozenWeight

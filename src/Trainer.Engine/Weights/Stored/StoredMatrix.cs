@@ -1,7 +1,10 @@
 using System.Runtime.InteropServices;
-using Trainer.Checkpoints;
+using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Safetensors;
+using Trainer.Models;
+using Trainer.Models.Config;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Weights.Stored;
 
 /// <summary>Reads a linear's weight from the tensors of a quantized folder, exactly as the tool that made it defines its values.</summary>
 /// <remarks>Which matrices are quantized is decided tensor by tensor: what lies there as a plain weight is one, whatever config.json lists.</remarks>
@@ -26,7 +29,8 @@ internal static class StoredMatrix
     /// <param name="name">Name of the weight, <c>PATH.weight</c>.</param>
     /// <param name="rows">Output features.</param>
     /// <param name="columns">Input features.</param>
-    /// <exception cref="ModelException">A part is missing, has another shape or type, or holds scales that are 0, NaN or infinite; the tensor is named.</exception>
+    /// <exception cref="ModelException">A part is missing, has another shape or type, or holds scales that are 0, NaN or infinite; the tensor is
+    /// named.</exception>
     public static IFrozenWeight Read(WeightFiles files, StoredQuantization stored, string name, long rows, long columns) => stored.Format switch
     {
         StoredFormat.Nf4 => StoredNf4.Read(files, name, rows, columns),
@@ -49,7 +53,8 @@ internal static class StoredMatrix
                 yield return (owner, blocked, bytes / type.Block()!.Value.Bytes * type.Block()!.Value.Elements);
                 continue;
             }
-            if (tensor.EndsWith(".weight", StringComparison.Ordinal) && files.Entry(tensor).Dtype == SafetensorsDtype.F8E4M3 && shape is [var rows, var columns])
+            if (tensor.EndsWith(".weight", StringComparison.Ordinal) && files.Entry(tensor).Dtype == SafetensorsDtype.F8E4M3
+                && shape is [var rows, var columns])
                 yield return (tensor, rows, columns);
             else if (tensor.EndsWith(".qweight", StringComparison.Ordinal) && shape is [var first, var second])
                 yield return (path + "weight", stored.Format == StoredFormat.Awq ? 8 * second : second, stored.Format == StoredFormat.Awq ? first : 8 * first);
@@ -146,6 +151,7 @@ internal static class StoredMatrix
     {
         if (!files.Has(name)) throw new ModelException($"tensor '{name}' is missing from '{files.Folder}'; the quantized folder is incomplete");
         var found = files.Entry(name).Shape;
-        if (!shape.SequenceEqual(found)) throw Damaged(files, name, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape.ToArray())}]");
+        if (!shape.SequenceEqual(found))
+            throw Damaged(files, name, $"its shape is [{string.Join(", ", found)}], config.json needs [{string.Join(", ", shape.ToArray())}]");
     }
 }

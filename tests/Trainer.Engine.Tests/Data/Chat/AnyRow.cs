@@ -10,7 +10,8 @@ namespace Trainer.Engine.Tests.Data.Chat;
 /// </summary>
 internal sealed class AnyRow
 {
-    private static readonly string[] Around = ["{0}", " {0}", "{0}\n", "\n{0} and\nmore {0}", "say \"{0}\" \\ {0}", "é {0} 𝒜文", "<b>{0}</b> & {0}", "{0}: 1.\n\n\t- 2", "{{{{ {0} }}}}"];
+    private static readonly string[] Around = ["{0}", " {0}", "{0}\n", "\n{0} and\nmore {0}", "say \"{0}\" \\ {0}", "é {0} 𝒜文", "<b>{0}</b> & {0}",
+        "{0}: 1.\n\n\t- 2", "{{{{ {0} }}}}"];
     private static readonly string[] Rounds = ["a", "a", "t", "ca", "cca", "ba", "pa", "ct", "c", "rt"];
     private readonly Random _random;
     private readonly bool _shareGpt, _parts, _nulls, _ids;
@@ -80,7 +81,8 @@ internal sealed class AnyRow
 
     private JsonObject Message(string role, string speaker, JsonNode? content)
     {
-        if (_parts && content is not null && content.ToString().Length > 0) content = new JsonArray(new JsonObject { ["type"] = "text", [Pick("text", "value")] = content });
+        if (_parts && content is not null && content.ToString().Length > 0)
+            content = new JsonArray(new JsonObject { ["type"] = "text", [Pick("text", "value")] = content });
         var message = _shareGpt ? new JsonObject { ["from"] = speaker, ["value"] = content } : new JsonObject { ["role"] = role, ["content"] = content };
         if (_nulls) foreach (var key in new[] { "tool_calls", "name", "weight", "reasoning_content" }) message[key] = null;
         return message;
@@ -120,8 +122,11 @@ internal sealed class AnyRow
     private JsonNode Call(string? id)
     {
         var arguments = new JsonObject { ["city"] = Text('C') };
-        if (Is(2)) arguments["days"] = Pick<JsonNode>(JsonValue.Create(3), JsonValue.Create(2.5), JsonValue.Create(true), new JsonArray(1, Text('C')), new JsonObject { ["from"] = Text('C'), ["to"] = null });
-        JsonNode given = _arguments switch { 0 => arguments, 1 => JsonValue.Create(arguments.ToJsonString()), 2 => JsonValue.Create(JsonSerializer.Serialize(arguments.ToJsonString())), _ => arguments };
+        if (Is(2))
+            arguments["days"] = Pick<JsonNode>(JsonValue.Create(3), JsonValue.Create(2.5), JsonValue.Create(true), new JsonArray(1, Text('C')),
+                new JsonObject { ["from"] = Text('C'), ["to"] = null });
+        JsonNode given = _arguments switch { 0 => arguments, 1 => JsonValue.Create(arguments.ToJsonString()),
+            2 => JsonValue.Create(JsonSerializer.Serialize(arguments.ToJsonString())), _ => arguments };
         var function = new JsonObject { ["name"] = "weather", [_call == 1 ? "parameters" : "arguments"] = given };
         var call = _call == 0 ? function : new JsonObject { ["type"] = "function", ["function"] = function };
         if (id is not null) call["id"] = id;
@@ -130,7 +135,9 @@ internal sealed class AnyRow
 
     private JsonElement ToolList()
     {
-        var schema = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { ["city"] = new JsonObject { ["type"] = "string", ["description"] = "d" } }, ["required"] = new JsonArray("city") };
+        var schema = new JsonObject { ["type"] = "object",
+            ["properties"] = new JsonObject { ["city"] = new JsonObject { ["type"] = "string", ["description"] = "d" } },
+            ["required"] = new JsonArray("city") };
         var function = new JsonObject { ["name"] = "weather", ["description"] = $"Fw{_number++}x", ["parameters"] = Is(4) ? schema.ToJsonString() : schema };
         var tool = Is(3) ? function : new JsonObject { ["type"] = "function", ["function"] = function };
         var list = Is(4) ? new JsonArray(tool.ToJsonString()) : new JsonArray(tool);

@@ -6,7 +6,8 @@ using Trainer.Data.Conversations;
 
 namespace Trainer.Engine.Tests.Data.Chat;
 
-/// <summary>Random rows of every dialect over every template: each piece of the row is in the text or is reported, what is trained is the assistant's, all of it, and nothing else.</summary>
+/// <summary>Random rows of every dialect over every template: each piece of the row is in the text or is reported, what is trained is the assistant's, all of
+/// it, and nothing else.</summary>
 public sealed partial class AnyRowTests
 {
     [GeneratedRegex("[SDUARCTF]w[0-9]+x")]
@@ -56,12 +57,15 @@ public sealed partial class AnyRowTests
         foreach (var word in Words().Matches(said).Select(match => match.Value).Distinct())
         {
             var isThere = found.Text.Contains(word, StringComparison.Ordinal);
-            var (what, isTrained) = word[0] switch { 'R' => ("reasoning", true), 'C' => ("tool_calls", true), 'A' => ("content", true), 'F' => ("tools", false), _ => ("content", false) };
+            var (what, isTrained) = word[0] switch { 'R' => ("reasoning", true), 'C' => ("tool_calls", true), 'A' => ("content", true), 'F' => ("tools", false),
+                _ => ("content", false) };
             if (what == "tools") isThere |= found.Text.Contains("weather", StringComparison.Ordinal); // many templates write the names of tools alone
-            Assert.True(isThere || found.Losses.Any(loss => loss.What == what && (what == "tools" || loss.IsAssistant == isTrained)), $"{name}: '{word}' is lost and not reported\n{said}\n{found.Text}");
+            Assert.True(isThere || found.Losses.Any(loss => loss.What == what && (what == "tools" || loss.IsAssistant == isTrained)),
+                $"{name}: '{word}' is lost and not reported\n{said}\n{found.Text}");
             if (what == "tools") continue;
             isTrained &= !row.Untrained.Contains(word);
-            Assert.True(!isThere || isTrained == trained.Contains(word, StringComparison.Ordinal), $"{name}: '{word}' is {(isTrained ? "not " : "")}trained\n{said}\n{found.Text}\n[[{trained}]]");
+            Assert.True(!isThere || isTrained == trained.Contains(word, StringComparison.Ordinal),
+                $"{name}: '{word}' is {(isTrained ? "not " : "")}trained\n{said}\n{found.Text}\n[[{trained}]]");
         }
         Assert.DoesNotContain("{'type': 'text'", found.Text, StringComparison.Ordinal);
     }

@@ -20,11 +20,14 @@ internal static class MaskFixtures
     /// <summary>The fixtures' templates.</summary>
     public static IEnumerable<string> FixtureTemplates() => In(Templates, Path.Combine(Repository, "tests", "fixtures", "masks", "templates"));
 
-    /// <summary>Every template at hand: the fixtures', those of the goldens where they lie beside the repository, and those of a folder named by TRAINER_TEMPLATES.</summary>
+    /// <summary>Every template at hand: the fixtures', those of the goldens where they lie beside the repository, and those of a folder named by
+    /// TRAINER_TEMPLATES.</summary>
     public static IEnumerable<string> AllTemplates() =>
-        FixtureTemplates().Concat(In(Path.Combine(Shared, "templates"), Environment.GetEnvironmentVariable("TRAINER_TEMPLATES") ?? "")).DistinctBy(Path.GetFileName).Order(StringComparer.Ordinal);
+        FixtureTemplates().Concat(In(Path.Combine(Shared, "templates"), Environment.GetEnvironmentVariable("TRAINER_TEMPLATES") ?? ""))
+        .DistinctBy(Path.GetFileName).Order(StringComparer.Ordinal);
 
-    private static IEnumerable<string> In(params string[] folders) => folders.Where(Directory.Exists).SelectMany(folder => Directory.GetFiles(folder, "*.jinja")).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> In(params string[] folders)
+        => folders.Where(Directory.Exists).SelectMany(folder => Directory.GetFiles(folder, "*.jinja")).Order(StringComparer.Ordinal);
 
     /// <summary>The end-of-text token that goes with a template.</summary>
     public static string EosOf(string source) => source.Contains("<|im_end|>", StringComparison.Ordinal) ? "<|im_end|>"
@@ -39,7 +42,8 @@ internal static class MaskFixtures
 
     public static JsonElement Read(string file)
     {
-        using Stream stream = file.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(File.OpenRead(file), CompressionMode.Decompress) : File.OpenRead(file);
+        using Stream stream = file.EndsWith(".gz", StringComparison.Ordinal)
+            ? new GZipStream(File.OpenRead(file), CompressionMode.Decompress) : File.OpenRead(file);
         using var document = JsonDocument.Parse(stream);
         return document.RootElement.Clone();
     }
@@ -50,8 +54,10 @@ internal static class MaskFixtures
         try
         {
             File.WriteAllText(Path.Combine(folder.FullName, "chat_template.jinja"), source);
-            File.WriteAllText(Path.Combine(folder.FullName, "tokenizer_config.json"), JsonSerializer.Serialize(eos is null ? new { bos_token = bos } : (object)new { bos_token = bos, eos_token = eos }));
-            return new AssistantMaskBuilder(ChatTemplateSet.Load(folder.FullName)!, token => token.StartsWith("<|", StringComparison.Ordinal) || token is "</s>" or "<end_of_turn>" or "[/INST]",
+            File.WriteAllText(Path.Combine(folder.FullName, "tokenizer_config.json"),
+                JsonSerializer.Serialize(eos is null ? new { bos_token = bos } : (object)new { bos_token = bos, eos_token = eos }));
+            return new AssistantMaskBuilder(ChatTemplateSet.Load(folder.FullName)!,
+                token => token.StartsWith("<|", StringComparison.Ordinal) || token is "</s>" or "<end_of_turn>" or "[/INST]",
                 eos is null ? [] : [eos], DateTime.Parse(Today, System.Globalization.CultureInfo.InvariantCulture));
         }
         finally

@@ -6,20 +6,24 @@ using Trainer.Data.Chat;
 
 namespace Trainer.Engine.Tests.Data.Chat;
 
-/// <summary>Over all templates: every piece of a conversation stands in the text or is reported, what the assistant says is trained, and nothing else is.</summary>
+/// <summary>Over all templates: every piece of a conversation stands in the text or is reported, what the assistant says is trained, and nothing else
+/// is.</summary>
 [Trait("ring", "unit")]
 public sealed partial class NothingIsLostTests
 {
-    private const string Tools = """[{"type":"function","function":{"name":"weather","description":"w","parameters":{"type":"object","properties":{"city":{"type":"string","description":"c"}},"required":["city"]}}}]""";
+    private const string Tools =
+        """[{"type":"function","function":{"name":"weather","description":"w","parameters":{"type":"object","properties":{"city":{"type":"string","description":"c"}},"required":["city"]}}}]""";
 
-    private static readonly string[] Headers = ["<|im_start|>", "<|start_header_id|>", "<start_of_turn>", "[INST]", "<|assistant|>", "<｜User｜>", "<tool_response>"];
+    private static readonly string[] Headers = ["<|im_start|>", "<|start_header_id|>", "<start_of_turn>", "[INST]", "<|assistant|>", "<｜User｜>",
+        "<tool_response>"];
 
     [GeneratedRegex("[USATRC]w[0-9]+x")]
     private static partial Regex Words();
 
     // One letter a turn: u asks, a answers, t thinks and answers, c calls a tool that answers, p calls two, b says something and calls.
     private static readonly string[] Rounds = ["a", "t", "ca", "cca", "ba", "pa", "ct", "c"];
-    private static readonly Gen<string> Shapes = Gen.Select(Gen.Bool, Gen.Int[0, Rounds.Length - 1].Select(i => Rounds[i]).Array[1, 3]).Select((system, rounds) => (system ? "s" : "") + string.Concat(rounds.Select(round => "u" + round)));
+    private static readonly Gen<string> Shapes = Gen.Select(Gen.Bool, Gen.Int[0, Rounds.Length - 1].Select(i => Rounds[i]).Array[1, 3])
+        .Select((system, rounds) => (system ? "s" : "") + string.Concat(rounds.Select(round => "u" + round)));
 
     public static TheoryData<string> Templates() => [.. MaskFixtures.AllTemplates()];
 
@@ -58,8 +62,10 @@ public sealed partial class NothingIsLostTests
                 var what = word.Value[0] switch { 'R' => "reasoning", 'C' => "tool_calls", _ => "content" };
                 var isThere = found.Text.Contains(word.Value, StringComparison.Ordinal);
                 Assert.True(isThere || lost.Contains((what, i)), $"{shape}: {what} of message {i} is lost and not reported");
-                Assert.True(!isThere || what == "tool_calls" || !lost.Contains((what, i)), $"{shape}: {what} of message {i} is reported as lost, and stands in the text");
-                Assert.True(!isThere || isAssistant == trained.Any(text => text.Contains(word.Value, StringComparison.Ordinal)), $"{shape}: {what} of message {i} is {(isAssistant ? "not " : "")}trained");
+                Assert.True(!isThere || what == "tool_calls" || !lost.Contains((what, i)),
+                    $"{shape}: {what} of message {i} is reported as lost, and stands in the text");
+                Assert.True(!isThere || isAssistant == trained.Any(text => text.Contains(word.Value, StringComparison.Ordinal)),
+                    $"{shape}: {what} of message {i} is {(isAssistant ? "not " : "")}trained");
             }
         }
         Assert.All(trained, text => Assert.DoesNotContain(Headers, header => header != eos && text.Contains(header, StringComparison.Ordinal)));
@@ -73,9 +79,12 @@ public sealed partial class NothingIsLostTests
         JsonObject Said(string role, string? content) => new() { ["role"] = role, ["content"] = content };
         void Call(JsonObject turn, int count)
         {
-            turn["tool_calls"] = new JsonArray([.. Enumerable.Range(0, count).Select(c => new JsonObject { ["id"] = $"abcdefgh{c}", ["type"] = "function", ["function"] = new JsonObject { ["name"] = "weather", ["arguments"] = new JsonObject { ["city"] = Word('C') } } })]);
+            turn["tool_calls"] = new JsonArray([.. Enumerable.Range(0, count)
+                .Select(c => new JsonObject { ["id"] = $"abcdefgh{c}", ["type"] = "function",
+                    ["function"] = new JsonObject { ["name"] = "weather", ["arguments"] = new JsonObject { ["city"] = Word('C') } } })]);
             messages.Add(turn);
-            for (var c = 0; c < count; c++) messages.Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = $"abcdefgh{c}", ["name"] = "weather", ["content"] = Word('T') });
+            for (var c = 0; c < count; c++)
+                messages.Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = $"abcdefgh{c}", ["name"] = "weather", ["content"] = Word('T') });
         }
         foreach (var turn in shape)
         {

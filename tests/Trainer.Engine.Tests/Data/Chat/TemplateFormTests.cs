@@ -8,14 +8,18 @@ namespace Trainer.Engine.Tests.Data.Chat;
 [Trait("ring", "unit")]
 public sealed class TemplateFormTests
 {
-    private const string Called = """[{"role":"user","content":"W?"},{"role":"assistant","content":"","tool_calls":[{"id":"call_1","type":"function","function":{"name":"get_weather","arguments":{"city":"Paris"}}}]},{"role":"tool","tool_call_id":"call_1","content":"21"},{"role":"assistant","content":"21 C."}]""";
+    private const string Called =
+        """[{"role":"user","content":"W?"},{"role":"assistant","content":"","tool_calls":[{"id":"call_1","type":"function","function":{"name":"get_weather","arguments":{"city":"Paris"}}}]},{"role":"tool","tool_call_id":"call_1","content":"21"},{"role":"assistant","content":"21 C."}]""";
     private const string Tools = """[{"name":"get_weather","description":"d","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}]""";
-    private const string Plain = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    private const string Plain = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if "
+        + "add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
     private static AssistantSpans Build(string template, string messages, string? tools = null, string eos = "<|im_end|>") =>
-        MaskFixtures.Builder(template, eos).Build(ChatReader.Read([(MaskFixtures.Json(messages), "messages")], tools: ToolList.Read(tools is null ? null : MaskFixtures.Json(tools), "tools")), TrainOn.Assistant, 0, null);
+        MaskFixtures.Builder(template, eos).Build(ChatReader.Read([(MaskFixtures.Json(messages), "messages")],
+        tools: ToolList.Read(tools is null ? null : MaskFixtures.Json(tools), "tools")), TrainOn.Assistant, 0, null);
 
-    private static string File(string name) => System.IO.File.ReadAllText(Path.Combine(MaskFixtures.Repository, "tests", "fixtures", "masks", "templates", name + ".jinja"));
+    private static string File(string name) => System.IO.File.ReadAllText(Path.Combine(MaskFixtures.Repository, "tests", "fixtures", "masks", "templates",
+        name + ".jinja"));
 
     private static string[] Trained(AssistantSpans found) => [.. found.Spans.Select(span => found.Text[span.Start..span.End])];
 
@@ -49,12 +53,17 @@ public sealed class TemplateFormTests
     [Fact]
     public void Reasoning_reaches_the_place_where_the_template_reads_it()
     {
-        string[] rows = ["\"content\":\"<think>\\nR\\n</think>\\n\\nA\"", "\"content\":\"A\",\"reasoning_content\":\"R\"", "\"content\":\"A\",\"reasoning\":\"R\"", "\"content\":\"A\",\"thinking\":\"R\""];
+        string[] rows = ["\"content\":\"<think>\\nR\\n</think>\\n\\nA\"", "\"content\":\"A\",\"reasoning_content\":\"R\"",
+            "\"content\":\"A\",\"reasoning\":\"R\"", "\"content\":\"A\",\"thinking\":\"R\""];
         foreach (var row in rows)
-            Assert.Equal(["R\n</think>\n\nA<|im_end|>\n"], Trained(Build(File("thinking-calls"), $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""")));
-        const string reader = "{% for m in messages %}{{ m.role + ':' }}{% if m.role == 'assistant' %}{% if '</think>' in m.content %}<T>{{ m.content.split('</think>')[0].split('<think>')[-1] }}</T>{% endif %}{{ m.content.split('</think>')[-1] + '</s>' }}{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+            Assert.Equal(["R\n</think>\n\nA<|im_end|>\n"],
+                Trained(Build(File("thinking-calls"), $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""")));
+        const string reader = "{% for m in messages %}{{ m.role + ':' }}{% if m.role == 'assistant' %}{% if '</think>' in m.content %}<T>{{ "
+            + "m.content.split('</think>')[0].split('<think>')[-1] }}</T>{% endif %}{{ m.content.split('</think>')[-1] + '</s>' }}{% else %}{{ m.content }}{% "
+            + "endif %}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
         foreach (var row in rows)
-            Assert.Equal(["<T>R</T>A</s>"], Trained(Build(reader, $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""", eos: "</s>")).Select(text => text.Replace("\n", "", StringComparison.Ordinal)));
+            Assert.Equal(["<T>R</T>A</s>"], Trained(Build(reader, $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""", eos: "</s>"))
+                .Select(text => text.Replace("\n", "", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -64,25 +73,33 @@ public sealed class TemplateFormTests
     public void Thoughts_stand_between_the_marks_of_a_template_that_has_its_own(string row)
     {
         var messages = $$"""[{"role":"user","content":"q"},{"role":"assistant",{{row}}}]""";
-        const string open = "{% for m in messages %}{{ m.role + ':' }}", close = "{{ '</s>' if m.role == 'assistant' else '' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
-        Assert.Equal(["[T]R[/T]A</s>"], Trained(Build(open + "{% if m.reasoning %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}" + close, messages, eos: "</s>")));
-        const string parts = "{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ '[T]' + p.thinking + '[/T]' if p.type == 'thinking' else p.text }}{% endfor %}{% endif %}";
+        const string open = "{% for m in messages %}{{ m.role + ':' }}",
+            close = "{{ '</s>' if m.role == 'assistant' else '' }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+        Assert.Equal(["[T]R[/T]A</s>"], Trained(Build(open + "{% if m.reasoning %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}" + close,
+            messages, eos: "</s>")));
+        const string parts = "{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ '[T]' + p.thinking + '[/T]' if p.type == "
+            + "'thinking' else p.text }}{% endfor %}{% endif %}";
         Assert.Equal(["[T]R[/T]A</s>"], Trained(Build(open + parts + close, messages, eos: "</s>")));
         // The marks of its own are left out in this turn: the tags are no way around.
-        Assert.Equal(["reasoning (not in the chat template)"], Lost(Build(open + "{% if m.reasoning and m.tool_calls %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{% endfor %}" + close, messages, eos: "</s>")));
+        Assert.Equal(["reasoning (not in the chat template)"],
+            Lost(Build(open + "{% if m.reasoning and m.tool_calls %}{{ '[T]' + m.reasoning + '[/T]' }}{% endif %}{{ m.content }}{% for c in m.tool_calls or "
+            + "[] %}{{ c.function.name }}{% endfor %}" + close, messages, eos: "</s>")));
     }
 
     [Fact]
     public void Calls_are_written_as_the_template_takes_them()
     {
         // It writes a turn's calls where the content is none, and the arguments as they are.
-        const string deepseek = "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}{% for c in m.tool_calls %}{{ '<call>' + c.function.name + ' ' + c.function.arguments + '</call></s>' }}{% endfor %}{% else %}{{ m.role + ':' + m.content + ('</s>' if m.role == 'assistant' else '') }}{% endif %}{% endfor %}";
+        const string deepseek = "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}{% for c in m.tool_calls %}{{ '<call>' + "
+            + "c.function.name + ' ' + c.function.arguments + '</call></s>' }}{% endfor %}{% else %}{{ m.role + ':' + m.content + ('</s>' if m.role == "
+            + "'assistant' else '') }}{% endif %}{% endfor %}";
         var found = Build(deepseek, Called, eos: "</s>");
         Assert.Empty(Lost(found));
         Assert.Equal("""<call>get_weather {"city": "Paris"}</call></s>""", Trained(found)[0]);
         var mistral = Build(File("lenml__mistral_nemo"), Called, Tools, "</s>");
         Assert.Empty(Lost(mistral));
-        Assert.Matches("""\A\[TOOL_CALLS\]\[\{"name": "get_weather", "arguments": \{"city": "Paris"\}, "id": "([A-Za-z0-9]{9})"\}\]</s>\z""", Trained(mistral)[0]);
+        Assert.Matches("""\A\[TOOL_CALLS\]\[\{"name": "get_weather", "arguments": \{"city": "Paris"\}, "id": "([A-Za-z0-9]{9})"\}\]</s>\z""",
+            Trained(mistral)[0]);
         var id = Trained(mistral)[0].Split("\"id\": \"")[1][..9];
         Assert.Contains($"\"call_id\": \"{id}\"", mistral.Text, StringComparison.Ordinal);
         Assert.Contains("made anew", Assert.Single(mistral.Notes), StringComparison.Ordinal);
@@ -91,7 +108,8 @@ public sealed class TemplateFormTests
     [Fact]
     public void Arguments_never_stand_in_the_text_as_Python_prints_them()
     {
-        const string printing = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }} {{ c.function.arguments }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
+        const string printing = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }} {{ "
+            + "c.function.arguments }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
         var found = Build(printing, Called, eos: "</s>");
         Assert.Contains("""get_weather {"city": "Paris"}</s>""", found.Text, StringComparison.Ordinal);
         Assert.Contains("JSON text", Assert.Single(found.Notes), StringComparison.Ordinal);
@@ -100,14 +118,17 @@ public sealed class TemplateFormTests
     [Fact]
     public void A_template_for_parts_gets_parts()
     {
-        const string parts = "{% for m in messages %}{{ m.role }}:{% for p in m.content %}{{ p.text }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}";
-        Assert.Equal("user:Hiassistant:Yo</s>", Build(parts, """[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","value":"Yo"}]}]""", eos: "</s>").Text);
+        const string parts = "{% for m in messages %}{{ m.role }}:{% for p in m.content %}{{ p.text }}{% endfor %}{% if m.role == 'assistant' %}</s>{% endif "
+            + "%}{% endfor %}";
+        Assert.Equal("user:Hiassistant:Yo</s>", Build(parts,
+            """[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","value":"Yo"}]}]""", eos: "</s>").Text);
     }
 
     [Fact]
     public void A_developer_speaks_as_system_where_the_template_has_none()
     {
-        var found = Build(Plain.Replace("m.role +", "('system' if m.role == 'system' else m.role) +", StringComparison.Ordinal), """[{"role":"developer","content":"DEV"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]""");
+        var found = Build(Plain.Replace("m.role +", "('system' if m.role == 'system' else m.role) +", StringComparison.Ordinal),
+            """[{"role":"developer","content":"DEV"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}]""");
         Assert.StartsWith("<|im_start|>system\nDEV<|im_end|>", found.Text, StringComparison.Ordinal);
         Assert.Contains("developer", Assert.Single(found.Notes), StringComparison.Ordinal);
         var error = Assert.Throws<ChatMaskException>(() => Build(Plain, """[{"role":"alien","content":"a"}]"""));
@@ -117,36 +138,48 @@ public sealed class TemplateFormTests
     [Fact]
     public void The_end_of_turn_is_trained_behind_all_closing_marks_and_nothing_behind_it()
     {
-        const string closing = "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<|assistant|>' }}{% for c in m.tool_calls or [] %}{{ '<|call|>' + c.function.name }}{{ c.function.arguments | tojson }}{{ '<|call_end|>\n<|calls_end|>' }}{% endfor %}{{ m.content + '<|end|>' }}{% else %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endif %}{% endfor %}{{ '<|assistant|>' }}";
-        Assert.Equal(["""<|call|>get_weather{"city": "Paris"}<|call_end|>""" + "\n<|calls_end|><|end|>", "21 C.<|end|>"], Trained(Build(closing, Called, eos: "<|end|>")));
+        const string closing = "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<|assistant|>' }}{% for c in m.tool_calls or [] %}{{ '<|call|>' + "
+            + "c.function.name }}{{ c.function.arguments | tojson }}{{ '<|call_end|>\n<|calls_end|>' }}{% endfor %}{{ m.content + '<|end|>' }}{% else %}{{ "
+            + "'<|' + m.role + '|>' + m.content + '<|end|>' }}{% endif %}{% endfor %}{{ '<|assistant|>' }}";
+        Assert.Equal(["""<|call|>get_weather{"city": "Paris"}<|call_end|>""" + "\n<|calls_end|><|end|>", "21 C.<|end|>"],
+            Trained(Build(closing, Called, eos: "<|end|>")));
     }
 
     [Fact]
     public void Thoughts_and_calls_of_history_are_found()
     {
-        Assert.Equal(["\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call><|im_end|>", "\n</think>\n\n21 C.<|im_end|>\n"], Trained(Build(File("thinking-calls"), Called, Tools)));
-        var without = MaskFixtures.Builder(File("thinking-calls"), "<|im_end|>").Build(MaskFixtures.Json(Called), null, variables: new Dictionary<string, JsonElement> { ["enable_thinking"] = MaskFixtures.Json("false") });
+        Assert.Equal(["\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call><|im_end|>",
+            "\n</think>\n\n21 C.<|im_end|>\n"], Trained(Build(File("thinking-calls"), Called, Tools)));
+        var without = MaskFixtures.Builder(File("thinking-calls"), "<|im_end|>").Build(MaskFixtures.Json(Called), null,
+            variables: new Dictionary<string, JsonElement> { ["enable_thinking"] = MaskFixtures.Json("false") });
         Assert.Equal("21 C.<|im_end|>\n", Trained(without)[1]);
     }
 
     [Theory]
-    [InlineData("{% for m in messages %}{{ m.role + m.mood }}{% endfor %}", """[{"role":"user","content":"a","mood":"b"},{"role":"assistant","content":"c","mood":7}]""", "joins text with a number (template line 1): 'messages[1].mood' is a number")]
-    [InlineData("{% for m in messages %}\n{{ m.role + m.mood }}{% endfor %}", """[{"role":"user","content":"a"}]""", "needs a field 'mood' that is not there (template line 2): 'messages[0]' has no 'mood'")]
+    [InlineData("{% for m in messages %}{{ m.role + m.mood }}{% endfor %}",
+        """[{"role":"user","content":"a","mood":"b"},{"role":"assistant","content":"c","mood":7}]""",
+        "joins text with a number (template line 1): 'messages[1].mood' is a number")]
+    [InlineData("{% for m in messages %}\n{{ m.role + m.mood }}{% endfor %}", """[{"role":"user","content":"a"}]""",
+        "needs a field 'mood' that is not there (template line 2): 'messages[0]' has no 'mood'")]
     [InlineData("{{ mood + 'x' }}", """[{"role":"user","content":"a"}]""", "reads the variable 'mood', which nothing sets (template line 1)")]
     [InlineData("{% for t in tools %}{{ t.name }}{% endfor %}", """[{"role":"user","content":"a"}]""", "the row has no tools, which this template needs")]
-    [InlineData("{{ raise_exception('no ' + messages[0].role) }}", """[{"role":"user","content":"a"}]""", "refuses the conversation: 'no user' (template line 1)")]
+    [InlineData("{{ raise_exception('no ' + messages[0].role) }}", """[{"role":"user","content":"a"}]""",
+        "refuses the conversation: 'no user' (template line 1)")]
     public void A_template_s_complaint_names_line_and_field(string template, string messages, string reason) =>
         Assert.Contains(reason, Assert.Throws<ChatMaskException>(() => Build(template, messages)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"}]""", "--reasoning strip,")]
-    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"},{"role":"user","content":"q"},{"role":"assistant","content":"B"}]""", "--reasoning last or strip,")]
+    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"},{"role":"user","content":"q"},{"role":"assistant","content":"B"}]""",
+        "--reasoning last or strip,")]
     public void The_way_out_of_lost_reasoning_is_one_that_helps(string messages, string way)
     {
         using var folder = new DataFolder();
         folder.Write("chat_template.jinja", File("lcpp__deepseek-ai-DeepSeek-R1-Distill-Llama-8B"));
-        foreach (var file in new[] { "tokenizer.json", "tokenizer_config.json" }) folder.Write(file, System.IO.File.ReadAllBytes(Path.Combine(MaskFixtures.Repository, "configs", "tiny-model", file)));
-        var fault = Assert.Single(DataInspector.Check(DataFolder.Options(folder.Write("a.jsonl", $$"""{"messages": {{messages}}}""")), ModelText.Load(folder.Path)).Faults);
+        foreach (var file in new[] { "tokenizer.json", "tokenizer_config.json" })
+            folder.Write(file, System.IO.File.ReadAllBytes(Path.Combine(MaskFixtures.Repository, "configs", "tiny-model", file)));
+        var fault = Assert.Single(DataInspector.Check(DataFolder.Options(folder.Write("a.jsonl", $$"""{"messages": {{messages}}}""")),
+            ModelText.Load(folder.Path)).Faults);
         Assert.Contains(way, fault.Message, StringComparison.Ordinal);
     }
 
@@ -156,7 +189,8 @@ public sealed class TemplateFormTests
         using var folder = new DataFolder();
         folder.Write("chat_template.jinja", "{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}" + Plain);
         var path = folder.Write("a.jsonl", $$"""{"messages": {{Called}}, "tools": {{Tools}}}""");
-        foreach (var file in new[] { "tokenizer.json", "tokenizer_config.json" }) folder.Write(file, System.IO.File.ReadAllBytes(Path.Combine(MaskFixtures.Repository, "configs", "tiny-model", file)));
+        foreach (var file in new[] { "tokenizer.json", "tokenizer_config.json" })
+            folder.Write(file, System.IO.File.ReadAllBytes(Path.Combine(MaskFixtures.Repository, "configs", "tiny-model", file)));
         var text = ModelText.Load(folder.Path);
         var options = DataFolder.Options(path) with { AllowMissingEos = true };
         var fault = Assert.Single(DataInspector.Check(options, text).Faults);

@@ -12,9 +12,11 @@ public sealed class ChatReaderTests
     private static JsonElement Json(string text) => JsonDocument.Parse(text).RootElement;
 
     private static ChatRow Read(string messages, string? tools = null, string? system = null, string? variables = null) => ChatReader.Read(
-        [(Json(messages), "messages")], system is null ? null : Json(system), ToolList.Read(tools is null ? null : Json(tools), "tools"), variables is null ? null : Json(variables));
+        [(Json(messages), "messages")], system is null ? null : Json(system), ToolList.Read(tools is null ? null : Json(tools), "tools"),
+        variables is null ? null : Json(variables));
 
-    private static string Refused(string messages, string? tools = null, string? system = null) => Assert.Throws<BadRowException>(() => Read(messages, tools, system)).Message;
+    private static string Refused(string messages, string? tools = null, string? system = null)
+        => Assert.Throws<BadRowException>(() => Read(messages, tools, system)).Message;
 
     private static string Call(string row) => Read($$"""[{"role":"user","content":"q"},{{row}}]""").Turns[1].Calls.Single().ToJsonString();
 
@@ -48,15 +50,19 @@ public sealed class ChatReaderTests
     [Fact]
     public void Words_thoughts_and_calls_may_be_parts_of_one_answer()
     {
-        var turn = Read("""[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"reasoning","value":"R"},{"type":"text","value":"A"},{"type":"tool_call","value":"{\"name\":\"f\",\"arguments\":\"{}\"}"},{"type":"tool_call","value":"{\"name\":\"g\"}"}]}]""").Turns[1];
+        var turn =
+            Read(
+            """[{"role":"user","content":"q"},{"role":"assistant","content":[{"type":"reasoning","value":"R"},{"type":"text","value":"A"},{"type":"tool_call","value":"{\"name\":\"f\",\"arguments\":\"{}\"}"},{"type":"tool_call","value":"{\"name\":\"g\"}"}]}]""").Turns[1];
         Assert.Equal(("R", "A", "f g"), (turn.Reasoning, turn.Content, string.Join(' ', turn.Calls.Select(call => call["function"]!["name"]))));
-        Assert.Contains("has calls among its parts as well as beside them", Refused("""[{"role":"assistant","content":[{"type":"tool_use","name":"f"}],"tool_calls":[{"name":"g"}]}]"""), StringComparison.Ordinal);
+        Assert.Contains("has calls among its parts as well as beside them",
+            Refused("""[{"role":"assistant","content":[{"type":"tool_use","name":"f"}],"tool_calls":[{"name":"g"}]}]"""), StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_call_of_sharegpt_may_be_thought_about()
     {
-        var turn = Read("""[{"from":"human","value":"q"},{"from":"function_call","value":"<think>\nR\n</think>\n\n{\"name\":\"f\",\"arguments\":{}}"}]""").Turns[1];
+        var turn =
+            Read("""[{"from":"human","value":"q"},{"from":"function_call","value":"<think>\nR\n</think>\n\n{\"name\":\"f\",\"arguments\":{}}"}]""").Turns[1];
         Assert.Equal(("R", "f"), (turn.Reasoning, turn.Calls.Single()["function"]!["name"]!.ToString()));
     }
 
@@ -64,7 +70,9 @@ public sealed class ChatReaderTests
     public void No_arguments_are_an_empty_object()
     {
         foreach (var arguments in new[] { "\"\"", "null", "[]", "\"[]\"", "{}" })
-            Assert.Contains("\"arguments\":{}}", Call("""{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":ARGUMENTS}}]}""".Replace("ARGUMENTS", arguments, StringComparison.Ordinal)), StringComparison.Ordinal);
+            Assert.Contains("\"arguments\":{}}",
+                Call("""{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":ARGUMENTS}}]}""".Replace("ARGUMENTS", arguments,
+                StringComparison.Ordinal)), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -91,14 +99,16 @@ public sealed class ChatReaderTests
     [Fact]
     public void Holes_of_a_table_are_no_arguments_and_a_null_that_was_written_is_one()
     {
-        const string table = """[{"role":"user","content":"q","tool_calls":null},{"role":"assistant","content":"","tool_calls":[{"name":"f","arguments":{"a":"x","b":null,"c":{"d":null}}}]}]""";
+        const string table =
+            """[{"role":"user","content":"q","tool_calls":null},{"role":"assistant","content":"","tool_calls":[{"name":"f","arguments":{"a":"x","b":null,"c":{"d":null}}}]}]""";
         Assert.Equal("""{"a":"x","c":{}}""", Read(table).Turns[1].Calls[0]["function"]!["arguments"]!.ToJsonString());
         Assert.Single(Read(table).Notes);
         const string written = """[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"name":"f","arguments":{"a":null}}]}]""";
         Assert.Equal("""{"a":null}""", Read(written).Turns[1].Calls[0]["function"]!["arguments"]!.ToJsonString());
         const string nullable = """[{"name":"f","parameters":{"properties":{"b":{"type":["string","null"]}},"strict":null}}]""";
         Assert.Equal("""{"a":"x","b":null,"c":{}}""", Read(table, nullable).Turns[1].Calls[0]["function"]!["arguments"]!.ToJsonString());
-        const string text = """[{"role":"user","content":"q","name":null},{"role":"assistant","content":"","tool_calls":[{"name":"f","arguments":"{\"a\": null}"}]}]""";
+        const string text =
+            """[{"role":"user","content":"q","name":null},{"role":"assistant","content":"","tool_calls":[{"name":"f","arguments":"{\"a\": null}"}]}]""";
         Assert.Equal("""{"a":null}""", Read(text).Turns[1].Calls[0]["function"]!["arguments"]!.ToJsonString());
         Assert.Empty(Read("""[{"role":"user","content":"q","name":null,"tool_call_id":null}]""").Turns[0].Other);
     }
@@ -108,7 +118,8 @@ public sealed class ChatReaderTests
     [InlineData("""[{"type":"text","value":"a"},"b",{"text":"c","image":null}]""", "abc")]
     [InlineData("""[]""", "")]
     [InlineData("""[{"type":"text","text":null},{"type":"text","text":"c"}]""", "c")]
-    public void Parts_of_text_are_joined(string content, string said) => Assert.Equal(said, Read($$"""[{"role":"user","content":{{content}}}]""").Turns[0].Content);
+    public void Parts_of_text_are_joined(string content, string said)
+    => Assert.Equal(said, Read($$"""[{"role":"user","content":{{content}}}]""").Turns[0].Content);
 
     [Theory]
     [InlineData("human", "user")]
@@ -143,7 +154,9 @@ public sealed class ChatReaderTests
     [Fact]
     public void Reasoning_is_kept_as_asked()
     {
-        var row = Read("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>1</think>a"},{"role":"user","content":"q"},{"role":"assistant","content":"","reasoning":"2","tool_calls":[{"name":"f"}]},{"role":"tool","content":"t"},{"role":"assistant","content":"b","reasoning":"3"}]""");
+        var row =
+            Read(
+            """[{"role":"user","content":"q"},{"role":"assistant","content":"<think>1</think>a"},{"role":"user","content":"q"},{"role":"assistant","content":"","reasoning":"2","tool_calls":[{"name":"f"}]},{"role":"tool","content":"t"},{"role":"assistant","content":"b","reasoning":"3"}]""");
         string[] Kept(Trainer.Data.Reasoning keep) => [.. row.With(keep).Turns.Where(turn => turn.IsAssistant).Select(turn => turn.Reasoning ?? "none")];
         Assert.Equal(["1", "2", "3"], Kept(Trainer.Data.Reasoning.Keep));
         Assert.Equal(["none", "2", "3"], Kept(Trainer.Data.Reasoning.Last));
@@ -186,30 +199,38 @@ public sealed class ChatReaderTests
     [InlineData("""[{"role":"user","content":[{"type":"image","image":"x"}]}]""", "'messages[0].content[0]' is a part of type 'image'")]
     [InlineData("""[{"role":"user","content":{"a":1}}]""", "'messages[0].content' is an object")]
     [InlineData("""[{"role":"user","content":null}]""", "has no content")]
-    [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{x"}}]}]""", "'messages[0].tool_calls[0].function.arguments' is a string that holds no JSON")]
+    [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{x"}}]}]""",
+        "'messages[0].tool_calls[0].function.arguments' is a string that holds no JSON")]
     [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"arguments":{}}}]}]""", "names no function")]
     [InlineData("""[{"role":"assistant","content":"","function_call":{"name":"f"},"tool_calls":[{"name":"g"}]}]""", "tool_calls as well as function_call")]
     [InlineData("""[{"role":"assistant","content":"<think>1</think>a","reasoning":"2"}]""", "two reasonings")]
-    public void What_cannot_be_honoured_is_refused_by_its_place(string messages, string reason) => Assert.Contains(reason, Refused(messages), StringComparison.Ordinal);
+    public void What_cannot_be_honoured_is_refused_by_its_place(string messages, string reason)
+    => Assert.Contains(reason, Refused(messages), StringComparison.Ordinal);
 
     [Fact]
     public void A_system_column_comes_first_and_must_agree_with_a_system_turn()
     {
         Assert.Equal(["S", "q"], Read("""[{"role":"user","content":"q"}]""", system: "\"S\"").Turns.Select(turn => turn.Content));
-        Assert.Equal(["S", "q"], Read("""[{"role":"system","content":"S"},{"role":"user","content":"q"}]""", system: "\"S \"").Turns.Select(turn => turn.Content));
+        Assert.Equal(["S", "q"], Read("""[{"role":"system","content":"S"},{"role":"user","content":"q"}]""", system: "\"S \"").Turns.Select(
+            turn => turn.Content));
         Assert.Equal(["q"], Read("""[{"role":"user","content":"q"}]""", system: "\"\"").Turns.Select(turn => turn.Content));
-        Assert.Contains("say different things", Refused("""[{"role":"system","content":"T"},{"role":"user","content":"q"}]""", system: "\"S\""), StringComparison.Ordinal);
+        Assert.Contains("say different things", Refused("""[{"role":"system","content":"T"},{"role":"user","content":"q"}]""", system: "\"S\""),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_row_sets_variables_of_its_template()
     {
-        Assert.Equal("False", Read("""[{"role":"user","content":"q"}]""", variables: """{"enable_thinking":false,"x":null}""").Variables.Single().Value.ToString());
-        Assert.Equal("False", Read("""[{"role":"user","content":"q"}]""", variables: "\"{\\\"enable_thinking\\\":false}\"").Variables.Single().Value.ToString());
+        Assert.Equal("False",
+            Read("""[{"role":"user","content":"q"}]""", variables: """{"enable_thinking":false,"x":null}""").Variables.Single().Value.ToString());
+        Assert.Equal("False",
+            Read("""[{"role":"user","content":"q"}]""", variables: "\"{\\\"enable_thinking\\\":false}\"").Variables.Single().Value.ToString());
         Assert.Throws<BadRowException>(() => Read("""[{"role":"user","content":"q"}]""", variables: """{"messages":[]}"""));
     }
 
     [Fact]
     public void A_tool_may_answer_with_anything() =>
-        Assert.Equal(["""{"t": 22.0, "u": ["é", null]}""", "[1, 2]", "5"], Read("""[{"role":"tool","content":{"t":22.0,"u":["é",null]}},{"role":"tool","content":[1,2]},{"role":"tool","content":5}]""").Turns.Select(turn => turn.Content));
+        Assert.Equal(["""{"t": 22.0, "u": ["é", null]}""", "[1, 2]", "5"],
+        Read("""[{"role":"tool","content":{"t":22.0,"u":["é",null]}},{"role":"tool","content":[1,2]},{"role":"tool","content":5}]""").Turns.Select(
+        turn => turn.Content));
 }

@@ -1,8 +1,12 @@
 using Trainer.Adapters;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Tests.Models;
 using Trainer.Engine.Tests.Training;
 using Trainer.Models;
+using Trainer.Models.Families;
+using Trainer.Models.Lora;
 using Trainer.Training;
 
 namespace Trainer.Engine.Tests.Fast.FakeDevice;
@@ -12,7 +16,8 @@ public sealed class FakeDeviceTests
 {
     // llama31: subsets of rows; gemma2: caps, norms after the blocks; qwen2: biases; phi3: fused projections.
     [Theory]
-    [InlineData("llama31", true, 0, false), InlineData("llama31", false, 0.3, true), InlineData("gemma2", true, 0, true), InlineData("qwen2", false, 0, false), InlineData("phi3", true, 0.3, true)]
+    [InlineData("llama31", true, 0, false), InlineData("llama31", false, 0.3, true), InlineData("gemma2", true, 0, true), InlineData("qwen2", false, 0, false),
+        InlineData("phi3", true, 0.3, true)]
     public void A_training_step_on_a_device_that_runs_behind_has_the_processors_bits(string name, bool checkpointing, double dropout, bool dora)
     {
         var expected = FastRun.Gradients(name, EngineKind.Fast, checkpointing, dropout, false, dora: dora);

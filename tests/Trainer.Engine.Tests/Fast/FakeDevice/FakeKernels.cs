@@ -1,7 +1,9 @@
 using TorchSharp;
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Cpu;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
-using Trainer.Models;
+using Trainer.Engine.Weights;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Tests.Fast.FakeDevice;
 
@@ -106,7 +108,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void AddProduct(Place a, Place b, Place sum, long count) => Queue(() => inner.AddProduct(At(a), At(b), At(sum), count));
 
-    public void AddRow(Place row, float factor, long rows, long width, Place y, long stride) => Queue(() => inner.AddRow(At(row), factor, rows, width, At(y), stride));
+    public void AddRow(Place row, float factor, long rows, long width, Place y, long stride)
+        => Queue(() => inner.AddRow(At(row), factor, rows, width, At(y), stride));
 
     public void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add)
         => Queue(() => inner.ScaleColumns(At(factors), At(x), xStride, rows, width, At(y), yStride, add));
@@ -122,7 +125,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void Mask(StepKey key, int module, long rows, long columns, double probability, Place mask)
         => Queue(() => inner.Mask(key, module, rows, columns, probability, At(mask)));
 
-    public void Gather(Place source, Place index, long count, int width, Place target) => Queue(() => inner.Gather(At(source), At(index), count, width, At(target)));
+    public void Gather(Place source, Place index, long count, int width, Place target)
+        => Queue(() => inner.Gather(At(source), At(index), count, width, At(target)));
 
     public void Scatter(Place source, Place index, long count, int width, Place target, long rows)
         => Queue(() => inner.Scatter(At(source), At(index), count, width, At(target), rows));
@@ -132,7 +136,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void Scale(Place x, long count, float factor) => Queue(() => inner.Scale(At(x), count, factor));
 
-    public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target) => Queue(weight, () => inner.Embed(weight, At(trained), ids, width, At(target)));
+    public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target)
+        => Queue(weight, () => inner.Embed(weight, At(trained), ids, width, At(target)));
 
     public void AddNoise(TokenBatch batch, StepKey key, int width, Place target) => Queue(() => inner.AddNoise(batch, key, width, At(target)));
 
@@ -154,7 +159,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
         => Queue(() => inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, inverse, tokens));
 
-    public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows) => Queue(() => inner.Gate(shape, At(gate), At(up), At(activated), rows));
+    public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
+        => Queue(() => inner.Gate(shape, At(gate), At(up), At(activated), rows));
 
     public void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows)
         => Queue(() => inner.GateBackward(shape, At(gate), At(up), At(gradient), rows));
@@ -175,7 +181,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void Collect(Place source, Place places, Place weights, int chosen, long tokens, int width, Place target)
         => Queue(() => inner.Collect(At(source), At(places), At(weights), chosen, tokens, width, At(target)));
 
-    public void RowDots(Place a, Place b, Place slots, long count, int width, Place target) => Queue(() => inner.RowDots(At(a), At(b), At(slots), count, width, At(target)));
+    public void RowDots(Place a, Place b, Place slots, long count, int width, Place target)
+        => Queue(() => inner.RowDots(At(a), At(b), At(slots), count, width, At(target)));
 
     public void AddRowDots(Place a, Place b, Place slots, long count, int width, Place target)
         => Queue(() => inner.AddRowDots(At(a), At(b), At(slots), count, width, At(target)));
@@ -264,7 +271,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     private PassMemory At(PassMemory room) => room with { Block = At(room.Block) };
 
-    private LayerAttention At(LayerAttention layer) => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
+    private LayerAttention At(LayerAttention layer)
+        => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
 
     private DeviceMemory At(DeviceMemory memory)
         => memory is FakeMemory fake ? fake.Real(this) : throw new InvalidOperationException($"an operand in memory of the host ({memory.GetType().Name})");

@@ -1,4 +1,4 @@
-using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Operations;
 
 namespace Trainer.Engine.Tests.Fast.FakeDevice;
 

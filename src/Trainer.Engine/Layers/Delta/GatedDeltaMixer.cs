@@ -1,6 +1,9 @@
+using Trainer.Engine.Generation;
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Delta;
 
 /// <summary>Linear attention by the gated delta rule: projections, a short convolution, the rule, a norm with a gate, the output.</summary>
 internal sealed class GatedDeltaMixer : ITokenMixer
@@ -51,7 +54,8 @@ internal sealed class GatedDeltaMixer : ITokenMixer
     // Rows lie key head by key head: its query, its key, its value heads' values, their gates; and b and a likewise.
     private (Tensor Mixed, Tensor Gate, Tensor Strength, Tensor Step) Packed(ILayerMath pass, Tensor x, BatchContext context)
     {
-        long tokens = x.shape[0], heads = _config.KeyHeads, size = _config.KeySize, group = _config.ValueHeads / _config.KeyHeads, wide = group * _config.ValueSize;
+        long tokens = x.shape[0], heads = _config.KeyHeads, size = _config.KeySize, group = _config.ValueHeads / _config.KeyHeads,
+            wide = group * _config.ValueSize;
         var all = pass.Linear(_modules.Linear($"{_config.Path}.in_proj_qkvz"), x, context.Key).view(tokens, heads, 2 * size + 2 * wide);
         var both = pass.Linear(_modules.Linear($"{_config.Path}.in_proj_ba"), x, context.Key).view(tokens, heads, 2 * group);
         Tensor Part(Tensor from, long start, long count) => from.narrow(2, start, count).reshape(tokens, heads * count);

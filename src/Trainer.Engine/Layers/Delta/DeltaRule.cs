@@ -1,6 +1,7 @@
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Delta;
 
 /// <summary>
 /// The gated delta rule. Token by token, with a state S [key size, value size] of each head that starts at 0:

@@ -1,6 +1,8 @@
+using Trainer.Engine.Reference;
+using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
-namespace Trainer.Engine;
+namespace Trainer.Engine.Layers.Convolution;
 
 /// <summary>out(C * conv(B * x)) with B, C and x from one projection.</summary>
 internal sealed class ShortConvolutionMixer(ShortConvolution config, LayerModules modules, int layer) : ITokenMixer

@@ -1,6 +1,9 @@
 using TorchSharp;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Parts;
 
-namespace Trainer.Engine.Fast;
+namespace Trainer.Engine.Fast.Delta;
 
 /// <summary>Linear attention by the gated delta rule, by hand.</summary>
 /// <remarks>
@@ -45,14 +48,17 @@ internal sealed class FastDelta : IFastMixer
 
     public void Backward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place dy, Place dx)
     {
-        Place gradient = pass.Memory.Floats(BufferId.MixedGradient), inner = pass.Memory.Floats(BufferId.DeltaInner), mixed = pass.Memory.Floats(BufferId.MixerInputGradient);
+        Place gradient = pass.Memory.Floats(BufferId.MixedGradient), inner = pass.Memory.Floats(BufferId.DeltaInner),
+            mixed = pass.Memory.Floats(BufferId.MixerInputGradient);
         long tokens = pass.Batch.Tokens;
         _output.Backward(pass, state, Gated(pass, state), rows, subset, dy, gradient);
         // The gate and the normed output become their own gradients.
         _kernels.GateBackward(_gate, state.Own(BufferId.DeltaGate), inner, gradient, tokens);
-        _norms.Backward(_norm, state.Own(BufferId.DeltaOutput), pass.Memory.Floats(BufferId.DeltaInverse), inner, default, gradient, _config.ValueSize, tokens * _config.ValueHeads);
+        _norms.Backward(_norm, state.Own(BufferId.DeltaOutput), pass.Memory.Floats(BufferId.DeltaInverse), inner, default, gradient, _config.ValueSize,
+            tokens * _config.ValueHeads);
         var operands = Operands(pass, state);
-        _kernels.DeltaRuleBackward(pass.Memory, operands, pass.Batch.Starts, gradient, mixed, pass.Memory.Floats(BufferId.DeltaStrengthGradient), pass.Memory.Floats(BufferId.DeltaStepGradient));
+        _kernels.DeltaRuleBackward(pass.Memory, operands, pass.Batch.Starts, gradient, mixed, pass.Memory.Floats(BufferId.DeltaStrengthGradient),
+            pass.Memory.Floats(BufferId.DeltaStepGradient));
         _kernels.SiluBackward(pass.Memory.Floats(BufferId.Convolved), mixed, tokens * _config.Channels, operands.Mixed);
         _convolution.Backward(pass, operands.Mixed, mixed);
         _projections.Backward(pass, state, x, mixed, dx);
@@ -84,7 +90,8 @@ internal sealed class FastDelta : IFastMixer
     private Place Gated(FastPass pass, LayerState state)
     {
         Place inner = pass.Memory.Floats(BufferId.DeltaInner), mixed = pass.Memory.Floats(BufferId.Mixed);
-        _norms.Forward(_norm, state.Own(BufferId.DeltaOutput), inner, pass.Memory.Floats(BufferId.DeltaInverse), _config.ValueSize, pass.Batch.Tokens * (long)_config.ValueHeads);
+        _norms.Forward(_norm, state.Own(BufferId.DeltaOutput), inner, pass.Memory.Floats(BufferId.DeltaInverse), _config.ValueSize,
+            pass.Batch.Tokens * (long)_config.ValueHeads);
         _kernels.Gate(_gate, state.Own(BufferId.DeltaGate), inner, mixed, pass.Batch.Tokens);
         return mixed;
     }

@@ -1,4 +1,8 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Parts;
+
+namespace Trainer.Engine.Fast.Convolution;
 
 /// <summary>A gated convolution over the last few tokens by hand.</summary>
 /// <remarks>
@@ -37,7 +41,8 @@ internal sealed class FastConvolution : IFastMixer
     public void Backward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place dy, Place dx)
     {
         long tokens = pass.Batch.Tokens;
-        Place all = state.Own(BufferId.MixerInput), gradient = pass.Memory.Floats(BufferId.MixerInputGradient), scratch = pass.Memory.Floats(BufferId.MixerScratch);
+        Place all = state.Own(BufferId.MixerInput), gradient = pass.Memory.Floats(BufferId.MixerInputGradient),
+            scratch = pass.Memory.Floats(BufferId.MixerScratch);
         var (convolved, mixed) = Mix(pass, state);
         Multiply(all + _hidden, 3, convolved, 1, mixed, 1, tokens);
         var upper = pass.Memory.Floats(BufferId.MixedGradient);

@@ -1,6 +1,12 @@
-namespace Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Layers;
+using Trainer.Models.Parts;
 
-/// <summary>The first products of the gated delta rule: queries, keys and values side by side, gates, strengths and steps; four matrices, or two whose rows lie key head by key head.</summary>
+namespace Trainer.Engine.Fast.Delta;
+
+/// <summary>The first products of the gated delta rule: queries, keys and values side by side, gates, strengths and steps; four matrices, or two whose rows lie
+/// key head by key head.</summary>
 internal sealed class DeltaProjections
 {
     private readonly GatedDelta _config;
@@ -19,7 +25,8 @@ internal sealed class DeltaProjections
             _separate =
             [
                 (Find("in_proj_qkv"), BufferId.MixerInput, BufferId.MixerInputGradient), (Find("in_proj_z"), BufferId.DeltaGate, null),
-                (Find("in_proj_b"), BufferId.DeltaStrength, BufferId.DeltaStrengthGradient), (Find("in_proj_a"), BufferId.DeltaStep, BufferId.DeltaStepGradient),
+                (Find("in_proj_b"), BufferId.DeltaStrength, BufferId.DeltaStrengthGradient),
+                (Find("in_proj_a"), BufferId.DeltaStep, BufferId.DeltaStepGradient),
             ];
     }
 
@@ -31,7 +38,8 @@ internal sealed class DeltaProjections
         var (all, steps) = Rooms(pass);
         _linear.Forward(pass, _packed, x, tokens, all, _packed.OutFeatures, state.Of(_packed));
         _linear.Forward(pass, _packedSteps!, x, tokens, steps, _packedSteps!.OutFeatures, state.Of(_packedSteps));
-        foreach (var (packed, packedStride, apart, stride, width) in Parts(pass, state.Own(BufferId.MixerInput), state.Own(BufferId.DeltaGate), state.Own(BufferId.DeltaStrength), state.Own(BufferId.DeltaStep)))
+        foreach (var (packed, packedStride, apart, stride, width) in Parts(pass, state.Own(BufferId.MixerInput), state.Own(BufferId.DeltaGate),
+            state.Own(BufferId.DeltaStrength), state.Own(BufferId.DeltaStep)))
             _kernels.Copy(packed, packedStride, apart, stride, width, tokens);
     }
 
@@ -46,7 +54,8 @@ internal sealed class DeltaProjections
         }
         if (_packed is null) return;
         var (all, steps) = Rooms(pass);
-        foreach (var (packed, packedStride, apart, stride, width) in Parts(pass, mixed, state.Own(BufferId.DeltaGate), pass.Memory.Floats(BufferId.DeltaStrengthGradient), pass.Memory.Floats(BufferId.DeltaStepGradient)))
+        foreach (var (packed, packedStride, apart, stride, width) in Parts(pass, mixed, state.Own(BufferId.DeltaGate),
+            pass.Memory.Floats(BufferId.DeltaStrengthGradient), pass.Memory.Floats(BufferId.DeltaStepGradient)))
             _kernels.Copy(apart, stride, packed, packedStride, width, tokens);
         _linear.Backward(pass, _packed, x, tokens, all, _packed.OutFeatures, dx, false, state.Of(_packed));
         _linear.Backward(pass, _packedSteps!, x, tokens, steps, _packedSteps!.OutFeatures, dx, true, state.Of(_packedSteps));
@@ -59,10 +68,12 @@ internal sealed class DeltaProjections
     }
 
     // A key head's rows: its query, its key, its value heads' values, their gates; and b and a likewise.
-    private IEnumerable<(Place Packed, long PackedStride, Place Apart, long Stride, long Width)> Parts(FastPass pass, Place mixed, Place gate, Place strength, Place step)
+    private IEnumerable<(Place Packed, long PackedStride, Place Apart, long Stride, long Width)> Parts(FastPass pass, Place mixed, Place gate, Place strength,
+        Place step)
     {
         var (all, steps) = Rooms(pass);
-        long size = _config.KeySize, keys = _config.KeyHeads * size, group = _config.ValueHeads / _config.KeyHeads, wide = group * _config.ValueSize, row = 2 * size + 2 * wide;
+        long size = _config.KeySize, keys = _config.KeyHeads * size, group = _config.ValueHeads / _config.KeyHeads, wide = group * _config.ValueSize,
+            row = 2 * size + 2 * wide;
         for (long head = 0; head < _config.KeyHeads; head++)
         {
             var (from, both) = (all + head * row, steps + head * 2 * group);
