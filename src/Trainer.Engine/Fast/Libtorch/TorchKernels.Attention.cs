@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace Trainer.Engine.Fast.Libtorch;
 
-// Segments that are causal and nothing else run in libtorch's fused kernel of the device. Capped scores and windows shorter than their segment run in blocks of
-// queries, as the processor's: no mask is larger than a block of scores. There heads that share keys are rows of one product.
+// Segments that are causal and nothing else run in libtorch's fused kernel of the device. Capped scores, sinks and windows shorter than their segment run in
+// blocks of queries, as the processor's: no mask is larger than a block of scores. There heads that share keys are rows of one product.
 internal sealed partial class TorchKernels
 {
     public void Attention(PassMemory room, int[] starts, LayerAttention layer)

@@ -7,7 +7,8 @@ namespace Trainer.Engine.Fast.Libtorch;
 internal sealed partial class TorchKernels
 {
     // Such a kernel knows causal attention: neither caps, nor windows that hide anything.
-    private bool Fuses(LayerAttention layer, int length) => _shape.ScoreCap is null && (layer.Window is not { } window || window >= length);
+    private bool Fuses(LayerAttention layer, int length)
+        => _shape.ScoreCap is null && layer.Sinks.IsNone && (layer.Window is not { } window || window >= length);
 
     private void FusedForward(LayerAttention layer, int start, int length)
     {
