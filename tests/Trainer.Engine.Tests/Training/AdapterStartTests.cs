@@ -52,6 +52,24 @@ public class AdapterStartTests
     }
 
     [Fact]
+    public void Starts_that_need_no_plain_weights_leave_the_folder_alone()
+    {
+        var folder = Directory.CreateTempSubdirectory("plain-weights-").FullName;
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(Golden.Folder("llama31"))) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.Nf4 });
+            File.Delete(Path.Combine(folder, "config.json"));
+            AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Init = AdapterInit.Kaiming }, 1);
+            Assert.Throws<ModelException>(() => AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Init = AdapterInit.Loftq }, 1));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public void Directions_and_ranks_of_inputs_are_those_of_the_reference()
     {
         using var golden = SafetensorsFile.Open(Path.Combine(Golden.Fixtures, "init", "eva.safetensors"));
