@@ -37,9 +37,6 @@ internal sealed class ParquetColumn : IDisposable
         _next = Page();
     }
 
-    /// <summary>Whether all values are read.</summary>
-    public bool IsAtEnd => !Fill();
-
     /// <summary>The next place's definition level.</summary>
     public int Definition => _field.MaxDefinitionLevel == 0 ? 0 : Filled.DefinitionLevels[_place];
 
