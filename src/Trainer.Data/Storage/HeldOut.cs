@@ -17,8 +17,7 @@ internal static class HeldOut
             for (var i = store.Count - Size(store.Count, share); i < store.Count; i++) held[i] = true;
             return held;
         }
-        var chosen = new bool[rows];
-        foreach (var row in SeededOrder.Permutation(rows, SeededOrder.State(FixedSeed, 0, 3)).AsSpan(0, Size(rows, share))) chosen[row] = true;
+        var chosen = ChooseRows(rows, share);
         var (example, number) = (0, -1);
         RowRecord? before = null;
         foreach (var record in store.Records())
@@ -28,6 +27,14 @@ internal static class HeldOut
             before = record;
         }
         return held;
+    }
+
+    /// <summary>True for the rows held out of so many, two or more.</summary>
+    public static bool[] ChooseRows(int rows, double share)
+    {
+        var chosen = new bool[rows];
+        foreach (var row in SeededOrder.Permutation(rows, SeededOrder.State(FixedSeed, 0, 3)).AsSpan(0, Size(rows, share))) chosen[row] = true;
+        return chosen;
     }
 
     private static int Rows(TokenStore store)

@@ -25,11 +25,13 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         var (kept, weighted) = (_kept, _weighted);
         if (heldOut.Count > 0) Read(heldOut, evaluated, held: true);
         if (kept > 0 && !weighted) _fileFaults.Add(DatasetBuilder.NoWeight(files.Select(file => file.Path)));
-        if (kept > 0 && options.EvalSplit > 0 && heldOut.Count == 0) CheckSplit(_rows);
+        var leak = heldOut.Count > 0
+            ? Leak(() => statistics.Digests().Select(row => row.Digest), () => evaluated.Digests().Select(row => (row.Digest, row.File, row.Line)), heldOut)
+            : kept > 0 && options.EvalSplit > 0 ? LeakOfSplit(statistics, files) : null;
         return new DataReport
         {
             Statistics = statistics.Build(),
-            Notes = Leak(statistics, evaluated, heldOut) is { } leak ? [leak] : [],
+            Notes = leak is null ? [] : [leak],
             HeldOut = heldOut.Count > 0 ? evaluated.Build() : null,
             Faults = _faults,
             FaultCounts = _counts,
@@ -70,23 +72,30 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         }
     }
 
-    private static string? Leak(StatisticsBuilder trained, StatisticsBuilder evaluated, IReadOnlyList<InputEntry> files)
+    private static string? Leak(Func<IEnumerable<ulong>> trained, Func<IEnumerable<(ulong Digest, int File, long Line)>> evaluated,
+        IReadOnlyList<InputEntry> files)
     {
-        var (count, first) = Repeats.Among(() => evaluated.Digests().Select(row => row.Digest), () => trained.Digests().Select(row => row.Digest));
+        var (count, first) = Repeats.Among(() => evaluated().Select(row => row.Digest), trained);
         if (count == 0) return null;
-        var (_, file, line) = evaluated.Digests().ElementAt((int)first);
-        return DatasetBuilder.LeakOf(count, evaluated.Digests().LongCount(), new RowSource(files[file].Path, line));
+        var (_, file, line) = evaluated().ElementAt((int)first);
+        return DatasetBuilder.LeakOf(count, evaluated().LongCount(), new RowSource(files[file].Path, line));
     }
 
-    private void CheckSplit(int rows)
+    /// <summary>The leak of the rows that a run would hold out of these, by the same choice; a split that cannot be made is a fault.</summary>
+    private string? LeakOfSplit(StatisticsBuilder statistics, IReadOnlyList<InputEntry> files)
     {
+        if (_rows < 2) return null;
         try
         {
-            if (rows > 1) HeldOut.Size(rows, options.EvalSplit);
+            var chosen = HeldOut.ChooseRows(_rows, options.EvalSplit);
+            var kept = () => statistics.Digests().Where(row => row.Kept).Select((row, number) => (row.Digest, row.File, row.Line, Held: chosen[number]));
+            return Leak(() => kept().Where(row => !row.Held).Select(row => row.Digest),
+                () => kept().Where(row => row.Held).Select(row => (row.Digest, row.File, row.Line)), files);
         }
         catch (DataException fault)
         {
             _fileFaults.Add(fault.Message);
+            return null;
         }
     }
 

@@ -15,10 +15,12 @@ internal sealed class Repeats : IDisposable
     /// <param name="digest">Digest of its ids and labels.</param>
     /// <param name="file">Number of its file.</param>
     /// <param name="line">Its line.</param>
-    public void Add(ulong digest, int file, long line) => _places.Add(new Place(digest, line, file));
+    /// <param name="kept">Whether anything of it is kept.</param>
+    public void Add(ulong digest, int file, long line, bool kept) => _places.Add(new Place(digest, line, file, kept));
 
     /// <summary>Every row noted, in order.</summary>
-    public IEnumerable<(ulong Digest, int File, long Line)> All() => _places.Items().Select(place => (place.Digest, place.File, place.Line));
+    public IEnumerable<(ulong Digest, int File, long Line, bool Kept)> All() =>
+        _places.Items().Select(place => (place.Digest, place.File, place.Line, place.Kept));
 
     /// <summary>How many rows equal an earlier one, and the first few of them with the row they equal.</summary>
     /// <param name="listed">Most rows to list.</param>
@@ -87,7 +89,7 @@ internal sealed class Repeats : IDisposable
 
     public void Dispose() => _places.Dispose();
 
-    private readonly record struct Place(ulong Digest, long Line, int File);
+    private readonly record struct Place(ulong Digest, long Line, int File, bool Kept);
 
     private readonly record struct Numbered(Place Place, long Number);
 }

@@ -30,7 +30,7 @@ internal sealed class StatisticsBuilder : IDisposable
         if (row.Length > 0)
         {
             _lengths[Bucket(row.Length)]++;
-            _repeats.Add(row.Fingerprint, file, row.Source.Line);
+            _repeats.Add(row.Fingerprint, file, row.Source.Line, row.Parts.Count > 0);
         }
         if (row.EmptyAnswer) _empty++;
         if (row.Truncated) _truncated++;
@@ -46,8 +46,8 @@ internal sealed class StatisticsBuilder : IDisposable
         }
     }
 
-    /// <summary>Digest and place of every row that became tokens.</summary>
-    public IEnumerable<(ulong Digest, int File, long Line)> Digests() => _repeats.All();
+    /// <summary>Digest and place of every row that became tokens, and whether any of them are kept.</summary>
+    public IEnumerable<(ulong Digest, int File, long Line, bool Kept)> Digests() => _repeats.All();
 
     /// <summary>The first rows that equal an earlier one.</summary>
     /// <param name="listed">Most rows.</param>

@@ -72,9 +72,9 @@ public sealed class DataAtScaleTests : IDisposable
     {
         using var repeats = new Repeats();
         const int Rows = 600_000; // more than one share, and more than fits in memory at once
-        for (var i = 0; i < Rows; i++) repeats.Add(i == Rows - 1 ? 7u : unchecked((ulong)i * 0x9E3779B97F4A7C15), i / 1000, i);
-        repeats.Add(unchecked(3 * 0x9E3779B97F4A7C15), 9, 99);
-        repeats.Add(7, 9, 100);
+        for (var i = 0; i < Rows; i++) repeats.Add(i == Rows - 1 ? 7u : unchecked((ulong)i * 0x9E3779B97F4A7C15), i / 1000, i, kept: true);
+        repeats.Add(unchecked(3 * 0x9E3779B97F4A7C15), 9, 99, kept: true);
+        repeats.Add(7, 9, 100, kept: true);
         var (count, rows) = repeats.Find(10);
         Assert.Equal(2, count);
         Assert.Equal([(9, 99L, 0, 3L), (9, 100L, 599, Rows - 1L)], rows);
@@ -149,6 +149,23 @@ public sealed class DataAtScaleTests : IDisposable
         using var split = DataFolder.Build(DataFolder.Options(_folder.Write("c.jsonl",
             string.Concat(Enumerable.Repeat("{\"text\": \"a\"}\n", 8)))) with { EvalSplit = 2 });
         Assert.Single(split.Notes);
+    }
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(0.4)]
+    public void A_check_tells_the_leak_of_the_rows_that_a_run_would_hold_out(double share)
+    {
+        var long5 = new string('x', 60);
+        var texts = new[] { "a", "b", long5, "c", "a", "d", "b", "e", long5, "f", "g", "h" };
+        var options = DataFolder.Options(_folder.Write("a.jsonl", string.Concat(texts.Select(text => $"{{\"text\": \"{text}\"}}\n")))) with
+        {
+            EvalSplit = share, MaxSeqLength = 20, OnTooLong = OnTooLong.Drop,
+        };
+        using var run = DataFolder.Build(options);
+        var told = DataInspector.Check(options, new TextTools(new CharTokenizer())).Notes;
+        Assert.Equal(run.Notes.Where(note => note.Contains("held-out", StringComparison.Ordinal)), told);
+        Assert.Single(told);
     }
 
     /// <summary>What a check says must be what a run does.</summary>
