@@ -53,6 +53,8 @@ internal static class OptionCheck
         Try(() => _ = new LearningRate(options, options.MaxSteps ?? int.MaxValue, new Plateau()));
         Need(options.EarlyStoppingPatience is null || options.EvaluatesBetween, "--early-stopping-patience needs --eval-steps or --eval-strategy epoch");
         Need(options.EarlyStoppingPatience is null || options.Saves, "--early-stopping-patience keeps the best checkpoint: it needs --save-steps above 0");
+        Need(!options.LoadBestModelAtEnd || options.EvaluatesBetween, "--load-best-model-at-end needs --eval-steps or --eval-strategy epoch");
+        Need(!options.LoadBestModelAtEnd || options.Saves, "--load-best-model-at-end takes the best checkpoint: it needs --save-steps above 0");
         foreach (var (option, steps) in new[] { ("--eval-steps", options.EvalSteps ?? 1), ("--save-steps", options.SaveSteps) })
             Need(steps < 1 || steps == Math.Truncate(steps), $"{option} {steps} is no whole number; a number below 1 is a share of all steps");
         Need(options.EvalMetrics.Count == 0 || options.Objective == "sft", "--eval-metrics measure answers to supervised rows; leave them out");

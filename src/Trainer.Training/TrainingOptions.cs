@@ -256,6 +256,9 @@ public sealed record TrainingOptions
     /// <summary>Evaluations without improvement before the run stops; null is off.</summary>
     public int? EarlyStoppingPatience { get; init; }
 
+    /// <summary>The adapter of the best evaluation is the result, not that of the last step. Early stopping does so in any case.</summary>
+    public bool LoadBestModelAtEnd { get; init; }
+
     /// <summary>null: fresh run; <c>auto</c>: newest checkpoint of the run folder; else a checkpoint folder.</summary>
     public string? Resume { get; init; }
 

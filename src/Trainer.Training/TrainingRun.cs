@@ -260,7 +260,7 @@ public static class TrainingRun
         var trainLoss = state.Step == 0 ? double.NaN : state.LossSum / state.Step;
         if (record is null) return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, "");
         var taken = state.Step;
-        if (state.StoppedEarly) (reason, taken) = TakeBest(state, directory, run.Model, optimizer, reason, events);
+        if (state.StoppedEarly || options.LoadBestModelAtEnd) (reason, taken) = TakeBest(state, directory, run.Model, optimizer, reason, events);
         AveragedValues.Keep(run.Model.Parameters, optimizer);
         var sha256 = FinalAdapter.Write(options, state, taken, run.Model, run.Data, events);
         record.WriteOutcome(new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
@@ -280,7 +280,7 @@ public static class TrainingRun
         events.Warn($"resuming in spite of differences (--allow-drift): {string.Join("; ", refused)}");
     }
 
-    /// <summary>After early stopping the best evaluation's values are the result, not the last step's.</summary>
+    /// <summary>After early stopping, or where it is asked for, the best evaluation's values are the result, not the last step's.</summary>
     private static (string Reason, int Step) TakeBest(RunState state, string directory, IAdaptedModel model, IOptimizer optimizer, string reason, Events events)
     {
         if (state.BestStep is not { } best || best == state.Step) return (reason, state.Step);

@@ -3,13 +3,15 @@ namespace Trainer.Cli.CommandLine;
 /// <summary>Options of transformers, TRL, axolotl, LLaMA-Factory and mlx-lm that have no counterpart by another name, each with what to do instead.</summary>
 internal static class PeerOptions
 {
-    private const string Sent = "nothing is sent anywhere; metrics.jsonl, TensorBoard files and report.html lie in the run folder (--report-to)";
+    private const string Sent =
+        "metrics.jsonl, TensorBoard files and report.html lie in the run folder; --report-to tensorboard, mlflow or none says who reads along";
+    private const string Wandb = "--report-to tensorboard,html,wandb writes W&B's offline files for 'wandb sync'; WANDB_PROJECT, WANDB_ENTITY and "
+        + "WANDB_NAME say whose they are";
     private const string Uploaded = "a run uploads nothing; the adapter lies in --output-dir, and 'trainer push RUN ORG/NAME' sends it";
     private const string Counted = "evaluations and checkpoints come by steps or epochs: --eval-steps N or --eval-strategy epoch, --save-steps N or "
         + "--save-strategy epoch";
-    private const string Best = "the best and the last checkpoint are kept in any case, the best one named in trainer_state.json";
-    private const string Processes = "one process trains here; --threads N says how many cores it takes";
-    private const string Objective = "supervised fine-tuning of an adapter is what train does";
+    private const string Processes = "several processes are started by 'mpirun -np N trainer train ...' or srun; --threads N says how many cores each takes";
+    private const string Objective = "an adapter is what train makes, and --objective says of what: sft, dpo, kto, orpo or simpo";
     private const string Template = "the model's own chat template is used; --chat-template FILE, or a name such as chatml or llama3, replaces it";
     private const string Rows = "--data NAME,subset=X,split=train[:10%] names the part that is trained on";
     private const string Columns = "columns are seen by their names; --data FILE,text=COLUMN maps others";
@@ -28,12 +30,12 @@ internal static class PeerOptions
         ["do-predict"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["predict-with-generate"] = "'trainer generate' and --sample-prompts FILE show what the model says",
         ["logging-strategy"] = Counted, ["evals-per-epoch"] = Counted, ["saves-per-epoch"] = Counted,
-        ["load-best-model-at-end"] = Best, ["greater-is-better"] = "--metric-for-best-model says which way is better",
+        ["greater-is-better"] = "--metric-for-best-model says which way is better",
         ["save-only-model"] = "a checkpoint always holds what --resume needs; the adapter stands alone in the run folder",
         ["template"] = Template, ["enable-thinking"] = Template,
         ["finetuning-type"] = Objective, ["fine-tune-type"] = Objective,
         ["push-to-hub"] = Uploaded, ["hub-model-id"] = Uploaded, ["hub-token"] = Uploaded, ["hub-strategy"] = Uploaded,
-        ["wandb-project"] = Sent, ["wandb-entity"] = Sent, ["wandb-name"] = Sent, ["use-wandb"] = Sent, ["wandb"] = Sent, ["swanlab-project"] = Sent,
+        ["wandb-project"] = Wandb, ["wandb-entity"] = Wandb, ["wandb-name"] = Wandb, ["use-wandb"] = Wandb, ["wandb"] = Wandb, ["swanlab-project"] = Sent,
         ["use-swanlab"] = Sent, ["project-name"] = Sent,
         ["run-name"] = "--output-dir names the run", ["logging-dir"] = "TensorBoard files lie in the run folder's runs/",
         ["deepspeed"] = Processes, ["fsdp"] = Processes, ["fsdp-config"] = Processes, ["num-processes"] = Processes, ["nproc-per-node"] = Processes,

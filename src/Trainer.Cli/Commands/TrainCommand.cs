@@ -5,6 +5,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Cli.Reports;
+using Trainer.Cli.Reports.Wandb;
 using Trainer.Distributed;
 using Trainer.Hub;
 using Trainer.Hub.Mlflow;
@@ -60,6 +61,8 @@ internal static class TrainCommand
                 [.. EffectiveRecipe.Entries(options).Select(entry => KeyValuePair.Create(entry.Key,
                 entry.Value as string ?? JsonSerializer.Serialize(entry.Value, Json.Compact)))], TimeProvider.System,
                 fault => invocation.Terminal.Error.WriteLine("warning: " + fault)));
+        if (options.ReportTo.Contains("wandb"))
+            view.Add(new WandbWriter(options.OutputDirectory, WandbNames.OfEnvironment(), EffectiveRecipe.Entries(options), TimeProvider.System));
         if (ranks.Size > 1 && !invocation.Quiet) invocation.Terminal.Error.WriteLine(ranks.Description);
         var result = Finished(invocation, options,
             () => view.Run(() => TrainingRun.Run(options, view.Observers, () => SignalCode(invocation), invocation.Stop.Token, ranks)));
@@ -141,6 +144,8 @@ internal static class TrainCommand
         var evals = Losses(terminal, folder);
         terminal.Error.WriteLine($"adapter      {folder} ({Kept(result, evals)})");
         if (File.Exists(Path.Combine(folder, "report.html"))) terminal.Error.WriteLine($"report       {Path.Combine(folder, "report.html")}");
+        if (options.ReportTo.Contains("wandb"))
+            terminal.Error.WriteLine($"W&B          wandb sync {ShellWord.Quote(WandbWriter.FolderOf(folder))}/offline-run-*");
         if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, "runs")}");
         terminal.Error.WriteLine($"try it       {ShellWord.Line(["trainer", "chat", folder])}");
     }

@@ -118,7 +118,7 @@ internal static class Axolotl
         ["rope_scaling"] = KeyRules.Stop("the model's config.json decides"),
         ["default_system_message"] = KeyRules.Stop("no system turn is added to a row"),
         ["special_tokens"] = SpecialTokens,
-        ["tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["tokens"] = KeyRules.Stop(KeyRules.NewTokens),
         ["added_tokens_overrides"] = KeyRules.Stop("no token is renamed"),
         ["eot_tokens"] = KeyRules.Drop("the end of a turn is seen in the chat template"),
         ["resize_token_embeddings_to_32x"] = KeyRules.Drop("rows of the embedding that no token uses change nothing"),
@@ -181,6 +181,10 @@ internal static class Axolotl
         Transformers.Revision(draft, "revision_of_model");
         Pacing.Axolotl(draft);
         Preferences.Axolotl(draft);
+        // A named project switches it on there.
+        if ((draft.Theirs("wandb_project") is not null || ImportDraft.Truth(draft.Theirs("use_wandb") ?? "") is true)
+            && draft.Theirs("wandb_mode") is not "disabled")
+            draft.Set(RunSettings.ReportTo, new List<object> { "tensorboard", "html", "wandb" });
         Schedules.Finish(draft, "lr_scheduler");
         if (draft.Theirs("cosine_min_lr_ratio") is { } ratio) Schedules.Share(draft, "cosine_min_lr_ratio", ratio);
         if (draft.Theirs("batch_size") is { } rows && draft.Theirs("gradient_accumulation_steps") is null) Accumulate(draft, rows);
@@ -265,6 +269,7 @@ internal static class Axolotl
         foreach (var plugin in ImportDraft.Words(text).Cast<string>())
         {
             if (FasterPlugins.Any(faster => plugin.EndsWith(faster, StringComparison.Ordinal))) draft.Drop(key, plugin, KeyRules.Speed);
+            else if (plugin.EndsWith("SwanLabPlugin", StringComparison.Ordinal)) draft.Drop(key, plugin, KeyRules.Place);
             else draft.Change(key, plugin, "no code of a plugin is run");
         }
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Trainer.Training.Options;
 using YamlDotNet.RepresentationModel;
 
@@ -8,6 +9,7 @@ namespace Trainer.Cli.Importing;
 /// job.</summary>
 internal sealed class ImportDraft(YamlMappingNode root)
 {
+    private static readonly Regex Underscore = new("(?<=[0-9])_(?=[0-9])", RegexOptions.CultureInvariant);
     private readonly Dictionary<string, object> _entries = [];
     private readonly HashSet<string> _defaults = [];
     private readonly List<ImportedKey> _dropped = [];
@@ -108,8 +110,9 @@ internal sealed class ImportDraft(YamlMappingNode root)
         _ => null,
     };
 
+    /// <summary>Reads a number as the tools do, whose YAML 1.1 and Python take underscores between digits: 500_000.</summary>
     public static bool TryNumber(string text, out double number) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number) && double.IsFinite(number);
+        double.TryParse(Underscore.Replace(text, ""), NumberStyles.Float, CultureInfo.InvariantCulture, out number) && double.IsFinite(number);
 
     public static List<object> Words(string text) => [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
 

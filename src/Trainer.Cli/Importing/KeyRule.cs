@@ -15,9 +15,11 @@ internal static class KeyRules
 {
     public const string Speed = "a speed or memory switch of its own engine; trainer decides this itself";
     public const string Place = "metrics.jsonl, TensorBoard files and report.html lie in the run folder";
+    public const string Wandb = "report_to: wandb writes W&B's offline files; WANDB_PROJECT, WANDB_ENTITY and WANDB_NAME say whose they are";
     public const string Uploaded = "a run uploads nothing; 'trainer push RUN ORG/NAME' sends the adapter";
     public const string FromModel = "read from the model's own files";
     public const string Sets = "what is measured and kept on the way changes nothing of the adapter";
+    public const string NewTokens = "write the texts into a file, one a line, and name it under add_tokens";
     public const string Padding = "padding carries no loss and meets no other token";
 
     /// <summary>The same thing by our name.</summary>

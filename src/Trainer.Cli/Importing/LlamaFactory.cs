@@ -5,7 +5,7 @@ namespace Trainer.Cli.Importing;
 /// <summary>LLaMA-Factory's configuration (hparams of 0.9).</summary>
 internal static class LlamaFactory
 {
-    private const string Adapter = "an adapter is what train makes";
+    private const string Adapter = "a LoRA adapter is what train makes";
     private const string TextOnly = "text alone is trained on; rows with pictures or sound are refused when they are read";
 
     public static readonly Dialect Dialect = new("llama-factory",
@@ -79,17 +79,17 @@ internal static class LlamaFactory
         ["use_adam_mini"] = KeyRules.Stop("optim says which optimizer"),
         ["use_muon"] = KeyRules.Stop("optim says which optimizer"),
         ["use_asft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
-        ["use_dft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["use_dft_loss"] = KeyRules.WhenOn(draft => draft.Set(PreferenceSettings.LossType, ImportDraft.Words("dft"))),
         ["use_eaft_loss"] = KeyRules.Stop("the loss is the cross entropy"),
         ["freeze_trainable_layers"] = KeyRules.Stop(Adapter),
         ["rope_scaling"] = KeyRules.Stop("the model's config.json decides"),
         ["shift_attn"] = KeyRules.Stop("the model's config.json decides"),
         ["mixture_of_depths"] = KeyRules.Stop("the model's config.json decides"),
-        ["moe_aux_loss_coef"] = KeyRules.Stop("the loss is the cross entropy"),
-        ["resize_vocab"] = KeyRules.Stop("no token is added to a vocabulary"),
-        ["add_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
-        ["add_special_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
-        ["new_special_tokens"] = KeyRules.Stop("no token is added to a vocabulary"),
+        ["moe_aux_loss_coef"] = KeyRules.Stop("the model's config.json says how much the routers' balance weighs"),
+        ["resize_vocab"] = KeyRules.Stop(KeyRules.NewTokens),
+        ["add_tokens"] = KeyRules.Stop(KeyRules.NewTokens),
+        ["add_special_tokens"] = KeyRules.Stop(KeyRules.NewTokens),
+        ["new_special_tokens"] = KeyRules.Stop(KeyRules.NewTokens),
         ["streaming"] = KeyRules.Drop("rows are read once into a mapped cache"),
         ["mix_strategy"] = KeyRules.Only(["concat"], "weights say how files are mixed"),
         ["interleave_probs"] = KeyRules.Stop("weights say how files are mixed"),

@@ -8,7 +8,6 @@ namespace Trainer.Cli.Importing;
 internal static class Transformers
 {
     private const string Reads = "text alone is trained on; rows with pictures or sound are refused when they are read";
-    private const string Best = "the last step's adapter is the result, unless early_stopping_patience is set";
 
     public static readonly IReadOnlyDictionary<string, KeyRule> Keys = new Dictionary<string, KeyRule>
     {
@@ -73,10 +72,7 @@ internal static class Transformers
         ["evaluation_strategy"] = Schedules.Later,
         ["logging_strategy"] = KeyRules.Drop(KeyRules.Sets),
         ["save_strategy"] = Schedules.Later,
-        ["load_best_model_at_end"] = (draft, key, text, _) =>
-        {
-            if (ImportDraft.Truth(text) is true && draft.Theirs("early_stopping_patience") is null) draft.Change(key, text, Best);
-        },
+        ["load_best_model_at_end"] = KeyRules.To(RunSettings.LoadBest),
         ["early_stopping_patience"] = KeyRules.To(RunSettings.Patience),
         ["neftune_noise_alpha"] = KeyRules.To(StepSettings.Neftune),
         ["label_smoothing_factor"] = KeyRules.To(PreferenceSettings.LabelSmoothing),
@@ -108,7 +104,7 @@ internal static class Transformers
         ["chat_template_kwargs"] = (draft, _, _, node) => draft.Set(DataSettings.ChatTemplateArg,
             ImportDraft.Pairs(node).ToDictionary(pair => pair.Key.ToString(), object (pair) => ImportDraft.Flat(pair.Value))),
         ["adam_beta3"] = KeyRules.Stop("no optimizer here has a third moment"),
-        ["router_aux_loss_coef"] = KeyRules.Stop("the loss is the cross entropy"),
+        ["router_aux_loss_coef"] = KeyRules.Stop("the model's config.json says how much the routers' balance weighs"),
         ["use_cache"] = KeyRules.Drop(KeyRules.Speed),
         ["label_names"] = KeyRules.Drop("the columns' names say which text is trained"),
         ["token"] = KeyRules.Drop("a token is taken from the environment alone"),
@@ -117,8 +113,8 @@ internal static class Transformers
     /// <summary>Beginnings of keys of which nothing of the job hangs, and why.</summary>
     public static readonly IReadOnlyList<(string Prefix, string Reason)> Harmless =
     [
-        ("wandb", KeyRules.Place),
-        ("use_wandb", KeyRules.Place),
+        ("wandb", KeyRules.Wandb),
+        ("use_wandb", KeyRules.Wandb),
         ("mlflow", KeyRules.Place),
         ("use_mlflow", KeyRules.Place),
         ("comet", KeyRules.Place),
@@ -247,7 +243,8 @@ internal static class Transformers
 
     private static void ReportTo(ImportDraft draft, string key, string text, YamlDotNet.RepresentationModel.YamlNode node)
     {
-        if (ImportDraft.Words(text).Contains("mlflow")) draft.Set(RunSettings.ReportTo, new List<object> { "tensorboard", "html", "mlflow" });
+        var kept = ImportDraft.Words(text.ToLowerInvariant()).Where(word => word is "mlflow" or "wandb").ToList();
+        if (kept.Count > 0) draft.Set(RunSettings.ReportTo, new List<object>(["tensorboard", "html", .. kept]));
         else if (text is "none" or "tensorboard" or "all") draft.Take(RunSettings.ReportTo, key, text);
         else draft.Drop(key, text, KeyRules.Place);
     }

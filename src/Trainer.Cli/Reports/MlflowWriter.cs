@@ -117,18 +117,8 @@ internal sealed class MlflowWriter : ITrainingObserver, IDisposable
 
     private IEnumerable<(string Key, double Value, long Milliseconds, long Step)> Metrics(TrainingEvent trainingEvent)
     {
-        IEnumerable<(string Key, double Value)> values = trainingEvent switch
-        {
-            StepDone s => [("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate), ("train/epoch", s.Epoch),
-                ("train/tokens_per_second", s.TokensPerSecond), .. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))],
-            EvalDone e => [("eval/loss", e.EvalLoss), .. e.IsOfTokens ? [("eval/perplexity", Math.Exp(e.EvalLoss))] : Array.Empty<(string, double)>(),
-                .. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))],
-            RunEnded e => [("train/train_loss", e.TrainLoss), ("train/train_runtime", e.ElapsedSeconds)],
-            _ => [],
-        };
-        var step = trainingEvent switch { StepDone s => s.Step, EvalDone e => e.Step, RunEnded e => e.Step, _ => 0 };
         var now = Now;
-        foreach (var (key, value) in values)
-            if (double.IsFinite(value)) yield return (key, value, now, step);
+        foreach (var (key, value) in LoggedNumbers.Of(trainingEvent))
+            if (double.IsFinite(value)) yield return (key, value, now, LoggedNumbers.StepOf(trainingEvent));
     }
 }

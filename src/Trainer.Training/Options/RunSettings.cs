@@ -46,6 +46,10 @@ public static class RunSettings
         "Stop after this many evaluations without improvement.") with
     { Value = "N", Minimum = 1, DefaultNote = "off", Drift = DriftRule.Free };
 
+    public static readonly Setting LoadBest = Setting.Of(o => o.LoadBestModelAtEnd, "load-best-model-at-end", Group,
+        "The adapter of the best evaluation is the result, not that of the last step. Early stopping does so in any case.") with
+    { Drift = DriftRule.Free };
+
     public static readonly Setting MetricForBestModel = Setting.Of(o => o.MetricForBestModel, "metric-for-best-model", Group,
         "What evaluations are compared by, for the best checkpoint, early stopping and reduce-lr-on-plateau: loss, or of a preference objective "
         + "rewards/accuracies, rewards/margins, logps/chosen and the like. Which way is better follows from the name.") with
@@ -94,7 +98,8 @@ public static class RunSettings
     { Value = "number|####|boxed|REGEX", Reads = ReadPattern };
 
     public static readonly Setting ReportTo = Setting.Of(o => o.ReportTo, "report-to", Group,
-        "What is written beside metrics.jsonl and trainer.log: tensorboard, html, mlflow, or none.") with
+        "What is written beside metrics.jsonl and trainer.log: tensorboard, html, mlflow, wandb, or none. wandb writes W&B's offline files for 'wandb sync'; "
+        + "WANDB_PROJECT, WANDB_ENTITY, WANDB_NAME, WANDB_RUN_GROUP and WANDB_TAGS are read.") with
     { Value = "KINDS", Reads = ReadReportTo, Writes = o => o.ReportTo.Count > 0 ? o.ReportTo : NoReport, Drift = DriftRule.Free };
 
     // Not in recipes: one from elsewhere must send nothing.
@@ -134,7 +139,7 @@ public static class RunSettings
     // transformers says `all`; jsonl is written in any case.
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)
     {
-        string[] known = [.. TrainingOptions.ReportKinds, "mlflow"];
+        string[] known = [.. TrainingOptions.ReportKinds, "mlflow", "wandb"];
         var kinds = values.List(setting).Select(kind => kind.ToLowerInvariant()).Distinct().ToList();
         foreach (var kind in kinds.Where(kind => !known.Contains(kind) && kind is not ("jsonl" or "none" or "all")))
         {

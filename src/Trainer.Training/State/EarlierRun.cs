@@ -20,7 +20,7 @@ internal static class EarlierRun
         PeftFolder.WeightsFile, PeftFolder.ConfigFile, TrainerState.FileName, "report.html", "recipe.yaml", MetricsWriter.FileName, RunManifest.FileName,
     ];
 
-    private static readonly string[] Folders = [RunFolder.Superseded + "-*", RunFolder.Damaged + "-*", CheckpointStore.BundlePrefix + "*"];
+    private static readonly string[] Folders = [RunFolder.Superseded + "-*", RunFolder.Damaged + "-*", CheckpointStore.BundlePrefix + "*", "wandb"];
 
     /// <summary>Whether a run began here: one that was refused or stopped before its first step leaves nothing worth keeping.</summary>
     public static bool IsIn(string directory) =>

@@ -92,6 +92,7 @@ public sealed class OptionEffectTests : IDisposable
         ["save-steps"] = ("1", ""),
         ["save-total-limit"] = ("1", "--save-steps=1"),
         ["early-stopping-patience"] = ("1", "--eval-data={other} --eval-steps=1 --learning-rate=5"),
+        ["load-best-model-at-end"] = ("true", "--eval-data={other} --eval-steps=1 --learning-rate=5"),
         ["resume"] = ("auto", ""),
         ["allow-drift"] = ("true", "--output-dir={begun} --resume=auto --learning-rate=1e-3"),
         ["overwrite-output-dir"] = ("true", "--output-dir={begun}"),

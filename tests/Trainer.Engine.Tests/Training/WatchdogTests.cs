@@ -196,6 +196,26 @@ public class WatchdogTests
     }
 
     [Fact]
+    public void The_best_evaluations_adapter_is_the_result_where_it_is_asked_for()
+    {
+        using var run = new BigramRun();
+        run.Options = run.Options with { EvalSteps = 1, MaxSteps = 40, LearningRate = 3, WarmupSteps = 20, SaveTotalLimit = 2 };
+        var last = run.Run();
+        var best = run.Seen.OfType<EvalDone>().Where(eval => eval.Step > 0).MinBy(eval => eval.EvalLoss)!;
+        Assert.True(best.Step < 40);
+        using var other = new BigramRun();
+        other.Options = other.Options with { EvalSteps = 1, MaxSteps = 40, LearningRate = 3, WarmupSteps = 20, SaveTotalLimit = 2, LoadBestModelAtEnd = true };
+        var kept = other.Run();
+        Assert.Equal(40, kept.Steps);
+        Assert.Contains($"the adapter is that of step {best.Step}", kept.Reason, StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllBytes(other.Out($"checkpoint-{best.Step}/adapter_model.safetensors")), other.Adapter);
+        Assert.NotEqual(last.AdapterSha256, kept.AdapterSha256);
+        // The last checkpoint is the last step's in both: a longer run goes on from there.
+        Assert.Equal(File.ReadAllBytes(run.Out("checkpoint-40/adapter_model.safetensors")),
+            File.ReadAllBytes(other.Out("checkpoint-40/adapter_model.safetensors")));
+    }
+
+    [Fact]
     public void An_update_that_overflows_the_weights_is_seen_at_once()
     {
         using var run = new BigramRun();

@@ -140,7 +140,7 @@ public sealed class ImportTests
     [InlineData("model_name_or_path: m\nstage: dpo\nfinetuning_type: lora\npref_loss: ipo\ndpo_label_smoothing: 0.1", "dpo_label_smoothing",
         "does not read it")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nloss_type: exotic", "loss_type", "dpo has sigmoid")]
-    [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: full", "finetuning_type", "an adapter")]
+    [InlineData("model_name_or_path: m\nstage: sft\nfinetuning_type: full", "finetuning_type", "adapter is what train makes")]
     [InlineData("model_name_or_path: m\ndataset_name: d.jsonl\nper_device_train_batch_size: 2", "use_peft", "the whole model is trained")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nlr_scheduler_type: greedy", "lr_scheduler_type", "schedules here are")]
     [InlineData("model: m\niters: 9\nfine_tune_type: full", "fine_tune_type", "an adapter")]

@@ -79,7 +79,7 @@ public sealed class OptionTests : IDisposable
     [InlineData("--resume", "nowhere", "no such checkpoint folder")]
     [InlineData("--adapter", "nowhere", "no such folder")]
     [InlineData("--rank-pattern", "q_proj=x", "whole number")]
-    [InlineData("--report-to", "wandb", "not one of")]
+    [InlineData("--report-to", "comet", "not one of")]
     [InlineData("--seed", "-3", "at least 0")]
     public void A_wrong_value_is_one_line_that_names_the_option(string option, string value, string part)
     {

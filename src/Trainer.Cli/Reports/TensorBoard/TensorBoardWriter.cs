@@ -20,29 +20,15 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
                 // Markdown's code block: indented by four.
                 _file.Note(0, "args", "    " + recipe.ReplaceLineEndings("\n    "));
                 break;
-            case StepDone { IsLogged: true } s:
-                _file?.Scalar(s.Step, ("train/loss", s.Loss), ("train/grad_norm", s.GradNorm), ("train/learning_rate", s.LearningRate),
-                    ("train/epoch", s.Epoch),
-                    ("train/tokens_per_second", s.TokensPerSecond), ("train/memory_bytes", s.MemoryBytes));
-                if (s.Metrics.Count > 0) _file?.Scalar(s.Step, [.. s.Metrics.Select(pair => ("train/" + pair.Key, pair.Value))]);
-                break;
-            case EvalDone e:
-                _file?.Scalar(e.Step, ("eval/loss", e.EvalLoss), ("eval/runtime", e.Seconds));
-                if (e.IsOfTokens) _file?.Scalar(e.Step, ("eval/perplexity", Math.Exp(e.EvalLoss)));
-                if (e.Metrics.Count > 0) _file?.Scalar(e.Step, [.. e.Metrics.Select(pair => ("eval/" + pair.Key, pair.Value))]);
-                _file?.Flush();
-                break;
             case Sampled s:
                 _file?.Note(s.Step, "samples", $"**{s.Prompt}**\n\n{s.Text}");
                 break;
             case Saved:
                 _file?.Flush();
                 break;
-            case RunEnded e:
-                _file?.Scalar(e.Step, ("train/train_loss", e.TrainLoss), ("train/train_runtime", e.ElapsedSeconds));
-                _file?.Flush();
-                break;
             default:
+                if (LoggedNumbers.Of(trainingEvent) is { Count: > 0 } numbers) _file?.Scalar(LoggedNumbers.StepOf(trainingEvent), [.. numbers]);
+                if (trainingEvent is EvalDone or RunEnded) _file?.Flush();
                 break;
         }
     }

@@ -2,9 +2,9 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Trainer.Cli.Reports.TensorBoard;
+namespace Trainer.Cli.Reports;
 
-/// <summary>Just enough of Protocol Buffers' wire format to write an event.</summary>
+/// <summary>Just enough of Protocol Buffers' wire format to write the records of other tools' logs.</summary>
 internal sealed class ProtoMessage
 {
     private readonly ArrayBufferWriter<byte> _bytes = new();
