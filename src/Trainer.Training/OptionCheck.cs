@@ -37,8 +37,8 @@ internal static class OptionCheck
         Need(options.LrScheduler != Plateau.Name || options.EvaluatesBetween,
             $"--lr-scheduler {Plateau.Name} answers to evaluations: it needs --eval-steps or --eval-strategy epoch");
         Need(
-            options.Optim != OptimizerTable.ScheduleFree || options.LrScheduler == "constant",
-            $"--optim {OptimizerTable.ScheduleFree} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
+            !OptimizerTable.IsScheduleFree(options.Optim) || options.LrScheduler == "constant",
+            $"--optim {options.Optim} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
         faults.AddRange(PreferenceCheck.Faults(options));
         Need(
             options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (AdapterInit.Pissa or AdapterInit.Olora),

@@ -47,6 +47,7 @@ internal static class Schedules
                     break;
                 case "beta1" or "adam_beta1": draft.Take(StepSettings.Beta1, $"{key}.{name}", value); break;
                 case "beta2" or "adam_beta2": draft.Take(StepSettings.Beta2, $"{key}.{name}", value); break;
+                case "eps" when (draft.Theirs("optim") ?? draft.Theirs("optimizer")) is "adagrad" or "rmsprop" or "rmsprop_bnb": left[name] = value; break;
                 case "eps" or "adam_epsilon": draft.Take(StepSettings.Epsilon, $"{key}.{name}", value); break;
                 case "weight_decay": draft.Take(StepSettings.WeightDecay, $"{key}.{name}", value); break;
                 default: left[name] = value; break;

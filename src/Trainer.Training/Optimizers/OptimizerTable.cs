@@ -14,11 +14,16 @@ public static class OptimizerTable
         new("adafactor", Adafactor.Arguments, setup => new Adafactor(setup), Adafactor.StateBytes),
         new("lion", [], setup => new Lion(setup), (_, shape) => 4 * OptimizerKind.Count(shape)),
         new("muon", Muon.Arguments, setup => new Muon(setup), Muon.StateBytes),
-        new(ScheduleFree, ScheduleFreeAdamW.Arguments, setup => new ScheduleFreeAdamW(setup), (_, shape) => 8 * OptimizerKind.Count(shape)),
+        new("adagrad", Adagrad.Arguments, setup => new Adagrad(setup), (_, shape) => 4 * OptimizerKind.Count(shape)),
+        new("rmsprop", RmsProp.Arguments, setup => new RmsProp(setup), RmsProp.StateBytes),
+        new(ScheduleFreeAdamW, ScheduleFree.OfAdamW, setup => new ScheduleFree(setup, isAdam: true), (_, shape) => 8 * OptimizerKind.Count(shape)),
+        new(ScheduleFreeSgd, ScheduleFree.OfSgd, setup => new ScheduleFree(setup, isAdam: false), (_, shape) => 4 * OptimizerKind.Count(shape)),
     ];
 
-    /// <summary>The one that takes no schedule.</summary>
-    internal const string ScheduleFree = "schedule-free-adamw";
+    private const string ScheduleFreeAdamW = "schedule-free-adamw", ScheduleFreeSgd = "schedule-free-sgd";
+
+    /// <summary>Whether an optimizer takes no schedule: its average stands for one.</summary>
+    internal static bool IsScheduleFree(string name) => name is ScheduleFreeAdamW or ScheduleFreeSgd;
 
     /// <summary>The words that <c>--optim</c> takes.</summary>
     public static IReadOnlyList<string> Names => [.. All.Select(kind => kind.Name)];

@@ -80,15 +80,19 @@ public static class StepSettings
     { Value = "X", Minimum = 0, Aliases = ["noisy-embedding-alpha"] };
 
     public static readonly Setting Optim = Setting.Of(o => o.Optim, "optim", Group,
-        "The optimizer. States are 32-bit but adamw-8bit's; adapters are small.") with
+        "The optimizer. Paged, fused and other 8-bit names mean the plain one: states are 32-bit but adamw-8bit's, since adapters are small.") with
     {
         Kind = SettingKind.Choice, Value = "NAME", Choices = [.. OptimizerTable.Names], Aliases = ["optimizer"],
         Synonyms = new Dictionary<string, string>
         {
             ["adamw-torch"] = "adamw", ["adamw-torch-fused"] = "adamw", ["adamw-hf"] = "adamw", ["paged-adamw"] = "adamw", ["paged-adamw-32bit"] = "adamw",
+            ["adamw-torch-xla"] = "adamw", ["adamw-torch-npu-fused"] = "adamw", ["adamw-apex-fused"] = "adamw", ["adamw-anyprecision"] = "adamw",
             ["adamw8bit"] = "adamw-8bit", ["adamw-bnb-8bit"] = "adamw-8bit", ["paged-adamw-8bit"] = "adamw-8bit", ["adamw-torch-8bit"] = "adamw-8bit",
             ["adamw-torch-4bit"] = "adamw-8bit",
-            ["lion-32bit"] = "lion", ["paged-lion-32bit"] = "lion", ["schedulefree-adamw"] = "schedule-free-adamw",
+            ["adamw-torch-fp8"] = "adamw-8bit",
+            ["lion-32bit"] = "lion", ["paged-lion-32bit"] = "lion", ["lion-8bit"] = "lion", ["paged-lion-8bit"] = "lion",
+            ["rmsprop-bnb"] = "rmsprop", ["rmsprop-bnb-8bit"] = "rmsprop", ["rmsprop-bnb-32bit"] = "rmsprop",
+            ["schedulefree-adamw"] = "schedule-free-adamw", ["schedulefree-sgd"] = "schedule-free-sgd",
         },
     };
 

@@ -30,6 +30,9 @@ public class OptimizerGoldenTests
     [InlineData("muon", "muon", "", 2e-3)]
     [InlineData("muon_plain", "muon", "momentum=0.9,nesterov=false,adjust_lr_fn=spectral_unclamped", 2e-3)]
     [InlineData("schedulefree_adamw", "schedule-free-adamw", "warmup_steps=3", 2e-6)]
+    [InlineData("schedulefree_sgd", "schedule-free-sgd", "warmup_steps=2", 2e-6)]
+    [InlineData("adagrad", "adagrad", "", 2e-6)]
+    [InlineData("rmsprop", "rmsprop", "alpha=0.95,momentum=0.5", 2e-6)]
     public void Twelve_steps_equal_the_reference(string name, string optimizer, string arguments, double gate)
     {
         using var file = SafetensorsFile.Open(Path.Combine(Folder, "units.safetensors"));
@@ -75,6 +78,7 @@ public class OptimizerGoldenTests
     [InlineData("sgd", "momentun=0.9", "it takes momentum, dampening, nesterov")]
     [InlineData("sgd", "momentum=much", "it must be a number")]
     [InlineData("sgd", "nesterov=true", "nesterov needs a momentum")]
+    [InlineData("schedule-free-sgd", "momentum=0", "it must be above 0")]
     [InlineData("muon", "adjust_lr_fn=none", "use one of original, match_rms_adamw, spectral_unclamped")]
     [InlineData("adafactor", "warmup_init=true", "needs relative_step")]
     public void An_argument_that_the_optimizer_does_not_read_is_refused(string optimizer, string arguments, string what) =>

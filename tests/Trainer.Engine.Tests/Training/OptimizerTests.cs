@@ -45,6 +45,38 @@ public class OptimizerTests
         Assert.Equal([1 - 0.1f * (2 + 0.5f), -2 - 0.1f * -1], values);
     }
 
+    // torch has these forms too; the reference files do not.
+    [Fact]
+    public void Rmsprop_centered_and_Adagrad_with_decay_follow_their_recurrences_in_double()
+    {
+        ParameterEntry[] tensors = [new("x.lora_A.weight", [3], 0)];
+        IOptimizer Make(string name, Dictionary<string, string> arguments) => OptimizerTable.Make(
+            new HostParameters(tensors, () => new float[3], () => default), Options(0.1) with { Optim = name, OptimArgs = arguments });
+        using var rms = Make("rmsprop", new() { ["centered"] = "true", ["alpha"] = "0.9" });
+        using var grad = Make("adagrad", new() { ["lr_decay"] = "0.5", ["initial_accumulator_value"] = "0.25", ["eps"] = "1e-6" });
+        float[] a = [0.5f, -1.25f, 2f], b = [.. a];
+        double[] p = [0.5, -1.25, 2], q = [.. p], v = [0, 0, 0], m = [0, 0, 0], s = [0.25, 0.25, 0.25];
+        var random = new Random(5);
+        for (var t = 1; t <= 12; t++)
+        {
+            float[] gradients = [.. Enumerable.Range(0, 3).Select(_ => (float)random.NextDouble() - 0.5f)];
+            rms.Step(a, gradients, new OptimizerStep(t, 1e-2, 0.5));
+            grad.Step(b, gradients, new OptimizerStep(t, 1e-2, 0.5));
+            for (var i = 0; i < 3; i++)
+            {
+                var (g, h) = (gradients[i] * 0.5 + 0.1 * p[i], gradients[i] * 0.5 + 0.1 * q[i]);
+                (v[i], m[i], s[i]) = (0.9 * v[i] + 0.1 * g * g, 0.9 * m[i] + 0.1 * g, s[i] + h * h);
+                p[i] -= 1e-2 * g / (Math.Sqrt(v[i] - m[i] * m[i]) + 1e-8);
+                q[i] -= 1e-2 / (1 + (t - 1) * 0.5) * h / (Math.Sqrt(s[i]) + 1e-6);
+            }
+        }
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(p[i], a[i], 1e-5);
+            Assert.Equal(q[i], b[i], 5e-6);
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void The_planned_bytes_of_an_optimizer_are_those_it_holds(string name)
@@ -66,8 +98,9 @@ public class OptimizerTests
         whole.Options = whole.Options with
         {
             Optim = name,
-            LrScheduler = name == "schedule-free-adamw" ? "constant" : "cosine",
+            LrScheduler = OptimizerTable.IsScheduleFree(name) ? "constant" : "cosine",
             OptimArgs = name == "sgd" ? new Dictionary<string, string> { ["momentum"] = "0.9" }
+                : name == "rmsprop" ? new Dictionary<string, string> { ["momentum"] = "0.5", ["centered"] = "true" }
                 : name == "adamw-8bit" ? new Dictionary<string, string> { ["min_8bit_size"] = "0" } : new Dictionary<string, string>(),
         };
         whole.Run();
@@ -164,6 +197,8 @@ public class OptimizerTests
     [InlineData("adam")]
     [InlineData("lion")]
     [InlineData("sgd")]
+    [InlineData("adagrad")]
+    [InlineData("rmsprop")]
     public void A_step_over_many_values_has_the_bits_of_one_thread(string name)
     {
         const int Count = 200_003;
