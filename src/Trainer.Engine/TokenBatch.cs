@@ -65,6 +65,9 @@ public sealed class TokenBatch
     /// mean); 0 leaves it out.</summary>
     public double BalanceWeight { get; init; }
 
+    /// <summary>Where the mean logit over the vocabulary goes of each token with a target, length T; null does not ask. It is known once losses are.</summary>
+    public float[]? LogitMeans { get; init; }
+
     /// <summary>How many targets are not ignored.</summary>
     public int TrainedTokens { get; }
 

@@ -54,6 +54,9 @@ internal sealed class FastBatch
     /// <summary>Unweighted loss of each loss row, see <see cref="Losses"/>.</summary>
     public Place LossValues => _memory.At(_kernels.LossType, BufferId.Losses);
 
+    /// <summary>Mean logit of each loss row, where the batch asks for it.</summary>
+    public Place LogitMeans => Batch.LogitMeans is null ? default : _memory.At(_kernels.LossType, BufferId.LogitMeans);
+
     /// <summary>Weight of each loss row on the host: its segment's, unless it depends on the losses.</summary>
     public float[] Factors { get; private set; }
 
@@ -64,17 +67,26 @@ internal sealed class FastBatch
 
     public Place Sin(int rope) => _memory.Floats(BufferId.Sin, rope);
 
-    /// <summary>Waits for the losses.</summary>
+    /// <summary>Waits for the losses, and for what else is known with them.</summary>
     public void FetchLosses()
+    {
+        Fetch(LossValues, Losses);
+        if (Batch.LogitMeans is not { } wanted) return;
+        var means = new double[LossCount];
+        Fetch(LogitMeans, means);
+        for (var i = 0; i < means.Length; i++) wanted[_lossRows[i]] = (float)means[i];
+    }
+
+    private void Fetch(Place values, double[] target)
     {
         if (_kernels.LossType == ElementType.Float64)
         {
-            _kernels.Download<double>(LossValues, Losses);
+            _kernels.Download<double>(values, target);
             return;
         }
-        var losses = new float[LossCount];
-        _kernels.Download<float>(LossValues, losses);
-        for (var i = 0; i < losses.Length; i++) Losses[i] = losses[i];
+        var narrow = new float[target.Length];
+        _kernels.Download<float>(values, narrow);
+        for (var i = 0; i < narrow.Length; i++) target[i] = narrow[i];
     }
 
     /// <summary>Losses in the place of their tokens.</summary>

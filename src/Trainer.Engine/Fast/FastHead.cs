@@ -95,6 +95,6 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
         var batch = pass.Batch;
         kernels.CrossEntropy(
             pass.Memory, pass.Memory.Floats(BufferId.Logits), count, batch.LossTargets + first, batch.LossFactors + first, batch.LossValues + first,
-            lossScale, lossScale is null ? 0 : batch.Batch.LabelSmoothing);
+            lossScale, lossScale is null ? 0 : batch.Batch.LabelSmoothing, batch.LogitMeans + first);
     }
 }

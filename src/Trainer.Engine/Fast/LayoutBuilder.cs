@@ -73,6 +73,7 @@ internal sealed class LayoutBuilder
         yield return new(BufferUse.Batch, new(BufferId.LossTargets), _batch.LossRows, sizeof(int));
         yield return new(BufferUse.Batch, new(BufferId.LossFactors), _batch.LossRows);
         yield return new(BufferUse.Batch, new(BufferId.Losses), _batch.LossRows, sizeof(double));
+        yield return new(BufferUse.Batch, new(BufferId.LogitMeans), _batch.LossRows, sizeof(double));
     }
 
     private IEnumerable<PassBuffer> Products()

@@ -24,7 +24,8 @@ internal sealed class HeadLoss(LoadedDecoder model, DecoderPass pass)
             using var scope = NewDisposeScope();
             var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
             var chunk = normed.index_select(0, at).detach().requires_grad_(true);
-            var losses = TokenLosses(chunk, targets, context.Key is { } key ? key with { FirstRow = first } : null, context.Batch.LabelSmoothing);
+            var losses = TokenLosses(chunk, targets, context.Key is { } key ? key with { FirstRow = first } : null, context.Batch,
+                context.Batch.LabelSmoothing).Losses;
             first += positions.Length;
             var weighted = losses * tensor(weights, dtype: ScalarType.Float32, device: normed.device);
             sum += weighted.to(ScalarType.Float64).sum().item<double>();
@@ -45,19 +46,26 @@ internal sealed class HeadLoss(LoadedDecoder model, DecoderPass pass)
             using var scope = NewDisposeScope();
             using var quiet = no_grad();
             var at = tensor(positions, dtype: ScalarType.Int64, device: normed.device);
-            var losses = TokenLosses(normed.index_select(0, at), targets, key is { } masks ? masks with { FirstRow = first } : null).cpu();
+            var (losses, logits) = TokenLosses(normed.index_select(0, at), targets, key is { } masks ? masks with { FirstRow = first } : null, batch);
             first += positions.Length;
-            var values = losses.data<float>().ToArray();
-            for (var i = 0; i < positions.Length; i++) result[positions[i]] = values[i];
+            Scatter(losses, positions, result);
+            if (batch.LogitMeans is { } means) Scatter(logits.mean([1]), positions, means);
         }
         return result;
     }
 
-    private Tensor TokenLosses(Tensor hidden, long[] targets, StepKey? key, double smoothing = 0)
+    private (Tensor Losses, Tensor Logits) TokenLosses(Tensor hidden, long[] targets, StepKey? key, TokenBatch batch, double smoothing = 0)
     {
         var logits = pass.Head(hidden, key);
         var wanted = tensor(targets, dtype: ScalarType.Int64, device: hidden.device);
-        return nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None, label_smoothing: smoothing);
+        return (nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None, label_smoothing: smoothing), logits);
+    }
+
+    private static void Scatter(Tensor values, long[] positions, float[] target)
+    {
+        using var here = values.cpu();
+        var each = here.data<float>();
+        for (var i = 0; i < positions.Length; i++) target[positions[i]] = each[i];
     }
 
     private IEnumerable<(long[] Positions, long[] Targets, float[] Weights)> Chunks(TokenBatch batch, float[]? weighed = null)

@@ -32,6 +32,21 @@ internal sealed record AnswerScore(SegmentRole Role, int PromptBegin, int Begin,
     /// <summary>How much likelier the policy finds the answer: R.</summary>
     public double Ratio => Sum - ReferenceSum;
 
+    /// <summary>Mean logit of each token of the whole micro-batch.</summary>
+    public float[] LogitMeans { get; init; } = [];
+
+    /// <summary>Sum over the answer's tokens of the mean logit over the vocabulary; NaN where it was not asked.</summary>
+    public double LogitSum
+    {
+        get
+        {
+            if (LogitMeans.Length == 0) return double.NaN;
+            double sum = 0;
+            for (var t = Begin; t < End; t++) sum += LogitMeans[t];
+            return sum;
+        }
+    }
+
     /// <summary>Gives each token of the answer the same weight.</summary>
     /// <param name="weights">Length T.</param>
     /// <param name="slope">Derivative of the loss by log p of the answer.</param>

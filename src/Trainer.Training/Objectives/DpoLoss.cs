@@ -25,6 +25,7 @@ internal sealed class DpoLoss(TrainingOptions run) : ISequenceLoss
         if (_options.NllWeight > 0)
             sum += pairs.Count * ChosenLoss.Likely([.. pairs.Select(pair => pair.Chosen)], pairs.Count, _options.NllWeight, weights, metrics);
         if (_options.PrefFtx > 0) sum += ChosenLoss.ByRow(pairs.Select(pair => pair.Chosen), _options.PrefFtx, weights);
+        PairMetrics.AddLogits(metrics, [.. pairs.Select(pair => pair.Chosen)], [.. pairs.Select(pair => pair.Rejected)]);
         PairMetrics.Add(metrics,
             [.. pairs.Select(pair => ((_options.Beta * pair.Chosen.Ratio, pair.Chosen.Sum), (_options.Beta * pair.Rejected.Ratio, pair.Rejected.Sum)))]);
         return sum;

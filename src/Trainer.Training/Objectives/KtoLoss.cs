@@ -13,7 +13,8 @@ internal sealed class KtoLoss(TrainingOptions run) : ISequenceLoss
 
     private readonly bool _hasEstimate = ObjectiveTable.MeasuresMismatched(run);
 
-    public IReadOnlyList<string> Metrics => ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl"];
+    public IReadOnlyList<string> Metrics =>
+        ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", .. PairMetrics.Logits, "kl"];
 
     // A packed bin, or the last batch of a pass, may hold one row alone, whose answer belongs to its prompt: measured with it, z would be the row's own
     // log-ratio. There z is 0.
@@ -46,6 +47,7 @@ internal sealed class KtoLoss(TrainingOptions run) : ISequenceLoss
         metrics.Add("rewards/margins", better - worse);
         metrics.Add("logps/chosen", Mean(desirable, row => row.Sum));
         metrics.Add("logps/rejected", Mean(undesirable, row => row.Sum));
+        PairMetrics.AddLogits(metrics, desirable, undesirable);
         if (_hasEstimate) metrics.Add("kl", z);
         return sum;
     }

@@ -37,6 +37,7 @@ internal sealed class OrpoLoss(TrainingOptions run) : ISequenceLoss
         metrics.Add("nll_loss", likely / pairs.Count);
         metrics.Add("log_odds_ratio", logOdds / pairs.Count);
         metrics.Add("log_odds_chosen", odds / pairs.Count);
+        PairMetrics.AddLogits(metrics, [.. pairs.Select(pair => pair.Chosen)], [.. pairs.Select(pair => pair.Rejected)]);
         PairMetrics.Add(metrics,
             [.. pairs.Select(pair => ((_options.Beta * pair.Chosen.Mean, pair.Chosen.Mean), (_options.Beta * pair.Rejected.Mean, pair.Rejected.Mean)))]);
         return sum + likely;

@@ -4,7 +4,17 @@ namespace Trainer.Training.Objectives;
 internal static class PairMetrics
 {
     public static readonly IReadOnlyList<string> Names =
-        ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"];
+        ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", .. Logits];
+
+    /// <summary>Mean logit over the vocabulary and over all tokens of a side's answers.</summary>
+    public static IReadOnlyList<string> Logits => ["logits/chosen", "logits/rejected"];
+
+    /// <summary>Measures the mean logits of either side; of no answers nothing.</summary>
+    public static void AddLogits(MetricSums metrics, IReadOnlyCollection<AnswerScore> chosen, IReadOnlyCollection<AnswerScore> rejected)
+    {
+        metrics.Add("logits/chosen", chosen.Sum(answer => answer.LogitSum) / chosen.Sum(answer => answer.Count));
+        metrics.Add("logits/rejected", rejected.Sum(answer => answer.LogitSum) / rejected.Sum(answer => answer.Count));
+    }
 
     /// <summary>The pairs of a micro-batch: a chosen answer is followed by its rejected one.</summary>
     public static IEnumerable<(AnswerScore Chosen, AnswerScore Rejected)> Pairs(IReadOnlyList<AnswerScore> answers)

@@ -26,13 +26,17 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
         var trained = batch.Segments(0, batch.Roles.Count(role => role != SegmentRole.Mismatched));
         var measured = trained.TokenIds.Length == batch.TokenIds.Length ? [] : model.TokenLosses(batch.Segments(trained.Roles.Length, batch.Roles.Length));
         double sum = 0;
+        // Of answers that only measure it stays 0, and nobody looks.
+        var means = new float[batch.TokenIds.Length];
+        var ofTrained = means.Length == trained.TokenIds.Length ? means : new float[trained.TokenIds.Length];
         var balance = model.ForwardBackward(trained, losses =>
         {
             var weights = new float[batch.TokenIds.Length];
-            sum = loss.Weigh(Answers(batch, [.. losses, .. measured], frozen), weights, metrics);
+            if (ofTrained != means) ofTrained.CopyTo(means, 0);
+            sum = loss.Weigh(Answers(batch, [.. losses, .. measured], frozen, means), weights, metrics);
             for (var t = 0; t < weights.Length; t++) weights[t] = (float)(weights[t] * scale);
             return weights[..losses.Length];
-        }, key, scale * batch.RowCount);
+        }, key, scale * batch.RowCount, ofTrained);
         return sum + balance / scale;
     }
 
@@ -40,7 +44,8 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
     {
         var known = batch;
         batch = loss.Prepare(batch);
-        return loss.Weigh(Answers(batch, model.TokenLosses(batch), Frozen(model, batch, known)), new float[batch.TokenIds.Length], metrics);
+        var means = new float[batch.TokenIds.Length];
+        return loss.Weigh(Answers(batch, model.TokenLosses(batch, means), Frozen(model, batch, known), means), new float[batch.TokenIds.Length], metrics);
     }
 
     // What was asked beforehand is of the rows; answers that were put together just now (KTO's mismatched ones, which lie last) are asked now.
@@ -54,7 +59,7 @@ internal sealed class SequenceObjective(ISequenceLoss loss, IReference? referenc
             : [.. asked, .. reference.TokenLosses(model, batch.Segments(batch.Roles.Count(role => role != SegmentRole.Mismatched), batch.Roles.Length))];
     }
 
-    private static List<AnswerScore> Answers(MicroBatch batch, float[] policy, float[]? frozen) =>
+    private static List<AnswerScore> Answers(MicroBatch batch, float[] policy, float[]? frozen, float[] means) =>
         [.. batch.Roles.Select((role, segment) => new AnswerScore(role, batch.SegmentStarts[segment], batch.AnswerStarts[segment] - 1,
-        batch.SegmentStarts[segment + 1] - 1, policy, frozen))];
+        batch.SegmentStarts[segment + 1] - 1, policy, frozen) { LogitMeans = means })];
 }

@@ -23,6 +23,7 @@ internal sealed class SimpoLoss(TrainingOptions run) : ISequenceLoss
         if (_options.NllWeight > 0)
             sum += pairs.Count * ChosenLoss.Likely([.. pairs.Select(pair => pair.Chosen)], pairs.Count, _options.NllWeight, weights, metrics);
         if (_options.PrefFtx > 0) sum += ChosenLoss.ByRow(pairs.Select(pair => pair.Chosen), _options.PrefFtx, weights);
+        PairMetrics.AddLogits(metrics, [.. pairs.Select(pair => pair.Chosen)], [.. pairs.Select(pair => pair.Rejected)]);
         PairMetrics.Add(metrics,
             [.. pairs.Select(pair => ((_options.Beta * pair.Chosen.Mean, pair.Chosen.Mean), (_options.Beta * pair.Rejected.Mean, pair.Rejected.Mean)))]);
         return sum;

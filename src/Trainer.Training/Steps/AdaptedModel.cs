@@ -140,8 +140,8 @@ internal sealed class AdaptedModel : IAdaptedModel
     public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key)
         => _model.ForwardBackward(Tokens(batch, balance: batch.TrainedTokens), lossScale, key).LossSum;
 
-    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0)
-        => _model.ForwardBackward(Tokens(batch, weigh, balance), 1, key).Balance;
+    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null)
+        => _model.ForwardBackward(Tokens(batch, weigh, balance, logitMeans), 1, key).Balance;
 
     public float[] BaseTokenLosses(MicroBatch batch) => AsBase(() => TokenLosses(batch));
 
@@ -160,7 +160,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         }
     }
 
-    public float[] TokenLosses(MicroBatch batch) => _model.TokenLosses(Tokens(batch));
+    public float[] TokenLosses(MicroBatch batch, float[]? logitMeans = null) => _model.TokenLosses(Tokens(batch, logitMeans: logitMeans));
 
     public float[] Logits(MicroBatch batch)
     {
@@ -259,9 +259,11 @@ internal sealed class AdaptedModel : IAdaptedModel
         foreach (var note in ModelNotes.Of(_model)) events.Note(note);
     }
 
-    private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0) =>
-        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts,
-        batch.SegmentWeights) { Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance };
+    private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0, float[]? logitMeans = null) =>
+        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights)
+        {
+            Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance, LogitMeans = logitMeans,
+        };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options)
     {

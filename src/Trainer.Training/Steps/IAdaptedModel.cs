@@ -28,14 +28,18 @@ internal interface IAdaptedModel : IDisposable
     /// <param name="weigh">Losses in, length T; weights out, length T.</param>
     /// <param name="key">Where this micro-step stands in the run.</param>
     /// <param name="balance">Weight of the routers' balancing term, in the unit of the weighted sum.</param>
+    /// <param name="logitMeans">Length T, filled before <paramref name="weigh"/> is asked: the mean logit of each token with a target; null does not
+    /// ask.</param>
     /// <returns>What that term adds to the sum.</returns>
-    double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0);
+    double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null);
 
     /// <summary>As <see cref="TokenLosses"/>, of the base without its adapter.</summary>
     float[] BaseTokenLosses(MicroBatch batch);
 
     /// <summary>The loss of each token, length T, 0 where no target is; no gradient, no dropout.</summary>
-    float[] TokenLosses(MicroBatch batch);
+    /// <param name="batch">The tokens.</param>
+    /// <param name="logitMeans">Length T, filled with the mean logit of each token with a target; null does not ask.</param>
+    float[] TokenLosses(MicroBatch batch, float[]? logitMeans = null);
 
     /// <summary>Logits [T, V], flat; no dropout.</summary>
     float[] Logits(MicroBatch batch);

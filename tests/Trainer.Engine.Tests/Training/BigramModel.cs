@@ -63,10 +63,10 @@ internal sealed class BigramModel : IAdaptedModel
         return sum;
     }
 
-    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0)
+    public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null)
     {
         BeforeStep?.Invoke(key);
-        var weights = weigh(TokenLosses(batch));
+        var weights = weigh(TokenLosses(batch, logitMeans));
         for (var t = 0; t < weights.Length; t++)
         {
             if (batch.Targets[t] < 0) continue;
@@ -84,9 +84,11 @@ internal sealed class BigramModel : IAdaptedModel
     // The table without its training: every successor is equally likely.
     public float[] BaseTokenLosses(MicroBatch batch) => [.. batch.Targets.Select(target => target < 0 ? 0f : (float)Math.Log(_vocabulary))];
 
-    public float[] TokenLosses(MicroBatch batch)
+    public float[] TokenLosses(MicroBatch batch, float[]? logitMeans = null)
     {
         var losses = new float[batch.TokenIds.Length];
+        for (var t = 0; logitMeans is not null && t < losses.Length; t++)
+            if (batch.Targets[t] >= 0) logitMeans[t] = (float)Row(batch.TokenIds[t]).Average();
         for (var t = 0; t < losses.Length; t++)
             if (batch.Targets[t] >= 0) losses[t] = (float)-Math.Log(Probabilities(batch.TokenIds[t])[batch.Targets[t]]);
         return losses;

@@ -182,11 +182,12 @@ public sealed class LargeSetTests
 
         public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key) => throw new NotSupportedException();
 
-        public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0) => throw new NotSupportedException();
+        public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null)
+            => throw new NotSupportedException();
 
         public float[] BaseTokenLosses(MicroBatch batch) => throw new NotSupportedException();
 
-        public float[] TokenLosses(MicroBatch batch) => throw new NotSupportedException();
+        public float[] TokenLosses(MicroBatch batch, float[]? logitMeans = null) => throw new NotSupportedException();
 
         public float[] Logits(MicroBatch batch) => throw new NotSupportedException();
 

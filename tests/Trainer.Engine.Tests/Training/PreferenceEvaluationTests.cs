@@ -156,10 +156,10 @@ public class PreferenceEvaluationTests
             return model.ForwardBackward(batch, lossScale, key);
         }
 
-        public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0)
+        public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null)
         {
             TrainedTokens += batch.TokenIds.Length;
-            return model.ForwardBackward(batch, weigh, key, balance);
+            return model.ForwardBackward(batch, weigh, key, balance, logitMeans);
         }
 
         public float[] BaseTokenLosses(MicroBatch batch)
@@ -168,10 +168,10 @@ public class PreferenceEvaluationTests
             return model.BaseTokenLosses(batch);
         }
 
-        public float[] TokenLosses(MicroBatch batch)
+        public float[] TokenLosses(MicroBatch batch, float[]? logitMeans = null)
         {
             ForwardTokens += batch.TokenIds.Length;
-            return model.TokenLosses(batch);
+            return model.TokenLosses(batch, logitMeans);
         }
 
         public float[] Logits(MicroBatch batch) => model.Logits(batch);

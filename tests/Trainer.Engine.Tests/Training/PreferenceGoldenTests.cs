@@ -5,6 +5,8 @@ using Trainer.Data;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
+using Trainer.Training.Records;
+using Trainer.Training.Steps;
 
 namespace Trainer.Engine.Tests.Training;
 
@@ -40,6 +42,34 @@ public class PreferenceGoldenTests
         }
         var final = Path.Combine(Folder, name + ".safetensors");
         if (File.Exists(final)) Assert.True(run.DifferenceFrom(final) < Gate, $"adapter: {run.DifferenceFrom(final)}");
+    }
+
+    // TRL and LLaMA-Factory take prompts and padding into these means of ORPO, SimPO and CPO, and LLaMA-Factory into all; here they are of answers.
+    [Theory]
+    [InlineData("simpo_trl")]
+    [InlineData("orpo_lf")]
+    [InlineData("kto_lf")]
+    public void Mean_logits_are_those_of_the_answers_tokens(string name)
+    {
+        using var run = new PreferenceRun(name);
+        run.Options = run.Options with { MaxSteps = 1 };
+        run.Run();
+        using var model = AdaptedModel.Load(run.Options, new Events([]));
+        using var data = new TrainingData(run.Options, DataLoading.Open(run.Options, new Events([])));
+        foreach (var (side, roles) in new[] { ("chosen", new[] { SegmentRole.Chosen, SegmentRole.Desirable }),
+            ("rejected", [SegmentRole.Rejected, SegmentRole.Undesirable]) })
+        {
+            var means = new List<double>();
+            foreach (var batch in data.Step(0))
+            {
+                var logits = model.Logits(batch);
+                var tokens = Enumerable.Range(0, batch.Roles.Length).Where(segment => roles.Contains(batch.Roles[segment]))
+                    .SelectMany(segment => Enumerable.Range(batch.AnswerStarts[segment] - 1, batch.SegmentStarts[segment + 1] - batch.AnswerStarts[segment]))
+                    .ToList();
+                if (tokens.Count > 0) means.Add(tokens.Average(t => logits.Skip(t * model.VocabularySize).Take(model.VocabularySize).Average()));
+            }
+            Assert.Equal(means.Average(), run.Metrics[0].GetProperty("logits/" + side).GetDouble(), 1e-5);
+        }
     }
 
     [Fact]

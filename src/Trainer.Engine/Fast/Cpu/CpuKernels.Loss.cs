@@ -18,11 +18,11 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
-    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
+    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
     {
         float* all = Floats(logits), slopesOfAll = Floats(room.FloatsOrNone(BufferId.LogitSlopes)), weights = Floats(factors);
         var ids = HostMemory.At<int>(targets);
-        var sums = HostMemory.At<double>(losses);
+        double* sums = HostMemory.At<double>(losses), averages = means.IsNone ? null : HostMemory.At<double>(means);
         TorchThreads.For(0, rows, 1, (slot, begin, end) =>
         {
             var slopes = slopesOfAll + (long)slot * _shape.Vocabulary;
@@ -31,6 +31,7 @@ internal sealed unsafe partial class CpuKernels
                 var row = all + i * _shape.Vocabulary;
                 if (_shape.LogitCap is { } cap) SoftCap.Forward(row, scale is null ? null : slopes, _shape.Vocabulary, cap);
                 var factor = (float)(weights[i] * (scale ?? 0));
+                if (averages != null) averages[i] = Mean(row);
                 var above = smoothing == 0 ? 0 : row[ids[i]] - Mean(row);
                 LossRows.Rows(row, _shape.Vocabulary, ids + i, scale is null ? null : &factor, sums + i, 0, 1);
                 if (smoothing != 0) Smooth(row, ids[i], (float)(factor * smoothing), sums + i, smoothing * above);

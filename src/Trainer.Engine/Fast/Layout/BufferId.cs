@@ -11,6 +11,7 @@ internal enum BufferId
     LossTargets,
     LossFactors,
     Losses,
+    LogitMeans,
 
     // Frozen products.
     PackedRows,

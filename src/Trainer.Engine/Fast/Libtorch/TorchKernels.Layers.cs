@@ -120,7 +120,7 @@ internal sealed partial class TorchKernels
     }
 
     // With smoothing e: (1 - e) (-log p_y) + e mean_v(-log p_v) = -log p_y + e (x_y - mean x).
-    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
+    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
     {
         using var scope = NewDisposeScope();
         CapLogits(logits, rows);
@@ -130,6 +130,7 @@ internal sealed partial class TorchKernels
         var loss = sums - chosen;
         if (smoothing != 0) loss += smoothing * (chosen - x.mean([1], keepdim: true));
         Rows(losses, rows, 1).copy_(loss);
+        if (!means.IsNone) Rows(means, rows, 1).copy_(x.mean([1], keepdim: true));
         if (scale is not { } multiplier) return;
         var each = Rows(factors, rows, 1) * multiplier;
         var slopes = _shape.LogitCap is { } cap ? 1 - (x / cap).square() : null;

@@ -84,5 +84,6 @@ internal interface ILayerKernels
     /// <param name="losses">Unweighted loss of each row, of <see cref="LossType"/>.</param>
     /// <param name="scale">Multiplier of the gradient; null leaves it out.</param>
     /// <param name="smoothing">Share of the target that is spread over all ids.</param>
-    void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing);
+    /// <param name="means">Mean logit of each row, of <see cref="LossType"/>; none leaves it out.</param>
+    void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means);
 }

@@ -246,9 +246,9 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.CapLogits(logits, rows);
     }
 
-    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
+    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
     {
         using var time = meter.Measure(StepPart.Loss);
-        inner.CrossEntropy(room, logits, rows, targets, factors, losses, scale, smoothing);
+        inner.CrossEntropy(room, logits, rows, targets, factors, losses, scale, smoothing, means);
     }
 }

@@ -231,8 +231,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void CapLogits(Place logits, long rows) => Queue(() => inner.CapLogits(At(logits), rows));
 
-    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing)
-        => Queue(() => inner.CrossEntropy(At(room), At(logits), rows, At(targets), At(factors), At(losses), scale, smoothing));
+    public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
+        => Queue(() => inner.CrossEntropy(At(room), At(logits), rows, At(targets), At(factors), At(losses), scale, smoothing, At(means)));
 
     private DeltaOperands At(DeltaOperands layer) => layer with
     {
