@@ -7,6 +7,7 @@ using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Engine.Passes;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Config;
 using Trainer.Models.Drawing;
@@ -50,7 +51,7 @@ internal static unsafe class AttentionCommand
         var decoder = DecoderBlueprint.Of(config);
         var batch = new TokenBatch(new int[tokens], new int[tokens], [.. Enumerable.Range(0, tokens)], starts, new float[starts.Length - 1]);
         var layout = EngineLayout.Of(AdapterBlueprint.None(decoder), BatchShape.Of(batch), PassMode.Kept,
-            EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), "float32", "float32"));
+            EngineShape.Of(decoder, ComputeKind.Float32, get_num_threads(), WeightForm.Float32, WeightForm.Float32));
         var kernels = new CpuKernels(shape, ComputeKind.Float32, new PanelPlan());
         using var block = kernels.Allocate(layout.Bytes);
         var pass = new FastPass(config, batch, kernels, new PassMemory(layout, block), null);

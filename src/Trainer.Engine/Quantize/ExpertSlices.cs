@@ -1,41 +1,47 @@
-using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Weights;
 using Trainer.Models.Config;
+using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Quantize;
 
-/// <summary>The tensors of all experts, cut into those that a folder with a tensor for each expert has. Matrices that lie transposed, or whose gates and ups
-/// alternate, are not cut.</summary>
-internal static class ExpertSlices
+/// <summary>The tensors of all experts, cut into those that a folder with a tensor for each expert has: gate, up and down as [out, in].</summary>
+internal sealed class ExpertSlices
 {
-    /// <summary>The parts of a stored tensor, gate before up, expert by expert; empty for a tensor that is none of all experts, or is not cut.</summary>
-    /// <param name="config">The model.</param>
-    /// <param name="entry">The tensor.</param>
-    public static IReadOnlyList<SafetensorsEntry> Of(ModelConfig config, SafetensorsEntry entry)
+    private readonly ModelConfig _config;
+    private readonly Dictionary<string, (ModuleBlueprint Module, long[] Shape, bool IsDown)> _tensors = new(StringComparer.Ordinal);
+
+    /// <summary>Those of a model.</summary>
+    public ExpertSlices(ModelConfig config)
     {
-        if (entry.Shape.Length != 3 || config.ModuleTensor(entry.Name) is not { } name) return [];
-        foreach (var block in config.Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Experts : layer.FeedForward)
-            .OfType<ExpertFeedForward>().Distinct())
+        _config = config;
+        foreach (var module in DecoderBlueprint.Of(config).Modules.Where(module => module.Kind == ModuleKind.Experts))
         {
-            if (block.IsTransposed || block.IsClamped) continue;
-            var (names, experts, bytes) = (block.Names, entry.Shape[0], entry.ByteCount / entry.Shape[0]);
-            if (name.EndsWith("." + names.AllDown, StringComparison.Ordinal))
-            {
-                var path = entry.Name[..^names.AllDown.Length];
-                return [.. Range(experts).Select(e => new SafetensorsEntry($"{path}{e}.{names.Down}.weight", entry.Dtype, entry.Shape[1..],
-                    entry.Begin + e * bytes, entry.Begin + (e + 1) * bytes))];
-            }
-            if (!name.EndsWith("." + names.AllGateUp, StringComparison.Ordinal) || entry.Shape[1] % 2 != 0) continue;
-            var (prefix, half, shape) = (entry.Name[..^names.AllGateUp.Length], bytes / 2, new[] { entry.Shape[1] / 2, entry.Shape[2] });
-            return [.. Range(2 * experts).Select(i => new SafetensorsEntry($"{prefix}{i / 2}.{(i % 2 == 0 ? names.Gate : names.Up)}.weight", entry.Dtype, shape,
-                entry.Begin + i * half, entry.Begin + (i + 1) * half))];
+            var down = $"{module.StoredPath}.{module.Experts!.Names.AllDown}";
+            foreach (var (name, shape) in ExpertTensors.Fused(module).Where(tensor => tensor.Shape.Length == 3))
+                _tensors.Add(name, (module, shape, name == down));
         }
-        return [];
     }
 
-    private static IEnumerable<long> Range(long count)
+    /// <summary>The parts of a stored tensor, expert by expert, gate before up; empty for a tensor that is none of all experts.</summary>
+    /// <param name="entry">The tensor.</param>
+    /// <param name="folder">Its folder, for the sentence.</param>
+    /// <exception cref="Models.ModelException">Its shape is not that of the model.</exception>
+    public IReadOnlyList<ExpertSlice> Of(SafetensorsEntry entry, string folder)
     {
-        for (long i = 0; i < count; i++) yield return i;
+        if (_config.ModuleTensor(entry.Name) is not { } name || !_tensors.TryGetValue(name, out var tensor)) return [];
+        if (!entry.Shape.SequenceEqual(tensor.Shape)) throw WeightFiles.OtherShape(entry.Name, entry, tensor.Shape, folder);
+        var (module, block) = (tensor.Module, tensor.Module.Experts!);
+        // The folder's own prefix before the name in the module tree.
+        var prefix = entry.Name[..^(name.Length - module.StoredPath.Length)];
+        var bytes = entry.ByteCount / block.Experts;
+        ExpertPart[] parts = tensor.IsDown ? [ExpertPart.Down] : [ExpertPart.Gate, ExpertPart.Up];
+        return [.. Enumerable.Range(0, block.Experts).SelectMany(expert => parts.Select(part =>
+        {
+            var (own, shape) = ExpertTensors.Own(module, expert)[part == ExpertPart.Gate ? 0 : part == ExpertPart.Up ? 1 : 2];
+            return new ExpertSlice(new SafetensorsEntry(prefix + own[module.StoredPath.Length..], entry.Dtype, shape, entry.Begin + expert * bytes,
+                entry.Begin + (expert + 1) * bytes), [1, .. tensor.Shape[1..]], block, part);
+        }))];
     }
 }

@@ -41,13 +41,13 @@ public static unsafe class ModelQuantizer
             throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         var quantized = WeightNames(config, model.Tensors.Keys);
-        var parts = new List<Part>();
+        var (parts, experts) = (new List<Part>(), new ExpertSlices(config));
         foreach (var name in model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)))
         {
             var (file, entry) = (model.FileOf(name), model.Entry(name));
-            var slices = ExpertSlices.Of(config, entry);
-            if (slices.Count == 0) parts.Add(new Part(file, entry, quantized.Contains(name)));
-            else parts.AddRange(slices.Select(slice => new Part(file, slice, true)));
+            var slices = experts.Of(entry, source);
+            if (slices.Count == 0) parts.Add(new Part(file, entry, quantized.Contains(name), null));
+            else parts.AddRange(slices.Select(slice => new Part(file, slice.Entry, true, slice)));
         }
         var byName = parts.ToDictionary(part => part.Entry.Name, StringComparer.Ordinal);
         var groups = parts.Select(part => part.IsQuantized
@@ -122,27 +122,29 @@ public static unsafe class ModelQuantizer
     }
 
     // A tensor of the source, or one expert's part of a tensor of all.
-    private sealed record Part(SafetensorsFile File, SafetensorsEntry Entry, bool IsQuantized);
+    private sealed record Part(SafetensorsFile File, SafetensorsEntry Entry, bool IsQuantized, ExpertSlice? Slice);
 
     private static TensorGroup Copied(SafetensorsEntry entry) => new(entry.Name, [new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)]);
 
     private static void Produce(Part part, TensorGroup group, TensorSink sink, QuantizeOptions options)
     {
-        Write(part.File, part.Entry, group, sink, options);
+        Write(part, group, sink, options);
         // One tensor is in memory at a time, in the source's mapping too.
         MappedPages.Drop(part.File.Pointer(part.Entry), part.Entry.ByteCount);
     }
 
-    private static void Write(SafetensorsFile file, SafetensorsEntry entry, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    private static void Write(Part part, TensorGroup group, TensorSink sink, QuantizeOptions options)
     {
+        var (file, entry) = (part.File, part.Entry);
         if (!group.IsExact)
         {
-            Nf4Folder.Write(sink, group, QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
+            Nf4Folder.Write(sink, group, part.Slice is { } slice
+                ? slice.Quantize(file, options.DoubleQuantize) : QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
             return;
         }
-        const int part = 1 << 24;
-        for (long at = 0; at < entry.ByteCount; at += part)
-            sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(part, entry.ByteCount - at)));
+        const int step = 1 << 24;
+        for (long at = 0; at < entry.ByteCount; at += step)
+            sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(step, entry.ByteCount - at)));
     }
 
     private static void Finish(string source, string folder, List<Part> parts, QuantizeOptions options)

@@ -23,9 +23,9 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
         Columns = tensor.shape[1];
         Form = tensor.dtype switch
         {
-            ScalarType.Float32 => "float32",
-            ScalarType.BFloat16 => "bfloat16",
-            ScalarType.Float16 => "float16",
+            ScalarType.Float32 => WeightForm.Float32,
+            ScalarType.BFloat16 => WeightForm.BFloat16,
+            ScalarType.Float16 => WeightForm.Float16,
             var other => throw new ArgumentException($"a dense weight of {other}"),
         };
     }
@@ -34,7 +34,7 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 
     public long Columns { get; }
 
-    public string Form { get; }
+    public WeightForm Form { get; }
 
     public long ByteCount => Rows * Columns * _tensor.ElementSize;
 
@@ -64,8 +64,8 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
         var first = row * Columns + columnBegin;
         switch (Form)
         {
-            case "bfloat16": BFloat16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
-            case "float16": Float16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
+            case WeightForm.BFloat16: BFloat16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
+            case WeightForm.Float16: Float16Bits.ToFloat((ushort*)_start + first, destination, columnCount); break;
             default: new ReadOnlySpan<float>((float*)_start + first, checked((int)columnCount)).CopyTo(new Span<float>(destination, (int)columnCount)); break;
         }
     }

@@ -1,5 +1,6 @@
 using Trainer.Engine.Weights.Stored;
 using Trainer.Models;
+using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
@@ -34,8 +35,7 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         var matrices = ExpertTensors.Own(module, index)
             .Select(tensor => held(new ModuleBlueprint(tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0],
                 tensor.Shape[1]))).ToList();
-        return new Expert(_block.IsClamped ? new AlternatingWeight(matrices[0], matrices[1]) : new StackedWeight(matrices[0], matrices[1]), null, matrices[2],
-            null);
+        return new Expert(PlainExperts.Joined(_block, matrices[0], matrices[1]), null, matrices[2], null);
     }
 
     private List<Expert> Fused()
@@ -43,34 +43,29 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         var (gateUp, down) = ($"{module.StoredPath}.{_block.Names.AllGateUp}", $"{module.StoredPath}.{_block.Names.AllDown}");
         long wide = _block.Width, hidden = module.ExpertColumns;
         var shapes = ExpertTensors.Fused(module).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
-        var (gateUps, downs) = (Matrices(gateUp, shapes[gateUp], 2 * wide, hidden), Matrices(down, shapes[down], hidden, wide));
+        var (gateUps, downs) = (Matrices(gateUp, shapes[gateUp], 2 * wide, hidden, true), Matrices(down, shapes[down], hidden, wide, false));
         var (gateUpBiases, downBiases) = (Biases(gateUp, shapes), Biases(down, shapes));
         return [.. Enumerable.Range(0, _block.Experts).Select(e => new Expert(gateUps[e], gateUpBiases?[e], downs[e], downBiases?[e]))];
     }
 
     // The matrix of each expert from one tensor of all: in codes [out, in], or plain, which a family may have transposed.
-    private List<IFrozenWeight> Matrices(string name, long[] shape, long rows, long columns)
+    private List<IFrozenWeight> Matrices(string name, long[] shape, long rows, long columns, bool isGateUp)
     {
-        if (Mxfp4Layout.Has(files, name)) return [.. Mxfp4Layout.Read(files, name, _block.Experts, rows, columns).Select(Quantized)];
+        if (Mxfp4Layout.Has(files, name))
+            return [.. Mxfp4Layout.Read(files, name, _block.Experts, rows, columns).Select(codes => Held(codes, isGateUp))];
         using var all = files.Take(name, shape);
-        List<IFrozenWeight> matrices = [.. Enumerable.Range(0, _block.Experts).Select(e => Slice(all, e))];
+        List<IFrozenWeight> matrices = [.. Enumerable.Range(0, _block.Experts).Select(e => Held(PlainExperts.Of(_block, all, e), isGateUp))];
         if (options.Quantize != QuantizeKind.None) files.DropPages(name);
         return matrices;
     }
 
-    private IFrozenWeight Slice(Tensor all, int expert)
+    // Gate and up are quantized each by itself, as in a folder that has a tensor for each: both give the same values.
+    private IFrozenWeight Held(IFrozenWeight stored, bool isGateUp)
     {
-        // Gate and up are quantized each by itself, as in a folder that has a tensor for each: both give the same values.
-        if (options.Quantize != QuantizeKind.None && !_block.IsTransposed && !_block.IsClamped && all.shape[1] == 2L * _block.Width)
-            return new StackedWeight(Part(all, expert, 0), Part(all, expert, _block.Width));
-        var dense = new DenseWeight(all.select(0, expert).DetachFromDisposeScope());
-        return Quantized(_block.IsTransposed ? new TransposedWeight(dense) : dense);
-    }
-
-    private IFrozenWeight Part(Tensor all, int expert, long row)
-    {
-        using var own = all.select(0, expert);
-        return Quantized(new DenseWeight(own.narrow(0, row, _block.Width).DetachFromDisposeScope()));
+        if (options.Quantize == QuantizeKind.None) return stored;
+        using var whole = stored;
+        return isGateUp ? PlainExperts.Joined(_block, Quantized(PlainExperts.Half(_block, whole, ExpertPart.Gate)),
+            Quantized(PlainExperts.Half(_block, whole, ExpertPart.Up))) : Quantized(whole);
     }
 
     private List<Tensor>? Biases(string name, Dictionary<string, long[]> shapes)
@@ -81,12 +76,7 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
     }
 
     private IFrozenWeight Quantized(IFrozenWeight dense)
-    {
-        if (options.Quantize == QuantizeKind.None) return dense;
-        IFrozenWeight held = options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(dense, options.DoubleQuantize) : Int8Weight.Quantize(dense);
-        dense.Dispose();
-        return held;
-    }
+        => options.Quantize == QuantizeKind.Nf4 ? Nf4Weight.Quantize(dense, options.DoubleQuantize) : Int8Weight.Quantize(dense);
 
     private Tensor Bias(Tensor all, int expert)
     {

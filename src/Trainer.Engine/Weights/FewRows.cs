@@ -16,9 +16,9 @@ internal static unsafe class FewRows
     public static bool Takes(IFrozenWeight weight, long rows) => weight switch
     {
         Nf4Weight => rows <= 16 && Nf4Dot.Takes(weight.Columns),
-        DenseWeight { Form: "bfloat16" } or Int8Weight => rows <= 8,
+        DenseWeight { Form: WeightForm.BFloat16 } or Int8Weight => rows <= 8,
         // Nothing to write out: BLAS is as quick from a few rows on.
-        DenseWeight { Form: "float32" } => rows <= 2,
+        DenseWeight { Form: WeightForm.Float32 } => rows <= 2,
         _ => false,
     };
 
@@ -26,7 +26,7 @@ internal static unsafe class FewRows
     /// have it written out first.</summary>
     public static bool TakesOfTexts(IFrozenWeight weight, long rows) =>
         Takes(weight, rows) || (rows <= 32 && Kernels.Width == KernelWidth.Vector512
-        && weight is DenseWeight { Form: "bfloat16" } or Int8Weight or DenseWeight { Form: "float32" });
+        && weight is DenseWeight { Form: WeightForm.BFloat16 } or Int8Weight or DenseWeight { Form: WeightForm.Float32 });
 
     /// <summary>Writes x W^T.</summary>
     /// <param name="weight">W, (out, in), a form that <see cref="Takes"/> admits.</param>

@@ -13,17 +13,17 @@ public static class FrozenBytes
     /// <param name="columns">Input features.</param>
     /// <param name="doubleQuantized">In 4 bits: the absmax values are quantized too.</param>
     /// <param name="isMapped">In 4 bits: it lies so in the model's folder, and is not quantized while loading.</param>
-    public static long Of(string form, long rows, long columns, bool doubleQuantized, bool isMapped)
+    public static long Of(WeightForm form, long rows, long columns, bool doubleQuantized, bool isMapped)
     {
         var count = rows * columns;
         return form switch
         {
-            "float32" => count * sizeof(float),
-            "nf4" when isMapped => Streamed(form, rows, columns, doubleQuantized) + (doubleQuantized ? Nf4Codebook.NestedBlocks(count) * sizeof(float) : 0),
-            "nf4" when doubleQuantized => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count))
+            WeightForm.Float32 => count * sizeof(float),
+            WeightForm.Nf4 when isMapped => Streamed(form, rows, columns, doubleQuantized) + (doubleQuantized ? Nf4Codebook.NestedBlocks(count) * sizeof(float) : 0),
+            WeightForm.Nf4 when doubleQuantized => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count))
                 + Lines(Nf4Codebook.NestedBlocks(count) * sizeof(float)) + 256 * sizeof(float),
-            "nf4" => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count) * sizeof(float)),
-            "int8" => rows * sizeof(float) + Line + count,
+            WeightForm.Nf4 => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count) * sizeof(float)),
+            WeightForm.Int8 => rows * sizeof(float) + Line + count,
             _ => count * sizeof(ushort),
         };
     }
@@ -33,9 +33,9 @@ public static class FrozenBytes
     /// <param name="rows">Output features.</param>
     /// <param name="columns">Input features.</param>
     /// <param name="doubleQuantized">In 4 bits: the absmax values are quantized too.</param>
-    public static long Streamed(string form, long rows, long columns, bool doubleQuantized) => form == "nf4"
+    public static long Streamed(WeightForm form, long rows, long columns, bool doubleQuantized) => form == WeightForm.Nf4
         ? Nf4Codebook.PackedBytes(rows * columns) + Nf4Codebook.Blocks(rows * columns) * (doubleQuantized ? 1 : sizeof(float))
-        : rows * columns * (form == "float32" ? sizeof(float) : sizeof(ushort));
+        : rows * columns * (form == WeightForm.Float32 ? sizeof(float) : sizeof(ushort));
 
     private static long Lines(long bytes) => (bytes + Line - 1) / Line * Line;
 }

@@ -11,8 +11,11 @@ public interface IFrozenWeight : IDisposable
     /// <summary>Input features.</summary>
     long Columns { get; }
 
-    /// <summary>How it is held: <c>float32</c>, <c>bfloat16</c>, <c>float16</c>, <c>nf4</c>, <c>int8</c>, <c>int4</c> or <c>fp8</c>.</summary>
-    string Form { get; }
+    /// <summary>How it is held; of one made of parts, how those are.</summary>
+    WeightForm Form { get; }
+
+    /// <summary>The weights that it is made of; empty where it stands alone.</summary>
+    IReadOnlyList<IFrozenWeight> Parts => [];
 
     /// <summary>Bytes it occupies, mapped pages included.</summary>
     long ByteCount { get; }

@@ -19,7 +19,7 @@ internal sealed unsafe class Int8Weight : RowWeight
         _codes = (sbyte*)(_memory.Start + (rows * sizeof(float) + 63) / 64 * 64);
     }
 
-    public override string Form => "int8";
+    public override WeightForm Form => WeightForm.Int8;
 
     public override long ByteCount => _memory.Length;
 

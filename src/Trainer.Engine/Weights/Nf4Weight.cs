@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
+using Trainer.Checkpoints.Nf4;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Nf4;
 
@@ -23,7 +25,7 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
 
     public long Columns { get; }
 
-    public string Form => "nf4";
+    public WeightForm Form => WeightForm.Nf4;
 
     public long ByteCount { get; }
 
@@ -61,6 +63,20 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
         var offset = NestedAbsmax.Quantize(new ReadOnlySpan<float>(absmax, checked((int)blocks)), new Span<byte>(codes, (int)blocks),
             new Span<float>(nested, checked((int)Nf4Codebook.NestedBlocks(count))));
         return new Nf4Weight(dense.Rows, dense.Columns, Nf4Source.Nested(packed, codes, nested, map, offset, count), memory, memory.Length);
+    }
+
+    /// <summary>A copy of codes and scales, as a folder in bitsandbytes' layout has them.</summary>
+    /// <param name="dtype">Type before quantization, as PyTorch calls it.</param>
+    public Nf4Bytes ToBytes(string dtype)
+    {
+        static byte[] Copy(void* start, long bytes) => new ReadOnlySpan<byte>(start, checked((int)bytes)).ToArray();
+        var (source, blocks, isNested) = (Source, Nf4Codebook.Blocks(Source.Count), Source.Absmax == null);
+        var state = new Nf4QuantState(Nf4Codebook.BlockSize, dtype, [Rows, Columns], isNested ? Nf4Codebook.NestedBlockSize : null,
+            isNested ? source.Offset : null);
+        return new Nf4Bytes(state, Copy(source.Packed, Nf4Codebook.PackedBytes(source.Count)),
+            isNested ? Copy(source.Codes, blocks) : Copy(source.Absmax, blocks * sizeof(float)), MemoryMarshal.AsBytes(Nf4Codebook.Values).ToArray(),
+            isNested ? Copy(source.NestedAbsmax, Nf4Codebook.NestedBlocks(source.Count) * sizeof(float)) : default,
+            isNested ? Copy(source.NestedMap, 256 * sizeof(float)) : default);
     }
 
     public void Read(long row, long columnBegin, long columnCount, float* destination)

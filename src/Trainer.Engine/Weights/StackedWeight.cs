@@ -5,17 +5,15 @@ namespace Trainer.Engine.Weights;
 /// <summary>Two matrices of equal width, one above the other.</summary>
 internal sealed unsafe class StackedWeight(IFrozenWeight upper, IFrozenWeight lower) : IFrozenWeight
 {
-    public IFrozenWeight Upper => upper;
-
-    public IFrozenWeight Lower => lower;
-
     public long Rows => upper.Rows + lower.Rows;
 
     public long Columns => upper.Columns;
 
-    public string Form => upper.Form;
+    public WeightForm Form => upper.Form;
 
     public long ByteCount => upper.ByteCount + lower.ByteCount;
+
+    public IReadOnlyList<IFrozenWeight> Parts => [upper, lower];
 
     public torch.Tensor? Resident => null;
 

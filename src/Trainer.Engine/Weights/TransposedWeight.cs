@@ -9,15 +9,15 @@ internal sealed unsafe class TransposedWeight(DenseWeight stored) : IFrozenWeigh
 {
     private const long Block = 64;
 
-    public DenseWeight Stored => stored;
-
     public long Rows => stored.Columns;
 
     public long Columns => stored.Rows;
 
-    public string Form => stored.Form;
+    public WeightForm Form => stored.Form;
 
     public long ByteCount => stored.ByteCount;
+
+    public IReadOnlyList<IFrozenWeight> Parts => [stored];
 
     public torch.Tensor? Resident => null;
 

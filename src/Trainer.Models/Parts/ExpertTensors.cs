@@ -16,14 +16,13 @@ public static class ExpertTensors
         if (block.IsClamped) yield return ($"{module.StoredPath}.{block.Names.AllDown}_bias", [experts, hidden]);
     }
 
-    /// <summary>Rows and columns of the matrices of one expert as they are held: gate and up apart, but where a family mixes or turns them.</summary>
+    /// <summary>Rows and columns of the matrices of one expert as they are quantized: gate, up and down apart.</summary>
     /// <param name="module">Experts.</param>
     public static IEnumerable<(long Rows, long Columns)> Held(ModuleBlueprint module)
     {
         ArgumentNullException.ThrowIfNull(module);
-        var block = module.Experts!;
-        long wide = block.Width, hidden = module.ExpertColumns;
-        return block.IsTransposed || block.IsClamped ? [(2 * wide, hidden), (hidden, wide)] : [(wide, hidden), (wide, hidden), (hidden, wide)];
+        long wide = module.Experts!.Width, hidden = module.ExpertColumns;
+        return [(wide, hidden), (wide, hidden), (hidden, wide)];
     }
 
     /// <summary>Of every expert; none of other modules.</summary>

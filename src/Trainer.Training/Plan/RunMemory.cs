@@ -58,7 +58,7 @@ internal sealed class RunMemory
     /// <summary>Bytes of the largest streamed layer.</summary>
     public long LayerBytes => Decoder.Stored.Where(module => module is { Layer: >= 0, Kind: ModuleKind.Linear or ModuleKind.Experts })
         .GroupBy(module => module.Layer)
-        .Max(layer => layer.Sum(module => Form is "fp8" or "int4"
+        .Max(layer => layer.Sum(module => Form is WeightForm.Fp8 or WeightForm.Int4
             ? MatrixBytesOf(module) : EachMatrix(module, (rows, columns) => FrozenBytes.Streamed(Form, rows, columns, IsDoubleQuantized))));
 
     /// <summary>Bytes of the base that ranks of one machine hold together: what is mapped from its files as it lies there. A base that is quantized while it
@@ -78,13 +78,13 @@ internal sealed class RunMemory
 
     private bool IsMapped => IsStoredNf4 || _options.Stream == Choice.On;
 
-    private string StoredForm => Config.StoredType is "float32" or "float16" ? Config.StoredType : "bfloat16";
+    private WeightForm StoredForm => Config.StoredType switch { "float32" => WeightForm.Float32, "float16" => WeightForm.Float16, _ => WeightForm.BFloat16 };
 
-    private string Form => Kind switch
+    private WeightForm Form => Kind switch
     {
-        QuantizeKind.Nf4 => "nf4",
-        QuantizeKind.Int8 => "int8",
-        _ => Config.StoredQuantization is { } stored ? stored.Bits == 8 ? "fp8" : "int4" : StoredForm,
+        QuantizeKind.Nf4 => WeightForm.Nf4,
+        QuantizeKind.Int8 => WeightForm.Int8,
+        _ => Config.StoredQuantization is { } stored ? stored.Bits == 8 ? WeightForm.Fp8 : WeightForm.Int4 : StoredForm,
     };
 
     // Codes of other tools keep scales for groups of columns; how many, their folders decide tensor by tensor.
@@ -93,7 +93,7 @@ internal sealed class RunMemory
         ModuleKind.Norm or ModuleKind.Parameter => 0,
         ModuleKind.Embedding => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
         _ when module.Role == ModuleRole.Head => FrozenBytes.Of(StoredForm, module.Rows, module.Columns, false, true),
-        _ when Form is "fp8" or "int4" => module.WeightCount * Config.StoredQuantization!.Bits / 8
+        _ when Form is WeightForm.Fp8 or WeightForm.Int4 => module.WeightCount * Config.StoredQuantization!.Bits / 8
             + module.WeightCount / (Config.StoredQuantization.GroupSize ?? 128) * 5,
         _ => EachMatrix(module, (rows, columns) => FrozenBytes.Of(Form, rows, columns, IsDoubleQuantized, IsMapped)),
     };
@@ -117,10 +117,10 @@ internal sealed class RunMemory
     public long StreamedBytes(long? window, long tokens)
     {
         // A head in float32 is used where it is mapped.
-        var head = StoredForm == "float32" ? 0 : TableBytes;
+        var head = StoredForm == WeightForm.Float32 ? 0 : TableBytes;
         var kept = StreamWindow.Of(window, LayerBytes, Config.LayerCount, head).Bytes(LayerBytes, Config.LayerCount, head);
         // The system maps a row together with its neighbourhood.
-        var rows = Math.Min(TableBytes, tokens * Math.Max(64 << 10, Config.HiddenSize * (StoredForm == "float32" ? sizeof(float) : sizeof(ushort))));
+        var rows = Math.Min(TableBytes, tokens * Math.Max(64 << 10, Config.HiddenSize * (StoredForm == WeightForm.Float32 ? sizeof(float) : sizeof(ushort))));
         return kept + rows + VectorBytes + TableBytes - head;
     }
 

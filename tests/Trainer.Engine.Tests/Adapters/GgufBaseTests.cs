@@ -9,6 +9,7 @@ using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Gguf;
 using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Drawing;
 using Trainer.Models.Families;
@@ -60,7 +61,7 @@ public sealed class GgufBaseTests : IDisposable
         GgufModelExporter.Export(Fitted("llama31"), File1, new GgufModelOptions { Type = GgufTensorType.Q8_0 });
         var folder = GgufFolder.Of(File1, Path.Combine(_temp, "cache"));
         using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None, Compute = ComputeKind.Float32 });
-        Assert.All(model.Linears, linear => Assert.Equal("q8_0", linear.Weight.Form));
+        Assert.All(model.Linears, linear => Assert.Equal(WeightForm.Gguf, linear.Weight.Form));
         using var file = GgufFile.Open(File1);
         var up = model.Linears.First(linear => linear.Name == "model.layers.1.mlp.up_proj");
         Assert.Equal(Q8(file.Read(file.ByName["blk.1.ffn_up.weight"])), up.WeightValues());

@@ -8,6 +8,7 @@ using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Gguf;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Lora;
 
@@ -83,8 +84,8 @@ public sealed class GgufMixtureTests : IDisposable
         var source = Source(name);
         var folder = GgufFolder.Of(Export(source, GgufTensorType.Q8_0), Path.Combine(_temp, "cache"));
         using var model = Load(folder);
-        Assert.Contains(model.Linears, linear => linear.Weight.Form == "q8_0");
-        Assert.All(model.Experts.SelectMany(experts => experts.Experts), expert => Assert.Equal("q8_0", expert.Down.Form));
+        Assert.Contains(model.Linears, linear => linear.Weight.Form == WeightForm.Gguf);
+        Assert.All(model.Experts.SelectMany(experts => experts.Experts), expert => Assert.Equal(WeightForm.Gguf, expert.Down.Form));
         Assert.InRange(Golden.LargestDifference(Logits(model), Logits(source)), 1e-5, 10);
         AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear }, 1);
         int[] ids = [1, 5, 9, 2, 7, 7, 3];

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Trainer.Adapters;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Adapters;
@@ -25,8 +26,8 @@ public class QloraGoldenTests
     public void Quantizing_on_load_gives_the_weights_of_the_reference()
     {
         using var model = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Quantize = QuantizeKind.Nf4, DoubleQuantize = false });
-        Assert.All(model.Linears, linear => Assert.Equal("nf4", linear.Weight.Form));
-        Assert.Equal("float32", model.Head.Weight.Form);
+        Assert.All(model.Linears, linear => Assert.Equal(WeightForm.Nf4, linear.Weight.Form));
+        Assert.Equal(WeightForm.Float32, model.Head.Weight.Form);
         AssertWeights(model, "llama31_nf4");
     }
 
@@ -59,7 +60,7 @@ public class QloraGoldenTests
         using var plain = CausalModel.Load(Golden.Folder("llama31"), new ModelLoadOptions { Engine = EngineKind.Reference });
         using var io = SafetensorsFile.Open(Golden.Folder("llama31", "io.safetensors"));
         var batch = Golden.Batch(io, trimmed: true);
-        Assert.All(model.Linears, linear => Assert.Equal("int8", linear.Weight.Form));
+        Assert.All(model.Linears, linear => Assert.Equal(WeightForm.Int8, linear.Weight.Form));
         var (quantized, reference) = (model.TokenLosses(batch).Sum(), plain.TokenLosses(batch).Sum());
         Assert.NotEqual(reference, quantized);
         Assert.InRange(quantized, reference * 0.99, reference * 1.01);
@@ -85,8 +86,8 @@ public class QloraGoldenTests
                 writer.Complete();
             }
             using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.Nf4 });
-            Assert.Equal("bfloat16", model.Linears.Single(linear => linear.Name + ".weight" == Name).Weight.Form);
-            Assert.Equal(20, model.Linears.Count(linear => linear.Weight.Form == "nf4"));
+            Assert.Equal(WeightForm.BFloat16, model.Linears.Single(linear => linear.Name + ".weight" == Name).Weight.Form);
+            Assert.Equal(20, model.Linears.Count(linear => linear.Weight.Form == WeightForm.Nf4));
         }
         finally
         {

@@ -191,7 +191,7 @@ public sealed class ControlTests : IDisposable
 
         public long Columns => 3;
 
-        public string Form => "nf4";
+        public WeightForm Form => WeightForm.Nf4;
 
         public long ByteCount => 6;
 

@@ -1,6 +1,7 @@
 using Trainer.Checkpoints.Gguf;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 
 namespace Trainer.Engine.Tests.Models;
@@ -40,14 +41,14 @@ public sealed class StoredMatrixTests : IDisposable
         using var model = CausalModel.Load(folder, new ModelLoadOptions { Quantize = QuantizeKind.None });
         using var logits = model.Logits(Golden.Batch(io, trimmed: false));
         Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), Golden.Floats(io, "logits")), 0, Golden.LogitGate);
-        Assert.All(model.Linears, linear => Assert.Contains(linear.Weight.Form, (string[])["int4", "fp8"]));
+        Assert.All(model.Linears, linear => Assert.Contains(linear.Weight.Form, (WeightForm[])[WeightForm.Int4, WeightForm.Fp8]));
     }
 
     [Fact]
     public void Codes_are_held_as_nf4_where_that_is_asked_for()
     {
         using var model = CausalModel.Load(Path.Combine(Root, "gptq4_act_order"), new ModelLoadOptions { Quantize = QuantizeKind.Nf4 });
-        Assert.All(model.Linears, linear => Assert.Equal("nf4", linear.Weight.Form));
+        Assert.All(model.Linears, linear => Assert.Equal(WeightForm.Nf4, linear.Weight.Form));
     }
 
     [Theory]

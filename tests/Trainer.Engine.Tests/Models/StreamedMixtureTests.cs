@@ -1,7 +1,9 @@
+using System.Globalization;
 using Trainer.Adapters;
 using Trainer.Checkpoints;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
+using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Lora;
 
@@ -45,14 +47,88 @@ public sealed class StreamedMixtureTests : IDisposable
         Assert.Equal(Step(many, options), Step(one, options));
     }
 
+    /// <summary>Experts that lie transposed, or whose gates and ups alternate, or neither: gpt-oss, llama 4, and a block of both kinds side by side.</summary>
+    public static TheoryData<string, int> Turned => new()
+    {
+        { """
+          {"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 48, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+           "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 2, "sliding_window": 6, "tie_word_embeddings": false}
+          """, 2 * (4 + 15) },
+        { """
+          {"model_type": "llama4_text", "vocab_size": 96, "hidden_size": 48, "intermediate_size": 40, "intermediate_size_mlp": 56, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "num_key_value_heads": 2, "head_dim": 8, "num_local_experts": 5, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2, "tie_word_embeddings": false}
+          """, 2 * 4 + 3 + 3 + 15 },
+        { """
+          {"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 48, "intermediate_size": 40, "moe_intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+           "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 8, "enable_moe_block": true, "num_experts": 5, "top_k_experts": 2, "sliding_window": 6,
+           "hidden_size_per_layer_input": 0}
+          """, 2 * (4 + 3 + 15) },
+    };
+
+    [Theory, MemberData(nameof(Turned))]
+    public void Experts_of_one_tensor_quantized_to_disk_have_the_bits_of_those_quantized_at_load(string config, int quantized)
+    {
+        var (source, target) = (Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName, Path.Combine(_temp, "nf4"));
+        RandomModel.Write(source, config, perExpert: false);
+        Assert.Equal(quantized, ModelQuantizer.Quantize(source, target, new QuantizeOptions()).Quantized);
+        var options = new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = EngineKind.Reference, Compute = ComputeKind.Float32,
+            GradientCheckpointing = true };
+        using (CausalModel loaded = CausalModel.Load(source, options), written = CausalModel.Load(target, options))
+        {
+            Assert.Equal(BaseWeights.Checksum(loaded), BaseWeights.Checksum(written));
+            Assert.All(written.Experts.SelectMany(experts => experts.Experts), expert => Assert.Equal(WeightForm.Nf4, expert.Down.Form));
+        }
+        var expected = Step(source, options);
+        Assert.Contains(expected, gradient => gradient != 0);
+        Assert.Equal(expected, Step(target, options));
+        Assert.Equal(expected, Step(target, options with { Stream = true }));
+        // Not the values of the base before quantization.
+        Assert.NotEqual(expected, Step(source, options with { Quantize = QuantizeKind.None }));
+    }
+
+    [SkippableTheory, InlineData(EngineKind.Reference), InlineData(EngineKind.Fast)]
+    public void Experts_whose_gates_and_ups_alternate_are_given_back_layer_by_layer(EngineKind engine)
+    {
+        Skip.IfNot(OperatingSystem.IsLinux(), "counts the resident pages of a mapped file");
+        var (source, target) = (Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName, Path.Combine(_temp, "nf4"));
+        RandomModel.Write(source, """
+            {"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2,
+             "head_dim": 8, "num_local_experts": 16, "num_experts_per_tok": 4, "sliding_window": 6, "tie_word_embeddings": false}
+            """, perExpert: false);
+        ModelQuantizer.Quantize(source, target, new QuantizeOptions());
+        using var model = CausalModel.Load(target, new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = engine, Compute = ComputeKind.Float32,
+            GradientCheckpointing = true, Stream = true, StreamReads = StreamReads.Mapped });
+        Inject(model);
+        var ids = Enumerable.Range(0, 60).Select(i => i * 7 % 96).ToArray();
+        model.ForwardBackward(TokenBatch.OfRows([(ids, ids)]), 1.0 / 59);
+        // Two layers may be there; the pages around them that the system maps with them are less than another.
+        const long Layer = 16 * 3 * 128 * 128 / 2;
+        Assert.InRange(ResidentBytes(target), 1, 3 * Layer);
+    }
+
     private static float[] Step(string folder, ModelLoadOptions options)
     {
         using var model = CausalModel.Load(folder, options);
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(["q_proj"]),
-            TargetParameters = ["experts.gate_up_proj", "experts.down_proj"] }, 1);
+        Inject(model);
         var ids = Enumerable.Range(0, 30).Select(i => i * 7 % 96).ToArray();
         model.ForwardBackward(TokenBatch.OfRows([(ids, ids)]), 1.0 / 29);
         return model.Parameters.GradientSpan.ToArray();
+    }
+
+    private static void Inject(CausalModel model) => AdapterInjector.Inject(model, new LoraSpec { Rank = 2, Alpha = 4,
+        Targets = TargetModules.OfNames(["q_proj"]), TargetParameters = ["experts.gate_up_proj", "experts.down_proj"] }, 1);
+
+    private static long ResidentBytes(string folder)
+    {
+        long kibibytes = 0;
+        var isOurs = false;
+        foreach (var line in File.ReadLines("/proc/self/smaps"))
+        {
+            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words[0].EndsWith(':') && words[0] == "Rss:" && isOurs) kibibytes += long.Parse(words[1], CultureInfo.InvariantCulture);
+            else if (!words[0].EndsWith(':')) isOurs = words[^1].StartsWith(folder, StringComparison.Ordinal);
+        }
+        return kibibytes * 1024;
     }
 
     private static void Fuse(string from, string to)

@@ -24,7 +24,7 @@ internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
         yield return new(BufferUse.Scratch, new(BufferId.NarrowRows), room, sizeof(ushort));
         yield return new(BufferUse.Scratch, new(BufferId.NarrowResult), room, sizeof(ushort));
         yield return new(BufferUse.Scratch, new(BufferId.NarrowPanel),
-            matrices.Select(matrix => matrix.Form == "bfloat16" ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
+            matrices.Select(matrix => matrix.Form == WeightForm.BFloat16 ? 0 : Rows(matrix) * matrix.Columns).DefaultIfEmpty().Max(), sizeof(ushort));
     }
 
     public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
@@ -56,7 +56,7 @@ internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
         GC.KeepAlive(weight);
     }
 
-    private static bool IsStored(IFrozenWeight weight) => weight is DenseWeight { Form: "bfloat16" };
+    private static bool IsStored(IFrozenWeight weight) => weight is DenseWeight { Form: WeightForm.BFloat16 };
 
     private static ushort* Panel(HostBuffers memory, IFrozenWeight weight, long begin, long count)
     {

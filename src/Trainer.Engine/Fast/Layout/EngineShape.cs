@@ -35,7 +35,7 @@ public sealed record EngineShape
     /// <param name="threads">Compute threads.</param>
     /// <param name="form">How the layers' matrices are held, see <see cref="IFrozenWeight.Form"/>.</param>
     /// <param name="storedForm">How the head is, as stored.</param>
-    public static EngineShape Of(DecoderBlueprint decoder, ComputeKind compute, int threads, string form, string storedForm) =>
+    public static EngineShape Of(DecoderBlueprint decoder, ComputeKind compute, int threads, WeightForm form, WeightForm storedForm) =>
         new(compute, threads,
         [.. decoder.Linears.Select(module => new MatrixShape(module.Rows, module.Columns, form)).Concat(MatrixShape.OfExperts(decoder.Config)).Distinct()],
         new(decoder.Head.Rows, decoder.Head.Columns, storedForm));

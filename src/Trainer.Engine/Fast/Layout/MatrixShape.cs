@@ -6,15 +6,13 @@ namespace Trainer.Engine.Fast.Layout;
 /// <summary>A frozen matrix by its sizes.</summary>
 /// <param name="Rows">Output features.</param>
 /// <param name="Columns">Input features.</param>
-/// <param name="Form">How it is held, see <see cref="IFrozenWeight.Form"/>.</param>
-internal readonly record struct MatrixShape(long Rows, long Columns, string Form)
+/// <param name="Form">How it is held; null where it is always written out.</param>
+internal readonly record struct MatrixShape(long Rows, long Columns, WeightForm? Form)
 {
-    // An expert's matrix may be put together of parts, or lie transposed, as its folder has it: it counts as one that is always written out.
-    private const string Parts = "parts";
-
-    /// <summary>The matrices of a model's experts.</summary>
+    /// <summary>The matrices of a model's experts. One may be put together of parts, or lie transposed, as its folder has it: it counts as one that is
+    /// always written out.</summary>
     public static IEnumerable<MatrixShape> OfExperts(ModelConfig config) => config.Experts is { } experts
-        ? [new(2L * experts.Width, config.HiddenSize, Parts), new(config.HiddenSize, experts.Width, Parts)]
+        ? [new(2L * experts.Width, config.HiddenSize, null), new(config.HiddenSize, experts.Width, null)]
         : [];
 
     public static MatrixShape Of(IFrozenWeight weight) => new(weight.Rows, weight.Columns, weight.Form);

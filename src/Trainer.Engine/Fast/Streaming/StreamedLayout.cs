@@ -38,13 +38,7 @@ internal sealed class StreamedLayout
     private static IEnumerable<IFrozenWeight> Matrices(DecoderLayer layer) =>
         layer.Linears.Select(linear => linear.Weight).Concat((layer.Experts?.Experts ?? []).SelectMany(expert => new[] { expert.GateUp, expert.Down }));
 
-    private static IEnumerable<IStreamedWeight> Streamed(IFrozenWeight weight) => weight switch
-    {
-        IStreamedWeight own => [own],
-        StackedWeight both => Streamed(both.Upper).Concat(Streamed(both.Lower)),
-        TransposedWeight turned => Streamed(turned.Stored),
-        _ => [],
-    };
+    private static IEnumerable<IStreamedWeight> Streamed(IFrozenWeight weight) => weight is IStreamedWeight own ? [own] : weight.Parts.SelectMany(Streamed);
 
     private static FileExtent Locate(LoadedDecoder model, (IntPtr Start, long Length) part)
     {

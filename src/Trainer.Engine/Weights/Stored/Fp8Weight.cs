@@ -9,7 +9,7 @@ internal sealed unsafe class Fp8Weight(long rows, long columns, byte* codes, flo
 {
     private readonly long _gridColumns = (columns + blockColumns - 1) / blockColumns;
 
-    public override string Form => "fp8";
+    public override WeightForm Form => WeightForm.Fp8;
 
     public override long ByteCount => Rows * Columns + scales.Length * sizeof(float);
 

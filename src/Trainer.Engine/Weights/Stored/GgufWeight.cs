@@ -17,7 +17,7 @@ internal sealed unsafe class GgufWeight : RowWeight
         _rowBytes = columns / _blockElements * _blockBytes;
     }
 
-    public override string Form => _type.ToString().ToLowerInvariant();
+    public override WeightForm Form => WeightForm.Gguf;
 
     public override long ByteCount => Rows * _rowBytes;
 

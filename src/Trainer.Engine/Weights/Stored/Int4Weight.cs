@@ -31,7 +31,7 @@ internal sealed unsafe class Int4Weight : RowWeight
         _groups = checked((int)(scales.LongLength / rows));
     }
 
-    public override string Form => "int4";
+    public override WeightForm Form => WeightForm.Int4;
 
     public override long ByteCount => _memory.Length + _scales.LongLength * 5 + _groupOfColumn.LongLength * sizeof(int);
 

@@ -14,7 +14,7 @@ internal sealed unsafe class Mxfp4Weight(long rows, long columns, byte* blocks, 
 
     private static ReadOnlySpan<float> Values => [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
 
-    public override string Form => "mxfp4";
+    public override WeightForm Form => WeightForm.Mxfp4;
 
     public override long ByteCount => Rows * Columns / 2 + Rows * Columns / BlockColumns;
 

@@ -13,7 +13,9 @@ internal abstract unsafe class RowWeight(long rows, long columns) : IFrozenWeigh
 
     public long Columns { get; } = columns;
 
-    public abstract string Form { get; }
+    public abstract WeightForm Form { get; }
+
+    public virtual IReadOnlyList<IFrozenWeight> Parts => [];
 
     public abstract long ByteCount { get; }
 
@@ -21,7 +23,7 @@ internal abstract unsafe class RowWeight(long rows, long columns) : IFrozenWeigh
 
     public abstract void Read(long row, long columnBegin, long columnCount, float* destination);
 
-    public void Materialize(long rowBegin, long rowCount, float* destination)
+    public virtual void Materialize(long rowBegin, long rowCount, float* destination)
     {
         TorchThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (from, to) =>
         {
