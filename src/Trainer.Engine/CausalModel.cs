@@ -34,7 +34,7 @@ public sealed class CausalModel : LoadedDecoder
         try
         {
             // A multimodal folder that holds a head of its own uses it, whatever its config says.
-            var (head, table) = ("lm_head.weight", $"{config.TextPath}.embed_tokens.weight");
+            var (head, table) = ("lm_head.weight", $"{config.TextPath}.{config.EmbeddingName}.weight");
             if (config is { TiedEmbeddings: true, WrapperType: not null } && files.Has(head) && files.Has(table) && !files.AreSame(head, table))
                 config = config with { TiedEmbeddings = false };
             var model = new CausalModel(folder, config, options ?? new ModelLoadOptions(), files);

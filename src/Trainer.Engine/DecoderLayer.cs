@@ -22,7 +22,7 @@ public sealed class DecoderLayer
         (QueryNorm, KeyNorm) = (modules.Norm(ModuleRole.QueryNorm), modules.Norm(ModuleRole.KeyNorm));
         (Mixer, FeedForward) = (LayerParts.Mixer(config, modules, index), LayerParts.FeedForward(config, modules));
         if (model.PerLayerInput is not null) PerLayer = new PerLayerStep(modules, index, model.Activation);
-        if (model.Streams is { } streams) Streams = new StreamsJoin(streams, modules, Mixer, FeedForward, PerLayer!);
+        if (model.Streams is { } streams) Streams = new StreamsJoin(streams, modules, Mixer!, FeedForward!, PerLayer!);
     }
 
     /// <summary>Zero-based position.</summary>
@@ -96,7 +96,9 @@ public sealed class DecoderLayer
 
     internal LayerModules Modules { get; }
 
-    internal ITokenMixer Mixer { get; }
+    /// <summary>What carries information from token to token, or null where the layer is a feed-forward block alone.</summary>
+    internal ITokenMixer? Mixer { get; }
 
-    internal IFeedForward FeedForward { get; }
+    /// <summary>What computes each token for itself, or null where the layer is a mixer alone.</summary>
+    internal IFeedForward? FeedForward { get; }
 }

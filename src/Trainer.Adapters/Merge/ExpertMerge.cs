@@ -27,10 +27,7 @@ internal sealed class ExpertMerge
             Place(down, module, -1, ExpertPart.Down);
             for (var e = 0; e < blueprint.Experts.Experts; e++)
             {
-                var own = ExpertTensors.Own(blueprint, e);
-                Place(own[0].Name, module, e, ExpertPart.Gate);
-                Place(own[1].Name, module, e, ExpertPart.Up);
-                Place(own[2].Name, module, e, ExpertPart.Down);
+                foreach (var own in ExpertTensors.Own(blueprint, e)) Place(own.Name, module, e, own.Part);
             }
         }
         foreach (var stored in tensors.Names)
@@ -69,7 +66,8 @@ internal sealed class ExpertMerge
         Before = [.. values];
         var (trained, expert, part) = _places[stored];
         var block = trained.Module.Experts!;
-        long hidden = trained.Module.ExpertColumns, wide = block.Width;
+        // Ups lie below the gates, where there are any.
+        long hidden = trained.Module.ExpertColumns, wide = block.Width, above = block.IsGated ? wide : 0;
         foreach (var update in Updates(trained, expert < 0 ? slice : expert, part)) Add(update, expert < 0 ? slice : expert);
 
         void Add(ExpertUpdate one, int index)
@@ -78,16 +76,16 @@ internal sealed class ExpertMerge
             // Rows of the stored matrix that the update's rows are: gates lie above ups.
             var (first, at, count) = (one.Part, part) switch
             {
-                (ExpertPart.GateUp, ExpertPart.Up) => (wide, 0L, wide),
+                (ExpertPart.GateUp, ExpertPart.Up) => (above, 0L, wide),
                 (ExpertPart.GateUp, ExpertPart.Gate) => (0L, 0L, wide),
-                (ExpertPart.Up, ExpertPart.GateUp) => (0L, wide, wide),
+                (ExpertPart.Up, ExpertPart.GateUp) => (0L, above, wide),
                 _ => (0L, 0L, one.Update.Outputs),
             };
             var (a, b) = (Values(one.Update.A), Values(one.Update.B));
             long rank = one.Update.Rank, experts = one.Update.Experts, chosen = one.Expert < 0 ? index : 0;
             // Where gates and ups alternate they do so in the update too.
             var alternates = block.IsClamped && one.Part == ExpertPart.GateUp && part is ExpertPart.Gate or ExpertPart.Up;
-            var rows = part == ExpertPart.GateUp ? 2 * wide : part == ExpertPart.Down ? hidden : wide;
+            var rows = part == ExpertPart.GateUp ? block.InnerRows : part == ExpertPart.Down ? hidden : wide;
             for (long row = 0; row < count; row++)
             {
                 for (long column = 0; column < columns; column++)

@@ -54,6 +54,7 @@ public static class FastFamilies
     private static string? Experts(ExpertFeedForward experts, ModelConfig config)
     {
         if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
+        if (!experts.IsGated || experts.LatentWidth is not null) return "it has no experts without gates, and none in a space of their own";
         if (experts.Router.HasNorm || experts.Router.HasExpertScales) return "it has no router with a norm or scales of its own";
         if (experts.Router.LeastSum > 1e-20) return "it divides scores by their sum alone";
         if (experts.Router.ScalesInput) return "it multiplies the results of experts by their weights, not their inputs";

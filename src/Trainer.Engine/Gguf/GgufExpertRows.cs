@@ -1,7 +1,6 @@
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
 using Trainer.Engine.Weights;
-using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Gguf;
@@ -42,7 +41,7 @@ internal sealed class GgufExpertRows(BaseTensors tensors, IReadOnlyDictionary<st
         return half;
     }
 
-    private float[] Whole((string Name, long[] Shape) tensor)
+    private float[] Whole((string Name, long[] Shape, ExpertPart Part) tensor)
     {
         var values = new float[tensor.Shape[0] * tensor.Shape[1]];
         tensors.Read(Stored(tensor.Name), 0, values);

@@ -11,7 +11,6 @@ using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Weights.Stored;
 using Trainer.Models;
 using Trainer.Models.Config;
-using Trainer.Models.Drawing;
 using Trainer.Models.Families;
 using Trainer.Models.Parts;
 
@@ -148,7 +147,7 @@ public static class GgufFolder
             var own = ExpertTensors.Own(module, e);
             if (part != ExpertPart.GateUp)
             {
-                var (name, shape) = own[part switch { ExpertPart.Gate => 0, ExpertPart.Up => 1, _ => 2 }];
+                var (name, shape, _) = own.First(tensor => tensor.Part == part);
                 yield return new GgufPart(name, shape, all) { Begin = size * e };
             }
             else for (var half = 0; half < 2; half++) yield return new GgufPart(own[half].Name, own[half].Shape, all) { Begin = size * e + size / 2 * half };

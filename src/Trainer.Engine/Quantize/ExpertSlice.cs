@@ -3,7 +3,6 @@ using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Reference;
 using Trainer.Engine.Weights;
 using Trainer.Models;
-using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 using static TorchSharp.torch;
 

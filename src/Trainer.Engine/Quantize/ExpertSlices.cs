@@ -36,12 +36,9 @@ internal sealed class ExpertSlices
         // The folder's own prefix before the name in the module tree.
         var prefix = entry.Name[..^(name.Length - module.StoredPath.Length)];
         var bytes = entry.ByteCount / block.Experts;
-        ExpertPart[] parts = tensor.IsDown ? [ExpertPart.Down] : [ExpertPart.Gate, ExpertPart.Up];
-        return [.. Enumerable.Range(0, block.Experts).SelectMany(expert => parts.Select(part =>
-        {
-            var (own, shape) = ExpertTensors.Own(module, expert)[part == ExpertPart.Gate ? 0 : part == ExpertPart.Up ? 1 : 2];
-            return new ExpertSlice(new SafetensorsEntry(prefix + own[module.StoredPath.Length..], entry.Dtype, shape, entry.Begin + expert * bytes,
-                entry.Begin + (expert + 1) * bytes), [1, .. tensor.Shape[1..]], block, part);
-        }))];
+        return [.. Enumerable.Range(0, block.Experts).SelectMany(expert => ExpertTensors.Own(module, expert)
+            .Where(own => own.Part == ExpertPart.Down == tensor.IsDown)
+            .Select(own => new ExpertSlice(new SafetensorsEntry(prefix + own.Name[module.StoredPath.Length..], entry.Dtype, own.Shape,
+                entry.Begin + expert * bytes, entry.Begin + (expert + 1) * bytes), [1, .. tensor.Shape[1..]], block, own.Part)))];
     }
 }

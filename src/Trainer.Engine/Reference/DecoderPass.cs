@@ -78,16 +78,16 @@ internal sealed class DecoderPass(LoadedDecoder model, ScalarType compute) : ILa
     public Tensor Layer(DecoderLayer layer, Tensor hidden, BatchContext context)
     {
         if (layer.Streams is { } streams) return Told(LayerName(layer.Index), streams.Apply(this, hidden, context));
-        var normed = Norm(layer.BeforeAttention, hidden);
-        var mixed = Norm(layer.AfterAttention, layer.Mixer.Mix(this, normed, context));
         if (layer.Config.IsParallel)
         {
-            hidden = Add(hidden, mixed + Norm(layer.AfterMlp, layer.FeedForward.Forward(this, normed, context)));
+            var normed = Norm(layer.BeforeAttention, hidden);
+            var mixed = Norm(layer.AfterAttention, layer.Mixer!.Mix(this, normed, context));
+            hidden = Add(hidden, mixed + Norm(layer.AfterMlp, layer.FeedForward!.Forward(this, normed, context)));
         }
         else
         {
-            hidden = Add(hidden, mixed);
-            hidden = Add(hidden, Norm(layer.AfterMlp, layer.FeedForward.Forward(this, Norm(layer.BeforeMlp, hidden), context)));
+            if (layer.Mixer is { } mixer) hidden = Add(hidden, Norm(layer.AfterAttention, mixer.Mix(this, Norm(layer.BeforeAttention, hidden), context)));
+            if (layer.FeedForward is { } block) hidden = Add(hidden, Norm(layer.AfterMlp, block.Forward(this, Norm(layer.BeforeMlp, hidden), context)));
         }
         if (layer.PerLayer is { } small) hidden = hidden + small.Apply(this, hidden, context);
         if (layer.Config.HasScalar) hidden = hidden * layer.Modules.Parameter("layer_scalar");

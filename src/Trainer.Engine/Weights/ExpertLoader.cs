@@ -1,6 +1,5 @@
 using Trainer.Engine.Weights.Stored;
 using Trainer.Models;
-using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
@@ -32,10 +31,10 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
 
     private Expert Own(int index)
     {
-        var matrices = ExpertTensors.Own(module, index)
-            .Select(tensor => held(new ModuleBlueprint(tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0],
-                tensor.Shape[1]))).ToList();
-        return new Expert(PlainExperts.Joined(_block, matrices[0], matrices[1]), null, matrices[2], null);
+        var matrices = ExpertTensors.Own(module, index).ToDictionary(tensor => tensor.Part, tensor => held(new ModuleBlueprint(
+            tensor.Name[..^".weight".Length], ModuleKind.Linear, ModuleRole.Part, module.Layer, tensor.Shape[0], tensor.Shape[1])));
+        var up = matrices[ExpertPart.Up];
+        return new Expert(_block.IsGated ? PlainExperts.Joined(_block, matrices[ExpertPart.Gate], up) : up, null, matrices[ExpertPart.Down], null);
     }
 
     private List<Expert> Fused()
@@ -43,7 +42,7 @@ internal sealed class ExpertLoader(ModuleBlueprint module, ModelLoadOptions opti
         var (gateUp, down) = ($"{module.StoredPath}.{_block.Names.AllGateUp}", $"{module.StoredPath}.{_block.Names.AllDown}");
         long wide = _block.Width, hidden = module.ExpertColumns;
         var shapes = ExpertTensors.Fused(module).ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
-        var (gateUps, downs) = (Matrices(gateUp, shapes[gateUp], 2 * wide, hidden, true), Matrices(down, shapes[down], hidden, wide, false));
+        var (gateUps, downs) = (Matrices(gateUp, shapes[gateUp], _block.InnerRows, hidden, _block.IsGated), Matrices(down, shapes[down], hidden, wide, false));
         var (gateUpBiases, downBiases) = (Biases(gateUp, shapes), Biases(down, shapes));
         return [.. Enumerable.Range(0, _block.Experts).Select(e => new Expert(gateUps[e], gateUpBiases?[e], downs[e], downBiases?[e]))];
     }

@@ -19,7 +19,8 @@ public static class FrozenBytes
         return form switch
         {
             WeightForm.Float32 => count * sizeof(float),
-            WeightForm.Nf4 when isMapped => Streamed(form, rows, columns, doubleQuantized) + (doubleQuantized ? Nf4Codebook.NestedBlocks(count) * sizeof(float) : 0),
+            WeightForm.Nf4 when isMapped => Streamed(form, rows, columns, doubleQuantized)
+                + (doubleQuantized ? Nf4Codebook.NestedBlocks(count) * sizeof(float) : 0),
             WeightForm.Nf4 when doubleQuantized => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count))
                 + Lines(Nf4Codebook.NestedBlocks(count) * sizeof(float)) + 256 * sizeof(float),
             WeightForm.Nf4 => Lines(Nf4Codebook.PackedBytes(count)) + Lines(Nf4Codebook.Blocks(count) * sizeof(float)),

@@ -1,4 +1,3 @@
-using Trainer.Models.Drawing;
 using Trainer.Models.Parts;
 using static TorchSharp.torch;
 
@@ -20,6 +19,7 @@ internal static class PlainExperts
     /// <summary>The gates or the ups in a matrix of both, which must outlive them.</summary>
     public static IFrozenWeight Half(ExpertFeedForward block, IFrozenWeight both, ExpertPart part)
     {
+        if (!block.IsGated) return new SelectedRows(both, 0, 1, block.Width);
         var isUp = part == ExpertPart.Up;
         return block.IsClamped ? new SelectedRows(both, isUp ? 1 : 0, 2, block.Width) : new SelectedRows(both, isUp ? block.Width : 0, 1, block.Width);
     }

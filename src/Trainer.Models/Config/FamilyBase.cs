@@ -22,7 +22,7 @@ internal static class FamilyBase
             throw reader.Fault("hidden_size", $"is {hidden}, which num_attention_heads {heads} does not divide");
         var head = reader.Positive("head_dim", defaults.HeadSize ?? hidden / heads);
         if (head % 2 != 0) throw reader.Fault("head_dim", $"is {head}, it must be even");
-        var layers = reader.Positive("num_hidden_layers");
+        var layers = defaults.Layers ?? reader.Positive("num_hidden_layers");
         // A layer is a value of its own in every drawing: a number that is a mistake must not fill the memory.
         if (layers > MostLayers) throw reader.Fault("num_hidden_layers", $"is {layers}, no model has more than {MostLayers}");
         var norm = new NormConfig(reader.Number(defaults.EpsilonKey, defaults.Epsilon));

@@ -3,6 +3,9 @@ namespace Trainer.Models.Config;
 /// <summary>What a family takes where config.json does not say.</summary>
 internal sealed record FamilyDefaults
 {
+    /// <summary>Layers where other keys than num_hidden_layers tell them.</summary>
+    public int? Layers { get; init; }
+
     public int? HiddenSize { get; init; }
 
     public int? IntermediateSize { get; init; }

@@ -34,6 +34,9 @@ public sealed record ModelConfig
     /// <summary>Path of the text model's module: <c>model</c>, or inside a multimodal model e.g. <c>model.language_model</c>.</summary>
     public string TextPath { get; init; } = "model";
 
+    /// <summary>Module name of the token embedding.</summary>
+    public string EmbeddingName { get; init; } = "embed_tokens";
+
     /// <summary>Module name of the norm before the head.</summary>
     public string FinalNormName { get; init; } = "norm";
 

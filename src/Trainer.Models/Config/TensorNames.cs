@@ -5,12 +5,12 @@ namespace Trainer.Models.Config;
 
 /// <summary>
 /// Names of tensors and modules of a text model, which stand in files under several prefixes: <c>model.X</c> alone, <c>language_model.model.X</c> in multimodal
-/// folders of transformers 4, <c>model.language_model.X</c> in those of transformers 5.
+/// folders of transformers 4, <c>model.language_model.X</c> in those of transformers 5, <c>backbone.X</c> in those of Nemotron-H.
 /// </summary>
 public static class TensorNames
 {
     private const string Bare = "model.";
-    private static readonly string[] Prefixes = ["language_model.model.", "model.language_model.", Bare];
+    private static readonly string[] Prefixes = ["language_model.model.", "model.language_model.", "backbone.", Bare];
 
     // Towers beside the text model; newer files have them inside the model's module.
     private static readonly string[] Towers = ["vision_tower.", "multi_modal_projector.", "visual.", "audio_tower.", "embed_vision.", "embed_audio."];
@@ -26,6 +26,8 @@ public static class TensorNames
         {
             if (!name.StartsWith(prefix, StringComparison.Ordinal)) continue;
             var rest = name[prefix.Length..];
+            // The oldest files of Nemotron-H.
+            if (prefix == "backbone." && rest.StartsWith("embedding.", StringComparison.Ordinal)) rest = "embeddings." + rest["embedding.".Length..];
             return Array.Exists(Towers, tower => rest.StartsWith(tower, StringComparison.Ordinal)) ? rest : Bare + rest;
         }
         return name;

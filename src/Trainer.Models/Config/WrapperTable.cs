@@ -15,9 +15,12 @@ internal static class WrapperTable
         ["gemma4"] = new("gemma4_text", true, [.. Towers, .. Embedders]),
         ["mistral3"] = new("mistral", true, Towers),
         ["llava"] = new("llama", false, Towers),
+        ["llava_next"] = new("llama", false, [.. Towers, "image_newline", "model.image_newline"]),
+        ["qwen2_vl"] = new("qwen2_vl_text", false, Visual) { MayBeFlat = true },
         ["qwen2_5_vl"] = new("qwen2_5_vl_text", false, Visual) { MayBeFlat = true },
         ["qwen3_5"] = new("qwen3_5_text", false, Visual),
         ["qwen3_5_moe"] = new("qwen3_5_moe_text", false, Visual),
         ["qwen3_vl"] = new("qwen3_vl_text", false, Visual),
+        ["qwen3_vl_moe"] = new("qwen3_vl_moe_text", false, Visual),
     };
 }

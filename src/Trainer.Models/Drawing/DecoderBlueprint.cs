@@ -15,7 +15,7 @@ public sealed class DecoderBlueprint
     private DecoderBlueprint(ModelConfig config)
     {
         Config = config;
-        Embedding = new($"{config.TextPath}.embed_tokens", ModuleKind.Embedding, ModuleRole.Embedding, -1, config.VocabularySize, config.HiddenSize);
+        Embedding = new($"{config.TextPath}.{config.EmbeddingName}", ModuleKind.Embedding, ModuleRole.Embedding, -1, config.VocabularySize, config.HiddenSize);
         _layers = [.. Enumerable.Range(0, config.LayerCount).Select(layer => LayerBlueprint.Of(config, layer))];
         FinalNorm = new($"{config.TextPath}.{config.FinalNormName}", ModuleKind.Norm, ModuleRole.FinalNorm, -1, config.HiddenSize, 1,
             config.Norm.HasBias) { Norm = config.Norm };

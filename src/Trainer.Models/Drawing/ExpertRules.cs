@@ -21,7 +21,7 @@ internal sealed class ExpertRules(LoraSpec spec)
     {
         var block = module.Experts!;
         if (block.IsTransposed || block.ExpertsName.Length == 0) return [];
-        return ExpertTensors.Own(module, expert).Select(tensor => tensor.Name[..^".weight".Length]);
+        return ExpertTensors.Own(module, expert).Select(PathOf);
     }
 
     /// <summary>The updates of a module's experts.</summary>
@@ -32,14 +32,16 @@ internal sealed class ExpertRules(LoraSpec spec)
         if (spec.LayersToTransform is { } layers && !layers.Contains(module.Layer)) return [];
         var (gateUp, down) = Parameters(module);
         var (hasGateUp, hasDown) = (IsNamed(gateUp), IsNamed(down));
-        long wide = module.Experts!.Width, hidden = module.ExpertColumns;
+        long wide = module.Experts!.Width, inner = module.Experts.InnerRows, hidden = module.ExpertColumns;
         var updates = new List<ExpertUpdate>();
         // PEFT wraps a module once for each parameter, in the order of their definition: the first lies innermost.
-        if (hasGateUp) updates.Add(new(ExpertPart.GateUp, -1, All(module, gateUp, hasDown && Owner(gateUp) == Owner(down), hidden, 2 * wide)));
+        if (hasGateUp) updates.Add(new(ExpertPart.GateUp, -1, All(module, gateUp, hasDown && Owner(gateUp) == Owner(down), hidden, inner)));
         if (hasDown) updates.Add(new(ExpertPart.Down, -1, All(module, down, false, wide, hidden)));
-        if (updates.Count == 0 && !spec.Targets.IsAllLinear && !spec.LeavesExpertsAlone) updates.AddRange(OwnUpdates(module, index, hidden, wide));
+        if (updates.Count == 0 && !spec.Targets.IsAllLinear && !spec.LeavesExpertsAlone) updates.AddRange(OwnUpdates(module, index));
         return updates;
     }
+
+    private static string PathOf((string Name, long[] Shape, ExpertPart Part) tensor) => tensor.Name[..^".weight".Length];
 
     private static string Owner(string parameter) => parameter[..parameter.LastIndexOf('.')];
 
@@ -55,18 +57,17 @@ internal sealed class ExpertRules(LoraSpec spec)
         return Update(parameter, path, inputs, outputs) with { Experts = module.Experts!.Experts };
     }
 
-    private IEnumerable<ExpertUpdate> OwnUpdates(ModuleBlueprint module, int index, long hidden, long wide)
+    private IEnumerable<ExpertUpdate> OwnUpdates(ModuleBlueprint module, int index)
     {
-        ExpertPart[] parts = [ExpertPart.Gate, ExpertPart.Up, ExpertPart.Down];
-        for (var expert = 0; expert < module.Experts!.Experts; expert++)
+        for (var expert = 0; expert < module.Experts!.Experts && Own(module, expert).Any(); expert++)
         {
-            foreach (var (path, part) in Own(module, expert).Zip(parts))
+            foreach (var tensor in ExpertTensors.Own(module, expert))
             {
+                var (path, part) = (PathOf(tensor), tensor.Part);
                 if (!spec.Targets.MatchesPath(path) || ModuleChoice.IsExcluded(spec, path)) continue;
                 if (spec.UseDora || spec.LoraBias)
                     throw new AdapterOptionException($"--use-dora and --lora-bias have no place on experts ('{path}'); leave them out, or the experts");
-                var (inputs, outputs) = part == ExpertPart.Down ? (wide, hidden) : (hidden, wide);
-                yield return new(part, expert, Update(path, Prefix + path, inputs, outputs) with { Dropout = spec.Dropout,
+                yield return new(part, expert, Update(path, Prefix + path, tensor.Shape[1], tensor.Shape[0]) with { Dropout = spec.Dropout,
                     Index = 1_000_000 + (index * 1000 + expert) * 3 + (int)part });
             }
         }

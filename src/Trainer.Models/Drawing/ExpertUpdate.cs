@@ -1,3 +1,5 @@
+using Trainer.Models.Parts;
+
 namespace Trainer.Models.Drawing;
 
 /// <summary>A low-rank update of one matrix of experts.</summary>

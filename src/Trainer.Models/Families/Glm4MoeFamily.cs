@@ -15,27 +15,13 @@ internal static class Glm4MoeFamily
             .WithExperts(l => l >= dense, Experts(reader, config));
     }
 
-    /// <summary>The block of experts that DeepSeek V3 brought.</summary>
+    /// <summary>The block of experts that DeepSeek V3 brought, and one for all tokens.</summary>
     public static ExpertFeedForward Experts(ConfigReader reader, ModelConfig config)
     {
-        var (experts, width, groups) = (reader.Positive("n_routed_experts"), reader.Positive("moe_intermediate_size"), reader.Positive("n_group", 1));
-        if (experts % groups != 0) throw reader.Fault("n_group", $"is {groups}, which does not divide n_routed_experts {experts}");
-        var chosenGroups = reader.Positive("topk_group", 1);
-        if (chosenGroups > groups) throw reader.Fault("topk_group", $"is {chosenGroups}, the experts are in {groups} groups");
-        return new ExpertFeedForward
+        var block = DeepSeekExperts.Read(reader, config.Activation);
+        return block with
         {
-            Experts = experts,
-            Width = width,
-            Activation = config.Activation,
-            Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob", true), balance: null) with
-            {
-                Scores = RouterScores.Sigmoid,
-                HasCorrection = true,
-                Groups = groups,
-                ChosenGroups = chosenGroups,
-                Scale = reader.Number("routed_scaling_factor", 1),
-            },
-            Shared = new DenseFeedForward { Path = "mlp.shared_experts", Width = width * reader.Positive("n_shared_experts", 1),
+            Shared = new DenseFeedForward { Path = "mlp.shared_experts", Width = block.Width * reader.Positive("n_shared_experts", 1),
                 Activation = config.Activation },
         };
     }

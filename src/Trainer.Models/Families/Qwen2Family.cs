@@ -9,7 +9,7 @@ internal static class Qwen2Family
         => Windows(FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true }), reader)
         .WithAttention(attention => attention with { QkvBias = true });
 
-    /// <summary>The text model of Qwen 2.5 VL, whose rotary base is another where config.json leaves it out.</summary>
+    /// <summary>The text model of Qwen 2 VL and 2.5 VL, whose rotary base is another where config.json leaves it out.</summary>
     public static ModelConfig DescribeVision(ConfigReader reader, string type) =>
         Windows(FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true, Theta = 1_000_000 }), reader)
         .WithAttention(attention => attention with { QkvBias = true });

@@ -21,4 +21,19 @@ internal static class Qwen3MoeFamily
             Router = MixtureKeys.Router(reader, experts, reader.Bool("norm_topk_prob"), 8),
         });
     }
+
+    /// <summary>The text model of Qwen 3 VL with experts: scores are always divided by their sum, and matrices lie transposed on disk.</summary>
+    public static ModelConfig DescribeVision(ConfigReader reader, string type)
+    {
+        var config = Qwen3Family.DescribeVision(reader, type);
+        var experts = MixtureKeys.Experts(reader, 60);
+        return config.WithExperts(MixtureKeys.Sparse(reader, config.LayerCount), new ExpertFeedForward
+        {
+            Experts = experts,
+            Width = reader.Positive("moe_intermediate_size", 1408),
+            Activation = config.Activation,
+            IsTransposed = true,
+            Router = MixtureKeys.Router(reader, experts, isNormalized: true, 4),
+        });
+    }
 }

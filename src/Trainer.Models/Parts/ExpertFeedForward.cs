@@ -2,8 +2,8 @@ using Trainer.Models.Config;
 
 namespace Trainer.Models.Parts;
 
-/// <summary>Many feed-forward blocks, of which each token is sent to a few: the sum of score * down(act(gate x) * up x) over the chosen, and perhaps one block
-/// for all tokens.</summary>
+/// <summary>Many feed-forward blocks, of which each token is sent to a few: the sum of score * down(act(gate x) * up x) over the chosen (without a gate
+/// score * down(act(up x))), and perhaps one block for all tokens.</summary>
 public sealed record ExpertFeedForward : FeedForward
 {
     /// <summary>Module path below the layer; empty where the experts lie in the layer itself.</summary>
@@ -17,6 +17,21 @@ public sealed record ExpertFeedForward : FeedForward
 
     /// <summary>Width inside an expert.</summary>
     public required int Width { get; init; }
+
+    /// <summary>Whether experts have gates.</summary>
+    public bool IsGated { get; init; } = true;
+
+    /// <summary>Width of the space in which experts compute, where tokens are projected into it and back; null computes on the stream.</summary>
+    public int? LatentWidth { get; init; }
+
+    /// <summary>Those projections have biases.</summary>
+    public bool LatentBias { get; init; }
+
+    /// <summary>Paths of those projections below the layer.</summary>
+    public (string In, string Out) LatentPaths => (Below("fc1_latent_proj"), Below("fc2_latent_proj"));
+
+    /// <summary>Rows of an expert's inner matrix: gates and ups, or ups alone.</summary>
+    public int InnerRows => IsGated ? 2 * Width : Width;
 
     /// <summary>Who chooses.</summary>
     public required RouterConfig Router { get; init; }
@@ -61,6 +76,11 @@ public sealed record ExpertFeedForward : FeedForward
         {
             foreach (var module in Shared.Draw(path)) yield return module with { Role = ModuleRole.Part };
             if (SharedGateName is not null) yield return path.Linear($"{Path}.{SharedGateName}", 1, path.Hidden);
+        }
+        if (LatentWidth is { } latent)
+        {
+            yield return path.Linear(LatentPaths.In, latent, path.Hidden, LatentBias);
+            yield return path.Linear(LatentPaths.Out, path.Hidden, latent, LatentBias);
         }
         yield return Stored(path.Parameter($"{RouterPath}.{Router.WeightName}", Experts, path.Hidden));
         if (Router.HasBias) yield return Stored(path.Parameter($"{RouterPath}.bias", Experts));

@@ -24,5 +24,5 @@ internal readonly record struct LayerPath(string Path, int Layer, int Hidden)
 
     public ModuleBlueprint Experts(string name, ExpertFeedForward experts) =>
         new($"{Path}.{name}", ModuleKind.Experts, ModuleRole.Part, Layer, experts.Experts,
-        3L * experts.Width * Hidden) { Experts = experts, ExpertColumns = Hidden };
+        ((long)experts.InnerRows + experts.Width) * (experts.LatentWidth ?? Hidden)) { Experts = experts, ExpertColumns = experts.LatentWidth ?? Hidden };
 }

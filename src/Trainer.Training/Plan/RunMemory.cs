@@ -101,7 +101,7 @@ internal sealed class RunMemory
     // Each matrix of each expert is held by itself.
     private static long EachMatrix(ModuleBlueprint module, Func<long, long, long> bytes) =>
         module.Experts is null ? bytes(module.Rows, module.Columns)
-        : module.Rows * ExpertTensors.Held(module).Sum(matrix => bytes(matrix.Rows, matrix.Columns));
+        : module.Rows * ExpertTensors.Own(module, 0).Sum(matrix => bytes(matrix.Shape[0], matrix.Shape[1]));
 
     private long TableBytes => FrozenBytes.Of(StoredForm, Decoder.Embedding.Rows, Decoder.Embedding.Columns, false, true);
 

@@ -42,9 +42,9 @@ internal static class FastRun
     }
 
     /// <summary>Packed rows are rows apart, and tokens one by one those of whole passes, for a model of 96 tokens.</summary>
-    public static void AssertRows(string folder, double packedGate = 1e-5)
+    public static void AssertRows(string folder, double packedGate = 1e-5, params EngineKind[] engines)
     {
-        foreach (var engine in Hand)
+        foreach (var engine in engines is [] ? Hand : engines)
         {
             using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
             int[] first = [.. Enumerable.Range(0, 19).Select(i => i * 5 % 96)], second = [.. Enumerable.Range(0, 11).Select(i => (i * 11 + 3) % 96)];

@@ -11,7 +11,8 @@ internal sealed unsafe class BlasProduct(PanelPlan panels) : IFrozenProduct
     /// <summary>Scratch for T rows of activations.</summary>
     public static IEnumerable<PassBuffer> Buffers(long tokens, IReadOnlyList<MatrixShape> matrices, long panelElements)
     {
-        long Panel(MatrixShape matrix) => matrix.Form == WeightForm.Float32 ? 0 : PanelPlan.RowsOf(matrix.Rows, matrix.Columns, tokens, panelElements) * matrix.Columns;
+        long Panel(MatrixShape matrix) => matrix.Form == WeightForm.Float32
+            ? 0 : PanelPlan.RowsOf(matrix.Rows, matrix.Columns, tokens, panelElements) * matrix.Columns;
         yield return new(BufferUse.Scratch, new(BufferId.Panel), matrices.Select(Panel).DefaultIfEmpty().Max());
     }
 

@@ -25,8 +25,10 @@ internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
         var room = NarrowGemm.PaddedRows(tokens) * Most(matrix => Math.Max(matrix.Columns, Rows(matrix)));
         yield return new(BufferUse.Scratch, new(BufferId.Codes), room, sizeof(sbyte));
         yield return new(BufferUse.Scratch, new(BufferId.CodeScales), tokens);
-        yield return new(BufferUse.Scratch, new(BufferId.CodePanel), Most(matrix => matrix.Form is WeightForm.Int8 or WeightForm.Float32 ? 0 : Rows(matrix) * matrix.Columns));
-        yield return new(BufferUse.Scratch, new(BufferId.PanelCodes), Most(matrix => matrix.Form is WeightForm.Int8 ? 0 : Rows(matrix) * matrix.Columns), sizeof(sbyte));
+        yield return new(BufferUse.Scratch, new(BufferId.CodePanel), Most(matrix => matrix.Form is WeightForm.Int8 or WeightForm.Float32
+            ? 0 : Rows(matrix) * matrix.Columns));
+        yield return new(BufferUse.Scratch, new(BufferId.PanelCodes), Most(matrix => matrix.Form is WeightForm.Int8 ? 0 : Rows(matrix) * matrix.Columns),
+            sizeof(sbyte));
         yield return new(BufferUse.Scratch, new(BufferId.PanelScales), Most(Rows));
         yield return new(BufferUse.Scratch, new(BufferId.CodeSums), room, sizeof(int));
     }

@@ -1,7 +1,7 @@
 using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Weights;
-using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Fast.Experts;
 

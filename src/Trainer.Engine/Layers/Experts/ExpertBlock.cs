@@ -12,13 +12,14 @@ internal sealed class ExpertBlock : IFeedForward
     private readonly ExpertFeedForward _config;
     private readonly ExpertsModule _experts;
     private readonly DenseBlock? _shared;
-    private readonly LinearModule? _sharedGate;
+    private readonly LinearModule? _sharedGate, _in, _out;
 
     public ExpertBlock(ExpertFeedForward config, LayerModules modules)
     {
         _config = config;
         _experts = modules.Experts!;
         Router = new Router(config, modules);
+        if (config.LatentWidth is not null) (_in, _out) = (modules.Linear(config.LatentPaths.In), modules.Linear(config.LatentPaths.Out));
         if (config.Shared is not { } shared) return;
         _shared = new DenseBlock(shared, modules);
         if (config.SharedGateName is { } gate) _sharedGate = modules.Linear($"{config.Path}.{gate}");
@@ -29,16 +30,18 @@ internal sealed class ExpertBlock : IFeedForward
 
     public Tensor Forward(ILayerMath pass, Tensor x, BatchContext context)
     {
-        var routed = Routed(pass, x, Router.Choose(x, context), context);
+        var inside = _in is null ? x : pass.Linear(_in, x, context.Key);
+        var routed = Routed(pass, inside, Router.Choose(x, context), context);
+        if (_out is not null) routed = pass.Linear(_out, routed, context.Key);
         if (_shared is null) return routed;
         var shared = _shared.Forward(pass, x, context);
         if (_sharedGate is not null) shared = shared * pass.Linear(_sharedGate, x, context.Key).sigmoid();
         return routed + shared;
     }
 
-    /// <summary>The sum over the chosen experts [T, hidden].</summary>
+    /// <summary>The sum over the chosen experts [T, width of x].</summary>
     /// <param name="pass">The pass.</param>
-    /// <param name="x">[T, hidden].</param>
+    /// <param name="x">What the experts read [T, hidden], or [T, latent width].</param>
     /// <param name="choice">Who was chosen, with what weight.</param>
     /// <param name="context">The batch.</param>
     public Tensor Routed(ILayerMath pass, Tensor x, ExpertChoice choice, BatchContext context)
@@ -63,11 +66,12 @@ internal sealed class ExpertBlock : IFeedForward
         if (pass.AdaptersEnabled)
         {
             if (_experts.GateUpAdapter is { } adapter) both = both + Update(pass, adapter, index, x);
-            if (expert.Gate is not null || expert.Up is not null)
+            if (!_config.IsGated) both = both + Own(pass, expert.Up, x, context, _config.Width);
+            else if (expert.Gate is not null || expert.Up is not null)
                 both = both + cat([Own(pass, expert.Gate, x, context, _config.Width), Own(pass, expert.Up, x, context, _config.Width)], 1);
         }
         if (expert.GateUpBias is { } bias) both = both + bias;
-        var wide = _config.IsClamped ? Clamped(both)
+        var wide = _config.IsClamped ? Clamped(both) : !_config.IsGated ? Activations.Apply(_config.Activation, both)
             : Activations.Apply(_config.Activation, both.narrow(1, 0, _config.Width)) * both.narrow(1, _config.Width, _config.Width);
         var down = pass.Frozen(expert.Down, wide);
         if (pass.AdaptersEnabled)

@@ -1,4 +1,4 @@
-namespace Trainer.Models.Drawing;
+namespace Trainer.Models.Parts;
 
 /// <summary>A matrix of an expert.</summary>
 public enum ExpertPart
