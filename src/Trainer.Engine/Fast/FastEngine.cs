@@ -4,8 +4,10 @@ using Trainer.Engine.Fast.Convolution;
 using Trainer.Engine.Fast.Cpu;
 using Trainer.Engine.Fast.Delta;
 using Trainer.Engine.Fast.Experts;
+using Trainer.Engine.Fast.Latent;
 using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Libtorch;
+using Trainer.Engine.Fast.Mamba;
 using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Generation;
@@ -119,6 +121,8 @@ internal sealed class FastEngine : IDecoderEngine
     {
         ShortConvolution convolution => new FastConvolution(convolution, layer, _shape, _kernels, linear),
         GatedDelta delta => new FastDelta(delta, layer, _kernels, linear, norms),
+        Mamba2 mamba => new FastMamba(mamba, layer, _kernels, linear, norms),
+        LatentAttention latent => new FastLatent(latent, layer, _model.Config, _shape, _kernels, linear, norms),
         var attention => new FastAttention((SelfAttention)attention, layer, _model.Config, _shape, _kernels, linear, norms),
     };
 

@@ -13,7 +13,6 @@ public static class FastFamilies
         ArgumentNullException.ThrowIfNull(config);
         if (config.Norm.Kind != NormKind.RootMeanSquare) return "it has no LayerNorm";
         if (config.Norm.HasBias || config.HeadBias) return "it has no biases on norms or head";
-        if (config.Ropes.Any(rope => rope.IsInterleaved)) return "it turns halves of a head, not neighbouring pairs";
         if (config.PerLayerInput is not null || config.Streams is not null) return "it has one stream, and no inputs of each layer";
         foreach (var layer in config.Layers)
         {
@@ -29,6 +28,8 @@ public static class FastFamilies
     private static string? Mixer(TokenMixer mixer, ModelConfig config)
     {
         if (mixer is ShortConvolution or GatedDelta) return null;
+        if (mixer is LatentAttention) return mixer == config.Layers[0].Mixer ? null : "its layers have the same heads";
+        if (mixer is Mamba2 mamba) return Mamba(mamba, config);
         if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
         if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm)
             return "it has no such norms on queries and keys";
@@ -42,6 +43,13 @@ public static class FastFamilies
             return "it has no shared keys and values and no norm on values";
         var isAlike = attention with { Window = null, Rope = 0 } == config.Attention! with { Window = null, Rope = 0 };
         return isAlike ? null : "its layers have the same heads";
+    }
+
+    private static string? Mamba(Mamba2 mamba, ModelConfig config)
+    {
+        if (mamba.ResultNorm is not null && (mamba.NormGroups != 1 || mamba.NormsBeforeGate)) return "it norms the whole result of Mamba-2, behind its gate";
+        if (mamba is { InputMultiplier: not 1 } or { PartMultipliers: not null }) return "it has no multipliers inside Mamba-2";
+        return mamba == config.Layers.Select(layer => layer.Mixer).OfType<Mamba2>().First() ? null : "its layers have the same heads";
     }
 
     private static string? FeedForward(FeedForward block, ModelConfig config)

@@ -10,7 +10,7 @@ internal sealed class FastNorm(LoadedDecoder model, IKernels kernels, FastParame
 
     /// <summary>y = norm(x) of rows of <paramref name="width"/>, and each row's inverse root mean square; y may be x.</summary>
     public void Forward(NormModule norm, Place x, Place y, Place inverse, int width, long rows)
-        => kernels.Norm(x, Weight(norm), Offset(norm), y, inverse, width, rows);
+        => kernels.Norm(x, Weight(norm), Offset(norm), (float)norm.Blueprint.Norm!.Epsilon, y, inverse, width, rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) in one pass over memory (rows, hidden).</summary>
     public void AddForward(NormModule norm, Place x, Place delta, Place sum, Place y, Place inverse, long rows) =>

@@ -1,4 +1,5 @@
 using Trainer.Models.Config;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Fast;
 
@@ -7,20 +8,20 @@ internal sealed class FastShape(ModelConfig config)
 {
     public int Hidden { get; } = config.HiddenSize;
 
-    public int Heads { get; } = config.Heads;
+    public int Heads { get; } = Latent(config)?.Heads ?? config.Heads;
 
-    public int KvHeads { get; } = config.KvHeads;
+    public int KvHeads { get; } = Latent(config)?.Heads ?? config.KvHeads;
 
-    public int HeadSize { get; } = config.HeadSize;
+    public int HeadSize { get; } = Latent(config)?.HeadSize ?? config.HeadSize;
 
     /// <summary>Query heads that share a key head.</summary>
-    public int Group { get; } = config.Heads / config.KvHeads;
+    public int Group => Heads / KvHeads;
 
     /// <summary>Width of all queries.</summary>
-    public int Query { get; } = config.Heads * config.HeadSize;
+    public int Query => Heads * HeadSize;
 
     /// <summary>Width of all keys, and of all values.</summary>
-    public int Kv { get; } = config.KvHeads * config.HeadSize;
+    public int Kv => KvHeads * HeadSize;
 
     public int Vocabulary { get; } = config.VocabularySize;
 
@@ -56,7 +57,7 @@ internal sealed class FastShape(ModelConfig config)
     /// <summary>Soft cap of logits, or null.</summary>
     public float? LogitCap { get; } = (float?)config.LogitSoftCap;
 
-    public double AttentionScale { get; } = config.AttentionScale;
+    public double AttentionScale { get; } = Latent(config)?.Scale ?? config.AttentionScale;
 
     public float ResidualMultiplier { get; } = (float)config.ResidualMultiplier;
 
@@ -69,4 +70,6 @@ internal sealed class FastShape(ModelConfig config)
 
     /// <summary>Floats from one token's key (or value) to the next.</summary>
     public int KvStride => Fused ? Query + 2 * Kv : Kv;
+
+    private static LatentAttention? Latent(ModelConfig config) => config.Layers.Select(layer => layer.Mixer).OfType<LatentAttention>().FirstOrDefault();
 }

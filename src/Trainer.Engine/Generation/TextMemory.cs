@@ -31,7 +31,7 @@ public static class TextMemory
     private static long PerToken(TokenMixer mixer) => mixer switch
     {
         SelfAttention { KeysOfLayer: null } attention => 2L * attention.KvHeads * attention.HeadSize,
-        LatentAttention latent => (long)latent.Heads * (latent.PlainSize + latent.RotatedSize + latent.ValueSize),
+        LatentAttention latent => 2L * latent.Heads * latent.HeadSize,
         SideBySide both => PerToken(both.Attention),
         _ => 0,
     };

@@ -25,6 +25,9 @@ public sealed record LatentAttention : TokenMixer
     /// <summary>Elements of a head's value.</summary>
     public required int ValueSize { get; init; }
 
+    /// <summary>Elements of a head where queries, keys and values lie in rooms of one size.</summary>
+    public int HeadSize => Math.Max(PlainSize + RotatedSize, ValueSize);
+
     /// <summary>Multiplier of query-key products.</summary>
     public required double Scale { get; init; }
 

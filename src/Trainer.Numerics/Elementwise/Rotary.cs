@@ -2,9 +2,10 @@ using Trainer.Numerics.Wide;
 
 namespace Trainer.Numerics.Elementwise;
 
-/// <summary>Rotary position embedding (arXiv 2104.09864) in Hugging Face's "rotate half" form, in place, and its inverse for the backward pass.</summary>
+/// <summary>Rotary position embedding (arXiv 2104.09864), in place, and its inverse for the backward pass.</summary>
 /// <remarks>
-/// Of each head's d values the first 2h are turned (h = rotary dimensions / 2), pairs being (i, i + h): a' = a c - b s, b' = b c + a s.
+/// Of each head's d values the first 2h are turned (h = rotary dimensions / 2): a' = a c - b s, b' = b c + a s. Pairs (a, b) are (i, i + h), Hugging Face's
+/// "rotate half", or neighbours (2i, 2i + 1).
 /// cos and sin come from tables (positions, h) that may carry an attention factor; the backward pass is the transpose, sin negated.
 /// </remarks>
 public static unsafe class Rotary
@@ -18,14 +19,17 @@ public static unsafe class Rotary
     /// <param name="heads">Heads.</param>
     /// <param name="d">Head size.</param>
     /// <param name="h">Half of the turned dimensions.</param>
+    /// <param name="pairs">Neighbours turn together.</param>
     /// <param name="inverse">Turn back: the gradient's way.</param>
     /// <param name="begin">First token.</param>
     /// <param name="end">One past the last token.</param>
-    public static void Turn(float* x, float* cos, float* sin, int* positions, long stride, int heads, int d, int h, bool inverse, long begin, long end)
-        => Turn(Kernels.Width, x, cos, sin, positions, stride, heads, d, h, inverse, begin, end);
+    public static void Turn(float* x, float* cos, float* sin, int* positions, long stride, int heads, int d, int h, bool pairs, bool inverse,
+        long begin, long end)
+        => Turn(Kernels.Width, x, cos, sin, positions, stride, heads, d, h, pairs, inverse, begin, end);
 
     internal static void Turn(
-        KernelWidth width, float* x, float* cos, float* sin, int* positions, long stride, int heads, int d, int h, bool inverse, long begin, long end)
+        KernelWidth width, float* x, float* cos, float* sin, int* positions, long stride, int heads, int d, int h, bool pairs, bool inverse, long begin,
+        long end)
     {
         for (var t = begin; t < end; t++)
         {
@@ -34,6 +38,11 @@ public static unsafe class Rotary
             for (var head = 0; head < heads; head++)
             {
                 var a = x + t * stride + (long)head * d;
+                if (pairs)
+                {
+                    Neighbours(a, c, s, h, inverse);
+                    continue;
+                }
                 switch (width)
                 {
                     case KernelWidth.Vector512: Pairs<Lanes512>(a, c, s, h, inverse); break;
@@ -42,6 +51,17 @@ public static unsafe class Rotary
                     default: Pairs(a, c, s, h, inverse, 0); break;
                 }
             }
+        }
+    }
+
+    private static void Neighbours(float* a, float* cos, float* sin, int h, bool inverse)
+    {
+        for (var i = 0; i < h; i++)
+        {
+            var s = inverse ? -sin[i] : sin[i];
+            var (x, y) = (a[2 * i], a[2 * i + 1]);
+            a[2 * i] = x * cos[i] - y * s;
+            a[2 * i + 1] = y * cos[i] + x * s;
         }
     }
 

@@ -28,9 +28,11 @@ internal static class GoldenFamilies
     /// <summary>Largest difference of a loss.</summary>
     public static double LossGate(string name) => IsNoisy(name) ? 3e-5 : Golden.LossGate;
 
-    /// <summary>The engines that compute a model: the hand-written ones too where they do; dense families are theirs in tests of their own.</summary>
+    /// <summary>The engines that compute a model: the hand-written ones too where they do; dense families that turn halves are theirs in tests of their
+    /// own.</summary>
     public static IReadOnlyList<EngineKind> Engines(string folder)
-        => ConfigLoader.Load(folder) is { } config && FastFamilies.Refusal(config) is null && (config.Experts is not null || config.HasRecurrentState)
+        => ConfigLoader.Load(folder) is { } config && FastFamilies.Refusal(config) is null && (config.Experts is not null || config.HasRecurrentState
+            || config.Ropes.Any(rope => rope.IsInterleaved))
         ? [EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch]
         : [EngineKind.Reference];
 

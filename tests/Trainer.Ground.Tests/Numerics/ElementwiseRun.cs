@@ -30,7 +30,7 @@ internal static unsafe class ElementwiseRun
             Arithmetic.AddProduct(width, py, px, pdy, pdx, 0, Rows * N);
             Keep(dx);
             Keep(new[] { Arithmetic.Dot(width, px, pdy, Rows * N) });
-            Rotary.Turn(width, py, px, pdy, pp, 2 * Head, 2, Head, Half, true, 0, Rows);
+            Rotary.Turn(width, py, px, pdy, pp, 2 * Head, 2, Head, Half, false, true, 0, Rows);
             Keep(y);
             foreach (var gate in (Gate[])[Gate.Silu, Gate.GeluTanh])
             {

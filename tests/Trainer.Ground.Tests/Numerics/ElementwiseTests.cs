@@ -95,8 +95,8 @@ public sealed unsafe class ElementwiseTests
         }
     }
 
-    [Fact]
-    public void Turning_back_undoes_turning_and_leaves_the_rest_of_a_head_alone()
+    [Theory, InlineData(false), InlineData(true)]
+    public void Turning_back_undoes_turning_and_leaves_the_rest_of_a_head_alone(bool pairs)
     {
         const int d = 48, h = 18;
         float[] x = Values(1, 3 * 2 * d), original = [.. x], cos = new float[5 * h], sin = new float[5 * h];
@@ -105,15 +105,16 @@ public sealed unsafe class ElementwiseTests
         fixed (float* px = x, pc = cos, ps = sin)
         fixed (int* pp = positions)
         {
-            Rotary.Turn(px, pc, ps, pp, 2 * d, 2, d, h, false, 0, 3);
+            Rotary.Turn(px, pc, ps, pp, 2 * d, 2, d, h, pairs, false, 0, 3);
             var at = (1 * 2 + 1) * d;
             for (var i = 0; i < h; i++)
             {
-                Assert.Equal(original[at + i] * cos[4 * h + i] - original[at + h + i] * sin[4 * h + i], x[at + i], 1e-6);
-                Assert.Equal(original[at + h + i] * cos[4 * h + i] + original[at + i] * sin[4 * h + i], x[at + h + i], 1e-6);
+                var (a, b) = pairs ? (at + 2 * i, at + 2 * i + 1) : (at + i, at + h + i);
+                Assert.Equal(original[a] * cos[4 * h + i] - original[b] * sin[4 * h + i], x[a], 1e-6);
+                Assert.Equal(original[b] * cos[4 * h + i] + original[a] * sin[4 * h + i], x[b], 1e-6);
             }
             for (var i = 2 * h; i < d; i++) Assert.Equal(original[at + i], x[at + i]);
-            Rotary.Turn(px, pc, ps, pp, 2 * d, 2, d, h, true, 0, 3);
+            Rotary.Turn(px, pc, ps, pp, 2 * d, 2, d, h, pairs, true, 0, 3);
         }
         for (var i = 0; i < x.Length; i++) Assert.Equal(original[i], x[i], 1e-6);
     }

@@ -21,18 +21,22 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
     {
         Projections(pass, state, x, rows, subset);
         Turn(pass, state.Query, state.Key, false);
-        var operands = Operands(state);
-        if (pass.Past is { } past) Continue(pass, past, operands);
-        else kernels.Attention(pass.Memory, pass.Batch.Starts, operands);
+        Attend(pass, kernels, shape, layer.Index, Operands(state));
         _output.Forward(pass, state, Gated(pass, state), rows, subset, y);
     }
 
-    // New keys and values join those of their texts, and attention looks at all.
-    private void Continue(FastPass pass, KeyValues[] past, LayerAttention operands)
+    /// <summary>Attention within segments; where texts are continued, new keys and values join theirs and attention looks at all.</summary>
+    public static void Attend(FastPass pass, IKernels kernels, FastShape shape, int layer, LayerAttention operands)
     {
-        var (starts, texts) = (pass.Batch.Starts, new HeldTokens[past.Length]);
+        var starts = pass.Batch.Starts;
+        if (pass.Past is not { } past)
+        {
+            kernels.Attention(pass.Memory, starts, operands);
+            return;
+        }
+        var texts = new HeldTokens[past.Length];
         for (var s = 0; s < past.Length; s++)
-            texts[s] = past[s].Put(layer.Index, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride,
+            texts[s] = past[s].Put(layer, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride,
                 starts[s + 1] - starts[s]);
         kernels.ContinueAttention(pass.Memory, starts, operands, texts);
     }
@@ -98,8 +102,8 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
     {
         var rope = attention.Rope;
         if (rope < 0) return;
-        var (batch, half) = (pass.Batch, config.Ropes[rope].Dimensions / 2);
-        kernels.Rotate(query, shape.QueryStride, shape.Heads, batch.Cos(rope), batch.Sin(rope), batch.Positions, half, inverse, batch.Tokens);
-        kernels.Rotate(key, shape.KvStride, shape.KvHeads, batch.Cos(rope), batch.Sin(rope), batch.Positions, half, inverse, batch.Tokens);
+        var (batch, half, pairs) = (pass.Batch, config.Ropes[rope].Dimensions / 2, config.Ropes[rope].IsInterleaved);
+        kernels.Rotate(query, shape.QueryStride, shape.Heads, batch.Cos(rope), batch.Sin(rope), batch.Positions, half, pairs, inverse, batch.Tokens);
+        kernels.Rotate(key, shape.KvStride, shape.KvHeads, batch.Cos(rope), batch.Sin(rope), batch.Positions, half, pairs, inverse, batch.Tokens);
     }
 }

@@ -6,10 +6,10 @@ namespace Trainer.Engine.Fast.Cpu;
 
 internal sealed unsafe partial class CpuKernels
 {
-    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows)
     {
         float* from = Floats(x), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, _shape.Epsilon, offset, begin, end));
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, epsilon, offset, begin, end));
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
@@ -32,11 +32,12 @@ internal sealed unsafe partial class CpuKernels
         TorchThreads.For(0, width, ColumnGrain, (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         float* values = Floats(x), c = Floats(cos), s = Floats(sin);
         var rows = HostMemory.At<int>(positions);
-        TorchThreads.For(0, tokens, RowGrain, (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, inverse, begin, end));
+        TorchThreads.For(0, tokens, RowGrain, (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, pairs, inverse, begin,
+            end));
     }
 
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)

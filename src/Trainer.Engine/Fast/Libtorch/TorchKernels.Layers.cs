@@ -7,11 +7,11 @@ namespace Trainer.Engine.Fast.Libtorch;
 
 internal sealed partial class TorchKernels
 {
-    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows)
     {
         using var scope = NewDisposeScope();
         var from = Rows(x, rows, width);
-        var scales = from.square().mean([1], keepdim: true).add(_shape.Epsilon).rsqrt();
+        var scales = from.square().mean([1], keepdim: true).add(epsilon).rsqrt();
         if (!inverse.IsNone) Rows(inverse, rows, 1).copy_(scales);
         Rows(y, rows, width).copy_(from * scales * (Row(weight, width) + offset));
     }
@@ -19,7 +19,7 @@ internal sealed partial class TorchKernels
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
     {
         AddScaled(x, delta, _shape.ResidualMultiplier, sum, rows * _shape.Hidden);
-        Norm(sum, weight, _shape.UnitOffset, y, inverse, _shape.Hidden, rows);
+        Norm(sum, weight, _shape.UnitOffset, _shape.Epsilon, y, inverse, _shape.Hidden, rows);
     }
 
     public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
@@ -38,12 +38,12 @@ internal sealed partial class TorchKernels
         Row(target, width).add_((Rows(dy, rows, width) * Rows(x, rows, width) * Rows(inverse, rows, 1)).sum([0]));
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var scope = NewDisposeScope();
         Tensor Table(Place place) => Rows(place, TensorMemory.Left(place) / half, half).index_select(0, Index(positions, tokens)).unsqueeze(1);
-        Tensor Part(long begin) => TensorMemory.View(x + begin, [tokens, heads, half], [stride, _shape.HeadSize, 1]);
-        var (first, second, c, s) = (Part(0), Part(half), Table(cos), inverse ? Table(sin).neg() : Table(sin));
+        Tensor Part(long begin) => TensorMemory.View(x + begin, [tokens, heads, half], [stride, _shape.HeadSize, pairs ? 2 : 1]);
+        var (first, second, c, s) = (Part(0), Part(pairs ? 1 : half), Table(cos), inverse ? Table(sin).neg() : Table(sin));
         var turned = first * c - second * s;
         second.copy_(second * c + first * s);
         first.copy_(turned);

@@ -5,7 +5,7 @@ internal interface ILayerKernels
 {
     /// <summary>y = norm(x) of rows of <paramref name="width"/> with the weight plus the offset, and each row's inverse root mean square (unless none is asked
     /// for); y may be x.</summary>
-    void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows);
+    void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows);
 
     /// <summary>sum = x + m delta, y = norm(sum) (rows, hidden).</summary>
     void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows);
@@ -24,9 +24,10 @@ internal interface ILayerKernels
     /// <param name="sin">Table (positions, half).</param>
     /// <param name="positions">Each token's row in the tables.</param>
     /// <param name="half">Half of the elements that are turned.</param>
+    /// <param name="pairs">Neighbouring elements turn together; else an element of the first half and one of the second.</param>
     /// <param name="inverse">Turns back.</param>
     /// <param name="tokens">Tokens.</param>
-    void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens);
+    void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens);
 
     /// <summary>activated = act(gate) up (rows, width).</summary>
     void Gate(GateShape shape, Place gate, Place up, Place activated, long rows);

@@ -31,6 +31,19 @@ internal interface IMixerKernels
     /// <summary>Gradients of the operands from that of the output, where states begin with zeros; all targets are overwritten.</summary>
     void DeltaRuleBackward(PassMemory room, DeltaOperands layer, int[] starts, Place gradient, Place dmixed, Place dstrength, Place dstep);
 
+    /// <summary>A state-space scan within segments, see <see cref="Trainer.Engine.Layers.Mamba.StateScan"/>.</summary>
+    /// <param name="room">Scratch.</param>
+    /// <param name="layer">The operands.</param>
+    /// <param name="starts">First token of each segment, and the number of tokens.</param>
+    /// <param name="state">(heads, state size, head size): the state of the only segment so far, becomes the one after its last token; none where states begin
+    /// with zeros.</param>
+    /// <param name="output">(T, heads, head size).</param>
+    void StateScan(PassMemory room, StateOperands layer, int[] starts, Place state, Place output);
+
+    /// <summary>Gradients of values, B and C (T, channels) and of steps (T, heads) from that of the output, where states begin with zeros; all targets are
+    /// overwritten.</summary>
+    void StateScanBackward(PassMemory room, StateOperands layer, int[] starts, Place gradient, Place dmixed, Place dstep);
+
     /// <summary>dx of <see cref="Convolve"/> where segments begin with zeros.</summary>
     void ConvolveBackward(Place dy, Place weight, int[] starts, int channels, int taps, Place dx);
 }

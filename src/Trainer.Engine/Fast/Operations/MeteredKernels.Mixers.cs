@@ -38,6 +38,18 @@ internal sealed partial class MeteredKernels
         inner.DeltaRuleBackward(room, layer, starts, gradient, dmixed, dstrength, dstep);
     }
 
+    public void StateScan(PassMemory room, StateOperands layer, int[] starts, Place state, Place output)
+    {
+        using var time = meter.Measure(StepPart.Attention);
+        inner.StateScan(room, layer, starts, state, output);
+    }
+
+    public void StateScanBackward(PassMemory room, StateOperands layer, int[] starts, Place gradient, Place dmixed, Place dstep)
+    {
+        using var time = meter.Measure(StepPart.Attention);
+        inner.StateScanBackward(room, layer, starts, gradient, dmixed, dstep);
+    }
+
     public void MultiplyRows(Place a, long aStride, Place b, long bStride, Place y, long yStride, long rows, long width)
     {
         using var time = meter.Measure(StepPart.Elementwise);

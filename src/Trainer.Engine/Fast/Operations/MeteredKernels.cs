@@ -168,10 +168,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.EmbedGradient(gradient, ids, factor, width, target);
     }
 
-    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
+    public void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Norm(x, weight, offset, y, inverse, width, rows);
+        inner.Norm(x, weight, offset, epsilon, y, inverse, width, rows);
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
@@ -192,10 +192,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.NormWeightGradient(x, inverse, dy, target, width, rows);
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Rotate(x, stride, heads, cos, sin, positions, half, inverse, tokens);
+        inner.Rotate(x, stride, heads, cos, sin, positions, half, pairs, inverse, tokens);
     }
 
     public void Gate(GateShape gates, Place gate, Place up, Place activated, long rows)

@@ -42,8 +42,7 @@ internal sealed class Mamba2Mixer : ITokenMixer
         }
         var gate = Part(0, inner);
         var mixed = cat([Part(1, inner), Part(2, states), Part(3, states)], 1);
-        var step = nn.functional.softplus(Part(4, _config.Heads) + _shift);
-        if (_config.LeastStep > 0 || double.IsFinite(_config.LargestStep)) step = step.clamp(_config.LeastStep, _config.LargestStep);
+        var step = Mamba2Scan.Steps(_config, Part(4, _config.Heads) + _shift);
         var result = Segments.Apply(context, [mixed, step], (inputs, cache) => Scan(inputs[0], inputs[1], cache));
         return pass.Linear(_out, pass.Told($"{_modules.Path}.{_config.Path}", Gated(pass, result, nn.functional.silu(gate))), context.Key);
     }
@@ -52,17 +51,9 @@ internal sealed class Mamba2Mixer : ITokenMixer
     private Tensor Scan(Tensor mixed, Tensor step, KvCache? cache)
     {
         var turned = nn.functional.silu(CausalConvolution.Apply(mixed, _convolution, _bias, cache, _layer));
-        long count = mixed.shape[0], length = mixed.shape[1], states = _config.Groups * _config.StateSize, group = _config.Heads / _config.Groups;
-        var value = turned.narrow(2, 0, _config.Inner).reshape(count, length, _config.Heads, _config.HeadSize).transpose(1, 2);
-        Tensor Shared(long start) => turned.narrow(2, start, states).reshape(count, length, _config.Groups, _config.StateSize).repeat_interleave(group, 2)
-            .transpose(1, 2);
-        var (write, read) = (Shared(_config.Inner), Shared(_config.Inner + states));
-        var steps = step.transpose(1, 2); // [count, heads, length]
-        var decay = steps * _decay.exp().neg().unsqueeze(-1);
-        var (output, state) = StateScan.Apply(read, write, value * steps.unsqueeze(-1), decay, cache?.State(_layer, State));
+        var (output, state) = Mamba2Scan.Of(_config, turned, step, _decay, _direct, cache?.State(_layer, State));
         cache?.Keep(_layer, State, state);
-        output = output + value * _direct.view(1, -1, 1, 1);
-        return output.transpose(1, 2).reshape(count, length, _config.Inner);
+        return output;
     }
 
     private Tensor Gated(ILayerMath pass, Tensor result, Tensor gate)

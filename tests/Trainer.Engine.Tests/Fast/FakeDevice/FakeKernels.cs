@@ -144,8 +144,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void EmbedGradient(Place gradient, int[] ids, float factor, int width, Place target)
         => Queue(() => inner.EmbedGradient(At(gradient), ids, factor, width, At(target)));
 
-    public void Norm(Place x, Place weight, float offset, Place y, Place inverse, int width, long rows)
-        => Queue(() => inner.Norm(At(x), At(weight), offset, At(y), At(inverse), width, rows));
+    public void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows)
+        => Queue(() => inner.Norm(At(x), At(weight), offset, epsilon, At(y), At(inverse), width, rows));
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
         => Queue(() => inner.AddNorm(At(x), At(delta), At(sum), At(weight), At(y), At(inverse), rows));
@@ -156,8 +156,8 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
         => Queue(() => inner.NormWeightGradient(At(x), At(inverse), At(dy), At(target), width, rows));
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool inverse, long tokens)
-        => Queue(() => inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, inverse, tokens));
+    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
+        => Queue(() => inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, pairs, inverse, tokens));
 
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
         => Queue(() => inner.Gate(shape, At(gate), At(up), At(activated), rows));
@@ -218,6 +218,12 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
     public void DeltaRuleBackward(PassMemory room, DeltaOperands layer, int[] starts, Place gradient, Place dmixed, Place dstrength, Place dstep)
         => Queue(() => inner.DeltaRuleBackward(At(room), At(layer), starts, At(gradient), At(dmixed), At(dstrength), At(dstep)));
 
+    public void StateScan(PassMemory room, StateOperands layer, int[] starts, Place state, Place output)
+        => Queue(() => inner.StateScan(At(room), At(layer), starts, At(state), At(output)));
+
+    public void StateScanBackward(PassMemory room, StateOperands layer, int[] starts, Place gradient, Place dmixed, Place dstep)
+        => Queue(() => inner.StateScanBackward(At(room), At(layer), starts, At(gradient), At(dmixed), At(dstep)));
+
     public void Attention(PassMemory room, int[] starts, LayerAttention layer) => Queue(() => inner.Attention(At(room), starts, At(layer)));
 
     public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
@@ -233,6 +239,11 @@ internal sealed unsafe class FakeKernels(IKernels inner, int seed) : IKernels
 
     public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
         => Queue(() => inner.CrossEntropy(At(room), At(logits), rows, At(targets), At(factors), At(losses), scale, smoothing, At(means)));
+
+    private StateOperands At(StateOperands layer) => layer with
+    {
+        Mixed = At(layer.Mixed), Step = At(layer.Step), DecayLog = At(layer.DecayLog), Direct = At(layer.Direct), Shift = At(layer.Shift),
+    };
 
     private DeltaOperands At(DeltaOperands layer) => layer with
     {
