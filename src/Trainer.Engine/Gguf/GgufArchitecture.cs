@@ -10,6 +10,9 @@ public sealed record GgufArchitecture
     private static readonly (string End, string Name)[] Parts =
     [
         ("self_attn.sinks", "attn_sinks.weight"), ("layer_scalar", "layer_output_scale.weight"),
+        ("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"), ("shared_experts.gate_proj", "ffn_gate_shexp"),
+        ("shared_experts.up_proj", "ffn_up_shexp"), ("shared_experts.down_proj", "ffn_down_shexp"),
+        ("conv.in_proj", "shortconv.in_proj"), ("conv.out_proj", "shortconv.out_proj"), ("conv.conv.weight", "shortconv.conv.weight"),
         ("mlp.gate.weight", "ffn_gate_inp.weight"), ("router.weight", "ffn_gate_inp.weight"), ("router.bias", "ffn_gate_inp.bias"),
         ("router.proj.weight", "ffn_gate_inp.weight"),
         ("router.scale", "ffn_gate_inp.scale"), ("router.per_expert_scale", "ffn_down_exps.scale"),
@@ -35,6 +38,9 @@ public sealed record GgufArchitecture
     /// <summary>The norm before the feed-forward block goes by the name of the one behind attention.</summary>
     public bool NamesLateNorm { get; init; }
 
+    /// <summary>Name of the norm before the head.</summary>
+    public string FinalNorm { get; init; } = "output_norm";
+
     /// <summary>The architecture of a model_type, or null for a family that llama.cpp does not have or that is not mapped here.</summary>
     /// <param name="modelType">model_type of config.json, of a multimodal one its text model's.</param>
     public static GgufArchitecture? Of(string modelType) => modelType switch
@@ -43,6 +49,16 @@ public sealed record GgufArchitecture
         "granite" or "smollm3" => new() { Name = modelType, IsPermuted = true },
         "ministral3" => new() { Name = "mistral3", IsPermuted = true },
         "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" or "olmoe" => new() { Name = modelType, IsPermuted = false },
+        // Families that turn neighbouring pairs do so in either program.
+        "glm4" or "ernie4_5" or "cohere2" or "exaone4" or "starcoder2" or "stablelm" or "nemotron" => new() { Name = modelType, IsPermuted = false },
+        "cohere" => new() { Name = "command-r", IsPermuted = false },
+        "arcee" => new() { Name = "arcee", IsPermuted = true },
+        "phi" => new() { Name = "phi2", IsPermuted = false },
+        "olmo3" => new() { Name = "olmo2", IsPermuted = false },
+        "hunyuan_v1_dense" => new() { Name = "hunyuan-dense", IsPermuted = false },
+        "seed_oss" => new() { Name = "seed_oss", IsPermuted = false, NamesLateNorm = true },
+        "glm4_moe" => new() { Name = "glm4moe", IsPermuted = false, NamesLateNorm = true },
+        "lfm2" => new() { Name = "lfm2", IsPermuted = false, FinalNorm = "token_embd_norm" },
         "qwen2_moe" or "qwen3_moe" => new() { Name = modelType.Replace("_", "", StringComparison.Ordinal), IsPermuted = false },
         "gemma3" or "gemma3_text" => new() { Name = "gemma3", IsPermuted = false },
         "gemma4_text" => new() { Name = "gemma4", IsPermuted = false },
@@ -66,11 +82,11 @@ public sealed record GgufArchitecture
         return module.Kind == ModuleKind.Parameter ? name : name + (isBias ? ".bias" : ".weight");
     }
 
-    // Fused projections are those of phi3, whose ffn_up holds gate and up.
+    // Fused projections are those of phi3 and glm4, whose ffn_up holds gate and up.
     private string? OfRole(ModuleRole role) => role switch
     {
         ModuleRole.Embedding => "token_embd",
-        ModuleRole.FinalNorm => "output_norm",
+        ModuleRole.FinalNorm => FinalNorm,
         ModuleRole.Head => "output",
         ModuleRole.Query => "attn_q",
         ModuleRole.Key => "attn_k",

@@ -30,7 +30,13 @@ internal sealed class GgufConfig
     {
         var type = _architecture switch
         {
-            "llama" or "granite" or "smollm3" or "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "olmo2" => _architecture,
+            "llama" or "granite" or "smollm3" or "qwen2" or "qwen3" or "phi3" or "gemma" or "gemma2" or "glm4" or "ernie4_5" or "cohere2" or "exaone4"
+                or "starcoder2" or "stablelm" or "nemotron" or "arcee" or "seed_oss" or "lfm2" => _architecture,
+            "olmo2" => Own("attention.sliding_window") is null ? "olmo2" : "olmo3",
+            "command-r" => "cohere",
+            "phi2" => "phi",
+            "hunyuan-dense" => "hunyuan_v1_dense",
+            "glm4moe" => "glm4_moe",
             "olmoe" => "olmoe",
             "gemma3" => "gemma3_text",
             "gemma4" => "gemma4_text",
@@ -41,7 +47,8 @@ internal sealed class GgufConfig
             "qwen35" => "qwen3_5_text",
             "qwen35moe" => "qwen3_5_moe_text",
             var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen3, qwen3moe, "
-                + "qwen35, qwen35moe, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2 and olmoe are)"),
+                + "qwen35, qwen35moe, phi2, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2, olmoe, glm4, glm4moe, lfm2, seed_oss, exaone4, ernie4_5, "
+                + "hunyuan-dense, arcee, command-r, cohere2, starcoder2, stablelm and nemotron are)"),
         };
         if (type == "llama" && Whole("expert_count", 0) > 0) type = "mixtral";
         int heads = Whole("attention.head_count"), hidden = Whole("embedding_length");
@@ -54,11 +61,18 @@ internal sealed class GgufConfig
             : type == "gemma4_text" ? Each("feed_forward_length").Min()
             : Whole("feed_forward_length", type.EndsWith("moe_text", StringComparison.Ordinal) ? Whole("expert_feed_forward_length") : null);
         _config["num_attention_heads"] = heads;
-        _config["num_key_value_heads"] = type == "gemma4_text" ? Each("attention.head_count_kv")[0] : Whole("attention.head_count_kv", heads);
+        _config["num_key_value_heads"] = type == "gemma4_text" ? Each("attention.head_count_kv")[0]
+            : type == "lfm2" ? KvHeads().Max() : Whole("attention.head_count_kv", heads);
         var headSize = Whole("attention.key_length", hidden / heads);
         if (Whole("attention.value_length", headSize) != headSize) throw Bad(_file, "its keys and values have heads of different sizes");
         _config["head_dim"] = headSize;
-        _config["rms_norm_eps"] = Number("attention.layer_norm_rms_epsilon");
+        _config[type switch
+        {
+            "cohere" or "cohere2" or "stablelm" or "phi" => "layer_norm_eps",
+            "starcoder2" => "norm_epsilon",
+            "nemotron" or "lfm2" => "norm_eps",
+            _ => "rms_norm_eps",
+        }] = Number(Own("attention.layer_norm_epsilon") is null ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
         _config["max_position_embeddings"] = Whole("context_length");
         _config["vocab_size"] = Dimension("token_embd.weight", 1);
         _config["tie_word_embeddings"] = !_file.ByName.ContainsKey("output.weight");
@@ -76,7 +90,8 @@ internal sealed class GgufConfig
     {
         _config["rope_theta"] = Number("rope.freq_base", 10_000);
         var dimensions = Whole("rope.dimension_count", headSize);
-        if (dimensions != headSize) _config["partial_rotary_factor"] = (double)dimensions / headSize;
+        if (dimensions != headSize || _architecture is "glm4" or "glm4moe" or "nemotron" or "stablelm" or "phi2")
+            _config["partial_rotary_factor"] = (double)dimensions / headSize;
         var scaling = new JsonObject();
         // One list of divisors says all of llama 3's scaling: LongRoPE with the same list for short and long texts.
         if (_file.ByName.TryGetValue("rope_freqs.weight", out var factors)) LongRope(scaling, factors, factors, 1, Whole("context_length"));
@@ -134,8 +149,32 @@ internal sealed class GgufConfig
             case "phi3":
                 _config["sliding_window"] = Whole("attention.sliding_window", 0) is > 0 and var window ? window : null;
                 break;
-            case "gpt_oss":
+            case "gpt_oss" or "cohere2":
                 _config["sliding_window"] = Whole("attention.sliding_window");
+                break;
+            case "olmo3" or "exaone4" when Own("attention.sliding_window") is not null:
+                _config["sliding_window"] = Whole("attention.sliding_window");
+                if (Own("attention.sliding_window_pattern") is bool[] slides)
+                    _config["layer_types"] = new JsonArray([.. slides.Select(one => (JsonNode)(one ? "sliding_attention" : "full_attention"))]);
+                break;
+            case "starcoder2":
+                _config["use_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias");
+                break;
+            case "stablelm":
+                _config["use_qkv_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias");
+                _config["use_parallel_residual"] = Own("use_parallel_residual") is true;
+                break;
+            case "lfm2":
+                _config["conv_L_cache"] = Whole("shortconv.l_cache");
+                _config["block_auto_adjust_ff_dim"] = false;
+                _config["layer_types"] = new JsonArray([.. KvHeads().Select(count => (JsonNode)(count > 0 ? "full_attention" : "conv"))]);
+                break;
+            case "glm4_moe":
+                Given(_config, "routed_scaling_factor", "expert_weights_scale");
+                _config["norm_topk_prob"] = Own("expert_weights_norm") is not false;
+                _config["n_shared_experts"] = Whole("expert_shared_count");
+                _config["first_k_dense_replace"] = Whole("leading_dense_block_count", 0);
+                _config["use_qk_norm"] = _file.ByName.ContainsKey("blk.0.attn_q_norm.weight");
                 break;
             case "qwen3_5_text" or "qwen3_5_moe_text":
                 var interval = Whole("full_attention_interval", 4);
@@ -147,9 +186,11 @@ internal sealed class GgufConfig
                 _config["linear_value_head_dim"] = Whole("ssm.inner_size") / Math.Max(1, Whole("ssm.time_step_rank"));
                 break;
         }
+        if (type is "cohere" or "cohere2") _config["logit_scale"] = Number("logit_scale");
+        if (type is "cohere") _config["use_qk_norm"] = _file.ByName.ContainsKey("blk.0.attn_q_norm.weight");
         if (Whole("expert_count", 0) is > 0 and var experts)
         {
-            _config[type is "mixtral" or "gpt_oss" ? "num_local_experts" : "num_experts"] = experts;
+            _config[type switch { "mixtral" or "gpt_oss" => "num_local_experts", "glm4_moe" => "n_routed_experts", _ => "num_experts" }] = experts;
             _config[type == "gemma4_text" ? "top_k_experts" : "num_experts_per_tok"] = Whole("expert_used_count");
             if (type is not ("mixtral" or "gpt_oss" or "olmoe"))
                 _config["moe_intermediate_size"] = Whole("expert_feed_forward_length", Whole("feed_forward_length", 0));
@@ -195,6 +236,10 @@ internal sealed class GgufConfig
     {
         if (Own(own) is not null) target[key] = Number(own);
     }
+
+    // 0 in layers that do not attend.
+    private int[] KvHeads() => Own("attention.head_count_kv") is int[] values && values.All(value => value >= 0) && values.Max() > 0
+        ? values : Each("attention.head_count_kv");
 
     // A number for every layer, written once where all are the same.
     private int[] Each(string key) => Own(key) switch

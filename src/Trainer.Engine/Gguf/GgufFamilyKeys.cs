@@ -22,10 +22,18 @@ internal static class GgufFamilyKeys
             own("expert_count", GgufValue.Of((uint)experts.Experts));
             own("expert_used_count", GgufValue.Of((uint)experts.Router.Chosen));
             own("expert_feed_forward_length", GgufValue.Of((uint)experts.Width));
-            if (experts.Shared is { } shared) own("expert_shared_feed_forward_length", GgufValue.Of((uint)shared.Width));
+            if (config.ModelType is "glm4_moe") Glm4(config, experts, own);
+            else if (experts.Shared is { } shared) own("expert_shared_feed_forward_length", GgufValue.Of((uint)shared.Width));
         }
         if (config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().FirstOrDefault() is { } delta) Delta(config, folder, delta, own);
         if (config.ModelType == "gemma4_text") Gemma4(config, own);
+        if (config.ModelType is "olmo3" || (config.ModelType is "exaone4" && config.Layers.Any(layer => layer.SlidingWindow is not null)))
+            own("attention.sliding_window_pattern", GgufValue.Of([.. config.Layers.Select(layer => layer.SlidingWindow is not null)]));
+        if (config.ModelType is "cohere" or "cohere2") own("logit_scale", GgufValue.Of((float)(1 / config.LogitDivisor)));
+        if (config.ModelType is "cohere") own("rope.scaling.type", GgufValue.Of("none"));
+        if (config.ModelType is "stablelm") own("use_parallel_residual", GgufValue.Of(config.Layers[0].IsParallel));
+        if (config.Layers.Select(layer => layer.Mixer).OfType<ShortConvolution>().FirstOrDefault() is { } convolution)
+            own("shortconv.l_cache", GgufValue.Of((uint)convolution.Taps));
         if (config.Attention?.Temperature is { } temperature)
         {
             own("attention.temperature_scale", GgufValue.Of((float)temperature.Slope));
@@ -33,6 +41,16 @@ internal static class GgufFamilyKeys
             own("rope.scaling.yarn_beta_fast", GgufValue.Of((float)config.Ropes[0].BetaFast));
             own("rope.scaling.yarn_beta_slow", GgufValue.Of((float)config.Ropes[0].BetaSlow));
         }
+    }
+
+    private static void Glm4(ModelConfig config, ExpertFeedForward experts, Action<string, GgufValue> own)
+    {
+        const uint Sigmoid = 2;
+        own("expert_shared_count", GgufValue.Of((uint)(experts.Shared!.Width / experts.Width)));
+        own("leading_dense_block_count", GgufValue.Of((uint)config.Layers.TakeWhile(layer => layer.FeedForward is DenseFeedForward).Count()));
+        own("expert_gating_func", GgufValue.Of(Sigmoid));
+        own("expert_weights_scale", GgufValue.Of((float)experts.Router.Scale));
+        own("expert_weights_norm", GgufValue.Of(experts.Router.IsNormalized));
     }
 
     private static void Delta(ModelConfig config, string folder, GatedDelta delta, Action<string, GgufValue> own)

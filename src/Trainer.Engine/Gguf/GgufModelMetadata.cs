@@ -30,20 +30,25 @@ internal static class GgufModelMetadata
         Own("context_length", GgufValue.Of((uint)config.MaxPositions));
         Own("embedding_length", GgufValue.Of((uint)config.HiddenSize));
         Own("block_count", GgufValue.Of((uint)config.LayerCount));
-        Own("feed_forward_length", PerLayer(config, layer => Width(layer.FeedForward)));
+        // Where experts follow dense layers, the width is that of these.
+        Own("feed_forward_length", config is { FeedForward: not null, Experts: not null }
+            ? GgufValue.Of((uint)config.IntermediateSize) : PerLayer(config, layer => Width(layer.FeedForward)));
         Own("attention.head_count", GgufValue.Of((uint)config.Heads));
-        Own("attention.head_count_kv", PerLayer(config, layer => (layer.Mixer as SelfAttention)?.KvHeads ?? config.KvHeads));
-        Own("attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
+        Own("attention.head_count_kv", PerLayer(config, layer => layer.Mixer is ShortConvolution
+            ? 0 : (layer.Mixer as SelfAttention)?.KvHeads ?? config.KvHeads));
+        Own(config.Norm.Kind == NormKind.Layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
         Own("rope.freq_base", GgufValue.Of((float)rope.Theta));
         var headSize = architecture == "gemma4" ? config.Layers.Max(layer => ((SelfAttention)layer.Mixer).HeadSize) : config.HeadSize;
         if (config.HeadSize * config.Heads != config.HiddenSize
-            || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3")
+            || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3"
+                or "glm4moe")
         {
             Own("attention.key_length", GgufValue.Of((uint)headSize));
             Own("attention.value_length", GgufValue.Of((uint)headSize));
         }
         GgufFamilyKeys.Add(config, folder, Own);
-        if (architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe")
+        if (rope.Dimensions != config.HeadSize
+            || architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe" or "arcee" or "cohere2")
             Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
         if (rope.Kind is RopeKind.Linear or RopeKind.Yarn)
         {
@@ -60,7 +65,9 @@ internal static class GgufModelMetadata
         if (architecture == "phi3")
             Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
-        if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3") Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
+        if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3" or "cohere2" || config.ModelType is "olmo3"
+            || (architecture == "exaone4" && window is not null))
+            Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
         if (config.AttentionSoftCap is { } attentionCap) Own("attn_logit_softcapping", GgufValue.Of((float)attentionCap));
         if (config.LogitSoftCap is { } logitCap) Own("final_logit_softcapping", GgufValue.Of((float)logitCap));
         if (architecture == "granite")

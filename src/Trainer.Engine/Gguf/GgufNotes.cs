@@ -11,7 +11,9 @@ public static class GgufNotes
     {
         ArgumentNullException.ThrowIfNull(config);
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
-        return window < config.MaxPositions && GgufArchitecture.Of(config.ModelType)?.Name is not ("gemma2" or "gemma3" or "gemma4" or "gpt-oss")
+        var hasWindows = config.ModelType is "olmo3" or "cohere2" or "exaone4"
+            || GgufArchitecture.Of(config.ModelType)?.Name is "gemma2" or "gemma3" or "gemma4" or "gpt-oss";
+        return window < config.MaxPositions && !hasWindows
             ? $"the model attends to {window} tokens back, llama.cpp to all of them: texts longer than that come out otherwise"
             : null;
     }

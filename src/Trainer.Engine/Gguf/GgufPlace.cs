@@ -39,7 +39,7 @@ internal sealed record GgufPlace(string Name, ModuleBlueprint Module, string Ten
     public bool IsBias { get; init; }
 
     /// <summary>Stays in float32 whatever type the matrices get.</summary>
-    public bool IsExact => Shape.Length == 1 || Module.Kind == ModuleKind.Parameter || IsBias;
+    public bool IsExact => Shape.Length == 1 || Module.Kind is ModuleKind.Parameter or ModuleKind.Norm || IsBias;
 
     /// <summary>Elements of a row that moves as a whole.</summary>
     public long RowLength => Shape.Length == 1 ? 1 : Shape[^1];

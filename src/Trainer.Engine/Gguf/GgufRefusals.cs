@@ -16,6 +16,8 @@ internal static class GgufRefusals
         "gemma" => Gemma(config),
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
+        _ when GgufFamilyRefusals.Of(config) is { } own => own,
+        "arcee" or "nemotron" or "starcoder2" or "phi" => null,
         _ when config.Activation != Activation.Silu => $"its activation is {config.Activation}, llama.cpp computes SiLU",
         "granite" when config.HeadSize * config.Heads != config.HiddenSize =>
             "its heads are not as wide as the model, which llama.cpp's granite has no key for",
@@ -97,7 +99,8 @@ internal static class GgufRefusals
         return Math.Abs(config.AttentionScale * Math.Sqrt(width) - 1) < 1e-6 ? null : $"its query_pre_attn_scalar is not {width}, which llama.cpp takes";
     }
 
-    private static string? Windows(ModelConfig config, Func<int, bool> isSliding, string which)
+    /// <summary>A layer whose window is not where llama.cpp has one, or null.</summary>
+    public static string? Windows(ModelConfig config, Func<int, bool> isSliding, string which)
     {
         for (var layer = 0; layer < config.LayerCount; layer++)
             if (config.Layers[layer].SlidingWindow is not null != isSliding(layer))
@@ -121,12 +124,15 @@ internal static class GgufRefusals
         {
             RopeKind.Default => true,
             RopeKind.Linear => config.ModelType is not "phi3",
-            RopeKind.Llama3 => config.ModelType is "llama" or "mistral",
+            RopeKind.Llama3 => config.ModelType is "llama" or "mistral" or "exaone4",
             RopeKind.Proportional => config.ModelType is "gemma4_text",
             RopeKind.Yarn when config.ModelType is "gpt_oss" => rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1 },
             RopeKind.Yarn when config.ModelType is "ministral3" => rope is { AttentionFactor: null, Truncate: true }
                 && (rope.MscaleAllDimensions is null ? rope.Mscale is null : rope.Mscale == 1),
-            RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3"
+            // llama.cpp multiplies by the magnitude that follows from the factor.
+            RopeKind.Yarn when config.ModelType is "olmo3" => rope is { Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true, Factor: { } factor }
+                && (rope.AttentionFactor is not { } given || Math.Abs(given - (0.1 * Math.Log(factor) + 1)) < 1e-6),
+            RopeKind.Yarn => config.ModelType is "llama" or "mistral" or "qwen2" or "qwen3" or "arcee"
                 && rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true },
             RopeKind.LongRope => config.ModelType is "phi3",
             _ => false,

@@ -50,10 +50,34 @@ public sealed class GgufMixtureTests : IDisposable
             + $"\"hidden_size_per_layer_input\": 0}}",
         ["gemma4_moe"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, "
             + $"\"moe_intermediate_size\": 32, \"hidden_size_per_layer_input\": 0}}",
+        ["olmo3"] = Small("olmo3", "\"intermediate_size\": 48, \"sliding_window\": 8, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, "
+            + "\"original_max_position_embeddings\": 16}, \"tie_word_embeddings\": false"),
+        ["exaone4"] = Small("exaone4", "\"intermediate_size\": 48, \"tie_word_embeddings\": false"),
+        ["glm4"] = Small("glm4", "\"intermediate_size\": 48, \"head_dim\": 16, \"attention_bias\": true, \"tie_word_embeddings\": false"),
+        ["glm4 turned whole"] = Small("glm4", "\"intermediate_size\": 48, \"head_dim\": 8, \"partial_rotary_factor\": 1.0, \"tie_word_embeddings\": false"),
+        ["ernie4_5"] = Small("ernie4_5", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": true"),
+        ["seed_oss"] = Small("seed_oss", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": false"),
+        ["hunyuan"] = Small("hunyuan_v1_dense", "\"intermediate_size\": 48, \"head_dim\": 8, \"rope_scaling\": {\"type\": \"dynamic\", \"alpha\": 1000.0, "
+            + "\"factor\": 1.0}, \"tie_word_embeddings\": true"),
+        ["arcee"] = Small("arcee", "\"intermediate_size\": 48, \"head_dim\": 8, \"tie_word_embeddings\": false"),
+        ["cohere"] = Small("cohere", "\"intermediate_size\": 48, \"logit_scale\": 0.25, \"use_qk_norm\": true, \"layer_norm_eps\": 1e-4"),
+        ["cohere2"] = Small("cohere2", "\"intermediate_size\": 48, \"logit_scale\": 0.25, \"sliding_window\": 8"),
+        ["starcoder2"] = Small("starcoder2", "\"intermediate_size\": 48, \"norm_epsilon\": 1e-4"),
+        ["stablelm"] = Small("stablelm", "\"intermediate_size\": 48, \"use_qkv_bias\": true, \"tie_word_embeddings\": false"),
+        ["stablelm side by side"] = Small("stablelm", "\"intermediate_size\": 48, \"use_parallel_residual\": true, \"tie_word_embeddings\": false"),
+        ["phi"] = Small("phi", "\"intermediate_size\": 48, \"layer_norm_eps\": 1e-4"),
+        ["nemotron"] = Small("nemotron", "\"intermediate_size\": 48, \"norm_eps\": 1e-4, \"tie_word_embeddings\": false"),
+        ["lfm2"] = Small("lfm2", "\"intermediate_size\": 48, \"block_auto_adjust_ff_dim\": false, \"conv_L_cache\": 3, \"norm_eps\": 1e-4, "
+            + "\"layer_types\": [\"conv\", \"full_attention\", \"conv\", \"full_attention\"]"),
+        ["glm4_moe"] = Small("glm4_moe", "\"intermediate_size\": 48, \"head_dim\": 8, \"n_routed_experts\": 5, \"num_experts_per_tok\": 2, "
+            + "\"moe_intermediate_size\": 32, \"n_shared_experts\": 2, \"first_k_dense_replace\": 1, \"routed_scaling_factor\": 1.5, \"use_qk_norm\": true, "
+            + "\"attention_bias\": true, \"tie_word_embeddings\": false"),
         ["ministral3"] = $"{{\"model_type\": \"ministral3\", {Common}, \"head_dim\": 16, \"intermediate_size\": 48, \"tie_word_embeddings\": true, "
             + $"\"rope_parameters\": {{\"rope_type\": \"yarn\", \"rope_theta\": 1000000, \"factor\": 8, \"original_max_position_embeddings\": 16, "
             + $"\"beta_fast\": 32, \"beta_slow\": 1, \"mscale\": 1, \"mscale_all_dim\": 1, \"llama_4_scaling_beta\": 0.1}}}}",
     };
+
+    private static string Small(string type, string more) => $"{{\"model_type\": \"{type}\", {Common}, {more}}}";
 
     private const string Tokenizer =
         """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""";
