@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Inspect;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine;
 using Trainer.Models.Config;
@@ -249,6 +250,7 @@ public static partial class PeftFolder
 
     // all-linear is written as the names it stands for, as PEFT does; sorted, so that the same adapter gives the same bytes.
     private static IReadOnlyList<string> TargetNames(CausalModel model, LoraSpec spec) => spec.Targets.IsAllLinear
-        ? [.. model.Linears.Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct().Order(StringComparer.Ordinal)]
+        ? [.. model.Linears.Where(linear => !ReaderRules.PeftRefuses(model.Config.ModelType, linear.Name))
+            .Select(linear => linear.Name[(linear.Name.LastIndexOf('.') + 1)..]).Distinct().Order(StringComparer.Ordinal)]
         : [.. spec.Targets.Names.Order(StringComparer.Ordinal)];
 }

@@ -46,7 +46,11 @@ public static partial class GgufAdapterExporter
         var another = $"the adapter was made for '{config.BaseModel ?? "another model"}', the model given is '{baseFolder}'";
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
         var blueprint = DecoderBlueprint.Of(model);
-        var pairs = tensors.Select(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
+        var experts = Experts(model, blueprint, baseFolder, adapterFolder, file);
+        if (experts?.Refusal(config.UseRslora) is { } refusal)
+            throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {refusal}; merge instead");
+        var pairs = tensors.Where(tensor => experts?.Owns(tensor.Name) != true)
+            .Select(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
             if (pair.Count() != 2)
@@ -61,14 +65,25 @@ public static partial class GgufAdapterExporter
             new("adapter.lora.alpha", GgufValue.Of((float)alpha)), new("general.file_type", GgufValue.Of(0u)),
         ];
         GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32,
-            IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]]))];
+            IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]])), .. experts?.Declarations ?? []];
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
             foreach (var (tensor, name, _, module) in pairs) writer.Write(name, Values(file, tensor, name, module, model));
+            experts?.Write(writer);
             writer.Complete();
         }, temporary => GgufFile.Open(temporary).Dispose());
-        return pairs.Count;
+        return declarations.Length;
+    }
+
+    // Updates of experts, by the names that the file has them under.
+    private static GgufExpertAdapters? Experts(ModelConfig model, DecoderBlueprint blueprint, string baseFolder, string adapterFolder, SafetensorsFile file)
+    {
+        if (!blueprint.Modules.Any(module => module.Kind == ModuleKind.Experts)) return null;
+        static string Plain(string name) => TensorNames.OfTextModel(name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : name);
+        var names = file.Tensors.Keys.ToLookup(Plain, StringComparer.Ordinal);
+        return new GgufExpertAdapters(model, PeftFolder.Draw(blueprint, baseFolder, adapterFolder).Blueprint, file,
+            name => names[Plain(name)].FirstOrDefault() ?? name);
     }
 
     private static (TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module) Place(TensorDeclaration tensor, DecoderBlueprint blueprint,

@@ -33,7 +33,7 @@ public static class ReaderRules
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
-        return [Peft(config, tensors), Vllm(config, tensors), LlamaCpp(config, tensors, modelType, isTied)];
+        return [Peft(config, tensors, modelType), Vllm(config, tensors), LlamaCpp(config, tensors, modelType, isTied)];
     }
 
     /// <summary>The one alpha over rank that all modules share when each is scaled by its own (alpha / r, or alpha / sqrt r), times that rank; null where they
@@ -62,6 +62,12 @@ public static class ReaderRules
     /// <param name="name">Name in the adapter's file.</param>
     public static bool IsFrozenCopy(string name) => name is $"{Prefix}lm_head.base_layer.weight" or $"{Prefix}model.embed_tokens.base_layer.weight";
 
+    /// <summary>Whether PEFT refuses an adapter on a module: the output of a state-space mixer in the families that it lists.</summary>
+    /// <param name="modelType">model_type of the base.</param>
+    /// <param name="module">Path of the module.</param>
+    public static bool PeftRefuses(string modelType, string module)
+        => modelType is "falcon_h1" or "nemotron_h" && (module == "out_proj" || module.EndsWith(".out_proj", StringComparison.Ordinal));
+
     private static bool IsPair(string name) =>
         name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal)
         || name.EndsWith(".lora_embedding_A", StringComparison.Ordinal) || name.EndsWith(".lora_embedding_B", StringComparison.Ordinal);
@@ -73,9 +79,14 @@ public static class ReaderRules
         return at < 0 ? path[..Math.Max(0, path.LastIndexOf('.'))] : path[..at];
     }
 
-    private static ReaderVerdict Peft(AdapterConfig config, IReadOnlyList<TensorDeclaration> tensors)
+    private static ReaderVerdict Peft(AdapterConfig config, IReadOnlyList<TensorDeclaration> tensors, string? modelType)
     {
         var reasons = new List<string>();
+        if (modelType is not null
+            && tensors.Select(static tensor => Module(tensor.Name)).FirstOrDefault(module => PeftRefuses(modelType, module)) is { } refused)
+        {
+            reasons.Add($"it takes no adapter on '{refused}' in a model of this family, whose fast path goes around the module");
+        }
         if (config.Targets.Count == 0)
         {
             reasons.Add("adapter_config.json has no target_modules");

@@ -85,19 +85,11 @@ internal sealed record GgufPlace(string Name, ModuleBlueprint Module, string Ten
     {
         var block = module.Experts!;
         long count = block.Experts, wide = block.Width, hidden = module.ExpertColumns;
-        GgufPlace Of(string name, ExpertPart part, long rows, long columns)
-            => new($"blk.{module.Layer}.{name}.weight", module, module.StoredPath, [count, rows, columns]) { Part = part };
-        // Beside a dense block gates and ups stay in one tensor.
-        if (config.Layers[module.Layer].FeedForward is DenseBesideExperts) yield return Of("ffn_gate_up_exps", ExpertPart.GateUp, 2 * wide, hidden);
-        else
-        {
-            yield return Of("ffn_gate_exps", ExpertPart.Gate, wide, hidden);
-            yield return Of("ffn_up_exps", ExpertPart.Up, wide, hidden);
-        }
-        yield return Of("ffn_down_exps", ExpertPart.Down, hidden, wide);
+        foreach (var tensor in GgufExpertTensor.Of(config, module))
+            yield return new GgufPlace(tensor.Name, module, module.StoredPath, tensor.Shape) { Part = tensor.Part };
         if (!block.IsClamped) yield break;
         foreach (var (name, part, rows) in new[] { ("ffn_gate_exps", ExpertPart.Gate, wide), ("ffn_up_exps", ExpertPart.Up, wide),
             ("ffn_down_exps", ExpertPart.Down, hidden) })
-            yield return Of(name, part, rows, 1) with { Name = $"blk.{module.Layer}.{name}.bias", Shape = [count, rows], IsBias = true };
+            yield return new GgufPlace($"blk.{module.Layer}.{name}.bias", module, module.StoredPath, [count, rows]) { Part = part, IsBias = true };
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Checkpoints.Inspect;
 using Trainer.Models.Lora;
 using Trainer.Models.Parts;
 
@@ -107,7 +108,10 @@ internal sealed class AdapterRules
     private bool IsTarget(ModuleBlueprint module) => !ModuleChoice.IsExcluded(_spec, module.Path) && module.Kind switch
     {
         ModuleKind.Embedding => _spec.Targets.MatchesPath(module.Path) && _spec.LayersToTransform is null,
-        ModuleKind.Linear => _spec.Targets.Matches(module) && (_spec.LayersToTransform is null || _spec.LayersToTransform.Contains(module.Layer)),
+        // all-linear leaves out what PEFT would not load.
+        ModuleKind.Linear => _spec.Targets.Matches(module)
+            && !(_spec.Targets.IsAllLinear && ReaderRules.PeftRefuses(_decoder.Config.ModelType, module.Path))
+            && (_spec.LayersToTransform is null || _spec.LayersToTransform.Contains(module.Layer)),
         _ => false,
     };
 

@@ -31,7 +31,7 @@ internal static class NemotronHFamily
     }
 
     // One sign a layer: M Mamba-2, * attention, - feed-forward, E experts. Newer files name them one by one.
-    private static IReadOnlyList<char> Kinds(ConfigReader reader)
+    private static List<char> Kinds(ConfigReader reader)
     {
         var key = reader.Has("layers_block_type") || !reader.Has("layer_types") ? "layers_block_type" : "layer_types";
         List<char> kinds = reader.Texts(key) is { } names

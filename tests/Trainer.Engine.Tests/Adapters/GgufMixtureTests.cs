@@ -248,6 +248,54 @@ public sealed class GgufMixtureTests : IDisposable
     }
 
     [Theory]
+    [InlineData("qwen3_moe", false)]
+    [InlineData("qwen3_moe", true)]
+    [InlineData("mixtral", true)]
+    [InlineData("gpt_oss", false)]
+    [InlineData("glm4_moe", false)]
+    [InlineData("gemma4_moe", false)]
+    public void Updates_of_experts_stand_beside_the_tensor_of_all_of_them(string name, bool isOwn)
+    {
+        var source = Source(name);
+        var adapter = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
+        using (var model = Load(source))
+        {
+            var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(!isOwn ? ["q_proj"] : name == "mixtral"
+                ? ["q_proj", "w1", "w2", "w3"] : ["q_proj", "gate_proj", "up_proj", "down_proj"]),
+                TargetParameters = isOwn ? [] : ["experts.gate_up_proj", "experts.down_proj"] };
+            AdapterInjector.Inject(model, spec, 1);
+            foreach (var entry in model.Parameters.Entries)
+                model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.03f * (i % 13 - 6))]);
+            PeftFolder.Save(adapter, model, spec, source);
+        }
+        ModelMerger.Merge(source, adapter, Path.Combine(_temp, "merged"), new MergeOptions());
+        File.Copy(Path.Combine(source, "tokenizer.json"), Path.Combine(_temp, "merged", "tokenizer.json"), overwrite: true);
+        GgufAdapterExporter.Export(source, adapter, Path.Combine(_temp, "adapter.gguf"));
+        using GgufFile own = GgufFile.Open(Export(source, GgufTensorType.F32)),
+            merged = GgufFile.Open(Export(Path.Combine(_temp, "merged"), GgufTensorType.F32, "merged.gguf")),
+            file = GgufFile.Open(Path.Combine(_temp, "adapter.gguf"));
+        var compared = 0;
+        foreach (var tensor in file.Tensors.Where(tensor => tensor.Name.EndsWith("_exps.weight.lora_a", StringComparison.Ordinal)))
+        {
+            var weight = tensor.Name[..^".lora_a".Length];
+            float[] a = Values(file, tensor.Name), b = Values(file, weight + ".lora_b"), before = Values(own, weight), after = Values(merged, weight);
+            var (columns, rows, experts) = ((int)own.ByName[weight].Dimensions[0], (int)own.ByName[weight].Dimensions[1], (int)own.ByName[weight].Dimensions[2]);
+            Assert.Equal([columns, 2, experts], tensor.Dimensions);
+            Assert.Equal([2, rows, experts], file.ByName[weight + ".lora_b"].Dimensions);
+            Assert.True(Golden.LargestDifference(before, after) > 0.01);
+            for (var i = 0; i < before.Length; i++)
+            {
+                var (e, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
+                var sum = 0f;
+                for (var j = 0; j < 2; j++) sum += b[(e * rows + row) * 2 + j] * a[(e * 2 + j) * columns + column];
+                Assert.Equal(after[i], before[i] + 2 * sum, 1e-5);
+            }
+            compared++;
+        }
+        Assert.Equal((name == "glm4_moe" ? 3 : 4) * (name == "gemma4_moe" ? 2 : 3), compared);
+    }
+
+    [Theory]
     [InlineData("qwen3_moe", "norm_topk_prob", "false", "its norm_topk_prob is false")]
     [InlineData("qwen2_moe", "norm_topk_prob", "true", "its norm_topk_prob is true")]
     [InlineData("olmoe", "clip_qkv", "2", "clip_qkv")]

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Trainer.Adapters;
 using Trainer.Adapters.Merge;
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Inspect;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Fast;
@@ -87,6 +88,26 @@ public sealed class NemotronHTests : IDisposable
         ModelMerger.Merge(_temp, adapter, merged, new MergeOptions());
         Assert.InRange(Golden.LargestDifference(Logits(merged, ids), expected), 0, 5e-5);
         Assert.True(Golden.LargestDifference(Logits(_temp, ids), expected) > 0.01);
+    }
+
+    [Fact]
+    public void All_linear_leaves_out_what_peft_would_not_load_and_naming_it_is_told()
+    {
+        Write("\"hybrid_override_pattern\": \"M*-\"", "", false);
+        foreach (var (targets, loads) in new[] { (TargetModules.AllLinear, true), (TargetModules.OfNames(["q_proj", "out_proj"]), false) })
+        {
+            var adapter = Directory.CreateDirectory(Path.Combine(_temp, $"adapter-{loads}")).FullName;
+            using var model = CausalModel.Load(_temp, new ModelLoadOptions { Engine = EngineKind.Reference });
+            var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = targets };
+            AdapterInjector.Inject(model, spec, 1);
+            PeftFolder.Save(adapter, model, spec, _temp);
+            Assert.Equal(!loads, SafetensorsNames(adapter).Any(name => name.Contains("out_proj", StringComparison.Ordinal)));
+            Assert.Equal(!loads, File.ReadAllText(Path.Combine(adapter, PeftFolder.ConfigFile)).Contains("out_proj", StringComparison.Ordinal));
+            Assert.Equal(loads, ReaderRules.Judge(adapter, "nemotron_h", isTied: false).Single(one => one.Reader == "PEFT").Loads);
+            using var again = CausalModel.Load(_temp, new ModelLoadOptions { Engine = EngineKind.Reference });
+            PeftFolder.Load(again, adapter);
+            Assert.Equal(model.Parameters.Entries.Select(entry => entry.Name), again.Parameters.Entries.Select(entry => entry.Name));
+        }
     }
 
     [Fact]
