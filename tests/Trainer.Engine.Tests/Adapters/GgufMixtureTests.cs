@@ -279,7 +279,8 @@ public sealed class GgufMixtureTests : IDisposable
         {
             var weight = tensor.Name[..^".lora_a".Length];
             float[] a = Values(file, tensor.Name), b = Values(file, weight + ".lora_b"), before = Values(own, weight), after = Values(merged, weight);
-            var (columns, rows, experts) = ((int)own.ByName[weight].Dimensions[0], (int)own.ByName[weight].Dimensions[1], (int)own.ByName[weight].Dimensions[2]);
+            var sides = own.ByName[weight].Dimensions;
+            var (columns, rows, experts) = ((int)sides[0], (int)sides[1], (int)sides[2]);
             Assert.Equal([columns, 2, experts], tensor.Dimensions);
             Assert.Equal([2, rows, experts], file.ByName[weight + ".lora_b"].Dimensions);
             Assert.True(Golden.LargestDifference(before, after) > 0.01);

@@ -70,7 +70,8 @@ public sealed unsafe class StateScanTests
         var mixed = Part(leaves[0]);
         var step = nn.functional.softplus(Part(leaves[1]) + constants[2]).clamp(Config.LeastStep, Config.LargestStep);
         var group = Config.Heads / Config.Groups;
-        Tensor Shared(long at) => mixed.narrow(1, at, Config.Groups * Config.StateSize).view(count, Config.Groups, Config.StateSize).repeat_interleave(group, 1);
+        Tensor Shared(long at) => mixed.narrow(1, at, Config.Groups * Config.StateSize).view(count, Config.Groups, Config.StateSize)
+            .repeat_interleave(group, 1);
         var (value, write, read) = (mixed.narrow(1, 0, Config.Inner).view(count, Config.Heads, Config.HeadSize), Shared(Config.Inner),
             Shared(Config.Inner + Config.Groups * Config.StateSize));
         var state = zeros(Config.Heads, Config.HeadSize, Config.StateSize, dtype: ScalarType.Float64);
