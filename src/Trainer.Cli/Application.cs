@@ -56,7 +56,6 @@ internal static class Application
         var verbose = words.Any(word => word is "--verbose" or "-v");
         try
         {
-            ProgramLinks.Enter();
             var code = Dispatch(words, terminal);
             terminal.Out.Flush();
             return code;
@@ -83,10 +82,14 @@ internal static class Application
             terminal.Out.Raw.Write(HelpWriter.Write(parsed.Spec, parsed.Path, terminal.Width, terminal.HasColour && terminal.OutIsTerminal));
             return parsed.WantsHelp || parsed.Path.Length == 0 ? ExitCode.Done : ExitCode.Usage;
         }
+        var values = new SettingValues(parsed.Values);
+        var libtorch = values.Text(CommonSettings.Libtorch);
+        values.ThrowIfFaulty();
+        ProgramLinks.Enter(libtorch);
         using var stop = new StopSignal(text => terminal.Error.WriteLine(text));
         try
         {
-            return parsed.Spec.Run(new Invocation(parsed.Spec, new SettingValues(parsed.Values),
+            return parsed.Spec.Run(new Invocation(parsed.Spec, values,
                 parsed.Spec.TakesPaths ? [.. parsed.Positionals.Select(UserPath.Expand)] : parsed.Positionals, terminal, stop));
         }
         catch (Exception fault) when (stop.ExitCode is not null && Failure.IsCancellation(fault))

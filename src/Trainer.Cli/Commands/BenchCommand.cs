@@ -26,7 +26,7 @@ internal static class BenchCommand
         Settings =
         [
             ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device,
-            ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
+            CommonSettings.Libtorch, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
             DataSettings.Packing, AdapterSettings.Rank, StepSettings.BatchSize, StepSettings.Accumulation, StepSettings.Checkpointing, ModelSettings.Stream,
             ShapeBench.Shape, ShapeBench.Sequence, ShapeBench.Layers, Steps, CommonSettings.Json,
         ],

@@ -28,7 +28,7 @@ internal static class ChatCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
-            ModelSettings.Threads,
+            CommonSettings.Libtorch, ModelSettings.Threads,
             System, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
         Examples = [("trainer chat runs/a", ""), ("trainer chat --model tiny", "")],

@@ -20,7 +20,7 @@ internal static class DoctorCommand
     {
         Group = "Machine",
         Description = "Exit code 69 if something that training needs is missing.",
-        Settings = [CommonSettings.Json],
+        Settings = [CommonSettings.Libtorch, CommonSettings.Json],
         Examples = [("trainer doctor", "")],
     };
 

@@ -27,7 +27,7 @@ internal static class EvalCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
-            ModelSettings.Threads,
+            CommonSettings.Libtorch, ModelSettings.Threads,
             Data, MaxSamples, DataSettings.MaxSeqLength, DataSettings.OnTooLong, DataSettings.TrainOn, DataSettings.ChatTemplate, DataSettings.ChatTemplateArg,
             DataSettings.Reasoning, DataSettings.AllowDropped, DataSettings.DropEmpty, DataSettings.AllowMissingEos,
             DataSettings.OnBadRow, DataSettings.TruncateAnswers,

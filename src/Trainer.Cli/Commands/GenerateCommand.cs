@@ -32,7 +32,7 @@ internal static class GenerateCommand
         Settings =
         [
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
-            ModelSettings.Threads,
+            CommonSettings.Libtorch, ModelSettings.Threads,
             Prompt, Prompts, System, Raw, DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" },
             .. SamplingSettings.All, SamplingSettings.BatchSize, Compare, CommonSettings.Json,
         ],

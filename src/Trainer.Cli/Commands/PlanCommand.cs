@@ -43,7 +43,7 @@ internal static class PlanCommand
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
         Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.DryRun).Select(setting => setting == ModelSettings.MaxMemory
-            ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Json, List, Measure, RankCount, RanksPerNode, Link],
+            ? setting with { Aliases = ["memory"] } : setting), CommonSettings.Libtorch, CommonSettings.Json, List, Measure, RankCount, RanksPerNode, Link],
         Examples =
         [
             ("trainer plan --model NousResearch/Hermes-3-Llama-3.1-70B --batch-size 1 --lora-rank 16 --max-steps 5000", ""),

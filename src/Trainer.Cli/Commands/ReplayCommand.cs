@@ -16,7 +16,7 @@ internal static class ReplayCommand
         Positional = "DIR",
         PositionalHelp = "The replay folder named by the message.",
         MaxPositionals = 1,
-        Settings = [CommonSettings.Json],
+        Settings = [CommonSettings.Libtorch, CommonSettings.Json],
         Examples = [("trainer replay runs/a/replay-step-412", "")],
     };
 

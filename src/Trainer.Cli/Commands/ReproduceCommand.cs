@@ -15,7 +15,7 @@ internal static class ReproduceCommand
         Positional = "RUN",
         PositionalHelp = "Run folder, or its run.json.",
         MaxPositionals = 1,
-        Settings = [RunSettings.OutputDirectory with { DefaultNote = "<run>-again", InRecipe = false }, CommonSettings.Json],
+        Settings = [RunSettings.OutputDirectory with { DefaultNote = "<run>-again", InRecipe = false }, CommonSettings.Libtorch, CommonSettings.Json],
         Examples = [("trainer reproduce runs/a", "")],
     };
 

@@ -15,7 +15,8 @@ internal static class ResumeCommand
         Positional = "[RUN]",
         PositionalHelp = "A run folder, or a checkpoint in it.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.Resume && setting != RunSettings.Config), CommonSettings.Json],
+        Settings = [.. TrainSettings.All.Where(setting => setting != RunSettings.Resume && setting != RunSettings.Config), CommonSettings.Libtorch,
+            CommonSettings.Json],
         Examples = [("trainer resume runs/first", ""), ("trainer resume runs/first --max-steps 2000", "more steps than were asked for")],
     };
 

@@ -30,7 +30,7 @@ internal static class SelftestCommand
         Description = "Offline and in under a minute: the loss falls, a stopped and resumed run gives the same bytes, the adapter on disk is the one in "
             + "memory, the merged model says what base and adapter say. With --device, what that device computes is compared with the processor. Exit code 70 "
             + "if something does not hold.",
-        Settings = [ModelSettings.Device, CommonSettings.Json],
+        Settings = [ModelSettings.Device, CommonSettings.Libtorch, CommonSettings.Json],
         Examples = [("trainer selftest", "")],
     };
 

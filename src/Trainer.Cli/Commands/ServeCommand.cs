@@ -46,7 +46,7 @@ internal static class ServeCommand
         [
             Host, Port, Key, MaxRequest, Timeout, Queue, BatchSize,
             ModelSettings.Model, ReadingSettings.Adapter, ReadingSettings.Quantize, ModelSettings.DoubleQuant, ReadingSettings.Dtype, ModelSettings.Device,
-            ModelSettings.Threads,
+            CommonSettings.Libtorch, ModelSettings.Threads,
             DataSettings.ChatTemplate with { Group = "Prompt" }, DataSettings.ChatTemplateArg with { Group = "Prompt" }, .. SamplingSettings.All,
         ],
         Examples = [("trainer serve runs/a", ""),

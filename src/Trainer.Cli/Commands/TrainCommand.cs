@@ -26,7 +26,7 @@ internal static class TrainCommand
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
-        Settings = [.. TrainSettings.All, CommonSettings.Json],
+        Settings = [.. TrainSettings.All, CommonSettings.Libtorch, CommonSettings.Json],
         Examples =
         [
             ("trainer train --model tiny --data demo --max-steps 200", "the embedded model on the embedded data, a minute on two cores"),

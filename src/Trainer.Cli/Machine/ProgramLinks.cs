@@ -17,17 +17,20 @@ internal static partial class ProgramLinks
     // The host finds all else from where these lie, so they are copies.
     private static readonly string[] Copied = [Name, Name + ".dll", Name + ".deps.json", Name + ".runtimeconfig.json"];
 
-    /// <summary>Sees to it that this process computes with the libtorch that <c>TRAINER_LIBTORCH</c> names, if it names one. May start the program again in its
-    /// place.</summary>
+    /// <summary>Sees to it that this process computes with the libtorch that the command or <c>TRAINER_LIBTORCH</c> names, if one does. May start the program
+    /// again in its place.</summary>
+    /// <param name="named">What the command names, or null.</param>
     /// <exception cref="DeviceException">The folder cannot serve.</exception>
-    public static void Enter()
+    public static void Enter(string? named)
     {
+        LibtorchFolder.Named = named;
         if (LibtorchFolder.Asked is not { } folder) return;
         LibtorchFolder.Require(folder);
         if (LibtorchFolder.IsBesideProgram)
         {
             StartAgain(Links());
-            throw new DeviceException($"{LibtorchFolder.Variable} '{folder}': the program could not be started again without its own libtorch; unset it");
+            throw new DeviceException($"{LibtorchFolder.Origin} '{folder}': the program could not be started again without its own libtorch; "
+                + LibtorchFolder.WayOut);
         }
         LibtorchFolder.Load(folder);
     }

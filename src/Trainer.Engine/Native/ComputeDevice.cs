@@ -83,8 +83,8 @@ public static unsafe class ComputeDevice
     {
         var library = OperatingSystem.IsWindows() ? "torch_cuda.dll" : "libtorch_cuda.so";
         if (!File.Exists(Path.Combine(LibtorchFolder.Current, library))) return LibtorchFolder.Current == AppContext.BaseDirectory
-            ? $"this build holds libtorch for processors alone (no {library} beside the program); one for CUDA can be named by {LibtorchFolder.Variable}"
-            : $"the libtorch of {LibtorchFolder.Variable} is for processors alone (no {library} in '{LibtorchFolder.Current}')";
+            ? $"this build holds libtorch for processors alone (no {library} beside the program); one for CUDA can be named by {LibtorchFolder.Option}"
+            : $"the libtorch of {LibtorchFolder.Origin} is for processors alone (no {library} in '{LibtorchFolder.Current}')";
         var name = Driver;
         if (!NativeLibrary.TryLoad(name, out var driver)) return $"the driver of NVIDIA cards is not installed ({name} cannot be loaded)";
         try

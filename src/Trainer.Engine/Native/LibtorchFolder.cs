@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace Trainer.Engine.Native;
 
-/// <summary>Where libtorch is loaded from: beside the program, or the folder that <c>TRAINER_LIBTORCH</c> names, whose libtorch may know other
-/// devices.</summary>
+/// <summary>Where libtorch is loaded from: beside the program, or the folder that <c>--libtorch</c> or <c>TRAINER_LIBTORCH</c> names, whose
+/// libtorch may know other devices.</summary>
 /// <remarks>
 /// The loader takes a library that is loaded already for one of that name, wherever it lies: so the folder's are loaded first, by their full paths, and
 /// TorchSharp's own finds them. That holds only where no libtorch lies beside the program, since .NET looks there first: see <c>ProgramLinks</c>.
@@ -14,6 +14,9 @@ public static unsafe partial class LibtorchFolder
     /// <summary>The environment variable.</summary>
     public const string Variable = "TRAINER_LIBTORCH";
 
+    /// <summary>The option, which goes before the variable.</summary>
+    public const string Option = "--libtorch";
+
     /// <summary>The only version that fits TorchSharp's library: its C++ names change with each.</summary>
     public const string Version = "2.10.0";
 
@@ -21,12 +24,21 @@ public static unsafe partial class LibtorchFolder
     private static readonly string[] Needed = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
     private static readonly string[] WithCuda = ["libc10.so", "libc10_cuda.so", "libtorch_cpu.so", "libtorch_cuda.so", "libtorch.so"];
 
+    /// <summary>What the command itself names; set before anything of libtorch is asked for.</summary>
+    public static string? Named { get; set; }
+
+    /// <summary>Who names the folder, as the user would find it.</summary>
+    public static string Origin => Named is null ? Variable : Option;
+
+    /// <summary>How to do without it, the end of a sentence.</summary>
+    public static string WayOut => Named is null ? "unset it" : "leave it out";
+
     /// <summary>The folder that was asked for, or null.</summary>
     public static string? Asked
     {
         get
         {
-            if (Environment.GetEnvironmentVariable(Variable) is not { Length: > 0 } given) return null;
+            if ((Named ?? Environment.GetEnvironmentVariable(Variable)) is not { Length: > 0 } given) return null;
             // A pip install and libtorch's archive hold them one level below.
             var below = Path.Combine(Path.GetFullPath(given), "lib");
             return File.Exists(Path.Combine(below, Needed[1])) ? below : Path.GetFullPath(given);
@@ -101,8 +113,8 @@ public static unsafe partial class LibtorchFolder
     }
 
     private static DeviceException Refused(string folder, string why) =>
-        new($"{Variable} '{folder}': {why}; name the folder with the libraries of libtorch {Version} for Linux (torch/lib of a pip install of "
-        + $"torch {Version}), or unset it");
+        new($"{Origin} '{folder}': {why}; name the folder with the libraries of libtorch {Version} for Linux (torch/lib of a pip install of "
+        + $"torch {Version}), or {WayOut}");
 
     [GeneratedRegex(@"\d+\.\d+\.\d+")]
     private static partial Regex Number();

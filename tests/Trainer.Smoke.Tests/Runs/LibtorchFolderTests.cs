@@ -3,10 +3,11 @@ using System.Text.Json;
 
 namespace Trainer.Smoke.Tests.Runs;
 
-/// <summary>TRAINER_LIBTORCH: a libtorch from elsewhere, or a plain refusal.</summary>
+/// <summary>TRAINER_LIBTORCH and --libtorch: a libtorch from elsewhere, or a plain refusal.</summary>
 public sealed class LibtorchFolderTests
 {
     private const string Variable = "TRAINER_LIBTORCH";
+    private const string Option = "--libtorch";
 
     [Fact]
     [Trait("ring", "slow")]
@@ -19,12 +20,15 @@ public sealed class LibtorchFolderTests
         File.WriteAllText(Path.Combine(folder.Path, "torch", "version.py"), "__version__ = '2.10.0+cpu'\n");
         // The folder above the libraries will do, as a pip install has it.
         var environment = new Dictionary<string, string> { [Variable] = Path.Combine(folder.Path, "torch") };
-        var doctor = TrainerProgram.Run(new ProgramRun(["doctor", "--json"]) { Directory = folder.Path, Environment = environment });
+        // What the command names goes before the variable, and its folder may be named from the home folder.
+        string[] named = [Option, "~/torch"];
+        var doctor = TrainerProgram.Run(new ProgramRun(["doctor", "--json", .. named]) { Directory = folder.Path,
+            Environment = new Dictionary<string, string> { [Variable] = Path.Combine(folder.Path, "nowhere"), ["HOME"] = folder.Path } });
         using var report = JsonDocument.Parse(doctor.Output);
         var findings = report.RootElement.GetProperty("findings").EnumerateArray().ToDictionary(finding => finding.GetProperty("name").GetString()!);
         Assert.Equal($"loads from {libraries}", findings["libtorch"].GetProperty("text").GetString());
         Assert.True(findings["compute"].GetProperty("ok").GetBoolean());
-        Assert.Contains($"the libtorch of {Variable} is for processors alone", findings["graphics"].GetProperty("text").GetString(), StringComparison.Ordinal);
+        Assert.Contains($"the libtorch of {Option} is for processors alone", findings["graphics"].GetProperty("text").GetString(), StringComparison.Ordinal);
         var adapters = new List<byte[]>();
         foreach (var given in new[] { environment, [] })
         {
@@ -35,6 +39,20 @@ public sealed class LibtorchFolderTests
             adapters.Add(File.ReadAllBytes(Path.Combine(output, "adapter_model.safetensors")));
         }
         Assert.Equal(adapters[1], adapters[0]);
+    }
+
+    [Theory, InlineData("train"), InlineData("plan"), InlineData("eval"), InlineData("serve"), InlineData("selftest"), InlineData("replay")]
+    [Trait("ring", "smoke")]
+    public void An_option_names_it_too_before_the_variable_and_says_so(string command)
+    {
+        using var folder = new TemporaryFolder();
+        var run = new ProgramRun([command, Option, Path.Combine(folder.Path, "nowhere")]) { Directory = folder.Path,
+            Environment = new Dictionary<string, string> { [Variable] = folder.Path } };
+        var fault = Assert.Single(TrainerProgram.Run(run).Faults(69));
+        Assert.StartsWith($"{Option} '{Path.Combine(folder.Path, "nowhere")}': there is no such folder; name the folder", fault, StringComparison.Ordinal);
+        Assert.EndsWith("or leave it out", fault, StringComparison.Ordinal);
+        Assert.Contains("needs a value: DIR", Assert.Single(TrainerProgram.Run(command, Option).Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("2 different values", Assert.Single(TrainerProgram.Run(command, Option, "a", Option, "b").Faults(2)), StringComparison.Ordinal);
     }
 
     [Fact]
