@@ -84,9 +84,8 @@ internal static class Failure
         // TorchSharp cannot find its library or the library cannot be loaded: the system's own reason, not TorchSharp's guess.
         _ when IsNative(fault) && NativeLibraries.Fault() is { } reason => (ExitCode.Missing, [reason]),
         // A card's memory is libtorch's own, and so is the word for its end.
-        System.Runtime.InteropServices.ExternalException when fault.Message.Contains("out of memory", StringComparison.Ordinal) =>
-            (ExitCode.OutOfMemory, ["the device is out of memory; the newest checkpoint is whole; take a smaller --batch-size or --max-seq-length, or a 4-bit "
-            + "base"]),
+        _ when DeviceMemoryException.Is(fault) => (ExitCode.OutOfMemory,
+            [$"out of the device's memory: {DeviceMemoryException.Clause(fault)}; take a smaller --batch-size or --max-seq-length, or a 4-bit base"]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
         // What System.Text.Json says of a string of a file that is not valid Unicode, when it is read.

@@ -295,6 +295,9 @@ public sealed record TrainingOptions
     /// <summary>Resident memory limit in bytes; null takes the machine's.</summary>
     public long? MaxMemoryBytes { get; init; }
 
+    /// <summary>Memory of the device that the run is planned for; null takes the device's own.</summary>
+    public long? DeviceMemoryBytes { get; init; }
+
     /// <summary>Prompts to sample at each evaluation, or empty.</summary>
     public IReadOnlyList<string> SamplePrompts { get; init; } = [];
 

@@ -90,9 +90,11 @@ public static class TrainingRun
             if (ranks.LocalRank == 0) ranks.Barrier();
         }
         var beginning = new AdapterBeginning(folder.Checkpoint?.Manifest.LayerRanks, data.FirstPass);
-        using var model = Load(options, settled, plan, ranks, beginning, events, early.Token);
+        var isSaved = folder.Checkpoint is not null;
+        using var model = DeviceMemoryFault.In("while the base was loaded", isSaved,
+            () => Load(options, settled, plan, ranks, beginning, events, early.Token));
         early.Token.ThrowIfCancellationRequested();
-        Probe.Measure(options, plan, data, model, events);
+        DeviceMemoryFault.In("in the longest micro-batch, tried before the first step", isSaved, () => Probe.Measure(options, plan, data, model, events));
         early.Token.ThrowIfCancellationRequested();
         manifest = manifest.With(files, data.Counts, model) with { LayerRanks = model.LayerRanks };
         if (options.Preference.PrecomputeReference && ObjectiveTable.Reference(options, model) is { } reference)

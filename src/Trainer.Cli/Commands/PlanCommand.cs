@@ -8,6 +8,7 @@ using Trainer.Cli.Machine;
 using Trainer.Cli.Options;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
+using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Models.Families;
 using Trainer.Training;
@@ -94,6 +95,7 @@ internal static class PlanCommand
     {
         if (!plan.Fits) return (plan, "not measured, as the run does not fit");
         if (invocation.Values.Flag(Measure) is false) return (plan, "not measured (--no-measure)");
+        if (options.DeviceMemoryBytes is not null && ComputeDevice.Why(options.Device) is { } missing) return (plan, $"not measured, as {missing}");
         if (!Directory.EnumerateFiles(options.ModelDirectory, "*.safetensors").Any()) return (plan, "not measured, as the weights are not here");
         try
         {
@@ -148,6 +150,11 @@ internal static class PlanCommand
             $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a "
             + $"micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}");
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
+        if (plan.Device is { } device)
+        {
+            Line($"memory of {device}", Quantities.Bytes(plan.DevicePeakBytes) + (plan.DeviceLimitBytes is { } has ? $" of {Quantities.Bytes(has)}" : ""));
+            foreach (var part in plan.DeviceMemory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
+        }
         if (plan.Share.Ranks > 1)
             Line("  on a machine",
                 $"{Quantities.Bytes(plan.MachinePeakBytes)} of {Quantities.Bytes(plan.Share.MachineBytes)} with {plan.Share.Ranks} ranks: "

@@ -40,6 +40,9 @@ internal static class Contradictions
         if (options.Compute == ComputeKind.Int8 && options.Device is not ("auto" or "cpu"))
             values.Fault($"{values.Origin(ModelSettings.Dtype)} int8 is multiplied by the processor alone, not "
                 + $"by {values.Origin(ModelSettings.Device)} {options.Device}; take bfloat16 or float32");
+        if (values.Has(ModelSettings.DeviceMemory) && options.Device is "auto" or "cpu")
+            values.Fault($"{values.Origin(ModelSettings.DeviceMemory)} is of a graphics processor, and the processor computes; pass --device cuda, or "
+                + "--max-memory for the machine's");
         if (options.MinLr > options.LearningRate)
             values.Fault($"{values.Origin(StepSettings.MinLr)} {Quantities.Plain(options.MinLr)} is above {values.Origin(StepSettings.LearningRate)} "
                 + $"{Quantities.Plain(options.LearningRate)}; lower it");

@@ -36,7 +36,8 @@ internal static class TrainingOptionsReader
         if (model.Absence is not null && values.Faults.All(fault => fault == Contradictions.NoData))
             throw new CommandFailedException(ExitCode.Missing, model.Absence);
         values.ThrowIfFaulty();
-        ComputeDevice.Require(options.Device);
+        // A plan for a device of a stated size needs none here.
+        if (!isPlan || options.DeviceMemoryBytes is null) ComputeDevice.Require(options.Device);
         return NewTokens.Apply(options, text => terminal.Error.WriteLine("note: " + text));
     }
 

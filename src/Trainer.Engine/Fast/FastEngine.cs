@@ -56,7 +56,7 @@ internal sealed class FastEngine : IDecoderEngine
         _layer = new FastLayer(_shape, _kernels, norms, [.. model.Layers.Select(layer => (Mixer(layer, linear, norms), Block(layer, linear)))]);
         _head = new FastHead(model, _shape, _kernels, linear, norms);
         if (!model.Options.Stream) return;
-        _stream = new StreamedBase(model);
+        _stream = new StreamedBase(model, _kernels.Rooms);
         panels.HeadPages = _stream.Head;
     }
 

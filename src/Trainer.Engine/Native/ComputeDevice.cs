@@ -17,20 +17,20 @@ public static unsafe class ComputeDevice
     /// <exception cref="DeviceException">Says which part is missing: the flavour, the driver, the card.</exception>
     public static void Require(string device)
     {
+        if (Why(device) is { } why) throw new DeviceException($"--device {device}: {why}; {Instead}");
+    }
+
+    /// <summary>Why a device cannot be used, in one clause; null where it can.</summary>
+    /// <param name="device">auto, cpu, cuda, cuda:N or mps.</param>
+    public static string? Why(string device)
+    {
         ArgumentNullException.ThrowIfNull(device);
-        if (device is "auto" or "cpu" or Stand) return;
-        if (device == "mps")
-        {
-            if (!OperatingSystem.IsMacOS())
-                throw new DeviceException($"--device mps: Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}; {Instead}");
-            if (!torch.mps_is_available())
-                throw new DeviceException($"--device mps: libtorch finds no graphics processor of Apple's that it can use; {Instead}");
-            return;
-        }
-        if (Missing(Index(device)) is { } missing) throw new DeviceException($"--device {device}: {missing}; {Instead}");
-        if (!CanUseCuda())
-            throw new DeviceException($"--device {device}: the driver sees a card, but libtorch cannot use it (its driver may be older than libtorch's "
-                + $"CUDA); {Instead}");
+        if (device is "auto" or "cpu" or Stand) return null;
+        if (device != "mps")
+            return Missing(Index(device)) ?? (CanUseCuda() ? null
+                : "the driver sees a card, but libtorch cannot use it (its driver may be older than libtorch's CUDA)");
+        if (!OperatingSystem.IsMacOS()) return $"Apple's graphics processor is asked for, and this is {RuntimeInformation.OSDescription}";
+        return torch.mps_is_available() ? null : "libtorch finds no graphics processor of Apple's that it can use";
     }
 
     /// <summary>What is computed on, in words with name and memory; null for the processor's own engine.</summary>
@@ -45,6 +45,27 @@ public static unsafe class ComputeDevice
             "mps" => "Apple's graphics processor",
             _ => NameOf(Index(device)),
         };
+    }
+
+    /// <summary>Bytes of memory that a device has in all; null where there is no such device here, or nobody tells.</summary>
+    /// <param name="device">As the user named it.</param>
+    public static long? MemoryBytes(string device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (!device.StartsWith("cuda", StringComparison.Ordinal) || Missing(Index(device)) is not null) return null;
+        return Facts(Index(device)).Bytes;
+    }
+
+    /// <summary>What a proof of a device holds for: its name, its driver's version and libtorch's; null for the processor's own engine.</summary>
+    /// <param name="device">As the user named it.</param>
+    public static string? Identity(string device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (Description(device) is not { } name) return null;
+        if (!device.StartsWith("cuda", StringComparison.Ordinal)) return $"{name}, {RuntimeInformation.OSDescription}, libtorch {LibtorchFolder.Version}";
+        int driver;
+        _ = ((delegate* unmanaged[Cdecl]<int*, int>)NativeLibrary.GetExport(NativeLibrary.Load(Driver), "cuDriverGetVersion"))(&driver);
+        return string.Create(CultureInfo.InvariantCulture, $"{Facts(Index(device)).Name}, driver {driver}, libtorch {LibtorchFolder.Version}");
     }
 
     /// <summary>Why no graphics processor is used, in one clause; for <c>doctor</c>.</summary>
@@ -67,6 +88,12 @@ public static unsafe class ComputeDevice
 
     private static string NameOf(int index)
     {
+        var (name, bytes) = Facts(index);
+        return string.Create(CultureInfo.InvariantCulture, $"card {index}, {name}, {bytes / (double)(1 << 30):0.0} GiB");
+    }
+
+    private static (string Name, long Bytes) Facts(int index)
+    {
         var driver = NativeLibrary.Load(Driver);
         int card;
         var name = stackalloc byte[256];
@@ -74,10 +101,11 @@ public static unsafe class ComputeDevice
         _ = ((delegate* unmanaged[Cdecl]<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet"))(&card, index);
         _ = ((delegate* unmanaged[Cdecl]<byte*, int, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGetName"))(name, 256, card);
         _ = ((delegate* unmanaged[Cdecl]<nuint*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceTotalMem_v2"))(&bytes, card);
-        return string.Create(CultureInfo.InvariantCulture, $"card {index}, {Marshal.PtrToStringUTF8((IntPtr)name)}, {bytes / (double)(1 << 30):0.0} GiB");
+        return (Marshal.PtrToStringUTF8((IntPtr)name)!, (long)bytes);
     }
 
-    private static string Driver => OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+    /// <summary>The library of NVIDIA's driver.</summary>
+    internal static string Driver => OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
 
     private static string? Missing(int index)
     {

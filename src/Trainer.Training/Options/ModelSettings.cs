@@ -55,6 +55,10 @@ public static class ModelSettings
         "more of a streamed base in memory.") with
     { Value = "SIZE", DefaultNote = "the machine's", Drift = DriftRule.Free };
 
+    public static readonly Setting DeviceMemory = Setting.Of(o => o.DeviceMemoryBytes, "device-memory", Group,
+        "Memory of the graphics processor that the run must fit, such as 8GiB; 'trainer plan' then needs none here.") with
+    { Value = "SIZE", DefaultNote = "the device's", Drift = DriftRule.Free };
+
     /// <summary>The device as typed, in small letters, or null; a word that is none becomes a fault.</summary>
     public static string? DeviceOf(SettingValues values) => ReadDevice(values, Device);
 

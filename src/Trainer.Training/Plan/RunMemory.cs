@@ -17,13 +17,16 @@ using Trainer.Training.Steps;
 namespace Trainer.Training.Plan;
 
 /// <summary>Memory of a run, added up from the drawings that loader, injection and engine follow.</summary>
-internal sealed class RunMemory
+internal sealed partial class RunMemory
 {
     // .NET, libtorch and its thread pool, before any tensor: measured on Linux.
     public const long RuntimeBytes = 190L << 20;
 
     // Kernels that libtorch compiles for each shape of bfloat16 products.
     private const long KernelBytes = 48L << 20;
+
+    /// <summary>Name of the part that libtorch's own compiler takes, on the processor alone.</summary>
+    public const string Compiled = "compiled products";
 
     // What a chat template writes around a message; a long system prompt of its own is the exception.
     private const int TemplateTokens = 128;
@@ -151,7 +154,7 @@ internal sealed class RunMemory
         yield return new(recompute ? "one layer's activations" : "all layers' activations", layout.BytesOf(BufferUse.Activations));
         yield return new("scratch", layout.BytesOf(BufferUse.Scratch) + layout.BytesOf(BufferUse.Batch));
         yield return new("loss chunk", layout.BytesOf(BufferUse.Loss));
-        if (MayBeNarrow || _options.Compute == ComputeKind.BFloat16) yield return new("compiled products", KernelBytes);
+        if (MayBeNarrow || _options.Compute == ComputeKind.BFloat16) yield return new(Compiled, KernelBytes);
     }
 
     /// <summary>One forward pass, as an evaluation makes it.</summary>

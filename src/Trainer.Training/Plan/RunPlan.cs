@@ -66,6 +66,18 @@ public sealed record RunPlan
     /// <summary>The limit it is held against: <c>--max-memory</c>, or what the machine has; of several ranks on a machine, the share of one.</summary>
     public required long MemoryLimitBytes { get; init; }
 
+    /// <summary>The device that has memory of its own, as the user named it; null where the processor computes.</summary>
+    public string? Device { get; init; }
+
+    /// <summary>The device's memory by part; empty where the processor computes.</summary>
+    public IReadOnlyList<MemoryPart> DeviceMemory { get; init; } = [];
+
+    /// <summary>Sum of those parts.</summary>
+    public long DevicePeakBytes => DeviceMemory.Sum(part => part.Bytes);
+
+    /// <summary>The limit it is held against: <c>--device-memory</c>, or what the device has; null where nobody tells.</summary>
+    public long? DeviceLimitBytes { get; init; }
+
     /// <summary>The machine, and the ranks of the run that divide its memory.</summary>
     public MemoryShare Share { get; init; } = MemoryShare.Here;
 
@@ -105,8 +117,14 @@ public sealed record RunPlan
     /// <summary>What several ranks would make of it, where they were asked for.</summary>
     public RankPlan? Ranks { get; init; }
 
+    /// <summary>Whether memory suffices, the machine's and the device's.</summary>
+    public bool FitsMemory => PeakBytes <= MemoryLimitBytes && !(DevicePeakBytes > DeviceLimitBytes);
+
     /// <summary>Whether memory and disk suffice.</summary>
-    public bool Fits => PeakBytes <= MemoryLimitBytes && DiskSuffices;
+    public bool Fits => FitsMemory && DiskSuffices;
+
+    /// <summary>What another plan needs of that which this one lacks.</summary>
+    internal long Wanting(RunPlan other) => PeakBytes > MemoryLimitBytes ? other.PeakBytes : FitsMemory ? other.DiskBytes : other.DevicePeakBytes;
 
     /// <summary>One sentence: whether it fits, and what would.</summary>
     public required string Verdict { get; init; }

@@ -3,6 +3,7 @@ using Trainer.Checkpoints.Runs;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Data;
 using Trainer.Data.Batching;
+using Trainer.Engine.Native;
 using Trainer.Engine.Passes;
 using Trainer.Engine.Weights;
 using Trainer.Models;
@@ -65,7 +66,7 @@ public static class RunPlanner
     /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
     internal static void Require(RunPlan plan)
     {
-        if (plan.PeakBytes > plan.MemoryLimitBytes) throw new PlanRefusedException(plan.Verdict);
+        if (!plan.FitsMemory) throw new PlanRefusedException(plan.Verdict);
     }
 
     private static RunPlan Compute(TrainingOptions options, ModelConfig config, Dataset? dataset, double? microStepSeconds, MemoryShare share)
@@ -74,7 +75,7 @@ public static class RunPlanner
         {
             // Reading the base from disk twice a step is for what does not fit otherwise.
             var resident = Compute(options with { Stream = Choice.Off }, config, dataset, microStepSeconds, share);
-            if (resident.PeakBytes <= resident.MemoryLimitBytes || !CanStream(options, config)) return resident;
+            if (resident.FitsMemory || !CanStream(options, config)) return resident;
             return Compute(options with { Stream = Choice.On }, config, dataset, microStepSeconds, share);
         }
         var adapter = RunAdapter.Of(options, config);
@@ -97,34 +98,53 @@ public static class RunPlanner
         var reference = ObjectiveTable.ReferenceIsAdapter(options) ? trainable * 8 : 0;
         var isStreamed = options.Stream == Choice.On;
         var form = memory.Kind.ToString().ToLowerInvariant();
-        List<MemoryPart> Parts(bool again, long? window = null)
+        var (onDevice, device, deviceLimit) = (DevicePlan.Has(options), new DevicePlan(options, memory), DevicePlan.Limit(options));
+        List<MemoryPart> Step(bool again)
         {
             List<MemoryPart> step = [.. memory.StepParts(batch, again)];
             var stepBytes = step.Sum(part => part.Bytes);
             if (mismatched > stepBytes) step.Add(new("mismatched answers", mismatched - stepBytes));
             if (evaluation > Math.Max(stepBytes, mismatched)) step.Add(new("longer rows held out", evaluation - Math.Max(stepBytes, mismatched)));
             if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
+            return step;
+        }
+        List<MemoryPart> OnDevice(bool again, long? window = null)
+            => onDevice ? [.. device.Parts(batch, [.. Step(again).Where(part => part.Name != RunMemory.Compiled)], optimizer, isStreamed, window)] : [];
+        List<MemoryPart> Parts(bool again, long? window = null)
+        {
+            var step = Step(again);
+            var stepBytes = step.Sum(part => part.Bytes);
+            // What a device holds is in its own memory, and the processor that stands in for one has both.
+            List<MemoryPart> computed = !onDevice ? step : options.Device == ComputeDevice.Stand ? OnDevice(again, window) : [];
+            var streamed = onDevice ? memory.StreamedBytes(null, tokens) - memory.SmallestWindow + memory.PinnedBytes : memory.StreamedBytes(window, tokens);
             return
             [
                 new("runtime", RunMemory.RuntimeBytes),
-                isStreamed ? new($"base ({form}, streamed)", memory.StreamedBytes(window, tokens)) : new($"base ({form})", memory.BaseBytes),
+                isStreamed ? new($"base ({form}, streamed)", streamed) : new($"base ({form})", memory.BaseBytes),
                 new("order of the rows", DataBytes(dataset)),
-                new("adapter and gradients", 2 * memory.ParameterBytes),
+                new(onDevice ? "adapter and gradients brought home" : "adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
                 .. options.Preference.PrecomputeReference && dataset is not null
                     ? [new("what the reference says", sizeof(float) * (dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0)))] : Array.Empty<MemoryPart>(),
-                .. step,
+                .. computed,
                 new("proof of the saved adapter", memory.ProofBytes(stepBytes)),
             ];
         }
         var keep = Parts(false);
         // Auto keeps a margin: recomputing costs a third of the time, running out of memory costs the run.
         var recompute = options.GradientCheckpointing == Checkpointing.On
-            || (options.GradientCheckpointing == Checkpointing.Auto && keep.Sum(part => part.Bytes) > limit * 0.8);
+            || (options.GradientCheckpointing == Checkpointing.Auto && (keep.Sum(part => part.Bytes) > limit * 0.8
+                || OnDevice(false).Sum(part => part.Bytes) > deviceLimit * 0.8));
         var parts = recompute ? Parts(true) : keep;
         long? window = null;
-        if (isStreamed && options.MaxMemoryBytes is { } given && (long)(given * WindowShare) - parts.Sum(part => part.Bytes) is > 0 and var spare)
+        if (isStreamed && onDevice)
+        {
+            if (deviceLimit is { } has && (long)(has * WindowShare) - OnDevice(recompute).Sum(part => part.Bytes) is > 0 and var free)
+                window = memory.SmallestRooms + free;
+            parts = Parts(recompute, window);
+        }
+        else if (isStreamed && options.MaxMemoryBytes is { } given && (long)(given * WindowShare) - parts.Sum(part => part.Bytes) is > 0 and var spare)
         {
             window = memory.SmallestWindow + spare;
             parts = Parts(recompute, window);
@@ -159,6 +179,9 @@ public static class RunPlanner
             Buffers = memory.Layout(batch, recompute ? PassMode.Recomputed : PassMode.Kept)?.Buffers
                 .GroupBy(buffer => buffer.Name).Select(group => new MemoryPart(group.Key, group.Sum(buffer => buffer.Bytes))).ToList() ?? [],
             MemoryLimitBytes = limit,
+            Device = onDevice ? options.Device : null,
+            DeviceMemory = OnDevice(recompute, window),
+            DeviceLimitBytes = onDevice ? deviceLimit : null,
             Share = share,
             SharedBytes = shared,
             CheckpointBytes = checkpoint,
@@ -171,7 +194,9 @@ public static class RunPlanner
                 ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",
         };
-        return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory and {Size.Of(plan.DiskBytes)} on disk" };
+        return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory"
+            + (onDevice ? $", {Size.Of(plan.DevicePeakBytes)}{(deviceLimit is { } all ? $" of {Size.Of(all)}" : "")} of the device's" : "")
+            + $" and {Size.Of(plan.DiskBytes)} on disk" };
     }
 
     /// <summary>What is held of each row while tokens lie in the cache: its length, its place in the epoch and in the order of the batches, and its choice
@@ -216,8 +241,7 @@ public static class RunPlanner
 
     // An 8-bit base lies nowhere on disk; a 4-bit one is made there on first use.
     private static bool CanStream(TrainingOptions options, ModelConfig config) =>
-        options.Device is "auto" or "cpu" && (config.StoredQuantization is { IsNf4: true }
-        || (config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4));
+        config.StoredQuantization is { IsNf4: true } || (config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4);
 
     private static IEnumerable<PlanChange> Changes(TrainingOptions options, ModelConfig config, Dataset? dataset, RunPlan plan)
     {
@@ -245,8 +269,8 @@ public static class RunPlanner
         foreach (var (option, changed, cost) in candidates)
         {
             var other = Compute(changed, config, dataset, null, plan.Share);
-            var helps = plan.PeakBytes > plan.MemoryLimitBytes ? other.PeakBytes < plan.PeakBytes : other.DiskBytes < plan.DiskBytes;
-            if (helps) yield return new PlanChange(option, other.PeakBytes, other.Fits, cost);
+            if (plan.Wanting(other) < plan.Wanting(plan))
+                yield return new PlanChange(option, plan.FitsMemory ? other.PeakBytes : plan.Wanting(other), other.Fits, cost);
         }
     }
 
@@ -256,13 +280,15 @@ public static class RunPlanner
             ? $"{(plan.Share.Ranks > 1 ? $"each of {plan.Share.Ranks} ranks on a machine" : "the run")} needs {Size.Of(plan.PeakBytes)} of memory, "
                 + $"{Size.Of(plan.MemoryLimitBytes)} are {(plan.Share.Ranks > 1 ? "its share" : "allowed")}"
                 + $"{(plan.Stream ? $" (with {Size.Of(plan.Memory[1].Bytes)} for the smallest window of the streamed base)" : "")}"
+            : !plan.FitsMemory ? $"the run needs {Size.Of(plan.DevicePeakBytes)} of the device's memory, {Size.Of(plan.DeviceLimitBytes ?? 0)} are there"
+                + (plan.Stream ? $" (with {Size.Of(plan.DeviceMemory.Single(DevicePlan.IsBase).Bytes)} for the smallest window of the streamed base)" : "")
             : $"the run needs {Size.Of(plan.DiskBytes)} on disk, {Size.Of(plan.DiskFreeBytes ?? 0)} are free";
         var what = changes.Count == 0
             ? "no single option brings it down; take a smaller model or a larger machine"
             : string.Join("; or ",
                 changes.Select(
                 change =>
-                    $"{change.Option} ({change.Cost}) {(plan.PeakBytes > plan.MemoryLimitBytes ? $"brings it to {Size.Of(change.PeakBytes)}" : "takes less")}"
+                    $"{change.Option} ({change.Cost}) {(plan.FitsMemory ? "takes less" : $"brings it to {Size.Of(change.PeakBytes)}")}"
                     + $"{(change.Suffices ? "" : ", still too much alone")}"));
         return $"{why}: {what}";
     }

@@ -38,6 +38,8 @@ internal sealed class TrainingLoop
     private readonly long _evalEvery, _saveEvery;
     private bool _allStop;
     private string? _memoryFault;
+    private string _phase = "";
+    private bool _isSaved;
 
     public TrainingLoop(LoopParts parts)
     {
@@ -54,6 +56,7 @@ internal sealed class TrainingLoop
             _totalSteps));
         _begin = _time.GetTimestamp();
         _earlierSeconds = State.ElapsedSeconds;
+        _isSaved = State.Step > 0;
     }
 
     public RunState State { get; }
@@ -67,7 +70,21 @@ internal sealed class TrainingLoop
 
     /// <summary>Runs to the end and says in words why it ended.</summary>
     /// <exception cref="RunInterruptedException">The run was asked to stop; a checkpoint was written.</exception>
+    /// <exception cref="MemoryLimitException">Out of memory, the machine's or the device's; it can be resumed.</exception>
     public string Run()
+    {
+        try
+        {
+            return Steps();
+        }
+        // What a device had half done is not written: values may be those of no step.
+        catch (Exception fault) when (DeviceMemoryException.Is(fault))
+        {
+            throw DeviceMemoryFault.Of(fault, _phase, _isSaved);
+        }
+    }
+
+    private string Steps()
     {
         while (true)
         {
@@ -83,6 +100,7 @@ internal sealed class TrainingLoop
     /// <summary>One optimizer step: gradients, checks, update, record.</summary>
     private void Step()
     {
+        _phase = $"in step {State.Step + 1} of {_totalSteps}";
         var began = _time.GetTimestamp();
         var batches = _data.Step(State.Step);
         long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
@@ -135,6 +153,7 @@ internal sealed class TrainingLoop
         var due = State.Step == 0 || State.Step == _totalSteps
             || (_options.EvalStrategy == Pace.Epoch ? IsEpochEnd : _evalEvery > 0 && State.Step % _evalEvery == 0);
         if (!due) return;
+        _phase = State.Step == 0 ? "in the evaluation before the first step" : $"in the evaluation after step {State.Step} of {_totalSteps}";
         var began = _time.GetTimestamp();
         var metrics = new MetricSums(_objective.Metrics);
         using var averaged = AveragedValues.In(_model.Parameters, Optimizer);
@@ -197,7 +216,10 @@ internal sealed class TrainingLoop
     private string SaveNow()
     {
         State.ElapsedSeconds = ElapsedSeconds;
-        return _checkpoints.Save(State, _model, Optimizer);
+        _phase = $"in the checkpoint of step {State.Step}";
+        var saved = _checkpoints.Save(State, _model, Optimizer);
+        _isSaved = true;
+        return saved;
     }
 
     private void StopIfAsked()

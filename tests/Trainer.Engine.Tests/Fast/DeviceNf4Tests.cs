@@ -20,7 +20,7 @@ public sealed unsafe class DeviceNf4Tests
         using var weight = Nf4Weight.Quantize(dense, doubleQuantize);
         foreach (var keeps in (bool[])[true, false])
         {
-            using var held = new DeviceWeights(CPU, keeps);
+            using var held = new DeviceWeights(new DeviceHeap(CPU), keeps);
             foreach (var (begin, count) in ((int, int)[])[(0, rows), (1, rows - 1), (rows / 2, 1)])
             {
                 var exact = new float[count * columns];

@@ -124,6 +124,8 @@ public sealed unsafe class LayerStreamTests
 
         public int Most { get; private set; }
 
+        public IntPtr Find(int layer, IntPtr mapped) => mapped;
+
         public string Description => "slowly";
 
         public bool IsPlaced(int layer)

@@ -90,7 +90,8 @@ public class DriftTests
         // An option that drift passes over must be on the list of those that change no number.
         string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveStrategy",
             "SaveTotalLimit", "Distributed", "Resume", "AllowDrift",
-            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "LoadBestModelAtEnd", "MaxMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
+            "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "LoadBestModelAtEnd", "MaxMemoryBytes",
+            "DeviceMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
             "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference",
             "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))

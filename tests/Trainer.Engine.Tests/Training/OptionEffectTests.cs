@@ -29,6 +29,7 @@ public sealed class OptionEffectTests : IDisposable
         ["device"] = ("cuda", ""),
         ["threads"] = ("2", ""),
         ["max-memory"] = ("1MiB", ""),
+        ["device-memory"] = ("1MiB", "--device=libtorch"),
         ["data"] = ("{other}", ""),
         ["eval-data"] = ("{other}", ""),
         ["eval-split"] = ("2", ""),

@@ -10,7 +10,8 @@ public sealed class MutationTests
     {
         ["data"] = "{folder}/e.jsonl", ["eval_data"] = "{folder}/d.jsonl", ["chat_template"] = "{folder}/t.jinja", ["sample_prompts"] = "{folder}/p.txt",
         ["adapter"] = "{folder}/a", ["model"] = "{folder}/a",
-        ["device"] = "cpu", ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj",
+        ["device"] = "cpu", ["resume"] = "auto", ["output_dir"] = "elsewhere", ["max_memory"] = "3GiB",
+        ["device_memory"] = "3GiB", ["max_time"] = "3h", ["target_modules"] = "v_proj",
         ["modules_to_save"] = "lm_head", ["target_parameters"] = "experts.down_proj", ["layers_to_transform"] = "1", ["exclude_modules"] = "o_proj",
         ["trainable_token_indices"] = "3", ["add_tokens"] = "{folder}/n.txt",
         ["rank_pattern"] = "q_proj=3", ["alpha_pattern"] = "q_proj=3", ["report_to"] = "none", ["eval_metrics"] = "f1", ["answer_pattern"] = "number",
@@ -24,12 +25,13 @@ public sealed class MutationTests
     /// <summary>Settings that exclude one of the others and so are tried alone.</summary>
     private static readonly string[] Alone = ["adapter", "add_tokens", "eval_split", "epochs", "layers_to_transform", "quantize", "shuffle", "model",
         "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "precompute_reference", "overwrite_output_dir", "eval_strategy",
-        "eval_metrics", "eva_rho"];
+        "eval_metrics", "eva_rho", "device_memory"];
 
     /// <summary>What a setting tried alone has a meaning with.</summary>
     private static readonly Dictionary<string, string[]> Company = new()
     {
-        ["precompute_reference"] = ["--objective=dpo"], ["eva_rho"] = ["--init-lora=eva"], ["simpo_gamma"] = ["--objective=simpo"],
+        ["precompute_reference"] = ["--objective=dpo"], ["eva_rho"] = ["--init-lora=eva"], ["device_memory"] = ["--device=libtorch"],
+        ["simpo_gamma"] = ["--objective=simpo"],
         ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
     };
 

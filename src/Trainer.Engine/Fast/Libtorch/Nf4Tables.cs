@@ -14,18 +14,22 @@ internal sealed class Nf4Tables : IDisposable
 {
     private const int Bytes = 256;
 
-    public Nf4Tables(Device device)
+    private readonly DeviceHeap _heap;
+
+    public Nf4Tables(DeviceHeap heap)
     {
+        _heap = heap;
         var pairs = new float[2 * Bytes];
         // The first element is in the high half of its byte.
         for (var b = 0; b < Bytes; b++) (pairs[2 * b], pairs[2 * b + 1]) = (Nf4Codebook.Values[b >> 4], Nf4Codebook.Values[b & 15]);
         using var values = tensor(pairs);
         using var words = TorchMemory.Retyped(values, ScalarType.Int64);
-        Pairs = words.to(device, copy: true).DetachFromDisposeScope();
+        Pairs = heap.Take(DeviceUse.Weights, Bytes, ScalarType.Int64);
+        Pairs.copy_(words);
     }
 
     /// <summary>(256), 64-bit integers.</summary>
     public Tensor Pairs { get; }
 
-    public void Dispose() => Pairs.Dispose();
+    public void Dispose() => _heap.Give(DeviceUse.Weights, Pairs);
 }

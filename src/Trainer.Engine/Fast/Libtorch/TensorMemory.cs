@@ -9,15 +9,12 @@ namespace Trainer.Engine.Fast.Libtorch;
 internal sealed class TensorMemory : DeviceMemory
 {
     private readonly Tensor _tensor;
-    private readonly bool _owns;
+    private readonly DeviceHeap? _heap;
+    private readonly DeviceUse _use;
 
     /// <summary>A block, not cleared.</summary>
-    public TensorMemory(long bytes, Device device)
-        : base(bytes)
-    {
-        (_tensor, _owns) = (empty(Math.Max(1, (bytes + sizeof(long) - 1) / sizeof(long)), dtype: ScalarType.Int64, device: device).DetachFromDisposeScope(),
-            true);
-    }
+    public TensorMemory(long bytes, DeviceHeap heap, DeviceUse use)
+        : base(bytes) => (_tensor, _heap, _use) = (heap.Take(use, Math.Max(1, (bytes + sizeof(long) - 1) / sizeof(long)), ScalarType.Int64), heap, use);
 
     /// <summary>A contiguous tensor, whose owner keeps it alive.</summary>
     public TensorMemory(Tensor tensor)
@@ -36,12 +33,18 @@ internal sealed class TensorMemory : DeviceMemory
         return seen.as_strided(shape, strides, seen.storage_offset() + place.Offset);
     }
 
+    /// <summary>Its address on the device.</summary>
+    public unsafe IntPtr Address => (IntPtr)TorchMemory.Pointer(_tensor);
+
+    /// <summary>The whole block as bytes; it belongs to the scope of the caller.</summary>
+    public Tensor AsBytes() => TorchMemory.Retyped(_tensor, ScalarType.Byte);
+
     /// <summary>Elements from a place to the end of its block.</summary>
     public static long Left(Place place) => place.Memory.Bytes / Place.SizeOf(place.Type) - place.Offset;
 
     public override void Dispose()
     {
-        if (_owns) _tensor.Dispose();
+        _heap?.Give(_use, _tensor);
     }
 
     private static ScalarType TypeOf(ElementType type) => type switch

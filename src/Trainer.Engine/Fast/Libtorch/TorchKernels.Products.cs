@@ -9,7 +9,7 @@ namespace Trainer.Engine.Fast.Libtorch;
 internal sealed partial class TorchKernels
 {
     // 64 MiB of float32: most matrices whole, since each part costs launches.
-    private const long PartElements = 1 << 24;
+    internal const long PartElements = 1 << 24;
 
     public void TimesTransposed(long m, long n, long k, float alpha, Place a, long lda, Place b, long ldb, float beta, Place c, long ldc)
     {

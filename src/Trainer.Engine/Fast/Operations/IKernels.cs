@@ -32,6 +32,9 @@ internal interface IKernels : IProductKernels, IRowKernels, ILayerKernels, IExpe
     /// <summary>Marks the end of what was queued so far; null where no operation reads the host's memory after it returned.</summary>
     IDeviceEvent? Record();
 
+    /// <summary>Where layers of a streamed base are sent to; null where the host's memory is the device's, or everything stays there.</summary>
+    ILayerRooms? Rooms => null;
+
     /// <summary>Sets <paramref name="count"/> elements.</summary>
     void Fill(Place target, long count, float value);
 

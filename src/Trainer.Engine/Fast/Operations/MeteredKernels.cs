@@ -24,6 +24,8 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
 
     public IDeviceEvent? Record() => inner.Record();
 
+    public ILayerRooms? Rooms => inner.Rooms;
+
     public void Fill(Place target, long count, float value)
     {
         using var time = meter.Measure(StepPart.Elementwise);

@@ -69,9 +69,19 @@ internal sealed unsafe class DirectLayers : ILayerSource
 
     public void Place(int layer)
     {
-        var buffer = _of[layer] ?? throw new InvalidOperationException($"layer {layer} was not loaded");
-        foreach (var weight in _layout.Weights[layer])
-            weight.Place([.. weight.MappedParts.Select(part => Address(layer, part.Start, buffer))]);
+        foreach (var weight in _layout.Weights[layer]) weight.Place([.. weight.MappedParts.Select(part => Find(layer, part.Start))]);
+    }
+
+    public IntPtr Find(int layer, IntPtr mapped)
+    {
+        var target = (IntPtr)(_of[layer] ?? throw new InvalidOperationException($"layer {layer} was not loaded")).Start;
+        foreach (var extent in _layout.Extents(layer))
+        {
+            if (mapped >= extent.Start && mapped < extent.Start + (nint)(extent.End - extent.Begin))
+                return target + (nint)(extent.Begin - Down(extent.Begin)) + (mapped - extent.Start);
+            target += (nint)(Up(extent.End) - Down(extent.Begin));
+        }
+        throw new InvalidOperationException($"a part of layer {layer} lies in no extent");
     }
 
     public void Release(int layer)
@@ -87,18 +97,6 @@ internal sealed unsafe class DirectLayers : ILayerSource
         foreach (var buffer in _free) buffer.Dispose();
         _free.Clear();
         foreach (var file in _files.Values) file.Dispose();
-    }
-
-    private IntPtr Address(int layer, IntPtr mapped, NativeBlock buffer)
-    {
-        var target = (IntPtr)buffer.Start;
-        foreach (var extent in _layout.Extents(layer))
-        {
-            if (mapped >= extent.Start && mapped < extent.Start + (nint)(extent.End - extent.Begin))
-                return target + (nint)(extent.Begin - Down(extent.Begin)) + (mapped - extent.Start);
-            target += (nint)(Up(extent.End) - Down(extent.Begin));
-        }
-        throw new InvalidOperationException($"a part of layer {layer} lies in no extent");
     }
 
     // The reader takes buffers, the computing thread gives them back.

@@ -13,6 +13,11 @@ internal interface ILayerSource : IDisposable
     /// <exception cref="OperationCanceledException">Asked to stop.</exception>
     void Load(int layer, CancellationToken stop);
 
+    /// <summary>Where a part that is mapped lies once its layer was read, until it is let go.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="mapped">The part's address in the mapping.</param>
+    IntPtr Find(int layer, IntPtr mapped);
+
     /// <summary>The layer's weights are used from where they were loaded to.</summary>
     void Place(int layer);
 

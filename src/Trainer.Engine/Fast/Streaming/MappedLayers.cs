@@ -22,6 +22,8 @@ internal sealed unsafe class MappedLayers(StreamedLayout layout, StreamedFiles f
         files.Check(layout.FilesOf(layer));
     }
 
+    public IntPtr Find(int layer, IntPtr mapped) => mapped;
+
     public void Place(int layer)
     {
     }

@@ -12,17 +12,22 @@ internal sealed unsafe class StreamedBase : IDisposable
     private readonly (IntPtr Start, long Length)? _embedding;
     private readonly Action? _dropMapped;
 
-    public StreamedBase(LoadedDecoder model)
+    /// <param name="model">The model.</param>
+    /// <param name="rooms">Where layers are sent on to; null where they are used in this process's memory.</param>
+    public StreamedBase(LoadedDecoder model, ILayerRooms? rooms = null)
     {
         _files = new StreamedFiles(model.WeightPaths);
         var layout = new StreamedLayout(model);
         var head = model.Head.Weight as DenseWeight;
-        var window = StreamWindow.Of(model.Options.StreamBytes, layout.LargestLayer, layout.Layers, model.Head.Weight.ByteCount);
+        var window = StreamWindow.Of(model.Options.StreamBytes, rooms is null ? layout.LargestLayer : DeviceLayers.RoomBytes(layout), layout.Layers,
+            model.Head.Weight.ByteCount);
+        if (window.HeadKept) rooms?.Keep(model.Head.Weight);
         if (!window.HeadKept && head is { Resident: null }) Head = new HeadPages(head);
         if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
         // Codes of other tools are used where they are mapped: what a layer touched goes when the next is visited.
         if (model.Config.StoredQuantization is { IsNf4: false }) _dropMapped = model.DropPages;
         var source = Source(model.Options, layout, _files);
+        if (rooms is not null) source = new DeviceLayers(source, layout, rooms);
         _layers = new LayerStream(source, layout.Layers, window);
         // What loading touched need not stay.
         using (var mapped = new MappedLayers(layout, _files))
