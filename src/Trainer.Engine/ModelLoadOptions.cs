@@ -54,6 +54,17 @@ public sealed record ModelLoadOptions
         _ => this with { Device = device },
     };
 
+    /// <summary>Operations of the device that kernels of our own take the place of.</summary>
+    public IReadOnlyList<string> OwnKernels => [.. Overrides.Select(each => each.Operation)];
+
+    /// <summary>These options with some operations left to the device.</summary>
+    /// <param name="operations">Names of operations.</param>
+    public ModelLoadOptions Without(IReadOnlyCollection<string> operations)
+        => this with { Overrides = [.. Overrides.Where(each => !operations.Contains(each.Operation))] };
+
+    /// <summary>Kernels of our own, by operation.</summary>
+    internal IReadOnlyList<KernelOverride> Overrides { get; init; } = [];
+
     /// <summary>Makes the kernels of the hand-written engine; null for those of the device.</summary>
     internal KernelFactory? Kernels { get; init; }
 }

@@ -292,6 +292,9 @@ public sealed record TrainingOptions
     /// <summary>Changes how the model is loaded, for tests that compute on a device of their own; null for no change.</summary>
     internal Func<ModelLoadOptions, ModelLoadOptions>? Loading { get; init; }
 
+    /// <summary>Whether the run is itself the proof of a device: then kernels of our own are used that no proof has passed yet.</summary>
+    internal bool IsProof { get; init; }
+
     /// <summary>Resident memory limit in bytes; null takes the machine's.</summary>
     public long? MaxMemoryBytes { get; init; }
 

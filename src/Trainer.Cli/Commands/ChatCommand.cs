@@ -37,7 +37,7 @@ internal static class ChatCommand
     private static int Run(Invocation invocation)
     {
         var values = RunFolders.Expand(invocation.Values, invocation.Word);
-        var options = ReadingSettings.Options(values, SourceReader.Demo.Folder);
+        var options = ReadingSettings.Options(values, SourceReader.Demo.Folder, invocation.Terminal);
         var sampling = SamplingSettings.Read(values);
         var system = values.Text(System);
         values.ThrowIfFaulty();

@@ -46,7 +46,7 @@ internal static class EvalCommand
         var values = RunFolders.Expand(invocation.Values, invocation.Word);
         var generate = values.Flag(EvalAnswers.Generate) ?? false;
         if (!generate) values = EvalObjective.Expand(values);
-        var options = EvalObjective.Settle(values, ReadingSettings.Options(values, SourceReader.Demo.HeldOut));
+        var options = EvalObjective.Settle(values, ReadingSettings.Options(values, SourceReader.Demo.HeldOut, invocation.Terminal));
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault("no data; add --data FILE, --data DIR or --data demo");
         var (perRow, perToken) = (values.Flag(PerRow) ?? false, values.Flag(PerToken) ?? false);
         if (!generate) EvalAnswers.RequireUnused(values);

@@ -47,7 +47,7 @@ internal static class GenerateCommand
         if (run is not null) words.RemoveAt(0);
         var values = RunFolders.Expand(invocation.Values, run);
         invocation = invocation with { Values = values, Positionals = words };
-        var options = ReadingSettings.Options(values, SourceReader.Demo.Folder);
+        var options = ReadingSettings.Options(values, SourceReader.Demo.Folder, invocation.Terminal);
         var sampling = SamplingSettings.Read(values);
         var (prompts, system, raw, compare) = (ReadPrompts(invocation), values.Text(System), values.Flag(Raw) ?? false, values.Flag(Compare) ?? false);
         if (compare && options.AdapterDirectory is null) values.Fault("--compare needs an adapter to compare the base with; add --adapter DIR");

@@ -57,7 +57,7 @@ internal static class ServeCommand
     private static int Run(Invocation invocation)
     {
         var values = RunFolders.Expand(invocation.Values, invocation.Word);
-        var reading = ReadingSettings.Options(values, SourceReader.Demo.Folder);
+        var reading = ReadingSettings.Options(values, SourceReader.Demo.Folder, invocation.Terminal);
         var sampling = SamplingSettings.Read(values);
         var host = values.Text(Host) ?? "127.0.0.1";
         var key = values.Text(Key) ?? (Environment.GetEnvironmentVariable(KeyVariable) is { Length: > 0 } given ? given : null);

@@ -11,6 +11,7 @@ using Trainer.Numerics.Machine;
 using Trainer.Tokenizers;
 using Trainer.Training;
 using Trainer.Training.Options;
+using Trainer.Training.Proof;
 
 namespace Trainer.Cli.Generating;
 
@@ -46,12 +47,8 @@ internal sealed class Speaker : IDisposable
     public static Speaker Load(TrainingOptions options, ProgressLine bar)
     {
         TorchThreads.Use(options.Threads);
-        var model = CausalModel.Load(options.ModelDirectory, new ModelLoadOptions
-        {
-            Quantize = options.Quantize,
-            DoubleQuantize = options.DoubleQuant,
-            Compute = options.Compute,
-        }.On(options.Device), (done, total) => bar.Show("loading", done, total));
+        var loading = new ModelLoadOptions { Quantize = options.Quantize, DoubleQuantize = options.DoubleQuant, Compute = options.Compute }.On(options.Device);
+        var model = CausalModel.Load(options.ModelDirectory, ProofRecords.Settle(loading, options.Device), (done, total) => bar.Show("loading", done, total));
         try
         {
             var speaker = new Speaker(model, options);

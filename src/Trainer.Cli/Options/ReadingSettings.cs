@@ -1,4 +1,6 @@
 using Trainer.Cli.CommandLine;
+using Trainer.Cli.Machine;
+using Trainer.Cli.Rendering;
 using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Models.Families;
@@ -18,7 +20,7 @@ internal static class ReadingSettings
     public static readonly Setting Adapter = AdapterSettings.Adapter with { Help = "PEFT adapter folder.",
         Aliases = ["adapter-path", .. AdapterSettings.Adapter.Aliases] };
 
-    public static TrainingOptions Options(SettingValues values, SourceReader.Demo demo)
+    public static TrainingOptions Options(SettingValues values, SourceReader.Demo demo, Terminal terminal)
     {
         var model = ModelReference.Read(values);
         // A reader takes the base as it lies, where the user does not say otherwise.
@@ -27,7 +29,11 @@ internal static class ReadingSettings
         var options = OptionReader.Read(values, defaults, TrainingOptionsReader.Sources(values, demo));
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
         // A word that is no device is a fault of its own, told with the others.
-        if (values.Faults.Count == 0) ComputeDevice.Require(options.Device);
+        if (values.Faults.Count == 0)
+        {
+            ComputeDevice.Require(options.Device);
+            FirstUse.Require(options.Device, terminal);
+        }
         var folder = GrownBase.For(options.ModelDirectory, options.AdapterDirectory, NewTokens.Cache);
         return options with { ModelDirectory = folder, Data = TrainingOptionsReader.Fitted(values, options.Data, model.Directory) };
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Trainer.Cli.CommandLine;
+using Trainer.Cli.Machine;
 using Trainer.Cli.Rendering;
 using Trainer.Data;
 using Trainer.Engine.Native;
@@ -38,6 +39,7 @@ internal static class TrainingOptionsReader
         values.ThrowIfFaulty();
         // A plan for a device of a stated size needs none here.
         if (!isPlan || options.DeviceMemoryBytes is null) ComputeDevice.Require(options.Device);
+        if (!isPlan && values.Flag(RunSettings.DryRun) is not true) FirstUse.Require(options.Device, terminal);
         return NewTokens.Apply(options, text => terminal.Error.WriteLine("note: " + text));
     }
 

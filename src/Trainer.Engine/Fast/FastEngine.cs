@@ -48,8 +48,8 @@ internal sealed class FastEngine : IDecoderEngine
         _shape = new FastShape(model.Config);
         _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
-        _kernels = new MeteredKernels((kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels),
-            _shape, Meter);
+        var device = (kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels);
+        _kernels = new MeteredKernels(device, _shape, Meter, new OwnKernels(model.Options.Overrides, device));
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);

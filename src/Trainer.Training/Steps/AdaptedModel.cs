@@ -11,6 +11,7 @@ using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Lora;
 using Trainer.Training.Plan;
+using Trainer.Training.Proof;
 using Trainer.Training.Records;
 
 namespace Trainer.Training.Steps;
@@ -268,7 +269,8 @@ internal sealed class AdaptedModel : IAdaptedModel
     internal static ModelLoadOptions LoadOptions(TrainingOptions options)
     {
         var plain = PlainLoadOptions(options);
-        return options.Loading?.Invoke(plain) ?? plain;
+        var loaded = options.Loading?.Invoke(plain) ?? plain;
+        return options.IsProof ? loaded : ProofRecords.Settle(loaded, options.Device);
     }
 
     private static ModelLoadOptions PlainLoadOptions(TrainingOptions options) => new ModelLoadOptions

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Trainer.Distributed;
@@ -43,7 +42,7 @@ internal static class RankAgreement
         // What may differ from machine to machine without changing what is computed.
         var common = options with { Command = null, OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null,
             DeviceMemoryBytes = null, Resume = null, ReportTo = [] };
-        Require("another version of trainer", Build(), isTold: true);
+        Require("another version of trainer", BuildName.Value, isTold: true);
         Require("other options", JsonSerializer.Serialize(common, RunJson.Options), isTold: true);
         Require("another base model", Fingerprint.Combined(files.Base));
         Require("another tokenizer or chat template", Fingerprint.Combined(files.Tokenizer) + Fingerprint.Combined(files.Template));
@@ -87,13 +86,6 @@ internal static class RankAgreement
         var (before, after) = (expected.Split('\n'), actual.Split('\n'));
         var at = Enumerable.Range(0, Math.Min(before.Length, after.Length)).FirstOrDefault(line => before[line] != after[line]);
         return $"{after[at].Trim().TrimEnd(',')} instead of {before[at].Trim().TrimEnd(',')}";
-    }
-
-    // Two builds of one version may compute differently; the version alone stands where a build does not say what it is of.
-    private static string Build()
-    {
-        var assembly = typeof(RankAgreement).Assembly;
-        return assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version!.ToString();
     }
 
     /// <summary>What the ranks' memory came to: the message of the first rank that has too little, with its name; all ranks get the same.</summary>

@@ -3,8 +3,9 @@ using Trainer.Engine.Weights;
 
 namespace Trainer.Engine.Fast.Operations;
 
-/// <summary>Kernels whose time and operations are counted by part. On a device that queues its work, the time is that of the queueing.</summary>
-internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter) : IKernels
+/// <summary>Kernels whose time and operations are counted by part, kernels of our own in the place of some. On a device that queues its work, the time is that
+/// of the queueing.</summary>
+internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter, OwnKernels own) : IKernels
 {
     public DeviceMemory Allocate(long bytes) => inner.Allocate(bytes);
 
@@ -59,13 +60,13 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void FrozenProduct(PassMemory room, IFrozenWeight weight, bool isHead, Place x, long rows, Place y, long stride, float factor)
     {
         using var time = meter.Measure(isHead ? StepPart.Loss : StepPart.Products, 2.0 * rows * weight.Rows * weight.Columns);
-        inner.FrozenProduct(room, weight, isHead, x, rows, y, stride, factor);
+        (own.Find<OwnKernels.FrozenProduct>() ?? inner.FrozenProduct)(room, weight, isHead, x, rows, y, stride, factor);
     }
 
     public void FrozenInputGradient(PassMemory room, IFrozenWeight weight, bool isHead, Place dy, long stride, long rows, Place dx, bool add, float factor)
     {
         using var time = meter.Measure(isHead ? StepPart.Loss : StepPart.Products, 2.0 * rows * weight.Rows * weight.Columns);
-        inner.FrozenInputGradient(room, weight, isHead, dy, stride, rows, dx, add, factor);
+        (own.Find<OwnKernels.FrozenInputGradient>() ?? inner.FrozenInputGradient)(room, weight, isHead, dy, stride, rows, dx, add, factor);
     }
 
     public void RowNorms(PassMemory room, IFrozenWeight weight, Place upper, Place lower, long rank, float scale, Place norms)
@@ -125,7 +126,7 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void Mask(StepKey key, int module, long rows, long columns, double probability, Place mask)
     {
         using var time = meter.Measure(StepPart.Adapters);
-        inner.Mask(key, module, rows, columns, probability, mask);
+        (own.Find<OwnKernels.Mask>() ?? inner.Mask)(key, module, rows, columns, probability, mask);
     }
 
     public void Gather(Place source, Place index, long count, int width, Place target)
@@ -179,13 +180,13 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.AddNorm(x, delta, sum, weight, y, inverse, rows);
+        (own.Find<OwnKernels.AddNorm>() ?? inner.AddNorm)(x, delta, sum, weight, y, inverse, rows);
     }
 
     public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.NormBackward(x, weight, offset, inverse, dy, residual, dx, width, rows);
+        (own.Find<OwnKernels.NormBackward>() ?? inner.NormBackward)(x, weight, offset, inverse, dy, residual, dx, width, rows);
     }
 
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
@@ -197,19 +198,19 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Rotate(x, stride, heads, cos, sin, positions, half, pairs, inverse, tokens);
+        (own.Find<OwnKernels.Rotate>() ?? inner.Rotate)(x, stride, heads, cos, sin, positions, half, pairs, inverse, tokens);
     }
 
     public void Gate(GateShape gates, Place gate, Place up, Place activated, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.Gate(gates, gate, up, activated, rows);
+        (own.Find<OwnKernels.Gate>() ?? inner.Gate)(gates, gate, up, activated, rows);
     }
 
     public void GateBackward(GateShape gates, Place gate, Place up, Place gradient, long rows)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        inner.GateBackward(gates, gate, up, gradient, rows);
+        (own.Find<OwnKernels.GateBackward>() ?? inner.GateBackward)(gates, gate, up, gradient, rows);
     }
 
     public void Clamp(Place x, long count, float limit)
@@ -251,6 +252,6 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
     public void CrossEntropy(PassMemory room, Place logits, long rows, Place targets, Place factors, Place losses, double? scale, double smoothing, Place means)
     {
         using var time = meter.Measure(StepPart.Loss);
-        inner.CrossEntropy(room, logits, rows, targets, factors, losses, scale, smoothing, means);
+        (own.Find<OwnKernels.CrossEntropy>() ?? inner.CrossEntropy)(room, logits, rows, targets, factors, losses, scale, smoothing, means);
     }
 }
