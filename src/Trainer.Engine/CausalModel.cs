@@ -76,10 +76,27 @@ public sealed class CausalModel : LoadedDecoder
     /// <param name="key">Where the run stands, for dropout; needed where an adapter has dropout.</param>
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key = null)
     {
+        RequireKey(key);
+        return Engine.ForwardBackward(batch, lossScale, key);
+    }
+
+    /// <summary>The same for several batches, with the bits of one after another; where the base is streamed each layer is read once for all of them.</summary>
+    /// <param name="batches">The batches.</param>
+    /// <param name="lossScale">Multiplier of the gradients.</param>
+    /// <param name="keys">Where each stands in the run.</param>
+    public IReadOnlyList<LossResult> ForwardBackward(IReadOnlyList<TokenBatch> batches, double lossScale, IReadOnlyList<StepKey?> keys)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        ArgumentNullException.ThrowIfNull(keys);
+        foreach (var key in keys) RequireKey(key);
+        return Engine.ForwardBackward(batches, lossScale, keys);
+    }
+
+    private void RequireKey(StepKey? key)
+    {
         if (key is null && (Linears.Any(linear => linear.Adapter is { Dropout: > 0 })
             || Experts.Any(experts => experts.OwnAdapters.Any(adapter => adapter.Dropout > 0))))
                 throw new ArgumentNullException(nameof(key), "an adapter has dropout");
-        return Engine.ForwardBackward(batch, lossScale, key);
     }
 
     /// <summary>Unweighted loss of each token (nats), length T, 0 where the target is ignored. No dropout.</summary>

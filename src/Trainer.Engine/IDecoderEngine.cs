@@ -18,6 +18,13 @@ public interface IDecoderEngine : IDisposable
     /// <param name="key">Seeds the dropout masks; null computes without dropout.</param>
     LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key);
 
+    /// <summary>The same for several batches in their order, where the engine can with each layer of a streamed base read once for all of them.</summary>
+    /// <param name="batches">The batches.</param>
+    /// <param name="lossScale">Multiplier of the gradients alone.</param>
+    /// <param name="keys">Seeds of each batch's dropout masks.</param>
+    LossResult[] ForwardBackward(IReadOnlyList<TokenBatch> batches, double lossScale, IReadOnlyList<StepKey?> keys)
+        => [.. batches.Zip(keys, (batch, key) => ForwardBackward(batch, lossScale, key))];
+
     /// <summary>Unweighted loss of each token (nats), length T, 0 where the target is ignored.</summary>
     /// <param name="batch">T tokens.</param>
     float[] TokenLosses(TokenBatch batch);

@@ -298,6 +298,9 @@ public sealed record TrainingOptions
     /// <summary>Resident memory limit in bytes; null takes the machine's.</summary>
     public long? MaxMemoryBytes { get; init; }
 
+    /// <summary>Micro-batches of a step that each streamed layer is read once for; null is as many as memory allows. The values are the same.</summary>
+    public int? StreamMicroBatches { get; init; }
+
     /// <summary>Memory of the device that the run is planned for; null takes the device's own.</summary>
     public long? DeviceMemoryBytes { get; init; }
 

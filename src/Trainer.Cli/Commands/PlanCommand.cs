@@ -148,7 +148,8 @@ internal static class PlanCommand
             + $"{options.GradientAccumulationSteps} rows each");
         Line("memory",
             $"{Quantities.Bytes(plan.PeakBytes)} of {Quantities.Bytes(plan.MemoryLimitBytes)}, at {Quantities.Count(plan.MicroBatchTokens)} tokens a "
-            + $"micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}");
+            + $"micro-batch, {(plan.GradientCheckpointing ? "layers recomputed" : "nothing recomputed")}{(plan.Stream ? ", base streamed" : "")}"
+            + (plan.StreamMicroBatches > 1 ? $", each layer read once for {plan.StreamMicroBatches} micro-batches" : ""));
         foreach (var part in plan.Memory.OrderByDescending(part => part.Bytes)) Line("  " + part.Name, Quantities.Bytes(part.Bytes));
         if (plan.Device is { } device)
         {

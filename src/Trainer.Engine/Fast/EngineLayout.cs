@@ -12,11 +12,12 @@ public static class EngineLayout
     /// <param name="batch">The batch.</param>
     /// <param name="mode">What the pass is for.</param>
     /// <param name="engine">The engine's choices.</param>
-    public static PassLayout Of(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine)
+    /// <param name="isApart">Whether the batch's own buffers lie in a block of their own.</param>
+    public static PassLayout Of(AdapterBlueprint adapter, BatchShape batch, PassMode mode, EngineShape engine, bool isApart = false)
     {
         ArgumentNullException.ThrowIfNull(engine);
         var builder = new LayoutBuilder(adapter, batch, mode, engine);
-        return new(builder.Buffers(), engine.Threads, engine.Guard)
+        return new(builder.Buffers(), engine.Threads, engine.Guard, isApart)
         {
             Tokens = batch.Tokens, IsOfTexts = mode == PassMode.Logits && batch.Past > 0, IsSubset = builder.IsSubset,
             LossRows = builder.LossRows, LossChunk = builder.LossChunk, Attention = builder.Attention,

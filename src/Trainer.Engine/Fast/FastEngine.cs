@@ -64,6 +64,9 @@ internal sealed class FastEngine : IDecoderEngine
 
     public string? Streaming => _stream?.Description;
 
+    /// <summary>Layers that were read of a streamed base so far.</summary>
+    public long LayersRead => _stream?.LayersRead ?? 0;
+
     /// <summary>Time and operations by part.</summary>
     public StepMeter Meter { get; } = new();
 
@@ -79,6 +82,35 @@ internal sealed class FastEngine : IDecoderEngine
         EngineShape.Of(model, get_num_threads())).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
+
+    public LossResult[] ForwardBackward(IReadOnlyList<TokenBatch> batches, double lossScale, IReadOnlyList<StepKey?> keys)
+    {
+        List<int> trained = [.. Enumerable.Range(0, batches.Count).Where(index => batches[index].TrainedTokens > 0)];
+        // What is kept of every layer would be kept for every batch.
+        if (trained.Count < 2 || !_model.Options.GradientCheckpointing)
+            return [.. batches.Zip(keys, (batch, key) => ForwardBackward(batch, lossScale, key))];
+        foreach (var batch in batches) Pass.CheckIds(_model, batch);
+        var own = new List<DeviceMemory>();
+        var passes = new List<FastStages>();
+        try
+        {
+            List<PassLayout> layouts = [.. trained.Select(index => LayoutOf(batches[index], PassMode.Recomputed, keys[index], isApart: true))];
+            _stream?.CheckFiles();
+            Reserve(layouts.Max(layout => layout.Bytes));
+            for (var i = 0; i < layouts.Count; i++)
+            {
+                own.Add(_kernels.Allocate(layouts[i].OwnBytes));
+                passes.Add(StagesOf(batches[trained[i]], PassMode.Recomputed, keys[trained[i]], null, new PassMemory(layouts[i], _block!) { Own = own[i] }));
+            }
+            var results = Pass.ForwardBackward(_model, passes, [.. trained.Select(index => batches[index])], lossScale);
+            return [.. Enumerable.Range(0, batches.Count).Select(index => trained.IndexOf(index) is >= 0 and var at ? results[at] : new LossResult(0, 0))];
+        }
+        finally
+        {
+            foreach (var stages in passes) stages.Dispose();
+            foreach (var memory in own) memory.Dispose();
+        }
+    }
 
     public float[] TokenLosses(TokenBatch batch) => Pass.TokenLosses(_model, batch, Begin);
 
@@ -141,19 +173,28 @@ internal sealed class FastEngine : IDecoderEngine
     private FastStages Begin(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past)
     {
         _stream?.CheckFiles();
-        var layout = EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode,
-            _engine with { Threads = get_num_threads() });
-        _last = layout;
-        if (_block is null || _block.Bytes < layout.Bytes)
-        {
-            _block?.Dispose();
-            _block = _kernels.Allocate(layout.Bytes);
-        }
+        var layout = _last = LayoutOf(batch, mode, key, isApart: false);
+        Reserve(layout.Bytes);
         if (_engine.Guard > 0)
-            _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block, 0, ElementType.Byte));
-        var pass = new FastPass(_model.Config, batch, _kernels, new PassMemory(layout, _block), key) { Past = past, Balance = BalanceOf(batch, mode) };
-        return new FastStages(_model, _shape, _kernels, _parameters, _layer, _head, _stream, pass);
+            _kernels.Upload<byte>(Enumerable.Repeat(Untouched, checked((int)layout.Bytes)).ToArray(), new Place(_block!, 0, ElementType.Byte));
+        return StagesOf(batch, mode, key, past, new PassMemory(layout, _block!));
     }
+
+    private PassLayout LayoutOf(TokenBatch batch, PassMode mode, StepKey? key, bool isApart)
+        => EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode,
+            _engine with { Threads = get_num_threads() }, isApart);
+
+    private void Reserve(long bytes)
+    {
+        if (_block is not null && _block.Bytes >= bytes) return;
+        _block?.Dispose();
+        _block = null;
+        _block = _kernels.Allocate(bytes);
+    }
+
+    private FastStages StagesOf(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past, PassMemory memory)
+        => new(_model, _shape, _kernels, _parameters, _layer, _head, _stream,
+            new FastPass(_model.Config, batch, _kernels, memory, key) { Past = past, Balance = BalanceOf(batch, mode) });
 
     private FastBalance? BalanceOf(TokenBatch batch, PassMode mode)
     {

@@ -36,6 +36,45 @@ internal static class Pass
         return new LossResult(stages.LossSum(), batch.TrainedTokens) { Balance = stages.Balance };
     }
 
+    /// <summary>
+    /// The same for several batches in turns, each layer visited once for all of them. Every tensor gets its gradients in the order of the batches, as from one
+    /// pass after another: the same bits.
+    /// </summary>
+    /// <param name="model">The model; its layers are recomputed in the backward pass.</param>
+    /// <param name="passes">A pass over each batch, whose own buffers lie apart.</param>
+    /// <param name="batches">Batches that carry loss.</param>
+    /// <param name="lossScale">Multiplier of the gradients.</param>
+    public static LossResult[] ForwardBackward(LoadedDecoder model, IReadOnlyList<IPassStages> passes, IReadOnlyList<TokenBatch> batches, double lossScale)
+    {
+        using var scope = NewDisposeScope();
+        var (last, lowest) = (model.Layers.Count - 1, model.ActiveAdapter.LowestLayer);
+        foreach (var stages in passes) stages.Embed();
+        for (var l = 0; l <= last; l++)
+        {
+            passes[0].Visit(l, l < last ? l + 1 : last - 1);
+            foreach (var stages in passes)
+            {
+                stages.Forward(l, isKept: false);
+                if (l < last) continue;
+                stages.Loss(lossScale, needsGradient: lowest <= last);
+                // What the last layer keeps is there until the next batch comes to it.
+                if (lowest <= last) stages.Backward(last, needsInput: last > lowest);
+            }
+        }
+        for (var l = last - 1; l >= Math.Max(0, lowest); l--)
+        {
+            passes[0].Visit(l, l > lowest ? l - 1 : -1);
+            foreach (var stages in passes)
+            {
+                stages.Recompute(l);
+                stages.Backward(l, needsInput: l > lowest);
+            }
+        }
+        if (lowest < 0)
+            foreach (var stages in passes) stages.EmbeddingGradient();
+        return [.. passes.Zip(batches, (stages, batch) => new LossResult(stages.LossSum(), batch.TrainedTokens) { Balance = stages.Balance })];
+    }
+
     /// <summary>Unweighted loss of each token, 0 where the target is ignored.</summary>
     public static float[] TokenLosses(LoadedDecoder model, TokenBatch batch, Begin begin)
     {

@@ -24,6 +24,16 @@ internal interface IObjective
     /// <returns>The micro-batch's part of the sum, not scaled.</returns>
     double ForwardBackward(IAdaptedModel model, MicroBatch batch, double scale, StepKey key, MetricSums metrics);
 
+    /// <summary>The same for several micro-batches in their order; where the objective needs no pass but the trained one, layers may be read once for all of
+    /// them.</summary>
+    /// <param name="model">What is trained.</param>
+    /// <param name="batches">The micro-batches.</param>
+    /// <param name="scale">Multiplier of the gradients.</param>
+    /// <param name="keys">Where each stands in the run.</param>
+    /// <param name="metrics">Hears what is measured.</param>
+    double[] ForwardBackward(IAdaptedModel model, IReadOnlyList<MicroBatch> batches, double scale, IReadOnlyList<StepKey> keys, MetricSums metrics)
+        => [.. batches.Zip(keys, (batch, key) => ForwardBackward(model, batch, scale, key, metrics))];
+
     /// <summary>The micro-batch's part of the sum without gradient and dropout.</summary>
     double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics);
 }

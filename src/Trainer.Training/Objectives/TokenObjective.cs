@@ -38,5 +38,8 @@ internal sealed class TokenObjective(TrainingOptions options) : IObjective
         return sum + balance / scale;
     }
 
+    public double[] ForwardBackward(IAdaptedModel model, IReadOnlyList<MicroBatch> batches, double scale, IReadOnlyList<StepKey> keys, MetricSums metrics)
+        => _isDft ? [.. batches.Zip(keys, (batch, key) => ForwardBackward(model, batch, scale, key, metrics))] : model.ForwardBackward(batches, scale, keys);
+
     public double Evaluate(IAdaptedModel model, MicroBatch batch, MetricSums metrics) => BatchLoss.Of(model.TokenLosses(batch), batch);
 }

@@ -43,6 +43,10 @@ public static class ModelSettings
         "quantized on disk is written there once, in the cache.") with
     { Value = "WHEN", Bare = "on", Drift = DriftRule.LastBit };
 
+    public static readonly Setting StreamMicroBatches = Setting.Of(o => o.StreamMicroBatches, "stream-micro-batches", Group,
+        "Micro-batches of a step that each streamed layer is read once for: same values, fewer reads, the residual stream of each kept.") with
+    { Value = "N", Minimum = 1, Maximum = 1024, DefaultNote = "as memory allows", Drift = DriftRule.Free };
+
     public static readonly Setting Device = Setting.Of(o => o.Device, "device", Group,
         "Where to compute: auto, cpu, cuda, cuda:N or mps. What is not there is refused with the reason before anything is read.") with
     { Value = "DEVICE", Reads = ReadDevice, Drift = DriftRule.LastBit };

@@ -157,6 +157,10 @@ internal sealed partial class RunMemory
         if (MayBeNarrow || _options.Compute == ComputeKind.BFloat16) yield return new(Compiled, KernelBytes);
     }
 
+    /// <summary>What one more micro-batch takes where layers are read once for several.</summary>
+    /// <param name="batch">The largest micro-batch.</param>
+    public long OwnBytes(BatchShape batch) => Layout(batch, PassMode.Recomputed)?.OwnBytes ?? 0;
+
     /// <summary>One forward pass, as an evaluation makes it.</summary>
     /// <param name="batch">The largest batch.</param>
     public long ForwardBytes(BatchShape batch) => Layout(batch, PassMode.Losses)?.Bytes ?? ReferenceMemory.StepBytes(_adapter, batch, true);

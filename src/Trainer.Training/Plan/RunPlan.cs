@@ -54,6 +54,9 @@ public sealed record RunPlan
     /// <summary>Bytes that the streamed layers and head may take, where <c>--max-memory</c> leaves more than the smallest window needs; else null.</summary>
     public long? StreamBytes { get; init; }
 
+    /// <summary>Micro-batches of a step that each streamed layer is read once for; decided here where the option says nothing.</summary>
+    public int StreamMicroBatches { get; init; } = 1;
+
     /// <summary>Memory by part.</summary>
     public required IReadOnlyList<MemoryPart> Memory { get; init; }
 

@@ -60,7 +60,7 @@ public static class RunPlanner
     /// <param name="plan">Its plan.</param>
     public static TrainingOptions Settle(TrainingOptions options, RunPlan plan) =>
         options with { GradientCheckpointing = plan.GradientCheckpointing ? Checkpointing.On : Checkpointing.None,
-        Stream = plan.Stream ? Choice.On : Choice.Off };
+        Stream = plan.Stream ? Choice.On : Choice.Off, StreamMicroBatches = plan.StreamMicroBatches };
 
     /// <summary>Refuses a run that its memory cannot hold; the disk is asked by who writes to it.</summary>
     /// <exception cref="PlanRefusedException">The run cannot finish.</exception>
@@ -98,6 +98,7 @@ public static class RunPlanner
         var reference = ObjectiveTable.ReferenceIsAdapter(options) ? trainable * 8 : 0;
         var isStreamed = options.Stream == Choice.On;
         var form = memory.Kind.ToString().ToLowerInvariant();
+        var together = 1;
         var (onDevice, device, deviceLimit) = (DevicePlan.Has(options), new DevicePlan(options, memory), DevicePlan.Limit(options));
         List<MemoryPart> Step(bool again)
         {
@@ -106,6 +107,7 @@ public static class RunPlanner
             if (mismatched > stepBytes) step.Add(new("mismatched answers", mismatched - stepBytes));
             if (evaluation > Math.Max(stepBytes, mismatched)) step.Add(new("longer rows held out", evaluation - Math.Max(stepBytes, mismatched)));
             if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
+            if (together > 1) step.Add(new("streams of further micro-batches", (together - 1) * memory.OwnBytes(batch)));
             return step;
         }
         List<MemoryPart> OnDevice(bool again, long? window = null)
@@ -138,6 +140,15 @@ public static class RunPlanner
                 || OnDevice(false).Sum(part => part.Bytes) > deviceLimit * 0.8));
         var parts = recompute ? Parts(true) : keep;
         long? window = null;
+        if (isStreamed && recompute && memory.Refusal is null && options is { Objective: "sft", GradientAccumulationSteps: > 1 })
+        {
+            // Each further micro-batch saves as many reads as the first: more than layers that stay.
+            var spare = onDevice ? deviceLimit is { } most ? (long)(most * WindowShare) - OnDevice(true).Sum(part => part.Bytes) : 0
+                : (long)(limit * WindowShare) - parts.Sum(part => part.Bytes);
+            var room = 1 + (int)Math.Clamp(spare / Math.Max(1, memory.OwnBytes(batch)), 0, options.GradientAccumulationSteps - 1);
+            together = Math.Min(options.GradientAccumulationSteps, options.StreamMicroBatches ?? room);
+            parts = Parts(recompute);
+        }
         if (isStreamed && onDevice)
         {
             if (deviceLimit is { } has && (long)(has * WindowShare) - OnDevice(recompute).Sum(part => part.Bytes) is > 0 and var free)
@@ -175,6 +186,7 @@ public static class RunPlanner
             GradientCheckpointing = recompute,
             Stream = isStreamed,
             StreamBytes = window,
+            StreamMicroBatches = together,
             Memory = parts,
             Buffers = memory.Layout(batch, recompute ? PassMode.Recomputed : PassMode.Kept)?.Buffers
                 .GroupBy(buffer => buffer.Name).Select(group => new MemoryPart(group.Key, group.Sum(buffer => buffer.Bytes))).ToList() ?? [],

@@ -31,6 +31,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     private AdaptedModel(CausalModel model, LoraSpec spec, TrainingOptions options)
     {
         (_model, _spec, _baseName) = (model, spec, options.Model);
+        Together = options.StreamMicroBatches ?? 1;
         _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
         _noise = options.NeftuneNoiseAlpha;
         _frozen = FrozenBlock.Of(options.Lora.FreezeA, spec.IsDoubled, model.Parameters.Entries);
@@ -140,6 +141,12 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     public double ForwardBackward(MicroBatch batch, double lossScale, StepKey key)
         => _model.ForwardBackward(Tokens(batch, balance: batch.TrainedTokens), lossScale, key).LossSum;
+
+    public double[] ForwardBackward(IReadOnlyList<MicroBatch> batches, double lossScale, IReadOnlyList<StepKey> keys)
+        => [.. _model.ForwardBackward([.. batches.Select(batch => Tokens(batch, balance: batch.TrainedTokens))], lossScale,
+            [.. keys.Select(key => (StepKey?)key)]).Select(result => result.LossSum)];
+
+    public int Together { get; }
 
     public double ForwardBackward(MicroBatch batch, Func<float[], float[]> weigh, StepKey key, double balance = 0, float[]? logitMeans = null)
         => _model.ForwardBackward(Tokens(batch, weigh, balance, logitMeans), 1, key).Balance;

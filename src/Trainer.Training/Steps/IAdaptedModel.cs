@@ -23,6 +23,16 @@ internal interface IAdaptedModel : IDisposable
     /// <returns>The sum of weighted token losses (nats), not scaled.</returns>
     double ForwardBackward(MicroBatch batch, double lossScale, StepKey key);
 
+    /// <summary>The same for several micro-batches in their order.</summary>
+    /// <param name="batches">The micro-batches.</param>
+    /// <param name="lossScale">1 / trained tokens of the whole optimizer step.</param>
+    /// <param name="keys">Where each stands in the run.</param>
+    double[] ForwardBackward(IReadOnlyList<MicroBatch> batches, double lossScale, IReadOnlyList<StepKey> keys)
+        => [.. batches.Zip(keys, (batch, key) => ForwardBackward(batch, lossScale, key))];
+
+    /// <summary>Micro-batches of a step that go together, see <see cref="TrainingOptions.StreamMicroBatches"/>.</summary>
+    int Together => 1;
+
     /// <summary>Adds the gradient of the sum of token losses, each times a weight that is found out when all losses are known.</summary>
     /// <param name="batch">The tokens.</param>
     /// <param name="weigh">Losses in, length T; weights out, length T.</param>

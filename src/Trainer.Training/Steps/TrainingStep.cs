@@ -26,11 +26,16 @@ internal sealed class TrainingStep(TrainingOptions options, IAdaptedModel model,
         var metrics = new MetricSums(objective.Metrics);
         model.Parameters.ClearGradients();
         double lossSum = 0;
-        for (var micro = ranks.Rank; micro < batches.Count; micro += ranks.Size)
+        var mine = Enumerable.Range(0, batches.Count).Where(micro => micro % ranks.Size == ranks.Rank);
+        foreach (var together in mine.Chunk(model.Together))
         {
-            var sum = objective.ForwardBackward(model, batches[micro], 1 / divisor, new StepKey(options.Seed, step, micro), metrics);
-            lossSum += sum;
-            afterMicroBatch?.Invoke(micro, sum);
+            StepKey[] keys = [.. together.Select(micro => new StepKey(options.Seed, step, micro))];
+            var sums = objective.ForwardBackward(model, [.. together.Select(micro => batches[micro])], 1 / divisor, keys, metrics);
+            for (var i = 0; i < together.Length; i++)
+            {
+                lossSum += sums[i];
+                afterMicroBatch?.Invoke(together[i], sums[i]);
+            }
         }
         double[] riders = [lossSum, stopAsked ? 1 : 0, isShortOfMemory ? 1 : 0, .. metrics.Numbers];
         model.Parameters.SumGradients(ranks, riders);

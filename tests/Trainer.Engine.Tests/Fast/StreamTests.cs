@@ -205,6 +205,47 @@ public sealed class StreamTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, true);
 
+    // Rows of unlike lengths, dropout and DoRA: each batch has its own masks, and the largest comes in the middle.
+    [Theory]
+    [InlineData(StreamReads.Mapped, false, 0.0, EngineKind.Fast), InlineData(StreamReads.Direct, true, 0.3, EngineKind.Fast),
+        InlineData(StreamReads.Direct, false, 0.3, EngineKind.Libtorch)]
+    public void Several_batches_go_layer_by_layer_with_the_bits_of_one_after_another_and_fewer_reads(StreamReads reads, bool dora, double dropout,
+        EngineKind engine)
+    {
+        using var model = Load(Streamed with { StreamReads = reads, Engine = engine }, dora, dropout);
+        TokenBatch[] batches = [FastRun.Batch(300, true, [7, 9]), FastRun.Batch(300, false, [19, 5, 5, 33, 1]), FastRun.Batch(300, false, [3, 21]),
+            FastRun.Batch(300, true, [11])];
+        StepKey?[] keys = [.. batches.Select((_, micro) => (StepKey?)new StepKey(1, 2, micro))];
+        var apart = batches.Zip(keys, (batch, key) => model.ForwardBackward(batch, 0.25, key).LossSum).ToArray();
+        var expected = model.Parameters.GradientSpan.ToArray();
+        Assert.Contains(expected, value => value != 0);
+        var before = ((FastEngine)model.Engine).LayersRead;
+        model.Parameters.ZeroGradients();
+        Assert.Equal(apart, model.ForwardBackward(batches, 0.25, keys).Select(result => result.LossSum));
+        Assert.Equal(expected, model.Parameters.GradientSpan.ToArray());
+        var together = ((FastEngine)model.Engine).LayersRead - before;
+        // Apart: the last two layers of a pass are the first of its way back, and the first two of the next pass.
+        Assert.InRange(before, 4 * 8, 4 * 12);
+        Assert.InRange(together, 6, 12);
+        // Whoever needs one pass alone after that gets it.
+        model.Parameters.ZeroGradients();
+        Assert.Equal(apart[1], model.ForwardBackward(batches[1], 0.25, keys[1]).LossSum);
+    }
+
+    [Theory, InlineData("llama31"), InlineData("qwen2"), InlineData("gemma2"), InlineData("phi3"), InlineData("olmo2")]
+    public void Families_go_layer_by_layer_with_the_bits_of_one_after_another(string name)
+    {
+        using var model = FastRun.Adapted(name, EngineKind.Fast, checkpointing: true, 0, ComputeKind.Float32, dora: false);
+        var size = model.Config.VocabularySize;
+        TokenBatch[] batches = [FastRun.Batch(size, false), FastRun.Batch(size, true, [4, 40]), FastRun.Batch(size, false, [13])];
+        StepKey?[] keys = [null, null, null];
+        var apart = batches.Select(batch => model.ForwardBackward(batch, 0.25).LossSum).ToArray();
+        var expected = model.Parameters.GradientSpan.ToArray();
+        model.Parameters.ZeroGradients();
+        Assert.Equal(apart, model.ForwardBackward(batches, 0.25, keys).Select(result => result.LossSum));
+        Assert.Equal(expected, model.Parameters.GradientSpan.ToArray());
+    }
+
     private (double Loss, Dictionary<string, float[]> Gradients) Run(ModelLoadOptions options, bool dora = false, KernelFactory? kernels = null)
     {
         using var model = Load(options, dora);
@@ -215,10 +256,10 @@ public sealed class StreamTests : IDisposable
         return (loss, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
     }
 
-    private CausalModel Load(ModelLoadOptions options, bool dora = false)
+    private CausalModel Load(ModelLoadOptions options, bool dora = false, double dropout = 0)
     {
         var model = CausalModel.Load(_folder, options);
-        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, UseDora = dora }, 1);
+        AdapterInjector.Inject(model, new LoraSpec { Rank = 4, UseDora = dora, Dropout = dropout }, 1);
         FastRun.Randomize(model);
         return model;
     }

@@ -91,7 +91,7 @@ public class DriftTests
         string[] free = ["Model", "ModelDirectory", "OutputDirectory", "MaxSteps", "Epochs", "MaxTime", "LoggingSteps", "SaveSteps", "SaveStrategy",
             "SaveTotalLimit", "Distributed", "Resume", "AllowDrift",
             "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "LoadBestModelAtEnd", "MaxMemoryBytes",
-            "DeviceMemoryBytes", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
+            "DeviceMemoryBytes", "StreamMicroBatches", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
             "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference",
             "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))

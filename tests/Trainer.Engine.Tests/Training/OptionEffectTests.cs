@@ -26,6 +26,7 @@ public sealed class OptionEffectTests : IDisposable
         ["double-quant"] = ("false", "--quantize=nf4"),
         ["dtype"] = ("bfloat16", ""),
         ["stream"] = ("on", ""),
+        ["stream-micro-batches"] = ("1", "--stream=on --gradient-accumulation-steps=2 --gradient-checkpointing=on --quantize=nf4"),
         ["device"] = ("cuda", ""),
         ["threads"] = ("2", ""),
         ["max-memory"] = ("1MiB", ""),

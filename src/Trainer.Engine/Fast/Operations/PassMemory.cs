@@ -8,6 +8,9 @@ namespace Trainer.Engine.Fast.Operations;
 /// <param name="Block">The block.</param>
 internal readonly record struct PassMemory(PassLayout Layout, DeviceMemory Block)
 {
+    /// <summary>The block of the batch's own buffers, where they lie apart.</summary>
+    public DeviceMemory? Own { get; init; }
+
     /// <summary>The buffer of that name.</summary>
     /// <exception cref="InvalidOperationException">The layout has none.</exception>
     public Place At(ElementType type, BufferId id, int index = -1, ModuleRole? role = null)
@@ -20,5 +23,9 @@ internal readonly record struct PassMemory(PassLayout Layout, DeviceMemory Block
     public Place FloatsOrNone(BufferId id, int index = -1, ModuleRole? role = null, string? part = null) => Find(ElementType.Float32, id, index, role, part);
 
     private Place Find(ElementType type, BufferId id, int index, ModuleRole? role, string? part = null)
-        => Layout.OffsetOf(new BufferKey(id, index, role, part)) is { } offset ? new Place(Block, offset / Place.SizeOf(type), type) : default;
+    {
+        var key = new BufferKey(id, index, role, part);
+        if (Layout.OffsetOf(key) is not { } offset) return default;
+        return new Place(Layout.IsApart && PassLayout.IsOwn(key) ? Own! : Block, offset / Place.SizeOf(type), type);
+    }
 }

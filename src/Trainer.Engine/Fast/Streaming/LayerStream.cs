@@ -24,6 +24,7 @@ internal sealed class LayerStream : IDisposable
     private int _current = -1;
     private int _ahead = -1;
     private ExceptionDispatchInfo? _fault;
+    private long _loads;
 
     /// <summary>Owns the source.</summary>
     public LayerStream(ILayerSource source, int layers, StreamWindow window)
@@ -32,6 +33,15 @@ internal sealed class LayerStream : IDisposable
         (_isReady, _uses) = (new bool[layers], new IDeviceEvent?[layers]);
         _reader = new Thread(Read) { IsBackground = true, Name = "weight reader" };
         _reader.Start();
+    }
+
+    /// <summary>Layers read so far.</summary>
+    public long Loads
+    {
+        get
+        {
+            lock (_gate) return _loads;
+        }
     }
 
     /// <summary>A layer is about to be computed, and another will follow (-1: none). Returns once the first is there.</summary>
@@ -102,6 +112,7 @@ internal sealed class LayerStream : IDisposable
                 lock (_gate)
                 {
                     _isReady[layer] = true;
+                    _loads++;
                     // A pass that was broken off may have gone elsewhere meanwhile.
                     if (!IsWanted(layer)) Release(layer);
                     Monitor.PulseAll(_gate);

@@ -41,6 +41,9 @@ internal sealed unsafe class StreamedBase : IDisposable
     /// <summary>How it reads and what stays, in words.</summary>
     public string Description { get; }
 
+    /// <summary>Layers read so far.</summary>
+    public long LayersRead => _layers.Loads;
+
     /// <summary>Set where the head does not stay.</summary>
     public HeadPages? Head { get; }
 

@@ -319,7 +319,7 @@ internal sealed unsafe class FakeKernels : IKernels
 
     private Place At(Place place) => place.IsNone ? default : place with { Memory = At(place.Memory) };
 
-    private PassMemory At(PassMemory room) => room with { Block = At(room.Block) };
+    private PassMemory At(PassMemory room) => room with { Block = At(room.Block), Own = room.Own is { } own ? At(own) : null };
 
     private LayerAttention At(LayerAttention layer)
         => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
