@@ -11,6 +11,7 @@ using Trainer.Engine.Fast.Mamba;
 using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Generation;
+using Trainer.Engine.Native;
 using Trainer.Engine.Passes;
 using Trainer.Models.Parts;
 using static TorchSharp.torch;
@@ -46,7 +47,7 @@ internal sealed class FastEngine : IDecoderEngine
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _engine = EngineShape.Of(model, get_num_threads()) with { PanelElements = panelElements, Guard = guard };
+        _engine = EngineShape.Of(model, TorchThreads.Count) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
         var device = (kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels);
         _kernels = new MeteredKernels(device, _shape, Meter, new OwnKernels(model.Options.Overrides, device));
@@ -79,7 +80,7 @@ internal sealed class FastEngine : IDecoderEngine
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(LoadedDecoder model, TokenBatch batch, bool checkpointing, bool drops = false) =>
         EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept,
-        EngineShape.Of(model, get_num_threads())).Bytes;
+        EngineShape.Of(model, TorchThreads.Count)).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
 
@@ -182,7 +183,7 @@ internal sealed class FastEngine : IDecoderEngine
 
     private PassLayout LayoutOf(TokenBatch batch, PassMode mode, StepKey? key, bool isApart)
         => EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode,
-            _engine with { Threads = get_num_threads() }, isApart);
+            _engine with { Threads = TorchThreads.Count }, isApart);
 
     private void Reserve(long bytes)
     {

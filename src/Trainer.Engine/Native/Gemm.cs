@@ -5,8 +5,18 @@ using TorchSharp;
 namespace Trainer.Engine.Native;
 
 /// <summary>fp32 matrix products on raw row-major memory, through the BLAS inside libtorch (or its addmm where that is not exported).</summary>
+/// <remarks>
+/// Outside of a loop a product is cut into parts of its result that the team takes, each computed by BLAS on one thread; inside of one it stays on its thread.
+/// Parts begin at multiples of 16 rows and columns and have at least 16: then MKL's sums of an element are those of the whole product.
+/// </remarks>
 internal static unsafe partial class Gemm
 {
+    // Multiplications and additions that take some ten microseconds.
+    private const double PartOperations = 1e6;
+    private const long PartsPerThread = 4;
+    private const long Step = 16;
+    private const long LeastSide = 32;
+
     private static readonly Lazy<bool> HasSgemm = new(FindSgemm);
 
     /// <summary>c[m, n] = alpha * a[m, k] b[n, k]^T + beta * c.</summary>
@@ -24,6 +34,48 @@ internal static unsafe partial class Gemm
     private static void Run(bool ta, bool tb, long m, long n, long k, float alpha, float* a, long lda, float* b, long ldb, float beta, float* c, long ldc)
     {
         if (m == 0 || n == 0) return;
+        if (TorchThreads.IsInside)
+        {
+            One(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+            return;
+        }
+        var (high, wide) = Cut(m, n, k, TorchThreads.Count);
+        var (down, across) = (Parts(m, high), Parts(n, wide));
+        TorchThreads.For(0, down * across, 1, (begin, end) =>
+        {
+            for (var part = begin; part < end; part++)
+            {
+                long row = part / across * high, column = part % across * wide;
+                long rows = part / across == down - 1 ? m - row : high, columns = part % across == across - 1 ? n - column : wide;
+                float* left = a + row * (ta ? 1 : lda), right = b + column * (tb ? ldb : 1);
+                One(ta, tb, rows, columns, k, alpha, left, lda, right, ldb, beta, c + row * ldc + column, ldc);
+            }
+        });
+    }
+
+    /// <summary>Rows and columns of the parts of a result [m, n] with sums of k: as many parts as feed the threads, none too small to be worth one.</summary>
+    internal static (long Rows, long Columns) Cut(long m, long n, long k, int threads)
+    {
+        if (threads == 1) return (m, n);
+        var wanted = Math.Clamp((long)(2.0 * m * n * k / PartOperations), 1, PartsPerThread * threads);
+        // The longer side is cut first: parts stay as near to squares as they can.
+        if (n > m)
+        {
+            var columns = Side(n, wanted);
+            return (Side(m, wanted / Parts(n, columns)), columns);
+        }
+        var rows = Side(m, wanted);
+        return (rows, Side(n, wanted / Parts(m, rows)));
+    }
+
+    /// <summary>Parts of a side; what would be left over for a last one of less than 16 belongs to the one before.</summary>
+    internal static long Parts(long length, long side) => Math.Max(1, (length + side - Step) / side);
+
+    private static long Side(long length, long parts)
+        => Math.Min(length, Math.Max(LeastSide, ((length + Math.Max(1, parts) - 1) / Math.Max(1, parts) + Step - 1) / Step * Step));
+
+    private static void One(bool ta, bool tb, long m, long n, long k, float alpha, float* a, long lda, float* b, long ldb, float beta, float* c, long ldc)
+    {
         if (HasSgemm.Value && Fits(m, n, k, lda, ldb, ldc)) Blas(ta, tb, (int)m, (int)n, (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
         else Torch(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     }

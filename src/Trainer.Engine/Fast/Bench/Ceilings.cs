@@ -34,7 +34,7 @@ public static unsafe class Ceilings
     {
         const int depth = 128, rounds = 4000;
         if (!TileProduct.IsFast) return 0;
-        var threads = torch.get_num_threads();
+        var threads = TorchThreads.Count;
         using var arena = new Arena(threads * (1L << 16));
         var operands = arena.Floats(threads * (1L << 14));
         NativeMemory.Clear(operands, (nuint)threads << 16);

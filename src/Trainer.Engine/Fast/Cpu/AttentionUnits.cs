@@ -3,8 +3,8 @@ using Trainer.Engine.Fast.Layout;
 namespace Trainer.Engine.Fast.Cpu;
 
 /// <summary>
-/// What can attend at once: each block of queries of each head of each segment, in that order from the inside out, so that neighbours share their keys.
-/// Each is computed alike whoever takes it.
+/// What can attend at once: each block of queries of each head of each segment. Within a segment the blocks that see the most keys come first, so that the
+/// last ones taken are short, and the heads of a block side by side, so that neighbours share their keys. Each is computed alike whoever takes it.
 /// </summary>
 internal sealed class AttentionUnits
 {
@@ -37,8 +37,8 @@ internal sealed class AttentionUnits
         for (long unit = begin, first = 0; unit < end; unit++)
         {
             while (unit - first >= (long)_heads * _blocks[segment].Length) first += (long)_heads * _blocks[segment++].Length;
-            var (head, block) = Math.DivRem(unit - first, _blocks[segment].Length);
-            yield return ((int)head, _blocks[segment][block]);
+            var (block, head) = Math.DivRem(unit - first, _heads);
+            yield return ((int)head, _blocks[segment][^((int)block + 1)]);
         }
     }
 }

@@ -29,15 +29,15 @@ internal sealed unsafe partial class CpuKernels
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
     {
         float* from = Floats(x), scales = Floats(inverse), upper = Floats(dy), to = Floats(target);
-        TorchThreads.For(0, width, ColumnGrain, (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
+        TorchThreads.For(0, width, ColumnsOf(rows), (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
     }
 
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         float* values = Floats(x), c = Floats(cos), s = Floats(sin);
         var rows = HostMemory.At<int>(positions);
-        TorchThreads.For(0, tokens, RowGrain, (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, pairs, inverse, begin,
-            end));
+        TorchThreads.For(0, tokens, GrainOf(heads * _shape.HeadSize),
+            (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, pairs, inverse, begin, end));
     }
 
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
@@ -138,7 +138,10 @@ internal sealed unsafe partial class CpuKernels
         => _attention.Continue(ProductRoom.Of(room), starts, new HostAttention(layer), texts);
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
-        => _attention.Backward(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
+        => _attentionGradient.Run(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
 
-    private static long GrainOf(int width) => Math.Max(1, Grain / width);
+    // Rows of so many columns, and columns of so many rows, that are worth a thread.
+    private static long GrainOf(long width) => Math.Max(1, Grain / width);
+
+    private static long ColumnsOf(long rows) => Math.Max(LeastColumns, GrainOf(rows));
 }

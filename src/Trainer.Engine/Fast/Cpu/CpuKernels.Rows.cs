@@ -33,7 +33,7 @@ internal sealed unsafe partial class CpuKernels
     public void AddRow(Place row, float factor, long rows, long width, Place y, long stride)
     {
         float* added = Floats(row), target = Floats(y);
-        TorchThreads.For(0, rows, RowGrain, (begin, end) =>
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++) Arithmetic.AddScaled(target + t * stride, added, factor, target + t * stride, 0, width);
         });
@@ -42,7 +42,7 @@ internal sealed unsafe partial class CpuKernels
     public void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add)
     {
         float* each = Floats(factors), from = Floats(x), to = Floats(y);
-        TorchThreads.For(0, rows, RowGrain, (begin, end) =>
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -56,7 +56,7 @@ internal sealed unsafe partial class CpuKernels
     public void AddTransposed(Place source, long rows, long columns, Place target, long step)
     {
         float* from = Floats(source), to = Floats(target);
-        TorchThreads.For(0, columns, 1 << 10, (begin, end) =>
+        TorchThreads.For(0, columns, ColumnsOf(2 * rows), (begin, end) =>
         {
             for (var j = begin; j < end; j++)
                 for (long i = 0; i < rows; i++) to[(j * rows + i) * step] += from[i * columns + j];
@@ -73,7 +73,7 @@ internal sealed unsafe partial class CpuKernels
     public void AddColumnDots(PassMemory room, Place a, long stride, Place b, long rows, long width, Place divisor, Place target)
     {
         float* first = Floats(a), second = Floats(b), sums = Floats(room.Floats(BufferId.RatioSums)), below = Floats(divisor), to = Floats(target);
-        TorchThreads.For(0, width, 256, (begin, end) =>
+        TorchThreads.For(0, width, ColumnsOf(rows), (begin, end) =>
         {
             new Span<float>(sums + begin, (int)(end - begin)).Clear();
             for (long t = 0; t < rows; t++) Arithmetic.AddProduct(sums, first + t * stride, second + t * width, sums, begin, end);
@@ -88,7 +88,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), to = Floats(target);
         var rows = HostMemory.At<int>(index);
-        TorchThreads.For(0, count, RowGrain, (begin, end) =>
+        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++) NativeMemory.Copy(from + rows[i] * (long)width, to + i * width, (nuint)width * sizeof(float));
         });
@@ -98,8 +98,8 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), to = Floats(target);
         var places = HostMemory.At<int>(index);
-        NativeMemory.Clear(to, (nuint)(rows * width) * sizeof(float));
-        TorchThreads.For(0, count, RowGrain, (begin, end) =>
+        Fill(target, rows * width, 0f);
+        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++) NativeMemory.Copy(from + i * width, to + places[i] * (long)width, (nuint)width * sizeof(float));
         });
@@ -109,7 +109,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), to = Floats(target);
         var places = HostMemory.At<int>(index);
-        TorchThreads.For(0, count, RowGrain, (begin, end) =>
+        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++)
             {
@@ -122,11 +122,14 @@ internal sealed unsafe partial class CpuKernels
     public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target)
     {
         float* table = Floats(trained), to = Floats(target);
-        for (var t = 0; t < ids.Length; t++)
+        TorchThreads.For(0, ids.Length, GrainOf(width), (begin, end) =>
         {
-            if (table == null) weight.Materialize(ids[t], 1, to + t * (long)width);
-            else NativeMemory.Copy(table + ids[t] * (long)width, to + t * (long)width, (nuint)width * sizeof(float));
-        }
+            for (var t = begin; t < end; t++)
+            {
+                if (table == null) weight.Materialize(ids[t], 1, to + t * width);
+                else NativeMemory.Copy(table + ids[t] * (long)width, to + t * width, (nuint)width * sizeof(float));
+            }
+        });
     }
 
     public void AddNoise(TokenBatch batch, StepKey key, int width, Place target)
@@ -135,14 +138,17 @@ internal sealed unsafe partial class CpuKernels
     public void Scale(Place x, long count, float factor)
     {
         var values = Floats(x);
-        for (long i = 0; i < count; i++) values[i] *= factor;
+        TorchThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++) values[i] *= factor;
+        });
     }
 
     // A token may occur many times: columns are split among threads, so each sum has one owner and one order.
     public void EmbedGradient(Place gradient, int[] ids, float factor, int width, Place target)
     {
         float* from = Floats(gradient), to = Floats(target);
-        TorchThreads.For(0, width, ColumnGrain, (begin, end) =>
+        TorchThreads.For(0, width, ColumnsOf(ids.Length), (begin, end) =>
         {
             for (var t = 0; t < ids.Length; t++)
             {

@@ -1,5 +1,6 @@
 using Trainer.Engine.Fast.Bench;
 using Trainer.Engine.Fast.Layout;
+using Trainer.Engine.Native;
 using Trainer.Engine.Weights;
 
 namespace Trainer.Engine.Fast.Cpu;
@@ -26,7 +27,7 @@ internal static unsafe class ProductRace
         var panels = new PanelPlan();
         IFrozenProduct[] products = [CpuKernels.Exact(panels), new BFloat16Product(panels)];
         var matrix = MatrixShape.Of(weight);
-        var threads = TorchSharp.torch.get_num_threads();
+        var threads = TorchThreads.Count;
         List<PassBuffer> buffers = [.. CpuKernels.ExactBuffers(tokens, [matrix], threads), .. BFloat16Product.Buffers(tokens, [matrix], PanelPlan.Elements)];
         using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes) + sizeof(float) * tokens * (columns + rows) + 2 * Arena.Alignment);
         var room = ProductRoom.Cut(arena, buffers, tokens, threads);

@@ -8,10 +8,9 @@ namespace Trainer.Engine.Fast.Cpu;
 /// <summary>Frozen products in float32 by register tiles of our own: weights go from their stored form straight into the packed form that the tiles
 /// read.</summary>
 /// <remarks>
-/// A block of the depth (the index of the sums) at a time: the activations are packed once and shared; then threads take chunks of columns, write that part of
-/// W
-/// out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
-/// Where there are fewer such chunks than threads the rows are cut too, and each part of them has the chunk written out anew.
+/// A block of the depth (the index of the sums) at a time: the activations are packed once and shared; then threads take chunks of columns, write that part
+/// of W out and pack it into a scratch that stays in the second-level cache, and run all rows over it. No matrix in float32 exists at any time.
+/// Where such chunks do not feed all threads the rows are cut too, and each part of them has the chunk written out anew.
 /// Every element is a chain of sums for each block of the depth, whoever computes it: results do not depend on the number of threads or of rows.
 /// </remarks>
 internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
@@ -22,19 +21,23 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     // Rows of W that are gone through at a time: results of these stay in the third-level cache between blocks of the depth, and a streamed head is resident in
     // parts.
     private const long WindowRows = 2048;
-    // Tiles of rows that a chunk of W is worth writing out for.
+    // Tiles of rows that a chunk of W is worth writing out for, and rows that the writing out takes as long as.
     private const long LeastRowTiles = 4;
+    private const long WritingOutRows = 16;
+    // Tiles of rows that are packed at a time.
+    private const long PackedTiles = 4;
     private const long ChunkFloats = BlockDepth * MostColumns;
     private const long EdgeFloats = TileProduct.Rows * TileProduct.Columns;
     private const long ScratchFloats = ChunkFloats + TileOperand.RoomFloats + EdgeFloats;
 
     /// <summary>Scratch for T rows of activations, whatever the matrices.</summary>
     public static IEnumerable<PassBuffer> Buffers(long tokens, int threads) =>
-        [new(BufferUse.Scratch, new(BufferId.PackedRows), PackedFloats(tokens)), new(BufferUse.Scratch, new(BufferId.TileScratch), threads * ScratchFloats)];
+        [new(BufferUse.Scratch, new(BufferId.PackedRows), 2 * PackedFloats(tokens)),
+            new(BufferUse.Scratch, new(BufferId.TileScratch), threads * ScratchFloats)];
 
     public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
     {
-        foreach (var (row, count) in panels.Parts(weight, WindowRows))
+        foreach (var (row, count) in panels.Parts(weight, Window(weight, room.Threads)))
             Run(room, TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false);
         GC.KeepAlive(weight);
     }
@@ -46,60 +49,80 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
         GC.KeepAlive(weight);
     }
 
+    // Many threads have large caches together, and a small window has few chunks for them. A streamed head comes and goes by windows.
+    private long Window(IFrozenWeight weight, int threads)
+        => panels.HeadPages is { } pages && pages.Covers(weight) ? WindowRows : Math.Max(WindowRows, 2 * TileOperand.Unit * threads);
+
+    // One loop for each block of the depth: while it is multiplied, the activations of the next are packed into the other half of their room.
     private static void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add)
     {
-        float* packed = room.Memory.Floats(BufferId.PackedRows), scratch = room.Memory.Floats(BufferId.TileScratch);
+        float* packed = room.Memory.Floats(BufferId.PackedRows), other = packed + PackedFloats(left.Rows);
+        var scratch = room.Memory.Floats(BufferId.TileScratch);
         var blocks = Tiles(weight.Depth, BlockDepth);
         var length = Tiles(weight.Depth, blocks * TileOperand.Unit) * TileOperand.Unit;
+        Block Of(long depth) => new(depth, Math.Min(length, weight.Depth - depth), add || depth > 0);
+        var tiles = Tiles(left.Rows, TileProduct.Rows);
+        var first = (IntPtr)packed;
+        TorchThreads.For(0, tiles, 1, (begin, end) => PackLeft((float*)first, left, Of(0), begin, end));
         for (long depth = 0; depth < weight.Depth; depth += length)
         {
-            var block = new Block(depth, Math.Min(length, weight.Depth - depth), add || depth > 0);
-            PackLeft(packed, left, block);
-            Multiply(packed, scratch, room.Threads, weight, left.Rows, block, c, stride);
+            var (now, next) = ((IntPtr)packed, (IntPtr)other);
+            var following = depth + length;
+            var pieces = following < weight.Depth ? Tiles(tiles, PackedTiles) : 0;
+            var units = new Units(weight.Columns, left.Rows, room.Threads);
+            TorchThreads.For(0, pieces + units.Count, 1, (slot, begin, end) =>
+            {
+                for (var piece = begin; piece < Math.Min(end, pieces); piece++)
+                    PackLeft((float*)next, left, Of(following), piece * PackedTiles, Math.Min(tiles, (piece + 1) * PackedTiles));
+                Multiply((float*)now, scratch + slot * ScratchFloats, weight, units, Math.Max(0, begin - pieces), end - pieces, Of(depth), c, stride);
+            }, room.Threads);
+            packed = (float*)next;
+            other = (float*)now;
         }
     }
 
-    private static void PackLeft(float* packed, Left left, Block block) => TorchThreads.For(0, Tiles(left.Rows, TileProduct.Rows), 4, (begin, end) =>
+    private static void PackLeft(float* packed, Left left, Block block, long begin, long end)
     {
         for (var row = begin * TileProduct.Rows; row < Math.Min(left.Rows, end * TileProduct.Rows); row += TileProduct.Rows)
         {
             var count = (int)Math.Min(TileProduct.Rows, left.Rows - row);
             TilePacking.Rows(left.Values + row * left.Stride + block.Begin, left.Stride, count, block.Length, left.Factor, packed + row * block.Length);
         }
-    });
-
-    private static void Multiply(float* packed, float* room, int threads, TileOperand weight, long rows, Block block, float* c, long stride)
-    {
-        // Four chunks a thread even the load out.
-        var chunk = Math.Clamp(Tiles(weight.Columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
-        var chunks = Tiles(weight.Columns, chunk);
-        var part = Tiles(rows, TileProduct.Rows * RowParts(chunks, rows, threads)) * TileProduct.Rows;
-        var parts = Tiles(rows, part);
-        long next = 0;
-        TorchThreads.For(0, threads, 1, (slot, _, _) =>
-        {
-            var scratch = room + slot * ScratchFloats;
-            var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
-            long Take() => Math.Min(Interlocked.Increment(ref next) - 1, chunks * parts);
-            long Column(long unit) => unit / parts * chunk;
-            long Width(long column) => Math.Min(chunk, weight.Columns - column);
-            for (long unit = Take(), following; unit < chunks * parts; unit = following)
-            {
-                following = Take();
-                long column = Column(unit), begin = unit % parts * part, end = Math.Min(rows, begin + part);
-                // The next chunk's codes are asked for late, so that this chunk's operands do not push them out of the cache again.
-                var late = begin + (end - begin) / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
-                weight.Pack(column, Width(column), block.Begin, block.Length, scratch, scratch + ChunkFloats);
-                Rows(packed, begin, late, Width(column), block, scratch, c + column, stride, edge);
-                if (following < chunks * parts) weight.Prefetch(Column(following), Width(Column(following)), block.Begin, block.Length);
-                Rows(packed, late, end, Width(column), block, scratch, c + column, stride, edge);
-            }
-        });
     }
 
-    /// <summary>Into how many parts rows are cut so that every thread has work: one where the chunks of columns are enough.</summary>
+    private static void Multiply(float* packed, float* scratch, TileOperand weight, Units units, long first, long last, Block block, float* c, long stride)
+    {
+        var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
+        for (var unit = first; unit < last; unit++)
+        {
+            var (column, wide, begin, end) = units.At(unit);
+            // The codes that are wanted next are asked for late, so that this chunk's operands do not push them out of the cache again. Where all threads are
+            // alike busy, each has its turn again after the others.
+            var late = begin + (end - begin) / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
+            var following = unit + 1 < last ? unit + 1 : last + (units.Threads - 1L) * (last - first);
+            weight.Pack(column, wide, block.Begin, block.Length, scratch, scratch + ChunkFloats);
+            Rows(packed, begin, late, wide, block, scratch, c + column, stride, edge);
+            if (following < units.Count) weight.Prefetch(units.At(following).Column, units.At(following).Wide, block.Begin, block.Length);
+            Rows(packed, late, end, wide, block, scratch, c + column, stride, edge);
+        }
+    }
+
+    /// <summary>
+    /// Into how many parts rows are cut: one where the chunks of columns feed every thread evenly, else what costs least in rows that the busiest thread goes
+    /// through, the writing out of a chunk counted as so many rows.
+    /// </summary>
     internal static long RowParts(long chunks, long rows, int threads)
-        => Math.Clamp(Tiles(threads, chunks), 1, Math.Max(1, Tiles(rows, TileProduct.Rows * LeastRowTiles)));
+    {
+        var most = Math.Max(1, Tiles(rows, TileProduct.Rows * LeastRowTiles));
+        long best = 1, least = long.MaxValue;
+        for (long parts = 1; parts <= Math.Min(most, 4 * Math.Max(1, Tiles(threads, chunks))); parts++)
+        {
+            var high = Tiles(rows, TileProduct.Rows * parts) * TileProduct.Rows;
+            var cost = Tiles(chunks * Tiles(rows, high), threads) * (high + WritingOutRows);
+            if (cost < least) (best, least) = (parts, cost);
+        }
+        return best;
+    }
 
     private static void Rows(float* left, long begin, long end, long columns, Block block, float* packed, float* c, long stride, float* edge)
     {
@@ -134,4 +157,31 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     }
 
     private readonly record struct Block(long Begin, long Length, bool IsAdded);
+
+    // What is taken at a time: a chunk of columns with a part of the rows.
+    private readonly struct Units
+    {
+        private readonly long _columns, _rows, _chunk, _part, _parts;
+
+        public Units(long columns, long rows, int threads)
+        {
+            (_columns, _rows, Threads) = (columns, rows, threads);
+            // Four chunks a thread even the load out.
+            _chunk = Math.Clamp(Tiles(columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
+            var chunks = Tiles(columns, _chunk);
+            _part = Tiles(rows, TileProduct.Rows * RowParts(chunks, rows, threads)) * TileProduct.Rows;
+            _parts = Tiles(rows, _part);
+            Count = chunks * _parts;
+        }
+
+        public int Threads { get; }
+
+        public long Count { get; }
+
+        public (long Column, long Wide, long Begin, long End) At(long unit)
+        {
+            long column = unit / _parts * _chunk, begin = unit % _parts * _part;
+            return (column, Math.Min(_chunk, _columns - column), begin, Math.Min(_rows, begin + _part));
+        }
+    }
 }
