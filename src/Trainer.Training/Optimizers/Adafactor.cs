@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -15,6 +16,9 @@ internal sealed class Adafactor : IOptimizer
         new("clip_threshold", "1"), new("decay_rate", "-0.8") { Minimum = -10, Maximum = 0 }, new("eps1", "1e-30"), new("eps2", "1e-3"),
         new("beta1", null) { Maximum = 1 },
     ];
+
+    // Elements whose step takes some ten microseconds.
+    private const long Grain = 1 << 14;
 
     private readonly OptimizerSetup _setup;
     private readonly List<TensorState> _states;
@@ -48,16 +52,22 @@ internal sealed class Adafactor : IOptimizer
             var p = values.Slice(begin, count);
             var g = gradients.Slice(begin, count);
             using var update = new LongArray<float>(count);
-            var u = update.All;
-            for (long i = 0; i < count; i++) u[i] = g[i] * scale;
-            state.Normalize(u, (float)beta2, (float)arguments.Number("eps1"));
+            TorchThreads.ForSpans(update.All, g, (u, slopes, _) =>
+            {
+                for (var i = 0; i < u.Length; i++) u[i] = slopes[i] * scale;
+            });
+            state.Normalize(update, (float)beta2, (float)arguments.Number("eps1"));
             var rate = Rate(arguments, step) * _setup.Factor(state.Tensor) * (arguments.IsOn("scale_parameter")
                 ? Math.Max(arguments.Number("eps2"), Rms(p)) : 1);
-            var shrink = (float)(rate / Math.Max(1, Rms(u) / arguments.Number("clip_threshold")));
-            for (long i = 0; i < count; i++) u[i] *= shrink;
-            if (arguments.Optional("beta1") is { } beta1) state.Average(u, (float)beta1);
-            var keep = (float)(1 - decay * rate);
-            for (long i = 0; i < count; i++) p[i] = p[i] * keep - u[i];
+            var shrink = (float)(rate / Math.Max(1, Rms(update.All) / arguments.Number("clip_threshold")));
+            var (keep, beta1) = ((float)(1 - decay * rate), arguments.Optional("beta1"));
+            TorchThreads.ForSpans(p, update.All, (target, _, at) =>
+            {
+                var u = update.All.Span(at, target.Length);
+                for (var i = 0; i < u.Length; i++) u[i] *= shrink;
+                if (beta1 is { } share) state.Average(u, at, (float)share);
+                for (var i = 0; i < u.Length; i++) target[i] = target[i] * keep - u[i];
+            });
         }
     }
 
@@ -67,12 +77,7 @@ internal sealed class Adafactor : IOptimizer
         return Math.Min(arguments.IsOn("warmup_init") ? 1e-6 * step.Number : 1e-2, 1 / Math.Sqrt(step.Number));
     }
 
-    private static double Rms(ReadOnlyLongSpan<float> values)
-    {
-        double sum = 0;
-        for (long i = 0; i < values.Length; i++) sum += (double)values[i] * values[i];
-        return Math.Sqrt(sum / values.Length);
-    }
+    private static double Rms(ReadOnlyLongSpan<float> values) => Math.Sqrt(SquareSum.Of(values) / values.Length);
 
     private sealed class TensorState : IDisposable
     {
@@ -101,41 +106,56 @@ internal sealed class Adafactor : IOptimizer
         public IReadOnlyList<StateTensor> Named { get; }
 
         /// <summary>Gradients in, gradients over the root of their running squares out.</summary>
-        public void Normalize(LongSpan<float> u, float beta2, float epsilon)
+        public void Normalize(LongArray<float> update, float beta2, float epsilon)
         {
-            LongSpan<float> means = _rows.All, columnMeans = _columns.All;
             if (!_isMatrix)
             {
-                for (long i = 0; i < u.Length; i++)
+                TorchThreads.For(0, Tensor.Count, Grain, (begin, end) =>
                 {
-                    means[i] = means[i] * beta2 + (u[i] * u[i] + epsilon) * (1 - beta2);
-                    u[i] /= MathF.Sqrt(means[i]);
-                }
+                    LongSpan<float> means = _rows.All, u = update.All;
+                    for (var i = begin; i < end; i++)
+                    {
+                        means[i] = means[i] * beta2 + (u[i] * u[i] + epsilon) * (1 - beta2);
+                        u[i] /= MathF.Sqrt(means[i]);
+                    }
+                });
                 return;
             }
-            var columns = columnMeans.Length;
-            var columnSums = new double[columns];
-            double all = 0;
-            for (long r = 0; r < means.Length; r++)
+            var (rows, columns) = (_rows.Length, _columns.Length);
+            TorchThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
             {
-                double sum = 0;
-                for (long c = 0; c < columns; c++)
+                LongSpan<float> means = _rows.All, u = update.All;
+                for (var r = begin; r < end; r++)
                 {
-                    var square = u[r * columns + c] * u[r * columns + c] + epsilon;
-                    sum += square;
-                    columnSums[c] += square;
+                    double sum = 0;
+                    for (long c = 0; c < columns; c++) sum += Square(u[r * columns + c], epsilon);
+                    means[r] = means[r] * beta2 + (float)(sum / columns) * (1 - beta2);
                 }
-                means[r] = means[r] * beta2 + (float)(sum / columns) * (1 - beta2);
-                all += means[r];
-            }
-            for (long c = 0; c < columns; c++) columnMeans[c] = columnMeans[c] * beta2 + (float)(columnSums[c] / means.Length) * (1 - beta2);
-            var mean = (float)(all / means.Length);
-            for (long r = 0; r < means.Length; r++)
+            });
+            // Columns are split among threads, so each sum has one owner and one order.
+            TorchThreads.For(0, columns, Math.Max(16, Grain / rows), (begin, end) =>
             {
-                var byRow = 1 / MathF.Sqrt(means[r] / mean);
-                for (long c = 0; c < columns; c++) u[r * columns + c] *= byRow / MathF.Sqrt(columnMeans[c]);
-            }
+                LongSpan<float> means = _columns.All, u = update.All;
+                var sums = new double[end - begin];
+                for (long r = 0; r < rows; r++)
+                    for (var c = begin; c < end; c++) sums[c - begin] += Square(u[r * columns + c], epsilon);
+                for (var c = begin; c < end; c++) means[c] = means[c] * beta2 + (float)(sums[c - begin] / rows) * (1 - beta2);
+            });
+            double all = 0;
+            for (long r = 0; r < rows; r++) all += _rows[r];
+            var mean = (float)(all / rows);
+            TorchThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
+            {
+                LongSpan<float> means = _rows.All, columnMeans = _columns.All, u = update.All;
+                for (var r = begin; r < end; r++)
+                {
+                    var byRow = 1 / MathF.Sqrt(means[r] / mean);
+                    for (long c = 0; c < columns; c++) u[r * columns + c] *= byRow / MathF.Sqrt(columnMeans[c]);
+                }
+            });
         }
+
+        private static float Square(float value, float epsilon) => value * value + epsilon;
 
         public void Dispose()
         {
@@ -145,10 +165,13 @@ internal sealed class Adafactor : IOptimizer
         }
 
         /// <summary>Replaces updates by their running mean.</summary>
-        public void Average(LongSpan<float> u, float beta1)
+        /// <param name="u">Updates of a part of the tensor.</param>
+        /// <param name="begin">The part's first element.</param>
+        /// <param name="beta1">What the mean keeps.</param>
+        public void Average(Span<float> u, long begin, float beta1)
         {
-            var average = _average.All;
-            for (long i = 0; i < u.Length; i++) u[i] = average[i] = average[i] * beta1 + u[i] * (1 - beta1);
+            var average = _average.All.Span(begin, u.Length);
+            for (var i = 0; i < u.Length; i++) u[i] = average[i] = average[i] * beta1 + u[i] * (1 - beta1);
         }
     }
 }

@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -43,26 +44,29 @@ internal sealed class AdamW8Bit : IOptimizer
         var options = _setup.Options;
         var (scale, beta1, beta2) = ((float)step.GradientScale, (float)options.AdamBeta1, (float)options.AdamBeta2);
         var root = Math.Sqrt(1 - Math.Pow(options.AdamBeta2, step.Number));
-        Span<float> first = stackalloc float[BlockSize], second = stackalloc float[BlockSize];
         foreach (var state in _states)
         {
             var rate = step.LearningRate * _setup.Factor(state.Tensor);
             var (keep, size) = ((float)(1 - rate * options.WeightDecay), (float)(rate * root / (1 - Math.Pow(options.AdamBeta1, step.Number))));
             var floor = (float)(root * options.AdamEpsilon);
-            for (long block = 0; block < state.Blocks; block++)
+            var (offset, number) = (state.Tensor.Offset, state.Tensor.Count);
+            TorchThreads.ForSpans(values.Slice(offset, number), gradients.Slice(offset, number), (part, slopes, at) =>
             {
-                var (begin, count) = (block * BlockSize, (int)Math.Min(BlockSize, state.Tensor.Count - block * BlockSize));
-                state.Unpack(block, first[..count], second[..count]);
-                for (var i = 0; i < count; i++)
+                Span<float> first = stackalloc float[BlockSize], second = stackalloc float[BlockSize];
+                for (var begin = 0; begin < part.Length; begin += BlockSize)
                 {
-                    var at = state.Tensor.Offset + begin + i;
-                    var g = gradients[at] * scale;
-                    first[i] = first[i] * beta1 + (1 - beta1) * g;
-                    second[i] = second[i] * beta2 + (1 - beta2) * g * g;
-                    values[at] = values[at] * keep - size * (first[i] / (MathF.Sqrt(second[i]) + floor));
+                    var (block, count) = ((at + begin) / BlockSize, Math.Min(BlockSize, part.Length - begin));
+                    state.Unpack(block, first[..count], second[..count]);
+                    for (var i = 0; i < count; i++)
+                    {
+                        var g = slopes[begin + i] * scale;
+                        first[i] = first[i] * beta1 + (1 - beta1) * g;
+                        second[i] = second[i] * beta2 + (1 - beta2) * g * g;
+                        part[begin + i] = part[begin + i] * keep - size * (first[i] / (MathF.Sqrt(second[i]) + floor));
+                    }
+                    state.Pack(block, first[..count], second[..count]);
                 }
-                state.Pack(block, first[..count], second[..count]);
-            }
+            }, BlockSize);
         }
     }
 

@@ -1,4 +1,5 @@
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -17,6 +18,8 @@ internal sealed class Muon : IOptimizer
     ];
 
     private const float A = 3.4445f, B = -4.775f, C = 2.0315f;
+    // Elements, or terms of sums, that take some ten microseconds.
+    private const long Grain = 1 << 14;
     private readonly OptimizerSetup _setup;
     private readonly IReadOnlyList<ParameterEntry> _matrices;
     private readonly LongArray<float> _momentum;
@@ -48,20 +51,24 @@ internal sealed class Muon : IOptimizer
         {
             var (rows, columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
             using var update = new LongArray<float>(tensor.Count);
-            LongSpan<float> u = update.All, buffer = _momentum.All;
-            for (long i = 0; i < u.Length; i++)
+            var offset = tensor.Offset;
+            TorchThreads.ForSpans(values.Slice(offset, tensor.Count), gradients.Slice(offset, tensor.Count), (part, slopes, at) =>
             {
-                var at = tensor.Offset + i;
-                var g = gradients[at] * scale;
-                buffer[at] += (1 - momentum) * (g - buffer[at]);
-                u[i] = nesterov ? g + momentum * (buffer[at] - g) : buffer[at];
-            }
+                Span<float> u = update.All.Span(at, part.Length), buffer = _momentum.All.Span(offset + at, part.Length);
+                for (var i = 0; i < part.Length; i++)
+                {
+                    var g = slopes[i] * scale;
+                    buffer[i] += (1 - momentum) * (g - buffer[i]);
+                    u[i] = nesterov ? g + momentum * (buffer[i] - g) : buffer[i];
+                }
+            });
             using var orthogonal = Orthogonal(update, rows, columns, (int)_setup.Arguments.Number("ns_steps"));
-            var direction = orthogonal.All;
             var rate = step.LearningRate * _setup.Factor(tensor);
             var (keep, factor) = ((float)(1 - rate * _setup.Options.WeightDecay), (float)(rate * Adjusted(rows, columns)));
-            var p = values.Slice(tensor.Offset, tensor.Count);
-            for (long i = 0; i < p.Length; i++) p[i] = p[i] * keep - factor * direction[i];
+            TorchThreads.ForSpans(values.Slice(offset, tensor.Count), orthogonal.All, (p, direction, _) =>
+            {
+                for (var i = 0; i < p.Length; i++) p[i] = p[i] * keep - factor * direction[i];
+            });
         }
     }
 
@@ -78,11 +85,12 @@ internal sealed class Muon : IOptimizer
         var isTall = rows > columns;
         var (short_, long_) = isTall ? (columns, rows) : (rows, columns);
         var turned = isTall ? Transposed(matrix, rows, columns) : matrix.All.ToLongArray();
-        var x = turned.All;
-        double squares = 0;
-        for (long i = 0; i < x.Length; i++) squares += (double)x[i] * x[i];
-        var norm = (float)Math.Max(Math.Sqrt(squares), 1e-7);
-        for (long i = 0; i < x.Length; i++) x[i] /= norm;
+        var norm = (float)Math.Max(Math.Sqrt(SquareSum.Of(turned.All)), 1e-7);
+        TorchThreads.For(0, turned.Length, Grain, (begin, end) =>
+        {
+            var x = turned.All;
+            for (var i = begin; i < end; i++) x[i] /= norm;
+        });
         for (var step = 0; step < steps; step++)
         {
             using var gram = Products(turned, turned, short_, short_, long_);
@@ -92,8 +100,11 @@ internal sealed class Muon : IOptimizer
             // gram is symmetric, so its product with X takes the columns of X as rows.
             using var across = Transposed(turned, short_, long_);
             using var product = Products(gram, across, short_, long_, short_);
-            var mixed = product.All;
-            for (long i = 0; i < x.Length; i++) x[i] = A * x[i] + mixed[i];
+            TorchThreads.For(0, turned.Length, Grain, (begin, end) =>
+            {
+                LongSpan<float> x = turned.All, mixed = product.All;
+                for (var i = begin; i < end; i++) x[i] = A * x[i] + mixed[i];
+            });
         }
         if (!isTall) return turned;
         using (turned) return Transposed(turned, columns, rows);
@@ -103,30 +114,29 @@ internal sealed class Muon : IOptimizer
     private static LongArray<float> Products(LongArray<float> a, LongArray<float> b, int m, int n, int k)
     {
         var result = new LongArray<float>((long)m * n);
-        for (var i = 0; i < m; i++)
+        TorchThreads.For(0, (long)m * n, Math.Max(1, Grain / k), (begin, end) =>
         {
-            ReadOnlySpan<float> row = a.All.Span((long)i * k, k);
-            var products = result.All.Span((long)i * n, n);
-            for (var j = 0; j < n; j++)
+            LongSpan<float> left = a.All, right = b.All, products = result.All;
+            for (var at = begin; at < end; at++)
             {
-                ReadOnlySpan<float> column = b.All.Span((long)j * k, k);
+                ReadOnlySpan<float> row = left.Span(at / n * k, k), column = right.Span(at % n * k, k);
                 double sum = 0;
                 for (var t = 0; t < row.Length; t++) sum += (double)row[t] * column[t];
-                products[j] = (float)sum;
+                products[at] = (float)sum;
             }
-        }
+        });
         return result;
     }
 
     private static LongArray<float> Transposed(LongArray<float> matrix, int rows, int columns)
     {
         var result = new LongArray<float>(matrix.Length);
-        var turned = result.All;
-        for (var r = 0; r < rows; r++)
+        TorchThreads.For(0, columns, Math.Max(1, Grain / rows), (begin, end) =>
         {
-            ReadOnlySpan<float> row = matrix.All.Span((long)r * columns, columns);
-            for (var c = 0; c < columns; c++) turned[(long)c * rows + r] = row[c];
-        }
+            LongSpan<float> values = matrix.All, turned = result.All;
+            for (long r = 0; r < rows; r++)
+                for (var c = begin; c < end; c++) turned[c * rows + r] = values[r * columns + c];
+        });
         return result;
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 
 namespace Trainer.Training.Optimizers;
@@ -44,9 +45,8 @@ internal sealed class ScheduleFree : IOptimizer
 
     public void Step(LongSpan<float> values, ReadOnlyLongSpan<float> gradients, in OptimizerStep step)
     {
-        LongSpan<float> z = _z.All, second = _second is null ? default : _second.All;
         if (_isBegun[0] == 0)
-            foreach (var tensor in _setup.Tensors) values.Slice(tensor.Offset, tensor.Count).CopyTo(z.Slice(tensor.Offset, tensor.Count));
+            foreach (var tensor in _setup.Tensors) values.Slice(tensor.Offset, tensor.Count).CopyTo(_z.All.Slice(tensor.Offset, tensor.Count));
         _isBegun[0] = 1;
         var (options, arguments) = (_setup.Options, _setup.Arguments);
         var (scale, beta2, decay) = ((float)step.GradientScale, (float)options.AdamBeta2, (float)options.WeightDecay);
@@ -61,19 +61,24 @@ internal sealed class ScheduleFree : IOptimizer
             _weightSum[index] += weight;
             var mix = _weightSum[index] == 0 ? 0 : weight / _weightSum[index];
             var (toZ, along, back) = ((float)mix, (float)(rate * (_beta * (1 - mix) - 1)), (float)rate);
-            for (var i = group.Begin; i < group.Begin + group.Count; i++)
+            var first = group.Begin;
+            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
-                var g = gradients[i] * scale;
-                if (_second is not null)
+                Span<float> z = _z.All.Span(first + at, part.Length), second = _second is null ? [] : _second.All.Span(first + at, part.Length);
+                for (var i = 0; i < part.Length; i++)
                 {
-                    second[i] = second[i] * beta2 + g * g * (1 - beta2);
-                    g /= MathF.Sqrt(second[i]) / root + epsilon;
+                    var g = slopes[i] * scale;
+                    if (second.Length > 0)
+                    {
+                        second[i] = second[i] * beta2 + g * g * (1 - beta2);
+                        g /= MathF.Sqrt(second[i]) / root + epsilon;
+                    }
+                    var d = g + decay * part[i];
+                    part[i] += toZ * (z[i] - part[i]);
+                    part[i] += along * d;
+                    z[i] -= back * d;
                 }
-                var d = g + decay * values[i];
-                values[i] += toZ * (z[i] - values[i]);
-                values[i] += along * d;
-                z[i] -= back * d;
-            }
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 using Trainer.Distributed;
 using Trainer.Engine;
+using Trainer.Engine.Native;
 using Trainer.Numerics.Spans;
 using Trainer.Training.Optimizers;
 
@@ -18,7 +19,7 @@ internal sealed class HostParameters(
 
     public long Length => values().Length;
 
-    public void ClearGradients() => gradients().Clear();
+    public void ClearGradients() => TorchThreads.ForSpans(gradients(), gradients(), (part, _, _) => part.Clear());
 
     public void SumGradients(ICollective ranks, Span<double> riders)
     {

@@ -136,10 +136,13 @@ public class OptimizerTests
     private static TrainingOptions Options(double weightDecay) =>
         new() { Model = "", ModelDirectory = "", Data = new Trainer.Data.DataOptions(), OutputDirectory = "", WeightDecay = weightDecay };
 
-    private static IOptimizer Optimizer(string name, int count, double weightDecay)
+    private static IOptimizer Optimizer(string name, int count, double weightDecay) => Optimizer(name, [count], weightDecay);
+
+    private static IOptimizer Optimizer(string name, long[] shape, double weightDecay)
     {
-        ParameterEntry[] tensors = [new("x.lora_A.weight", [count], 0)];
-        return OptimizerTable.Make(new HostParameters(tensors, () => new float[count], () => default), Options(weightDecay) with { Optim = name });
+        ParameterEntry[] tensors = [new("x.lora_A.weight", shape, 0)];
+        return OptimizerTable.Make(new HostParameters(tensors, () => new float[shape.Aggregate(1L, (product, side) => product * side)], () => default),
+            Options(weightDecay) with { Optim = name });
     }
 
     [Fact]
@@ -151,6 +154,32 @@ public class OptimizerTests
         Assert.Equal(1 / 13.000001, GradientNorm.ClipCoefficient(norm, 1), 1e-12);
         Assert.Equal(1, GradientNorm.ClipCoefficient(0.3, 1));
         Assert.Equal(1, GradientNorm.ClipCoefficient(norm, 0));
+    }
+
+    [Fact]
+    public void The_norm_of_many_blocks_is_right_and_has_the_bits_of_one_thread()
+    {
+        // Two blocks and a part of a third.
+        const int Count = (2 << 20) + 1003;
+        var random = new Random(9);
+        float[] gradients = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)];
+        double On(int threads)
+        {
+            var before = TorchSharp.torch.get_num_threads();
+            TorchSharp.torch.set_num_threads(threads);
+            try
+            {
+                return GradientNorm.Of(gradients);
+            }
+            finally
+            {
+                TorchSharp.torch.set_num_threads(before);
+            }
+        }
+        Assert.Equal(Math.Sqrt(gradients.Sum(g => (double)g * g)), On(1), 1e-9);
+        Assert.Equal(On(1), On(3));
+        gradients[^1] = float.NaN;
+        Assert.True(double.IsNaN(On(3)));
     }
 
     [Theory, InlineData(0), InlineData(3), InlineData(1000), InlineData(1003)]
@@ -193,15 +222,23 @@ public class OptimizerTests
     }
 
     [Theory]
-    [InlineData("adamw")]
-    [InlineData("adam")]
-    [InlineData("lion")]
-    [InlineData("sgd")]
-    [InlineData("adagrad")]
-    [InlineData("rmsprop")]
-    public void A_step_over_many_values_has_the_bits_of_one_thread(string name)
+    [InlineData("adamw", 200_003, 0)]
+    [InlineData("adam", 200_003, 0)]
+    [InlineData("lion", 200_003, 0)]
+    [InlineData("sgd", 200_003, 0)]
+    [InlineData("adagrad", 200_003, 0)]
+    [InlineData("rmsprop", 200_003, 0)]
+    [InlineData("adamw-8bit", 200_003, 0)]
+    [InlineData("schedule-free-sgd", 200_003, 0)]
+    [InlineData("schedule-free-adamw", 200_003, 0)]
+    [InlineData("adafactor", 200_003, 0)]
+    [InlineData("adafactor", 1000, 203)]
+    [InlineData("muon", 16, 1203)]
+    [InlineData("muon", 1203, 16)]
+    public void A_step_over_many_values_has_the_bits_of_one_thread(string name, int rows, int columns)
     {
-        const int Count = 200_003;
+        long[] shape = columns == 0 ? [rows] : [rows, columns];
+        var count = rows * Math.Max(1, columns);
         float[] Step(int threads)
         {
             var before = TorchSharp.torch.get_num_threads();
@@ -209,9 +246,9 @@ public class OptimizerTests
             try
             {
                 var random = new Random(3);
-                float[] values = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)],
-                    gradients = [.. Enumerable.Range(0, Count).Select(_ => (float)random.NextDouble() - 0.5f)];
-                var optimizer = Optimizer(name, Count, weightDecay: 0.01);
+                float[] values = [.. Enumerable.Range(0, count).Select(_ => (float)random.NextDouble() - 0.5f)],
+                    gradients = [.. Enumerable.Range(0, count).Select(_ => (float)random.NextDouble() - 0.5f)];
+                using var optimizer = Optimizer(name, shape, weightDecay: 0.01);
                 for (var step = 1; step <= 2; step++) optimizer.Step(values, gradients, new OptimizerStep(step, 0.01, 0.5));
                 return values;
             }
