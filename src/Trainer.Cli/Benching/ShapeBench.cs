@@ -23,10 +23,17 @@ internal static class ShapeBench
     public static readonly Setting Sequence = new("seq", SettingKind.Integer, "Random weights",
         "Tokens a row.") { Value = "N", Minimum = 1, Maximum = 1 << 20, Default = "512", Aliases = ["sequence-length"] };
 
+    public static readonly Setting Cores = new("simulate-cores", SettingKind.Integer, "Random weights",
+        "Compute on one core as N would share the work, and show by part how many times as fast N cores are.") { Value = "N", Minimum = 2, Maximum = 1024 };
+
+    public static readonly Setting Beside = new("beside", SettingKind.Integer, "Random weights",
+        "Measure the steps once more beside N loops that keep a core busy each.") { Value = "N", Minimum = 1, Maximum = 1024 };
+
     public static int Run(Invocation invocation, int steps)
     {
         var values = invocation.Values;
-        var shape = Find(values);
+        var whole = Find(values);
+        var shape = whole;
         if (values.Integer(Layers) is { } layers) shape = shape with { Name = $"{shape.Name}-{layers}-layers", Layers = layers };
         var options = new BenchOptions
         {
@@ -34,6 +41,8 @@ internal static class ShapeBench
             Batch = values.Integer(StepSettings.BatchSize) ?? 1,
             Sequence = values.Integer(Sequence) ?? 512,
             Rank = values.Integer(AdapterSettings.Rank) ?? LoraSpec.DefaultRank,
+            Dropout = values.Number(AdapterSettings.Dropout) ?? 0,
+            Beside = values.Integer(Beside) ?? 0,
             Steps = steps,
             Checkpointing = values.Word(StepSettings.Checkpointing) is not "none",
             Stream = values.Word(ModelSettings.Stream) is "on",
@@ -48,10 +57,12 @@ internal static class ShapeBench
             Room(options.Folder, shape);
             if (!invocation.Json) invocation.Terminal.Error.WriteLine($"writing {Quantities.Bytes(RandomModelFolder.BytesOf(shape))} of random weights");
             RandomModelFolder.Write(options.Folder, shape, 1);
-            Write(invocation, StepBench.Run(options, line =>
+            void Tell(string line)
             {
                 if (!invocation.Json) invocation.Terminal.Error.WriteLine(line);
-            }));
+            }
+            if (values.Integer(Cores) is { } cores) Write(invocation, CoresBench.Run(options, whole, cores, Tell));
+            else Write(invocation, StepBench.Run(options, Tell));
         }
         finally
         {
@@ -91,8 +102,29 @@ internal static class ShapeBench
                 ceiling_flops_per_second = report.CeilingGigaflops * 1e9,
                 flops_per_second = report.UsefulGigaflops * 1e9, executed_flops_per_second = report.ExecutedGigaflops * 1e9,
                 share_of_ceiling = report.UsefulShare, executed_share_of_ceiling = report.ExecutedShare,
+                executed_share_of_peak = report.PeakShare, busy_loops = report.Options.Beside, step_seconds_beside = report.BesideSeconds,
+                times_as_long_beside = report.BesideRatio,
                 step_seconds = report.StepSeconds, tokens_per_second = report.TokensPerSecond, memory_bytes = report.PeakBytes,
                 seconds_by_part = report.Parts.ToDictionary(part => part.Part, part => part.Seconds),
+            }, Json.Indented));
+            return;
+        }
+        foreach (var line in report.Lines()) invocation.Terminal.Out.WriteLine(line);
+    }
+
+    private static void Write(Invocation invocation, CoresReport report)
+    {
+        object Of(CoresPart part) => new { seconds_on_one_core = part.One, seconds_on_all = part.Many, speed_up = part.SpeedUp,
+            efficiency = part.SpeedUp / report.Model.Workers };
+        if (invocation.Json)
+        {
+            invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new
+            {
+                shape = report.Shape.Name, layers = report.Shape.Layers, measured_layers = report.MeasuredLayers, batch = report.Options.Batch,
+                sequence = report.Options.Sequence, dropout = report.Options.Dropout, simulated_cores = report.Model.Workers,
+                fork_join_seconds_of_two_threads = report.ForkJoinOfTwo, fork_join_seconds = report.Model.ForkJoin,
+                loops = report.Loops, chunks = report.Chunks,
+                parts = report.Parts.ToDictionary(part => part.Name, Of), step = Of(report.Step),
             }, Json.Indented));
             return;
         }

@@ -27,14 +27,17 @@ internal static class BenchCommand
         [
             ModelSettings.Model with { Default = "tiny" }, ModelSettings.Quantize, ModelSettings.DoubleQuant, ModelSettings.Dtype, ModelSettings.Device,
             CommonSettings.Libtorch, ModelSettings.Threads, DataSettings.Data with { Default = "demo" }, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
-            DataSettings.Packing, AdapterSettings.Rank, StepSettings.BatchSize, StepSettings.Accumulation, StepSettings.Checkpointing, ModelSettings.Stream,
-            ShapeBench.Shape, ShapeBench.Sequence, ShapeBench.Layers, Steps, CommonSettings.Json,
+            DataSettings.Packing, AdapterSettings.Rank, AdapterSettings.Dropout, StepSettings.BatchSize, StepSettings.Accumulation,
+            StepSettings.Checkpointing, ModelSettings.Stream,
+            ShapeBench.Shape, ShapeBench.Sequence, ShapeBench.Layers, ShapeBench.Cores, ShapeBench.Beside, Steps,
+            CommonSettings.Json,
         ],
         Examples = [("trainer bench", ""), ("trainer bench --model MODEL --data rows.jsonl --batch-size 4", ""),
-            ("trainer bench --shape llama-3.2-1b --seq 512", "What a 1B model would take on this machine.")],
+            ("trainer bench --shape llama-3.2-1b --seq 512", "What a 1B model would take on this machine."),
+            ("trainer bench --shape llama-3.1-8b --layers 1 --seq 2048 --simulate-cores 64 --steps 1", "And an 8B model on 64 cores.")],
     };
 
-    private static readonly Setting[] OnlyOfShapes = [ShapeBench.Sequence, ShapeBench.Layers];
+    private static readonly Setting[] OnlyOfShapes = [ShapeBench.Sequence, ShapeBench.Layers, ShapeBench.Cores, ShapeBench.Beside];
 
     // Random weights are NF4 and have no text: what describes a model, its form or its rows says something else.
     private static readonly Setting[] NotOfShapes =
@@ -42,6 +45,8 @@ internal static class BenchCommand
         ModelSettings.Model, ModelSettings.Quantize, ModelSettings.DoubleQuant, DataSettings.Data, DataSettings.MaxSeqLength, DataSettings.OnTooLong,
         DataSettings.Packing, StepSettings.Accumulation,
     ];
+
+    private static readonly Setting[] NotOfCores = [ModelSettings.Threads, ModelSettings.Stream, ShapeBench.Beside];
 
     private static int Run(Invocation invocation)
     {
@@ -94,6 +99,11 @@ internal static class BenchCommand
         if (ModelSettings.DeviceOf(values) is { } device && device is not ("auto" or "cpu"))
             values.Fault($"{ShapeBench.Shape.Option} measures the processor alone; leave {ModelSettings.Device.Option} {device} away, or measure a run "
                 + $"without {ShapeBench.Shape.Option}");
+        if (values.Has(ShapeBench.Cores))
+            foreach (var setting in NotOfCores)
+                if (values.Has(setting))
+                    values.Fault($"{setting.Option} does not go with {ShapeBench.Cores.Option}, which computes on one core from memory; leave one of them "
+                        + "away");
         values.ThrowIfFaulty();
         return ShapeBench.Run(invocation, values.Integer(Steps) ?? 3);
     }

@@ -18,6 +18,37 @@ public sealed class ShapeBenchTests
     }
 
     [Fact]
+    public void Simulated_cores_are_told_by_part_and_scaled_to_all_layers()
+    {
+        string[] line = ["bench", "--shape", "tiny", "--seq", "200", "--layers", "1", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
+        var result = TrainerProgram.Run([.. line, "--json"]).Json();
+
+        Assert.Equal((2, 1, 8), (result.GetProperty("layers").GetInt32(), result.GetProperty("measured_layers").GetInt32(),
+            result.GetProperty("simulated_cores").GetInt32()));
+        Assert.Equal(0.1, result.GetProperty("dropout").GetDouble());
+        Assert.True(result.GetProperty("chunks").GetInt64() > result.GetProperty("loops").GetInt64());
+        var step = result.GetProperty("step");
+        Assert.True(step.GetProperty("speed_up").GetDouble() > 0);
+        var parts = result.GetProperty("parts").EnumerateObject().ToList();
+        Assert.Equal(["products", "adapters", "attention", "elementwise", "loss", "optimizer", "other"], parts.Select(part => part.Name));
+        Assert.Equal(step.GetProperty("seconds_on_one_core").GetDouble(),
+            parts.Sum(part => part.Value.GetProperty("seconds_on_one_core").GetDouble()), 1e-9);
+        Assert.Contains("Not modelled: memory", TrainerProgram.Run(line).Output);
+    }
+
+    [Fact]
+    public void Steps_beside_busy_loops_are_set_against_those_alone()
+    {
+        var result = TrainerProgram.Run("bench", "--shape", "tiny", "--seq", "32", "--layers", "1", "--steps", "2", "--beside", "1", "--json").Json();
+
+        Assert.Equal(2, result.GetProperty("step_seconds_beside").GetArrayLength());
+        Assert.True(result.GetProperty("times_as_long_beside").GetDouble() > 0);
+        double peak = result.GetProperty("multiply_add_peak_per_second").GetDouble(), executed = result.GetProperty("executed_flops_per_second").GetDouble();
+        Assert.True(executed > 0);
+        Assert.Equal(peak == 0 ? 0 : executed / peak, result.GetProperty("executed_share_of_peak").GetDouble(), 1e-9);
+    }
+
+    [Fact]
     public void The_sizes_of_a_configuration_are_a_shape()
     {
         using var folder = new TemporaryFolder();
@@ -34,6 +65,8 @@ public sealed class ShapeBenchTests
     [Theory]
     [InlineData("--data", "bench", "--shape", "tiny", "--data", "demo")]
     [InlineData("--seq", "bench", "--seq", "5")]
+    [InlineData("--simulate-cores", "bench", "--simulate-cores", "8")]
+    [InlineData("--threads", "bench", "--shape", "tiny", "--simulate-cores", "8", "--threads", "2")]
     [InlineData("'huge'", "bench", "--shape", "huge")]
     public void What_does_not_go_together_is_refused(string named, params string[] line)
     => Assert.Contains(named, Assert.Single(TrainerProgram.Run(line).Faults(2)));

@@ -6,9 +6,9 @@ namespace Trainer.Engine.Fast.Bench;
 /// <summary>An adapter on every linear of the layers, both factors non-zero, so that every gradient is exercised.</summary>
 internal static class BenchAdapter
 {
-    public static void Attach(CausalModel model, int rank)
+    public static void Attach(CausalModel model, int rank, double dropout = 0)
     {
-        model.Attach(AdapterBlueprint.Of(model.Blueprint, new LoraSpec { Rank = rank, Alpha = 2 * rank }));
+        model.Attach(AdapterBlueprint.Of(model.Blueprint, new LoraSpec { Rank = rank, Alpha = 2 * rank, Dropout = dropout }));
         foreach (var linear in model.Linears)
         {
             var adapter = linear.Adapter!;

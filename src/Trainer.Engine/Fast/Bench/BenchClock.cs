@@ -8,7 +8,17 @@ public static class BenchClock
     /// <summary>Take CPU time instead of wall time.</summary>
     public static bool CpuTime { get; set; }
 
-    internal static long Now => CpuTime ? Environment.CpuUsage.TotalTime.Ticks : Stopwatch.GetTimestamp();
+    private static long _skipped;
+
+    /// <summary>The time, less what was skipped.</summary>
+    internal static long Now => Raw - _skipped;
+
+    internal static long Raw => CpuTime ? Environment.CpuUsage.TotalTime.Ticks : Stopwatch.GetTimestamp();
+
+    /// <summary>Takes ticks out of <see cref="Now"/>: those that a simulated team would not have taken.</summary>
+    internal static void Skip(long ticks) => _skipped += ticks;
+
+    internal static long Ticks(double seconds) => (long)(seconds * (CpuTime ? TimeSpan.TicksPerSecond : Stopwatch.Frequency));
 
     internal static double Seconds(long ticks) => ticks / (double)(CpuTime ? TimeSpan.TicksPerSecond : Stopwatch.Frequency);
 

@@ -17,6 +17,12 @@ public sealed record BenchOptions
     /// <summary>Adapter rank, on every linear of the layers.</summary>
     public required int Rank { get; init; }
 
+    /// <summary>Probability with which the adapters drop an element of their input.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Busy loops beside which the steps are measured once more; 0 for none.</summary>
+    public int Beside { get; init; }
+
     /// <summary>Steps measured after a first one that warms up; 0 measures the first.</summary>
     public int Steps { get; init; } = 3;
 

@@ -34,6 +34,15 @@ public sealed record BenchReport
     /// <summary>Seconds of each measured step: forward, backward and optimizer.</summary>
     public required IReadOnlyList<double> StepSeconds { get; init; }
 
+    /// <summary>The same beside the busy loops that were asked for; empty where none were.</summary>
+    public required IReadOnlyList<double> BesideSeconds { get; init; }
+
+    /// <summary>How many times as long the best step beside busy loops takes as the best one alone; null where none were asked for.</summary>
+    public double? BesideRatio => BesideSeconds.Count == 0 ? null : BesideSeconds.Min() / StepSeconds.Min();
+
+    /// <summary>What <see cref="BesideRatio"/> would be if every thread, ours and theirs, got as much time.</summary>
+    public double FairRatio => Math.Max(1, (double)(Threads + Options.Beside) / Environment.ProcessorCount);
+
     /// <summary>Tokens a second of the best step.</summary>
     public required double TokensPerSecond { get; init; }
 
@@ -54,6 +63,9 @@ public sealed record BenchReport
 
     /// <summary>Executed rate as a part of the ceiling.</summary>
     public double ExecutedShare => ExecutedGigaflops / CeilingGigaflops;
+
+    /// <summary>Executed rate as a part of the multiply-add peak; 0 where that was not measured.</summary>
+    public double PeakShare => PeakGigaflops == 0 ? 0 : ExecutedGigaflops / PeakGigaflops;
 
     /// <summary>Largest resident bytes of the process up to the end.</summary>
     public required long PeakBytes { get; init; }
@@ -95,7 +107,11 @@ public sealed record BenchReport
             + Text($"product ceiling (BLAS) {CeilingGigaflops:0.0}{narrow} GFLOP/s");
         yield return Text($"step {string.Join(" ", StepSeconds.Select(seconds => Text($"{seconds:0.000}")))} s  tokens/s {TokensPerSecond:0.0}");
         yield return Text($"useful {UsefulOperations / 1e9:0.0} GFLOP at {UsefulGigaflops:0.0} GFLOP/s = {UsefulShare:0.000} of the ceiling");
-        yield return Text($"executed {ExecutedOperations / 1e9:0.0} GFLOP at {ExecutedGigaflops:0.0} GFLOP/s = {ExecutedShare:0.000} of the ceiling");
+        yield return Text($"executed {ExecutedOperations / 1e9:0.0} GFLOP at {ExecutedGigaflops:0.0} GFLOP/s = {ExecutedShare:0.000} of the ceiling")
+            + (PeakGigaflops == 0 ? "" : Text($", {PeakShare:0.000} of the multiply-add peak"));
+        if (BesideRatio is { } ratio)
+            yield return Text($"beside {Options.Beside} busy loops {string.Join(" ", BesideSeconds.Select(seconds => Text($"{seconds:0.000}")))} s: ")
+                + Text($"{ratio:0.00} times as long as alone (a fair share of {Environment.ProcessorCount} cores would be {FairRatio:0.00})");
         yield return Text($"peak RSS {PeakBytes / gib:0.00} GiB  resident {ResidentBytes / gib:0.00}  buffers {BufferBytes / gib:0.000}  ")
             + Text($"weights {WeightBytes / gib:0.00}  trainable {Parameters / 1e6:0.0} M");
         yield return Text($"loss {Loss.First:0.0000} -> {Loss.Last:0.0000}  tensors without gradient {WithoutGradient.Count}");

@@ -1,16 +1,13 @@
-using System.Runtime.InteropServices;
-using TorchSharp;
 using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Numerics;
 using Trainer.Numerics.Machine;
-using Trainer.Numerics.Optimizer;
 
 namespace Trainer.Engine.Fast.Bench;
 
 /// <summary>Measures whole training steps of a model against the machine's ceilings, in one run.</summary>
-public static unsafe class StepBench
+public static class StepBench
 {
     /// <summary>Loads the folder, puts an adapter on it and measures.</summary>
     /// <param name="options">What to measure.</param>
@@ -33,10 +30,9 @@ public static unsafe class StepBench
         var (copy, before) = (Ceilings.Copy(), Ceilings.Products(shapes, tokens, ComputeKind.Float32));
         var narrow = IsNarrow(options.Compute) ? Ceilings.Products(shapes, tokens, options.Compute) : (double?)null;
         ResidentMemory.Trim();
-        BenchAdapter.Attach(model, options.Rank);
+        BenchAdapter.Attach(model, options.Rank, options.Dropout);
         var batch = Batch(options, shape.Vocabulary);
-        using var moments = new Arena(2 * model.Parameters.Length * sizeof(float) + 256);
-        var optimizer = new Optimizer(model, moments);
+        using var bench = new BenchStep(model, batch);
         var seconds = new List<double>();
         var losses = new List<double>();
         var residents = new List<long>();
@@ -47,16 +43,13 @@ public static unsafe class StepBench
             if (options.Steps == 0 || step == 1) meter?.Clear();
             if (step == 1) optimizing = 0;
             var start = BenchClock.Now;
-            model.Parameters.ZeroGradients();
-            var loss = model.ForwardBackward(batch, 1.0 / batch.TrainedTokens, new StepKey(0, step, 0));
-            losses.Add(loss.LossSum / loss.TrainedTokens);
-            var stepped = BenchClock.Now;
-            optimizer.Step(step + 1);
-            optimizing += BenchClock.Since(stepped);
+            losses.Add(bench.Run(step));
+            optimizing += bench.OptimizerSeconds;
             if (step > 0 || options.Steps == 0) seconds.Add(BenchClock.Since(start));
             residents.Add(SystemMemory.Resident);
             progress?.Invoke($"step {step}: {BenchClock.Since(start):0.00} s, loss {losses[^1]:0.0000}");
         }
+        var beside = Beside(options, bench, seconds.Count, progress);
         var peak = SystemMemory.Peak;
         var resident = SystemMemory.Resident;
         var empty = model.Parameters.Entries.Where(entry => !model.Parameters.GradientsOf(entry).ContainsAnyExcept(0f)).Select(entry => entry.Name).ToList();
@@ -65,10 +58,11 @@ public static unsafe class StepBench
         var executed = meter is null ? 0 : meter.AllOperations / seconds.Count;
         return new BenchReport
         {
-            Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = torch.get_num_threads(), KernelWidth = Kernels.Width.ToString(),
+            Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = TorchThreads.Count, KernelWidth = Kernels.Width.ToString(),
             CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens, ComputeKind.Float32)),
             ComputeCeilingGigaflops = narrow is { } first ? Math.Max(first, Ceilings.Products(shapes, tokens, options.Compute)) : null,
-            StepSeconds = seconds, TokensPerSecond = tokens / seconds.Min(), UsefulOperations = Useful(shape, options, batch.TrainedTokens),
+            StepSeconds = seconds, BesideSeconds = beside, TokensPerSecond = tokens / seconds.Min(),
+            UsefulOperations = Useful(shape, options, batch.TrainedTokens),
             ExecutedOperations = executed,
             PeakBytes = peak, ResidentBytes = resident, ResidentAfterSteps = residents, BufferBytes = buffers, WeightBytes = model.WeightBytes,
             Parameters = model.Parameters.ParameterCount,
@@ -96,7 +90,23 @@ public static unsafe class StepBench
         return parts;
     }
 
-    private static TokenBatch Batch(BenchOptions options, int vocabulary)
+    private static List<double> Beside(BenchOptions options, BenchStep bench, int steps, Action<string>? progress)
+    {
+        var seconds = new List<double>();
+        if (options.Beside == 0) return seconds;
+        using var load = new BusyLoops(options.Beside);
+        for (var step = 0; step < steps; step++)
+        {
+            var start = BenchClock.Now;
+            bench.Run(options.Steps + 1 + step);
+            seconds.Add(BenchClock.Since(start));
+            progress?.Invoke($"beside {options.Beside} busy loops: {seconds[^1]:0.00} s");
+        }
+        return seconds;
+    }
+
+    /// <summary>Random tokens of the options' size.</summary>
+    internal static TokenBatch Batch(BenchOptions options, int vocabulary)
     {
         var random = new Random(1);
         var rows = new List<(int[], int[])>();
@@ -106,33 +116,5 @@ public static unsafe class StepBench
             rows.Add((ids, ids));
         }
         return TokenBatch.OfRows(rows);
-    }
-
-    private sealed class Optimizer(CausalModel model, Arena moments)
-    {
-        private readonly float* _first = Zeros(moments, model.Parameters.Length);
-        private readonly float* _second = Zeros(moments, model.Parameters.Length);
-        private readonly double[] _sums = new double[FlatAdamW.NormChunks(model.Parameters.Length)];
-
-        public void Step(int step)
-        {
-            var parameters = model.Parameters;
-            float* values = parameters.ValuePointer, gradients = parameters.GradientPointer;
-            fixed (double* sums = _sums)
-            {
-                var target = sums;
-                TorchThreads.For(0, _sums.Length, 4, (begin, end) => FlatAdamW.SquaredNorms(gradients, parameters.Length, target, begin, end));
-            }
-            var norm = Math.Sqrt(_sums.Sum());
-            var numbers = new AdamWStep(1e-4, 0.9, 0.999, 1e-8, 0, norm > 1 ? 1 / norm : 1, step);
-            TorchThreads.For(0, parameters.Length, 1 << 14, (begin, end) => FlatAdamW.Step(values, gradients, _first, _second, begin, end, numbers));
-        }
-
-        private static float* Zeros(Arena arena, long count)
-        {
-            var zeros = arena.Floats(count);
-            NativeMemory.Clear(zeros, (nuint)count * sizeof(float));
-            return zeros;
-        }
     }
 }

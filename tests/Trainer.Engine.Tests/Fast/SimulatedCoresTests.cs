@@ -1,0 +1,52 @@
+using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Native;
+
+namespace Trainer.Engine.Tests.Fast;
+
+[Trait("ring", "model")]
+public sealed class SimulatedCoresTests
+{
+    // Chunks are taken in their order by whoever is free first: times by hand.
+    [Theory]
+    [InlineData(2, new double[] { 1, 1, 1, 1 }, 2.5)]
+    [InlineData(2, new double[] { 3, 1, 1, 1 }, 3.5)]
+    [InlineData(2, new double[] { 1, 1, 1, 3 }, 4.5)]
+    [InlineData(3, new double[] { 2, 2, 2, 2 }, 4.5)]
+    [InlineData(64, new double[] { 1, 2, 4 }, 4.5)]
+    [InlineData(2, new double[] { 5 }, 5)]
+    [InlineData(2, new double[] { 0.2, 0.2 }, 0.4)]
+    [InlineData(1, new double[] { 1, 2, 3 }, 6)]
+    [InlineData(4, new double[0], 0)]
+    public void A_loop_takes_what_its_busiest_thread_takes_and_fork_and_join(int workers, double[] chunks, double expected)
+        => Assert.Equal(expected, new TeamModel(workers, 0.5).Seconds(chunks), 12);
+
+    [Theory, InlineData(1, 0), InlineData(2, 3e-6), InlineData(64, 18e-6)]
+    public void Fork_and_join_grow_with_the_logarithm(int workers, double expected) => Assert.Equal(expected, TeamModel.Of(workers, 3e-6).ForkJoin, 12);
+
+    [Fact]
+    public void The_clock_goes_on_by_what_the_team_would_take_and_every_chunk_runs_here()
+    {
+        var (here, elsewhere, visited) = (Environment.CurrentManagedThreadId, 0, 0L);
+        using var team = new SimulatedTeam(new TeamModel(8, 0));
+        Assert.Equal(8, TorchThreads.Count);
+        var (start, raw) = (BenchClock.Now, BenchClock.Raw);
+        TorchThreads.For(0, 16, 1, (slot, begin, end) =>
+        {
+            if (Environment.CurrentManagedThreadId != here || slot != 0) elsewhere++;
+            visited += end - begin;
+            Thread.Sleep(5);
+        });
+        double modelled = BenchClock.Since(start), computed = BenchClock.Seconds(BenchClock.Raw - raw);
+        Assert.Equal((0, 16, 1, 16), (elsewhere, visited, team.Loops, team.Chunks));
+        Assert.True(computed >= 0.08, $"{computed} s");
+        // Two rounds of eight; a sleep may last longer than asked for, but not all of them.
+        Assert.True(modelled >= 0.01 && modelled < computed * 0.75, $"{modelled} of {computed} s");
+    }
+
+    [Fact]
+    public void After_a_simulation_the_team_computes_again()
+    {
+        using (new SimulatedTeam(new TeamModel(8, 0))) Assert.Equal(8, TorchThreads.Count);
+        Assert.Equal(TorchSharp.torch.get_num_threads(), TorchThreads.Count);
+    }
+}
