@@ -103,11 +103,17 @@ public sealed class ChatTemplateSet
     private static Dictionary<string, JsonElement> SpecialTokens(JsonElement? config, JsonElement? map)
     {
         var tokens = new Dictionary<string, JsonElement>();
-        // As the tokenizer names its roles: the map wins where the configuration has no added tokens of its own.
+        // As the tokenizer names its roles: a configuration with added tokens of its own says all; else the map wins.
         var isComplete = config is { } given && given.TryGetProperty("added_tokens_decoder", out var decoder) && decoder.ValueKind != JsonValueKind.Null;
-        foreach (var name in (ReadOnlySpan<string>)["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"])
-            foreach (var source in isComplete ? new[] { config, map } : [map, config])
-                if (source is { } members && members.TryGetProperty(name, out var value) && Content(value) is { } content) tokens.TryAdd(name, content);
+        foreach (var source in isComplete ? new[] { config } : [map, config])
+        {
+            if (source is not { } members) continue;
+            foreach (var member in members.EnumerateObject())
+                if (member.Name.EndsWith("_token", StringComparison.Ordinal) && Content(member.Value) is { } content) tokens.TryAdd(member.Name, content);
+            if (members.TryGetProperty("extra_special_tokens", out var extra) && extra.ValueKind == JsonValueKind.Object)
+                foreach (var member in extra.EnumerateObject())
+                    if (Content(member.Value) is { } content) tokens.TryAdd(member.Name, content);
+        }
         return tokens;
     }
 

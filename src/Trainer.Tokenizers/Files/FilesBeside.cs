@@ -4,7 +4,7 @@ namespace Trainer.Tokenizers.Files;
 
 /// <summary>
 /// What stands beside a tokenizer, with transformers' precedence: an <c>added_tokens_decoder</c> in tokenizer_config.json says all of added tokens
-/// and roles; without one, special_tokens_map.json wins over the configuration, and added_tokens.json adds tokens.
+/// and roles and the other files are not asked; without one, special_tokens_map.json wins over the configuration, and added_tokens.json adds tokens.
 /// </summary>
 /// <param name="Config">tokenizer_config.json, or null.</param>
 /// <param name="Map">special_tokens_map.json, or null.</param>
@@ -25,17 +25,26 @@ internal sealed record FilesBeside(JsonSection? Config, JsonSection? Map, JsonSe
     {
         foreach (var name in RoleNames)
             if (Find(name) is { } named) yield return (Content(named), named);
-        foreach (var name in ListNames)
-            foreach (var file in new[] { Config, Decoder is null ? Map : null })
+        foreach (var file in new[] { Config, Decoder is null ? Map : null })
+        {
+            foreach (var name in ListNames)
                 foreach (var named in Listed(file, name)) yield return (Content(named), named);
+            foreach (var named in OfTheModel(file)) yield return (Content(named), named);
+        }
     }
 
     private string? TokenOf(string role) => Find(role) is { } named ? Content(named) : null;
 
     private JsonSection? Find(string role) =>
-        Decoder is null ? Member(Map, role) ?? Member(Config, role) : Member(Config, role) ?? Member(Map, role);
+        (Decoder is null ? Member(Map, role) : null) ?? Member(Config, role);
 
     private static JsonSection? Member(JsonSection? file, string name) => file?.Member(name) is { IsNull: false } value ? value : null;
+
+    // Models name tokens of their own, such as image_token.
+    private static IEnumerable<JsonSection> OfTheModel(JsonSection? file) => file is not { Element.ValueKind: JsonValueKind.Object } map ? []
+        : map.Element.EnumerateObject().Where(property => property.Name.EndsWith("_token", StringComparison.Ordinal) && !RoleNames.Contains(property.Name))
+        .Select(property => map.Member(property.Name)).Where(value => value.Element.ValueKind == JsonValueKind.String
+        || value.Element.ValueKind == JsonValueKind.Object && value.Member("content").Element.ValueKind == JsonValueKind.String);
 
     // Newer configurations hold a mapping of names to tokens here.
     private static IEnumerable<JsonSection> Listed(JsonSection? file, string name) => Member(file, name) switch

@@ -21,6 +21,8 @@ internal static class TokenizerFolder
         var config = Parse(files, folder, "tokenizer_config.json");
         var map = Parse(files, folder, "special_tokens_map.json");
         var beside = new FilesBeside(config, map, Parse(files, folder, "added_tokens.json"));
+        if (config?.Member("split_special_tokens") is { } splits && splits.Flag(false))
+            throw splits.Fault("special tokens would be cut into letters wherever they stand in a text, which is not followed here", "set it to false");
         if (files["tokenizer.json"] is { } bytes)
         {
             files["tokenizer.model"] = null;

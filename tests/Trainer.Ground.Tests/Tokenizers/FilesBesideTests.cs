@@ -51,6 +51,32 @@ public sealed class FilesBesideTests : IDisposable
     }
 
     [Fact]
+    public void A_decoder_in_the_configuration_leaves_the_map_no_word()
+    {
+        const string Map = """{"bos_token":"<|im_start|>","additional_special_tokens":["user"]}""";
+        const string Config = """{"eos_token":"<|im_end|>","bos_token":null,"added_tokens_decoder":{"962":{"content":"<|im_end|>","special":true}}}""";
+        var tokenizer = Json(("special_tokens_map.json", Map), ("tokenizer_config.json", Config));
+        Assert.Equal((null, "<|im_end|>", false), (tokenizer.BosToken, tokenizer.EosToken, tokenizer.IsSpecial(319)));
+    }
+
+    [Theory]
+    [InlineData("""{"image_token":"user"}""")]
+    [InlineData("""{"image_token":{"content":"user"}}""")]
+    [InlineData("""{"extra_special_tokens":{"image_token":"user"}}""")]
+    public void Tokens_that_a_model_names_for_itself_are_special(string config)
+    {
+        var tokenizer = Json(("tokenizer_config.json", config));
+        Assert.True(tokenizer.IsSpecial(319));
+        // As a whole wherever it stands; of the vocabulary alone it would be part of " user".
+        Assert.Equal("32 319", Ids(tokenizer, " user"));
+    }
+
+    [Fact]
+    public void Special_tokens_that_are_to_be_cut_are_refused() =>
+        Assert.Contains("split_special_tokens",
+        Assert.Throws<TokenizerException>(() => Json(("tokenizer_config.json", """{"split_special_tokens":true}"""))).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void Added_tokens_of_their_own_file_are_found_and_special_where_they_have_a_role()
     {
         Model();
