@@ -80,7 +80,7 @@ public sealed class ChatTemplate
         try
         {
             var now = input.Now;
-            var run = new Run(Variables(input, meter), meter, () => now ?? TimeProvider.System.GetLocalNow().DateTime);
+            var run = new Run(Variables(input, meter), meter, () => now ?? TimeProvider.System.GetUtcNow().DateTime);
             var at = new Activation(_function.Slots, null);
             _entry.Enter(run, at);
             Statement.ExecuteAll(_body, run, at);

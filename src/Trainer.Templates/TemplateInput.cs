@@ -21,6 +21,6 @@ public sealed record TemplateInput
     /// never none.</summary>
     public IReadOnlyDictionary<string, JsonElement>? Variables { get; init; }
 
-    /// <summary>What <c>strftime_now</c> formats; null takes the machine's local time at each call.</summary>
+    /// <summary>What <c>strftime_now</c> formats; null takes the time in UTC at each call.</summary>
     public DateTime? Now { get; init; }
 }

@@ -90,7 +90,7 @@ internal sealed class Speaker : IDisposable
         var folders = TextFolders.Of(Model.Folder, adapter);
         if (folders == _folders) return;
         (_folders, _text) = (folders, ModelText.Load(
-            folders.Tokenizer, _options.Data.ChatTemplateFile, variables: _options.Data.TemplateVariables, now: TimeProvider.System.GetLocalNow().DateTime,
+            folders.Tokenizer, _options.Data.ChatTemplateFile, variables: _options.Data.TemplateVariables,
             templateDirectory: folders.Template, modelDirectory: Model.Folder));
         Tokenizer = _text.Tokenizer ?? HfTokenizer.Load(folders.Tokenizer);
     }
