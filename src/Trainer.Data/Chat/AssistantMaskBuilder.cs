@@ -83,6 +83,9 @@ public sealed class AssistantMaskBuilder
                 group => group.Last().Value);
         var best = Best(template, traits, turns, row.Tools, variables);
         var (renders, whole) = (best.Renders, best.Whole);
+        if (whole.Text.Length == 0)
+            throw new ChatMaskException(ChatFault.NotRendered, $"the chat template '{template.Name}' makes no text of the conversation",
+                "pass another template with --chat-template FILE");
         var all = Enumerable.Range(0, turns.Count).Where(turn => turns[turn].IsAssistant).ToArray();
         var wanted = which switch { TrainOn.All => all, TrainOn.Last => all.TakeLast(1), _ => all };
         var trained = which == TrainOn.All ? all : wanted.Where(turn => turn >= from && turns[turn].IsTrained).ToArray();

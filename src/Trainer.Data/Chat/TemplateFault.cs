@@ -10,6 +10,7 @@ namespace Trainer.Data.Chat;
 internal static partial class TemplateFault
 {
     private const int MostTries = 400;
+    private const string Probe = "string"; // text that is also the name of a type, which schemas want
 
     public static ChatMaskException Of(TemplateException error, ChatTemplate template, IReadOnlyList<Turn> turns, JsonElement? tools,
         IReadOnlyDictionary<string, JsonElement>? variables, DateTime now, TemplateTraits traits)
@@ -36,10 +37,12 @@ internal static partial class TemplateFault
     {
         var reason = error.Reason;
         if (Attribute().Match(reason) is { Success: true } attribute && error.Kind == "UndefinedError")
-            return $"needs a field '{attribute.Groups[1].Value}' that is not there";
+            return attribute.Groups[1].ValueSpan.ContainsAnyExceptInRange('0', '9') ? $"needs a field '{attribute.Groups[1].Value}' that is not there"
+                : $"reads entry {attribute.Groups[1].Value} of a list that has fewer";
         if (Joined().Match(reason) is { Success: true } joined)
             return $"joins text with {Thing(joined.Groups.Cast<Group>().Skip(1).First(group => group.Success && group.Value != "str").Value)}";
         if (Looked().Match(reason) is { Success: true } looked) return $"looks into {Thing(looked.Groups[1].Value)} as if it were text or a list";
+        if (error.Kind == "RecursionError") return "calls itself without end";
         return $"fails on the conversation with '{error.Kind}: {reason}'";
     }
 
@@ -77,29 +80,48 @@ internal static partial class TemplateFault
             var objects = new List<(JsonObject Node, string Path)>();
             Collect(root["messages"]!, "messages", objects);
             if (root["tools"] is { } tools) Collect(tools, "tools", objects);
-            foreach (var (node, path) in objects)
+            if (error.Kind == "UndefinedError" && Attribute().Match(error.Reason) is { Success: true } missing
+                && Lacking(objects, missing.Groups[1].Value) is { } lacking) return lacking;
+            // The innermost first: whatever stands in the way would be gone with all that is around it too.
+            foreach (var (node, path) in Innermost(objects))
                 foreach (var (key, value) in node.ToArray())
                     if (value is null or JsonArray or JsonObject || value.GetValueKind() is not JsonValueKind.String)
                         if (Changes(node, key, value))
                             return $"'{path}.{key}' is {Rows.RowFields.Name(value is null ? default : JsonSerializer.SerializeToElement(value))}";
-            if (root["tools"] is null)
-            {
-                root["tools"] = new JsonArray();
-                if (Renders()) return "the row has no tools, which this template needs";
-                root["tools"] = null;
-            }
-            if (Attribute().Match(error.Reason) is not { Success: true } missing) return null;
-            var name = missing.Groups[1].Value;
-            foreach (var (node, path) in objects)
-                if (!node.ContainsKey(name) && Changes(node, name, null)) return $"'{path}' has no '{name}'";
-            return null;
+            if (root["tools"] is not null) return null;
+            root["tools"] = new JsonArray();
+            return Renders() ? "the row has no tools, which this template needs" : null;
         }
+
+        /// <summary>The first object that lacks a field without which the template does not render, or null.</summary>
+        private string? Lacking(List<(JsonObject Node, string Path)> objects, string name)
+        {
+            var without = Innermost(objects).Where(each => !each.Node.ContainsKey(name)).ToList();
+            var given = 0;
+            while (given < without.Count && _tries++ <= MostTries)
+            {
+                without[given++].Node[name] = Probe;
+                if (Renders()) break;
+            }
+            var all = given > 0 && _tries <= MostTries && Renders();
+            string? needed = null;
+            for (var i = 0; i < given; i++)
+            {
+                without[i].Node.Remove(name);
+                if (!all || needed is not null) continue;
+                if (_tries++ > MostTries || !Renders()) needed = $"'{without[i].Path}' has no '{name}'";
+            }
+            return needed;
+        }
+
+        private static IEnumerable<(JsonObject Node, string Path)> Innermost(List<(JsonObject Node, string Path)> objects) =>
+            objects.OrderByDescending(each => each.Path.Count(letter => letter is '.' or '['));
 
         private bool Changes(JsonObject node, string key, JsonNode? former)
         {
             if (_tries++ > MostTries) return false;
             var had = node.ContainsKey(key);
-            node[key] = "x";
+            node[key] = Probe;
             try
             {
                 return Renders();

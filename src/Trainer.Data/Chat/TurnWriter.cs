@@ -95,8 +95,8 @@ internal sealed class TurnWriter
         }
         else if (thought is not null)
         {
-            WriteContent(writer, marks is null && turn.Verbatim is { } verbatim && _form.Reasoning == ReasoningPlace.AsGiven
-                ? verbatim : ThinkText.Join(thought, said));
+            WriteContent(writer, turn.Verbatim is not { } verbatim || _form.Reasoning != ReasoningPlace.AsGiven ? ThinkText.Join(thought, said)
+                : marks is null ? verbatim : ThinkText.With(verbatim, thought, said));
             return;
         }
         var wordless = said.Length == 0 && turn.Calls.Count > 0 ? _form.Wordless ?? turn.WrittenAs : Wordless.Empty;

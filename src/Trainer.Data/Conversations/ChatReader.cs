@@ -77,7 +77,7 @@ internal static class ChatReader
         if (message.ValueKind != JsonValueKind.Object)
             throw BadRowException.Malformed($"'{at}' is {RowFields.Name(message)}; a message must be an object with role and content");
         RowValue.Checked(message, at);
-        if (Member(message, "role", "from") is not { } speaker)
+        if (Member(message, "role", "from") is not { } speaker || speaker.ValueKind == JsonValueKind.String && WireJson.IsAbsent(speaker))
             throw BadRowException.Malformed($"'{at}' has no role; a message must be an object with role and content");
         var spoken = RowValue.Text(speaker, at + (message.TryGetProperty("role", out _) ? ".role" : ".from"));
         var role = Roles.Of(spoken);
@@ -91,16 +91,19 @@ internal static class ChatReader
             IsTrained = TurnLoss.Read(message, at, role == Turn.Assistant) ?? true };
         if (role != Turn.Assistant)
         {
-            if (content is null && role != Turn.Tool) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
+            if (content is null && role != Turn.Tool) throw BadRowException.Malformed(NoContent(message, at));
             return turn;
         }
         var beside = Calls(message, at, calls);
         if (inParts.Count > 0 && beside.Count > 0)
             throw BadRowException.Malformed($"'{at}' has calls among its parts as well as beside them", "keep one of them");
         turn = Thought(turn with { Calls = inParts.Count > 0 ? inParts : beside }, message, thought, at);
-        if (content is null && turn.Calls.Count == 0 && turn.Reasoning is null) throw BadRowException.Malformed($"'{at}' has no content and no tool calls");
+        if (content is null && turn.Calls.Count == 0 && turn.Reasoning is null) throw BadRowException.Malformed($"{NoContent(message, at)} and no tool calls");
         return turn;
     }
+
+    private static string NoContent(JsonElement message, string at) =>
+        $"'{at}' has no content{(message.TryGetProperty("content", out _) || message.TryGetProperty("value", out _) ? " (it is null)" : "")}";
 
     /// <summary>A turn whose text is a call or a list of calls.</summary>
     private static Turn Called(JsonElement message, JsonElement? content, string at, CallList calls)

@@ -17,6 +17,16 @@ internal static class ThinkText
         return (thought.Trim('\n').ToString(), text[(close + Close.Length)..].TrimStart('\n'));
     }
 
+    /// <summary>A text that holds both with others in their place, and all between and around them letter for letter.</summary>
+    public static string With(string text, string reasoning, string answer)
+    {
+        if (Split(text) is not { } parts) return text;
+        var close = text.IndexOf(Close, StringComparison.Ordinal);
+        var begin = text.AsSpan(0, close).TrimEnd('\n').Length - parts.Reasoning.Length;
+        return string.Concat(text.AsSpan(0, begin), reasoning, text.AsSpan(begin + parts.Reasoning.Length,
+            text.Length - parts.Answer.Length - begin - parts.Reasoning.Length), answer);
+    }
+
     /// <summary>The two in one text, as DeepSeek-R1, QwQ and Qwen3 write them.</summary>
     public static string Join(string reasoning, string answer) => $"{Open}\n{reasoning}\n{Close}\n\n{answer}";
 }

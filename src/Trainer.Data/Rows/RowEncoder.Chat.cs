@@ -60,6 +60,9 @@ internal sealed partial class RowEncoder
             TrainOn.Completion when from == 0 => TrainOn.Last, // a chat's completion is its last answer
             _ => TrainOn.Assistant,
         };
+        if (which != TrainOn.All && !row.Turns.Any(turn => turn.IsAssistant))
+            throw new BadRowException(FaultKind.NothingTrained, "the conversation has no turn of the assistant, and so nothing to train on",
+                "remove the row, or pass --drop-empty");
         var rendered = chat.Render(row, which, from);
         var (ids, offsets) = tokenizer.Encode(rendered.Text, addSpecialTokens: false);
         var encoded = which == TrainOn.All

@@ -37,7 +37,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
                 splittable = fields.Kind == RowKind.Text || fields.Kind == RowKind.Tokenized && row.Labels.AsSpan().SequenceEqual(row.Ids);
                 outcome = outcome with { EmptyAnswer = empty, Ignored = [.. outcome.Ignored, .. row.PassedOver], Notes = row.Notes };
             }
-            outcome = outcome with { Refused = row, Length = row.Sides().Max(side => side.Row.Ids.Length), Fingerprint = Checksum.Of(row.Ids, row.Labels) };
+            outcome = outcome with { Refused = row, Length = row.Sides().Select(side => side.Row.Ids.Length).DefaultIfEmpty(0).Max(),
+                Fingerprint = Checksum.Of(row.Ids, row.Labels) };
             var kind = outcome.Kind!.Value;
             if (row.Lost is { } lost) throw lost;
             Verify(row, kind);

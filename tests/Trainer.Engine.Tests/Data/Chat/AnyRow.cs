@@ -59,29 +59,40 @@ internal sealed class AnyRow
         {
             case 'a': Messages.Add(Trained(Said("assistant", speaker, 'A'), start)); return false;
             case 't': Messages.Add(Trained(Thought(Said("assistant", speaker, 'A')), start)); return false;
-            case 'b': Calls(Said("assistant", speaker, 'A'), 1); return true;
-            case 'c': Calls(Silent(speaker), 1); return true;
-            case 'r': Calls(Thought(Silent(speaker)), 1); return true;
-            default: Calls(Silent(speaker), 2); return true;
+            case 'b': Calls(Said("assistant", speaker, 'A'), 1, start); return true;
+            case 'c': Calls(Silent(speaker), 1, start); return true;
+            case 'r': Calls(Thought(Silent(speaker)), 1, start); return true;
+            default: Calls(Silent(speaker), 2, start); return true;
         }
     }
 
     private JsonObject Trained(JsonObject turn, int start)
     {
         if (!Is(6)) return turn;
-        turn[Pick("loss", "train", "training")] = false;
-        foreach (var kind in "AR")
+        var (flag, value) = Pick<(string, JsonNode)>(("loss", false), ("train", false), ("training", false), ("weight", 0), ("loss_weight", 0.0),
+            ("masked", true), ("trainable", 0));
+        turn[flag] = value;
+        foreach (var kind in "ARC")
             for (var number = start; number < _number; number++) Untrained.Add($"{kind}w{number}x");
         return turn;
     }
 
-    private JsonObject Said(string role, string speaker, char kind) => Message(role, speaker, JsonValue.Create(Text(kind)));
+    private JsonObject Said(string role, string speaker, char kind)
+    {
+        if (!_parts || !Is(3)) return Message(role, speaker, JsonValue.Create(Text(kind)));
+        // Several parts, one behind the other, with what tables leave between them.
+        var parts = new JsonArray([.. Enumerable.Range(0, _random.Next(2, 4))
+            .Select(JsonNode (_) => new JsonObject { ["type"] = "text", ["text"] = Text(kind) })]);
+        if (Is(3)) parts.Insert(1, null);
+        if (Is(3)) parts.Add(Text(kind));
+        return Message(role, speaker, parts);
+    }
 
     private JsonObject Silent(string speaker) => Message("assistant", speaker, Pick<JsonNode?>(null, JsonValue.Create(""), JsonValue.Create("")));
 
     private JsonObject Message(string role, string speaker, JsonNode? content)
     {
-        if (_parts && content is not null && content.ToString().Length > 0)
+        if (_parts && content is JsonValue && content.ToString().Length > 0)
             content = new JsonArray(new JsonObject { ["type"] = "text", [Pick("text", "value")] = content });
         var message = _shareGpt ? new JsonObject { ["from"] = speaker, ["value"] = content } : new JsonObject { ["role"] = role, ["content"] = content };
         if (_nulls) foreach (var key in new[] { "tool_calls", "name", "weight", "reasoning_content" }) message[key] = null;
@@ -93,7 +104,10 @@ internal sealed class AnyRow
         var (key, thought) = (_shareGpt ? "value" : "content", Text('R'));
         switch (_reasoning)
         {
-            case 0 or 1 when message[key] is JsonValue said: message[key] = $"<think>\n{thought}\n</think>\n\n{said}"; break;
+            case 0 when message[key] is JsonValue said: message[key] = $"<think>\n{thought}\n</think>\n\n{said}"; break;
+            case 1 when message[key] is JsonValue said:
+                message[key] = Pick($"<think>{thought}</think>{said}", $"{thought}\n</think>\n\n{said}", $" <think>\n{thought}\n\n</think>\n{said}");
+                break;
             case 2 when message[key] is JsonArray parts: parts.Insert(0, new JsonObject { ["type"] = "thinking", ["thinking"] = thought }); break;
             case 3: message["thinking"] = thought; break;
             case 4: message["reasoning"] = thought; break;
@@ -102,14 +116,14 @@ internal sealed class AnyRow
         return message;
     }
 
-    private void Calls(JsonObject message, int count)
+    private void Calls(JsonObject message, int count, int start)
     {
         var isLegacy = count == 1 && Is(5);
         var ids = Enumerable.Range(0, count).Select(c => _ids ? Pick($"abcdefgh{c}", $"call_{_number}_{c}_0123456789") : null).ToArray();
         var calls = new JsonArray([.. ids.Select(Call)]);
         if (isLegacy) message["function_call"] = (calls[0] is JsonObject wrapped && wrapped["function"] is { } function ? function : calls[0]!).DeepClone();
         else message["tool_calls"] = Is(6) ? calls.ToJsonString() : calls;
-        Messages.Add(message);
+        Messages.Add(Trained(message, start));
         foreach (var id in ids)
         {
             var answer = Message(Pick("tool", isLegacy ? "function" : "tool"), "observation", JsonValue.Create(Text('T')));

@@ -168,6 +168,39 @@ public sealed class TemplateFormTests
     public void A_template_s_complaint_names_line_and_field(string template, string messages, string reason) =>
         Assert.Contains(reason, Assert.Throws<ChatMaskException>(() => Build(template, messages)).Message, StringComparison.Ordinal);
 
+    private const string Schemas =
+        """[{"name":"f","description":"d","parameters":{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"type":"string"}}}}]""";
+
+    [Theory]
+    [InlineData("{{ p.description + ';' }}", "needs a field 'description' that is not there (template line 1): "
+        + "'tools[0].function.parameters.properties.a' has no 'description'")]
+    [InlineData("{{ 'x' + p.type }}", "joins text with a list (template line 1): 'tools[0].function.parameters.properties.a.type' is an array")]
+    [InlineData("{{ messages[9].role + 'x' }}", "reads entry 9 of a list that has fewer (template line 1)")]
+    [InlineData("{% macro again(x) %}{{ again(x) }}{% endmacro %}{{ again(1) }}", "calls itself without end")]
+    [InlineData("", "makes no text of the conversation")]
+    public void A_complaint_about_tools_names_what_stands_innermost(string body, string reason)
+    {
+        var template = "{% for t in tools %}{% for p in t.function.parameters.properties.values() %}" + body + "{% endfor %}{% endfor %}";
+        Assert.Contains(reason, Assert.Throws<ChatMaskException>(() => Build(template, """[{"role":"user","content":"a"}]""", Schemas)).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("R</think>A")]
+    [InlineData("R\n</think>\n\nA")]
+    [InlineData("<think>R</think>A<think>S</think>B")]
+    [InlineData("<think>\nR\n\n</think>\nA")]
+    [InlineData("<think>\n\n</think>\n\nA")]
+    public void Think_text_is_found_as_the_row_writes_it(string content)
+    {
+        // The prompt is no beginning of the text, so words stand for what is said.
+        const string template = "{% for m in messages %}{{ '~<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}{% if "
+            + "add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+        var messages = JsonSerializer.Serialize(new[] { new { role = "user", content = "q" }, new { role = "assistant", content } });
+        var found = Build(template, messages);
+        Assert.Equal((SpanMethod.Sentinel, content + "<|im_end|>"), (found.Method, Assert.Single(Trained(found))));
+    }
+
     [Theory]
     [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"}]""", "--reasoning strip,")]
     [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":"<think>R</think>A"},{"role":"user","content":"q"},{"role":"assistant","content":"B"}]""",

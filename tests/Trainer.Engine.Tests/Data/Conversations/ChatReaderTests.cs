@@ -198,7 +198,8 @@ public sealed class ChatReaderTests
     [InlineData("""[{"role":"user","content":[{"type":"text"}]}]""", "has no text")]
     [InlineData("""[{"role":"user","content":[{"type":"image","image":"x"}]}]""", "'messages[0].content[0]' is a part of type 'image'")]
     [InlineData("""[{"role":"user","content":{"a":1}}]""", "'messages[0].content' is an object")]
-    [InlineData("""[{"role":"user","content":null}]""", "has no content")]
+    [InlineData("""[{"role":"user","content":null}]""", "'messages[0]' has no content (it is null)")]
+    [InlineData("""[{"role":" ","content":"A"}]""", "'messages[0]' has no role")]
     [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{x"}}]}]""",
         "'messages[0].tool_calls[0].function.arguments' is a string that holds no JSON")]
     [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"arguments":{}}}]}]""", "names no function")]
