@@ -21,10 +21,11 @@ public static class DataInspector
     /// asked.</summary>
     /// <param name="options">Sources and rules.</param>
     /// <param name="text">Tokenizer and templates of the model.</param>
+    /// <param name="notes">Takes what of the sources is not read, before the first row comes; null where nobody asks.</param>
     /// <param name="cancellation">Ends the work.</param>
     /// <exception cref="DataException">A file cannot be read on.</exception>
-    public static IEnumerable<ShownRow> Show(DataOptions options, ModelText text, CancellationToken cancellation = default) =>
-        Show(options, text.Tools, cancellation);
+    public static IEnumerable<ShownRow> Show(DataOptions options, ModelText text, List<string>? notes = null, CancellationToken cancellation = default) =>
+        Show(options, text.Tools, notes, cancellation);
 
     /// <summary>Reads and tokenizes every row, trained and held out, without keeping tokens, and tells all that is wrong instead of stopping at the first
     /// fault.</summary>
@@ -47,7 +48,7 @@ public static class DataInspector
     /// <exception cref="DataException">A file cannot be read on.</exception>
     public static IEnumerable<ShownRow> Show(DataOptions options, HfTokenizer? tokenizer, int? vocabularySize = null, CancellationToken cancellation = default)
         =>
-        Show(options, TextTools.Of(tokenizer, vocabularySize), cancellation);
+        Show(options, TextTools.Of(tokenizer, vocabularySize), cancellation: cancellation);
 
     internal static DataReport Check(DataOptions options, TextTools tools, IProgress<DataProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -59,9 +60,9 @@ public static class DataInspector
         return report with { Notes = [.. notes, .. report.Notes] };
     }
 
-    internal static IEnumerable<ShownRow> Show(DataOptions options, TextTools tools, CancellationToken cancellation = default)
+    internal static IEnumerable<ShownRow> Show(DataOptions options, TextTools tools, List<string>? notes = null, CancellationToken cancellation = default)
     {
         DatasetBuilder.Validate(options);
-        return new Inspection(options, tools, null, cancellation).Show(DatasetBuilder.TrainEntries(options, []));
+        return new Inspection(options, tools, null, cancellation).Show(DatasetBuilder.TrainEntries(options, notes ?? []));
     }
 }

@@ -24,7 +24,8 @@ public static class DatasetChoice
             throw new DataException($"data set '{name}' has no data file that is read (parquet, json, csv, text): it may be made by a program; its converted "
                 + $"form is at {name}@refs/convert/parquet");
         Dictionary<string, List<string>> splits;
-        if (cardFolder is not null && DatasetCard.Read(cardFolder) is { } card && card.Files(card.Choose(subset, name), data, ".") is { Count: > 0 } declared)
+        if (cardFolder is not null && DatasetCard.Read(cardFolder) is { } card
+            && card.Files(card.Choose(subset, name, "."), data, ".") is { Count: > 0 } declared)
             splits = declared;
         else
         {

@@ -77,7 +77,10 @@ internal static class DataCommand
         var (options, text) = Read(invocation);
         var count = invocation.Values.Integer(Rows) ?? (invocation.Json ? 0 : 3);
         invocation.Values.ThrowIfFaulty();
-        var rows = DataInspector.Show(options, text, invocation.Stop.Token);
+        var notes = new List<string>();
+        var rows = DataInspector.Show(options, text, notes, invocation.Stop.Token);
+        if (!invocation.Quiet)
+            foreach (var note in notes) invocation.Terminal.Error.WriteLine("note: " + note);
         if (count > 0) rows = rows.Take(count);
         return invocation.Json ? ShowJson(invocation, rows) : ShowText(invocation, rows);
     }

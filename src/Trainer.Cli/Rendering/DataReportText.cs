@@ -61,7 +61,7 @@ internal static class DataReportText
         Histogram(text, s.Lengths, terminal);
         foreach (var fault in report.FileFaults) text.AppendLine("refused: " + fault);
         // The same fault of many rows is one line: its first row, how many there are, and where a few of them stand.
-        var groups = report.Faults.GroupBy(fault => (fault.Kind, WithoutNumbers(fault.Reason))).ToList();
+        var groups = report.Faults.GroupBy(fault => (fault.Kind, Kind(fault.Reason))).ToList();
         foreach (var group in groups.Take(MostFaultsShown))
         {
             // The list ends at a thousand, the counts do not: of a kind with one fault alone the count is that fault's.
@@ -82,8 +82,12 @@ internal static class DataReportText
         return text.ToString();
     }
 
-    // Two rows that are too long by different counts have the same fault.
-    private static string WithoutNumbers(string reason) => string.Concat(reason.Where(letter => !char.IsAsciiDigit(letter)));
+    /// <summary>Two rows that are too long by different counts have the same fault, and so do two whose own words stand in brackets.</summary>
+    private static string Kind(string reason)
+    {
+        var (open, close) = (reason.IndexOf('(', StringComparison.Ordinal), reason.LastIndexOf(')'));
+        return string.Concat((open >= 0 && close > open ? reason.Remove(open, close - open) : reason).Where(letter => !char.IsAsciiDigit(letter)));
+    }
 
     private static void Histogram(StringBuilder text, IReadOnlyList<LengthBucket> lengths, Terminal terminal)
     {

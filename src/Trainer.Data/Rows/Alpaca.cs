@@ -6,7 +6,8 @@ namespace Trainer.Data.Rows;
 internal static class Alpaca
 {
     /// <summary>The prompt the Stanford Alpaca project trained with (github.com/tatsu-lab/stanford_alpaca, train.py).</summary>
-    public static string Prompt(string instruction, string input) => instruction.Length == 0 && input.Length > 0 ? Prompt(input, "") : input.Length > 0
+    public static string Prompt(string instruction, string input) => instruction.Trim().Length == 0 && input.Length > 0
+        ? Prompt(input, "") : input.Length > 0
         ? "Below is an instruction that describes a task, paired with an input that provides further context. "
             + $"Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
         : "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### "
@@ -28,7 +29,7 @@ internal static class Alpaca
                 i++;
             }
         }
-        Messages.Write(writer, "user", input.Length == 0 ? instruction : instruction.Length == 0 ? input : instruction + "\n" + input);
+        Messages.Write(writer, "user", input.Length == 0 ? instruction : instruction.Trim().Length == 0 ? input : instruction + "\n" + input);
         Messages.Write(writer, "assistant", output);
     });
 }

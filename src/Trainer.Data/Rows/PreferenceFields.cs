@@ -13,7 +13,8 @@ internal static class PreferenceFields
 
     /// <summary>Kind and permitted columns, or null where the row is no preference data or is not read as such.</summary>
     /// <exception cref="BadRowException">The row is of another purpose than the run.</exception>
-    public static (RowKind Kind, string[] Allowed)? Decide(IReadOnlyDictionary<string, JsonElement> fields, RowPurpose purpose)
+    public static (RowKind Kind, string[] Allowed)? Decide(IReadOnlyDictionary<string, JsonElement> fields, IEnumerable<string> strangers,
+        RowPurpose purpose)
     {
         bool Has(params ReadOnlySpan<string> names)
         {
@@ -38,7 +39,8 @@ internal static class PreferenceFields
             case RowPurpose.Pairs when found is not { Kind: RowKind.Pair }:
                 throw BadRowException.Malformed(
                     $"the row is no preference pair{Missing(fields, "chosen", "rejected")}",
-                    "give prompt, chosen and rejected (strings or lists of messages), or map other names: --data FILE,chosen=NAME,rejected=NAME");
+                    "give prompt, chosen and rejected (strings or lists of messages), or map other names: --data FILE,"
+                    + (ColumnAdvice.Pair([.. fields.Keys, .. strangers]) ?? "chosen=NAME,rejected=NAME"));
             case RowPurpose.Feedback when found is null:
                 throw BadRowException.Malformed(
                     $"the row says of no answer whether it is wanted{Missing(fields, "label")}",

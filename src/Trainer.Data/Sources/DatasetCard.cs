@@ -42,8 +42,12 @@ internal sealed class DatasetCard
 
     /// <summary>The subset that is meant: the one named, else the one that is marked or called default, else the only one.</summary>
     /// <exception cref="DataException">There is no such subset, or several and none is the default.</exception>
-    public string Choose(string? name, string source)
+    /// <param name="name">The subset that is asked for, or null.</param>
+    /// <param name="hubName">What the data set is called on a hub, or null for a folder of the user's own.</param>
+    /// <param name="folder">The folder.</param>
+    public string Choose(string? name, string? hubName, string folder)
     {
+        var source = hubName ?? folder;
         if (name is not null)
             return Subsets.Contains(name) ? name : throw new DataException($"data set '{source}' has no subset '{name}': it has {Listed()}; name one of them");
         if (_subsets.Count == 1) return _subsets[0].Name;
@@ -52,7 +56,7 @@ internal sealed class DatasetCard
         return given.Count == 1
             ? given[0].Name
             : throw new DataException($"data set '{source}' has several subsets and none is the default: {Listed()}; name one, such as "
-                + $"--data {source}:{_subsets[0].Name}");
+                + $"--data {source}{(hubName is null ? ",subset=" : ":")}{_subsets[0].Name}");
     }
 
     /// <summary>The files of each split of a subset, by patterns over the folder's files; null where the subset declares none.</summary>

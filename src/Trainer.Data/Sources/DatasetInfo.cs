@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Rows;
 
 namespace Trainer.Data.Sources;
 
@@ -10,11 +11,15 @@ internal sealed class DatasetInfo
 
     private static readonly string[] Places = ["file_name", "hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"];
 
+    private static readonly (string Theirs, string Ours)[] Answers = [("chosen", "chosen"), ("rejected", "rejected"), ("kto_tag", "label")];
+
     // Their name for a column, and ours.
     private static readonly (string Theirs, string Ours)[] Alpaca = [("prompt", "instruction"), ("query", "input"), ("response", "output"),
-        ("history", "history"), ("system", "system")];
+        ("history", "history"), ("system", "system"), .. Answers];
 
-    private static readonly (string Theirs, string Ours)[] ShareGpt = [("messages", "conversations"), ("system", "system"), ("tools", "tools")];
+    private static readonly (string Theirs, string Ours)[] ShareGpt = [("messages", "conversations"), ("system", "system"), ("tools", "tools"), .. Answers];
+
+    private static readonly string[] Media = ["images", "videos", "audios"];
 
     private static readonly Dictionary<string, string[]> Tags = new(StringComparer.Ordinal)
     {
@@ -87,8 +92,6 @@ internal sealed class DatasetInfo
 
     private Dictionary<string, string>? Columns(string name, JsonElement entry)
     {
-        // its columns name pairs; the rows say so themselves
-        if (entry.TryGetProperty("ranking", out var ranking) && ranking.ValueKind == JsonValueKind.True) return null;
         var chat = Text(entry, "formatting") is "sharegpt" or "openai";
         if (entry.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Object)
             foreach (var tag in tags.EnumerateObject())
@@ -96,9 +99,19 @@ internal sealed class DatasetInfo
                     throw new DataException($"data set '{name}' calls its {tag.Name.Replace('_', ' ')} '{tag.Value.GetString()}' ({_path}): "
                         + $"{string.Join(", ", known)} are read; rename it in the rows and in the file");
         if (!entry.TryGetProperty("columns", out var columns) || columns.ValueKind != JsonValueKind.Object) return null;
+        // A prompt that nothing answers is plain text.
+        var isText = !chat && !Alpaca.Skip(1).Any(pair => Text(columns, pair.Theirs) is { Length: > 0 });
         var map = new Dictionary<string, string>(StringComparer.Ordinal);
+        var used = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (theirs, ours) in chat ? ShareGpt : Alpaca)
-            if (Text(columns, theirs) is { Length: > 0 } column && column != ours) map[ours] = column;
+        {
+            if (Text(columns, theirs) is not { Length: > 0 } column) continue;
+            used.Add(column);
+            if (column != (isText ? "text" : ours)) map[isText ? "text" : ours] = column;
+        }
+        // Columns that the entry does not name are not read, whatever they are called; pictures that it names are no text.
+        if (used.Count > 0 && !Array.Exists(Media, each => columns.TryGetProperty(each, out _)))
+            map["ignore"] = string.Join('+', RowFields.Known.Where(ours => !used.Contains(ours)).Append("*"));
         return map.Count > 0 ? map : null;
     }
 

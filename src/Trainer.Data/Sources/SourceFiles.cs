@@ -32,6 +32,10 @@ internal sealed class SourceFiles
     public static (IReadOnlyList<FoundFile> Files, IReadOnlyList<string> Notes) Train(DataSource source, long? most = null)
     {
         var found = new SourceFiles(source);
+        if (source.Split is null)
+            foreach (var (split, files) in found._splits.Where(pair => !SplitNames.IsCommon(pair.Key)))
+                found._notes.Add($"split '{split}' of '{source.Name ?? source.Path}' is not read ({files.Count} {(files.Count == 1 ? "file" : "files")}): "
+                    + $"--data {source.Name ?? source.Path},split={split} trains on it");
         return (Limit(found.Asked(SplitNames.Train), most), found._notes);
     }
 
@@ -65,7 +69,7 @@ internal sealed class SourceFiles
             return;
         }
         var card = DatasetCard.Read(folder);
-        var subset = card?.Choose(_source.Subset, _source.Name ?? folder);
+        var subset = card?.Choose(_source.Subset, _source.Name, folder);
         if (card is null && _source.Subset is { } below)
         {
             folder = Path.Combine(folder, below);
@@ -82,7 +86,7 @@ internal sealed class SourceFiles
             _others.AddRange(rest);
             if (rest.Count > 0) _notes.Add(FolderFiles.LeftOut(rest, folder, "of no split"));
         }
-        foreach (var (split, files) in splits) _splits[split] = [.. files.Select(file => new FoundFile(file, _source.Columns ?? info?.ColumnsOf(file)))];
+        foreach (var (split, files) in splits) _splits[split] = [.. files.Select(file => new FoundFile(file, Joined(_source.Columns, info?.ColumnsOf(file))))];
     }
 
     private void Named(DatasetInfo info, string path)
@@ -92,8 +96,21 @@ internal sealed class SourceFiles
                 + $"names {string.Join(", ", info.Names.Take(20).Select(each => $"'{each}'"))}{(info.Names.Count > 20 ? ", ..." : "")}; name one: "
                 + $"--data {path},subset={info.Names.First()}");
         var (file, columns, most) = info.Find(name);
-        var inner = new SourceFiles(_source with { Path = file, Subset = null, Columns = _source.Columns ?? columns });
+        var inner = new SourceFiles(_source with { Path = file, Subset = null, Columns = Joined(_source.Columns, columns) });
         foreach (var (split, files) in inner._splits) _splits[split] = [.. Limit(files, most)];
+    }
+
+    /// <summary>The user's mapping over the description's; what either leaves out is left out.</summary>
+    private static IReadOnlyDictionary<string, string>? Joined(IReadOnlyDictionary<string, string>? given, IReadOnlyDictionary<string, string>? described)
+    {
+        if (given is null || described is null) return given ?? described;
+        var joined = new Dictionary<string, string>(described);
+        foreach (var (ours, theirs) in given) joined[ours] = theirs;
+        if (!described.TryGetValue("ignore", out var others)) return joined;
+        // A column that is asked for is read, though the description does not name it.
+        joined["ignore"] = string.Join('+', others.Split('+').Except(given.Where(pair => pair.Key != "ignore").Select(pair => pair.Value))
+            .Concat(given.TryGetValue("ignore", out var more) ? more.Split(',', '+') : []));
+        return joined;
     }
 
     /// <summary>The rows the source's expression asks for, of the given split where it names none.</summary>

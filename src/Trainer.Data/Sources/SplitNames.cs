@@ -23,6 +23,9 @@ internal static partial class SplitNames
     /// <summary>A split's name in the library's words: <c>dev</c> is validation; others stay as they are.</summary>
     public static string Canonical(string name) => Words.GetValueOrDefault(name, name);
 
+    /// <summary>Whether a split is one that training or evaluation asks for by itself.</summary>
+    public static bool IsCommon(string split) => split is Train or Validation or Evaluation or Test;
+
     /// <summary>The files of each split, and those of none.</summary>
     /// <exception cref="DataException">A file belongs to two splits by its name, or a split is there twice.</exception>
     public static (Dictionary<string, List<string>> Splits, List<string> Others) Infer(IReadOnlyList<string> files, string folder)

@@ -105,13 +105,16 @@ internal sealed class Inspection(DataOptions options, TextTools tools, IProgress
         foreach (var entry in files)
         {
             using var input = InputFile.Open(entry.Path);
+            var isEmpty = true;
             foreach (var raw in RowReader.Read(input, Limits.Default, entry.Rows))
             {
+                isEmpty = false;
                 cancellation.ThrowIfCancellationRequested();
                 var row = encoder.Encode(raw, entry.Columns);
                 if (row.Fault is not null) yield return Shown(row, row.Refused);
                 foreach (var part in row.Parts) yield return Shown(row, part);
             }
+            if (isEmpty) throw RowPipeline.Empty(entry);
         }
     }
 

@@ -44,7 +44,7 @@ internal sealed class RowPipeline(RowEncoder encoder, Limits limits, IProgress<D
                 }
                 progress?.Report(new DataProgress(entry.Path, before + input.BytesRead, total, statistics.Rows, statistics.Tokens));
             }
-            if (rows == 0) throw new DataException($"data file is empty ({entry.Path}): it holds no rows; name a file with rows");
+            if (rows == 0) throw Empty(entry);
             var size = new FileInfo(entry.Path).Length;
             before += size;
             statistics.File(new FileStatistics(entry.Path, group.Hashes[f], size, kind is null ? "none" : Word(kind.Value), rows));
@@ -82,4 +82,7 @@ internal sealed class RowPipeline(RowEncoder encoder, Limits limits, IProgress<D
     }
 
     private static string Word(RowKind kind) => kind.ToString().ToLowerInvariant();
+
+    /// <summary>A file without a row.</summary>
+    public static DataException Empty(InputEntry entry) => new($"data file is empty ({entry.Path}): it holds no rows; name a file with rows");
 }

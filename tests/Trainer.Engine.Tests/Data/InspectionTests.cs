@@ -32,6 +32,33 @@ public sealed class InspectionTests : IDisposable
     }
 
     [Fact]
+    public void Showing_says_what_of_a_folder_is_not_read()
+    {
+        _folder.Write("train.jsonl", "{\"text\": \"a\"}\n");
+        _folder.Write("notes.txt", "b");
+        var notes = new List<string>();
+        Assert.Single(DataInspector.Show(DataFolder.Options(_folder.Path), new TextTools(new CharTokenizer()), notes: notes));
+        Assert.Contains("'notes.txt'", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n\n")]
+    public void A_file_without_rows_is_no_success(string content) =>
+        Assert.Contains("holds no rows", Assert.Throws<DataException>(() =>
+        DataInspector.Show(DataFolder.Options(_folder.Write("a.jsonl", content)), new TextTools(new CharTokenizer())).ToList()).Message,
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void A_conversation_without_an_answer_or_without_text_is_refused_in_words()
+    {
+        var path = _folder.Write("a.jsonl", """{"messages": [{"role": "user", "content": "a"}]}""");
+        var row = Assert.Single(DataInspector.Show(DataFolder.Options(path), new TextTools(new CharTokenizer()) with { Chat = new ChatMl() }));
+        Assert.Equal(FaultKind.NothingTrained, row.Fault!.Kind);
+        Assert.Contains("no turn of the assistant", row.Fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_shown_row_has_text_ids_labels_and_trained_spans()
     {
         var path = _folder.Write("a.jsonl", "{\"prompt\": \"\U0001F600p\", \"completion\": \"c\"}\n");

@@ -137,7 +137,7 @@ public sealed class RowTests : IDisposable
     [InlineData("""{"instruction": "a", "context": "", "response": "b"}""", "instruction=instruction,input=context,output=response")]
     [InlineData("""{"dialog": []}""", "messages=dialog")]
     [InlineData("""{"content": "a"}""", "text=content")]
-    [InlineData("""{"text": null}""", "none that is not null")]
+    [InlineData("""{"text": null}""", "none that is neither null nor left out")]
     [InlineData("""{"text":""", "the line ends before its object does")]
     [InlineData("""{"messages": [{"role":"assistant","content":"a","weight":0.5}]}""", "'messages[0].weight' is 0.5; a turn's weight must be 0 or 1")]
     [InlineData("""{"messages": [{"role":"assistant","content":"a","train":"no"}]}""", "'messages[0].train' is a string")]

@@ -100,6 +100,42 @@ public sealed class SourceTests : IDisposable
     }
 
     [Fact]
+    public void Columns_that_a_description_does_not_name_are_not_read()
+    {
+        _folder.Write("dataset_info.json", """
+            {"qa": {"file_name": "qa.json", "columns": {"prompt": "q", "response": "a"}},
+             "pairs": {"file_name": "pairs.json", "ranking": true, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}},
+             "plain": {"file_name": "plain.json", "columns": {"prompt": "content"}},
+             "seen": {"file_name": "seen.json", "formatting": "sharegpt", "columns": {"messages": "conversations", "images": "images"}}}
+            """);
+        _folder.Write("qa.json", """[{"q": "Q", "a": "A", "input": "I", "text": "T", "other": 1}]""");
+        _folder.Write("pairs.json", """[{"q": "Q", "c": "A", "r": "B"}]""");
+        _folder.Write("plain.json", """[{"content": "T"}]""");
+        _folder.Write("seen.json", """[{"conversations": [{"from": "gpt", "value": "A"}], "images": ["x.png"]}]""");
+        string Of(string name, IReadOnlyDictionary<string, string>? columns = null)
+        {
+            using var set = DataFolder.Build(
+                new DataOptions { Train = [new DataSource(_folder.Path, 1, columns) { Subset = name }], Purpose = RowPurpose.Any });
+            return DataFolder.Text(set.Train[0].InputIds);
+        }
+        Assert.Equal("<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n", Of("qa"));
+        Assert.Equal("<|im_start|>user\nQ\nI<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n",
+            Of("qa", new Dictionary<string, string> { ["input"] = "input", ["ignore"] = "other" }));
+        Assert.Contains("A<|im_end|>", Of("pairs"), StringComparison.Ordinal);
+        Assert.Equal("<s>T</s>", Of("plain"));
+        Assert.Contains("'images' holds something else", Assert.Throws<DataException>(() => Of("seen")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_split_of_another_name_is_not_left_out_without_a_word()
+    {
+        _folder.Write("data/train-00000-of-00001.jsonl", "{\"text\": \"T\"}\n");
+        _folder.Write("data/extra-00000-of-00001.jsonl", "{\"text\": \"X\"}\n");
+        using var set = DataFolder.Build(DataFolder.Options(_folder.Path));
+        Assert.Contains(set.Notes, note => note.Contains("split 'extra'", StringComparison.Ordinal) && note.Contains("split=extra", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Llama_factorys_description_names_files_columns_and_limits()
     {
         var info = _folder.Write("dataset_info.json", """

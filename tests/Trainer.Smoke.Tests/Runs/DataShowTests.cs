@@ -67,5 +67,21 @@ public sealed class DataShowTests
         { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Output).ToList();
         Assert.Contains(" 00", shown[0], StringComparison.Ordinal);
         Assert.Equal(shown[0], shown[1]);
+        var days = folder.File("days.jinja", "{{ 'one ' * (strftime_now('%d') | int) }}");
+        var prompts = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(
+            zone => TrainerProgram.Run(new ProgramRun("generate", "--model", "tiny", "--prompt", "a", "--chat-template", days, "--max-tokens", "1", "--json")
+        { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Json().GetProperty("prompt_tokens").GetInt32()).ToList();
+        Assert.Equal(prompts[0], prompts[1]);
+    }
+
+    [Fact]
+    public void The_same_fault_of_many_rows_is_one_line()
+    {
+        using var folder = new TemporaryFolder();
+        var template = folder.File("t.jinja", "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
+        var data = folder.File("d.jsonl", string.Concat(new[] { "yes", "no (never)", "perhaps" }.Select(
+            answer => $"{{\"messages\":[{{\"role\":\"assistant\",\"content\":\"{answer}\"}}]}}\n")));
+        var output = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--chat-template", template).Output;
+        Assert.Contains("refused: 3 rows such as bad row", output, StringComparison.Ordinal);
     }
 }
