@@ -24,6 +24,8 @@ internal sealed class FastBatch
         var (rows, ofToken) = TableRows(batch);
         kernels.Upload<int>(ofToken, Positions);
         for (var rope = 0; rope < config.Ropes.Count; rope++) FillTables(config.Ropes[rope], rope, rows);
+        if (new FastShape(config).Temperature is { } temperature)
+            kernels.Upload<float>([.. batch.Positions.Select(temperature.At)], Temperatures);
         _lossRows = memory.Layout.LossRows > 0 ? [.. Enumerable.Range(0, batch.Length).Where(t => batch.Targets[t] != TokenBatch.IgnoredTarget)] : [];
         Factors = new float[_lossRows.Length];
         Losses = new double[_lossRows.Length];
@@ -39,6 +41,9 @@ internal sealed class FastBatch
 
     /// <summary>Each token's row in the tables.</summary>
     public Place Positions => _memory.At(ElementType.Int32, BufferId.Positions);
+
+    /// <summary>Multiplier of each token's queries in layers where they grow with the position.</summary>
+    public Place Temperatures => _memory.Floats(BufferId.Temperatures);
 
     /// <summary>How many rows carry loss.</summary>
     public int LossCount => _lossRows.Length;

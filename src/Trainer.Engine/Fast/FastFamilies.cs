@@ -31,19 +31,21 @@ public static class FastFamilies
         if (mixer is LatentAttention) return mixer == config.Layers[0].Mixer ? null : "its layers have the same heads";
         if (mixer is Mamba2 mamba) return Mamba(mamba, config);
         if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
-        if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth) || attention.HeadNorm != config.Norm)
+        if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth or QkNorm.Unit)
+            || attention.HeadNorm.Kind != NormKind.RootMeanSquare || attention.HeadNorm.HasBias)
             return "it has no such norms on queries and keys";
-        if (attention.NormsRotated) return "it norms queries and keys before they are turned, not after";
         if (attention.HasGate && attention.IsFused) return "it has no gate on the output of fused attention";
-        if (attention.Chunk is not null) return "it has no attention in blocks";
-        if (attention is { Temperature: not null } or { KeyMultiplier: not 1 }) return "it does not scale queries and keys";
+        if (attention.KeyMultiplier != 1) return "it does not scale keys";
+        if (attention.Temperature is { } temperature && temperature != new FastShape(config).Temperature) return "queries grow alike in all layers";
         if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused))
             return "it cuts off queries and keys that were normed over all heads alone";
         if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true })
             return "it has no shared keys and values and no norm on values";
-        var isAlike = attention with { Window = null, Rope = 0 } == config.Attention! with { Window = null, Rope = 0 };
-        return isAlike ? null : "its layers have the same heads";
+        return Plain(attention) == Plain(config.Attention!) ? null : "its layers have the same heads";
     }
+
+    // What layers may differ in is left out.
+    private static SelfAttention Plain(SelfAttention attention) => attention with { Window = null, Rope = 0, Chunk = null, Temperature = null };
 
     private static string? Mamba(Mamba2 mamba, ModelConfig config)
     {
@@ -64,8 +66,6 @@ public static class FastFamilies
         if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
         if (!experts.IsGated || experts.LatentWidth is not null) return "it has no experts without gates, and none in a space of their own";
         if (experts.Router.HasNorm || experts.Router.HasExpertScales) return "it has no router with a norm or scales of its own";
-        if (experts.Router.LeastSum > 1e-20) return "it divides scores by their sum alone";
-        if (experts.Router.ScalesInput) return "it multiplies the results of experts by their weights, not their inputs";
         if (experts.Shared is { } shared && Dense(shared) is { } lacking) return lacking;
         return experts == config.Experts ? null : "its experts are alike in all layers";
     }

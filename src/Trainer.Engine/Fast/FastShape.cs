@@ -29,7 +29,7 @@ internal sealed class FastShape(ModelConfig config)
 
     public bool Fused { get; } = config.FusedProjections;
 
-    /// <summary>Whether queries and keys are normed before they are turned.</summary>
+    /// <summary>Whether queries and keys are normed, in some layers at least.</summary>
     public bool QueryNorms { get; } = config.QkNorm != QkNorm.None;
 
     /// <summary>Width of one norm on queries: a head, or all of them together.</summary>
@@ -50,6 +50,10 @@ internal sealed class FastShape(ModelConfig config)
 
     /// <summary>Queries, keys and values are cut off at this and its negative, or null.</summary>
     public float? Clip { get; } = (float?)config.Attention?.Clip;
+
+    /// <summary>How queries of some layers grow with the position, or null.</summary>
+    public QueryTemperature? Temperature { get; } =
+        config.Layers.Select(layer => (layer.Mixer as SelfAttention)?.Temperature).FirstOrDefault(temperature => temperature is not null);
 
     /// <summary>Soft cap of attention scores, or null.</summary>
     public float? ScoreCap { get; } = (float?)config.AttentionSoftCap;

@@ -63,6 +63,7 @@ internal sealed class LayoutBuilder
     private IEnumerable<PassBuffer> Tables()
     {
         yield return new(BufferUse.Batch, new(BufferId.Positions), _batch.Tokens, sizeof(int));
+        if (_shape.Temperature is not null) yield return new(BufferUse.Batch, new(BufferId.Temperatures), _batch.Tokens);
         for (var r = 0; r < _config.Ropes.Count; r++)
         {
             var count = _batch.Positions * (_config.Ropes[r].Dimensions / 2);

@@ -21,6 +21,11 @@ public sealed class FastMixerTests : IDisposable
         ["delta packed, with experts"] = Delta("qwen3_next", "full_attention",
             "\"intermediate_size\": 48, \"moe_intermediate_size\": 24, \"shared_expert_intermediate_size\": 40, \"num_experts\": 5, \"num_experts_per_tok\": "
             + "2, \"mlp_only_layers\": [1]"),
+        ["growing queries"] = Plain("ministral3", "\"head_dim\": 16, \"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": 10000, \"factor\": 4, "
+            + "\"original_max_position_embeddings\": 16, \"mscale\": 1, \"mscale_all_dim\": 1, \"llama_4_scaling_beta\": 0.4}"),
+        ["norms behind the turn"] = Plain("hunyuan_v1_dense", "\"head_dim\": 8, \"rms_norm_eps\": 0.01"),
+        ["blocks"] = Plain("llama4_text", "\"head_dim\": 8, \"intermediate_size_mlp\": 48, \"interleave_moe_layer_step\": 9, \"attention_chunk_size\": 7, "
+            + "\"no_rope_layers\": [1, 0, 1], \"floor_scale\": 5, \"attn_scale\": 0.3"),
         ["mamba"] = Granite("\"mamba\", \"attention\", \"mamba\"", 2, "\"mamba_proj_bias\": true"),
         // Steps that are cut off at either end, one group for all heads.
         ["mamba, steps cut off"] = Granite("\"mamba\", \"mamba\", \"attention\"", 1, "\"time_step_limit\": [1.1, 1.7], \"mamba_conv_bias\": false"),
@@ -81,6 +86,11 @@ public sealed class FastMixerTests : IDisposable
     // States add up over a row, in another order here and there; of the scan alone see StateScanTests.
     // Keys of length 1 make noise grow where their heads are short, as in the goldens: the kernels alone are held to 1e-5 of float64, see DeltaRuleTests.
     private static bool IsRecurrent(string name) => name.StartsWith("delta", StringComparison.Ordinal);
+
+    private static string Plain(string type, string more) => $$"""
+        {"model_type": "{{type}}", "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+         "intermediate_size": 48, "tie_word_embeddings": false, {{more}}}
+        """;
 
     private static string Granite(string layers, int groups, string more) => $$"""
         {"model_type": "granitemoehybrid", "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,

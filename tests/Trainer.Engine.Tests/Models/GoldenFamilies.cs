@@ -1,6 +1,7 @@
 using Trainer.Engine.Fast;
 using Trainer.Models;
 using Trainer.Models.Families;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Tests.Models;
 
@@ -32,7 +33,8 @@ internal static class GoldenFamilies
     /// own.</summary>
     public static IReadOnlyList<EngineKind> Engines(string folder)
         => ConfigLoader.Load(folder) is { } config && FastFamilies.Refusal(config) is null && (config.Experts is not null || config.HasRecurrentState
-            || config.Ropes.Any(rope => rope.IsInterleaved))
+            || config.Ropes.Any(rope => rope.IsInterleaved)
+            || config.Layers.Any(layer => layer.Mixer is SelfAttention { Temperature: not null } or SelfAttention { NormsRotated: true }))
         ? [EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch]
         : [EngineKind.Reference];
 

@@ -1,5 +1,6 @@
 using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
+using Trainer.Models.Config;
 
 namespace Trainer.Engine.Fast.Attention;
 
@@ -12,11 +13,14 @@ internal sealed partial class FastAttention
         // The gate becomes its own gradient.
         if (attention.HasGate && state.Own(BufferId.AttentionGate) is var gate)
             kernels.GateValuesBackward(gate, state.Attended, buffers.AttendedGradient, pass.Batch.Tokens * (long)shape.Query, buffers.AttendedGradient, gate);
-        kernels.AttentionBackward(
-            pass.Memory, pass.Batch.Starts, Operands(state), buffers.AttendedGradient, buffers.QueryGradient, buffers.KeyGradient, buffers.ValueGradient);
+        var starts = attention.Chunk is { } chunk ? TextChunks.Cut(pass.Batch.Starts, chunk) : pass.Batch.Starts;
+        kernels.AttentionBackward(pass.Memory, starts, Operands(state), buffers.AttendedGradient, buffers.QueryGradient, buffers.KeyGradient,
+            buffers.ValueGradient);
+        Warm(pass, buffers.QueryGradient);
+        if (attention.NormsRotated) QueryNormsBackward(pass, state);
         Turn(pass, buffers.QueryGradient, buffers.KeyGradient, true);
         ClipBackward(pass, state);
-        QueryNormsBackward(pass, state);
+        if (!attention.NormsRotated) QueryNormsBackward(pass, state);
         ProjectionsBackward(pass, state, x, rows, subset, dx);
     }
 
@@ -25,7 +29,7 @@ internal sealed partial class FastAttention
     {
         if (shape.Clip is not { } limit) return;
         var (buffers, tokens) = (pass.Buffers, (long)pass.Batch.Tokens);
-        NormQueries(state, buffers.AttendedGradient, state.Key, tokens);
+        NormQueries(pass, state, buffers.AttendedGradient, state.Key, tokens);
         kernels.ClampBackward(buffers.AttendedGradient, tokens * shape.Query, limit, buffers.QueryGradient);
         kernels.ClampBackward(state.Key, tokens * shape.Kv, limit, buffers.KeyGradient);
         kernels.ClampBackward(state.Value, tokens * shape.Kv, limit, buffers.ValueGradient);
@@ -33,8 +37,16 @@ internal sealed partial class FastAttention
 
     private void QueryNormsBackward(FastPass pass, LayerState state)
     {
-        if (!shape.QueryNorms) return;
+        if (!NormsHeads) return;
         var (query, key, tokens) = (shape.QueryNormWidth, shape.KeyNormWidth, (long)pass.Batch.Tokens);
+        if (attention.QkNorm == QkNorm.Unit)
+        {
+            var (buffers, unit) = (pass.Buffers, Unit(pass));
+            kernels.NormBackward(state.RawQuery, unit, 0f, state.QueryInverse, buffers.QueryGradient, default, buffers.QueryGradient, query,
+                tokens * shape.Heads);
+            kernels.NormBackward(state.RawKey, unit, 0f, state.KeyInverse, buffers.KeyGradient, default, buffers.KeyGradient, key, tokens * shape.KvHeads);
+            return;
+        }
         norms.Backward(layer.QueryNorm!, state.RawQuery, state.QueryInverse, pass.Buffers.QueryGradient, default, pass.Buffers.QueryGradient, query,
             tokens * shape.Query / query);
         norms.Backward(layer.KeyNorm!, state.RawKey, state.KeyInverse, pass.Buffers.KeyGradient, default, pass.Buffers.KeyGradient, key,

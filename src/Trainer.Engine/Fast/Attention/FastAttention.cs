@@ -17,27 +17,36 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
 {
     private readonly FastOutput _output = new(layer.Output, kernels, linear);
 
+    // Heads without a rotary embedding have no norm without weights either.
+    private bool NormsHeads => shape.QueryNorms && !(attention.QkNorm == QkNorm.Unit && attention.Rope < 0);
+
     public void Forward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place y)
     {
         Projections(pass, state, x, rows, subset);
-        Turn(pass, state.Query, state.Key, false);
-        Attend(pass, kernels, shape, layer.Index, Operands(state));
+        var isTurnedRaw = NormsHeads && attention.NormsRotated;
+        Turn(pass, isTurnedRaw ? state.RawQuery : state.Query, isTurnedRaw ? state.RawKey : state.Key, false);
+        if (isTurnedRaw) NormQueries(pass, state, state.Query, state.Key, pass.Batch.Tokens);
+        Warm(pass, state.Query);
+        Attend(pass, kernels, shape, layer.Index, Operands(state), attention.Chunk);
         _output.Forward(pass, state, Gated(pass, state), rows, subset, y);
     }
 
-    /// <summary>Attention within segments; where texts are continued, new keys and values join theirs and attention looks at all.</summary>
-    public static void Attend(FastPass pass, IKernels kernels, FastShape shape, int layer, LayerAttention operands)
+    /// <summary>Attention within segments, or within blocks of so many tokens of each; where texts are continued, new keys and values join theirs and
+    /// attention looks at all, or at those of the block.</summary>
+    public static void Attend(FastPass pass, IKernels kernels, FastShape shape, int layer, LayerAttention operands, int? chunk = null)
     {
-        var starts = pass.Batch.Starts;
+        var starts = chunk is { } size ? TextChunks.Cut(pass.Batch.Starts, size) : pass.Batch.Starts;
         if (pass.Past is not { } past)
         {
             kernels.Attention(pass.Memory, starts, operands);
             return;
         }
+        starts = pass.Batch.Starts;
         var texts = new HeldTokens[past.Length];
         for (var s = 0; s < past.Length; s++)
             texts[s] = past[s].Put(layer, operands.Key + starts[s] * (long)shape.KvStride, operands.Value + starts[s] * (long)shape.KvStride,
                 starts[s + 1] - starts[s]);
+        if (chunk is { } block) (starts, texts) = TextChunks.Cut(starts, texts, block, shape.Kv);
         kernels.ContinueAttention(pass.Memory, starts, operands, texts);
     }
 
@@ -49,8 +58,8 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
             linear.Forward(pass, fused, normed, tokens, state.Query, shape.QueryStride, state.Of(fused));
             return;
         }
-        var query = shape.QueryNorms ? state.RawQuery : state.Query;
-        var key = shape.QueryNorms ? state.RawKey : state.Key;
+        var query = NormsHeads ? state.RawQuery : state.Query;
+        var key = NormsHeads ? state.RawKey : state.Key;
         if (attention.HasGate)
         {
             // A head's query and its gate lie side by side.
@@ -72,8 +81,8 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
         }
         linear.Forward(pass, layer.Key!, normed, tokens, key, shape.Kv, state.Of(layer.Key!));
         linear.Forward(pass, layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(layer.Value!));
-        if (!shape.QueryNorms) return;
-        NormQueries(state, state.Query, state.Key, tokens);
+        if (!NormsHeads || attention.NormsRotated) return;
+        NormQueries(pass, state, state.Query, state.Key, tokens);
         if (shape.Clip is not { } limit) return;
         kernels.Clamp(state.Query, tokens * shape.Query, limit);
         kernels.Clamp(state.Key, tokens * shape.Kv, limit);
@@ -89,10 +98,31 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
         return mixed;
     }
 
-    private void NormQueries(LayerState state, Place query, Place key, long tokens)
+    private void NormQueries(FastPass pass, LayerState state, Place query, Place key, long tokens)
     {
+        if (attention.QkNorm == QkNorm.Unit)
+        {
+            var (unit, epsilon) = (Unit(pass), (float)attention.HeadNorm.Epsilon);
+            kernels.Norm(state.RawQuery, unit, 0f, epsilon, query, state.QueryInverse, shape.HeadSize, tokens * shape.Heads);
+            kernels.Norm(state.RawKey, unit, 0f, epsilon, key, state.KeyInverse, shape.HeadSize, tokens * shape.KvHeads);
+            return;
+        }
         norms.Forward(layer.QueryNorm!, state.RawQuery, query, state.QueryInverse, shape.QueryNormWidth, tokens * shape.Query / shape.QueryNormWidth);
         norms.Forward(layer.KeyNorm!, state.RawKey, key, state.KeyInverse, shape.KeyNormWidth, tokens * shape.Kv / shape.KeyNormWidth);
+    }
+
+    // Weights of one.
+    private Place Unit(FastPass pass)
+    {
+        var unit = pass.Memory.Floats(BufferId.UnitWeight);
+        kernels.Fill(unit, shape.HeadSize, 1f);
+        return unit;
+    }
+
+    // Queries that grow with the position, or their gradients.
+    private void Warm(FastPass pass, Place query)
+    {
+        if (attention.Temperature is not null) kernels.ScaleRows(query, shape.QueryStride, shape.Query, pass.Batch.Temperatures, pass.Batch.Tokens);
     }
 
     private LayerAttention Operands(LayerState state) =>

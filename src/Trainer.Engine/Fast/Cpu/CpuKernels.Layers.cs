@@ -113,6 +113,16 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
+    public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
+    {
+        float* values = Floats(x), by = Floats(factors);
+        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
+        {
+            for (var t = begin; t < end; t++)
+                for (var i = 0; i < width; i++) values[t * stride + i] *= by[t];
+        });
+    }
+
     public void Clamp(Place x, long count, float limit)
     {
         var values = Floats(x);

@@ -33,7 +33,7 @@ internal sealed unsafe class RouterRow(RouterConfig router, int experts)
         }
         for (var j = 0; j < router.Chosen; j++)
         {
-            if (router.IsNormalized) weights[j] /= sum + 1e-20f;
+            if (router.IsNormalized) weights[j] /= sum + (float)router.LeastSum;
             if (router.Scale != 1) weights[j] *= (float)router.Scale;
         }
     }
@@ -43,7 +43,8 @@ internal sealed unsafe class RouterRow(RouterConfig router, int experts)
         float sum = 0, all = 0, total = 0;
         for (var j = 0; j < router.Chosen; j++) (sum, all) = (sum + scores[choice[j]], all + shares[j]);
         for (var e = 0; e < experts; e++) _seen[e] = balance == null ? 0f : scores[e] * balance[e];
-        for (var j = 0; j < router.Chosen; j++) _seen[choice[j]] += router.IsNormalized ? shares[j] - scores[choice[j]] / (sum + 1e-20f) * all : shares[j];
+        sum += (float)router.LeastSum;
+        for (var j = 0; j < router.Chosen; j++) _seen[choice[j]] += router.IsNormalized ? shares[j] - scores[choice[j]] / sum * all : shares[j];
         foreach (var part in _seen) total += part;
         for (var e = 0; e < experts; e++) scores[e] = router.Scores == RouterScores.Sigmoid ? (1f - scores[e]) * _seen[e] : _seen[e] - scores[e] * total;
     }

@@ -45,11 +45,11 @@ internal sealed class FastExperts : IFastBlock
     {
         Route(pass, state, x, rows);
         var (routed, activated) = (pass.Memory.Floats(BufferId.Routed), pass.Memory.Floats(BufferId.RoutedActivated));
-        _kernels.Spread(x, state.OwnIntegers(BufferId.RowTokens), default, default, rows * _chosen, _hidden, routed);
+        SpreadInputs(state, x, rows * _chosen, routed);
         _gateUp.Forward(pass, state, routed, GateUp(state));
         _kernels.Gate(_shape, GateUp(state), Up(state), activated, rows * _chosen);
         _down.Forward(pass, state, activated, y.IsNone ? default : routed);
-        if (!y.IsNone) _kernels.Collect(routed, state.OwnIntegers(BufferId.SlotRows), state.Own(BufferId.ChoiceWeights), _chosen, rows, _hidden, y);
+        if (!y.IsNone) _kernels.Collect(routed, state.OwnIntegers(BufferId.SlotRows), OutputWeights(state), _chosen, rows, _hidden, y);
         if (_shared is not null) ForwardShared(pass, state, x, rows, y);
     }
 
@@ -61,19 +61,32 @@ internal sealed class FastExperts : IFastBlock
         Place tokens = state.OwnIntegers(BufferId.RowTokens), slots = state.OwnIntegers(BufferId.RowSlots);
         var count = rows * _chosen;
         // All that reads dy comes first: dx may lie in its place.
-        _kernels.Spread(dy, tokens, slots, state.Own(BufferId.ChoiceWeights), count, _hidden, gradient);
+        _kernels.Spread(dy, tokens, slots, OutputWeights(state), count, _hidden, gradient);
         if (_shared is not null) SplitShared(pass, state, dy, rows);
         _kernels.Gate(_shape, GateUp(state), Up(state), activated, count);
         _down.Backward(pass, state, activated, gradient, activatedGradient);
-        _kernels.RowDots(activatedGradient, activated, slots, count, _config.Width, shares);
-        _down.AddBiasDots(state, gradient, slots, shares);
+        var scalesInput = _config.Router.ScalesInput;
+        if (!scalesInput) _kernels.RowDots(activatedGradient, activated, slots, count, _config.Width, shares);
+        if (!scalesInput) _down.AddBiasDots(state, gradient, slots, shares);
         _kernels.GateBackward(_shape, GateUp(state), Up(state), activatedGradient, count);
-        if (_gateUp.IsTrained) _kernels.Spread(x, tokens, default, default, count, _hidden, routed);
+        if (_gateUp.IsTrained || scalesInput) SpreadInputs(state, x, count, routed);
         _gateUp.Backward(pass, state, routed, GateUp(state), gradient);
-        _kernels.Collect(gradient, state.OwnIntegers(BufferId.SlotRows), default, _chosen, rows, _hidden, dx);
+        if (scalesInput) _kernels.RowDots(gradient, routed, slots, count, _hidden, shares);
+        _kernels.Collect(gradient, state.OwnIntegers(BufferId.SlotRows), scalesInput ? state.Own(BufferId.ChoiceWeights) : default, _chosen, rows, _hidden, dx);
         RouterBackward(pass, state, rows, dx);
         if (_shared is not null) BackwardShared(pass, state, x, rows, dx);
     }
+
+    // What an expert reads: a token's row, times its weight where that scales the input and not the output.
+    private void SpreadInputs(LayerState state, Place x, long count, Place target)
+    {
+        var tokens = state.OwnIntegers(BufferId.RowTokens);
+        if (_config.Router.ScalesInput)
+            _kernels.Spread(x, tokens, state.OwnIntegers(BufferId.RowSlots), state.Own(BufferId.ChoiceWeights), count, _hidden, target);
+        else _kernels.Spread(x, tokens, default, default, count, _hidden, target);
+    }
+
+    private Place OutputWeights(LayerState state) => _config.Router.ScalesInput ? default : state.Own(BufferId.ChoiceWeights);
 
     private static Place GateUp(LayerState state) => state.Own(BufferId.RoutedGateUp);
 

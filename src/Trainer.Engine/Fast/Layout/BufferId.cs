@@ -5,6 +5,7 @@ internal enum BufferId
 {
     // Tables of the batch.
     Positions,
+    Temperatures,
     Cos,
     Sin,
     LossRows,
@@ -118,6 +119,7 @@ internal enum BufferId
     DeltaScratch,
     DeltaStrengthGradient,
     DeltaStepGradient,
+    UnitWeight,
     StateGate,
     StateNormed,
     StateInverse,

@@ -68,6 +68,7 @@ internal sealed class MixerBuffers(ModelConfig config, FastShape shape, BatchSha
         }
         if (widths.Input > 0 || HasGate) yield return Scratch(BufferId.Mixed, Math.Max(widths.Mixed, HasGate ? shape.Query : 0));
         if (HasGate) yield return Scratch(BufferId.QueryAndGate, 2L * shape.Query);
+        if (config.QkNorm == QkNorm.Unit) yield return new(BufferUse.Scratch, new(BufferId.UnitWeight), shape.HeadSize);
         foreach (var buffer in Delta(reachesLayers).Concat(LatentParts(reachesLayers)).Concat(Mamba(reachesLayers))) yield return buffer;
         if (!reachesLayers) yield break;
         if (widths.Input > 0)

@@ -14,7 +14,7 @@ internal sealed unsafe partial class TorchKernels
         var best = Best(correction.IsNone ? all : all + Row(correction, experts), router, experts).topk(router.Chosen, -1).indexes;
         Rows(choice, tokens, router.Chosen).copy_(best);
         var chosen = all.gather(1, best);
-        if (router.IsNormalized) chosen = chosen / (chosen.sum(-1, keepdim: true) + 1e-20);
+        if (router.IsNormalized) chosen = chosen / (chosen.sum(-1, keepdim: true) + router.LeastSum);
         Rows(weights, tokens, router.Chosen).copy_(chosen * router.Scale);
     }
 
@@ -24,7 +24,7 @@ internal sealed unsafe partial class TorchKernels
         var (all, chosen, parts) = (Rows(scores, tokens, experts), Rows(choice, tokens, router.Chosen).to(ScalarType.Int64), Rows(shares, tokens,
             router.Chosen));
         var picked = all.gather(1, chosen);
-        if (router.IsNormalized) parts = parts - picked / (picked.sum(-1, keepdim: true) + 1e-20) * parts.sum(-1, keepdim: true);
+        if (router.IsNormalized) parts = parts - picked / (picked.sum(-1, keepdim: true) + router.LeastSum) * parts.sum(-1, keepdim: true);
         var upper = balance.IsNone ? zeros_like(all) : all * Row(balance, experts);
         upper.scatter_add_(1, chosen, parts);
         all.copy_(router.Scores == RouterScores.Sigmoid ? (1 - all) * upper : upper - all * upper.sum(-1, keepdim: true));

@@ -49,6 +49,12 @@ internal sealed partial class TorchKernels
         first.copy_(turned);
     }
 
+    public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
+    {
+        using var scope = NewDisposeScope();
+        TensorMemory.View(x, [rows, width], [stride, 1]).mul_(Rows(factors, rows, 1));
+    }
+
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
     {
         using var scope = NewDisposeScope();

@@ -47,6 +47,9 @@ internal interface ILayerKernels
     /// <summary>The gradients of <see cref="GateValues"/>; that of x may be written over dy, and that of the gate over the gate.</summary>
     void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate);
 
+    /// <summary>Each row of x times a number of its own.</summary>
+    void ScaleRows(Place x, long stride, int width, Place factors, long rows);
+
     /// <summary>x cut off at the limit and its negative.</summary>
     void Clamp(Place x, long count, float limit);
 

@@ -195,6 +195,12 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.NormWeightGradient(x, inverse, dy, target, width, rows);
     }
 
+    public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
+    {
+        using var time = meter.Measure(StepPart.Elementwise);
+        inner.ScaleRows(x, stride, width, factors, rows);
+    }
+
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var time = meter.Measure(StepPart.Elementwise);

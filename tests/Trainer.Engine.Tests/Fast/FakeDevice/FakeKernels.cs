@@ -193,6 +193,9 @@ internal sealed unsafe class FakeKernels : IKernels
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
         => Queue(() => _inner.NormWeightGradient(At(x), At(inverse), At(dy), At(target), width, rows));
 
+    public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
+        => Queue(() => _inner.ScaleRows(At(x), stride, width, At(factors), rows));
+
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
         => Queue(() => _inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, pairs, inverse, tokens));
 
