@@ -3,7 +3,7 @@ using Trainer.Hub;
 
 namespace Trainer.Cli.Options;
 
-/// <summary>A data set of the hub as users type it: ORG/NAME[@REVISION][:SUBSET][/SPLIT], the split with a part as in <c>train[:10%]</c>.</summary>
+/// <summary>A data set of the hub as users type it: ORG/NAME[@REVISION][:SUBSET][/SPLIT or @SPLIT], the split with a part as in <c>train[:10%]</c>.</summary>
 /// <param name="Id">The data set and its revision.</param>
 /// <param name="Subset">The subset, or null for the default.</param>
 /// <param name="Split">The split, or null for the one that its use asks for.</param>
@@ -38,9 +38,9 @@ internal sealed partial record HubData(HubModelId Id, string? Subset, string? Sp
 
     private static HubModelId? IdOf(string text) => HubModelId.TryParse(text) is { } id ? id with { Kind = HubKind.Dataset } : null;
 
-    [GeneratedRegex(@"^(?<id>[\w.-]+/[\w.-]+)(@(?<at>(refs/[\w.-]+/[\w.-]+|[\w.-]+)))?(:(?<subset>[\w.-]+))?(/(?<split>[\w.+-]+))?(?<part>\[.*)?\z")]
+    [GeneratedRegex(@"^(?<id>[\w.-]+/[\w.-]+)(@(?<at>(refs/[\w.-]+/[\w.-]+|[\w.+-]+)))?(:(?<subset>[\w.-]+))?([/@](?<split>[\w.+-]+))?(?<part>\[.*)?\z")]
     private static partial Regex WithOwner();
 
-    [GeneratedRegex(@"^(?<id>[\w.-]+)(@(?<at>[\w.-]+))?(:(?<subset>[\w.-]+))?(/(?<split>[\w.+-]+))?(?<part>\[.*)?\z")]
+    [GeneratedRegex(@"^(?<id>[\w.-]+)(@(?<at>[\w.+-]+))?(:(?<subset>[\w.-]+))?([/@](?<split>[\w.+-]+))?(?<part>\[.*)?\z")]
     private static partial Regex Alone();
 }

@@ -6,6 +6,9 @@ namespace Trainer.Data.Rows;
 /// <summary>One row to tokens and labels. Stateless, so rows go through it on any thread.</summary>
 internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? chat, DataOptions options, int? modelVocabulary = null, bool heldOut = false)
 {
+    private const string WithoutTemplate = "prompt and completion are joined as they are, without the chat template (--data FILE,instruction=prompt,"
+        + "output=completion trains with it)";
+
     private readonly int _vocabulary = modelVocabulary ?? tokenizer.VocabularySize;
 
     /// <summary>Reads, tokenizes, masks, checks and fits one row; faults come back in the outcome.</summary>
@@ -89,7 +92,8 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
         foreach (var name in (ReadOnlySpan<string>)["tools", "functions", "system", "chat_template_kwargs"])
             if (fields[name] is { } value && !Trainer.Data.Conversations.WireJson.IsAbsent(value))
                 throw BadRowException.Malformed($"column '{name}' needs prompt and completion to be lists of messages");
-        return Joined(RowValue.Text(prompt, "prompt"), RowValue.Text(completion, "completion"));
+        var (row, isEmpty) = Joined(RowValue.Text(prompt, "prompt"), RowValue.Text(completion, "completion"));
+        return (chat is null ? row : row with { Notes = [WithoutTemplate] }, isEmpty);
     }
 
     /// <summary>Prompt and completion joined exactly, tokenized once, masked by characters, closed by a trained end-of-text token.</summary>

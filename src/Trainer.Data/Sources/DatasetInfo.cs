@@ -72,7 +72,8 @@ internal sealed class DatasetInfo
                 + $"{(_entries.Count > 20 ? ", ..." : "")}; use one of them");
         if (Text(entry, "file_name") is not { Length: > 0 } file)
             throw new DataException($"data set '{name}' is not in this folder ({_path}): it lies at "
-                + $"'{Places.Select(place => Text(entry, place)).First(text => text is not null)}'; download it and name it with --data");
+                + (Text(entry, "hf_hub_url") is { Length: > 0 } hub ? $"'{hub}'; type: trainer download --dataset {hub}, and name {hub} with --data"
+                : $"'{Places.Select(place => Text(entry, place)).First(text => text is not null)}'; download it and name it with --data"));
         var path = Path.Combine(Path.GetDirectoryName(_path) ?? "", file);
         if (!File.Exists(path) && !Directory.Exists(path))
             throw new DataException($"the file of data set '{name}' is not there ({_path}): '{path}'; put it there, or name the file with --data");

@@ -44,6 +44,16 @@ public sealed class RowTests : IDisposable
     }
 
     [Fact]
+    public void A_completion_beside_a_chat_template_says_that_it_goes_without()
+    {
+        var options = DataFolder.Options(_folder.Write("c.jsonl", """{"prompt": "Q: ", "completion": "yes"}""" + "\n"));
+        using var set = DataFolder.Build(options);
+        Assert.Contains("without the chat template", Assert.Single(set.Statistics.Notes).Key, StringComparison.Ordinal);
+        using var plain = DatasetBuilder.Build(options, new Trainer.Data.Rows.TextTools(new CharTokenizer()));
+        Assert.Empty(plain.Statistics.Notes);
+    }
+
+    [Fact]
     public void Every_assistant_turn_is_trained_with_its_end_and_last_trains_the_last()
     {
         const string chat =

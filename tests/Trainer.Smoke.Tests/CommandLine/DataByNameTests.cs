@@ -31,6 +31,8 @@ public sealed class DataByNameTests
     [InlineData("org/set[-1:]", "d")]
     [InlineData("org/set:small", "s")]
     [InlineData("org/set:small/train[:1]", "s")]
+    [InlineData("org/set:small@train", "s")]
+    [InlineData("org/set@train+test", "a b c d x")]
     [InlineData("org/set,subset=small", "s")]
     [InlineData("org/set,split=test,text=text", "x")]
     [InlineData("alone", "z")]
