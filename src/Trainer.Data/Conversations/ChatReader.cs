@@ -171,6 +171,9 @@ internal static class ChatReader
         if (ThinkText.Split(turn.Content) is not { } split) return turn with { Reasoning = thought, ReasoningField = field };
         if (thought is not null)
         {
+            // A closing mark alone is part of what is said where the thought stands apart.
+            if (split.Reasoning.Trim() != thought.Trim() && !ThinkText.Opens(turn.Content))
+                return turn with { Reasoning = thought, ReasoningField = field };
             // Given twice (some exports do): the field and the text must agree.
             if (split.Reasoning.Trim() != thought.Trim() && split.Reasoning.Trim().Length > 0)
                 throw BadRowException.Malformed($"'{at}.{field}' and the <think> text of the content are two reasonings for one answer", "keep one of them");

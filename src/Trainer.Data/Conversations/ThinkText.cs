@@ -17,6 +17,9 @@ internal static class ThinkText
         return (thought.Trim('\n').ToString(), text[(close + Close.Length)..].TrimStart('\n'));
     }
 
+    /// <summary>Whether a text begins with the opening mark.</summary>
+    public static bool Opens(string text) => text.AsSpan().TrimStart().StartsWith(Open, StringComparison.Ordinal);
+
     /// <summary>A text that holds both with others in their place, and all between and around them letter for letter.</summary>
     public static string With(string text, string reasoning, string answer)
     {

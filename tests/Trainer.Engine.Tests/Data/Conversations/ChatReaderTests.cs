@@ -208,6 +208,18 @@ public sealed class ChatReaderTests
     public void What_cannot_be_honoured_is_refused_by_its_place(string messages, string reason)
     => Assert.Contains(reason, Refused(messages), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("\"content\":\"A</think>B\",\"reasoning\":\"R\"", "R", "A</think>B")]
+    [InlineData("\"content\":[{\"type\":\"reasoning\",\"value\":\"R\"},{\"type\":\"text\",\"value\":\"A\\n</think>B\"}]", "R", "A\n</think>B")]
+    [InlineData("\"content\":\"R</think>B\",\"reasoning\":\"R\"", "R", "B")]
+    [InlineData("\"content\":\"<think></think>B\",\"reasoning\":\"R\"", "R", "B")]
+    [InlineData("\"content\":\"R</think>B\"", "R", "B")]
+    public void A_closing_mark_alone_ends_a_thought_only_where_none_stands_apart(string fields, string reasoning, string content)
+    {
+        var turn = Assert.Single(ChatReader.Read([(JsonDocument.Parse($$"""[{"role":"assistant",{{fields}}}]""").RootElement, "messages")]).Turns);
+        Assert.Equal((reasoning, content), (turn.Reasoning, turn.Content));
+    }
+
     [Fact]
     public void A_system_column_comes_first_and_must_agree_with_a_system_turn()
     {
