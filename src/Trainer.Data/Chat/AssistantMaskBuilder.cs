@@ -161,7 +161,8 @@ public sealed class AssistantMaskBuilder
         }
         catch (TemplateException error)
         {
-            throw new ChatMaskException(ChatFault.NotRendered, error.Message, "choose one with --chat-template FILE", error);
+            // The complaint's own advice comes behind.
+            throw new ChatMaskException(ChatFault.NotRendered, error.Message.Split("; ")[0], "choose one with --chat-template FILE", error);
         }
     }
 

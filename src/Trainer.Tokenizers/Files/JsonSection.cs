@@ -15,7 +15,7 @@ internal readonly struct JsonSection(JsonElement element, string file, string pa
 
     /// <summary>A fault at this place.</summary>
     public TokenizerException Fault(string why, string what = "repair the file or take it anew from its model")
-        => new($"tokenizer file '{file}' ({path}): {why}; {what}");
+        => new($"tokenizer file '{file}'{(path.Length == 0 ? "" : $" ({path})")}: {why}; {what}");
 
     /// <summary>A member, or an undefined section where it is absent.</summary>
     public JsonSection Member(string name)

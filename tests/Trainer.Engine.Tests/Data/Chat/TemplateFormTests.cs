@@ -168,6 +168,16 @@ public sealed class TemplateFormTests
     public void A_template_s_complaint_names_line_and_field(string template, string messages, string reason) =>
         Assert.Contains(reason, Assert.Throws<ChatMaskException>(() => Build(template, messages)).Message, StringComparison.Ordinal);
 
+    [Fact]
+    public void Advice_is_given_once()
+    {
+        using var folder = new DataFolder();
+        folder.Write("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "x"}]}""");
+        var builder = new AssistantMaskBuilder(Trainer.Templates.ChatTemplateSet.Load(folder.Path)!, _ => false, [], DateTime.UnixEpoch);
+        var refused = Assert.Throws<ChatMaskException>(() => builder.Build(MaskFixtures.Json("""[{"role":"assistant","content":"a"}]"""), null));
+        Assert.Equal(("choose one with --chat-template FILE", false), (refused.WayOut, refused.Message.Contains("choose one", StringComparison.Ordinal)));
+    }
+
     private const string Schemas =
         """[{"name":"f","description":"d","parameters":{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"type":"string"}}}}]""";
 
