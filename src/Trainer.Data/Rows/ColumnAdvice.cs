@@ -70,6 +70,9 @@ internal static class ColumnAdvice
         var hint = way is not null ? null
             : all.Where(name => !known.Contains(name)).Select(name => DidYouMean(name, known)).FirstOrDefault(text => text.Length > 0);
         if (way is null && all.Count == 1 && isText(all[0])) way = $"text={all[0]}";
+        // What the mapping does not take would be refused next.
+        var rest = way is null ? [] : all.FindAll(name => !known.Contains(name) && !RowFields.IsBookKeeping(name) && !way.Split(',', '=').Contains(name));
+        if (rest.Count > 0) way += $",ignore={Ignore(rest)}";
         return BadRowException.Malformed(what + hint, $"{Kinds}; map other names, for instance --data FILE,{way ?? "instruction=NAME,output=NAME"}");
     }
 
@@ -78,7 +81,7 @@ internal static class ColumnAdvice
     {
         foreach (var (chosen, rejected) in Pairs)
             if (First(columns, chosen) is { } wanted && First(columns, rejected) is { } unwanted)
-                return (First(columns, Prompts) is { } prompt && prompt != "prompt" ? $"prompt={prompt}," : "") + $"chosen={wanted},rejected={unwanted}";
+                return (First(columns, Prompts) is { } prompt ? $"instruction={prompt}," : "") + $"chosen={wanted},rejected={unwanted}";
         return null;
     }
 

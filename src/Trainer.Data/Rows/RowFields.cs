@@ -89,7 +89,7 @@ internal sealed class RowFields
         value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0 || value.ValueKind == JsonValueKind.String && value.ValueEquals("");
 
     /// <summary>Names of book-keeping, and the index that pandas writes along: a column without a name, "Unnamed: 0", "__index_level_0__", "level_0".</summary>
-    private static bool IsBookKeeping(string name) =>
+    public static bool IsBookKeeping(string name) =>
         BookKeeping.Contains(name) || name.Length == 0 || name.StartsWith("Unnamed: ", StringComparison.Ordinal)
         || name.StartsWith("__index_level_", StringComparison.Ordinal)
         || name.StartsWith("level_", StringComparison.Ordinal) && name[6..].All(char.IsAsciiDigit);

@@ -44,7 +44,10 @@ public sealed class ColumnTests : IDisposable
         Text($$"""{"instruction": {{instruction}}, "input": "IN", "output": "O"}"""));
 
     [Theory]
-    [InlineData("""{"question": "Q", "response_j": "A", "response_k": "B"}""", "FILE,prompt=question,chosen=response_j,rejected=response_k")]
+    [InlineData("""{"question": "Q", "response_j": "A", "response_k": "B"}""", "FILE,instruction=question,chosen=response_j,rejected=response_k")]
+    [InlineData("""{"prompt": "Q", "response_chosen": "A", "response_rejected": "B"}""",
+        "FILE,instruction=prompt,chosen=response_chosen,rejected=response_rejected")]
+    [InlineData("""{"input": "Q", "output": "A", "subject": "S", "id": 1, "z": 2}""", "FILE,instruction=input,output=output,ignore=subject+z")]
     [InlineData("""{"chosen_messages": [], "rejected_messages": []}""", "FILE,chosen=chosen_messages,rejected=rejected_messages")]
     [InlineData("""{"Question": "Q", "Answer": "A"}""", "FILE,instruction=Question,output=Answer")]
     [InlineData("""{"Messages": []}""", "FILE,messages=Messages")]
