@@ -86,23 +86,24 @@ public sealed class StreamedMixtureTests : IDisposable
         Assert.NotEqual(expected, Step(source, options with { Quantize = QuantizeKind.None }));
     }
 
-    [SkippableTheory, InlineData(EngineKind.Reference), InlineData(EngineKind.Fast)]
-    public void Experts_whose_gates_and_ups_alternate_are_given_back_layer_by_layer(EngineKind engine)
+    [SkippableFact]
+    public void Experts_whose_gates_and_ups_alternate_are_given_back_layer_by_layer()
     {
         Skip.IfNot(OperatingSystem.IsLinux(), "counts the resident pages of a mapped file");
         var (source, target) = (Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName, Path.Combine(_temp, "nf4"));
         RandomModel.Write(source, """
-            {"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2,
-             "head_dim": 8, "num_local_experts": 16, "num_experts_per_tok": 4, "sliding_window": 6, "tie_word_embeddings": false}
+            {"model_type": "gpt_oss", "vocab_size": 96, "hidden_size": 1024, "intermediate_size": 1056, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2,
+             "head_dim": 8, "num_local_experts": 1, "num_experts_per_tok": 1, "sliding_window": 6, "tie_word_embeddings": false}
             """, perExpert: false);
         ModelQuantizer.Quantize(source, target, new QuantizeOptions());
-        using var model = CausalModel.Load(target, new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = engine, Compute = ComputeKind.Float32,
-            GradientCheckpointing = true, Stream = true, StreamReads = StreamReads.Mapped });
+        using var model = CausalModel.Load(target, new ModelLoadOptions { Quantize = QuantizeKind.Nf4, Engine = EngineKind.Fast,
+            Compute = ComputeKind.Float32, GradientCheckpointing = true, Stream = true, StreamReads = StreamReads.Mapped });
         Inject(model);
         var ids = Enumerable.Range(0, 60).Select(i => i * 7 % 96).ToArray();
         model.ForwardBackward(TokenBatch.OfRows([(ids, ids)]), 1.0 / 59);
-        // Two layers may be there; the pages around them that the system maps with them are less than another.
-        const long Layer = 16 * 3 * 128 * 128 / 2;
+        // Two layers may be there; the pages around them that the system maps with them are less than another. Gates and ups of a layer are farther
+        // apart from what lies around them than what is read in one go.
+        const long Layer = 3 * 1024 * 1056 / 2;
         Assert.InRange(ResidentBytes(target), 1, 3 * Layer);
     }
 

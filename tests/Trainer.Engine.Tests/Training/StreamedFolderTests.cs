@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Engine.Tests.Models;
 using Trainer.Models;
 using Trainer.Training;
 using Trainer.Training.Plan;
@@ -68,6 +69,38 @@ public sealed class StreamedFolderTests : IDisposable
         using var run = Streaming(Choice.On);
         Assert.Contains("made by the first run",
             Assert.Throws<ModelException>(() => PlanProbe.Measure(run.Options, RunPlanner.Plan(run.Options), null, [])).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""
+        {"model_type": "gpt_oss", "vocab_size": 320, "hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+         "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6, "max_position_embeddings": 128, "tie_word_embeddings": false, "torch_dtype": "float32"}
+        """)]
+    [InlineData("""
+        {"model_type": "llama4_text", "vocab_size": 320, "hidden_size": 32, "intermediate_size": 24, "intermediate_size_mlp": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+         "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2, "max_position_embeddings": 128, "tie_word_embeddings": false, "torch_dtype": "float32"}
+        """)]
+    public void Experts_in_one_tensor_are_trained_from_the_made_folder_stopped_and_resumed(string config)
+    {
+        var model = Directory.CreateDirectory(Path.Combine(_cache, "model")).FullName;
+        RandomModel.Write(model, config, perExpert: false);
+        GoldenRun Experts(Choice stream)
+        {
+            var run = Streaming(stream);
+            run.Options = run.Options with { ModelDirectory = model, AdapterDirectory = null, LrScheduler = "constant", WarmupSteps = 0, MaxSteps = 4,
+                SaveSteps = 2, AllowHighLoss = true, Lora = new LoraOptions { Rank = 2, TargetModules = ["q_proj"], TargetParameters = ["experts.gate_up_proj",
+                    "experts.down_proj"] } };
+            return run;
+        }
+        using var resident = Experts(Choice.Off);
+        var expected = resident.Run().AdapterSha256;
+        using var streamed = Experts(Choice.On);
+        Assert.Equal(expected, streamed.Run().AdapterSha256);
+        using var stopped = Experts(Choice.On);
+        stopped.Options = stopped.Options with { MaxSteps = 2 };
+        Assert.NotEqual(expected, stopped.Run().AdapterSha256);
+        stopped.Options = stopped.Options with { MaxSteps = 4, Resume = "auto" };
+        Assert.Equal(expected, stopped.Run().AdapterSha256);
     }
 
     [Fact]
