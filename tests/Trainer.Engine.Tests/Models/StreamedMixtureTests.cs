@@ -86,6 +86,37 @@ public sealed class StreamedMixtureTests : IDisposable
         Assert.NotEqual(expected, Step(source, options with { Quantize = QuantizeKind.None }));
     }
 
+    [Theory]
+    [InlineData("\"intermediate_size\": 40", "\"intermediate_size\": 44", "config.json needs [5, 44, 48]")]
+    [InlineData("\"num_local_experts\": 5", "\"num_local_experts\": 6", "config.json needs [6, 40, 48]")]
+    public void A_tensor_of_all_experts_that_config_json_describes_otherwise_is_not_cut(string right, string wrong, string says)
+    {
+        var (source, target) = (Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName, Path.Combine(_temp, "nf4"));
+        RandomModel.Write(source, (string)Turned.First()[0], perExpert: false);
+        var config = Path.Combine(source, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace(right, wrong, StringComparison.Ordinal));
+        var fault = Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(source, target, new QuantizeOptions()));
+        Assert.Contains("down_proj'", fault.Message, StringComparison.Ordinal);
+        Assert.Contains(says, fault.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(target));
+    }
+
+    [Fact]
+    public void An_expert_that_holds_a_number_that_is_none_is_named()
+    {
+        var (source, target) = (Directory.CreateDirectory(Path.Combine(_temp, "source")).FullName, Path.Combine(_temp, "nf4"));
+        RandomModel.Write(source, (string)Turned.First()[0], perExpert: false);
+        using (var variant = new FolderVariant(source))
+        {
+            var values = variant.TakeFloats("model.layers.1.mlp.experts.down_proj");
+            values[3 * 48 * 40 + 7] = float.NaN;
+            variant.Put("model.layers.1.mlp.experts.down_proj", [5, 40, 48], values);
+            var fault = Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(variant.Write(), target, new QuantizeOptions()));
+            Assert.Contains("'model.layers.1.mlp.experts.3.down_proj.weight'", fault.Message, StringComparison.Ordinal);
+        }
+        Assert.False(Directory.Exists(target));
+    }
+
     [SkippableFact]
     public void Experts_whose_gates_and_ups_alternate_are_given_back_layer_by_layer()
     {
