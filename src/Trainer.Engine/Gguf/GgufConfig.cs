@@ -44,9 +44,13 @@ internal sealed class GgufConfig
             "mistral3" => "ministral3",
             "qwen2moe" => "qwen2_moe",
             "qwen3moe" => "qwen3_moe",
+            "qwen2vl" => "qwen2_5_vl_text",
+            "qwen3vl" => "qwen3_vl_text",
+            "qwen3vlmoe" => "qwen3_vl_moe_text",
             "qwen35" => "qwen3_5_text",
             "qwen35moe" => "qwen3_5_moe_text",
-            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen3, qwen3moe, "
+            var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen2vl, "
+                + "qwen3, qwen3moe, qwen3vl, qwen3vlmoe, "
                 + "qwen35, qwen35moe, phi2, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2, olmoe, glm4, glm4moe, lfm2, seed_oss, exaone4, ernie4_5, "
                 + "hunyuan-dense, arcee, command-r, cohere2, starcoder2, stablelm and nemotron are)"),
         };
@@ -76,7 +80,7 @@ internal sealed class GgufConfig
         _config["max_position_embeddings"] = Whole("context_length");
         _config["vocab_size"] = Dimension("token_embd.weight", 1);
         _config["tie_word_embeddings"] = !_file.ByName.ContainsKey("output.weight");
-        _config["attention_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias") && type is not ("qwen2" or "qwen2_moe");
+        _config["attention_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias") && type is not ("qwen2" or "qwen2_5_vl_text" or "qwen2_moe");
         _config["mlp_bias"] = _file.ByName.ContainsKey("blk.0.ffn_gate.bias");
         foreach (var (key, name) in new[] { ("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id") })
             if (_file.Find($"tokenizer.ggml.{key}")?.Value is uint id) _config[name] = id;

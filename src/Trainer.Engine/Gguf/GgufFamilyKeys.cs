@@ -27,6 +27,8 @@ internal static class GgufFamilyKeys
         }
         if (config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().FirstOrDefault() is { } delta) Delta(config, folder, delta, own);
         if (config.ModelType == "gemma4_text") Gemma4(config, own);
+        if (config.ModelType is "qwen2_vl_text" or "qwen2_5_vl_text" or "qwen3_vl_text" or "qwen3_vl_moe_text")
+            own("rope.dimension_sections", GgufValue.Of(Sections(folder, config.Ropes[0].Dimensions / 2)));
         if (config.ModelType is "olmo3" || (config.ModelType is "exaone4" && config.Layers.Any(layer => layer.SlidingWindow is not null)))
             own("attention.sliding_window_pattern", GgufValue.Of([.. config.Layers.Select(layer => layer.SlidingWindow is not null)]));
         if (config.ModelType is "cohere" or "cohere2") own("logit_scale", GgufValue.Of((float)(1 / config.LogitDivisor)));

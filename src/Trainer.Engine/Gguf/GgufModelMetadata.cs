@@ -41,7 +41,7 @@ internal static class GgufModelMetadata
         var headSize = architecture == "gemma4" ? config.Layers.Max(layer => ((SelfAttention)layer.Mixer).HeadSize) : config.HeadSize;
         if (config.HeadSize * config.Heads != config.HiddenSize
             || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3"
-                or "glm4moe")
+                or "glm4moe" or "qwen3vl" or "qwen3vlmoe")
         {
             Own("attention.key_length", GgufValue.Of((uint)headSize));
             Own("attention.value_length", GgufValue.Of((uint)headSize));

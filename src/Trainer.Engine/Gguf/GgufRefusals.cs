@@ -12,7 +12,7 @@ internal static class GgufRefusals
         "qwen3_5_text" or "qwen3_5_moe_text" => Delta(config),
         "gemma4_text" => Gemma4(config),
         "gpt_oss" => GptOss(config),
-        "qwen3_moe" or "qwen2_moe" or "olmoe" or "mixtral" when Mixture(config) is { } mixture => mixture,
+        "qwen3_moe" or "qwen3_vl_moe_text" or "qwen2_moe" or "olmoe" or "mixtral" when Mixture(config) is { } mixture => mixture,
         "gemma" => Gemma(config),
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
@@ -38,11 +38,11 @@ internal static class GgufRefusals
     private static string? Mixture(ModelConfig config)
     {
         if (config.Layers.Any(layer => layer.FeedForward is not ExpertFeedForward)) return "some of its layers have no experts, llama.cpp has them in all";
-        var normalizes = config.ModelType is "qwen3_moe" or "mixtral";
+        var normalizes = config.ModelType is "qwen3_moe" or "qwen3_vl_moe_text" or "mixtral";
         if (((ExpertFeedForward)config.Layers[0].FeedForward).Router.IsNormalized != normalizes)
             return $"its norm_topk_prob is {(normalizes ? "false" : "true")}, which llama.cpp takes for {(normalizes ? "true" : "false")}";
         if (config.Attention!.Clip is not null) return "it has clip_qkv, which llama.cpp's olmoe does not apply";
-        return config.ModelType == "qwen3_moe" && config.QkvBias ? "it has biases, llama.cpp's qwen3moe has none" : null;
+        return config.ModelType is "qwen3_moe" or "qwen3_vl_moe_text" && config.QkvBias ? "it has biases, llama.cpp has none for the family" : null;
     }
 
     private static string? Delta(ModelConfig config)

@@ -50,6 +50,10 @@ public sealed class GgufMixtureTests : IDisposable
             + $"\"hidden_size_per_layer_input\": 0}}",
         ["gemma4_moe"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, "
             + $"\"moe_intermediate_size\": 32, \"hidden_size_per_layer_input\": 0}}",
+        ["qwen2_5_vl"] = Small("qwen2_5_vl_text", "\"intermediate_size\": 48, \"rope_scaling\": {\"type\": \"mrope\", \"mrope_section\": [1, 1, 2]}, "
+            + "\"tie_word_embeddings\": false"),
+        ["qwen3_vl"] = Small("qwen3_vl_text", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": true"),
+        ["qwen3_vl_moe"] = Small("qwen3_vl_moe_text", $"{Experts}, \"head_dim\": 8, \"tie_word_embeddings\": false"),
         ["olmo3"] = Small("olmo3", "\"intermediate_size\": 48, \"sliding_window\": 8, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, "
             + "\"original_max_position_embeddings\": 16}, \"tie_word_embeddings\": false"),
         ["exaone4"] = Small("exaone4", "\"intermediate_size\": 48, \"tie_word_embeddings\": false"),
@@ -187,6 +191,14 @@ public sealed class GgufMixtureTests : IDisposable
         Assert.Equal((2u, 8u, 6u, 48u, 2u), ((uint)file.Find("qwen35.ssm.group_count")!.Value, (uint)file.Find("qwen35.ssm.state_size")!.Value,
             (uint)file.Find("qwen35.ssm.time_step_rank")!.Value, (uint)file.Find("qwen35.ssm.inner_size")!.Value,
             (uint)file.Find("qwen35.full_attention_interval")!.Value));
+    }
+
+    [Fact]
+    public void The_text_of_a_multimodal_model_keeps_how_pairs_are_dealt_out()
+    {
+        using var file = GgufFile.Open(Export(Source("qwen2_5_vl"), GgufTensorType.F32));
+        Assert.Equal("qwen2vl", file.Text("general.architecture"));
+        Assert.Equal(new[] { 1, 1, 2, 0 }, file.Find("qwen2vl.rope.dimension_sections")!.Value);
     }
 
     [Fact]
