@@ -35,6 +35,7 @@ internal sealed class FastEngine : IDecoderEngine
     private readonly StreamedBase? _stream;
     private readonly MeteredKernels _kernels;
     private readonly FastParameters _parameters;
+    private readonly List<DeviceMemory> _own = [];
     private DeviceMemory? _block;
     private PassLayout? _last;
 
@@ -77,6 +78,9 @@ internal sealed class FastEngine : IDecoderEngine
     /// <summary>Bytes of the block that buffers are cut from: those of the largest pass so far.</summary>
     public long AllocatedBytes => _block?.Bytes ?? 0;
 
+    /// <summary>Bytes of the blocks of batches that take turns.</summary>
+    public long OwnBytes => _own.Sum(block => block.Bytes);
+
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(LoadedDecoder model, TokenBatch batch, bool checkpointing, bool drops = false) =>
         EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept,
@@ -91,7 +95,6 @@ internal sealed class FastEngine : IDecoderEngine
         if (trained.Count < 2 || !_model.Options.GradientCheckpointing)
             return [.. batches.Zip(keys, (batch, key) => ForwardBackward(batch, lossScale, key))];
         foreach (var batch in batches) Pass.CheckIds(_model, batch);
-        var own = new List<DeviceMemory>();
         var passes = new List<FastStages>();
         try
         {
@@ -100,8 +103,8 @@ internal sealed class FastEngine : IDecoderEngine
             Reserve(layouts.Max(layout => layout.Bytes));
             for (var i = 0; i < layouts.Count; i++)
             {
-                own.Add(_kernels.Allocate(layouts[i].OwnBytes));
-                passes.Add(StagesOf(batches[trained[i]], PassMode.Recomputed, keys[trained[i]], null, new PassMemory(layouts[i], _block!) { Own = own[i] }));
+                ReserveOwn(i, layouts[i].OwnBytes);
+                passes.Add(StagesOf(batches[trained[i]], PassMode.Recomputed, keys[trained[i]], null, new PassMemory(layouts[i], _block!) { Own = _own[i] }));
             }
             var results = Pass.ForwardBackward(_model, passes, [.. trained.Select(index => batches[index])], lossScale);
             return [.. Enumerable.Range(0, batches.Count).Select(index => trained.IndexOf(index) is >= 0 and var at ? results[at] : new LossResult(0, 0))];
@@ -109,7 +112,6 @@ internal sealed class FastEngine : IDecoderEngine
         finally
         {
             foreach (var stages in passes) stages.Dispose();
-            foreach (var memory in own) memory.Dispose();
         }
     }
 
@@ -147,6 +149,8 @@ internal sealed class FastEngine : IDecoderEngine
         _stream?.Dispose();
         _block?.Dispose();
         _block = null;
+        foreach (var own in _own) own.Dispose();
+        _own.Clear();
         _kernels.Dispose();
     }
 
@@ -191,6 +195,16 @@ internal sealed class FastEngine : IDecoderEngine
         _block?.Dispose();
         _block = null;
         _block = _kernels.Allocate(bytes);
+    }
+
+    // Blocks of batches that take turns; like the other they stay for the next step.
+    private void ReserveOwn(int index, long bytes)
+    {
+        if (index == _own.Count) _own.Add(_kernels.Allocate(bytes));
+        if (_own[index].Bytes >= bytes) return;
+        _own[index].Dispose();
+        _own.RemoveAt(index);
+        _own.Insert(index, _kernels.Allocate(bytes));
     }
 
     private FastStages StagesOf(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past, PassMemory memory)

@@ -107,7 +107,8 @@ public static class RunPlanner
             if (mismatched > stepBytes) step.Add(new("mismatched answers", mismatched - stepBytes));
             if (evaluation > Math.Max(stepBytes, mismatched)) step.Add(new("longer rows held out", evaluation - Math.Max(stepBytes, mismatched)));
             if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
-            if (together > 1) step.Add(new("streams of further micro-batches", (together - 1) * memory.OwnBytes(batch)));
+            // The block of a pass alone, which evaluations need, has one batch's streams already; these lie beside it.
+            if (together > 1) step.Add(new("streams of micro-batches that go together", together * memory.OwnBytes(batch)));
             return step;
         }
         List<MemoryPart> OnDevice(bool again, long? window = null)
@@ -142,10 +143,10 @@ public static class RunPlanner
         long? window = null;
         if (isStreamed && recompute && memory.Refusal is null && options is { Objective: "sft", GradientAccumulationSteps: > 1 })
         {
-            // Each further micro-batch saves as many reads as the first: more than layers that stay.
+            // A second micro-batch halves all reads: more than any layer that stays.
             var spare = onDevice ? deviceLimit is { } most ? (long)(most * WindowShare) - OnDevice(true).Sum(part => part.Bytes) : 0
                 : (long)(limit * WindowShare) - parts.Sum(part => part.Bytes);
-            var room = 1 + (int)Math.Clamp(spare / Math.Max(1, memory.OwnBytes(batch)), 0, options.GradientAccumulationSteps - 1);
+            var room = (int)Math.Clamp(spare / Math.Max(1, memory.OwnBytes(batch)), 1, options.GradientAccumulationSteps);
             together = Math.Min(options.GradientAccumulationSteps, options.StreamMicroBatches ?? room);
             parts = Parts(recompute);
         }

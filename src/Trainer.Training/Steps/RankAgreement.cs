@@ -41,7 +41,7 @@ internal static class RankAgreement
         if (ranks.Size == 1) return;
         // What may differ from machine to machine without changing what is computed.
         var common = options with { Command = null, OutputDirectory = "", ModelDirectory = "", Model = "", Threads = null, MaxMemoryBytes = null,
-            DeviceMemoryBytes = null, Resume = null, ReportTo = [] };
+            DeviceMemoryBytes = null, StreamMicroBatches = null, Resume = null, ReportTo = [] };
         Require("another version of trainer", BuildName.Value, isTold: true);
         Require("other options", JsonSerializer.Serialize(common, RunJson.Options), isTold: true);
         Require("another base model", Fingerprint.Combined(files.Base));

@@ -165,7 +165,12 @@ public sealed class PlannedBytesTests : IDisposable
             Assert.Equal(memory.MatrixBytes, model.WeightBytes);
             var one = new Case("six", options, [9, 14], 100, true);
             model.ForwardBackward(Batch(one, 300), 1, new StepKey(1, 0, 0));
-            Assert.Equal(memory.StepParts(BatchShape.OfRows(23, 21, 14), true).Sum(part => part.Bytes), ((FastEngine)model.Engine).AllocatedBytes);
+            var engine = (FastEngine)model.Engine;
+            Assert.Equal(memory.StepParts(BatchShape.OfRows(23, 21, 14), true).Sum(part => part.Bytes), engine.AllocatedBytes);
+            // Three that go together lie beside that block.
+            var before = engine.AllocatedBytes;
+            model.ForwardBackward([Batch(one, 300), Batch(one, 300), Batch(one, 300)], 1, [new StepKey(1, 0, 0), new StepKey(1, 0, 1), new StepKey(1, 0, 2)]);
+            Assert.Equal((before, 3 * memory.OwnBytes(BatchShape.OfRows(23, 21, 14))), (engine.AllocatedBytes, engine.OwnBytes));
         }
         finally
         {
