@@ -1,7 +1,9 @@
 using Trainer.Engine.Fast.Cpu;
 using Trainer.Engine.Passes;
 using Trainer.Engine.Weights;
+using Trainer.Models.Config;
 using Trainer.Models.Drawing;
+using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Fast.Libtorch;
 
@@ -41,10 +43,15 @@ public static class DeviceScratch
             // Queries, keys and values once for each query head, the output, and the gradients of all.
             10L * sizeof(float) * batch.Tokens * config.Heads * config.HeadSize,
             // Scores and their gradients where a kernel of one piece does not serve.
-            4L * sizeof(float) * config.Heads * batch.Longest * (batch.Longest + batch.Past),
+            HasScores(config, batch) ? 4L * sizeof(float) * config.Heads * batch.Longest * (batch.Longest + batch.Past) : 0,
             5L * sizeof(float) * batch.Tokens * decoder.Linears.Max(module => module.Rows),
             4L * sizeof(float) * lossRows * config.VocabularySize,
         ];
         return bounds.Max() + Small;
     }
+
+    // See TorchKernels.Fuses.
+    private static bool HasScores(ModelConfig config, BatchShape batch) => config.AttentionSoftCap is not null || batch.Past > 0
+        || config.Layers.Any(layer => layer.Mixer is SelfAttention { HasSinks: true } || (layer.Mixer is SelfAttention { Window: { } window }
+            && window < batch.Longest));
 }
