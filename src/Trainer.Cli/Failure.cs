@@ -86,6 +86,7 @@ internal static class Failure
         // A card's memory is libtorch's own, and so is the word for its end.
         _ when DeviceMemoryException.Is(fault) => (ExitCode.OutOfMemory,
             [$"out of the device's memory: {DeviceMemoryException.Clause(fault)}; take a smaller --batch-size or --max-seq-length, or a 4-bit base"]),
+        _ when DeviceException.Is(fault) => (ExitCode.Missing, [$"the device failed: {DeviceException.Clause(fault)}"]),
         OutOfMemoryException => (ExitCode.OutOfMemory, ["out of memory; 'trainer plan' with the same options tells what would fit"]),
         OperationCanceledException => (ExitCode.Interrupted, ["interrupted"]),
         // What System.Text.Json says of a string of a file that is not valid Unicode, when it is read.

@@ -30,6 +30,7 @@ public static class TrainingRun
     /// <exception cref="NonFiniteException">NaN or infinity; nothing of it was applied.</exception>
     /// <exception cref="ImplausibleLossException">The base does hardly better than guessing.</exception>
     /// <exception cref="MemoryLimitException">Out of the memory allowed; it can be resumed.</exception>
+    /// <exception cref="Engine.Native.DeviceException">The device failed; it can be resumed.</exception>
     public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
         => Run(options, observers, null, stop);
 
@@ -91,10 +92,10 @@ public static class TrainingRun
         }
         var beginning = new AdapterBeginning(folder.Checkpoint?.Manifest.LayerRanks, data.FirstPass);
         var isSaved = folder.Checkpoint is not null;
-        using var model = DeviceMemoryFault.In("while the base was loaded", isSaved,
+        using var model = DeviceFault.In("while the base was loaded", isSaved,
             () => Load(options, settled, plan, ranks, beginning, events, early.Token));
         early.Token.ThrowIfCancellationRequested();
-        DeviceMemoryFault.In("in the longest micro-batch, tried before the first step", isSaved, () => Probe.Measure(options, plan, data, model, events));
+        DeviceFault.In("in the longest micro-batch, tried before the first step", isSaved, () => Probe.Measure(options, plan, data, model, events));
         early.Token.ThrowIfCancellationRequested();
         manifest = manifest.With(files, data.Counts, model) with { LayerRanks = model.LayerRanks };
         if (options.Preference.PrecomputeReference && ObjectiveTable.Reference(options, model) is { } reference)

@@ -71,6 +71,7 @@ internal sealed class TrainingLoop
     /// <summary>Runs to the end and says in words why it ended.</summary>
     /// <exception cref="RunInterruptedException">The run was asked to stop; a checkpoint was written.</exception>
     /// <exception cref="MemoryLimitException">Out of memory, the machine's or the device's; it can be resumed.</exception>
+    /// <exception cref="DeviceException">The device failed; the run can be resumed.</exception>
     public string Run()
     {
         try
@@ -78,9 +79,9 @@ internal sealed class TrainingLoop
             return Steps();
         }
         // What a device had half done is not written: values may be those of no step.
-        catch (Exception fault) when (DeviceMemoryException.Is(fault))
+        catch (Exception fault) when (DeviceFault.Is(fault))
         {
-            throw DeviceMemoryFault.Of(fault, _phase, _isSaved);
+            throw DeviceFault.Of(fault, _phase, _isSaved);
         }
     }
 

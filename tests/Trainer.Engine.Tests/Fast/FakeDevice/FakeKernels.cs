@@ -57,8 +57,8 @@ internal sealed unsafe class FakeKernels : IKernels
 
     public ILayerRooms? Rooms => FakeRooms;
 
-    /// <summary>Its memory ends at the next operation, as libtorch would say it.</summary>
-    public bool IsFull { get; set; }
+    /// <summary>What libtorch says of its next operation, which fails.</summary>
+    public string? Fails { get; set; }
 
     /// <summary>Operations that were queued.</summary>
     public long Queued { get; private set; }
@@ -110,8 +110,7 @@ internal sealed unsafe class FakeKernels : IKernels
         var operation = _waiting.Dequeue();
         Done++;
 #pragma warning disable CA2201 // what TorchSharp throws is what is thrown here
-        if (IsFull)
-            throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB\nException raised from malloc");
+        if (Fails is not null) throw new ExternalException(Fails);
 #pragma warning restore CA2201
         operation();
     }
