@@ -21,6 +21,29 @@ public sealed class DeviceTests
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
     }
 
+    // A plan for a device of a stated size needs none here; a run does, and one that does not fit is refused by the plan wherever it is made.
+    [Theory]
+    [InlineData("plan", "cuda", "8GiB", "float32", 0, "")]
+    [InlineData("plan", "cuda:1", "100MiB", "float32", 4, "of the device's memory, 100 MiB are there")]
+    [InlineData("train", "cuda", "8GiB", "float32", 69, "--device cuda: ")]
+    [InlineData("train", "libtorch", "5MiB", "float32", 4, "of the device's memory, 5.0 MiB are there")]
+    [InlineData("dry", "libtorch", "5MiB", "float32", 4, "of the device's memory, 5.0 MiB are there")]
+    [InlineData("plan", "cpu", "8GiB", "float32", 2, "--device-memory is of a graphics processor")]
+    [InlineData("plan", "cuda", "8GiB", "int8", 2, "--dtype int8 is multiplied by the processor alone, not by --device cuda")]
+    [InlineData("train", "mps", "8GiB", "int8", 2, "not by --device mps")]
+    public void The_memory_of_a_device_decides(string command, string device, string memory, string type, int code, string told)
+    {
+        using var folder = new TemporaryFolder();
+        string[] run = command == "plan" ? ["plan", "--no-measure"] : command == "dry" ? ["train", "--output-dir", "run", "--dry-run"]
+            : ["train", "--output-dir", "run"];
+        string[] words = [.. run, "--model", "tiny", "--data", "demo", "--device", device, "--device-memory", memory, "--dtype", type, "--quantize", "nf4"];
+        var result = TrainerProgram.Run(new ProgramRun(words) { Directory = folder.Path,
+            Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(folder.Path, "cache") } });
+        if (code != 0) Assert.Contains(told, Assert.Single(result.Faults(code)), StringComparison.Ordinal);
+        else Assert.Contains($"memory of {device}", result.Output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(folder.Path, "run")));
+    }
+
     // The way of any device, with the processor standing in for one.
     [Fact]
     [Trait("ring", "slow")]
