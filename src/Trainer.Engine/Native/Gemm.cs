@@ -11,11 +11,10 @@ namespace Trainer.Engine.Native;
 /// </remarks>
 internal static unsafe partial class Gemm
 {
-    // Multiplications and additions that take some ten microseconds.
-    private const double PartOperations = 1e6;
+    // Multiplications and additions that take some microseconds.
+    private const double PartOperations = 5e5;
     private const long PartsPerThread = 4;
     private const long Step = 16;
-    private const long LeastSide = 32;
 
     private static readonly Lazy<bool> HasSgemm = new(FindSgemm);
 
@@ -72,7 +71,7 @@ internal static unsafe partial class Gemm
     internal static long Parts(long length, long side) => Math.Max(1, (length + side - Step) / side);
 
     private static long Side(long length, long parts)
-        => Math.Min(length, Math.Max(LeastSide, ((length + Math.Max(1, parts) - 1) / Math.Max(1, parts) + Step - 1) / Step * Step));
+        => Math.Min(length, Math.Max(Step, ((length + Math.Max(1, parts) - 1) / Math.Max(1, parts) + Step - 1) / Step * Step));
 
     private static void One(bool ta, bool tb, long m, long n, long k, float alpha, float* a, long lda, float* b, long ldb, float beta, float* c, long ldc)
     {

@@ -19,6 +19,7 @@ internal sealed class ThreadTeam
 
     private Worker[] _workers = [];
     private TeamLoop? _loop;
+    private long _spin = Spin;
     private int _epoch;
     private int _isTaken;
 
@@ -43,6 +44,7 @@ internal sealed class ThreadTeam
         var spin = loop.Threads <= MachineLimits.Processors ? Spin : 0;
         try
         {
+            Volatile.Write(ref _spin, spin);
             helpers = Math.Min(helpers, Reach(helpers));
             Volatile.Write(ref _loop, loop);
             Interlocked.Increment(ref _epoch);
@@ -94,7 +96,7 @@ internal sealed class ThreadTeam
             var isNews = () => Volatile.Read(ref team._epoch) != _seen;
             while (true)
             {
-                Parking.WaitFor(isNews, Spin);
+                Parking.WaitFor(isNews, Volatile.Read(ref team._spin));
                 _seen = Volatile.Read(ref team._epoch);
                 if (Volatile.Read(ref team._loop) is not { } loop) continue;
                 var helpers = (int)Math.Min(loop.Threads, loop.Count) - 1;

@@ -67,7 +67,7 @@ public sealed unsafe class ThreadTeamTests
         {
             begun++;
             if (begin == 9) throw new OperationCanceledException();
-        });
+        }) { Threads = 1 };
         Assert.Throws<OperationCanceledException>(() => ThreadTeam.Shared.Run(loop));
         Assert.Equal(10, begun);
     });

@@ -60,7 +60,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
 
     private void ByRounds(ProductRoom room, int[] starts, Operands state)
     {
-        var most = room.Attention.Scratch * room.Threads;
+        var most = room.Attention.Room(room.Threads);
         List<Unit> round = [];
         long taken = 0;
         foreach (var (segment, head, block) in Sequence(room, starts, state.Layer.Window))
@@ -98,8 +98,10 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
         }, room.Threads);
         var sums = round.GroupBy(unit => (unit.Segment, Kv: unit.Head / shape.Group)).Select(group => group.ToArray()).ToArray();
         var keys = sums.Sum(units => (long)starts[units[0].Segment + 1] - starts[units[0].Segment]);
-        // Parts end where blocks of queries end, so that a unit has many keys in a part or none.
-        var part = (int)Math.Max(1, keys / (PartsPerThread * room.Threads) / room.Attention.Queries) * room.Attention.Queries;
+        // Parts end where blocks of queries end, or where these are halved, so that a unit has many keys in a part or none.
+        var (step, wanted) = (room.Attention.Queries, keys / (PartsPerThread * room.Threads));
+        var part = (int)Math.Max(1, wanted / step) * step;
+        for (var least = Step(room.Attention); part > Math.Max(wanted, least);) part /= 2;
         List<(Unit[] Units, int Begin, int End)> parts = [];
         foreach (var units in sums)
         {
@@ -110,6 +112,8 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
                 parts.Add((units, begin, end));
             }
         }
+        // First keys are seen by the most queries.
+        parts.Sort((a, b) => (a.Begin - starts[a.Units[0].Segment]).CompareTo(b.Begin - starts[b.Units[0].Segment]));
         TorchThreads.For(0, parts.Count, 1, (slot, first, end) =>
         {
             for (var i = first; i < end; i++)
@@ -119,7 +123,15 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     }
 
     // A window begins anywhere: a unit may have a few keys before the end of a part.
-    private static bool CanCut(AttentionBlocks blocks, int? window) => window is not { } width || (width - 1) % blocks.Queries is 0 or >= LeastKeys;
+    private static bool CanCut(AttentionBlocks blocks, int? window) => window is not { } width || (width - 1) % Step(blocks) is 0 or >= LeastKeys;
+
+    // Queries of a block, halved while that leaves 32 and more: where parts of the keys may end.
+    private static int Step(AttentionBlocks blocks)
+    {
+        var step = blocks.Queries;
+        while (step % 2 == 0 && step >= 4 * LeastKeys) step /= 2;
+        return step;
+    }
 
     private static Scores Scratch(ProductRoom room, long offset, int slot)
     {

@@ -24,6 +24,8 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     // Tiles of rows that a chunk of W is worth writing out for, and rows that the writing out takes as long as.
     private const long LeastRowTiles = 4;
     private const long WritingOutRows = 16;
+    // From more threads on loops are so short that their ends count.
+    private const int ManyThreads = 16;
     // Tiles of rows that are packed at a time.
     private const long PackedTiles = 4;
     private const long ChunkFloats = BlockDepth * MostColumns;
@@ -32,7 +34,7 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
 
     /// <summary>Scratch for T rows of activations, whatever the matrices.</summary>
     public static IEnumerable<PassBuffer> Buffers(long tokens, int threads) =>
-        [new(BufferUse.Scratch, new(BufferId.PackedRows), 2 * PackedFloats(tokens)),
+        [new(BufferUse.Scratch, new(BufferId.PackedRows), 2 * BlocksAtOnce(threads) * PackedFloats(tokens)),
             new(BufferUse.Scratch, new(BufferId.TileScratch), threads * ScratchFloats)];
 
     public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
@@ -53,33 +55,47 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     private long Window(IFrozenWeight weight, int threads)
         => panels.HeadPages is { } pages && pages.Covers(weight) ? WindowRows : Math.Max(WindowRows, 2 * TileOperand.Unit * threads);
 
-    // One loop for each block of the depth: while it is multiplied, the activations of the next are packed into the other half of their room.
+    // One loop for each block of the depth, or for some where many threads share short ones: while they are multiplied, the activations of the next are packed
+    // into the other half of their room.
     private static void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add)
     {
-        float* packed = room.Memory.Floats(BufferId.PackedRows), other = packed + PackedFloats(left.Rows);
+        var (blocks, most) = (Blocks(weight.Depth, add), BlocksAtOnce(room.Threads));
+        float* packed = room.Memory.Floats(BufferId.PackedRows), other = packed + most * PackedFloats(left.Rows);
         var scratch = room.Memory.Floats(BufferId.TileScratch);
-        var blocks = Tiles(weight.Depth, BlockDepth);
-        var length = Tiles(weight.Depth, blocks * TileOperand.Unit) * TileOperand.Unit;
-        Block Of(long depth) => new(depth, Math.Min(length, weight.Depth - depth), add || depth > 0);
+        var units = new Units(weight.Columns, left.Rows, room.Threads);
         var tiles = Tiles(left.Rows, TileProduct.Rows);
-        var first = (IntPtr)packed;
-        TorchThreads.For(0, tiles, 1, (begin, end) => PackLeft((float*)first, left, Of(0), begin, end));
-        for (long depth = 0; depth < weight.Depth; depth += length)
+        var pieces = Tiles(tiles, PackedTiles);
+        for (var first = -most; first < blocks.Length; first += most)
         {
             var (now, next) = ((IntPtr)packed, (IntPtr)other);
-            var following = depth + length;
-            var pieces = following < weight.Depth ? Tiles(tiles, PackedTiles) : 0;
-            var units = new Units(weight.Columns, left.Rows, room.Threads);
-            TorchThreads.For(0, pieces + units.Count, 1, (slot, begin, end) =>
+            var (here, following) = (Part(blocks, first, most), Part(blocks, first + most, most));
+            var packing = pieces * following.Count;
+            TorchThreads.For(0, packing + (here.Count > 0 ? units.Count : 0), 1, (slot, begin, end) =>
             {
-                for (var piece = begin; piece < Math.Min(end, pieces); piece++)
-                    PackLeft((float*)next, left, Of(following), piece * PackedTiles, Math.Min(tiles, (piece + 1) * PackedTiles));
-                Multiply((float*)now, scratch + slot * ScratchFloats, weight, units, Math.Max(0, begin - pieces), end - pieces, Of(depth), c, stride);
+                for (var piece = begin; piece < Math.Min(end, packing); piece++)
+                {
+                    var (block, tile) = ((int)(piece / pieces), piece % pieces * PackedTiles);
+                    PackLeft((float*)next + block * PackedFloats(left.Rows), left, following[block], tile, Math.Min(tiles, tile + PackedTiles));
+                }
+                Multiply((float*)now, scratch + slot * ScratchFloats, weight, units, Math.Max(0, begin - packing), end - packing, here, c, stride);
             }, room.Threads);
             packed = (float*)next;
             other = (float*)now;
         }
     }
+
+    // A loop of many threads is short: more of the depth in it evens out their times and has fewer ends to wait at.
+    private static int BlocksAtOnce(int threads) => threads > ManyThreads ? 4 : 1;
+
+    private static Block[] Blocks(long depth, bool add)
+    {
+        var count = Tiles(depth, BlockDepth);
+        var length = Tiles(depth, count * TileOperand.Unit) * TileOperand.Unit;
+        return [.. Enumerable.Range(0, (int)Tiles(depth, length)).Select(i => new Block(i * length, Math.Min(length, depth - i * length), add || i > 0))];
+    }
+
+    private static ArraySegment<Block> Part(Block[] blocks, int first, int most)
+        => first < 0 || first >= blocks.Length ? ArraySegment<Block>.Empty : new(blocks, first, Math.Min(most, blocks.Length - first));
 
     private static void PackLeft(float* packed, Left left, Block block, long begin, long end)
     {
@@ -90,7 +106,8 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
         }
     }
 
-    private static void Multiply(float* packed, float* scratch, TileOperand weight, Units units, long first, long last, Block block, float* c, long stride)
+    private static void Multiply(
+        float* packed, float* scratch, TileOperand weight, Units units, long first, long last, ArraySegment<Block> blocks, float* c, long stride)
     {
         var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
         for (var unit = first; unit < last; unit++)
@@ -100,10 +117,16 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
             // alike busy, each has its turn again after the others.
             var late = begin + (end - begin) / TileProduct.Rows * 3 / 4 * TileProduct.Rows;
             var following = unit + 1 < last ? unit + 1 : last + (units.Threads - 1L) * (last - first);
-            weight.Pack(column, wide, block.Begin, block.Length, scratch, scratch + ChunkFloats);
-            Rows(packed, begin, late, wide, block, scratch, c + column, stride, edge);
-            if (following < units.Count) weight.Prefetch(units.At(following).Column, units.At(following).Wide, block.Begin, block.Length);
-            Rows(packed, late, end, wide, block, scratch, c + column, stride, edge);
+            for (var i = 0; i < blocks.Count; i++)
+            {
+                var block = blocks[i];
+                var left = packed + i * PackedFloats(units.Rows);
+                weight.Pack(column, wide, block.Begin, block.Length, scratch, scratch + ChunkFloats);
+                Rows(left, begin, late, wide, block, scratch, c + column, stride, edge);
+                if (i + 1 < blocks.Count) weight.Prefetch(column, wide, blocks[i + 1].Begin, blocks[i + 1].Length);
+                else if (following < units.Count) weight.Prefetch(units.At(following).Column, units.At(following).Wide, blocks[0].Begin, blocks[0].Length);
+                Rows(left, late, end, wide, block, scratch, c + column, stride, edge);
+            }
         }
     }
 
@@ -161,11 +184,11 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     // What is taken at a time: a chunk of columns with a part of the rows.
     private readonly struct Units
     {
-        private readonly long _columns, _rows, _chunk, _part, _parts;
+        private readonly long _columns, _chunk, _part, _parts;
 
         public Units(long columns, long rows, int threads)
         {
-            (_columns, _rows, Threads) = (columns, rows, threads);
+            (_columns, Rows, Threads) = (columns, rows, threads);
             // Four chunks a thread even the load out.
             _chunk = Math.Clamp(Tiles(columns, 4L * threads * TileOperand.Unit) * TileOperand.Unit, TileOperand.Unit, MostColumns);
             var chunks = Tiles(columns, _chunk);
@@ -176,12 +199,14 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
 
         public int Threads { get; }
 
+        public long Rows { get; }
+
         public long Count { get; }
 
         public (long Column, long Wide, long Begin, long End) At(long unit)
         {
             long column = unit / _parts * _chunk, begin = unit % _parts * _part;
-            return (column, Math.Min(_chunk, _columns - column), begin, Math.Min(_rows, begin + _part));
+            return (column, Math.Min(_chunk, _columns - column), begin, Math.Min(Rows, begin + _part));
         }
     }
 }

@@ -8,6 +8,8 @@ namespace Trainer.Engine.Fast.Layout;
 /// <param name="Scratch">Scores of a block.</param>
 internal readonly record struct AttentionBlocks(long Longest, int Queries, long Scratch)
 {
+    private const int ManyThreads = 16;
+
     public static AttentionBlocks Of(FastShape shape, BatchShape batch)
     {
         var longest = batch.Longest + batch.Past;
@@ -16,12 +18,16 @@ internal readonly record struct AttentionBlocks(long Longest, int Queries, long 
         return new(longest, (int)queries, Math.Max(queries, batch.Past > 0 ? shape.Group : 1) * longest);
     }
 
+    /// <summary>Scores of a training pass that may lie there at once. With many threads there are short blocks among the long ones: more at once even the
+    /// threads' shares out.</summary>
+    public long Room(int threads) => Scratch * threads * (threads > ManyThreads ? 2 : 1);
+
     /// <summary>Two blocks of scores a thread, and a row of slopes where scores are capped.</summary>
     public IEnumerable<PassBuffer> Buffers(FastShape shape, int threads, bool isTraining)
     {
-        yield return new(BufferUse.Scratch, new(BufferId.Scores), Scratch * threads);
+        yield return new(BufferUse.Scratch, new(BufferId.Scores), isTraining ? Room(threads) : Scratch * threads);
         if (!isTraining) yield break;
-        yield return new(BufferUse.Scratch, new(BufferId.ScoreGradients), Scratch * threads);
+        yield return new(BufferUse.Scratch, new(BufferId.ScoreGradients), Room(threads));
         if (shape.ScoreCap is not null) yield return new(BufferUse.Scratch, new(BufferId.ScoreSlopes), Longest * threads);
     }
 
