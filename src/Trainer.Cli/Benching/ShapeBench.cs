@@ -123,7 +123,9 @@ internal static class ShapeBench
                 shape = report.Shape.Name, layers = report.Shape.Layers, measured_layers = report.MeasuredLayers, batch = report.Options.Batch,
                 sequence = report.Options.Sequence, dropout = report.Options.Dropout, simulated_cores = report.Model.Workers,
                 fork_join_seconds_of_two_threads = report.ForkJoinOfTwo, fork_join_seconds = report.Model.ForkJoin,
-                loops = report.Loops, chunks = report.Chunks,
+                loops = report.Counts.Loops, chunks = report.Counts.Chunks, loops_with_fewer_chunks_than_cores = report.Counts.NarrowLoops,
+                seconds_of_these = report.Counts.NarrowSeconds, seconds_in_no_loop = report.ComputedSeconds - report.Counts.LoopSeconds,
+                seconds_of_a_computed_step = report.ComputedSeconds,
                 parts = report.Parts.ToDictionary(part => part.Name, Of), step = Of(report.Step),
             }, Json.Indented));
             return;

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Trainer.Smoke.Tests.Runs;
 
 [Trait("ring", "smoke")]
@@ -60,6 +62,22 @@ public sealed class ShapeBenchTests
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Contains("multiply-add peak", result.Output);
         Assert.Contains("tensors without gradient 0", result.Output);
+    }
+
+    [Fact]
+    public void The_script_that_runs_PEFT_beside_says_what_it_lacks()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Trainer.sln"))) folder = folder.Parent!;
+        var start = new ProcessStartInfo("/bin/bash", [Path.Combine(folder.FullName, "scripts", "peft-beside.sh")])
+            { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.Environment["PATH"] = folder.FullName;
+        using var script = Process.Start(start)!;
+        var error = script.StandardError.ReadToEnd();
+        script.End();
+        Assert.Equal(69, script.ExitCode);
+        Assert.StartsWith("error: no comparison (python3): it is not in the path; install Python", error, StringComparison.Ordinal);
     }
 
     [Theory]

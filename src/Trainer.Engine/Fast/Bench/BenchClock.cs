@@ -13,14 +13,19 @@ public static class BenchClock
     /// <summary>The time, less what was skipped.</summary>
     internal static long Now => Raw - _skipped;
 
-    internal static long Raw => CpuTime ? Environment.CpuUsage.TotalTime.Ticks : Stopwatch.GetTimestamp();
+    internal static long Raw => ThreadTime ? ThreadClock.Nanoseconds : CpuTime ? Environment.CpuUsage.TotalTime.Ticks : Stopwatch.GetTimestamp();
 
     /// <summary>Takes ticks out of <see cref="Now"/>: those that a simulated team would not have taken.</summary>
     internal static void Skip(long ticks) => _skipped += ticks;
 
-    internal static long Ticks(double seconds) => (long)(seconds * (CpuTime ? TimeSpan.TicksPerSecond : Stopwatch.Frequency));
+    /// <summary>Take the calling thread's own time: for work that is on one thread alone.</summary>
+    internal static bool ThreadTime { get; set; }
 
-    internal static double Seconds(long ticks) => ticks / (double)(CpuTime ? TimeSpan.TicksPerSecond : Stopwatch.Frequency);
+    private static double PerSecond => ThreadTime ? 1e9 : CpuTime ? TimeSpan.TicksPerSecond : Stopwatch.Frequency;
+
+    internal static long Ticks(double seconds) => (long)(seconds * PerSecond);
+
+    internal static double Seconds(long ticks) => ticks / PerSecond;
 
     internal static double Since(long start) => Seconds(Now - start);
 }

@@ -27,6 +27,7 @@ public static class CoresBench
         var layers = model.Config.LayerCount;
         // What libtorch's own operators do in a step counts as one core's work.
         torch.set_num_threads(1);
+        BenchClock.ThreadTime = true;
         try
         {
             using (new SimulatedTeam(many))
@@ -39,11 +40,12 @@ public static class CoresBench
                 together = Better(together, Measure(model, bench, many, round, progress));
             }
             var parts = alone!.Parts.Keys.Select(name => Whole(name, alone.Parts[name], together!.Parts[name], (double)shape.Layers / layers)).ToList();
-            return new CoresReport(shape, layers, options, many, ofTwo, together!.Loops, together.Chunks, parts);
+            return new CoresReport(shape, layers, options, many, ofTwo, together!.Counts, together.Seconds, parts);
         }
         finally
         {
             torch.set_num_threads(threads);
+            BenchClock.ThreadTime = false;
         }
     }
 
@@ -60,7 +62,7 @@ public static class CoresBench
         var parts = Enum.GetValues<StepPart>().ToDictionary(Name, meter.Seconds);
         parts["optimizer"] = bench.OptimizerSeconds;
         parts["other"] = seconds - parts.Values.Sum();
-        return new Measured(parts, seconds, simulated.Loops, simulated.Chunks);
+        return new Measured(parts, seconds, simulated.Counts);
     }
 
     private static string Name(StepPart part) => part.ToString().ToLowerInvariant();
@@ -71,5 +73,5 @@ public static class CoresBench
     private static CoresPart Whole(string name, double one, double many, double factor)
         => name == Name(StepPart.Loss) ? new(name, one, many) : new(name, one * factor, many * factor);
 
-    private sealed record Measured(Dictionary<string, double> Parts, double Seconds, long Loops, long Chunks);
+    private sealed record Measured(Dictionary<string, double> Parts, double Seconds, TeamCounts Counts);
 }

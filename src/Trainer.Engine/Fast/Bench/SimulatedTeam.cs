@@ -22,11 +22,8 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
 
     public int Threads => _model.Workers;
 
-    /// <summary>Loops so far.</summary>
-    public long Loops { get; private set; }
-
-    /// <summary>Chunks so far.</summary>
-    public long Chunks { get; private set; }
+    /// <summary>What ran so far.</summary>
+    public TeamCounts Counts { get; private set; } = new(0, 0, 0, 0, 0);
 
     public void Run(long begin, long end, long chunk, Action<int, long, long> body)
     {
@@ -41,26 +38,38 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
                 _chunks.Add(BenchClock.Seconds(BenchClock.Raw - start));
             }
         });
-        (Loops, Chunks) = (Loops + 1, Chunks + _chunks.Count);
-        var modelled = BenchClock.Ticks(_model.Seconds(_chunks));
-        BenchClock.Skip(BenchClock.Raw - begun - modelled);
+        var seconds = _model.Seconds(_chunks);
+        var isNarrow = _chunks.Count < Threads;
+        Counts = new(Counts.Loops + 1, Counts.Chunks + _chunks.Count, Counts.LoopSeconds + seconds, Counts.NarrowLoops + (isNarrow ? 1 : 0),
+            Counts.NarrowSeconds + (isNarrow ? seconds : 0));
+        BenchClock.Skip(BenchClock.Raw - begun - BenchClock.Ticks(seconds));
     }
 
     public void Dispose() => TorchThreads.Runner = null;
 
-    /// <summary>Seconds that a loop with nothing to do costs two threads of this machine: the median of many; 0 where there is one core.</summary>
+    /// <summary>Seconds that a loop costs two threads of this machine besides its work: the tenth of many in order whose two chunks wait for each
+    /// other to begin, since one of them waits for a core where others are busy; 0 where there is one core.</summary>
     public static double ForkJoinOfTwo()
     {
         const int loops = 2001;
+        // Where the team got no second thread nobody would come.
+        var patience = Stopwatch.Frequency / 20;
         if (Environment.ProcessorCount < 2) return 0;
         var times = new double[loops];
         for (var i = 0; i < loops; i++)
         {
+            var begun = 0;
+            var loop = new TeamLoop(0, 2, 1, (_, _, _) =>
+            {
+                Interlocked.Increment(ref begun);
+                var until = Stopwatch.GetTimestamp() + patience;
+                for (var spin = default(SpinWait); Volatile.Read(ref begun) < 2 && Stopwatch.GetTimestamp() < until;) spin.SpinOnce(sleep1Threshold: -1);
+            }) { Threads = 2 };
             var start = Stopwatch.GetTimestamp();
-            TorchThreads.Inside(0, _ => ThreadTeam.Shared.Run(new TeamLoop(0, 2, 1, (_, _, _) => { }) { Threads = 2 }));
+            TorchThreads.Inside(0, _ => ThreadTeam.Shared.Run(loop));
             times[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
         Array.Sort(times);
-        return times[loops / 2];
+        return times[loops / 10];
     }
 }

@@ -1,0 +1,24 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Trainer.Engine.Fast.Bench;
+
+/// <summary>Time that the calling thread computed, so that other programs beside it do not count. Where the system is not Linux it is wall time.</summary>
+internal static partial class ThreadClock
+{
+    private const int ThreadCpuTime = 3;
+
+    /// <summary>Nanoseconds since the thread began.</summary>
+    public static long Nanoseconds => OperatingSystem.IsLinux() && Read(ThreadCpuTime, out var time) == 0
+        ? time.Seconds * 1_000_000_000 + time.Nanoseconds : Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency);
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int Read(int clock, out TimeSpec time);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private readonly struct TimeSpec
+    {
+        public readonly long Seconds;
+        public readonly long Nanoseconds;
+    }
+}
