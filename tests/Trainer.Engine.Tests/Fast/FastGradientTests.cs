@@ -146,11 +146,55 @@ public sealed class FastGradientTests
             }
         }
         var alone = On(1);
-        foreach (var threads in (int[])[2, 7])
+        foreach (var threads in (int[])[2, 7, 32])
         {
             var many = On(threads);
             Assert.Equal(alone.Loss, many.Loss);
             foreach (var (tensor, values) in alone.Gradients) Assert.Equal(values, many.Gradients[tensor]);
+        }
+    }
+
+    // Windows that end in the middle of a part of the keys, and one that leaves three keys in it.
+    [Theory, InlineData(128), InlineData(17), InlineData(100)]
+    public void A_window_has_the_bits_of_any_number_of_threads_and_the_reference_engines_gradients(int window)
+    {
+        var folder = Directory.CreateTempSubdirectory("window-").FullName;
+        try
+        {
+            foreach (var file in Directory.GetFiles(Golden.Folder("mistral_sw8"))) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            var config = Path.Combine(folder, "config.json");
+            File.WriteAllText(config, File.ReadAllText(config).Replace("\"sliding_window\": 8", $"\"sliding_window\": {window}", StringComparison.Ordinal));
+            Assert.Contains($": {window}", File.ReadAllText(config), StringComparison.Ordinal);
+            var ids = Enumerable.Range(0, 403).Select(i => i * 7 % 200).ToArray();
+            (double Loss, Dictionary<string, float[]> Gradients) On(int threads, EngineKind engine)
+            {
+                var before = TorchSharp.torch.get_num_threads();
+                TorchSharp.torch.set_num_threads(threads);
+                try
+                {
+                    using var model = CausalModel.Load(folder, new ModelLoadOptions { Engine = engine });
+                    AdapterInjector.Inject(model, new LoraSpec { Rank = 4, Alpha = 8 }, 1);
+                    FastRun.Randomize(model);
+                    var result = model.ForwardBackward(TokenBatch.OfRows([(ids, ids), (ids[..130], ids[..130])]), 0.125, new StepKey(1, 2, 3));
+                    return (result.LossSum, model.Parameters.Entries.ToDictionary(entry => entry.Name, entry => model.Parameters.GradientsOf(entry).ToArray()));
+                }
+                finally
+                {
+                    TorchSharp.torch.set_num_threads(before);
+                }
+            }
+            var alone = On(1, EngineKind.Fast);
+            FastRun.AssertClose(On(2, EngineKind.Reference), alone, $"window {window}");
+            foreach (var threads in (int[])[2, 7, 32])
+            {
+                var many = On(threads, EngineKind.Fast);
+                Assert.Equal(alone.Loss, many.Loss);
+                foreach (var (tensor, values) in alone.Gradients) Assert.Equal(values, many.Gradients[tensor]);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
         }
     }
 
