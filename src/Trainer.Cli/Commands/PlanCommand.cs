@@ -12,6 +12,7 @@ using Trainer.Engine.Native;
 using Trainer.Models;
 using Trainer.Models.Families;
 using Trainer.Training;
+using Trainer.Training.Objectives;
 using Trainer.Training.Options;
 using Trainer.Training.Plan;
 
@@ -114,7 +115,7 @@ internal static class PlanCommand
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
         var text = ModelText.Load(options.FindText().Tokenizer, options.Data.ChatTemplateFile, ConfigLoader.Load(options.ModelDirectory).VocabularySize,
             variables: options.Data.TemplateVariables, templateDirectory: options.FindText().Template, modelDirectory: options.ModelDirectory);
-        var dataset = DatasetBuilder.Build(options.Data, text,
+        var dataset = DatasetBuilder.Build(options.Data with { Purpose = ObjectiveTable.Purpose(options.Objective) }, text,
             new Immediate(progress => bar.Show("reading " + Path.GetFileName(progress.File), progress.BytesRead, progress.BytesTotal)), invocation.Stop.Token);
         bar.Finish();
         if (!invocation.Quiet)

@@ -96,7 +96,7 @@ internal sealed partial class RowEncoder
     private static EncodedRow Sides(params ReadOnlySpan<(SegmentRole Role, EncodedRow Row)> sides)
     {
         if (sides is [(SegmentRole.Chosen, var chosen), (SegmentRole.Rejected, var rejected)] && chosen.Ids.AsSpan().SequenceEqual(rejected.Ids))
-            throw BadRowException.Malformed("chosen and rejected are the same answer: there is nothing to prefer", "remove the row, or pass --on-bad-row drop");
+            throw BadRowException.Malformed("chosen and rejected are the same answer: there is nothing to prefer", "remove the row");
         var (ids, labels, offsets, spans, text) = (new List<int>(), new List<int>(), new List<(int, int)>(), new List<(int, int)>(), "");
         foreach (var (role, row) in sides)
         {

@@ -70,6 +70,9 @@ public sealed class PreferenceRunTests : IDisposable
         var spans = side.GetProperty("trained_spans").EnumerateArray()
             .Select(span => side.GetProperty("text").GetString()![span[0].GetInt32()..span[1].GetInt32()]);
         Assert.StartsWith("Arr 0", Assert.Single(spans), StringComparison.Ordinal);
+        var plan = TrainerProgram.Run("plan", "--model", "tiny", "--data", data, "--objective", "dpo", "--json");
+        Assert.True(plan.ExitCode == 0, plan.Error);
+        Assert.Equal(6, plan.Json().GetProperty("rows").GetInt32());
 
         var labels = _folder.File("labels.jsonl",
             string.Concat(Enumerable.Range(0, 4).Select(i => JsonSerializer.Serialize(new { prompt = $"Q{i}", completion = "A", label = i > 0 }) + "\n")));
