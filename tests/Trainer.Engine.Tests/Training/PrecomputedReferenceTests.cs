@@ -70,6 +70,20 @@ public sealed class PrecomputedReferenceTests : IDisposable
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_streamed_base_is_the_same_reference(bool isAskedBeforehand)
+    {
+        string Trained(Choice stream)
+        {
+            using var run = isAskedBeforehand ? Asked("dpo_sigmoid") : new PreferenceRun("dpo_sigmoid");
+            run.Options = run.Options with { MaxSteps = 3, Stream = stream, Quantize = Trainer.Models.QuantizeKind.Nf4, DoubleQuant = false };
+            return run.Run().AdapterSha256;
+        }
+        Assert.Equal(Trained(Choice.Off), Trained(Choice.On));
+    }
+
+    [Theory]
     [InlineData("simpo_lf", null)]
     [InlineData("dpo_sigmoid", "none")]
     public void Where_there_is_no_reference_asking_it_is_refused(string name, string? reference)

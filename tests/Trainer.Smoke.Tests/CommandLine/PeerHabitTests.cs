@@ -65,6 +65,9 @@ public sealed class PeerHabitTests : IDisposable
     [InlineData("optimizer: adamw", 0)]
     [InlineData("optim: lion", 0)]
     [InlineData("optim: paged_adamw_8bit", 0)]
+    [InlineData("optim: lion_8bit", 0)]
+    [InlineData("optim: adamw_apex_fused", 0)]
+    [InlineData("optim: rmsprop_bnb_8bit", 0)]
     [InlineData("optim: galore_adamw", 2)]
     public void A_recipe_may_name_the_optimizer(string line, int exitCode) =>
         Assert.Equal(exitCode == 2, Dry("--model", "m", "--data", "d.jsonl", "--config", _folder.File("r.yaml", line + "\n")).ExitCode == 2);
