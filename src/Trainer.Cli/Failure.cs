@@ -19,6 +19,7 @@ using Trainer.Templates;
 using Trainer.Tokenizers;
 using Trainer.Training;
 using Trainer.Training.Options;
+using Trainer.Training.Rollouts;
 
 namespace Trainer.Cli;
 
@@ -76,6 +77,7 @@ internal static class Failure
         AdapterOptionException or OptionException or DriftException => (ExitCode.Usage, [OneLine(fault.Message)]),
         BadFileException or ModelException or AdapterException or DataException or TokenizerException or TemplateException or ImplausibleLossException =>
             (ExitCode.BadData, [OneLine(fault.Message)]),
+        RewardException reward => (reward.IsBadAnswer ? ExitCode.BadData : ExitCode.Missing, [OneLine(fault.Message)]),
         NonFiniteException => (ExitCode.NonFinite, [OneLine(fault.Message)]),
         PlanRefusedException => (ExitCode.PlanRefused, [OneLine(fault.Message)]),
         MemoryLimitException => (ExitCode.OutOfMemory, [OneLine(fault.Message)]),

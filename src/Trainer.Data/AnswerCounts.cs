@@ -6,14 +6,15 @@ namespace Trainer.Data;
 /// <param name="Pairs">Pairs of a better and a worse answer.</param>
 /// <param name="Wanted">Answers with a thumb up.</param>
 /// <param name="Unwanted">Answers with a thumb down.</param>
-public sealed record AnswerCounts(long Pairs = 0, long Wanted = 0, long Unwanted = 0)
+/// <param name="Prompts">Prompts that the model answers itself.</param>
+public sealed record AnswerCounts(long Pairs = 0, long Wanted = 0, long Unwanted = 0, long Prompts = 0)
 {
     // What the authors of KTO advise (arXiv 2402.01306, section 4.2).
     private const double MostBalanced = 4.0 / 3;
 
     /// <summary>The counts in words; empty where the data is no preference data.</summary>
     public string Words() => string.Join(", ",
-        new[] { (Pairs, "pairs"), (Wanted, "wanted answers"), (Unwanted, "unwanted answers") }.Where(each => each.Item1 > 0)
+        new[] { (Pairs, "pairs"), (Wanted, "wanted answers"), (Unwanted, "unwanted answers"), (Prompts, "prompts to answer") }.Where(each => each.Item1 > 0)
         .Select(each => $"{each.Item1} {each.Item2}"));
 
     /// <summary>What is lopsided about labelled answers, as a sentence, or null: weight times count of the wanted ones should be 1 to 4/3 times that of the

@@ -60,6 +60,15 @@ public sealed partial class MicroBatch
     /// <summary>Token losses of the reference, length T, where they are known beforehand; else null.</summary>
     public float[]? ReferenceLosses { get; init; }
 
+    /// <summary>What is known of answers that the model made up; null where they came with the data.</summary>
+    public Rollout? Rollout { get; init; }
+
+    /// <summary>The same tokens with what else is known of them.</summary>
+    /// <param name="referenceLosses">See <see cref="ReferenceLosses"/>.</param>
+    /// <param name="rollout">See <see cref="Rollout"/>.</param>
+    public MicroBatch Told(float[]? referenceLosses, Rollout? rollout = null) =>
+        new(TokenIds, Targets, Positions, SegmentStarts, SegmentWeights, Rows, Roles, AnswerStarts) { ReferenceLosses = referenceLosses, Rollout = rollout };
+
     /// <summary>Rows: a pair is one, and what is only measured is none.</summary>
     public int RowCount => Roles.Count(role => role is not (SegmentRole.Rejected or SegmentRole.Mismatched));
 

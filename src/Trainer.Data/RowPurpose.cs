@@ -9,6 +9,8 @@ public enum RowPurpose
     Pairs,
     /// <summary>One answer with a label, desirable or not.</summary>
     Feedback,
+    /// <summary>A prompt that the model is to answer by itself.</summary>
+    Prompts,
     /// <summary>Whatever the columns say: to be looked at.</summary>
     Any,
 }

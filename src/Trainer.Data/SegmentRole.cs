@@ -15,4 +15,8 @@ public enum SegmentRole
     Undesirable,
     /// <summary>An answer behind a prompt that it does not belong to: KTO measures with it and does not train it.</summary>
     Mismatched,
+    /// <summary>A prompt without an answer: the model makes them up.</summary>
+    Prompt,
+    /// <summary>An answer that the model made up, behind its prompt.</summary>
+    Sampled,
 }

@@ -65,6 +65,9 @@ public sealed class TokenBatch
     /// mean); 0 leaves it out.</summary>
     public double BalanceWeight { get; init; }
 
+    /// <summary>What logits are divided by before the softmax, as where a text was sampled so; above 0, and 1 where the model caps its logits.</summary>
+    public double Temperature { get; init; } = 1;
+
     /// <summary>Where the mean logit over the vocabulary goes of each token with a target, length T; null does not ask. It is known once losses are.</summary>
     public float[]? LogitMeans { get; init; }
 

@@ -90,6 +90,20 @@ public sealed record EvalDone(int Step, double Epoch, double EvalLoss, long Toke
 /// <param name="Text">What the model said.</param>
 public sealed record Sampled(int Step, string Prompt, string Text) : TrainingEvent;
 
+/// <summary>Answers that the model made up to learn from, and what programs say of them.</summary>
+/// <param name="Step">The step they are for, from 1.</param>
+/// <param name="Prompts">The prompts, each with its group.</param>
+public sealed record RolledOut(int Step, IReadOnlyList<RolledOutPrompt> Prompts) : TrainingEvent;
+
+/// <summary>A prompt and its group of answers.</summary>
+/// <param name="Row">Where it came from.</param>
+/// <param name="Prompt">Its text.</param>
+/// <param name="Answers">The answers' texts.</param>
+/// <param name="Rewards">Reward of each answer by each program; null where a program had nothing to say.</param>
+/// <param name="Lengths">Tokens of each answer.</param>
+public sealed record RolledOutPrompt(Data.RowSource Row, string Prompt, IReadOnlyList<string> Answers, IReadOnlyList<IReadOnlyList<double?>> Rewards,
+    IReadOnlyList<int> Lengths);
+
 /// <summary>A checkpoint or the final adapter is on disk and was verified.</summary>
 /// <param name="Step">Optimizer step.</param>
 /// <param name="Directory">Its folder.</param>

@@ -40,6 +40,7 @@ internal static class OptionCheck
             !OptimizerTable.IsScheduleFree(options.Optim) || options.LrScheduler == "constant",
             $"--optim {options.Optim} replaces the schedule; pass --lr-scheduler constant and --optim-args warmup_steps=N");
         faults.AddRange(PreferenceCheck.Faults(options));
+        if (GrpoCheck.Missing(options) is { } missing) faults.Add(missing);
         Need(
             options.AdapterDirectory is not null || options.Lora.Dropout == 0 || options.Lora.Init is not (AdapterInit.Pissa or AdapterInit.Olora),
             "--lora-dropout would drop parts of the base with --init-lora pissa or olora; leave it at 0");

@@ -12,8 +12,10 @@ public static class Reproduce
     /// <param name="outputDirectory">Where the second run goes; must not hold a run.</param>
     /// <param name="observers">Hear of the second run.</param>
     /// <param name="stop">Ends it early.</param>
+    /// <param name="rewardCommands">The reward programs of a run that has some: none is started because a file names it.</param>
     /// <exception cref="BadFileException">run.json cannot be read, its run did not finish, or was resumed on other files than it began with.</exception>
-    public static Reproduction Run(string path, string outputDirectory, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+    public static Reproduction Run(string path, string outputDirectory, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop,
+        IReadOnlyList<string>? rewardCommands = null)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, RunManifest.FileName) : path;
         if (!File.Exists(file))
@@ -21,21 +23,24 @@ public static class Reproduce
         var then = RunManifest.Read(file);
         if (then.Outcome is not { } outcome)
             throw new BadFileException($"the run of '{file}' did not finish; finish it with --resume before reproducing it");
-        var result = InParts(then, outputDirectory, observers, stop);
+        var result = InParts(then, outputDirectory, observers, rewardCommands ?? [], stop);
         var now = RunManifest.Read(Path.Combine(outputDirectory, RunManifest.FileName));
         return new Reproduction(result.AdapterSha256 == outcome.AdapterSha256, outcome.AdapterSha256, result.AdapterSha256, Differences(then, now),
             outputDirectory);
     }
 
-    private static TrainingResult InParts(RunManifest then, string outputDirectory, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
+    private static TrainingResult InParts(RunManifest then, string outputDirectory, IReadOnlyList<ITrainingObserver> observers,
+        IReadOnlyList<string> rewardCommands, CancellationToken stop)
     {
-        if (then.Segments is not { Count: > 0 } parts) return TrainingRun.Run(Again(then.Settled, then.Threads, outputDirectory), observers, stop);
+        TrainingOptions Again(TrainingOptions options, int threads) => options with { OutputDirectory = outputDirectory, Resume = null, AllowDrift = false,
+            Threads = threads, OverwriteOutputDirectory = false, MaxTime = null, Grpo = options.Grpo with { RewardCommands = rewardCommands } };
+        if (then.Segments is not { Count: > 0 } parts) return TrainingRun.Run(Again(then.Settled, then.Threads), observers, stop);
         if (parts.FirstOrDefault(part => part.OtherFiles.Count > 0) is { } changed)
             throw new BadFileException($"the run was resumed at step {changed.FirstStep} on other files than it began with "
                 + $"(--allow-drift: {string.Join("; ", changed.OtherFiles)}): its first part cannot be made again from what is there now");
         for (var i = 0; ; i++)
         {
-            var options = Again(parts[i].Options, parts[i].Threads, outputDirectory) with { MaxSteps = parts[i].TotalSteps, Resume = i == 0 ? null : "auto",
+            var options = Again(parts[i].Options, parts[i].Threads) with { MaxSteps = parts[i].TotalSteps, Resume = i == 0 ? null : "auto",
                 AllowDrift = i > 0 };
             if (i == parts.Count - 1) return TrainingRun.Run(options, observers, stop);
             using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -49,10 +54,6 @@ public static class Reproduce
             }
         }
     }
-
-    private static TrainingOptions Again(TrainingOptions options, int threads, string outputDirectory) =>
-        options with { OutputDirectory = outputDirectory, Resume = null, AllowDrift = false, Threads = threads, OverwriteOutputDirectory = false,
-        MaxTime = null };
 
     private static List<string> Differences(RunManifest then, RunManifest now)
     {

@@ -1,6 +1,7 @@
 using Trainer.Distributed;
 using Trainer.Training.Answers;
 using Trainer.Training.Records;
+using Trainer.Training.Rollouts;
 using Trainer.Training.State;
 using Trainer.Training.Steps;
 
@@ -28,6 +29,9 @@ internal sealed record RunParts
 
     /// <summary>Lets the model answer held-out rows; null where none is asked.</summary>
     public AnswerEvaluation? Answers { get; init; }
+
+    /// <summary>Makes up the answers that the run learns from; null where they come with the data.</summary>
+    public RolloutMaker? Rollouts { get; init; }
 
     public Func<int> SignalExitCode { get; init; } = () => 130;
 

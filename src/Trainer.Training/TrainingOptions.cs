@@ -139,6 +139,9 @@ public sealed record TrainingOptions
     /// <summary>How the objective compares answers.</summary>
     public PreferenceOptions Preference { get; init; } = new();
 
+    /// <summary>How answers are made up, rewarded and learnt from.</summary>
+    public GrpoOptions Grpo { get; init; } = new();
+
     /// <summary>Share of the labels taken for wrong: by supervised training, and by the losses that read it.</summary>
     public double LabelSmoothing { get; init; }
 

@@ -1,6 +1,8 @@
 using Trainer.Checkpoints;
 using Trainer.Checkpoints.Runs;
+using Trainer.Data;
 using Trainer.Data.Answers;
+using Trainer.Data.Prompts;
 using Trainer.Distributed;
 using Trainer.Engine.Layers;
 using Trainer.Models;
@@ -9,6 +11,7 @@ using Trainer.Training.Objectives;
 using Trainer.Training.Optimizers;
 using Trainer.Training.Plan;
 using Trainer.Training.Records;
+using Trainer.Training.Rollouts;
 using Trainer.Training.Schedules;
 using Trainer.Training.State;
 using Trainer.Training.Steps;
@@ -31,6 +34,7 @@ public static class TrainingRun
     /// <exception cref="ImplausibleLossException">The base does hardly better than guessing.</exception>
     /// <exception cref="MemoryLimitException">Out of the memory allowed; it can be resumed.</exception>
     /// <exception cref="Engine.Native.DeviceException">The device failed; it can be resumed.</exception>
+    /// <exception cref="RewardException">A reward program failed.</exception>
     public static TrainingResult Run(TrainingOptions options, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
         => Run(options, observers, null, stop);
 
@@ -59,7 +63,8 @@ public static class TrainingRun
             folder.Forget();
             throw early.Interruption();
         }
-        catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null } or ImplausibleLossException)
+        catch (Exception fault) when (!folder.Began || fault is RunInterruptedException { CheckpointDirectory: null } or ImplausibleLossException
+            or RewardException { IsFirst: true })
         {
             // What made no step must not make the same command, or the corrected one, look like a second run.
             folder.Forget();
@@ -104,8 +109,10 @@ public static class TrainingRun
             var most = data.LongestBatch().TokenIds.Length;
             data.Ask(set => pass.Of(set, most, files));
         }
+        using var rewards = options.Objective == "grpo" ? RewardPrograms.Start(options.Grpo, events) : null;
         return Continue(new RunParts
         {
+            Rollouts = rewards is null ? null : Rollouts(options, data, model, rewards, ranks, events, early.Token),
             Options = options,
             Folder = folder,
             Manifest = manifest,
@@ -118,6 +125,25 @@ public static class TrainingRun
             SignalExitCode = signalExitCode,
             BeganAt = began,
         }, stop);
+    }
+
+    private static RolloutMaker Rollouts(TrainingOptions options, TrainingData data, AdaptedModel model, RewardPrograms rewards, ICollective ranks,
+        Events events, CancellationToken stop)
+    {
+        var sampler = model.Sampler(options);
+        ExampleSet[] sets = data.Dataset.Eval is { } held ? [data.Dataset.Train, held] : [data.Dataset.Train];
+        return new RolloutMaker
+        {
+            Options = options,
+            Model = model,
+            Sample = model.Groups(sampler, options.Grpo).Sample,
+            Rewards = rewards.All,
+            Text = ids => sampler.Tokenizer.Decode(ids, skipSpecialTokens: false),
+            Rows = PromptRows.Read(options.Data, sets, stop),
+            Reference = ObjectiveTable.Reference(options, model),
+            Ranks = ranks,
+            Events = events,
+        };
     }
 
     private static AnswerEvaluation? AnswersOf(TrainingOptions options, TrainingData data, AdaptedModel model, CancellationToken stop)
@@ -220,7 +246,7 @@ public static class TrainingRun
 
         using var optimizer = OptimizerTable.Make(run.Model.Parameters, options);
         // Before the checkpoint's values are in place: a frozen copy of the adapter is of those that the run began with.
-        var objective = ObjectiveTable.Make(options, run.Model);
+        var objective = run.Rollouts is { } answers ? new GrpoObjective(options) { HeldOut = answers.HeldOut } : ObjectiveTable.Make(options, run.Model);
         checkpoint?.Restore(run.Model, optimizer);
         state = RankAgreement.Share(run.Ranks, state, run.Model.Parameters, optimizer);
         var baseBefore = run.Model.BaseChecksum();
@@ -241,7 +267,7 @@ public static class TrainingRun
         {
             Options = options,
             Model = run.Model,
-            Data = run.Data,
+            Data = run.Rollouts is { } maker ? new SampledData(options, run.Data, maker, state) : run.Data,
             State = state,
             Objective = objective,
             Optimizer = optimizer,
@@ -256,7 +282,7 @@ public static class TrainingRun
             Answers = run.Answers,
             Time = run.Time,
         });
-        var reason = loop.Run();
+        var reason = Steps(loop, state, record);
 
         if (run.Model.BaseChecksum() != baseBefore)
             throw new InvalidOperationException("a frozen weight of the base changed during training; the adapter was not written, please report this");
@@ -269,6 +295,21 @@ public static class TrainingRun
         record.WriteOutcome(new RunOutcome(state.Step, reason, trainLoss, state.BestEvalLoss, sha256));
         events.Emit(new RunEnded(state.Step, trainLoss, state.BestEvalLoss, loop.ElapsedSeconds, reason));
         return new TrainingResult(state.Step, trainLoss, state.BestEvalLoss, reason, directory, sha256);
+    }
+
+    // A reward program that fails says where the run can be gone on with.
+    private static string Steps(TrainingLoop loop, RunState state, RunRecord? record)
+    {
+        try
+        {
+            return loop.Run();
+        }
+        catch (RewardException fault)
+        {
+            var kept = state.Step == 0 ? "" : record?.Store.LastGoodCheckpoint is { } checkpoint ? $"; go on from {checkpoint} with --resume"
+                : "; no checkpoint was written yet";
+            throw new RewardException(fault.Message + kept, fault.IsBadAnswer) { IsFirst = state.Step == 0 };
+        }
     }
 
     private static void RequireNoDrift(RunFolder folder, TrainingOptions options, Fingerprint files, Events events)

@@ -50,7 +50,6 @@ internal static class PeerOptions
         ["dataset-dir"] = "--data takes the file or folder itself", ["dataset-text-field"] = Columns, ["columns"] = Columns,
         ["resume-adapter-file"] = "--adapter DIR continues from a PEFT folder, --resume a stopped run",
         ["torch-compile"] = "nothing is compiled; kernels are chosen by the processor", ["max-new-tokens"] = "it belongs to 'trainer generate'",
-        ["temperature"] = "it belongs to 'trainer generate'",
         ["num-beams"] = "it belongs to 'trainer generate'", ["prompt"] = "it belongs to 'trainer generate'", ["do-sample"] = "it belongs to 'trainer generate'",
     };
 

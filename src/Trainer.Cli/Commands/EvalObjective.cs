@@ -13,7 +13,8 @@ namespace Trainer.Cli.Commands;
 internal static class EvalObjective
 {
     private static readonly Setting Objective =
-        PreferenceSettings.Objective with { Help = "What the rows are measured by: text (sft), pairs (dpo, orpo, simpo) or labels (kto).",
+        PreferenceSettings.Objective with { Choices = [.. ObjectiveTable.Names.Where(name => name != "grpo")],
+            Help = "What the rows are measured by: text (sft), pairs (dpo, orpo, simpo) or labels (kto).",
         DefaultNote = "the run's, else sft" };
     private static readonly Setting Reference = PreferenceSettings.Reference with { Choices = ["base", "none"], Help = "What dpo and kto measure against.",
         DefaultNote = "base where there is an adapter" };
@@ -32,7 +33,7 @@ internal static class EvalObjective
         if (values.Text(ReadingSettings.Adapter) is not { } folder) return values;
         var recipe = RunReader.ReadSettings(Path.Combine(RunFolders.RunOf(folder), RunFolders.Recipe)).ToDictionary(pair => pair[0], pair => pair[1],
             StringComparer.Ordinal);
-        if (recipe.GetValueOrDefault(Objective.Key) is not { } trained || trained == "sft" || (values.Word(Objective) is { } said && said != trained))
+        if (recipe.GetValueOrDefault(Objective.Key) is not { } trained || trained is "sft" or "grpo" || (values.Word(Objective) is { } said && said != trained))
             return values;
         foreach (var setting in Settings.Where(setting => setting != Reference && !values.Has(setting)))
             if (recipe.GetValueOrDefault(setting.Key) is { Length: > 0 } word) values = values.With(setting, word);

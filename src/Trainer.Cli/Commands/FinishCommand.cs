@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Trainer.Cli.Rendering;
 using Trainer.Training.Options;
+using Trainer.Training.Rollouts;
 
 namespace Trainer.Cli.Commands;
 
@@ -21,7 +22,7 @@ internal static class FinishCommand
     public static void Run(string? command, string run, string state, string message, int exitCode, Terminal terminal)
     {
         if (command is null) return;
-        var start = OperatingSystem.IsWindows() ? new ProcessStartInfo("cmd.exe", ["/c", command]) : new ProcessStartInfo("/bin/sh", ["-c", command]);
+        var start = ShellCommand.Of(command);
         start.Environment["TRAINER_RUN"] = Path.GetFullPath(run);
         start.Environment["TRAINER_STATE"] = state;
         start.Environment["TRAINER_MESSAGE"] = message.ReplaceLineEndings(" ");

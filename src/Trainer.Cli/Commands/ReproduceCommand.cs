@@ -15,7 +15,8 @@ internal static class ReproduceCommand
         Positional = "RUN",
         PositionalHelp = "Run folder, or its run.json.",
         MaxPositionals = 1,
-        Settings = [RunSettings.OutputDirectory with { DefaultNote = "<run>-again", InRecipe = false }, CommonSettings.Libtorch, CommonSettings.Json],
+        Settings = [RunSettings.OutputDirectory with { DefaultNote = "<run>-again", InRecipe = false }, GrpoSettings.RewardCommand,
+            CommonSettings.Libtorch, CommonSettings.Json],
         Examples = [("trainer reproduce runs/a", "")],
     };
 
@@ -24,9 +25,10 @@ internal static class ReproduceCommand
         if (invocation.Positionals.Count == 0) throw new UsageException("no run; name a run folder");
         var run = invocation.Positionals[0];
         var output = invocation.Values.Text(RunSettings.OutputDirectory) ?? (File.Exists(run) ? Path.GetDirectoryName(run)! : run.TrimEnd('/')) + "-again";
+        var rewards = invocation.Values.Items(GrpoSettings.RewardCommand).Select(item => item.Text).ToList();
         invocation.Values.ThrowIfFaulty();
         using var view = new RunView(invocation, "reproduce", null, "", []);
-        var result = view.Run(() => Reproduce.Run(run, output, view.Observers, invocation.Stop.Token));
+        var result = view.Run(() => Reproduce.Run(run, output, view.Observers, invocation.Stop.Token, rewards));
         if (invocation.Json)
         {
             invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(new { is_same = result.IsSame, expected = result.Expected, found = result.Found,

@@ -143,7 +143,10 @@ internal static class Axolotl
         ["is_falcon_derived_model"] = KeyRules.Drop(KeyRules.FromModel),
         ["plugins"] = Plugins,
         ["rl"] = Schedules.Later,
-        ["trl"] = KeyRules.Stop(Preference),
+        ["trl"] = (draft, key, text, _) =>
+        {
+            if (draft.Theirs("rl") is not ("grpo" or "gspo")) KeyRules.Stop("rl: grpo alone reads it")(draft, key, text, draft.Node(key)!);
+        },
         ["reward_model"] = KeyRules.Stop(Preference),
         ["process_reward_model"] = KeyRules.Stop(Preference),
         ["num_labels"] = KeyRules.Stop(Preference),

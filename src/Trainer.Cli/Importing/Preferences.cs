@@ -7,7 +7,7 @@ namespace Trainer.Cli.Importing;
 /// seen.</summary>
 internal static class Preferences
 {
-    private const string Rewards = "no reward is learnt, and no answers are drawn while training";
+    private const string NoRewardModel = "no reward is learnt; --objective grpo learns from programs that reward answers";
     private const string OwnReference = "the reference is the base, or the adapter that is continued";
 
     /// <summary>Keys of LLaMA-Factory.</summary>
@@ -25,7 +25,7 @@ internal static class Preferences
         ["ref_model"] = KeyRules.Stop(OwnReference),
         ["ref_model_adapters"] = KeyRules.Stop(OwnReference),
         ["ref_model_quantization_bit"] = KeyRules.Stop(OwnReference),
-        ["reward_model"] = KeyRules.Stop(Rewards),
+        ["reward_model"] = KeyRules.Stop(NoRewardModel),
     };
 
     /// <summary>Keys of axolotl and TRL, which name them alike.</summary>
@@ -62,11 +62,14 @@ internal static class Preferences
         ["f_divergence_type"] = KeyRules.Only(["reverse_kl", "FDivergenceType.REVERSE_KL"], "the divergence is the reverse KL"),
         ["max_prompt_length"] = KeyRules.Drop("a prompt is never cut by itself: max_seq_length is for prompt and answer"),
         ["max_prompt_len"] = KeyRules.Drop("a prompt is never cut by itself: max_seq_length is for prompt and answer"),
-        ["max_completion_length"] = KeyRules.Drop("an answer is never cut by itself: max_seq_length is for prompt and answer"),
+        ["max_completion_length"] = (draft, key, text, _) =>
+        {
+            if (!Rewards.IsMeant(draft)) draft.Drop(key, text, "an answer is never cut by itself: max_seq_length is for prompt and answer");
+        },
         ["dpo_padding_free"] = KeyRules.Drop(KeyRules.Padding),
         ["dpo_use_logits_to_keep"] = KeyRules.Drop(KeyRules.Speed),
         ["use_logits_to_keep"] = KeyRules.Drop(KeyRules.Speed),
-    };
+    }.Concat(Rewards.Keys.Where(pair => pair.Key != "max_completion_length")).ToDictionary();
 
     /// <summary>LLaMA-Factory's stage and losses.</summary>
     public static void LlamaFactory(ImportDraft draft)
@@ -74,7 +77,7 @@ internal static class Preferences
         if (draft.Theirs("stage") is not { } stage || stage is "sft" or "pt") return;
         if (stage is not ("dpo" or "kto"))
         {
-            draft.Change("stage", stage, Rewards);
+            draft.Change("stage", stage, NoRewardModel);
             return;
         }
         var loss = stage == "kto" ? "kto" : draft.Theirs("pref_loss") ?? "sigmoid";
@@ -106,8 +109,16 @@ internal static class Preferences
     public static void Axolotl(ImportDraft draft)
     {
         if (draft.Theirs("rl") is not { } method) return;
-        if (method is not ("dpo" or "ipo" or "kto" or "orpo" or "simpo")) draft.Change("rl", method, Rewards);
+        if (method is "grpo" or "gspo" or "gdpo") Grpo(draft, method);
+        else if (method is not ("dpo" or "ipo" or "kto" or "orpo" or "simpo")) draft.Change("rl", method, NoRewardModel);
         else Trl(draft, method == "ipo" ? "dpo" : method, method == "ipo" ? "ipo" : draft.Theirs("dpo_loss_type"), draft.Theirs("dpo_loss_weights"));
+    }
+
+    private static void Grpo(ImportDraft draft, string method)
+    {
+        if (method == "gdpo") draft.Change("rl", method, "the rewards of several programs are added before they are compared, and not after");
+        else Rewards.Axolotl(draft);
+        if (method == "gspo") draft.Default(GrpoSettings.ImportanceLevel, "sequence");
     }
 
     /// <summary>TRL's trainers, which its configuration does not name: their own keys tell them.</summary>
@@ -115,6 +126,11 @@ internal static class Preferences
     {
         var type = draft.Theirs("loss_type");
         if (type is "nll" or "chunked_nll" or "dft") return;
+        if (Rewards.IsMeant(draft))
+        {
+            Rewards.Trl(draft);
+            return;
+        }
         bool Has(params string[] keys) => keys.Any(key => draft.Theirs(key) is not null);
         var objective = Has("desirable_weight", "undesirable_weight") || type is "kto" or "apo_zero_unpaired" ? "kto"
             : type == "simpo" || Has("simpo_gamma") ? "simpo"

@@ -22,6 +22,7 @@ internal static class Contradictions
     public static void RequireData(SettingValues values, TrainingOptions options)
     {
         if (options.Data.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(NoData);
+        if (GrpoCheck.Missing(options) is { } missing) values.Fault(missing);
     }
 
     /// <summary>What the objective does not read, or cannot carry out.</summary>

@@ -54,7 +54,9 @@ internal static class RunLines
         {
             ("rewards/accuracies", "accuracy", "0.00"), ("rewards/margins", "margin", "0.0000"), ("rewards/chosen", "reward chosen", "0.000"),
             ("rewards/rejected", "reward rejected", "0.000"),
-            ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("kl", "kl", "0.000"),
+            ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("reward", "reward", "0.000"),
+            ("reward_std", "spread", "0.000"), ("frac_reward_zero_std", "groups without spread", "0.00"), ("completions/mean_length", "answer length", "0.0"),
+            ("completions/clipped_ratio", "cut", "0.00"), ("kl", "kl", "0.000"),
         })
             if (metrics.TryGetValue(name, out var value)) yield return $"{word} {Number(value, format)}";
     }

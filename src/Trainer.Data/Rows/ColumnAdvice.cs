@@ -121,6 +121,7 @@ internal static class ColumnAdvice
         RowKind.Instruction => "an instruction row",
         RowKind.Pair => "a preference pair",
         RowKind.Feedback => "a labelled row",
+        RowKind.Prompt => "a prompt",
         _ => "a row of token ids",
     };
 

@@ -30,6 +30,7 @@ internal static class PreferenceFields
                 && (Has("prompt", "completion") || Has("messages") || Has("conversations") || Has("instruction", "output"))
                 ? (RowKind.Feedback, [.. Context, "completion", "output", "label"])
             : null;
+        if (purpose == RowPurpose.Prompts) return Prompt(fields);
         switch (purpose)
         {
             case RowPurpose.Supervised when found is not null:
@@ -47,6 +48,20 @@ internal static class PreferenceFields
                     "give prompt, completion and label (true or false), or map another name: --data FILE,label=NAME");
         }
         return found;
+    }
+
+    // Whatever else the row has is for the reward programs.
+    private static (RowKind Kind, string[] Allowed) Prompt(IReadOnlyDictionary<string, JsonElement> fields)
+    {
+        string[] beside = ["system", "tools", "functions", "chat_template_kwargs"];
+        foreach (var (column, allowed) in new[]
+        {
+            ("prompt_ids", Array.Empty<string>()), ("prompt", beside), ("messages", beside), ("conversations", beside),
+            ("instruction", ["input", "system", "history"]),
+        })
+            if (fields.ContainsKey(column)) return (RowKind.Prompt, [column, .. allowed]);
+        throw BadRowException.Malformed($"the row has no prompt{Missing(fields, "prompt")}",
+            "give prompt (a string or a list of messages), messages, or instruction, or map another name: --data FILE,prompt=NAME");
     }
 
     private static string Missing(IReadOnlyDictionary<string, JsonElement> fields, params string[] wanted)

@@ -14,6 +14,8 @@ internal sealed partial class RowEncoder
         if (tokenizer.BosId is { } bos && ids.Length > 1 && ids[0] == bos && ids[1] == bos)
             throw new BadRowException(FaultKind.DoubleBos, "the row begins with two beginning-of-text tokens",
                 "remove the one that is written out in the text or the template");
+        // What it is answered with is trained, and not known yet.
+        if (kind == RowKind.Prompt) return;
         if (row.TrainedTokens == 0)
             throw new BadRowException(FaultKind.NothingTrained, $"none of the row's {ids.Length} tokens would be trained",
                 "remove the row, check its labels or --train-on, or pass --drop-empty");

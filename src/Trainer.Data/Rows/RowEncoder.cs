@@ -24,6 +24,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             {
                 outcome = outcome with { Kind = RowKind.Text };
                 RowValue.Check(document, "text");
+                if (options.Purpose == RowPurpose.Prompts) throw NoQuestion("a text");
                 row = Text(document, !raw.ContinuesBefore, !raw.ContinuesAfter);
                 splittable = true;
             }
@@ -47,7 +48,12 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
             Verify(row, kind);
             // A document has no rows to refuse, and held-out text loses nothing in windows: they are laid out so unless another rule is asked for.
             var rule = options.OnTooLong == OnTooLong.Error && (raw.Document is not null || heldOut && splittable) ? OnTooLong.Split : options.OnTooLong;
-            var parts = kind is RowKind.Pair or RowKind.Feedback ? FitPreference(row, kind, rule) : Fit(row, rule, splittable);
+            var parts = kind switch
+            {
+                RowKind.Pair or RowKind.Feedback => FitPreference(row, kind, rule),
+                RowKind.Prompt => FitPrompt(row),
+                _ => Fit(row, rule, splittable),
+            };
             return outcome with { Refused = null, Parts = parts, Truncated = parts.Length == 1 && parts[0].Ids.Length < row.Ids.Length };
         }
         catch (BadRowException fault)
@@ -62,6 +68,7 @@ internal sealed partial class RowEncoder(ITextEncoder tokenizer, IChatRenderer? 
         RowKind.Tokenized => (Tokenized(fields), false),
         RowKind.Pair => (Pair(fields), false),
         RowKind.Feedback => (Feedback(fields), false),
+        RowKind.Prompt => (Prompt(fields), false),
         RowKind.Completion => Completion(fields),
         RowKind.Instruction => Instruction(fields),
         _ => Conversation(fields),

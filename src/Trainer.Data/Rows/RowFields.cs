@@ -78,7 +78,7 @@ internal sealed class RowFields
             if (IsBookKeeping(name) || leaveOut.Contains("*")) ignored.Add(name.Length == 0 ? "a column without a name" : name);
             else unknown.Add(name);
         }
-        if (unknown.Count > 0) throw ColumnAdvice.Unknown(unknown, kind, allowed, leaveOut);
+        if (unknown.Count > 0 && kind != RowKind.Prompt) throw ColumnAdvice.Unknown(unknown, kind, allowed, leaveOut);
         var result = new RowFields(kind) { Ignored = ignored };
         foreach (var name in allowed)
             if (fields.TryGetValue(name, out var value)) result._fields.Add(name, value);

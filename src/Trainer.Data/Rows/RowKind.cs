@@ -17,4 +17,6 @@ internal enum RowKind
     Pair,
     /// <summary>An answer and a <c>label</c>.</summary>
     Feedback,
+    /// <summary>A prompt to be answered by the model; its other columns are for who rewards the answers.</summary>
+    Prompt,
 }

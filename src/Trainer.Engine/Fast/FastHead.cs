@@ -40,11 +40,11 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
             var count = Math.Min(chunk, rows - first);
             var x = normed + first * shape.Hidden;
             var part = pass.FromRow(first);
-            linear.Forward(part, model.Head, x, count, logits, shape.Vocabulary, kept, shape.LogitMultiplier);
+            linear.Forward(part, model.Head, x, count, logits, shape.Vocabulary, kept, Multiplier(batch));
             CrossEntropyRows(pass, first, count, lossScale);
             if (lossScale is null) continue;
             var dx = needsInput ? gradient + first * shape.Hidden : default;
-            linear.Backward(part, model.Head, x, count, logits, shape.Vocabulary, dx, false, kept, shape.LogitMultiplier);
+            linear.Backward(part, model.Head, x, count, logits, shape.Vocabulary, dx, false, kept, Multiplier(batch));
         }
         if (scaledLater)
         {
@@ -65,6 +65,9 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
 
     private static AdapterState Kept(FastPass pass) => new(pass.Memory.FloatsOrNone(BufferId.HeadLow), default, default);
 
+    // A cap would lie between the two; who asks for a temperature knows that there is none.
+    private float Multiplier(FastBatch batch) => (float)(shape.LogitMultiplier / batch.Batch.Temperature);
+
     // Nothing of the head is trained: what it gets from a row is a gradient for that row alone.
     private bool IsFrozen => model.Head is { Adapter: null, TrainedWeight: null, TrainedBias: null, Rows: null } || !model.AdaptersEnabled;
 
@@ -76,7 +79,7 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
         for (long first = 0; first < batch.LossCount; first += chunk)
         {
             var count = Math.Min(chunk, batch.LossCount - first);
-            linear.Forward(pass.FromRow(first), model.Head, normed + first * shape.Hidden, count, logits, shape.Vocabulary, kept, shape.LogitMultiplier);
+            linear.Forward(pass.FromRow(first), model.Head, normed + first * shape.Hidden, count, logits, shape.Vocabulary, kept, Multiplier(batch));
             CrossEntropyRows(pass, first, count, null);
         }
         Weigh(batch, weigh);

@@ -14,6 +14,9 @@ public sealed class BatchText
     /// <summary>Whether the text is over.</summary>
     public bool HasEnded => Growing.HasEnded;
 
+    /// <summary>The id that ended the text, which is not among <see cref="Tokens"/>; null while it goes on, and where its length ended it.</summary>
+    public int? EndedBy => Growing.EndedBy;
+
     internal GrowingText Growing { get; }
 
     /// <summary>A text with the same prompt, which is computed for both; null once it is.</summary>

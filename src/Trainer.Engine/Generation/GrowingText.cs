@@ -39,6 +39,9 @@ internal sealed class GrowingText
     /// <summary>Whether the text is over: by a token that ends it, which is not part of it, or by its length.</summary>
     public bool HasEnded { get; private set; }
 
+    /// <summary>The id that ended the text; null while it goes on, and where its length ended it.</summary>
+    public int? EndedBy { get; private set; }
+
     /// <summary>Tokens that a decoder does not hold yet; all of them where the frequencies of those it holds are no longer this text's.</summary>
     public TextPart Next(ITokenDecoder decoder, int most)
     {
@@ -57,7 +60,8 @@ internal sealed class GrowingText
                 throw new ModelException($"the model '{_model.Folder}' computes NaN after {_tokens.Count} tokens; its weights or the adapter's are damaged");
         var token = _sampler.Next(logits, _tokens);
         var ends = _stop.Contains(token);
-        if (!ends) _tokens.Add(token);
+        if (ends) EndedBy = token;
+        else _tokens.Add(token);
         HasEnded = ends || _tokens.Count >= _most;
         return ends ? null : token;
     }

@@ -57,6 +57,7 @@ internal sealed class HeadLoss(LoadedDecoder model, DecoderPass pass)
     private (Tensor Losses, Tensor Logits) TokenLosses(Tensor hidden, long[] targets, StepKey? key, TokenBatch batch, double smoothing = 0)
     {
         var logits = pass.Head(hidden, key);
+        if (batch.Temperature != 1) logits = logits / batch.Temperature;
         var wanted = tensor(targets, dtype: ScalarType.Int64, device: hidden.device);
         return (nn.functional.cross_entropy(logits, wanted, reduction: nn.Reduction.None, label_smoothing: smoothing), logits);
     }

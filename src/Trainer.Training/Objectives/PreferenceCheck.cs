@@ -26,7 +26,10 @@ public static class PreferenceCheck
             yield return $"--loss-weights has {preference.LossWeights.Count} weights for {types.Count} of --loss-type; give one for each";
         if (types is ["sft"]) yield return "--loss-type sft alone compares nothing; add a loss over pairs, or pass --objective sft";
         if (preference.LossWeights.Any(weight => !double.IsFinite(weight) || weight < 0)) yield return "--loss-weights must be finite and not negative";
-        if (!(preference.Beta > 0 && double.IsFinite(preference.Beta))) yield return $"--beta {preference.Beta} must be above 0";
+        if (!double.IsFinite(preference.Beta) || preference.Beta < 0 || preference.Beta == 0 && objective != "grpo")
+            yield return $"--beta {preference.Beta} must be above 0";
+        if (objective == "grpo")
+            foreach (var fault in GrpoCheck.Faults(options)) yield return fault;
         if (options.LabelSmoothing is < 0 or >= 1 || objective != "sft" && options.LabelSmoothing >= 0.5)
             yield return $"--label-smoothing {options.LabelSmoothing} must lie from 0 to below {(objective == "sft" ? 1 : 0.5)}";
         if (options.LabelSmoothing > 0 && !ReadsSmoothing(objective, types))
@@ -40,7 +43,9 @@ public static class PreferenceCheck
             yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
         if (preference.Reference is not null && !ObjectiveTable.HasReference(objective))
             yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
-        if (preference.PrecomputeReference && (!ObjectiveTable.HasReference(objective) || preference.Reference == "none"))
+        if (preference.PrecomputeReference && objective == "grpo")
+            yield return "--precompute-reference asks about rows beforehand, and --objective grpo makes its answers up; leave it out";
+        else if (preference.PrecomputeReference && (!ObjectiveTable.HasReference(objective) || preference.Reference == "none"))
             yield return $"--precompute-reference: {(preference.Reference == "none" ? "--reference none" : $"--objective {objective}")} has no reference to "
                 + "ask; leave it out";
         if (options.MetricForBestModel != EvalMetric.Loss)

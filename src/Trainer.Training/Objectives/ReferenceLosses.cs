@@ -13,8 +13,7 @@ internal sealed class ReferenceLosses(ExampleSet set, float[] values)
     /// <param name="batch">The examples, laid out.</param>
     /// <param name="rows">Which they are.</param>
     public MicroBatch With(MicroBatch batch, int[] rows) =>
-        new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights, batch.Rows, batch.Roles, batch.AnswerStarts)
-        { ReferenceLosses = [.. rows.SelectMany(row => values[_starts[row].._starts[row + 1]])] };
+        batch.Told([.. rows.SelectMany(row => values[_starts[row].._starts[row + 1]])]);
 
     /// <summary>Offset of each example, and the end.</summary>
     public static int[] Starts(ExampleSet set)

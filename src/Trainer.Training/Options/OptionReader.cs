@@ -22,6 +22,8 @@ public static class OptionReader
             if (IsUnset(values, setting)) options = setting.Property!.With(options, setting.Property.Initial);
             else if (Value(values, setting) is { } value) options = setting.Property!.With(options, value);
         }
+        // The pull towards the reference is what the others are made of; answers that are rewarded need none (TRL's default too).
+        if (options.Objective == "grpo" && !values.Has(PreferenceSettings.Beta)) options = options with { Preference = options.Preference with { Beta = 0 } };
         return values.Has(RunSettings.SamplePrompts)
             ? options with { SamplePrompts = Lines(values, RunSettings.SamplePrompts, options.SamplePromptsFile) } : options;
     }

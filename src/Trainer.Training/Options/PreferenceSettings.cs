@@ -9,11 +9,13 @@ public static class PreferenceSettings
     private const string Group = "Objective";
 
     public static readonly Setting Objective = Setting.Of(o => o.Objective, "objective", Group,
-        "What is learnt: text by heart (sft), or from pairs (dpo, orpo, simpo) or labels (kto) which answers are wanted.") with
+        "What is learnt: text by heart (sft), or from pairs (dpo, orpo, simpo) or labels (kto) which answers are wanted, or from "
+        + "rewards of its own answers (grpo).") with
     { Kind = SettingKind.Choice, Value = "NAME", Choices = [.. ObjectiveTable.Names], Aliases = ["stage", "rl"] };
 
     public static readonly Setting LossType = Setting.Of(o => o.Preference.LossType, "loss-type", Group,
-        $"The loss. For sft {Words("sft")}; for dpo one or several of {Words("dpo")}; for kto {Words("kto")}; for orpo whose form, {Words("orpo")}.") with
+        $"The loss. For sft {Words("sft")}; for dpo one or several of {Words("dpo")}; for kto {Words("kto")}; for orpo whose form, {Words("orpo")}; "
+        + $"for grpo how token losses become one, {Words("grpo")}.") with
     { Value = "NAMES", DefaultNote = "the first", Aliases = ["pref-loss"],
     Reads = (values, setting) => values.List(setting).Select(word => word.ToLowerInvariant().Replace('_', '-')).ToList() };
 
@@ -21,11 +23,12 @@ public static class PreferenceSettings
     { Value = "X,...", DefaultNote = "1 each", Writes = For(o => o.Preference.LossWeights, "dpo") };
 
     public static readonly Setting Beta = Setting.Of(o => o.Preference.Beta, "beta", Group,
-        "How strongly answers are pulled apart: scale of the rewards, and of the pull towards the reference.") with
-    { Value = "X", Minimum = 0, AboveMinimum = true, Aliases = ["pref-beta", "dpo-beta"], Writes = For(o => o.Preference.Beta, "dpo", "kto", "orpo", "simpo") };
+        "How strongly answers are pulled apart: scale of the rewards, and of the pull towards the reference. In grpo the weight of that pull alone, 0 unless "
+        + "given.") with
+    { Value = "X", Minimum = 0, Aliases = ["pref-beta", "dpo-beta"], Writes = For(o => o.Preference.Beta, "dpo", "kto", "orpo", "simpo", "grpo") };
 
     public static readonly Setting Reference = Setting.Of(o => o.Preference.Reference, "reference", Group,
-        "What dpo and kto measure against: the base, a frozen copy of the adapter that --adapter continues, or none.") with
+        "What dpo, kto and grpo measure against: the base, a frozen copy of the adapter that --adapter continues, or none.") with
     { Kind = SettingKind.Choice, Value = "MODEL", Choices = ["base", "adapter", "none"], DefaultNote = "adapter where one is continued, else base" };
 
     public static readonly Setting PrecomputeReference = Setting.Of(o => o.Preference.PrecomputeReference, "precompute-reference", Group,
@@ -62,8 +65,10 @@ public static class PreferenceSettings
     /// <summary>The objectives that read a setting; those not listed here are looked at with their values.</summary>
     public static IReadOnlyList<(Setting Setting, string[] Objectives)> ReadBy { get; } =
     [
-        (LossWeights, ["dpo"]), (Beta, ["dpo", "kto", "orpo", "simpo"]), (SimpoGamma, ["simpo"]), (LdAlpha, ["dpo"]), (PrefFtx, ["dpo", "kto", "simpo"]),
+        (LossWeights, ["dpo"]), (Beta, ["dpo", "kto", "orpo", "simpo", "grpo"]), (SimpoGamma, ["simpo"]), (LdAlpha, ["dpo"]),
+        (PrefFtx, ["dpo", "kto", "simpo"]),
         (NllWeight, ["dpo", "simpo"]), (DesirableWeight, ["kto"]), (UndesirableWeight, ["kto"]),
+        .. GrpoSettings.All.Select(setting => (setting, new[] { "grpo" })),
     ];
 
     // A recipe holds what the objective reads.

@@ -2,13 +2,13 @@ using System.Reflection;
 
 namespace Trainer.Training.Options;
 
-/// <summary>Every setting of <c>train</c>, in the order help shows them: the rows of the six sections, as they are declared.</summary>
+/// <summary>Every setting of <c>train</c>, in the order help shows them: the rows of the seven sections, as they are declared.</summary>
 public static class TrainSettings
 {
     /// <summary>All of them.</summary>
     public static IReadOnlyList<Setting> All { get; } =
-        [.. new[] { typeof(ModelSettings), typeof(DataSettings), typeof(AdapterSettings), typeof(PreferenceSettings), typeof(StepSettings),
-        typeof(RunSettings) }.SelectMany(Rows)];
+        [.. new[] { typeof(ModelSettings), typeof(DataSettings), typeof(AdapterSettings), typeof(PreferenceSettings),
+        typeof(GrpoSettings), typeof(StepSettings), typeof(RunSettings) }.SelectMany(Rows)];
 
     /// <summary>Those that a recipe may hold.</summary>
     public static IReadOnlyList<Setting> Recipe { get; } = [.. All.Where(setting => setting.InRecipe)];

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using Trainer.Data;
 using Trainer.Models;
+using Trainer.Models.Families;
 using Trainer.Training.Objectives;
 using Trainer.Training.Records;
+using Trainer.Training.Rollouts;
 using Trainer.Training.Steps;
 
 namespace Trainer.Training.Plan;
@@ -29,7 +31,8 @@ public static class PlanProbe
         using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), new Events(observers), plan.StreamBytes);
         if (dataset is null)
         {
-            var full = Full(options, model.VocabularySize);
+            var full = options.Objective != "grpo" ? Full(options, model.VocabularySize)
+                : AnswerBatch.Largest(options, options.Data.MaxSeqLength, ConfigLoader.Load(options.ModelDirectory).Positions, model.VocabularySize);
             var each = Seconds(options, full, model);
             Probe.RequireFits(full, plan);
             var fullStep = options.GradientAccumulationSteps * each;
@@ -37,10 +40,12 @@ public static class PlanProbe
         }
         // Not disposed: it would close the caller's data.
         var data = new TrainingData(options, dataset);
-        var (longest, usual) = (Probe.Asked(options, data.LongestBatch()), Probe.Asked(options, data.BatchAt(0.5)));
+        var longest = Probe.Largest(options, data, model.VocabularySize);
         var most = Seconds(options, longest, model);
         Probe.RequireFits(longest, plan);
-        if (plan.TotalSteps is not { } steps) return plan with { MicroStepSeconds = most };
+        // How long answers are, and what rewarding them takes, nobody knows before.
+        if (plan.TotalSteps is not { } steps || options.Objective == "grpo") return plan with { MicroStepSeconds = most };
+        var usual = Probe.Asked(options, data.BatchAt(0.5));
         // Materialising the weights costs the same for a short micro-batch as for a long one: a line through two points, not one through zero.
         var (perToken, fixedPart) = (most / longest.TokenIds.Length, 0.0);
         if (usual.TokenIds.Length < longest.TokenIds.Length)

@@ -2,9 +2,11 @@ using System.Diagnostics;
 using System.Globalization;
 using Trainer.Data;
 using Trainer.Distributed;
+using Trainer.Models.Families;
 using Trainer.Numerics.Machine;
 using Trainer.Training.Objectives;
 using Trainer.Training.Records;
+using Trainer.Training.Rollouts;
 using Trainer.Training.Steps;
 
 namespace Trainer.Training.Plan;
@@ -18,7 +20,7 @@ internal static class Probe
     /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
     public static RunPlan Measure(TrainingOptions options, RunPlan plan, TrainingData data, IAdaptedModel model, Events events)
     {
-        var batch = Asked(options, data.LongestBatch());
+        var batch = Largest(options, data, model.VocabularySize);
         var seconds = Seconds(options, batch, model);
         var peak = RequireFits(batch, plan);
         var measured = RunPlanner.Plan(options, data.Dataset, seconds, plan.Share);
@@ -30,9 +32,13 @@ internal static class Probe
 
     /// <summary>A batch as the steps will get it: what the reference says is known by then where it is asked beforehand. The numbers are not, and do not matter
     /// here.</summary>
-    public static MicroBatch Asked(TrainingOptions options, MicroBatch batch) => !options.Preference.PrecomputeReference ? batch
-        : new MicroBatch(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights, batch.Rows, batch.Roles,
-            batch.AnswerStarts) { ReferenceLosses = new float[batch.TokenIds.Length] };
+    public static MicroBatch Asked(TrainingOptions options, MicroBatch batch) =>
+        options.Preference.PrecomputeReference ? batch.Told(new float[batch.TokenIds.Length]) : batch;
+
+    /// <summary>The micro-batch with the most tokens; of answers that are made up, as many as it may come to have.</summary>
+    public static MicroBatch Largest(TrainingOptions options, TrainingData data, int vocabularySize) => options.Objective != "grpo"
+        ? Asked(options, data.LongestBatch())
+        : AnswerBatch.Largest(options, data.Dataset.Train.Longest, ConfigLoader.Load(options.ModelDirectory).Positions, vocabularySize);
 
     /// <summary>The memory that the process holds after the largest micro-step.</summary>
     /// <exception cref="PlanRefusedException">It is above the limit.</exception>

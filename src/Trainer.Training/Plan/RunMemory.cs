@@ -169,21 +169,23 @@ internal sealed partial class RunMemory
     /// step's.</summary>
     /// <param name="dataset">The data, or null where rows are as long as they may be.</param>
     /// <param name="stepBytes">What a step takes.</param>
-    public long AnswerBytes(Dataset? dataset, long stepBytes)
+    /// <param name="rollout">Answers that are made up to learn from, or null.</param>
+    public long AnswerBytes(Dataset? dataset, long stepBytes, RolloutPlan? rollout = null)
     {
         // A prompt has at most as many tokens as bytes, and what a template writes around it.
         var samples = _options.SamplePrompts.Select(prompt => Encoding.UTF8.GetByteCount(prompt) + TemplateTokens + (long)PromptSampler.AnswerTokens);
         var rows = _options.EvalMetrics.Count == 0 || dataset?.Eval is not { } eval
             ? [] : eval.Lengths.Take(_options.EvalAnswers is > 0 and var some ? some : int.MaxValue).Select(length => length + (long)_options.AnswerTokens);
-        long Worst(IEnumerable<long> lengths)
+        var answers = rollout is null ? [] : Enumerable.Repeat(rollout.Longest, rollout.Texts + 1);
+        long Worst(IEnumerable<long> lengths, int atOnce)
         {
-            List<long> longest = [.. lengths.Select(length => Math.Min(length, Config.Positions)).OrderDescending().Take(PromptSampler.AtOnce + 1)];
+            List<long> longest = [.. lengths.Select(length => Math.Min(length, Config.Positions)).OrderDescending().Take(atOnce + 1)];
             if (longest.Count == 0) return 0;
-            var tokens = Math.Min(longest.Sum(), TextBatch.PassTokens + PromptSampler.AtOnce);
+            var tokens = Math.Min(longest.Sum(), TextBatch.PassTokens + atOnce);
             var pass = Layout(new BatchShape(tokens, 0, tokens, tokens) { Past = longest[0] }, PassMode.Logits)?.Bytes ?? 0;
             return TextMemory.Bytes(Config, longest.Count, longest.Sum()) + Math.Max(0, pass - stepBytes);
         }
-        return Math.Max(Worst(samples), Worst(rows));
+        return Math.Max(Math.Max(Worst(samples, PromptSampler.AtOnce), Worst(rows, PromptSampler.AtOnce)), Worst(answers, rollout?.Texts ?? 0));
     }
 
     /// <summary>What the proof after saving takes beyond the steps: logits of a few tokens twice, and the adapter read back where the buffers of a step, let go

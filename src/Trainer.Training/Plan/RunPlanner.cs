@@ -81,12 +81,13 @@ public static class RunPlanner
         var adapter = RunAdapter.Of(options, config);
         var memory = new RunMemory(adapter, options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, BatchOptions.Of(options));
-        var tokens = WorstTokens(options, dataset);
-        var lossRows = dataset is null || dataset.Train.Tokens == 0
-            ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens));
-        var batch = BatchShape.OfRows(tokens, lossRows, dataset?.Train.Longest ?? options.Data.MaxSeqLength);
+        RolloutPlan? rollout = options.Objective == "grpo" ? RolloutPlan.Of(options, config, dataset) : null;
+        var tokens = rollout?.BatchTokens ?? WorstTokens(options, dataset);
+        var lossRows = rollout?.BatchAnswers ?? (dataset is null || dataset.Train.Tokens == 0
+            ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens)));
+        var batch = BatchShape.OfRows(tokens, lossRows, rollout?.Longest ?? dataset?.Train.Longest ?? options.Data.MaxSeqLength);
         // Held-out rows may be longer than any trained on.
-        var evaluation = dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
+        var evaluation = rollout is null && dataset?.Eval is { Count: > 0 } eval ? memory.ForwardBytes(WorstEvaluation(options, eval)) : 0;
         // Mismatched answers and their prompts are as many tokens again, and the reference is asked about both together.
         var mismatched = ObjectiveTable.MeasuresMismatched(options) && ObjectiveTable.ExtraPasses(options) > 2
             ? memory.ForwardBytes(BatchShape.OfRows(2 * tokens, Math.Min(2 * tokens, 2 * lossRows), batch.Longest)) : 0;
@@ -106,7 +107,7 @@ public static class RunPlanner
             var stepBytes = step.Sum(part => part.Bytes);
             if (mismatched > stepBytes) step.Add(new("mismatched answers", mismatched - stepBytes));
             if (evaluation > Math.Max(stepBytes, mismatched)) step.Add(new("longer rows held out", evaluation - Math.Max(stepBytes, mismatched)));
-            if (memory.AnswerBytes(dataset, stepBytes) is > 0 and var answers) step.Add(new("answers being written", answers));
+            if (memory.AnswerBytes(dataset, stepBytes, rollout) is > 0 and var answers) step.Add(new("answers being written", answers));
             // The block of a pass alone, which evaluations need, has one batch's streams already; these lie beside it.
             if (together > 1) step.Add(new("streams of micro-batches that go together", together * memory.OwnBytes(batch)));
             return step;
@@ -125,6 +126,7 @@ public static class RunPlanner
                 new("runtime", RunMemory.RuntimeBytes),
                 isStreamed ? new($"base ({form}, streamed)", streamed) : new($"base ({form})", memory.BaseBytes),
                 new("order of the rows", DataBytes(dataset)),
+                .. rollout is null || dataset is null ? [] : new[] { new MemoryPart("rows for the reward programs", RolloutPlan.RowBytes(dataset)) },
                 new(onDevice ? "adapter and gradients brought home" : "adapter and gradients", 2 * memory.ParameterBytes),
                 new("optimizer", optimizer),
                 .. reference > 0 ? [new("frozen copy of the adapter", reference)] : Array.Empty<MemoryPart>(),
@@ -161,7 +163,8 @@ public static class RunPlanner
             window = memory.SmallestWindow + spare;
             parts = Parts(recompute, window);
         }
-        long? steps = options.MaxSteps ?? (batches is null ? null : StepCount.Of(options.Epochs, batches.TotalSteps));
+        var stepsOfRows = BatchOptions.StepsOfRows(options);
+        long? steps = options.MaxSteps ?? (batches is null ? null : StepCount.Of(options.Epochs, epochs => batches.TotalSteps(epochs) * stepsOfRows));
         var checkpoint = CheckpointStore.BytesOf(trainable, optimizer);
         var saveEvery = options.SaveStrategy == Pace.Epoch ? batches?.Steps(0) ?? 1000 : TrainingOptions.Every(options.SaveSteps, steps ?? 1000);
         var checkpoints = saveEvery == 0 ? 1 : Math.Max(1, (steps ?? 1000) / saveEvery);
@@ -178,7 +181,7 @@ public static class RunPlanner
             LongestRow = dataset?.Train.Longest,
             IsFromCache = dataset?.Statistics.FromCache,
             PackingEfficiency = options.Packing ? batches?.PackingEfficiency(0) : null,
-            StepsPerEpoch = batches?.Steps(0),
+            StepsPerEpoch = batches?.Steps(0) * stepsOfRows,
             TotalSteps = steps,
             MicroBatchTokens = tokens,
             BaseParameters = adapter.Decoder.ParameterCount,
@@ -203,7 +206,7 @@ public static class RunPlanner
             DiskNote = disk.Note(freed),
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + freed,
             MicroStepSeconds = microStepSeconds,
-            Seconds = Seconds(dataset, batches, steps, tokens, microStepSeconds) is { } steady
+            Seconds = Seconds(rollout is null ? dataset : null, batches, steps, tokens, microStepSeconds) is { } steady
                 ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
             Verdict = "",
         };

@@ -6,7 +6,7 @@ public static class EvalMetric
     /// <summary>The name of the held-out loss.</summary>
     public const string Loss = "loss";
 
-    private static readonly string[] LowerIsBetter = ["kl", "rewards/rejected", "logps/rejected"];
+    private static readonly string[] LowerIsBetter = ["kl", "rewards/rejected", "logps/rejected", "frac_reward_zero_std", "completions/clipped_ratio"];
 
     /// <summary>The name without the prefix that transformers and TRL give it.</summary>
     /// <param name="name">Such as eval_rewards/accuracies.</param>

@@ -104,6 +104,12 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
                 ["eval_seconds"] = e.Seconds,
             },
             Sampled s => new JsonObject { ["step"] = s.Step, ["sample_prompt"] = s.Prompt, ["sample_text"] = s.Text },
+            RolledOut r => new JsonObject
+            {
+                ["step"] = r.Step,
+                ["rollout"] = JsonSerializer.SerializeToNode(r.Prompts.Select(each => new { row = each.Row.ToString(), each.Rewards, each.Lengths }),
+                    RunJson.Line),
+            },
             _ => null,
         };
         if (trainingEvent is EvalDone { IsOfTokens: true } of) row!.Insert(3, "eval_perplexity", Perplexity(of.EvalLoss));

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Training.Rollouts;
 using Trainer.Training.Schedules;
 
 namespace Trainer.Training.State;
@@ -39,6 +40,9 @@ internal sealed record RunState
 
     /// <summary>What evaluations did to the learning rate.</summary>
     public Plateau Plateau { get; init; } = new();
+
+    /// <summary>Answers that the model made up and that serve more steps; null where a step has its own.</summary>
+    public KeptRollout? Rollout { get; set; }
 
     /// <summary>Optimizer steps the schedule was made for.</summary>
     public int ScheduledSteps { get; set; }

@@ -10,9 +10,11 @@ using Trainer.Engine.Reference;
 using Trainer.Engine.Weights;
 using Trainer.Models;
 using Trainer.Models.Lora;
+using Trainer.Training.Objectives;
 using Trainer.Training.Plan;
 using Trainer.Training.Proof;
 using Trainer.Training.Records;
+using Trainer.Training.Rollouts;
 
 namespace Trainer.Training.Steps;
 
@@ -25,6 +27,7 @@ internal sealed class AdaptedModel : IAdaptedModel
 
     private readonly double _smoothing;
     private readonly double _noise;
+    private readonly double _temperature;
     private readonly IReadOnlyList<FrozenBlock> _frozen;
     private readonly DeviceParameters? _onDevice;
 
@@ -33,6 +36,7 @@ internal sealed class AdaptedModel : IAdaptedModel
         (_model, _spec, _baseName) = (model, spec, options.Model);
         Together = options.StreamMicroBatches ?? 1;
         _smoothing = options.Objective == "sft" ? options.LabelSmoothing : 0;
+        _temperature = options.Objective == "grpo" ? options.Grpo.Temperature : 1;
         _noise = options.NeftuneNoiseAlpha;
         _frozen = FrozenBlock.Of(options.Lora.FreezeA, spec.IsDoubled, model.Parameters.Entries);
         _onDevice = model.Options.UsesLibtorch ? new DeviceParameters(() => model.Parameters, _frozen) : null;
@@ -235,6 +239,9 @@ internal sealed class AdaptedModel : IAdaptedModel
     /// <summary>Says what the model, adapter included, answers.</summary>
     public PromptSampler Sampler(TrainingOptions options) => new(_model, options);
 
+    /// <summary>Answers each prompt several times.</summary>
+    public GroupSampler Groups(PromptSampler sampler, GrpoOptions options) => new(_model, sampler.Text, sampler.Tokenizer, options);
+
     public string? FindNonFinite(MicroBatch batch)
     {
         if (BaseWeights.FirstNonFinite(_model) is { } name) return $"the base's {name} is not finite";
@@ -270,7 +277,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     private TokenBatch Tokens(MicroBatch batch, Func<float[], float[]>? weigh = null, double balance = 0, float[]? logitMeans = null) =>
         new(batch.TokenIds, batch.Targets, batch.Positions, batch.SegmentStarts, batch.SegmentWeights)
         {
-            Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance, LogitMeans = logitMeans,
+            Weigh = weigh, LabelSmoothing = _smoothing, EmbeddingNoise = _noise, BalanceWeight = balance, Temperature = _temperature, LogitMeans = logitMeans,
         };
 
     internal static ModelLoadOptions LoadOptions(TrainingOptions options)

@@ -9,7 +9,9 @@ internal interface ITrainingData
     long StepsOf(double epochs);
 
     /// <summary>The micro-batches of one step, from 0.</summary>
-    IReadOnlyList<MicroBatch> Step(long step);
+    /// <param name="step">The step.</param>
+    /// <param name="between">Called now and then where they take long to come; may throw to give the step up.</param>
+    IReadOnlyList<MicroBatch> Step(long step, Action? between = null);
 
     /// <summary>The micro-batch with the most tokens.</summary>
     MicroBatch LongestBatch();

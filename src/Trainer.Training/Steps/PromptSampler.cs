@@ -43,6 +43,9 @@ internal sealed class PromptSampler
     /// <summary>The text of held-out rows.</summary>
     public ModelText Text => _text;
 
+    /// <summary>Turns ids into text and back.</summary>
+    public HfTokenizer Tokenizer => _tokenizer;
+
     /// <summary>What the model says to rows, or nothing where a row leaves it no position.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="most">Most tokens of an answer.</param>

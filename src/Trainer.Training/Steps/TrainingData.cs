@@ -12,11 +12,12 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 {
     private readonly Dataset _dataset;
     private readonly int _evalRows;
+    private readonly int _stepsOfRows;
     private ReferenceLosses? _reference;
 
     public TrainingData(TrainingOptions options, Dataset dataset)
     {
-        _dataset = dataset;
+        (_dataset, _stepsOfRows) = (dataset, BatchOptions.StepsOfRows(options));
         Plan = new BatchPlan(dataset.Train, BatchOptions.Of(options));
         _evalRows = BatchOptions.EvalRows(options);
         EvalBatches = dataset.Eval is { } eval ? new HeldOutBatches(eval, _evalRows, null) : [];
@@ -42,9 +43,9 @@ internal sealed class TrainingData : ITrainingData, IDisposable
 
     public IReadOnlyList<MicroBatch> EvalBatches { get; private set; }
 
-    public long StepsOf(double epochs) => Plan.TotalSteps(epochs);
+    public long StepsOf(double epochs) => Plan.TotalSteps(epochs) * _stepsOfRows;
 
-    public IReadOnlyList<MicroBatch> Step(long step) => [.. Plan.Step(step).Select(Batch)];
+    public IReadOnlyList<MicroBatch> Step(long step, Action? between = null) => [.. Plan.Step(step).Select(Batch)];
 
     /// <summary>The micro-batches of the first pass, in the order of the run.</summary>
     public IEnumerable<MicroBatch> FirstPass() => Enumerable.Range(0, Plan.MicroBatches(0)).Select(index => Batch(Plan.MicroBatch(0, index)));

@@ -28,6 +28,7 @@ internal sealed class TrainingLoop
     private readonly StopWatcher _stop;
     private readonly Watchdog _watchdog;
     private readonly PreferenceWatch _preferences;
+    private readonly RewardWatch _rewards;
     private readonly Events _events;
     private readonly TimeProvider _time;
     private readonly Func<IReadOnlyList<string>, IReadOnlyList<string>>? _sample;
@@ -47,7 +48,7 @@ internal sealed class TrainingLoop
         (_ranks, _answers) = (parts.Ranks, parts.Answers);
         _step = new TrainingStep(parts.Options, parts.Model, parts.Objective, parts.Ranks);
         (_checkpoints, _stop, _watchdog, _events, _time) = (parts.Checkpoints, parts.Stop, parts.Watchdog, parts.Events, parts.Time);
-        _preferences = new PreferenceWatch(parts.Options, parts.Events);
+        (_preferences, _rewards) = (new PreferenceWatch(parts.Options, parts.Events), new RewardWatch(parts.Events));
         State = parts.State;
         Optimizer = parts.Optimizer;
         Rate = parts.Rate;
@@ -103,7 +104,7 @@ internal sealed class TrainingLoop
     {
         _phase = $"in step {State.Step + 1} of {_totalSteps}";
         var began = _time.GetTimestamp();
-        var batches = _data.Step(State.Step);
+        var batches = _data.Step(State.Step, () => { if (_ranks.Size == 1) StopIfAsked(); });
         long tokens = batches.Sum(batch => (long)batch.TokenIds.Length), trainedTokens = batches.Sum(batch => (long)batch.TrainedTokens);
         var asked = _ranks.Size > 1 && _stop.Asked() is not null;
         (var loss, var norm, var metrics, _allStop, var isShortOfMemory) = _step.Gradients(State.Step, batches, asked, _memoryFault is not null, (micro, sum) =>
@@ -133,6 +134,7 @@ internal sealed class TrainingLoop
             State.Step, _data.EpochAt(State.Step), loss, rate, norm, tokens, trainedTokens, tokens / Math.Max(seconds, 1e-9), memory, ElapsedSeconds,
             logged) { Metrics = metrics });
         _preferences.Stepped(State.Step, metrics);
+        _rewards.Stepped(State.Step, metrics);
         _memoryFault ??= _watchdog.MemoryFault(memory, State.Step);
         // Several ranks end where all know of it: after the next step, which carried the fault of one.
         if (_ranks.Size > 1 ? isShortOfMemory : _memoryFault is not null) EndForMemory();

@@ -77,7 +77,7 @@ internal sealed class PreferenceWatch(TrainingOptions options, Events events)
         }
     }
 
-    private bool HasReference => Objectives.ObjectiveTable.HasReference(options.Objective) && options.Preference.Reference != "none";
+    private bool HasReference => Objectives.ObjectiveTable.AsksReference(options);
 
     private Dictionary<string, double> Means() =>
         _recent.SelectMany(each => each).GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Average(pair => pair.Value),

@@ -26,7 +26,7 @@ internal sealed class BigramData : ITrainingData
     public double EpochAt(long stepsDone) => stepsDone / (double)StepsPerEpoch;
 
     // Two micro-batches a step, what is left of them at the end of an epoch.
-    public IReadOnlyList<MicroBatch> Step(long step)
+    public IReadOnlyList<MicroBatch> Step(long step, Action? between = null)
     {
         var (epoch, begin) = ((int)(step / StepsPerEpoch), (int)(step % StepsPerEpoch) * 2);
         return [.. Enumerable.Range(begin, Math.Min(2, _perEpoch - begin)).Select(index => MicroBatch.From([_rows[(index * 7 + epoch * 3) % _perEpoch]]))];

@@ -92,7 +92,7 @@ public class DriftTests
             "SaveTotalLimit", "Distributed", "Resume", "AllowDrift",
             "OverwriteOutputDirectory", "AllowHighLoss", "EarlyStoppingPatience", "LoadBestModelAtEnd", "MaxMemoryBytes",
             "DeviceMemoryBytes", "StreamMicroBatches", "SamplePrompts", "SamplePromptsFile", "ReportTo", "Command",
-            "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference",
+            "OnFinish", "AdapterDirectory", "Data", "Lora", "Preference", "Grpo",
             "Threads", "Device", "Stream", "GradientCheckpointing"];
         foreach (var property in typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {

@@ -18,6 +18,9 @@ namespace Trainer.Engine.Tests.Training;
 [Trait("ring", "slow")]
 public sealed class OptionEffectTests : IDisposable
 {
+    private const string Rewarded =
+        "--data={asked} --objective=grpo --batch-size=4 --num-generations=4 --max-completion-length=6 --reward-command={reward}";
+
     /// <summary>The option's words, and words that must stand beside them for it to have a meaning.</summary>
     private static readonly Dictionary<string, (string Words, string Beside)> Cases = new()
     {
@@ -127,6 +130,22 @@ public sealed class OptionEffectTests : IDisposable
         ["undesirable-weight"] = ("3", "--data={labels} --objective=kto"),
         ["metric-for-best-model"] = ("eval_rewards/accuracies", "--data={pairs} --objective=dpo --eval-data={pairs} --eval-steps=1"),
         ["sample-prompts"] = ("{prompts}", "--eval-data={other}"),
+        ["reward-command"] = ("{other_reward}", Rewarded),
+        ["reward-weights"] = ("3", Rewarded + " --scale-rewards=none"),
+        ["reward-timeout"] = ("0.05s", "--data={asked} --objective=grpo --batch-size=4 --num-generations=4 --max-completion-length=6 --reward-command={slow}"),
+        ["num-generations"] = ("2", Rewarded),
+        ["max-completion-length"] = ("9", Rewarded),
+        ["temperature"] = ("2", Rewarded),
+        ["top-p"] = ("0.3", Rewarded),
+        ["top-k"] = ("2", Rewarded),
+        ["min-p"] = ("0.3", Rewarded),
+        ["repetition-penalty"] = ("3", Rewarded),
+        ["num-iterations"] = ("2", Rewarded),
+        ["epsilon"] = ("0.0001", Rewarded + " --num-iterations=4 --learning-rate=0.05 --temperature=3"),
+        ["epsilon-high"] = ("0.0001", Rewarded + " --num-iterations=4 --learning-rate=0.05 --temperature=3"),
+        ["importance-sampling-level"] = ("sequence", Rewarded + " --num-iterations=4 --learning-rate=0.05 --temperature=3"),
+        ["scale-rewards"] = ("none", Rewarded),
+        ["mask-truncated-completions"] = ("true", Rewarded),
     };
 
     /// <summary>Read by the program and not by the trainer; smoke tests look at them.</summary>
@@ -154,6 +173,13 @@ public sealed class OptionEffectTests : IDisposable
             [.. questions.Take(3).Select(question =>
             JsonSerializer.Serialize(new { messages = new object[] { new { role = "user", content = question },
             new { role = "assistant", content = "A banana.", reasoning_content = "Let me think." } } }))]);
+        Write("asked", [.. questions.Select(question => JsonSerializer.Serialize(new { prompt = question }))]);
+        foreach (var (name, answer) in new[] { ("reward", "echo $((${#line} % 7))"), ("other_reward", "echo $((${#line} % 5))"),
+            ("slow", "sleep 0.3; echo 1") })
+        {
+            Keep(name, name + ".sh", $"#!/bin/sh\nwhile read -r line; do {answer}; done\n");
+            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(_names[name], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
         var template = File.ReadAllText(Path.Combine(ReferenceData.Embedded, "chat_template.jinja"));
         Keep("template", "t.jinja", template.Replace("assistant\\n", "pirate\\n", StringComparison.Ordinal));
         Keep("endless", "e.jinja", template.Replace("message['content'] + '<|im_end|>'", "message['content']", StringComparison.Ordinal));
@@ -178,9 +204,9 @@ public sealed class OptionEffectTests : IDisposable
     {
         // A folder, a cache, the rows of new tokens, what rows are read for and the prompts follow from what rows say; the source's own record holds the data.
         string[] derived = ["ModelDirectory", "SamplePrompts", "Command", "Data.CacheDirectory", "Data.Purpose", "Data", "Lora", "Lora.TrainableHeadIndices",
-            "Preference"];
+            "Preference", "Grpo"];
         var paths = Paths("", typeof(TrainingOptions)).Concat(Paths("Data.", typeof(DataOptions))).Concat(Paths("Lora.", typeof(LoraOptions)))
-            .Concat(Paths("Preference.", typeof(PreferenceOptions))).Except(derived);
+            .Concat(Paths("Preference.", typeof(PreferenceOptions))).Concat(Paths("Grpo.", typeof(GrpoOptions))).Except(derived);
         Assert.Equal(paths.Order(StringComparer.Ordinal),
             TrainSettings.All.Where(setting => setting.Property is not null).Select(setting => setting.Property!.ToString()).Order(StringComparer.Ordinal));
 

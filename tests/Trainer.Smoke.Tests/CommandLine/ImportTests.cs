@@ -105,6 +105,12 @@ public sealed class ImportTests
     [InlineData("llama-factory", "stage: dpo\nfinetuning_type: lora\npref_loss: orpo", "objective: orpo|loss_type:|  - llamafactory")]
     [InlineData("llama-factory", "stage: kto\nfinetuning_type: lora\nkto_chosen_weight: 2", "objective: kto|desirable_weight: 2")]
     [InlineData("axolotl", "adapter: lora\nrl: dpo\nrl_beta: 0.3", "objective: dpo|beta: 0.3|loss_type:|  - sigmoid")]
+    [InlineData("axolotl", "adapter: lora\nrl: grpo\ntrl: {beta: 0.04, num_generations: 4, max_completion_length: 128, use_vllm: true, vllm_mode: colocate, "
+        + "loss_type: dr_grpo, scale_rewards: false, reward_funcs: [r.f], reward_weights: [1.0]}",
+        "objective: grpo|beta: 0.04|num_generations: 4|max_completion_length: 128|scale_rewards: none|loss_type:|  - dr-grpo|reward_weights:")]
+    [InlineData("axolotl", "adapter: lora\nrl: gspo\ntrl: {num_generations: 4}", "objective: grpo|importance_sampling_level: sequence")]
+    [InlineData("trl", "use_peft: true\nnum_generations: 16\nepsilon_high: 0.28\nmask_truncated_completions: true\nnum_iterations: 2\nlog_completions: true",
+        "objective: grpo|num_generations: 16|epsilon_high: 0.28|mask_truncated_completions: true|num_iterations: 2")]
     [InlineData("axolotl", "adapter: lora\nrl: ipo", "objective: dpo|loss_type:|  - ipo")]
     [InlineData("axolotl", "adapter: lora\nrl: simpo\nsimpo_gamma: 1.5\ncpo_alpha: 0", "objective: simpo|simpo_gamma: 1.5|nll_weight: 0")]
     [InlineData("axolotl", "adapter: lora\nrl: orpo\norpo_alpha: 0.2", "objective: orpo|beta: 0.2|loss_type:|  - trl")]
@@ -131,7 +137,10 @@ public sealed class ImportTests
 
     [Theory]
     [InlineData("base_model: m\ndatasets: []\nlearning_rate: 2.0e-5", "adapter", "the whole model is trained")]
-    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: grpo", "rl", "no reward is learnt")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: grpo\ntrl: {delta: 2}", "trl.delta", "no upper bound")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: gdpo", "rl", "added before they are compared")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nloss_type: cispo", "loss_type", "grpo has dapo, grpo, dr-grpo, bnpo")]
+    [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nsteps_per_generation: 8", "steps_per_generation", "anew for each step")]
     [InlineData("base_model: m\nadapter: lora\ndatasets:\n  - {path: d.jsonl, type: pygmalion}", "datasets.type", "messages")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nlr_scheduler: rex", "lr_scheduler", "schedules here are")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nsequence_len: long", "sequence_len", "not a number")]

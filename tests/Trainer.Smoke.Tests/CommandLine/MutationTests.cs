@@ -19,6 +19,7 @@ public sealed class MutationTests
         ["loss_weights"] = "1,2", ["label_smoothing"] = "0.1", ["reference"] = "none", ["beta"] = "0.3",
         ["desirable_weight"] = "2", ["undesirable_weight"] = "2", ["metric_for_best_model"] = "rewards/margins", ["simpo_gamma"] = "2", ["ld_alpha"] = "0.5",
         ["eva_rho"] = "3", ["lr_pattern"] = "q_proj=1e-3", ["optim_args"] = "min_8bit_size=9", ["on_too_long"] = "truncate",
+        ["reward_timeout"] = "3s", ["num_generations"] = "4", ["reward_weights"] = "3", ["epsilon_high"] = "0.3",
         ["chat_template_arg"] = "enable_thinking=false", ["allow_dropped"] = "reasoning",
     };
 
@@ -27,6 +28,11 @@ public sealed class MutationTests
         "warmup_ratio", "simpo_gamma", "desirable_weight", "undesirable_weight", "precompute_reference", "overwrite_output_dir", "eval_strategy",
         "eval_metrics", "eva_rho", "device_memory"];
 
+    /// <summary>What grpo alone reads.</summary>
+    private static readonly string[] Rewarded = ["reward_weights", "reward_timeout", "num_generations", "max_completion_length", "temperature", "top_p",
+        "top_k", "min_p", "repetition_penalty", "num_iterations", "epsilon", "epsilon_high", "importance_sampling_level", "scale_rewards",
+        "mask_truncated_completions"];
+
     /// <summary>What a setting tried alone has a meaning with.</summary>
     private static readonly Dictionary<string, string[]> Company = new()
     {
@@ -34,6 +40,8 @@ public sealed class MutationTests
         ["simpo_gamma"] = ["--objective=simpo"],
         ["desirable_weight"] = ["--objective=kto", "--batch-size=2"], ["undesirable_weight"] = ["--objective=kto", "--batch-size=2"],
     };
+
+    private static readonly string[] WithRewards = ["--objective=grpo", "--batch-size=8", "--reward-command=true"];
 
     [Fact]
     public void Every_key_of_the_schema_changes_its_value_in_the_effective_recipe()
@@ -47,7 +55,8 @@ public sealed class MutationTests
                 property => Other(property.Value, property.Name).Replace("{folder}", folder.Path, StringComparison.Ordinal));
         Assert.True(changes.Count > 50);
         var before = Effective(folder, new Dictionary<string, string>());
-        var groups = Alone.Select(name => changes.Where(change => change.Key == name)).Append(changes.Where(change => !Alone.Contains(change.Key)));
+        var groups = Alone.Select(name => changes.Where(change => change.Key == name)).Append(changes.Where(change => Rewarded.Contains(change.Key)))
+            .Append(changes.Where(change => !Alone.Contains(change.Key) && !Rewarded.Contains(change.Key)));
         foreach (var group in groups.Select(group => group.ToDictionary()))
         {
             var after = Effective(folder, group);
@@ -62,7 +71,7 @@ public sealed class MutationTests
         // Only a model with a tokenizer can have tokens added.
         if (changes.ContainsKey("add_tokens")) words["model"] = "tiny";
         var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}"),
-            .. changes.Keys.SelectMany(key => Company.GetValueOrDefault(key, []))]) { Directory = folder.Path,
+            .. changes.Keys.SelectMany(key => Company.GetValueOrDefault(key, Rewarded.Contains(key) ? WithRewards : [])).Distinct()]) { Directory = folder.Path,
                 Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(folder.Path, "cache") } });
         return result.Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());
     }
