@@ -18,9 +18,6 @@ internal sealed class FakeRooms(FakeKernels device, ILayerRooms inner) : ILayerR
     /// <summary>Copies that were queued.</summary>
     public int Sent { get; private set; }
 
-    /// <summary>Most copies that waited at a time.</summary>
-    public int Longest { get; private set; }
-
     /// <summary>Rooms that were made.</summary>
     public int Made { get; private set; }
 
@@ -45,7 +42,6 @@ internal sealed class FakeRooms(FakeKernels device, ILayerRooms inner) : ILayerR
             _waiting.Enqueue(copy);
             _last[room] = copy;
             Sent++;
-            Longest = Math.Max(Longest, _waiting.Count);
             return copy;
         }
     }

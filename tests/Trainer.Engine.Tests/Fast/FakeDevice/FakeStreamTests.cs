@@ -47,7 +47,6 @@ public sealed class FakeStreamTests : IDisposable
             }
             var rooms = device!.FakeRooms!;
             Assert.True(rooms.Sent > 6 && rooms.Used > 6 * 7, $"{rooms.Sent} layers were sent, {rooms.Used} matrices used there");
-            Assert.True(rooms.Longest >= 2, "no copy was late");
             Assert.InRange(rooms.Made, 2, window is null ? 2 : 4);
         }
     }
