@@ -31,7 +31,9 @@ public class PreferenceEvaluationTests
         var result = PreferenceEvaluation.Run(options, name != "kto", [], default);
         Assert.Equal(first!.EvalLoss, result.Loss, 1e-5);
         Assert.Equal(first.Metrics.Keys, result.Metrics.Keys);
-        Assert.All(first.Metrics, metric => Assert.Equal(metric.Value, result.Metrics[metric.Key], 1e-5));
+        // Mean logits are means over the tokens of a batch, as TRL has them: those of other batches are others.
+        Assert.All(first.Metrics.Where(metric => !PairMetrics.Logits.Contains(metric.Key)),
+            metric => Assert.Equal(metric.Value, result.Metrics[metric.Key], 1e-5));
         if (name != "kto") Assert.Equal(result.Metrics["rewards/accuracies"], result.Rows.Average(row => row.Metrics["rewards/accuracies"]), 1e-9);
         if (name != "dpo_sigmoid") return;
         // Nothing separates the base from itself.
