@@ -24,10 +24,7 @@ public static class AdapterInjector
         foreach (var linear in model.Linears.Append(model.Head))
         {
             if (linear.Adapter is not { } adapter) continue;
-            if (firstA is not null)
-            {
-                parameters.Write(adapter.A, firstA(linear));
-            }
+            if (firstA is not null) parameters.Write(adapter.A, firstA(linear));
             else if (spec.Init is AdapterInit.Kaiming or AdapterInit.Gaussian)
             {
                 var random = new AdapterRandom(seed, adapter.A.Name);

@@ -32,10 +32,8 @@ public sealed unsafe class ShardedModel : IDisposable
         _tensors = files.SelectMany(static file => file.Entries.Select(entry => (file, entry))).Where(pair => !replaced.Contains((pair.file, pair.entry.Name)))
             .ToDictionary(static pair => pair.entry.Name, static pair => pair, StringComparer.Ordinal);
         // Savers keep one tensor of a shared pair, and some keep it under the head's name.
-        if (isTied && !_tensors.ContainsKey(Embedding) && _tensors.Remove(Head, out (SafetensorsFile File, SafetensorsEntry Entry) pair))
-        {
+        if (isTied && !_tensors.ContainsKey(Embedding) && _tensors.Remove(Head, out var pair))
             _tensors[Embedding] = (pair.File, pair.Entry with { Name = Embedding });
-        }
         Tensors = _tensors.ToDictionary(static pair => pair.Key, static pair => pair.Value.Entry, StringComparer.Ordinal);
     }
 
@@ -61,26 +59,16 @@ public sealed unsafe class ShardedModel : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
-        {
             throw new BadFileException($"model folder '{folder}': there is no such folder; check the path");
-        }
         string single = Path.Combine(folder, SingleFile), index = Path.Combine(folder, IndexFile);
         var files = new List<SafetensorsFile>();
         var replaced = new HashSet<(SafetensorsFile, string)>();
         try
         {
             if (File.Exists(single))
-            {
                 files.Add(SafetensorsFile.Open(FolderPath.Inside(folder, SingleFile, "weights file")));
-            }
-            else if (File.Exists(index))
-            {
-                OpenShards(folder, index, files, replaced);
-            }
-            else
-            {
-                throw NoWeights(folder);
-            }
+            else if (File.Exists(index)) OpenShards(folder, index, files, replaced);
+            else throw NoWeights(folder);
             return new ShardedModel(folder, files, isTied, replaced);
         }
         catch
@@ -100,24 +88,21 @@ public sealed unsafe class ShardedModel : IDisposable
     /// <summary>First byte of a tensor in the map.</summary>
     public byte* Pointer(string name)
     {
-        (SafetensorsFile file, SafetensorsEntry entry) = Find(name);
+        (var file, var entry) = Find(name);
         return file.Pointer(entry);
     }
 
     /// <summary>The bytes of a tensor below 2 GiB, little-endian, row-major.</summary>
     public ReadOnlySpan<byte> Bytes(string name)
     {
-        (SafetensorsFile file, SafetensorsEntry entry) = Find(name);
+        (var file, var entry) = Find(name);
         return file.Bytes(entry);
     }
 
     /// <summary>Unmaps every file.</summary>
     public void Dispose()
     {
-        foreach (SafetensorsFile file in Files)
-        {
-            file.Dispose();
-        }
+        foreach (var file in Files) file.Dispose();
     }
 
     private (SafetensorsFile File, SafetensorsEntry Entry) Find(string name) => _tensors.TryGetValue(name, out (SafetensorsFile, SafetensorsEntry) found)
@@ -126,31 +111,29 @@ public sealed unsafe class ShardedModel : IDisposable
 
     private static void OpenShards(string folder, string index, List<SafetensorsFile> files, HashSet<(SafetensorsFile, string)> replaced)
     {
-        (Dictionary<string, string> map, HashSet<string> others) = ReadIndex(index);
-        foreach (string shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList())
+        (var map, var others) = ReadIndex(index);
+        foreach (var shard in map.Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList())
         {
-            string path = FolderPath.Inside(folder, shard, $"shard named by {IndexFile}");
+            var path = FolderPath.Inside(folder, shard, $"shard named by {IndexFile}");
             if (!File.Exists(path))
             {
-                int tensors = map.Values.Count(value => value == shard);
+                var tensors = map.Values.Count(value => value == shard);
                 throw new BadFileException($"shard '{shard}' is missing from '{folder}': {IndexFile} expects {tensors} tensors in it; copy or download it "
                     + "again");
             }
-            SafetensorsFile file = SafetensorsFile.Open(path);
+            var file = SafetensorsFile.Open(path);
             files.Add(file);
-            foreach (SafetensorsEntry entry in file.Entries)
+            foreach (var entry in file.Entries)
             {
                 if (others.Contains(entry.Name) && map.GetValueOrDefault(entry.Name) != shard)
-                {
                     replaced.Add((file, entry.Name));
-                }
                 else if (!map.TryAdd(entry.Name, shard) && map[entry.Name] is string home && home != shard)
                 {
                     throw new BadFileException($"tensor '{entry.Name}' is in shard '{shard}' of '{folder}', {IndexFile} says '{home}'; index and shards are "
                         + "of different models");
                 }
             }
-            foreach ((string name, _) in map.Where(pair => pair.Value == shard))
+            foreach ((var name, _) in map.Where(pair => pair.Value == shard))
             {
                 if (!file.Tensors.ContainsKey(name))
                 {
@@ -166,21 +149,21 @@ public sealed unsafe class ShardedModel : IDisposable
     {
         try
         {
-            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(index), allowDuplicates: false);
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out JsonElement weights)
+            using var document = PythonJson.Parse(SmallFile.Bytes(index), allowDuplicates: false);
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("weight_map", out var weights)
                 || weights.ValueKind != JsonValueKind.Object)
             {
                 throw new BadFileException($"index '{index}' has no weight_map; copy or download it again");
             }
             var map = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (JsonProperty pair in weights.EnumerateObject())
+            foreach (var pair in weights.EnumerateObject())
             {
                 map.Add(pair.Name, pair.Value.ValueKind == JsonValueKind.String ? pair.Value.GetString()!
                     : throw new BadFileException($"index '{index}': the shard of tensor '{pair.Name}' is not a file name; copy or download it again"));
             }
             var replaced = new HashSet<string>(StringComparer.Ordinal);
-            if (document.RootElement.TryGetProperty("metadata", out JsonElement metadata) && metadata.ValueKind == JsonValueKind.Object
-                && metadata.TryGetProperty(ReplacedKey, out JsonElement names) && names.ValueKind == JsonValueKind.Array)
+            if (document.RootElement.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object
+                && metadata.TryGetProperty(ReplacedKey, out var names) && names.ValueKind == JsonValueKind.Array)
             {
                 replaced.UnionWith(names.EnumerateArray().Select(static name => name.GetString() ?? ""));
             }
@@ -196,11 +179,11 @@ public sealed unsafe class ShardedModel : IDisposable
     private static BadFileException NoWeights(string folder)
     {
         string[] names = [.. Directory.EnumerateFiles(folder).Select(static path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-        string? pickle = names.FirstOrDefault(static name =>
+        var pickle = names.FirstOrDefault(static name =>
             name.StartsWith("pytorch_model", StringComparison.Ordinal) || name.EndsWith(".bin", StringComparison.Ordinal)
             || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal));
-        string? other = names.FirstOrDefault(static name => name.EndsWith(".safetensors", StringComparison.Ordinal));
-        string? gguf = names.FirstOrDefault(static name => name.EndsWith(".gguf", StringComparison.Ordinal));
+        var other = names.FirstOrDefault(static name => name.EndsWith(".safetensors", StringComparison.Ordinal));
+        var gguf = names.FirstOrDefault(static name => name.EndsWith(".gguf", StringComparison.Ordinal));
         return new BadFileException(
             other is "adapter_model.safetensors" ? $"'{folder}' holds an adapter, not a model: found '{other}' and no {SingleFile}; pass it with --adapter "
             + "and its base with --model"

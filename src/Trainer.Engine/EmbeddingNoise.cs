@@ -20,7 +20,7 @@ internal static class EmbeddingNoise
         {
             var (begin, end) = (batch.SegmentStarts[segment], batch.SegmentStarts[segment + 1]);
             var bound = batch.EmbeddingNoise / Math.Sqrt((double)(end - begin) * width);
-            for (long i = (long)begin * width; i < (long)end * width; i++)
+            for (var i = (long)begin * width; i < (long)end * width; i++)
                 rows[(int)i] += (float)(bound * (2 * ((SplitMix64.Mix(stream + (ulong)i) >> 40) / (double)(1 << 24)) - 1));
         }
     }

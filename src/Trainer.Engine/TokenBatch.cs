@@ -92,7 +92,7 @@ public sealed class TokenBatch
 
     private static TokenBatch Plain((int[] Ids, int First)[] segments, int[] textLengths)
     {
-        int[] ids = segments.Length == 1 ? segments[0].Ids : [.. segments.SelectMany(segment => segment.Ids)];
+        var ids = segments.Length == 1 ? segments[0].Ids : [.. segments.SelectMany(segment => segment.Ids)];
         var (targets, positions, starts, weights) = (new int[ids.Length], new int[ids.Length], new int[segments.Length + 1], new float[segments.Length]);
         Array.Fill(targets, IgnoredTarget);
         Array.Fill(weights, 1f);

@@ -19,12 +19,12 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
 
     internal async Task RunAsync(SemaphoreSlim connections, CancellationToken cancel)
     {
-        for (int round = 0; ; round++)
+        for (var round = 0; ; round++)
         {
-            long counted = Interlocked.Exchange(ref _received, 0);
+            var counted = Interlocked.Exchange(ref _received, 0);
             onBytes(-counted);
             await FetchAsync(connections, cancel).ConfigureAwait(false);
-            string? why = await MismatchAsync(cancel).ConfigureAwait(false);
+            var why = await MismatchAsync(cancel).ConfigureAwait(false);
             if (why is null)
             {
                 File.Move(_part, blob, overwrite: true);
@@ -34,31 +34,23 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
             File.Delete(_part);
             File.Delete(_ranges);
             if (round > 0)
-            {
                 throw new NotAvailableException($"cannot fetch '{file.Path}' of '{model}': {why}, twice; the server or something on the way changes the file");
-            }
             note($"'{file.Path}': {why}; fetching it again from its beginning");
         }
     }
 
     private async Task FetchAsync(SemaphoreSlim connections, CancellationToken cancel)
     {
-        HashSet<long> done = ReadRanges();
-        using SafeFileHandle handle = File.OpenHandle(_part, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        var done = ReadRanges();
+        using var handle = File.OpenHandle(_part, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         RandomAccess.SetLength(handle, file.Bytes);
-        long size = Math.Max(1, options.RangeBytes);
+        var size = Math.Max(1, options.RangeBytes);
         var open = new List<(long From, long To)>();
         for (long from = 0; from < file.Bytes; from += size)
         {
-            long to = Math.Min(file.Bytes, from + size);
-            if (done.Contains(from))
-            {
-                Count(to - from);
-            }
-            else
-            {
-                open.Add((from, to));
-            }
+            var to = Math.Min(file.Bytes, from + size);
+            if (done.Contains(from)) Count(to - from);
+            else open.Add((from, to));
         }
         await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel },
             async (range, token) =>
@@ -78,23 +70,20 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
 
     private Task<int> RangeAsync(SafeFileHandle handle, long from, long to, CancellationToken cancel)
     {
-        long at = from;
+        var at = from;
         return patience.RunAsync($"'{file.Path}' of '{model}'", () => Volatile.Read(ref at), async token =>
         {
             using var stall = new CancellationTokenSource(options.StallLimit, clock);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(stall.Token, token);
-            using HttpResponseMessage response = await client.OpenAsync(model, commit, file, at, to, either.Token).ConfigureAwait(false);
-            long skip = Check(response, at, to);
-            using Stream body = await response.Content.ReadAsStreamAsync(either.Token).ConfigureAwait(false);
-            byte[] buffer = new byte[1 << 16];
+            using var response = await client.OpenAsync(model, commit, file, at, to, either.Token).ConfigureAwait(false);
+            var skip = Check(response, at, to);
+            using var body = await response.Content.ReadAsStreamAsync(either.Token).ConfigureAwait(false);
+            var buffer = new byte[1 << 16];
             while (at < to)
             {
                 stall.CancelAfter(options.StallLimit);
-                int got = await body.ReadAsync(buffer, either.Token).ConfigureAwait(false);
-                if (got == 0)
-                {
-                    throw new RetryException($"the connection ended {to - at} bytes early");
-                }
+                var got = await body.ReadAsync(buffer, either.Token).ConfigureAwait(false);
+                if (got == 0) throw new RetryException($"the connection ended {to - at} bytes early");
                 int skipped = (int)Math.Min(skip, got), used = (int)Math.Min(got - skipped, to - at);
                 skip -= skipped;
                 RandomAccess.Write(handle, buffer.AsSpan(skipped, used), at);
@@ -111,11 +100,9 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
     {
         if (response.StatusCode == HttpStatusCode.PartialContent)
         {
-            System.Net.Http.Headers.ContentRangeHeaderValue? range = response.Content.Headers.ContentRange;
+            var range = response.Content.Headers.ContentRange;
             if (range is null || range.From != from || range.To != to - 1 || (range.Length ?? file.Bytes) != file.Bytes)
-            {
                 throw Lie($"asked for bytes {from}-{to - 1} of {file.Bytes} it sends '{range}'");
-            }
             return 0;
         }
         return response.Content.Headers.ContentLength is long length && length != file.Bytes
@@ -133,13 +120,13 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
 
     private HashSet<long> ReadRanges()
     {
-        string head = Head();
-        string[] lines = File.Exists(_ranges) && File.Exists(_part) ? File.ReadAllLines(_ranges) : [];
+        var head = Head();
+        var lines = File.Exists(_ranges) && File.Exists(_part) ? File.ReadAllLines(_ranges) : [];
         if (lines.Length > 0 && lines[0] == head)
         {
             // A kill may cut the last line short; a number cut short could name another range, so only lines with their mark count.
             return [.. lines.Skip(1).Where(static line => line.EndsWith('.'))
-                .Select(static line => long.TryParse(line.AsSpan(0, line.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : -1)];
+                .Select(static line => long.TryParse(line.AsSpan(0, line.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var at) ? at : -1)];
         }
         File.WriteAllText(_ranges, head + "\n");
         return [];
@@ -158,11 +145,8 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
     private async Task<string?> MismatchAsync(CancellationToken cancel)
     {
         using var stream = new FileStream(_part, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
-        if (stream.Length != file.Bytes)
-        {
-            return $"it has {stream.Length} bytes, the hub says {file.Bytes}";
-        }
-        string? found = file.Etag.Length switch
+        if (stream.Length != file.Bytes) return $"it has {stream.Length} bytes, the hub says {file.Bytes}";
+        var found = file.Etag.Length switch
         {
             64 => Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancel).ConfigureAwait(false)),
             40 => await GitHashAsync(stream, cancel).ConfigureAwait(false),
@@ -176,11 +160,9 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA1);
         hash.AppendData(Encoding.ASCII.GetBytes($"blob {stream.Length}\0"));
-        byte[] buffer = new byte[1 << 16];
+        var buffer = new byte[1 << 16];
         for (int got; (got = await stream.ReadAsync(buffer, cancel).ConfigureAwait(false)) > 0;)
-        {
             hash.AppendData(buffer.AsSpan(0, got));
-        }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 #pragma warning restore CA5350

@@ -30,7 +30,7 @@ public static class FilePattern
 
     private static bool Matches(string path, string pattern)
     {
-        string whole = pattern.EndsWith('/') ? pattern + "*" : pattern;
+        var whole = pattern.EndsWith('/') ? pattern + "*" : pattern;
         try
         {
             // Without backtracking: the time grows with the length of the path alone.
@@ -46,22 +46,20 @@ public static class FilePattern
     private static string Expression(string pattern)
     {
         var expression = new StringBuilder();
-        for (int i = 0; i < pattern.Length; i++)
+        for (var i = 0; i < pattern.Length; i++)
         {
             // As in a shell: a closing bracket that comes first is one of the characters, and an opening one that nothing closes is itself.
-            int first = i + 1 < pattern.Length && pattern[i + 1] == '!' ? i + 2 : i + 1;
-            int close = pattern[i] == '[' && first < pattern.Length ? pattern.IndexOf(']', first + 1 < pattern.Length ? first + 1 : first) : -1;
+            var first = i + 1 < pattern.Length && pattern[i + 1] == '!' ? i + 2 : i + 1;
+            var close = pattern[i] == '[' && first < pattern.Length ? pattern.IndexOf(']', first + 1 < pattern.Length ? first + 1 : first) : -1;
             if (close > 0)
             {
-                string members = pattern[first..close].Replace("\\", "\\\\", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal)
+                var members = pattern[first..close].Replace("\\", "\\\\", StringComparison.Ordinal).Replace("[", "\\[", StringComparison.Ordinal)
                     .Replace("]", "\\]", StringComparison.Ordinal).Replace("^", "\\^", StringComparison.Ordinal);
                 expression.Append('[').Append(first == i + 2 ? "^" : "").Append(members).Append(']');
                 i = close;
             }
             else
-            {
                 expression.Append(pattern[i] switch { '*' => ".*", '?' => ".", _ => Regex.Escape(pattern[i].ToString()) });
-            }
         }
         return expression.ToString();
     }

@@ -21,26 +21,21 @@ public sealed class HubCache(string folder)
     public string? Snapshot(HubModelId model)
     {
         string repository = ModelFolder(model), snapshots = Path.Combine(repository, "snapshots");
-        string direct = Path.Combine(snapshots, model.Revision);
+        var direct = Path.Combine(snapshots, model.Revision);
         if (model.IsRevisionGiven && !model.Revision.Contains('/', StringComparison.Ordinal) && Directory.Exists(direct))
-        {
             return direct;
-        }
-        string reference = Path.Combine([repository, "refs", .. model.Revision.Split('/')]);
+        var reference = Path.Combine([repository, "refs", .. model.Revision.Split('/')]);
         if (File.Exists(reference))
         {
             // A commit and a newline; a pipe or a device, which have no length, are none. A link's length would be its own.
             var file = new FileInfo(reference);
-            string commit = (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length is > 0 and < 256
+            var commit = (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length is > 0 and < 256
                 ? File.ReadAllText(reference).Trim() : "";
-            string snapshot = Path.Combine(snapshots, commit);
+            var snapshot = Path.Combine(snapshots, commit);
             return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(snapshot) ? snapshot : null;
         }
-        if (!Directory.Exists(snapshots))
-        {
-            return null;
-        }
-        string[] all = Directory.GetDirectories(snapshots);
+        if (!Directory.Exists(snapshots)) return null;
+        var all = Directory.GetDirectories(snapshots);
         // Fetched by commit alone: no name points to it, but there is no doubt which one is meant.
         return !model.IsRevisionGiven ? all.Length == 1 ? all[0] : null
             : model.Revision.Length >= 7 ? all.SingleOrDefault(path => Path.GetFileName(path).StartsWith(model.Revision, StringComparison.Ordinal)) : null;

@@ -37,23 +37,18 @@ internal sealed class HubClient : IDisposable
     {
         var address =
             new Uri($"{_base}/api/{(model.Kind == HubKind.Dataset ? "datasets" : "models")}/{model.Id}/revision/{Uri.EscapeDataString(model.Revision)}");
-        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, address, null, followAll: true, cancel).ConfigureAwait(false);
+        using var response = await SendAsync(HttpMethod.Get, address, null, followAll: true, cancel).ConfigureAwait(false);
         ThrowUnlessFine(response, model, null);
         try
         {
-            byte[] body = await response.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
-            using JsonDocument document = JsonDocument.Parse(body);
-            string commit = document.RootElement.GetProperty("sha").GetString() ?? "";
+            var body = await response.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
+            using var document = JsonDocument.Parse(body);
+            var commit = document.RootElement.GetProperty("sha").GetString() ?? "";
             string[] paths = [.. document.RootElement.GetProperty("siblings").EnumerateArray()
                 .Select(static one => one.GetProperty("rfilename").GetString() ?? "")];
             if (commit.Length != 40 || !commit.All(char.IsAsciiHexDigitLower))
-            {
                 throw new NotAvailableException($"{_base} names '{commit}' as the commit of '{model}', which is none; check HF_ENDPOINT");
-            }
-            foreach (string path in paths)
-            {
-                ThrowUnlessSafe(path, model);
-            }
+            foreach (var path in paths) ThrowUnlessSafe(path, model);
             return (commit, paths);
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
@@ -65,15 +60,12 @@ internal sealed class HubClient : IDisposable
     /// <summary>Length and checksum of a file, from the endpoint's own headers.</summary>
     internal async Task<HubFile> DescribeAsync(HubModelId model, string commit, string path, CancellationToken cancel)
     {
-        using HttpResponseMessage response = await SendAsync(HttpMethod.Head, FileAddress(model, commit, path), null, followAll: false, cancel)
+        using var response = await SendAsync(HttpMethod.Head, FileAddress(model, commit, path), null, followAll: false, cancel)
             .ConfigureAwait(false);
-        if ((int)response.StatusCode is < 300 or >= 400)
-        {
-            ThrowUnlessFine(response, model, path);
-        }
-        string etag = (Header(response, "X-Linked-Etag") ?? Header(response, "ETag") ?? "").Replace("W/", "", StringComparison.Ordinal).Trim('"');
-        string? length = Header(response, "X-Linked-Size") ?? response.Content.Headers.ContentLength?.ToString();
-        if (!long.TryParse(length, out long bytes) || bytes < 0 || etag.Length is 0 or > 128
+        if ((int)response.StatusCode is < 300 or >= 400) ThrowUnlessFine(response, model, path);
+        var etag = (Header(response, "X-Linked-Etag") ?? Header(response, "ETag") ?? "").Replace("W/", "", StringComparison.Ordinal).Trim('"');
+        var length = Header(response, "X-Linked-Size") ?? response.Content.Headers.ContentLength?.ToString();
+        if (!long.TryParse(length, out var bytes) || bytes < 0 || etag.Length is 0 or > 128
             || !etag.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
         {
             throw new NotAvailableException($"{_base} gives no usable length and checksum for '{path}' of '{model}' (length '{length}', checksum "
@@ -86,8 +78,8 @@ internal sealed class HubClient : IDisposable
     /// instead.</summary>
     internal async Task<HttpResponseMessage> OpenAsync(HubModelId model, string commit, HubFile file, long from, long to, CancellationToken cancel)
     {
-        RangeHeaderValue? range = from == 0 && to == file.Bytes ? null : new RangeHeaderValue(from, to - 1);
-        HttpResponseMessage response = await SendAsync(HttpMethod.Get, FileAddress(model, commit, file.Path), range, followAll: true, cancel)
+        var range = from == 0 && to == file.Bytes ? null : new RangeHeaderValue(from, to - 1);
+        var response = await SendAsync(HttpMethod.Get, FileAddress(model, commit, file.Path), range, followAll: true, cancel)
             .ConfigureAwait(false);
         try
         {
@@ -109,30 +101,21 @@ internal sealed class HubClient : IDisposable
     // description is followed: the host behind it describes the file, and never sees the token.
     private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, RangeHeaderValue? range, bool followAll, CancellationToken cancel)
     {
-        for (int redirects = 0; redirects <= MaxRedirects; redirects++)
+        for (var redirects = 0; redirects <= MaxRedirects; redirects++)
         {
             using var request = new HttpRequestMessage(method, address);
             request.Headers.AcceptEncoding.ParseAdd("identity");
             request.Headers.Range = range;
             if (_options.Token is not null && IsEndpoint(address))
-            {
                 request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _options.Token);
-            }
-            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
+            var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel).ConfigureAwait(false);
             if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not Uri location)
-            {
                 return response;
-            }
             var next = new Uri(address, location);
-            if (!followAll && !IsEndpoint(next) && Header(response, "X-Linked-Etag") is not null)
-            {
-                return response;
-            }
+            if (!followAll && !IsEndpoint(next) && Header(response, "X-Linked-Etag") is not null) return response;
             response.Dispose();
             if (next.Scheme is not ("https" or "http") || (address.Scheme == "https" && next.Scheme == "http"))
-            {
                 throw new NotAvailableException($"{address.Host} redirects to an unprotected address on '{next.Host}'; refusing to follow");
-            }
             address = next;
         }
         throw new NotAvailableException($"{_base} redirects more than {MaxRedirects} times; check HF_ENDPOINT");
@@ -142,23 +125,20 @@ internal sealed class HubClient : IDisposable
         StringComparison.OrdinalIgnoreCase) == 0;
 
     private static string? Header(HttpResponseMessage response, string name)
-        => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
+        => response.Headers.TryGetValues(name, out var values) ? values.FirstOrDefault() : null;
 
     private void ThrowUnlessFine(HttpResponseMessage response, HubModelId model, string? path)
     {
-        if (response.IsSuccessStatusCode)
-        {
-            return;
-        }
-        int status = (int)response.StatusCode;
-        string what = path is null ? $"{model.Noun} '{model}'" : $"'{path}' of {model.Noun} '{model}'";
-        string code = Header(response, "X-Error-Code") ?? "";
+        if (response.IsSuccessStatusCode) return;
+        var status = (int)response.StatusCode;
+        var what = path is null ? $"{model.Noun} '{model}'" : $"'{path}' of {model.Noun} '{model}'";
+        var code = Header(response, "X-Error-Code") ?? "";
         if (status is 408 or 429 or >= 500)
         {
             throw new RetryException($"{_options.Endpoint.Host} answers {status}{(status == 429 ? " (too many requests)" : "")} for {what}",
                 RetryAfter(response));
         }
-        string own = _options.Token is null ? "no token was sent: set HF_TOKEN if you have access" : "the token in HF_TOKEN has no access to it, or is wrong";
+        var own = _options.Token is null ? "no token was sent: set HF_TOKEN if you have access" : "the token in HF_TOKEN has no access to it, or is wrong";
         throw new NotAvailableException(status switch
         {
             401 => $"{_options.Endpoint.Host} does not give {what} to this user: it is private, gated or does not exist ({own}); check the name",
@@ -179,11 +159,9 @@ internal sealed class HubClient : IDisposable
 
     private static void ThrowUnlessSafe(string path, HubModelId model)
     {
-        bool isSafe = path.Length is > 0 and <= 1024
+        var isSafe = path.Length is > 0 and <= 1024
             && path.Split('/').All(static part => part.Length > 0 && part is not ("." or "..") && !part.Any(static c => c is '\\' or ':' || char.IsControl(c)));
         if (!isSafe)
-        {
             throw new NotAvailableException($"the hub lists a file '{path}' for '{model}' that would lie outside its folder; refusing the whole {model.Noun}");
-        }
     }
 }

@@ -24,9 +24,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(includes);
         if (options.IsOffline)
-        {
             throw new NotAvailableException($"cannot fetch '{model}': HF_HUB_OFFLINE is set; unset it to download");
-        }
         try
         {
             return await FetchAsync(model, includes, progress ?? (static _ => { }), cancel).ConfigureAwait(false);
@@ -50,9 +48,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     {
         ArgumentNullException.ThrowIfNull(model);
         if (options.IsOffline)
-        {
             throw new NotAvailableException($"cannot ask for '{model}': HF_HUB_OFFLINE is set; unset it to download");
-        }
         using var client = new HubClient(options, handler);
         var patience = new Patience(options, _clock, static _ => { });
         return (await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false)).Paths;
@@ -62,24 +58,22 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     {
         using var client = new HubClient(options, handler);
         var patience = new Patience(options, _clock, note => progress(new HubProgress("", 0, 0, 0, 0, note)));
-        (string commit, IReadOnlyList<string> paths) =
+        (var commit, var paths) =
             await patience.AskAsync($"the list of files of '{model}'", token => client.ListAsync(model, token), cancel).ConfigureAwait(false);
         List<string> chosen = [.. paths.Where(path => FilePattern.IsChosen(path, includes, model.Kind)).Distinct(StringComparer.Ordinal)];
         if (chosen.Count == 0)
         {
-            string why = includes.Count > 0 ? $"none of its {paths.Count} files matches --include {string.Join(' ', includes)}" : model.Kind == HubKind.Dataset
+            var why = includes.Count > 0 ? $"none of its {paths.Count} files matches --include {string.Join(' ', includes)}" : model.Kind == HubKind.Dataset
                 ? "it has no data file that is read (parquet, json, csv, text); its converted form may be there: trainer download "
                     + $"--dataset {model.Id}@refs/convert/parquet"
                 : "it has no file that a trainer reads (weights as safetensors); choose others with --include";
             throw new NotAvailableException($"nothing to fetch from '{model}': {why}");
         }
-        HubFile[] files = await DescribeAsync(client, patience, model, commit, chosen, cancel).ConfigureAwait(false);
+        var files = await DescribeAsync(client, patience, model, commit, chosen, cancel).ConfigureAwait(false);
         await FetchFilesAsync(client, patience, model, commit, files, progress, cancel).ConfigureAwait(false);
-        string repository = _cache.ModelFolder(model);
+        var repository = _cache.ModelFolder(model);
         if (model.Revision != commit)
-        {
             WriteReference(Path.Combine([repository, "refs", .. model.Revision.Split('/')]), commit);
-        }
         return Path.Combine(repository, "snapshots", commit);
     }
 
@@ -101,20 +95,18 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         Directory.CreateDirectory(blobs);
         Directory.CreateDirectory(snapshot);
         long total = files.Sum(static file => file.Bytes), here = 0;
-        int finished = 0;
+        var finished = 0;
         RequireSpace(blobs, files);
         using var connections = new SemaphoreSlim(options.Connections);
         await Parallel.ForEachAsync(files, new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancel }, async (file, token) =>
         {
             void Report(string? note) => progress(new HubProgress(file.Path, Interlocked.Read(ref here), total, Volatile.Read(ref finished), files.Length,
                 note));
-            string blob = Path.Combine(blobs, file.Etag);
-            using (FileStream gate = await GateAsync(model, file, Report, token).ConfigureAwait(false))
+            var blob = Path.Combine(blobs, file.Etag);
+            using (var gate = await GateAsync(model, file, Report, token).ConfigureAwait(false))
             {
                 if (new FileInfo(blob) is { Exists: true } found && found.Length == file.Bytes)
-                {
                     Interlocked.Add(ref here, file.Bytes);
-                }
                 else
                 {
                     await new BlobDownload(client, options, _clock, patience, model, commit, file, blob,
@@ -131,9 +123,9 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     // The lock files of the Python library, so that it and we do not fetch one blob at once.
     private async Task<FileStream> GateAsync(HubModelId model, HubFile file, Action<string?> report, CancellationToken cancel)
     {
-        string path = Path.Combine(options.CacheFolder, ".locks", Path.GetFileName(_cache.ModelFolder(model)), file.Etag + ".lock");
+        var path = Path.Combine(options.CacheFolder, ".locks", Path.GetFileName(_cache.ModelFolder(model)), file.Etag + ".lock");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        for (bool told = false; ; told = true)
+        for (var told = false; ; told = true)
         {
             try
             {
@@ -141,10 +133,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
             }
             catch (IOException fault) when (fault.HResult is 11 or 35 || (fault.HResult & 0xFFFF) == 32)
             {
-                if (!told)
-                {
-                    report($"'{file.Path}' is being fetched by another program; waiting for it");
-                }
+                if (!told) report($"'{file.Path}' is being fetched by another program; waiting for it");
                 await Task.Delay(TimeSpan.FromSeconds(1), _clock, cancel).ConfigureAwait(false);
             }
         }
@@ -152,10 +141,10 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
 
     private void RequireSpace(string blobs, HubFile[] files)
     {
-        long needed = files.DistinctBy(static file => file.Etag)
+        var needed = files.DistinctBy(static file => file.Etag)
             .Where(file => !File.Exists(Path.Combine(blobs, file.Etag)) && !File.Exists(Path.Combine(blobs, file.Etag + ".part")))
             .Sum(static file => file.Bytes);
-        long free = new DriveInfo(blobs).AvailableFreeSpace;
+        var free = new DriveInfo(blobs).AvailableFreeSpace;
         if (needed > free)
         {
             throw new NotAvailableException($"the download needs {needed / 1e9:0.0} GB, '{options.CacheFolder}' has {free / 1e9:0.0} GB free; free some space "
@@ -165,14 +154,11 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
 
     private static void Link(string blob, string path)
     {
-        string folder = Path.GetDirectoryName(path)!;
+        var folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
-        string target = Path.GetRelativePath(folder, blob);
+        var target = Path.GetRelativePath(folder, blob);
         var link = new FileInfo(path);
-        if (link.LinkTarget == target)
-        {
-            return;
-        }
+        if (link.LinkTarget == target) return;
         File.Delete(path);
         try
         {
@@ -187,7 +173,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     private static void WriteReference(string path, string commit)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        string temporary = path + "." + Guid.NewGuid().ToString("n");
+        var temporary = path + "." + Guid.NewGuid().ToString("n");
         File.WriteAllText(temporary, commit);
         File.Move(temporary, path, overwrite: true);
     }

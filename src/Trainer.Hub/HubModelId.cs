@@ -25,10 +25,10 @@ public sealed partial record HubModelId(string Id, string Revision, bool IsRevis
     public static HubModelId? TryParse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        int at = text.IndexOf('@', StringComparison.Ordinal);
+        var at = text.IndexOf('@', StringComparison.Ordinal);
         string id = at < 0 ? text : text[..at], revision = at < 0 ? "main" : text[(at + 1)..];
         // The hub's own rules; the folder name "models--ORG--NAME" relies on the ban of "--".
-        bool isId = id.Length <= 96 && Id_().IsMatch(id) && !id.Contains("--", StringComparison.Ordinal) && !id.Contains("..", StringComparison.Ordinal)
+        var isId = id.Length <= 96 && Id_().IsMatch(id) && !id.Contains("--", StringComparison.Ordinal) && !id.Contains("..", StringComparison.Ordinal)
             && !id.EndsWith(".git", StringComparison.Ordinal);
         return isId && IsSafeRevision(revision) ? new HubModelId(id, revision, at >= 0) : null;
     }

@@ -37,20 +37,16 @@ public sealed record HubOptions
     {
         variable ??= Environment.GetEnvironmentVariable;
         string? Value(string name) => variable(name) is { Length: > 0 } value ? value : null;
-        string home = Value("HOME") ?? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        var home = Value("HOME") ?? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         string Expand(string path) => path == "~" ? home : path.StartsWith("~/", StringComparison.Ordinal) ? Path.Combine(home, path[2..]) : path;
-        string hfHome = Expand(Value("HF_HOME") ?? Path.Combine(Value("XDG_CACHE_HOME") ?? Path.Combine(home, ".cache"), "huggingface"));
-        string cache = Expand(Value("HF_HUB_CACHE") ?? Value("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(hfHome, "hub"));
-        string endpoint = Value("HF_ENDPOINT") ?? "https://huggingface.co";
-        if (!Uri.TryCreate(endpoint.TrimEnd('/'), UriKind.Absolute, out Uri? address) || address.Scheme is not ("https" or "http"))
-        {
+        var hfHome = Expand(Value("HF_HOME") ?? Path.Combine(Value("XDG_CACHE_HOME") ?? Path.Combine(home, ".cache"), "huggingface"));
+        var cache = Expand(Value("HF_HUB_CACHE") ?? Value("HUGGINGFACE_HUB_CACHE") ?? Path.Combine(hfHome, "hub"));
+        var endpoint = Value("HF_ENDPOINT") ?? "https://huggingface.co";
+        if (!Uri.TryCreate(endpoint.TrimEnd('/'), UriKind.Absolute, out var address) || address.Scheme is not ("https" or "http"))
             throw new NotAvailableException($"HF_ENDPOINT '{endpoint}' is not an http or https address; correct or unset it");
-        }
-        string? token = Value("HF_TOKEN") ?? Value("HUGGING_FACE_HUB_TOKEN");
+        var token = Value("HF_TOKEN") ?? Value("HUGGING_FACE_HUB_TOKEN");
         if (token is null && !IsTrue(Value("HF_HUB_DISABLE_IMPLICIT_TOKEN")))
-        {
             token = ReadToken(Expand(Value("HF_TOKEN_PATH") ?? Path.Combine(hfHome, "token")));
-        }
         return new HubOptions
         {
             Endpoint = address,

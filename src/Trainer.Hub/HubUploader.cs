@@ -61,7 +61,7 @@ public sealed class HubUploader
 
     private async Task CreateAsync(HttpClient http, HubModelId model, bool isPrivate, CancellationToken cancel)
     {
-        string[] parts = model.Id.Split('/');
+        var parts = model.Id.Split('/');
         var body = new Dictionary<string, object?> { ["name"] = parts[^1], ["organization"] = parts.Length > 1 ? parts[0] : null, ["private"] = isPrivate };
         // 409: it is there already.
         (await AskAsync(http, $"{_base}/api/repos/create", "application/json", JsonSerializer.SerializeToUtf8Bytes(body), model, cancel,
@@ -72,11 +72,11 @@ public sealed class HubUploader
     {
         var body = new { files = entries.Select(static entry => new { path = entry.Path, sample = Convert.ToBase64String(entry.Sample()),
             size = entry.Bytes }) };
-        using JsonDocument answer = (await AskAsync(http, $"{_base}/api/models/{model.Id}/preupload/{Uri.EscapeDataString(model.Revision)}", "application/json",
+        using var answer = (await AskAsync(http, $"{_base}/api/models/{model.Id}/preupload/{Uri.EscapeDataString(model.Revision)}", "application/json",
             JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
-        foreach (JsonElement file in List(answer.RootElement, "files"))
+        foreach (var file in List(answer.RootElement, "files"))
         {
-            string path = Text(file, "path");
+            var path = Text(file, "path");
             if (entries.Find(entry => entry.Path == path) is { } entry) entry.IsLarge = Text(file, "uploadMode") == "lfs";
         }
     }
@@ -86,25 +86,25 @@ public sealed class HubUploader
         if (entries.Count == 0) return;
         var body = new { operation = "upload", transfers = new[] { "basic" }, hash_algo = "sha256",
             objects = entries.Select(static entry => new { oid = entry.Sha256, size = entry.Bytes }), @ref = new { name = model.Revision } };
-        using JsonDocument answer = (await AskAsync(http, $"{_base}/{model.Id}.git/info/lfs/objects/batch", "application/vnd.git-lfs+json",
+        using var answer = (await AskAsync(http, $"{_base}/{model.Id}.git/info/lfs/objects/batch", "application/vnd.git-lfs+json",
             JsonSerializer.SerializeToUtf8Bytes(body), model, cancel).ConfigureAwait(false))!;
         long done = 0, total = entries.Sum(static entry => entry.Bytes);
-        foreach (JsonElement one in List(answer.RootElement, "objects"))
+        foreach (var one in List(answer.RootElement, "objects"))
         {
-            string oid = Text(one, "oid");
+            var oid = Text(one, "oid");
             if (entries.Find(entry => entry.Sha256 == oid) is not { } entry) continue;
             progress(entry.Path, done, total);
-            if (one.TryGetProperty("error", out JsonElement error))
+            if (one.TryGetProperty("error", out var error))
                 throw new NotAvailableException($"the storage of {_options.Endpoint.Host} refuses "
-                    + $"'{entry.Path}': {(error.TryGetProperty("message", out JsonElement why) ? why.ToString() : "no reason given")}");
-            if (one.TryGetProperty("actions", out JsonElement actions) && actions.ValueKind == JsonValueKind.Object)
+                    + $"'{entry.Path}': {(error.TryGetProperty("message", out var why) ? why.ToString() : "no reason given")}");
+            if (one.TryGetProperty("actions", out var actions) && actions.ValueKind == JsonValueKind.Object)
             {
                 await _patience.RunAsync(entry.Path, static () => 0, async token =>
                 {
                     await PutAsync(http, entry, actions.GetProperty("upload"), token).ConfigureAwait(false);
                     return true;
                 }, cancel).ConfigureAwait(false);
-                if (actions.TryGetProperty("verify", out JsonElement verify))
+                if (actions.TryGetProperty("verify", out var verify))
                     (await AskAsync(http, Text(verify, "href"), "application/vnd.git-lfs+json",
                         JsonSerializer.SerializeToUtf8Bytes(new { oid, size = entry.Bytes }), model, cancel).ConfigureAwait(false))?.Dispose();
             }
@@ -116,14 +116,14 @@ public sealed class HubUploader
     // To the storage, which is another host: the signed address is the right to write, the token stays home.
     private async Task PutAsync(HttpClient http, Entry entry, JsonElement action, CancellationToken cancel)
     {
-        await using FileStream stream = File.OpenRead(entry.File);
+        await using var stream = File.OpenRead(entry.File);
         using var request = new HttpRequestMessage(HttpMethod.Put, Text(action, "href")) { Content = new StreamContent(stream) };
         request.Content.Headers.ContentLength = entry.Bytes;
-        if (action.TryGetProperty("header", out JsonElement headers) && headers.ValueKind == JsonValueKind.Object)
-            foreach (JsonProperty header in headers.EnumerateObject())
+        if (action.TryGetProperty("header", out var headers) && headers.ValueKind == JsonValueKind.Object)
+            foreach (var header in headers.EnumerateObject())
                 if (!request.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString()))
                     request.Content.Headers.TryAddWithoutValidation(header.Name, header.Value.ToString());
-        using HttpResponseMessage response = await http.SendAsync(request, cancel).ConfigureAwait(false);
+        using var response = await http.SendAsync(request, cancel).ConfigureAwait(false);
         if ((int)response.StatusCode is 408 or 429 or >= 500)
             throw new RetryException($"the storage answers {(int)response.StatusCode} for '{entry.Path}'", null);
         if (!response.IsSuccessStatusCode)
@@ -135,14 +135,14 @@ public sealed class HubUploader
         var lines = new StringBuilder();
         void Line(string key, object value) => lines.Append(JsonSerializer.Serialize(new { key, value })).Append('\n');
         Line("header", new { summary = message, description = "" });
-        foreach (Entry entry in entries)
+        foreach (var entry in entries)
         {
             if (entry.IsLarge) Line("lfsFile", new { path = entry.Path, algo = "sha256", oid = entry.Sha256, size = entry.Bytes });
             else
                 Line("file", new { content = Convert.ToBase64String(await File.ReadAllBytesAsync(entry.File, cancel).ConfigureAwait(false)), path = entry.Path,
                     encoding = "base64" });
         }
-        using JsonDocument? answer = await AskAsync(http, $"{_base}/api/models/{model.Id}/commit/{Uri.EscapeDataString(model.Revision)}",
+        using var answer = await AskAsync(http, $"{_base}/api/models/{model.Id}/commit/{Uri.EscapeDataString(model.Revision)}",
             "application/x-ndjson", Encoding.UTF8.GetBytes(lines.ToString()), model, cancel).ConfigureAwait(false);
     }
 
@@ -154,9 +154,9 @@ public sealed class HubUploader
         request.Headers.Accept.ParseAdd(type == "application/x-ndjson" ? "application/json" : type);
         if (Uri.Compare(request.RequestUri, _options.Endpoint, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _options.Token);
-        using HttpResponseMessage response = await http.SendAsync(request, token).ConfigureAwait(false);
+        using var response = await http.SendAsync(request, token).ConfigureAwait(false);
         if (response.StatusCode == fine) return null;
-        byte[] answer = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
+        var answer = await response.Content.ReadAsByteArrayAsync(token).ConfigureAwait(false);
         ThrowUnlessFine(response, answer, model);
         try
         {
@@ -170,9 +170,9 @@ public sealed class HubUploader
 
     private void ThrowUnlessFine(HttpResponseMessage response, byte[] answer, HubModelId model)
     {
-        int status = (int)response.StatusCode;
+        var status = (int)response.StatusCode;
         if (response.IsSuccessStatusCode) return;
-        string host = _options.Endpoint.Host;
+        var host = _options.Endpoint.Host;
         if (status is 408 or 429 or >= 500) throw new RetryException($"{host} answers {status} for '{model.Id}'", response.Headers.RetryAfter?.Delta);
         throw new NotAvailableException(status switch
         {
@@ -189,8 +189,8 @@ public sealed class HubUploader
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(answer);
-            string? why = document.RootElement.TryGetProperty("error", out JsonElement error) ? error.ToString() : null;
+            using var document = JsonDocument.Parse(answer);
+            var why = document.RootElement.TryGetProperty("error", out var error) ? error.ToString() : null;
             return why is null ? "" : ": " + string.Concat(why.Take(300).Select(static c => char.IsControl(c) ? ' ' : c));
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
@@ -200,10 +200,10 @@ public sealed class HubUploader
     }
 
     private JsonElement.ArrayEnumerator List(JsonElement element, string name)
-        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array
+        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array
         ? list.EnumerateArray() : throw new NotAvailableException($"{_base} does not answer as a hub does; check HF_ENDPOINT");
 
-    private string Text(JsonElement element, string name) => element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+    private string Text(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
         ? value.GetString()! : throw new NotAvailableException($"{_base} does not answer as a hub does; check HF_ENDPOINT");
 
     private sealed record Entry(string Path, string File, long Bytes, string Sha256)
@@ -212,13 +212,13 @@ public sealed class HubUploader
 
         public static Entry Of(string path, string file)
         {
-            using FileStream stream = System.IO.File.OpenRead(file);
+            using var stream = System.IO.File.OpenRead(file);
             return new Entry(path, file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
         }
 
         public byte[] Sample()
         {
-            using FileStream stream = System.IO.File.OpenRead(File);
+            using var stream = System.IO.File.OpenRead(File);
             var sample = new byte[(int)Math.Min(512, Bytes)];
             stream.ReadExactly(sample);
             return sample;

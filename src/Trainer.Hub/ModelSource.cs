@@ -14,24 +14,16 @@ public sealed class ModelSource(HubOptions options)
     public string Resolve(string model, bool needsWeights = true)
     {
         ArgumentException.ThrowIfNullOrEmpty(model);
-        if (Directory.Exists(model))
-        {
-            return Path.GetFullPath(model);
-        }
+        if (Directory.Exists(model)) return Path.GetFullPath(model);
         if (File.Exists(model))
-        {
             throw new NotAvailableException($"--model '{model}' is a file; pass the folder that holds config.json and the weights");
-        }
         if (HubId(model) is not HubModelId id)
         {
             throw new NotAvailableException($"--model '{model}': there is no such folder, and it is neither a hub id (ORG/NAME) nor a preset "
                 + $"({PresetNames()}); check the path");
         }
-        string? snapshot = _cache.Snapshot(id);
-        if (snapshot is null)
-        {
-            throw new NotAvailableException(NotCached(model, id));
-        }
+        var snapshot = _cache.Snapshot(id);
+        if (snapshot is null) throw new NotAvailableException(NotCached(model, id));
         if (needsWeights && Missing(snapshot) is string missing)
         {
             throw new NotAvailableException($"model '{id}' is only partly in the cache '{options.CacheFolder}': '{missing}' is missing; fetch the rest with: "
@@ -44,24 +36,24 @@ public sealed class ModelSource(HubOptions options)
     public static HubModelId? HubId(string model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        int at = model.IndexOf('@', StringComparison.Ordinal);
-        ModelPreset? preset = ModelPresets.Find(at < 0 ? model : model[..at]);
+        var at = model.IndexOf('@', StringComparison.Ordinal);
+        var preset = ModelPresets.Find(at < 0 ? model : model[..at]);
         return HubModelId.TryParse(preset is null ? model : preset.HubId + (at < 0 ? "" : model[at..]));
     }
 
     private string NotCached(string typed, HubModelId id)
     {
-        bool isPreset = ModelPresets.Find(typed) is not null;
+        var isPreset = ModelPresets.Find(typed) is not null;
         // A bare word is more likely a mistyped preset or folder than one of the few hub models without an organisation.
-        string near = !id.Id.Contains('/', StringComparison.Ordinal) ? $" (if it was meant as a preset: {PresetNames()})" : Alike(id);
-        string what = isPreset ? $"model '{typed}' ({id})" : $"model '{id}'";
-        string toDo = options.IsOffline ? $"unset HF_HUB_OFFLINE and type: trainer download {id}" : $"type: trainer download {id}";
+        var near = !id.Id.Contains('/', StringComparison.Ordinal) ? $" (if it was meant as a preset: {PresetNames()})" : Alike(id);
+        var what = isPreset ? $"model '{typed}' ({id})" : $"model '{id}'";
+        var toDo = options.IsOffline ? $"unset HF_HUB_OFFLINE and type: trainer download {id}" : $"type: trainer download {id}";
         return $"{what} is neither a folder here nor in the Hugging Face cache '{options.CacheFolder}'{near}; {toDo}";
     }
 
     private string Alike(HubModelId id)
     {
-        string name = id.Id[(id.Id.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        var name = id.Id[(id.Id.IndexOf('/', StringComparison.Ordinal) + 1)..];
         string[] alike =
             [.. _cache.Models().Where(one => string.Equals(one[(one.IndexOf('/', StringComparison.Ordinal) + 1)..], name, StringComparison.OrdinalIgnoreCase))
             .Take(3)];
@@ -79,14 +71,8 @@ public sealed class ModelSource(HubOptions options)
     {
         bool Has(string name) => IsThere(Path.Combine(snapshot, name));
         const string Config = "config.json", Single = "model.safetensors", Index = "model.safetensors.index.json";
-        if (!Has(Config))
-        {
-            return Config;
-        }
-        if (Has(Single))
-        {
-            return null;
-        }
+        if (!Has(Config)) return Config;
+        if (Has(Single)) return null;
         if (!Has(Index))
         {
             // Other formats are for the reader of weights to judge: it names the way out for each.
@@ -95,9 +81,9 @@ public sealed class ModelSource(HubOptions options)
         }
         try
         {
-            using FileStream file = File.OpenRead(Path.Combine(snapshot, Index));
+            using var file = File.OpenRead(Path.Combine(snapshot, Index));
             if (file.Length > 64 << 20) return null; // As a broken one.
-            using JsonDocument index = JsonDocument.Parse(file);
+            using var index = JsonDocument.Parse(file);
             return index.RootElement.GetProperty("weight_map").EnumerateObject().Select(static pair => pair.Value.GetString() ?? "")
                 .Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal).FirstOrDefault(shard => shard.Length > 0 && !Has(shard));

@@ -28,9 +28,9 @@ internal sealed class Patience(HubOptions options, TimeProvider clock, Action<st
     /// <param name="cancel">Ends the pauses too.</param>
     internal async Task<T> RunAsync<T>(string what, Func<long> progress, Func<CancellationToken, Task<T>> action, CancellationToken cancel)
     {
-        for (int tries = 1; ; tries++)
+        for (var tries = 1; ; tries++)
         {
-            long before = progress();
+            var before = progress();
             string why;
             TimeSpan? asked = null;
             try
@@ -56,7 +56,7 @@ internal sealed class Patience(HubOptions options, TimeProvider clock, Action<st
                 throw new NotAvailableException($"cannot {verb} {what}: {why}, {tries} times in a "
                     + $"row; {(verb == "fetch" ? "what is here is kept, " : "")}type the command again to continue");
             }
-            TimeSpan pause = asked ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, tries - 1)));
+            var pause = asked ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, tries - 1)));
             pause = pause < TimeSpan.Zero ? TimeSpan.Zero : pause > LongestPause ? LongestPause : pause;
             note($"{what}: {why}; trying again in {pause.TotalSeconds:0} s ({tries} of {options.Tries})");
             await Task.Delay(pause, clock, cancel).ConfigureAwait(false);

@@ -28,6 +28,11 @@ public sealed class FolderTests
     }
 
     [Fact]
+    public void One_short_statement_stands_without_braces()
+        => Assert.Empty(Repository.Sources("src").Concat(Repository.Sources("tests"))
+            .SelectMany(path => LoneStatements.Find(File.ReadAllText(path)).Select(line => $"{Repository.Relative(path)}:{line}")));
+
+    [Fact]
     public void Lines_end_at_column_160_but_for_strings_that_cannot_be_cut()
     {
         var faults = Repository.Sources("src").Concat(Repository.Sources("tests"))

@@ -20,7 +20,7 @@ internal static class DecodeCommand
         var flag = Array.IndexOf(words, "--batch");
         int? size = flag < 0 ? null : flag + 1 < words.Length && int.TryParse(words[flag + 1], CultureInfo.InvariantCulture, out var given) && given > 0
             ? given : throw new ArgumentException("--batch needs a number of texts");
-        string[] counts = flag < 0 ? words : [.. words[..flag], .. words[(flag + 2)..]];
+        var counts = flag < 0 ? words : [.. words[..flag], .. words[(flag + 2)..]];
         int Count(int at, int otherwise) => counts.Length > at ? int.Parse(counts[at], CultureInfo.InvariantCulture) : otherwise;
         var (promptTokens, tokens) = (Count(0, 64), Count(1, 33));
         using var model = CausalModel.Load(folder);
@@ -109,7 +109,7 @@ internal static class DecodeCommand
         for (var i = 0; i < 5; i++)
         {
             var began = Stopwatch.GetTimestamp();
-            TorchThreads.For(0, words / 4096, 64, (from, to) =>
+            ComputeThreads.For(0, words / 4096, 64, (from, to) =>
             {
                 var sum = System.Runtime.Intrinsics.Vector256<ulong>.Zero;
                 for (var p = start + from * 4096; p < start + to * 4096; p += 16)

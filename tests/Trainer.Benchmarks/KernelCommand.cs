@@ -21,22 +21,23 @@ internal static unsafe class KernelCommand
         var packed = (byte*)NativeMemory.AlignedAlloc((nuint)Count / 2, 64);
         for (long i = 0; i < Count; i++) x[i] = MathF.Sin(i * 0.001f) * 0.02f;
         Console.WriteLine($"kernels {Kernels.Width}; GB/s of the bytes named");
-        Report("memcpy (output)", Count * 4, () => TorchThreads.For(0, Count, 1 << 16, (b, e) => NativeMemory.Copy(x + b, y + b, (nuint)(e - b) * 4)));
+        Report("memcpy (output)", Count * 4, () => ComputeThreads.For(0, Count, 1 << 16, (b, e) => NativeMemory.Copy(x + b, y + b, (nuint)(e - b) * 4)));
         Report("quantize (fp32 input)", Count * 4,
-            () => TorchThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Quantizer.Quantize(x + b, packed, absmax, b, e)));
+            () => ComputeThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Quantizer.Quantize(x + b, packed, absmax, b, e)));
         var source = Nf4Source.Plain(packed, absmax, Count);
         Report("dequantize fp32 (output)", Count * 4,
-            () => TorchThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Dequantizer.ToFloat(source, y + b, b, e)));
+            () => ComputeThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Dequantizer.ToFloat(source, y + b, b, e)));
         Report("dequantize bf16 (output)", Count * 2,
-            () => TorchThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Dequantizer.ToBFloat16(source, (ushort*)z + b, b, e)));
-        Report("bf16 to fp32 (output)", Count * 4, () => TorchThreads.For(0, Count, 1 << 16, (b, e) => BFloat16Bits.ToFloat((ushort*)z + b, y + b, e - b)));
-        Report("NF4 times one row (codes)", Count / 2, () => TorchThreads.For(0, 4096, 32, (b, e) => Nf4Dot.Run(source, 4096, x, 1, y, 4096, b, e)));
-        Report("bf16 times one row", Count * 2, () => TorchThreads.For(0, 4096, 32, (b, e) => DenseDot.BFloat16((ushort*)z, 4096, x, 1, y, 4096, b, e)));
-        Report("SwiGLU forward (3 streams)", Count * 12, () => TorchThreads.For(0, Count, 1 << 14, (b, e) => GatedUnit.Forward(Gate.Silu, x, y, z, b, e)));
+            () => ComputeThreads.ForUnits(0, Count, 64, 1 << 15, (b, e) => Nf4Dequantizer.ToBFloat16(source, (ushort*)z + b, b, e)));
+        Report("bf16 to fp32 (output)", Count * 4, () => ComputeThreads.For(0, Count, 1 << 16, (b, e) => BFloat16Bits.ToFloat((ushort*)z + b, y + b, e - b)));
+        Report("NF4 times one row (codes)", Count / 2, () => ComputeThreads.For(0, 4096, 32, (b, e) => Nf4Dot.Run(source, 4096, x, 1, y, 4096, b, e)));
+        Report("bf16 times one row", Count * 2, () => ComputeThreads.For(0, 4096, 32, (b, e) => DenseDot.BFloat16((ushort*)z, 4096, x, 1, y, 4096, b, e)));
+        Report("SwiGLU forward (3 streams)", Count * 12, () => ComputeThreads.For(0, Count, 1 << 14, (b, e) => GatedUnit.Forward(Gate.Silu, x, y, z, b, e)));
         Report("SwiGLU backward (5 streams)", Count * 20,
-            () => TorchThreads.For(0, Count, 1 << 14, (b, e) => GatedUnit.Backward(Gate.Silu, x, y, z, w, z, b, e)));
-        Report("RMSNorm forward (2 streams)", Count * 8, () => TorchThreads.For(0, 4096, 4, (b, e) => RmsNorm.Forward(x, w, y, absmax, 4096, 1e-5f, 0, b, e)));
-        Report("AdamW (7 streams)", Count * 28, () => TorchThreads.For(0, Count, 1 << 14,
+            () => ComputeThreads.For(0, Count, 1 << 14, (b, e) => GatedUnit.Backward(Gate.Silu, x, y, z, w, z, b, e)));
+        Report("RMSNorm forward (2 streams)", Count * 8, () => ComputeThreads.For(0, 4096, 4, (b, e) => RmsNorm.Forward(x, w, y, absmax, 4096, 1e-5f,
+            0, b, e)));
+        Report("AdamW (7 streams)", Count * 28, () => ComputeThreads.For(0, Count, 1 << 14,
             (b, e) => FlatAdamW.Step(x, y, z, w, b, e, new AdamWStep(1e-6, 0.9, 0.999, 1e-8, 0, 1, 2))));
         return 0;
     }

@@ -15,7 +15,7 @@ public static class AtomicFile
     // "written" comes between writing and reading again: where a test plays the bad disk.
     internal static void WriteBytes(string path, ReadOnlySpan<byte> bytes, Action<string>? written)
     {
-        byte[] copy = bytes.ToArray();
+        var copy = bytes.ToArray();
         Write(path, temporary =>
         {
             File.WriteAllBytes(temporary, copy);
@@ -23,9 +23,7 @@ public static class AtomicFile
         }, temporary =>
         {
             if (!File.ReadAllBytes(temporary).AsSpan().SequenceEqual(copy))
-            {
                 throw new CannotWriteException($"cannot write '{path}': what was read back differs from what was written; check the disk");
-            }
         });
     }
 
@@ -40,7 +38,7 @@ public static class AtomicFile
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(fill);
-        string temporary = TemporaryName.Beside(path, TemporaryName.New);
+        var temporary = TemporaryName.Beside(path, TemporaryName.New);
         try
         {
             AtomicFolder.CleanLeftovers(Path.GetDirectoryName(temporary)!, Path.GetFileName(path));
@@ -53,10 +51,7 @@ public static class AtomicFile
         catch (Exception fault)
         {
             TryDelete(temporary);
-            if (WriteFault.Covers(fault))
-            {
-                throw WriteFault.Of(path, fault);
-            }
+            if (WriteFault.Covers(fault)) throw WriteFault.Of(path, fault);
             throw;
         }
     }

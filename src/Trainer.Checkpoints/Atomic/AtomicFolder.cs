@@ -30,10 +30,7 @@ public static class AtomicFolder
         catch (Exception fault)
         {
             TryDelete(temporary);
-            if (WriteFault.Covers(fault))
-            {
-                throw WriteFault.Of(path, fault);
-            }
+            if (WriteFault.Covers(fault)) throw WriteFault.Of(path, fault);
             throw;
         }
     }
@@ -41,24 +38,20 @@ public static class AtomicFolder
     /// <summary>Makes every file and folder below a folder outlive a power cut.</summary>
     public static void Flush(string folder)
     {
-        foreach (string file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
-        {
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
             NativeFile.FlushFile(file);
-        }
-        foreach (string inner in Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories).Append(folder))
-        {
+        foreach (var inner in Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories).Append(folder))
             NativeFile.FlushFolder(inner);
-        }
     }
 
     /// <summary>Deletes a folder so that a kill half-way leaves no folder of that name: first renamed, then emptied.</summary>
     public static void Delete(string path)
     {
-        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         try
         {
             File.Delete(Path.Combine(target, AsideMark));
-            string doomed = TemporaryName.Beside(target, TemporaryName.Old);
+            var doomed = TemporaryName.Beside(target, TemporaryName.Old);
             Directory.Move(target, doomed);
             NativeFile.FlushFolder(Path.GetDirectoryName(target)!);
             Directory.Delete(doomed, recursive: true);
@@ -78,33 +71,22 @@ public static class AtomicFolder
     public static IReadOnlyList<string> CleanLeftovers(string parent, string? only = null)
     {
         var cleaned = new List<string>();
-        if (!Directory.Exists(parent))
-        {
-            return cleaned;
-        }
+        if (!Directory.Exists(parent)) return cleaned;
         try
         {
-            foreach (string path in Directory.EnumerateFileSystemEntries(parent, ".*").Order(StringComparer.Ordinal).ToList())
+            foreach (var path in Directory.EnumerateFileSystemEntries(parent, ".*").Order(StringComparer.Ordinal).ToList())
             {
-                string name = Path.GetFileName(path);
-                if (!TemporaryName.TryParse(name, out string target, out string kind, out bool isInUse) || isInUse || (only is not null && target != only))
-                {
+                var name = Path.GetFileName(path);
+                if (!TemporaryName.TryParse(name, out var target, out var kind, out var isInUse) || isInUse || (only is not null && target != only))
                     continue;
-                }
-                string restored = Path.Combine(parent, target);
+                var restored = Path.Combine(parent, target);
                 if (kind == TemporaryName.Old && !Directory.Exists(restored) && File.Exists(Path.Combine(path, AsideMark)))
                 {
                     Directory.Move(path, restored);
                     File.Delete(Path.Combine(restored, AsideMark));
                 }
-                else if (Directory.Exists(path))
-                {
-                    Directory.Delete(path, recursive: true);
-                }
-                else
-                {
-                    File.Delete(path);
-                }
+                else if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+                else File.Delete(path);
                 cleaned.Add(name);
             }
         }
@@ -117,7 +99,7 @@ public static class AtomicFolder
 
     private static void Publish(string temporary, string target)
     {
-        string parent = Path.GetDirectoryName(target)!;
+        var parent = Path.GetDirectoryName(target)!;
         if (!Directory.Exists(target))
         {
             Directory.Move(temporary, target);
@@ -125,7 +107,7 @@ public static class AtomicFolder
             return;
         }
         // The mark goes in first: a folder put aside with it is whole and may be put back, one without it was on its way out.
-        string aside = TemporaryName.Beside(target, TemporaryName.Old);
+        var aside = TemporaryName.Beside(target, TemporaryName.Old);
         File.WriteAllBytes(Path.Combine(target, AsideMark), []);
         Directory.Move(target, aside);
         try
@@ -147,10 +129,7 @@ public static class AtomicFolder
     {
         try
         {
-            if (Directory.Exists(path))
-            {
-                Directory.Delete(path, recursive: true);
-            }
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
         }
         catch (Exception fault) when (WriteFault.Covers(fault))
         {

@@ -12,23 +12,15 @@ public static class FolderPath
     internal static string Inside(string folder, string name, string what)
     {
         if (name.Length == 0 || name is "." or ".." || name.AsSpan().IndexOfAny("/\\:\0") >= 0 || Path.IsPathRooted(name))
-        {
             throw new BadFileException($"{what} in '{folder}' is called '{name}', which is not the plain name of a file in it; refusing to look elsewhere");
-        }
-        string path = Path.Combine(folder, name);
+        var path = Path.Combine(folder, name);
         string root = Real(folder), target = Real(path);
-        if (IsBelow(target, root))
-        {
-            return path;
-        }
+        if (IsBelow(target, root)) return path;
         // Folders that snapshot_download(local_dir=...) made link to the cache wherever it is; large files are linked by hand too.
-        string? home = Path.GetDirectoryName(target);
-        bool isBlob = home is not null && Path.GetFileName(home) == "blobs" && Directory.Exists(Path.Combine(Path.GetDirectoryName(home)!, "snapshots"));
-        bool isSameKind = Path.HasExtension(name) && Path.GetExtension(target).Equals(Path.GetExtension(name), StringComparison.OrdinalIgnoreCase);
-        if (isBlob || isSameKind)
-        {
-            return path;
-        }
+        var home = Path.GetDirectoryName(target);
+        var isBlob = home is not null && Path.GetFileName(home) == "blobs" && Directory.Exists(Path.Combine(Path.GetDirectoryName(home)!, "snapshots"));
+        var isSameKind = Path.HasExtension(name) && Path.GetExtension(target).Equals(Path.GetExtension(name), StringComparison.OrdinalIgnoreCase);
+        if (isBlob || isSameKind) return path;
         throw new BadFileException($"{what} '{name}' in '{folder}' is a link to '{target}', which is no file of this kind; copy the file itself into the "
             + "folder");
     }
@@ -40,14 +32,11 @@ public static class FolderPath
     /// <exception cref="BadFileException">The links go in a circle.</exception>
     public static string Real(string path)
     {
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        for (int links = 0; links <= MaxLinks; links++)
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        for (var links = 0; links <= MaxLinks; links++)
         {
-            string? next = FollowFirst(full);
-            if (next is null)
-            {
-                return full;
-            }
+            var next = FollowFirst(full);
+            if (next is null) return full;
             full = next;
         }
         throw new BadFileException($"'{path}' goes through more than {MaxLinks} links; remove the circle");
@@ -55,18 +44,16 @@ public static class FolderPath
 
     private static string? FollowFirst(string full)
     {
-        string root = Path.GetPathRoot(full)!;
-        string[] parts = full[root.Length..].Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries);
-        string walked = root;
-        for (int i = 0; i < parts.Length; i++)
+        var root = Path.GetPathRoot(full)!;
+        var parts = full[root.Length..].Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries);
+        var walked = root;
+        for (var i = 0; i < parts.Length; i++)
         {
-            string parent = walked;
+            var parent = walked;
             walked = Path.Combine(walked, parts[i]);
-            string? target = new FileInfo(walked).LinkTarget;
+            var target = new FileInfo(walked).LinkTarget;
             if (target is not null)
-            {
                 return Path.GetFullPath(Path.Combine([Path.Combine(parent, target), .. parts[(i + 1)..]]));
-            }
         }
         return null;
     }

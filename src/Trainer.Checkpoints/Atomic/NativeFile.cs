@@ -13,28 +13,22 @@ internal static partial class NativeFile
 
     internal static SafeFileHandle? OpenRead(string path)
     {
-        if (OperatingSystem.IsWindows())
-        {
-            return null;
-        }
-        int descriptor = Open(path, ReadOnly);
+        if (OperatingSystem.IsWindows()) return null;
+        var descriptor = Open(path, ReadOnly);
         return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
     /// <summary>Makes names in a folder (new files, renames) outlive a power cut, where the system has a way to.</summary>
     internal static void FlushFolder(string folder)
     {
-        using SafeFileHandle? handle = OpenRead(folder);
-        if (handle is not null)
-        {
-            RandomAccess.FlushToDisk(handle);
-        }
+        using var handle = OpenRead(folder);
+        if (handle is not null) RandomAccess.FlushToDisk(handle);
     }
 
     /// <summary>Hands a file to the disk; it may be one that this user may read only.</summary>
     internal static void FlushFile(string path)
     {
-        using SafeFileHandle handle = OpenRead(path) ?? File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        using var handle = OpenRead(path) ?? File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         RandomAccess.FlushToDisk(handle);
     }
 

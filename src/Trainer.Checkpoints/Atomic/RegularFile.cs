@@ -14,10 +14,7 @@ public static partial class RegularFile
     /// <summary>Whether there is something at a path that is neither a file nor a folder.</summary>
     public static bool IsOther(string path)
     {
-        if (OperatingSystem.IsWindows())
-        {
-            return false;
-        }
+        if (OperatingSystem.IsWindows()) return false;
         // .NET's own layer: flags and mode come first on every system; the rest is of no interest here.
         Span<int> status = stackalloc int[64];
         return Stat(path, ref MemoryMarshal.GetReference(status)) == 0 && (status[1] & KindMask) is not (RegularKind or FolderKind);
@@ -28,23 +25,15 @@ public static partial class RegularFile
     public static void Require(string path)
     {
         if (IsOther(path))
-        {
             throw new BadFileException($"'{path}' is no regular file but a pipe, a socket or a device; name a file, or put a copy in its place");
-        }
     }
 
     /// <summary>Refuses a folder that holds a pipe, a socket or a device beside its files.</summary>
     /// <exception cref="BadFileException">It holds one.</exception>
     public static void RequireAll(string folder)
     {
-        if (!Directory.Exists(folder))
-        {
-            return;
-        }
-        foreach (string path in Directory.EnumerateFileSystemEntries(folder))
-        {
-            Require(path);
-        }
+        if (!Directory.Exists(folder)) return;
+        foreach (var path in Directory.EnumerateFileSystemEntries(folder)) Require(path);
     }
 
     [LibraryImport("libSystem.Native", EntryPoint = "SystemNative_Stat", StringMarshalling = StringMarshalling.Utf8)]

@@ -22,10 +22,7 @@ public static class SmallFile
     public static byte[] Bytes(string path, long most = MostBytes)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        if (file.Length > most)
-        {
-            throw TooLong(path, file.Length, most);
-        }
+        if (file.Length > most) throw TooLong(path, file.Length, most);
         var bytes = new byte[file.Length];
         file.ReadExactly(bytes);
         return bytes;
@@ -48,10 +45,7 @@ public static class SmallFile
     public static IEnumerable<string> Lines(string path, int most = MostLetters)
     {
         using var reader = new StreamReader(path);
-        foreach (string line in Lines(reader, path, most))
-        {
-            yield return line;
-        }
+        foreach (var line in Lines(reader, path, most)) yield return line;
     }
 
     /// <summary>The lines of a text, one at a time.</summary>
@@ -76,18 +70,12 @@ public static class SmallFile
                 line.Append((char)letter);
                 continue;
             }
-            if (letter == '\r' && reader.Peek() == '\n')
-            {
-                reader.Read();
-            }
+            if (letter == '\r' && reader.Peek() == '\n') reader.Read();
             yield return line.ToString();
             line.Clear();
             number++;
         }
-        if (line.Length > 0)
-        {
-            yield return line.ToString();
-        }
+        if (line.Length > 0) yield return line.ToString();
     }
 
     /// <summary>The rest of a text that is held whole.</summary>
@@ -101,9 +89,7 @@ public static class SmallFile
         for (int count; (count = reader.Read(part, 0, part.Length)) > 0;)
         {
             if (text.Length + count > MostBytes)
-            {
                 throw new BadFileException($"{name} has more than {MostBytes >> 20} Mi letters; give less at a time");
-            }
             text.Append(part, 0, count);
         }
         return text.ToString();
@@ -116,10 +102,7 @@ public static class SmallFile
     public static void Require(string path, long most = MostBytes)
     {
         using var file = File.OpenHandle(path);
-        if (RandomAccess.GetLength(file) is var length && length > most)
-        {
-            throw TooLong(path, length, most);
-        }
+        if (RandomAccess.GetLength(file) is var length && length > most) throw TooLong(path, length, most);
     }
 
     private static BadFileException TooLong(string path, long length, long most) =>

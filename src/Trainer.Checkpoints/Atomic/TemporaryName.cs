@@ -15,7 +15,7 @@ internal static class TemporaryName
 
     internal static string Beside(string path, string kind)
     {
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         return Path.Combine(Path.GetDirectoryName(full)!,
             $".{Path.GetFileName(full)}.{kind}-{Environment.ProcessId}-{Mine}{Guid.NewGuid().ToString("n")[..8]}");
     }
@@ -24,16 +24,11 @@ internal static class TemporaryName
     internal static bool TryParse(string fileName, out string target, out string kind, out bool isInUse)
     {
         (target, kind, isInUse) = ("", "", false);
-        int dot = fileName.LastIndexOf('.');
-        if (dot <= 1 || fileName[0] != '.')
-        {
+        var dot = fileName.LastIndexOf('.');
+        if (dot <= 1 || fileName[0] != '.') return false;
+        var parts = fileName[(dot + 1)..].Split('-');
+        if (parts.Length != 3 || parts[0] is not (New or Old) || !int.TryParse(parts[1], out var processId))
             return false;
-        }
-        string[] parts = fileName[(dot + 1)..].Split('-');
-        if (parts.Length != 3 || parts[0] is not (New or Old) || !int.TryParse(parts[1], out int processId))
-        {
-            return false;
-        }
         (target, kind) = (fileName[1..dot], parts[0]);
         isInUse = processId == Environment.ProcessId ? parts[2].StartsWith(Mine, StringComparison.Ordinal) : IsAlive(processId);
         return true;
@@ -43,7 +38,7 @@ internal static class TemporaryName
     {
         try
         {
-            using Process process = Process.GetProcessById(processId);
+            using var process = Process.GetProcessById(processId);
             return !process.HasExited;
         }
         catch (Exception fault) when (fault is ArgumentException or InvalidOperationException)

@@ -21,7 +21,7 @@ public static class WriteFault
     /// <param name="fault">What the system answered.</param>
     public static CannotWriteException Of(string path, Exception fault)
     {
-        string why = fault.HResult switch
+        var why = fault.HResult switch
         {
             _ when IsTooLarge(fault) => "the file would be larger than its file system or 'ulimit -f' allows; raise the limit or choose another folder with "
                 + "--output-dir",

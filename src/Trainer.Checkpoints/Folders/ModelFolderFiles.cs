@@ -23,15 +23,15 @@ public static class ModelFolderFiles
     public static IReadOnlyList<string> CopyTokenizer(TextFolders source, string target)
     {
         ArgumentNullException.ThrowIfNull(source);
-        List<string> copied = Copy(source.Tokenizer, target, TokenizerNames);
-        List<string> templates = Copy(source.Template, target, TemplateNames);
+        var copied = Copy(source.Tokenizer, target, TokenizerNames);
+        var templates = Copy(source.Template, target, TemplateNames);
         // A template that lies in another folder's tokenizer_config.json becomes a file, which goes before what the copied config says.
         if (templates.Count == 0 && source.Template != source.Tokenizer && TextFolders.TemplateOfConfig(source.Template) is string template)
         {
             File.WriteAllText(Path.Combine(target, TemplateNames[0]), template);
             templates.Add(TemplateNames[0]);
         }
-        string more = Path.Combine(source.Template, MoreTemplatesFolder);
+        var more = Path.Combine(source.Template, MoreTemplatesFolder);
         if (Directory.Exists(more))
         {
             Directory.CreateDirectory(Path.Combine(target, MoreTemplatesFolder));
@@ -54,13 +54,10 @@ public static class ModelFolderFiles
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         string[] a = first.Split('.'), b = second.Split('.');
-        for (int i = 0; i < Math.Min(a.Length, b.Length); i++)
+        for (var i = 0; i < Math.Min(a.Length, b.Length); i++)
         {
-            int order = long.TryParse(a[i], out long x) && long.TryParse(b[i], out long y) ? x.CompareTo(y) : string.CompareOrdinal(a[i], b[i]);
-            if (order != 0)
-            {
-                return order;
-            }
+            var order = long.TryParse(a[i], out var x) && long.TryParse(b[i], out var y) ? x.CompareTo(y) : string.CompareOrdinal(a[i], b[i]);
+            if (order != 0) return order;
         }
         return a.Length.CompareTo(b.Length);
     }
@@ -68,7 +65,7 @@ public static class ModelFolderFiles
     private static List<string> Copy(string source, string target, IEnumerable<string> names)
     {
         var copied = new List<string>();
-        foreach (string name in names.Where(name => File.Exists(Path.Combine(source, name))))
+        foreach (var name in names.Where(name => File.Exists(Path.Combine(source, name))))
         {
             string from = FolderPath.Inside(source, name, "file"), to = Path.Combine(target, name);
             try

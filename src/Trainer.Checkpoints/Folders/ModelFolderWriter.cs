@@ -27,12 +27,10 @@ public static class ModelFolderWriter
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(produce);
         ArgumentNullException.ThrowIfNull(finish);
-        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(plan.Target));
+        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(plan.Target));
         if (File.Exists(target) || (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()))
-        {
             throw new CannotWriteException($"cannot write '{plan.Target}': it exists already; delete it or choose another --output-dir");
-        }
-        string work = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.partial");
+        var work = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.partial");
         try
         {
             Directory.CreateDirectory(work);
@@ -53,10 +51,7 @@ public static class ModelFolderWriter
             }
             AtomicFolder.Flush(work);
             ShardedModel.Open(work).Dispose();
-            if (Directory.Exists(target))
-            {
-                Directory.Delete(target);
-            }
+            if (Directory.Exists(target)) Directory.Delete(target);
             Directory.Move(work, target);
             NativeFile.FlushFolder(Path.GetDirectoryName(target)!);
         }
@@ -72,7 +67,7 @@ public static class ModelFolderWriter
         ArgumentNullException.ThrowIfNull(groups);
         var shards = new List<List<TensorGroup>>();
         long filled = 0;
-        foreach (TensorGroup group in groups)
+        foreach (var group in groups)
         {
             if (shards.Count == 0 || filled + group.ByteCount > maxShardBytes)
             {
@@ -87,17 +82,17 @@ public static class ModelFolderWriter
 
     private static void WriteShards(ModelFolderPlan plan, string work, Action<TensorGroup, TensorSink> produce, CancellationToken cancel)
     {
-        IReadOnlyList<IReadOnlyList<TensorGroup>> shards = Shards(plan.Groups, plan.MaxShardBytes);
-        HashSet<string> done = Begin(plan, work, shards.Count);
+        var shards = Shards(plan.Groups, plan.MaxShardBytes);
+        var done = Begin(plan, work, shards.Count);
         long total = plan.Groups.Sum(static group => group.ByteCount), bytes = 0,
             largest = shards.Max(static shard => shard.Sum(static group => group.ByteCount));
-        bool isSpooled = plan.Groups.Any(static group => !group.IsExact);
+        var isSpooled = plan.Groups.Any(static group => !group.IsExact);
         DiskSpace.Require(work,
             total - shards.Where((_, i) => done.Contains(Name(i, shards.Count))).SelectMany(static shard => shard).Sum(static group => group.ByteCount)
             + (isSpooled ? largest : 0), "the model");
         var index = new JsonObject();
         long tensorBytes = 0;
-        for (int i = 0; i < shards.Count; i++)
+        for (var i = 0; i < shards.Count; i++)
         {
             string name = Name(i, shards.Count), path = Path.Combine(work, name);
             if (!done.Contains(name))
@@ -106,12 +101,9 @@ public static class ModelFolderWriter
                 done.Add(name);
                 Save(plan, work, shards.Count, done);
             }
-            else
-            {
-                plan.Progress?.Invoke(bytes += shards[i].Sum(static group => group.ByteCount), total);
-            }
-            using SafetensorsFile file = SafetensorsFile.Open(path);
-            foreach (SafetensorsEntry entry in file.Entries)
+            else plan.Progress?.Invoke(bytes += shards[i].Sum(static group => group.ByteCount), total);
+            using var file = SafetensorsFile.Open(path);
+            foreach (var entry in file.Entries)
             {
                 index[entry.Name] = name;
                 tensorBytes += entry.ByteCount;
@@ -131,7 +123,7 @@ public static class ModelFolderWriter
     {
         void Produce(TensorSink sink)
         {
-            foreach (TensorGroup group in groups)
+            foreach (var group in groups)
             {
                 cancel.ThrowIfCancellationRequested();
                 produce(group, sink);
@@ -142,7 +134,7 @@ public static class ModelFolderWriter
         {
             if (groups.All(static group => group.IsExact))
             {
-                using SafetensorsWriter writer = SafetensorsWriter.Create(temporary, groups.SelectMany(static group => group.Tensors),
+                using var writer = SafetensorsWriter.Create(temporary, groups.SelectMany(static group => group.Tensors),
                     SafetensorsWriter.PyTorchMetadata, plan.Verify);
                 Produce(new DirectSink(writer));
                 writer.Complete();
@@ -151,7 +143,7 @@ public static class ModelFolderWriter
             {
                 using var spool = new SpoolSink(path + ".spool");
                 Produce(spool);
-                using SafetensorsWriter writer = SafetensorsWriter.Create(temporary, spool.Tensors, SafetensorsWriter.PyTorchMetadata, plan.Verify);
+                using var writer = SafetensorsWriter.Create(temporary, spool.Tensors, SafetensorsWriter.PyTorchMetadata, plan.Verify);
                 spool.CopyTo(writer);
                 writer.Complete();
             }
@@ -162,22 +154,18 @@ public static class ModelFolderWriter
     private static HashSet<string> Begin(ModelFolderPlan plan, string work, int count)
     {
         AtomicFolder.CleanLeftovers(work);
-        string path = Path.Combine(work, StateFile);
+        var path = Path.Combine(work, StateFile);
         try
         {
             if (File.Exists(path) && JsonNode.Parse(SmallFile.Bytes(path)) is JsonObject state && (string?)state["identity"] == Identity(plan, count))
-            {
                 return [.. ((JsonArray)state["done"]!).Select(static name => (string)name!).Where(name => File.Exists(Path.Combine(work, name)))];
-            }
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
             // Unreadable: begin anew.
         }
-        foreach (string remains in Directory.EnumerateFiles(work).Where(static file => Path.GetFileName(file) != RunLock.FileName))
-        {
+        foreach (var remains in Directory.EnumerateFiles(work).Where(static file => Path.GetFileName(file) != RunLock.FileName))
             File.Delete(remains);
-        }
         Save(plan, work, count, []);
         return [];
     }

@@ -25,10 +25,7 @@ internal sealed class SpoolSink : TensorSink, IDisposable
 
     public override void Write(TensorDeclaration tensor, ReadOnlySpan<byte> bytes)
     {
-        if (_tensors.Count == 0 || _tensors[^1].Tensor.Name != tensor.Name)
-        {
-            _tensors.Add((tensor, _length));
-        }
+        if (_tensors.Count == 0 || _tensors[^1].Tensor.Name != tensor.Name) _tensors.Add((tensor, _length));
         try
         {
             RandomAccess.Write(_file, bytes, _length);
@@ -44,12 +41,12 @@ internal sealed class SpoolSink : TensorSink, IDisposable
 
     internal void CopyTo(SafetensorsWriter writer)
     {
-        byte[] buffer = new byte[Part];
-        foreach ((TensorDeclaration tensor, long start) in _tensors)
+        var buffer = new byte[Part];
+        foreach ((var tensor, var start) in _tensors)
         {
             for (long done = 0; done < tensor.ByteCount;)
             {
-                int got = RandomAccess.Read(_file, buffer.AsSpan(0, (int)Math.Min(Part, tensor.ByteCount - done)), start + done);
+                var got = RandomAccess.Read(_file, buffer.AsSpan(0, (int)Math.Min(Part, tensor.ByteCount - done)), start + done);
                 writer.Write(tensor.Name, got > 0 ? buffer.AsSpan(0, got)
                     : throw new InvalidOperationException($"tensor '{tensor.Name}' was given too few bytes"));
                 done += got;

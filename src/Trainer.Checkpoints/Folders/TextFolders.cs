@@ -21,11 +21,8 @@ public sealed record TextFolders(string Tokenizer, string Template)
     public static TextFolders Of(string model, string? adapter)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (adapter is null)
-        {
-            return new TextFolders(model, model);
-        }
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(adapter));
+        if (adapter is null) return new TextFolders(model, model);
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(adapter));
         string[] own = Path.GetFileName(full).StartsWith(Checkpoint, StringComparison.Ordinal) && Path.GetDirectoryName(full) is string run
             ? [full, run] : [full];
         return new TextFolders(Array.Find(own, HasTokenizer) ?? model, Array.Find(own, HasTemplate) ?? model);
@@ -42,18 +39,13 @@ public sealed record TextFolders(string Tokenizer, string Template)
     /// <summary>The default template in a folder's tokenizer_config.json, or null.</summary>
     internal static string? TemplateOfConfig(string folder)
     {
-        string path = Path.Combine(folder, "tokenizer_config.json");
-        if (!File.Exists(path))
-        {
-            return null;
-        }
+        var path = Path.Combine(folder, "tokenizer_config.json");
+        if (!File.Exists(path)) return null;
         try
         {
-            using JsonDocument config = PythonJson.Parse(SmallFile.Bytes(path));
-            if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("chat_template", out JsonElement template))
-            {
+            using var config = PythonJson.Parse(SmallFile.Bytes(path));
+            if (config.RootElement.ValueKind != JsonValueKind.Object || !config.RootElement.TryGetProperty("chat_template", out var template))
                 return null;
-            }
             return template.ValueKind switch
             {
                 JsonValueKind.String => template.GetString(),
@@ -70,6 +62,6 @@ public sealed record TextFolders(string Tokenizer, string Template)
     }
 
     private static string? Text(JsonElement element, string key)
-        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
+        => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String
             ? value.GetString() : null;
 }

@@ -44,9 +44,7 @@ public sealed class GgufFile : IDisposable
         {
             stream?.Dispose();
             if (fault is IOException or UnauthorizedAccessException)
-            {
                 throw new BadFileException($"cannot read '{path}': {fault.Message.TrimEnd('.')}; check the path", fault);
-            }
             throw;
         }
     }
@@ -62,10 +60,10 @@ public sealed class GgufFile : IDisposable
     {
         ArgumentNullException.ThrowIfNull(tensor);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, tensor.ByteCount - count);
-        byte[] bytes = new byte[count];
-        for (int done = 0; done < count;)
+        var bytes = new byte[count];
+        for (var done = 0; done < count;)
         {
-            int got = RandomAccess.Read(_stream.SafeFileHandle, bytes.AsSpan(done), tensor.Begin + offset + done);
+            var got = RandomAccess.Read(_stream.SafeFileHandle, bytes.AsSpan(done), tensor.Begin + offset + done);
             done += got > 0
                 ? got : throw new BadFileException($"tensor '{tensor.Name}' of '{Path}' ends early; the file was cut off, copy or download it again");
         }

@@ -40,10 +40,7 @@ internal sealed class GgufHeader
 
     private ReadOnlySpan<byte> Take(int count)
     {
-        if (Left < count)
-        {
-            throw Bad("it is cut off");
-        }
+        if (Left < count) throw Bad("it is cut off");
         _stream.ReadExactly(_buffer, 0, count);
         return _buffer.AsSpan(0, count);
     }
@@ -54,14 +51,14 @@ internal sealed class GgufHeader
 
     private long Count(string what, int smallestBytes)
     {
-        ulong count = UInt64();
+        var count = UInt64();
         return count <= (ulong)(Left / smallestBytes) ? (long)count : throw Bad($"it announces {count} {what}, for which it is too short");
     }
 
     private string Text(string what)
     {
-        long count = Count($"bytes of {what}", 1);
-        byte[] bytes = count <= MaxTextBytes ? new byte[count] : throw Bad($"{what} is {count} bytes long");
+        var count = Count($"bytes of {what}", 1);
+        var bytes = count <= MaxTextBytes ? new byte[count] : throw Bad($"{what} is {count} bytes long");
         _stream.ReadExactly(bytes);
         try
         {
@@ -76,24 +73,15 @@ internal sealed class GgufHeader
 
     private void Parse()
     {
-        if (Left < 24 || UInt32() != Magic)
-        {
-            throw Bad("it does not begin with 'GGUF'");
-        }
-        uint version = UInt32();
-        if (version is not (2 or 3))
-        {
-            throw Bad($"its version is {version}, versions 2 and 3 (little-endian) are read");
-        }
+        if (Left < 24 || UInt32() != Magic) throw Bad("it does not begin with 'GGUF'");
+        var version = UInt32();
+        if (version is not (2 or 3)) throw Bad($"its version is {version}, versions 2 and 3 (little-endian) are read");
         long tensors = Count("tensors", 24), keys = Count("keys", 12);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         for (long i = 0; i < keys; i++)
         {
-            string key = Text("a key");
-            if (!seen.Add(key))
-            {
-                throw Bad($"the key '{key}' comes twice");
-            }
+            var key = Text("a key");
+            if (!seen.Add(key)) throw Bad($"the key '{key}' comes twice");
             Metadata.Add(KeyValuePair.Create(key, Value(key, (GgufValueType)UInt32(), 0)));
         }
         ParseTensors(tensors);
@@ -101,21 +89,13 @@ internal sealed class GgufHeader
 
     private GgufValue Value(string key, GgufValueType type, int depth)
     {
-        if (type != GgufValueType.Array)
-        {
-            return new GgufValue(type, Scalar(key, type));
-        }
+        if (type != GgufValueType.Array) return new GgufValue(type, Scalar(key, type));
         var element = (GgufValueType)UInt32();
-        if (depth >= MaxDepth)
-        {
-            throw Bad($"the arrays of '{key}' lie too deep in each other");
-        }
-        int smallest = element switch { GgufValueType.Text => 8, GgufValueType.Array => 12, _ => SizeOf(key, element) };
-        long count = Count($"values of '{key}'", smallest);
+        if (depth >= MaxDepth) throw Bad($"the arrays of '{key}' lie too deep in each other");
+        var smallest = element switch { GgufValueType.Text => 8, GgufValueType.Array => 12, _ => SizeOf(key, element) };
+        var count = Count($"values of '{key}'", smallest);
         if (count * smallest > MaxArrayBytes)
-        {
             throw Bad($"'{key}' has {count} values, more than {MaxArrayBytes >> 20} MiB of them");
-        }
         object values = element switch
         {
             GgufValueType.Text => Fill(count, () => Text($"'{key}'")),
@@ -139,10 +119,7 @@ internal sealed class GgufHeader
     private static T[] Fill<T>(long count, Func<T> read)
     {
         var values = new T[count];
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] = read();
-        }
+        for (var i = 0; i < values.Length; i++) values[i] = read();
         return values;
     }
 
@@ -169,11 +146,8 @@ internal sealed class GgufHeader
 
     private object Scalar(string key, GgufValueType type)
     {
-        if (type == GgufValueType.Text)
-        {
-            return Text($"'{key}'");
-        }
-        ReadOnlySpan<byte> bytes = Take(SizeOf(key, type));
+        if (type == GgufValueType.Text) return Text($"'{key}'");
+        var bytes = Take(SizeOf(key, type));
         return type switch
         {
             GgufValueType.UInt8 => bytes[0],
@@ -194,31 +168,22 @@ internal sealed class GgufHeader
     {
         long alignment = Metadata.FirstOrDefault(static pair => pair.Key == "general.alignment").Value?.Value is uint given ? given : 32;
         if (alignment < 1 || (alignment & (alignment - 1)) != 0 || alignment > 1 << 20)
-        {
             throw Bad($"its alignment {alignment} is no power of two");
-        }
         var names = new HashSet<string>(StringComparer.Ordinal);
         for (long i = 0; i < count; i++)
         {
-            string name = Text("a tensor's name");
+            var name = Text("a tensor's name");
             if (name.Length is 0 or > MaxTensorName || !names.Add(name))
-            {
                 throw Bad($"the tensor name '{name}' is empty, too long or comes twice");
-            }
-            uint sides = UInt32();
-            if (sides is 0 or > 4)
-            {
-                throw Bad($"tensor '{name}' has {sides} dimensions");
-            }
+            var sides = UInt32();
+            if (sides is 0 or > 4) throw Bad($"tensor '{name}' has {sides} dimensions");
             long[] dimensions = [.. Enumerable.Range(0, (int)sides).Select(_ => UInt64() is var side && side <= long.MaxValue ? (long)side : -1)];
             var type = (GgufTensorType)UInt32();
-            ulong offset = UInt64();
-            long bytes = type.ByteCount(dimensions)
+            var offset = UInt64();
+            var bytes = type.ByteCount(dimensions)
                 ?? throw Bad($"tensor '{name}': type {(int)type} and dimensions [{string.Join(", ", dimensions)}] are no size that a file can have");
             if (offset > (ulong)_stream.Length || offset % (ulong)alignment != 0)
-            {
                 throw Bad($"tensor '{name}' begins at {offset}, which is outside the file or not aligned to {alignment}");
-            }
             Tensors.Add(new GgufTensor(name, type, dimensions, (long)offset, (long)offset + bytes));
         }
         Place((_stream.Position + alignment - 1) / alignment * alignment);
@@ -228,21 +193,15 @@ internal sealed class GgufHeader
     private void Place(long dataStart)
     {
         GgufTensor? before = null;
-        foreach (GgufTensor tensor in Tensors.OrderBy(static tensor => tensor.Begin).ThenBy(static tensor => tensor.End))
+        foreach (var tensor in Tensors.OrderBy(static tensor => tensor.Begin).ThenBy(static tensor => tensor.End))
         {
             if (tensor.End > _stream.Length - dataStart)
-            {
                 throw Bad($"the data of tensor '{tensor.Name}' ends {tensor.End - (_stream.Length - dataStart)} bytes beyond the file");
-            }
             if (before is not null && tensor.Begin < before.End)
-            {
                 throw Bad($"the data of tensor '{tensor.Name}' overlaps that of '{before.Name}'");
-            }
             before = tensor;
         }
-        for (int i = 0; i < Tensors.Count; i++)
-        {
+        for (var i = 0; i < Tensors.Count; i++)
             Tensors[i] = Tensors[i] with { Begin = Tensors[i].Begin + dataStart, End = Tensors[i].End + dataStart };
-        }
     }
 }

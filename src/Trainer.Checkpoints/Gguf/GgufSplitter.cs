@@ -26,8 +26,8 @@ internal static class GgufSplitter
     /// <exception cref="BadFileException">llama.cpp has no name for it here.</exception>
     internal static string NameOf(string path, JsonElement root, string modelType)
     {
-        string[] steps = root.TryGetProperty("pre_tokenizer", out JsonElement splitter) ? [.. Steps(splitter)] : [];
-        bool ignoresMerges = root.GetProperty("model").TryGetProperty("ignore_merges", out JsonElement ignores) && ignores.ValueKind == JsonValueKind.True;
+        string[] steps = root.TryGetProperty("pre_tokenizer", out var splitter) ? [.. Steps(splitter)] : [];
+        var ignoresMerges = root.GetProperty("model").TryGetProperty("ignore_merges", out var ignores) && ignores.ValueKind == JsonValueKind.True;
         return steps switch
         {
             [Contractions + Letters + @"\p{N}{1,3}" + Rest, ByteLevel] => ignoresMerges ? "llama-bpe" : "smaug-bpe",
@@ -69,16 +69,13 @@ internal static class GgufSplitter
 
     private static IEnumerable<string> Steps(JsonElement splitter)
     {
-        if (splitter.ValueKind != JsonValueKind.Object)
-        {
-            return [];
-        }
-        bool Flag(string key, bool otherwise) => splitter.TryGetProperty(key, out JsonElement value)
+        if (splitter.ValueKind != JsonValueKind.Object) return [];
+        bool Flag(string key, bool otherwise) => splitter.TryGetProperty(key, out var value)
             && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : otherwise;
         return Text(splitter, "type") switch
         {
-            "Sequence" when splitter.TryGetProperty("pretokenizers", out JsonElement inner) => inner.EnumerateArray().SelectMany(Steps),
-            "Split" when splitter.TryGetProperty("pattern", out JsonElement pattern) =>
+            "Sequence" when splitter.TryGetProperty("pretokenizers", out var inner) => inner.EnumerateArray().SelectMany(Steps),
+            "Split" when splitter.TryGetProperty("pattern", out var pattern) =>
                 [Flag("invert", false) ? "inverted" : Text(pattern, "Regex") ?? "plain text"],
             "Digits" when Flag("individual_digits", false) => [Digits],
             // llama.cpp never puts a blank in front of byte-level text.
@@ -88,5 +85,5 @@ internal static class GgufSplitter
     }
 
     private static string? Text(JsonElement element, string key)
-        => element.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        => element.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

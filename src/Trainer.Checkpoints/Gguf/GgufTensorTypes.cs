@@ -40,23 +40,15 @@ public static class GgufTensorTypes
     public static long? ByteCount(this GgufTensorType type, ReadOnlySpan<long> dimensions)
     {
         if (type.Block() is not (int elements, int bytes) || dimensions.Length == 0 || dimensions[0] % elements != 0)
-        {
             return null;
-        }
         UInt128 count = 1;
-        foreach (long side in dimensions)
+        foreach (var side in dimensions)
         {
-            if (side < 1)
-            {
-                return null;
-            }
+            if (side < 1) return null;
             count *= (UInt128)side;
-            if (count > long.MaxValue)
-            {
-                return null;
-            }
+            if (count > long.MaxValue) return null;
         }
-        UInt128 total = count / (UInt128)elements * (UInt128)bytes;
+        var total = count / (UInt128)elements * (UInt128)bytes;
         return total > long.MaxValue ? null : (long)total;
     }
 }

@@ -19,29 +19,22 @@ public static class GgufTokenizer
     public static void Write(GgufFile file, string folder)
     {
         ArgumentNullException.ThrowIfNull(file);
-        string kind = file.Text("tokenizer.ggml.model") ?? throw Bad(file, "it has no tokenizer ('tokenizer.ggml.model')");
-        string[] tokens = List<string>(file, "tokens");
-        int[] types = file.Find("tokenizer.ggml.token_type")?.Value as int[] ?? Enumerable.Repeat(1, tokens.Length).ToArray();
+        var kind = file.Text("tokenizer.ggml.model") ?? throw Bad(file, "it has no tokenizer ('tokenizer.ggml.model')");
+        var tokens = List<string>(file, "tokens");
+        var types = file.Find("tokenizer.ggml.token_type")?.Value as int[] ?? Enumerable.Repeat(1, tokens.Length).ToArray();
         if (types.Length != tokens.Length)
-        {
             throw Bad(file, $"'tokenizer.ggml.token_type' has {types.Length} entries for {tokens.Length} tokens");
-        }
         var config = new JsonObject();
         void Name(string key, string role)
         {
-            if (Id(file, key) is int id && id < tokens.Length)
-            {
-                config[role] = tokens[id];
-            }
+            if (Id(file, key) is int id && id < tokens.Length) config[role] = tokens[id];
         }
         Name("bos_token_id", "bos_token");
         Name("eos_token_id", "eos_token");
         Name("padding_token_id", "pad_token");
         Name("unknown_token_id", "unk_token");
         if (file.Text("tokenizer.chat_template") is string template)
-        {
             File.WriteAllText(Path.Combine(folder, ModelFolderFiles.TemplateNames[0]), template);
-        }
         switch (kind)
         {
             case "gpt2":
@@ -58,17 +51,14 @@ public static class GgufTokenizer
 
     private static void WriteBytePairs(GgufFile file, string folder, string[] tokens, int[] types, JsonObject config)
     {
-        string name = file.Text("tokenizer.ggml.pre") ?? "default";
-        (string? pattern, bool ignoresMerges, bool begins) = GgufSplitter.PatternOf(name)
+        var name = file.Text("tokenizer.ggml.pre") ?? "default";
+        (var pattern, var ignoresMerges, var begins) = GgufSplitter.PatternOf(name)
             ?? throw Bad(file, $"its tokenizer splits text as '{name}', which is not read");
         var vocabulary = new JsonObject();
         var added = new JsonArray();
-        for (int id = 0; id < tokens.Length; id++)
+        for (var id = 0; id < tokens.Length; id++)
         {
-            if (types[id] == Unused)
-            {
-                continue;
-            }
+            if (types[id] == Unused) continue;
             if (types[id] is Control or UserDefined or Unknown)
             {
                 // In the vocabulary too, as added tokens may lie before others: it alone says their ids then.
@@ -77,9 +67,7 @@ public static class GgufTokenizer
                     ["normalized"] = false, ["special"] = types[id] != UserDefined });
             }
             else if (!vocabulary.TryAdd(tokens[id], id))
-            {
                 throw Bad(file, $"its tokenizer holds the token '{tokens[id]}' twice");
-            }
         }
         JsonObject bytes = new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false,
             ["use_regex"] = pattern is GgufSplitter.Words or GgufSplitter.DigitsThenWords };
@@ -117,23 +105,15 @@ public static class GgufTokenizer
         void Add(string key, bool otherwise, string role)
         {
             if (!(file.Find($"tokenizer.ggml.{key}")?.Value as bool? ?? otherwise) || Id(file, role) is not int id || id >= tokens.Length)
-            {
                 return;
-            }
             single.Add(new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = tokens[id], ["type_id"] = 0 } });
             special[tokens[id]] = new JsonObject { ["id"] = tokens[id], ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(tokens[id]) };
         }
         Add("add_bos_token", begins, "bos_token_id");
         single.Add(new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "A", ["type_id"] = 0 } });
         Add("add_eos_token", false, "eos_token_id");
-        if (special.Count == 0)
-        {
-            return null;
-        }
-        foreach (JsonNode? step in single)
-        {
-            pair.Add(step!.DeepClone());
-        }
+        if (special.Count == 0) return null;
+        foreach (var step in single) pair.Add(step!.DeepClone());
         pair.Add(new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "B", ["type_id"] = 1 } });
         return new JsonObject { ["type"] = "TemplateProcessing", ["single"] = single, ["pair"] = pair, ["special_tokens"] = special };
     }
@@ -142,20 +122,15 @@ public static class GgufTokenizer
     // spaces).
     private static void WriteSentencePiece(GgufFile file, string folder, string[] tokens, int[] types, JsonObject config)
     {
-        float[] scores = List<float>(file, "scores");
+        var scores = List<float>(file, "scores");
         if (scores.Length != tokens.Length)
-        {
             throw Bad(file, $"'tokenizer.ggml.scores' has {scores.Length} entries for {tokens.Length} tokens");
-        }
         // Padding to a round number at the end is no vocabulary.
-        int count = tokens.Length;
-        while (count > 0 && types[count - 1] == Unused)
-        {
-            count--;
-        }
+        var count = tokens.Length;
+        while (count > 0 && types[count - 1] == Unused) count--;
         using var bytes = new MemoryStream();
         Span<byte> score = stackalloc byte[4];
-        for (int id = 0; id < count; id++)
+        for (var id = 0; id < count; id++)
         {
             using var piece = new MemoryStream();
             Field(piece, 1, Encoding.UTF8.GetBytes(tokens[id]));
@@ -192,10 +167,7 @@ public static class GgufTokenizer
     private static byte[] Varint(uint value)
     {
         var bytes = new List<byte>();
-        for (; value > 127; value >>= 7)
-        {
-            bytes.Add((byte)(value & 127 | 128));
-        }
+        for (; value > 127; value >>= 7) bytes.Add((byte)(value & 127 | 128));
         bytes.Add((byte)value);
         return [.. bytes];
     }

@@ -40,33 +40,30 @@ public sealed class GgufWriter : IDisposable
             writer.Write(3u);
             writer.Write((ulong)tensors.Count);
             writer.Write((ulong)metadata.Count);
-            foreach ((string key, GgufValue value) in metadata)
+            foreach ((var key, var value) in metadata)
             {
                 Text(writer, key);
                 writer.Write((uint)value.Type);
                 Value(writer, value);
             }
             long at = 0;
-            foreach (GgufDeclaration tensor in tensors)
+            foreach (var tensor in tensors)
             {
                 Text(writer, tensor.Name);
                 writer.Write((uint)tensor.Dimensions.Length);
-                foreach (long side in tensor.Dimensions)
-                {
-                    writer.Write((ulong)side);
-                }
+                foreach (var side in tensor.Dimensions) writer.Write((ulong)side);
                 writer.Write((uint)tensor.Type);
                 writer.Write((ulong)at);
                 placed.Add(new GgufTensor(tensor.Name, tensor.Type, tensor.Dimensions, at, at + tensor.ByteCount));
                 at = Aligned(at + tensor.ByteCount);
             }
         }
-        long start = Aligned(header.Length);
+        var start = Aligned(header.Length);
         placed = [.. placed.Select(tensor => tensor with { Begin = tensor.Begin + start, End = tensor.End + start })];
         SafeFileHandle? file = null;
         try
         {
-            long length = placed.Count == 0 ? start : Aligned(placed[^1].End);
+            var length = placed.Count == 0 ? start : Aligned(placed[^1].End);
             file = File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, FileOptions.None, length);
             RandomAccess.SetLength(file, length);
             RandomAccess.Write(file, header.ToArray(), 0);
@@ -82,13 +79,11 @@ public sealed class GgufWriter : IDisposable
     /// <summary>Appends bytes to the data of one tensor.</summary>
     public void Write(string name, ReadOnlySpan<byte> bytes)
     {
-        GgufTensor tensor = _tensors.TryGetValue(name, out GgufTensor? found)
+        var tensor = _tensors.TryGetValue(name, out var found)
             ? found : throw new InvalidOperationException($"tensor '{name}' was not declared for '{_path}'");
-        long done = _written[name];
+        var done = _written[name];
         if (done + bytes.Length > tensor.ByteCount)
-        {
             throw new InvalidOperationException($"tensor '{name}' of '{_path}' has {tensor.ByteCount} bytes, {done + bytes.Length} were given");
-        }
         try
         {
             RandomAccess.Write(_file, bytes, tensor.Begin + done);
@@ -103,12 +98,10 @@ public sealed class GgufWriter : IDisposable
     /// <summary>Checks that every tensor is whole, and hands the file to the disk.</summary>
     public void Complete()
     {
-        foreach (GgufTensor tensor in Tensors)
+        foreach (var tensor in Tensors)
         {
             if (_written[tensor.Name] != tensor.ByteCount)
-            {
                 throw new InvalidOperationException($"tensor '{tensor.Name}' of '{_path}' got {_written[tensor.Name]} of its {tensor.ByteCount} bytes");
-            }
         }
         RandomAccess.FlushToDisk(_file);
     }
@@ -120,7 +113,7 @@ public sealed class GgufWriter : IDisposable
 
     private static void Text(BinaryWriter writer, string text)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        var bytes = Encoding.UTF8.GetBytes(text);
         writer.Write((ulong)bytes.Length);
         writer.Write(bytes);
     }
@@ -135,16 +128,10 @@ public sealed class GgufWriter : IDisposable
         var values = (Array)value.Value;
         writer.Write((uint)value.ElementType!);
         writer.Write((ulong)values.Length);
-        foreach (object item in values)
+        foreach (var item in values)
         {
-            if (item is GgufValue inner)
-            {
-                Value(writer, inner);
-            }
-            else
-            {
-                Scalar(writer, item);
-            }
+            if (item is GgufValue inner) Value(writer, inner);
+            else Scalar(writer, item);
         }
     }
 

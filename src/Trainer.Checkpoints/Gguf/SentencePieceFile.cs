@@ -9,40 +9,31 @@ internal static class SentencePieceFile
 {
     internal static List<(string Piece, float Score, int Type)> Read(string path)
     {
-        byte[] file = SmallFile.Bytes(path);
+        var file = SmallFile.Bytes(path);
         var pieces = new List<(string, float, int)>();
-        for (int at = 0; at < file.Length;)
+        for (var at = 0; at < file.Length;)
         {
-            (int field, int wire) = Key(file, ref at, path);
-            ReadOnlySpan<byte> value = Value(file, ref at, wire, path);
-            if (field == 1 && wire == 2)
-            {
-                pieces.Add(Piece(value.ToArray(), path));
-            }
+            (var field, var wire) = Key(file, ref at, path);
+            var value = Value(file, ref at, wire, path);
+            if (field == 1 && wire == 2) pieces.Add(Piece(value.ToArray(), path));
         }
         return pieces;
     }
 
     private static (string, float, int) Piece(byte[] message, string path)
     {
-        (string piece, float score, int type) = ("", 0f, 1);
-        for (int at = 0; at < message.Length;)
+        (var piece, var score, var type) = ("", 0f, 1);
+        for (var at = 0; at < message.Length;)
         {
-            (int field, int wire) = Key(message, ref at, path);
+            (var field, var wire) = Key(message, ref at, path);
             if (field == 3 && wire == 0)
             {
                 type = (int)Varint(message, ref at, path);
                 continue;
             }
-            ReadOnlySpan<byte> value = Value(message, ref at, wire, path);
-            if (field == 1 && wire == 2)
-            {
-                piece = Encoding.UTF8.GetString(value);
-            }
-            else if (field == 2 && wire == 5)
-            {
-                score = BinaryPrimitives.ReadSingleLittleEndian(value);
-            }
+            var value = Value(message, ref at, wire, path);
+            if (field == 1 && wire == 2) piece = Encoding.UTF8.GetString(value);
+            else if (field == 2 && wire == 5) score = BinaryPrimitives.ReadSingleLittleEndian(value);
         }
         return (piece, score, type);
     }
@@ -51,38 +42,32 @@ internal static class SentencePieceFile
 
     private static (int Field, int Wire) Key(byte[] bytes, ref int at, string path)
     {
-        ulong key = Varint(bytes, ref at, path);
+        var key = Varint(bytes, ref at, path);
         return ((int)(key >> 3), (int)(key & 7));
     }
 
     private static ulong Varint(byte[] bytes, ref int at, string path)
     {
         ulong value = 0;
-        for (int shift = 0; shift < 64; shift += 7)
+        for (var shift = 0; shift < 64; shift += 7)
         {
-            byte next = at < bytes.Length ? bytes[at++] : throw Bad(path);
+            var next = at < bytes.Length ? bytes[at++] : throw Bad(path);
             value |= (ulong)(next & 0x7F) << shift;
-            if (next < 0x80)
-            {
-                return value;
-            }
+            if (next < 0x80) return value;
         }
         throw Bad(path);
     }
 
     private static ReadOnlySpan<byte> Value(byte[] bytes, ref int at, int wire, string path)
     {
-        int start = at;
+        var start = at;
         ulong length = wire switch { 0 => 0, 1 => 8, 5 => 4, 2 => Varint(bytes, ref at, path), _ => throw Bad(path) };
         if (wire == 0)
         {
             Varint(bytes, ref at, path);
             return bytes.AsSpan(start, at - start);
         }
-        if (length > (ulong)(bytes.Length - at))
-        {
-            throw Bad(path);
-        }
+        if (length > (ulong)(bytes.Length - at)) throw Bad(path);
         at += (int)length;
         return bytes.AsSpan(at - (int)length, (int)length);
     }

@@ -58,12 +58,12 @@ public sealed record AdapterConfig
     /// <exception cref="BadFileException">Missing, not JSON, or a value of the wrong kind.</exception>
     public static AdapterConfig Read(string folder)
     {
-        string path = Path.Combine(folder, FileName);
+        var path = Path.Combine(folder, FileName);
         try
         {
-            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
-            JsonElement root = document.RootElement;
-            JsonElement? Given(string key) => root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+            using var document = PythonJson.Parse(SmallFile.Bytes(path));
+            var root = document.RootElement;
+            JsonElement? Given(string key) => root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
             IReadOnlyList<string> Texts(string key) => Given(key) is not JsonElement value ? []
                 : value.ValueKind == JsonValueKind.Array
                 ? [.. value.EnumerateArray().Select(static item => item.GetString() ?? "").Order(StringComparer.Ordinal)] : [value.GetString() ?? ""];
@@ -99,12 +99,10 @@ public sealed record AdapterConfig
     /// <summary>Alpha of one module: the first pattern that fits the end of its path, else <see cref="Alpha"/>.</summary>
     public double AlphaOf(string module)
     {
-        foreach ((string pattern, double alpha) in AlphaPattern)
+        foreach ((var pattern, var alpha) in AlphaPattern)
         {
             if (Regex.IsMatch(module, $"^(?:.*\\.)?(?:{pattern})$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1)))
-            {
                 return alpha;
-            }
         }
         return Alpha;
     }

@@ -19,33 +19,23 @@ public static class FolderInspector
     public static Inspection Inspect(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        if (File.Exists(path))
-        {
-            return InspectFile(path);
-        }
+        if (File.Exists(path)) return InspectFile(path);
         if (!Directory.Exists(path))
-        {
             throw new BadFileException($"'{path}': there is no such file or folder; check the path");
-        }
         bool Has(string name) => File.Exists(Path.Combine(path, name));
         if (Has(CheckpointFolder.ManifestFile))
         {
-            Checkpoint checkpoint = CheckpointFolder.Verify(path);
+            var checkpoint = CheckpointFolder.Verify(path);
             return Has(AdapterConfig.FileName) ? Adapter(path, "checkpoint") with { Checkpoint = checkpoint }
                 : new Inspection(path, "checkpoint", Checkpoint: checkpoint);
         }
         long[] steps = [.. CheckpointFolder.List(path).Select(static one => one.Step)];
         if (Has("run.json") || steps.Length > 0)
-        {
             return (Has(AdapterConfig.FileName) && Has(AdapterWeights) ? Adapter(path, "run") : new Inspection(path, "run")) with { Checkpoints = steps };
-        }
-        if (Has(AdapterConfig.FileName))
-        {
-            return Adapter(path, "adapter");
-        }
+        if (Has(AdapterConfig.FileName)) return Adapter(path, "adapter");
         if (Has("config.json"))
         {
-            using ShardedModel model = ShardedModel.Open(path);
+            using var model = ShardedModel.Open(path);
             return new Inspection(path, "model", Model: Model(path), Tensors: Summarise(model.Files));
         }
         throw new BadFileException($"'{path}' is neither a model (config.json), an adapter ({AdapterConfig.FileName}), a checkpoint "
@@ -56,18 +46,16 @@ public static class FolderInspector
     {
         if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
         {
-            using SafetensorsFile file = SafetensorsFile.Open(path);
+            using var file = SafetensorsFile.Open(path);
             return new Inspection(path, "safetensors", Tensors: Summarise([file]));
         }
         Span<byte> start = stackalloc byte[4];
-        using (FileStream stream = File.OpenRead(path))
+        using (var stream = File.OpenRead(path))
         {
             if (stream.Read(start) < 4 || !start.SequenceEqual("GGUF"u8))
-            {
                 throw new BadFileException($"'{path}' is neither a GGUF nor a safetensors file; pass a folder, a .gguf or a .safetensors file");
-            }
         }
-        using GgufFile gguf = GgufFile.Open(path);
+        using var gguf = GgufFile.Open(path);
         return new Inspection(path, "gguf", Gguf: new GgufSummary(gguf.Text("general.type") ?? "model", gguf.Text("general.architecture"),
             gguf.Text("general.name"), Alpha(path, gguf), gguf.Metadata.Count),
             Tensors: new TensorSummary(gguf.Tensors.Count, gguf.Tensors.Sum(static one => one.ByteCount),
@@ -77,13 +65,13 @@ public static class FolderInspector
 
     private static Inspection Adapter(string folder, string kind)
     {
-        AdapterConfig config = AdapterConfig.Read(folder);
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, AdapterWeights));
+        var config = AdapterConfig.Read(folder);
+        using var file = SafetensorsFile.Open(Path.Combine(folder, AdapterWeights));
         TensorDeclaration[] tensors = [.. file.Entries.Select(static entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var modules = tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
             .Select(static tensor => (Path: tensor.Name.Split('.')[..^2], Rank: tensor.Shape[0])).ToList();
         // The base is looked at where it lies on this machine; its family and tied head decide for some readers.
-        ModelSummary? model = config.BaseModel is string name && File.Exists(Path.Combine(name, "config.json")) ? Model(name) : null;
+        var model = config.BaseModel is string name && File.Exists(Path.Combine(name, "config.json")) ? Model(name) : null;
         return new Inspection(folder, kind,
             Adapter: new AdapterSummary(config, [.. modules.Select(static one => one.Rank).Distinct().Order()],
             [.. modules.Select(static one => one.Path[^1]).Distinct().Order(StringComparer.Ordinal)],
@@ -97,12 +85,12 @@ public static class FolderInspector
     /// <exception cref="BadFileException">It is missing or not a JSON object.</exception>
     public static ModelSummary Model(string folder)
     {
-        string path = Path.Combine(folder, "config.json");
+        var path = Path.Combine(folder, "config.json");
         try
         {
-            using JsonDocument document = PythonJson.Parse(SmallFile.Bytes(path));
-            JsonElement root = document.RootElement;
-            string? rope = Text(Part(root, "rope_scaling"), "rope_type")
+            using var document = PythonJson.Parse(SmallFile.Bytes(path));
+            var root = document.RootElement;
+            var rope = Text(Part(root, "rope_scaling"), "rope_type")
                 ?? Text(Part(root, "rope_scaling"), "type") ?? Text(Part(root, "rope_parameters"), "rope_type");
             return new ModelSummary
             {
@@ -130,27 +118,21 @@ public static class FolderInspector
     }
 
     private static JsonElement? Part(JsonElement? root, string key) =>
-        root is { ValueKind: JsonValueKind.Object } whole && whole.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+        root is { ValueKind: JsonValueKind.Object } whole && whole.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null
         ? value : null;
 
     private static string? Text(JsonElement? root, string key) => Part(root, key) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
     private static long? Number(JsonElement root, string key)
-        => Part(root, key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out long number) ? number : null;
+        => Part(root, key) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out var number) ? number : null;
 
     private static bool Flag(JsonElement root, string key) => Part(root, key) is { ValueKind: JsonValueKind.True };
 
     private static string? Quantization(JsonElement root)
     {
-        if (Part(root, "quantization") is not null)
-        {
-            return "mlx";
-        }
-        if (Part(root, "quantization_config") is not JsonElement config)
-        {
-            return null;
-        }
-        string method = Text(config, "quant_method") ?? "bitsandbytes";
+        if (Part(root, "quantization") is not null) return "mlx";
+        if (Part(root, "quantization_config") is not JsonElement config) return null;
+        var method = Text(config, "quant_method") ?? "bitsandbytes";
         return !Flag(config, "load_in_4bit") ? Flag(config, "load_in_8bit") ? method + " int8" : method
             : $"{method} {Text(config, "bnb_4bit_quant_type") ?? "4-bit"}{(Flag(config, "bnb_4bit_use_double_quant") ? ", double" : "")}";
     }
@@ -163,14 +145,14 @@ public static class FolderInspector
     {
         List<(SafetensorsFile File, SafetensorsEntry Entry)> all = [.. files.SelectMany(static file => file.Entries.Select(entry => (file, entry)))];
         var quantized = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach ((SafetensorsFile file, SafetensorsEntry entry) in all.Where(static one => one.Entry.Name.EndsWith(Nf4Folder.StateSuffix,
+        foreach ((var file, var entry) in all.Where(static one => one.Entry.Name.EndsWith(Nf4Folder.StateSuffix,
             StringComparison.Ordinal)))
         {
             quantized[entry.Name[..^Nf4Folder.StateSuffix.Length]] = Nf4QuantState.Parse(file.Bytes(entry), entry.Name).Shape.Aggregate(1L,
                 static (product, side) => product * side);
         }
         // A scale's name is its weight's with a suffix: X.weight.absmax.
-        long parameters = all.Sum(one => quantized.TryGetValue(one.Entry.Name, out long elements) ? elements
+        var parameters = all.Sum(one => quantized.TryGetValue(one.Entry.Name, out var elements) ? elements
             : quantized.Count > 0 && IsScale(one.Entry.Name, quantized) ? 0 : one.Entry.ElementCount);
         return new TensorSummary(all.Count, all.Sum(static one => one.Entry.ByteCount), parameters,
             ByType(all.Select(static one => (one.Entry.Dtype.Name(), one.Entry.ByteCount))), [.. files.Select(static file => Path.GetFileName(file.Path))]);
@@ -178,7 +160,7 @@ public static class FolderInspector
 
     private static bool IsScale(string name, Dictionary<string, long> quantized)
     {
-        int at = name.IndexOf(".weight.", StringComparison.Ordinal);
+        var at = name.IndexOf(".weight.", StringComparison.Ordinal);
         return at >= 0 && quantized.ContainsKey(name[..(at + ".weight".Length)]);
     }
 

@@ -23,8 +23,8 @@ public static class ReaderRules
     /// <param name="isTied">Whether the base's head shares the embedding's weight, or null where it is not known.</param>
     public static IReadOnlyList<ReaderVerdict> Judge(string folder, string? modelType, bool? isTied)
     {
-        AdapterConfig config = AdapterConfig.Read(folder);
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors"));
+        var config = AdapterConfig.Read(folder);
+        using var file = SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors"));
         return Judge(config, [.. file.Entries.Select(static entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))], modelType, isTied);
     }
 
@@ -44,15 +44,12 @@ public static class ReaderRules
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         double? common = null;
-        foreach (TensorDeclaration tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)
+        foreach (var tensor in tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal)
             || tensor.Name.EndsWith(".lora_embedding_A", StringComparison.Ordinal)))
         {
-            string module = Module(tensor.Name);
+            var module = Module(tensor.Name);
             double rank = tensor.Shape[0], alpha = config.AlphaOf(module) * (config.UseRslora ? Math.Sqrt(rank) : 1);
-            if (common is double before && Math.Abs(before - alpha) > 1e-9 * Math.Abs(before))
-            {
-                return null;
-            }
+            if (common is double before && Math.Abs(before - alpha) > 1e-9 * Math.Abs(before)) return null;
             common ??= alpha;
         }
         return common;
@@ -74,8 +71,8 @@ public static class ReaderRules
 
     private static string Module(string tensor)
     {
-        string path = tensor.StartsWith(Prefix, StringComparison.Ordinal) ? tensor[Prefix.Length..] : tensor;
-        int at = path.IndexOf(".lora_", StringComparison.Ordinal);
+        var path = tensor.StartsWith(Prefix, StringComparison.Ordinal) ? tensor[Prefix.Length..] : tensor;
+        var at = path.IndexOf(".lora_", StringComparison.Ordinal);
         return at < 0 ? path[..Math.Max(0, path.LastIndexOf('.'))] : path[..at];
     }
 
@@ -87,15 +84,10 @@ public static class ReaderRules
         {
             reasons.Add($"it takes no adapter on '{refused}' in a model of this family, whose fast path goes around the module");
         }
-        if (config.Targets.Count == 0)
-        {
-            reasons.Add("adapter_config.json has no target_modules");
-        }
+        if (config.Targets.Count == 0) reasons.Add("adapter_config.json has no target_modules");
         if (tensors.FirstOrDefault(static tensor => !tensor.Name.StartsWith(Prefix, StringComparison.Ordinal)) is { } foreign)
-        {
             reasons.Add($"tensor '{foreign.Name}' does not begin with '{Prefix}'");
-        }
-        string? note = config.Bias == "lora_only"
+        var note = config.Bias == "lora_only"
             ? "PEFT 0.20 trains these biases but neither writes nor reads them" : config.LoraBias ? "lora_bias needs PEFT 0.14 or newer"
             : tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal))
             ? "trainable_token_indices needs PEFT 0.15 or newer" : null;
@@ -105,44 +97,22 @@ public static class ReaderRules
     private static ReaderVerdict Vllm(AdapterConfig config, IReadOnlyList<TensorDeclaration> tensors)
     {
         var reasons = new List<string>();
-        int rank = (int)tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
+        var rank = (int)tensors.Where(static tensor => tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
             .Select(static tensor => tensor.Shape[0]).DefaultIfEmpty(config.Rank).Max();
         if (config.Rank < 1 || config.Alpha == 0 || config.Targets.Count == 0)
-        {
             reasons.Add("it needs r, lora_alpha and target_modules in adapter_config.json");
-        }
         if (config.ModulesToSave.Count > 0)
-        {
             reasons.Add($"it refuses modules_to_save ({string.Join(", ", config.ModulesToSave)})");
-        }
-        if (config.UseDora)
-        {
-            reasons.Add("it refuses DoRA");
-        }
-        if (config.Bias != "none" || config.LoraBias)
-        {
-            reasons.Add("it takes no trained biases");
-        }
+        if (config.UseDora) reasons.Add("it refuses DoRA");
+        if (config.Bias != "none" || config.LoraBias) reasons.Add("it takes no trained biases");
         if (config.RankPattern.Count > 0 || config.AlphaPattern.Count > 0)
-        {
             reasons.Add("it does not read rank_pattern and alpha_pattern and would scale those modules wrongly");
-        }
         if (tensors.FirstOrDefault(static tensor => tensor.Name.Contains("lora_embedding_", StringComparison.Ordinal)) is { } embedding)
-        {
             reasons.Add($"it takes no adapter on embeddings ('{Module(embedding.Name)}')");
-        }
         if (tensors.Any(static tensor => tensor.Name.Contains(".token_adapter.", StringComparison.Ordinal)))
-        {
             reasons.Add("it takes no trained rows of tokens; merge instead");
-        }
-        if (config.BaseChange is { } change)
-        {
-            reasons.Add(Changed(change));
-        }
-        if (rank > VllmLargestRank)
-        {
-            reasons.Add($"rank {rank} is above its largest, {VllmLargestRank}");
-        }
+        if (config.BaseChange is { } change) reasons.Add(Changed(change));
+        if (rank > VllmLargestRank) reasons.Add($"rank {rank} is above its largest, {VllmLargestRank}");
         return new ReaderVerdict("vLLM", reasons.Count == 0, reasons,
             rank > VllmDefaultRank && reasons.Count == 0 ? $"start it with --max-lora-rank {Step(rank)}" : null);
     }
@@ -156,39 +126,21 @@ public static class ReaderRules
     {
         var reasons = new List<string>();
         if (modelType is not null && !LlamaCppFamilies.Contains(modelType))
-        {
             reasons.Add($"the export knows no mapping for model_type '{modelType}'");
-        }
-        if (config.UseDora)
-        {
-            reasons.Add("it has no DoRA");
-        }
+        if (config.UseDora) reasons.Add("it has no DoRA");
         if (config.ModulesToSave.Count > 0)
-        {
             reasons.Add($"it takes no whole modules ({string.Join(", ", config.ModulesToSave)}); merge instead");
-        }
-        string? other = tensors.Select(static tensor => tensor.Name).FirstOrDefault(static name => !IsPair(name) && !IsFrozenCopy(name));
+        var other = tensors.Select(static tensor => tensor.Name).FirstOrDefault(static name => !IsPair(name) && !IsFrozenCopy(name));
         if (other is not null && !config.UseDora && config.ModulesToSave.Count == 0)
-        {
             reasons.Add($"it takes nothing but A and B, and the adapter holds '{other}'");
-        }
         if (isTied == true && tensors.Any(static tensor => Module(tensor.Name) == "lm_head"))
-        {
             reasons.Add("it has no head of its own to adapt in a model with tied embeddings");
-        }
         if (isTied == true && tensors.Any(static tensor => tensor.Name.Contains(".lora_embedding_", StringComparison.Ordinal)))
-        {
             reasons.Add("it would adapt the head with the embedding in a model where they are tied");
-        }
-        if (config.BaseChange is { } change)
-        {
-            reasons.Add(Changed(change));
-        }
+        if (config.BaseChange is { } change) reasons.Add(Changed(change));
         if (CommonAlpha(config, tensors) is null)
-        {
             reasons.Add("its file has one alpha, and the modules of this adapter have several");
-        }
-        string? note = reasons.Count > 0 ? null : config.UseRslora
+        var note = reasons.Count > 0 ? null : config.UseRslora
             ? "through `trainer export --format gguf`; its own converter leaves out the square root of rsLoRA" : "through `trainer export --format gguf`";
         return new ReaderVerdict("llama.cpp", reasons.Count == 0, reasons, note);
     }

@@ -17,12 +17,12 @@ public sealed record StoredForm(string Dtype, string? Quantization, bool HasCode
     public static StoredForm Of(ShardedModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        string? state = model.Tensors.Keys.FirstOrDefault(static name => name.EndsWith(Nf4Folder.StateSuffix, StringComparison.Ordinal));
-        SafetensorsDtype dtype =
+        var state = model.Tensors.Keys.FirstOrDefault(static name => name.EndsWith(Nf4Folder.StateSuffix, StringComparison.Ordinal));
+        var dtype =
             model.Tensors.Values.Where(static entry => entry.Dtype is SafetensorsDtype.F32 or SafetensorsDtype.F16 or SafetensorsDtype.BF16)
             .DefaultIfEmpty(model.Tensors.Values.First())
             .GroupBy(static entry => entry.Dtype).MaxBy(static group => group.Sum(static entry => entry.ByteCount))!.Key;
-        string? quantization = state is not null ? Nf4QuantState.Parse(model.Bytes(state), state).NestedOffset is null ? "nf4" : "nf4, scales quantized too"
+        var quantization = state is not null ? Nf4QuantState.Parse(model.Bytes(state), state).NestedOffset is null ? "nf4" : "nf4, scales quantized too"
             : model.Tensors.Keys.Any(static name => name.EndsWith(Int8Scales, StringComparison.Ordinal)) ? "int8" : null;
         return new StoredForm(dtype switch { SafetensorsDtype.F32 => "float32", SafetensorsDtype.F16 => "float16", SafetensorsDtype.BF16 => "bfloat16",
             _ => dtype.Name() }, quantization,

@@ -31,8 +31,8 @@ public static partial class PythonJson
     private static byte[] Replaced(ReadOnlySpan<byte> text)
     {
         var plain = new MemoryStream(text.Length);
-        bool isText = false;
-        for (int i = 0; i < text.Length; i++)
+        var isText = false;
+        for (var i = 0; i < text.Length; i++)
         {
             if (!isText && text[i..].StartsWith("Infinity"u8))
             {
@@ -47,14 +47,8 @@ public static partial class PythonJson
                 continue;
             }
             // Within a text a backslash takes the next byte with it.
-            if (isText && text[i] == '\\' && i + 1 < text.Length)
-            {
-                plain.WriteByte(text[i++]);
-            }
-            else if (text[i] == '"')
-            {
-                isText = !isText;
-            }
+            if (isText && text[i] == '\\' && i + 1 < text.Length) plain.WriteByte(text[i++]);
+            else if (text[i] == '"') isText = !isText;
             plain.WriteByte(text[i]);
         }
         return plain.ToArray();

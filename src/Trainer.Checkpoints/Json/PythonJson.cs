@@ -25,17 +25,14 @@ public static partial class PythonJson
     /// <summary>A float as Python's repr gives it: 0.0, 2e-05, 1e+16, 0.0001.</summary>
     public static string Number(double value)
     {
-        if (!double.IsFinite(value))
-        {
-            return "null";
-        }
-        string shortest = value.ToString("R", CultureInfo.InvariantCulture);
-        int exponent = Exponent(shortest.TrimStart('-'));
-        string sign = shortest.StartsWith('-') ? "-" : "";
-        string digits = Digits(shortest);
+        if (!double.IsFinite(value)) return "null";
+        var shortest = value.ToString("R", CultureInfo.InvariantCulture);
+        var exponent = Exponent(shortest.TrimStart('-'));
+        var sign = shortest.StartsWith('-') ? "-" : "";
+        var digits = Digits(shortest);
         if (exponent is < -4 or >= 16)
         {
-            string mantissa = digits.Length == 1 ? digits : digits[..1] + "." + digits[1..];
+            var mantissa = digits.Length == 1 ? digits : digits[..1] + "." + digits[1..];
             return $"{sign}{mantissa}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";
         }
         return exponent < 0 ? sign + "0." + new string('0', -exponent - 1) + digits
@@ -46,21 +43,19 @@ public static partial class PythonJson
     // Read from the shortest text and not from the value: 1e23 is a hair below it, and rounds up.
     private static int Exponent(string shortest)
     {
-        int mark = shortest.IndexOf('E', StringComparison.Ordinal);
+        var mark = shortest.IndexOf('E', StringComparison.Ordinal);
         if (mark >= 0)
-        {
             return int.Parse(shortest.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-        }
         int dot = shortest.IndexOf('.', StringComparison.Ordinal), first = shortest.AsSpan().IndexOfAnyInRange('1', '9');
-        int whole = dot < 0 ? shortest.Length : dot;
+        var whole = dot < 0 ? shortest.Length : dot;
         return first < 0 ? 0 : first < whole ? whole - 1 : whole - first;
     }
 
     // The significant digits of a shortest round-trip text, without leading and trailing zeros.
     private static string Digits(string shortest)
     {
-        int end = shortest.IndexOf('E', StringComparison.Ordinal);
-        string digits = (end < 0 ? shortest : shortest[..end]).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal)
+        var end = shortest.IndexOf('E', StringComparison.Ordinal);
+        var digits = (end < 0 ? shortest : shortest[..end]).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal)
             .TrimStart('0').TrimEnd('0');
         return digits.Length == 0 ? "0" : digits;
     }
@@ -79,9 +74,9 @@ public static partial class PythonJson
                 text.Append("[]");
                 break;
             case JsonObject pairs:
-                string separator = "{";
+                var separator = "{";
                 IEnumerable<KeyValuePair<string, JsonNode?>> ordered = sortKeys ? pairs.OrderBy(static pair => pair.Key, StringComparer.Ordinal) : pairs;
-                foreach ((string key, JsonNode? inner) in ordered)
+                foreach ((var key, var inner) in ordered)
                 {
                     AppendText(NewLine(text.Append(separator), depth + 1), key);
                     Append(text.Append(": "), inner, depth + 1, sortKeys);
@@ -91,7 +86,7 @@ public static partial class PythonJson
                 break;
             case JsonArray items:
                 separator = "[";
-                foreach (JsonNode? item in items)
+                foreach (var item in items)
                 {
                     Append(NewLine(text.Append(separator), depth + 1), item, depth + 1, sortKeys);
                     separator = ",";
@@ -122,13 +117,8 @@ public static partial class PythonJson
     private static string NumberText(JsonValue value)
     {
         if (value.TryGetValue(out float single))
-        {
             return value.TryGetValue(out JsonElement _) ? FromText(value.ToJsonString()) : Number(single);
-        }
-        if (value.TryGetValue(out double number) && !value.TryGetValue(out JsonElement _))
-        {
-            return Number(number);
-        }
+        if (value.TryGetValue(out double number) && !value.TryGetValue(out JsonElement _)) return Number(number);
         return FromText(value.ToJsonString());
     }
 
@@ -140,7 +130,7 @@ public static partial class PythonJson
     private static void AppendText(StringBuilder text, string value)
     {
         text.Append('"');
-        foreach (char c in value)
+        foreach (var c in value)
         {
             _ = c switch
             {

@@ -21,7 +21,7 @@ public static class Nf4Folder
     /// <param name="isNested">Whether the scales are quantized too.</param>
     public static TensorGroup Group(string name, long elements, bool isNested)
     {
-        long blocks = (elements + 63) / 64;
+        var blocks = (elements + 63) / 64;
         var tensors = new List<TensorDeclaration>
         {
             new(name, SafetensorsDtype.U8, [(elements + 1) / 2, 1]),
@@ -46,11 +46,11 @@ public static class Nf4Folder
         ArgumentNullException.ThrowIfNull(sink);
         ArgumentNullException.ThrowIfNull(group);
         ArgumentNullException.ThrowIfNull(weight);
-        byte[] state = weight.State.ToBytes();
-        foreach (TensorDeclaration tensor in group.Tensors)
+        var state = weight.State.ToBytes();
+        foreach (var tensor in group.Tensors)
         {
-            string part = tensor.Name[group.Name.Length..];
-            ReadOnlyMemory<byte> bytes = part switch
+            var part = tensor.Name[group.Name.Length..];
+            var bytes = part switch
             {
                 "" => weight.Packed,
                 ".absmax" => weight.Absmax,

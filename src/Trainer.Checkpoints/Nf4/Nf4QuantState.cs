@@ -15,7 +15,7 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
     /// <summary>The bytes as bitsandbytes writes them (Python's json.dumps).</summary>
     public byte[] ToBytes()
     {
-        string nested = NestedOffset is float offset
+        var nested = NestedOffset is float offset
             ? $", \"nested_blocksize\": {NestedBlockSize}, \"nested_dtype\": \"float32\", \"nested_offset\": {PythonJson.Number(offset)}" : "";
         return Encoding.ASCII.GetBytes($"{{\"quant_type\": \"nf4\", \"blocksize\": {BlockSize}, \"dtype\": \"{Dtype}\", \"shape\": "
             + $"[{string.Join(", ", Shape)}]{nested}}}");
@@ -29,16 +29,14 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
-            JsonElement root = document.RootElement;
-            string type = root.GetProperty("quant_type").GetString() ?? "";
+            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
+            var root = document.RootElement;
+            var type = root.GetProperty("quant_type").GetString() ?? "";
             if (type != "nf4")
-            {
                 throw new BadFileException($"tensor '{tensor}' is quantized as '{type}', only nf4 is read; take the original model or an nf4 one");
-            }
-            bool isNested = root.TryGetProperty("nested_offset", out JsonElement offset);
+            var isNested = root.TryGetProperty("nested_offset", out var offset);
             var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(),
-                root.TryGetProperty("dtype", out JsonElement dtype) ? dtype.GetString() ?? "" : "",
+                root.TryGetProperty("dtype", out var dtype) ? dtype.GetString() ?? "" : "",
                 [.. root.GetProperty("shape").EnumerateArray().Select(static side => side.GetInt64())],
                 isNested ? root.GetProperty("nested_blocksize").GetInt32() : null, isNested ? offset.GetSingle() : null);
             return state.BlockSize > 0 && state.NestedBlockSize is null or > 0 && state.Shape.All(static side => side >= 0)

@@ -40,7 +40,7 @@ public static class CheckpointFolder
     {
         ArgumentNullException.ThrowIfNull(fill);
         ArgumentOutOfRangeException.ThrowIfNegative(step);
-        string path = PathOf(runFolder, step);
+        var path = PathOf(runFolder, step);
         if (Directory.Exists(path) && IsForeign(path))
         {
             throw new CannotWriteException($"cannot write '{path}': a folder of that name is there that this program did not write; move it away, or choose "
@@ -72,12 +72,9 @@ public static class CheckpointFolder
         var found = new List<(long Step, string Path)>();
         if (Directory.Exists(runFolder))
         {
-            foreach (string path in Directory.EnumerateDirectories(runFolder, Prefix + "*"))
+            foreach (var path in Directory.EnumerateDirectories(runFolder, Prefix + "*"))
             {
-                if (StepOf(path) is long step)
-                {
-                    found.Add((step, path));
-                }
+                if (StepOf(path) is long step) found.Add((step, path));
             }
         }
         found.Sort();
@@ -93,9 +90,9 @@ public static class CheckpointFolder
 
     private static long? StepOf(string path)
     {
-        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         return name.StartsWith(Prefix, StringComparison.Ordinal)
-            && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out long step)
+            && long.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
             && name == Prefix + step.ToString(CultureInfo.InvariantCulture) ? step : null;
     }
 
@@ -103,7 +100,7 @@ public static class CheckpointFolder
     public static CheckpointChoice NewestWhole(string runFolder)
     {
         var damaged = new List<DamagedCheckpoint>();
-        foreach ((_, string path) in List(runFolder).Reverse())
+        foreach ((_, var path) in List(runFolder).Reverse())
         {
             try
             {
@@ -124,13 +121,10 @@ public static class CheckpointFolder
     public static IReadOnlyList<string> Rotate(string runFolder, int? limit, long? bestStep)
     {
         var deleted = new List<string>();
-        IReadOnlyList<(long Step, string Path)> all = List(runFolder);
-        if (limit is null or < 1 || all.Count <= limit)
-        {
-            return deleted;
-        }
-        int surplus = all.Count - limit.Value;
-        foreach ((long step, string path) in all.Take(all.Count - 1).Where(one => one.Step != bestStep).Take(surplus))
+        var all = List(runFolder);
+        if (limit is null or < 1 || all.Count <= limit) return deleted;
+        var surplus = all.Count - limit.Value;
+        foreach ((var step, var path) in all.Take(all.Count - 1).Where(one => one.Step != bestStep).Take(surplus))
         {
             AtomicFolder.Delete(path);
             deleted.Add(path);
@@ -144,9 +138,9 @@ public static class CheckpointFolder
     private static string Manifest(string folder, long step, string runId)
     {
         var files = new JsonObject();
-        foreach (string name in FileNames(folder))
+        foreach (var name in FileNames(folder))
         {
-            string path = Path.Combine(folder, name);
+            var path = Path.Combine(folder, name);
             files[name] = new JsonObject { ["bytes"] = new FileInfo(path).Length, ["sha256"] = FileDigest.Sha256(path) };
         }
         return PythonJson.Serialize(new JsonObject { ["format"] = Format, ["schema"] = Schema, ["step"] = step, ["run"] = runId, ["files"] = files });
@@ -155,21 +149,19 @@ public static class CheckpointFolder
     private static Checkpoint Verify(string path, long? step)
     {
         if (!Directory.Exists(path))
-        {
             throw new BadFileException($"checkpoint '{path}': there is no such folder; check the path given with --resume");
-        }
         RegularFile.RequireAll(path);
-        string manifestPath = Path.Combine(path, ManifestFile);
+        var manifestPath = Path.Combine(path, ManifestFile);
         if (!File.Exists(manifestPath))
         {
-            string why = File.Exists(Path.Combine(path, "optimizer.pt")) || File.Exists(Path.Combine(path, "training_args.bin"))
+            var why = File.Exists(Path.Combine(path, "optimizer.pt")) || File.Exists(Path.Combine(path, "training_args.bin"))
                 ? "it was written by transformers, whose optimizer state is a pickle; continue its adapter with --adapter instead"
                 : $"it has no {ManifestFile}; it is incomplete or not a checkpoint of this program";
             throw new BadFileException($"checkpoint '{path}' cannot be resumed: {why}");
         }
         try
         {
-            using JsonDocument document = JsonDocument.Parse(SmallFile.Bytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(SmallFile.Bytes(manifestPath), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return Check(path, step, document.RootElement);
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException
@@ -182,24 +174,20 @@ public static class CheckpointFolder
 
     private static Checkpoint Check(string path, long? step, JsonElement manifest)
     {
-        if (!manifest.TryGetProperty("format", out JsonElement format) || format.GetString() != Format)
-        {
+        if (!manifest.TryGetProperty("format", out var format) || format.GetString() != Format)
             throw new BadFileException($"checkpoint '{path}': its {ManifestFile} is of another program; use a checkpoint that this one wrote");
-        }
-        int schema = manifest.GetProperty("schema").GetInt32();
+        var schema = manifest.GetProperty("schema").GetInt32();
         if (schema != Schema)
         {
-            string which = schema < Schema ? "an older" : "a newer";
+            var which = schema < Schema ? "an older" : "a newer";
             throw new BadFileException($"checkpoint '{path}' was written by {which} version (layout {schema}, this version reads {Schema}); resume it with "
                 + "that version, or continue its adapter with --adapter");
         }
-        long written = manifest.GetProperty("step").GetInt64();
+        var written = manifest.GetProperty("step").GetInt64();
         if (step is not null && written != step)
-        {
             throw new BadFileException($"checkpoint '{path}': its {ManifestFile} is that of step {written}; use an earlier checkpoint");
-        }
         var names = new List<string>();
-        foreach (JsonProperty file in manifest.GetProperty("files").EnumerateObject())
+        foreach (var file in manifest.GetProperty("files").EnumerateObject())
         {
             CheckFile(path, file);
             names.Add(file.Name);
@@ -209,16 +197,12 @@ public static class CheckpointFolder
 
     private static void CheckFile(string folder, JsonProperty file)
     {
-        string path = FolderPath.Inside(folder, file.Name, $"file named by {ManifestFile}");
+        var path = FolderPath.Inside(folder, file.Name, $"file named by {ManifestFile}");
         if (!File.Exists(path))
-        {
             throw new BadFileException($"checkpoint '{folder}': file '{file.Name}' is missing; use an earlier checkpoint");
-        }
         long bytes = file.Value.GetProperty("bytes").GetInt64(), found = new FileInfo(path).Length;
         if (found != bytes)
-        {
             throw new BadFileException($"checkpoint '{folder}': file '{file.Name}' has {found} bytes, {ManifestFile} says {bytes}; use an earlier checkpoint");
-        }
         if (FileDigest.Sha256(path) != file.Value.GetProperty("sha256").GetString())
         {
             throw new BadFileException($"checkpoint '{folder}': the bytes of file '{file.Name}' are not those that were written (sha256 differs); use an "

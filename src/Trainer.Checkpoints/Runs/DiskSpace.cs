@@ -8,11 +8,8 @@ public static class DiskSpace
     /// <summary>Bytes this user may still write where a path lies or will lie; null where the system does not tell.</summary>
     public static long? Free(string path)
     {
-        string? existing = Path.GetFullPath(path);
-        while (existing is not null && !Directory.Exists(existing))
-        {
-            existing = Path.GetDirectoryName(existing);
-        }
+        var existing = Path.GetFullPath(path);
+        while (existing is not null && !Directory.Exists(existing)) existing = Path.GetDirectoryName(existing);
         try
         {
             return existing is null ? null : new DriveInfo(existing).AvailableFreeSpace;
@@ -26,7 +23,7 @@ public static class DiskSpace
     /// <summary>The disk on which a path lies or will lie, by its size and what is free of it; null where the system does not tell.</summary>
     public static (long Total, long Free)? Identity(string path)
     {
-        string? existing = Path.GetFullPath(path);
+        var existing = Path.GetFullPath(path);
         while (existing is not null && !Directory.Exists(existing)) existing = Path.GetDirectoryName(existing);
         try
         {

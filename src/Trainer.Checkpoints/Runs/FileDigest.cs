@@ -21,10 +21,7 @@ public static class FileDigest
         {
             stop.ThrowIfCancellationRequested();
             var count = stream.Read(part);
-            if (count == 0)
-            {
-                return Convert.ToHexStringLower(hash.GetHashAndReset());
-            }
+            if (count == 0) return Convert.ToHexStringLower(hash.GetHashAndReset());
             hash.AppendData(part, 0, count);
             read?.Invoke(count);
         }

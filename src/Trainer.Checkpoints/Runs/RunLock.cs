@@ -33,15 +33,13 @@ public sealed class RunLock : IDisposable
     /// <exception cref="CannotWriteException">Another trainer writes there, perhaps on another machine; or the folder cannot be written.</exception>
     public static RunLock Acquire(string runFolder, TimeProvider? clock = null)
     {
-        string path = Path.Combine(runFolder, FileName);
+        var path = Path.Combine(runFolder, FileName);
         // A round is lost when the former owner removes the file between our opening and our locking it.
-        for (int round = 0; round < 16; round++)
+        for (var round = 0; round < 16; round++)
         {
             FileStream stream;
             if (RegularFile.IsOther(path))
-            {
                 throw new CannotWriteException($"cannot write '{path}': it is no regular file; delete it, or choose another --output-dir");
-            }
             try
             {
                 stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None,
@@ -61,11 +59,8 @@ public sealed class RunLock : IDisposable
             {
                 throw WriteFault.Of(path, fault);
             }
-            RunLock? taken = TryTake(runFolder, path, stream, clock ?? TimeProvider.System);
-            if (taken is not null)
-            {
-                return taken;
-            }
+            var taken = TryTake(runFolder, path, stream, clock ?? TimeProvider.System);
+            if (taken is not null) return taken;
         }
         throw InUse(runFolder, ReadOwner(path));
     }
@@ -91,39 +86,28 @@ public sealed class RunLock : IDisposable
     /// <summary>Frees the folder.</summary>
     public void Dispose()
     {
-        FileStream? stream = Interlocked.Exchange(ref _stream, null);
-        if (stream is null)
-        {
-            return;
-        }
+        var stream = Interlocked.Exchange(ref _stream, null);
+        if (stream is null) return;
         // Removed while still locked: nobody can take a file that is about to vanish without noticing.
-        if (!OperatingSystem.IsWindows())
-        {
-            TryDelete(_path);
-        }
+        if (!OperatingSystem.IsWindows()) TryDelete(_path);
         stream.Dispose();
-        if (OperatingSystem.IsWindows())
-        {
-            TryDelete(_path);
-        }
+        if (OperatingSystem.IsWindows()) TryDelete(_path);
     }
 
     private static RunLock? TryTake(string runFolder, string path, FileStream stream, TimeProvider clock)
     {
-        bool keep = false;
+        var keep = false;
         try
         {
-            RunLockOwner? former = Parse(ReadAll(stream));
+            var former = Parse(ReadAll(stream));
             if (former is not null && former.Host != Environment.MachineName && IsNetwork(path))
-            {
                 throw InUse(runFolder, former);
-            }
-            byte[] mine = JsonSerializer.SerializeToUtf8Bytes(new { pid = Environment.ProcessId, host = Environment.MachineName,
+            var mine = JsonSerializer.SerializeToUtf8Bytes(new { pid = Environment.ProcessId, host = Environment.MachineName,
                 started = clock.GetUtcNow().ToString("O"), token = Guid.NewGuid().ToString("n") });
             stream.SetLength(0);
             stream.Write(mine);
             stream.Flush(flushToDisk: true);
-            byte[]? seen = ReadUnlocked(path);
+            var seen = ReadUnlocked(path);
             keep = seen is null || seen.AsSpan().SequenceEqual(mine);
             return keep ? new RunLock(path, stream, former) : null;
         }
@@ -133,18 +117,15 @@ public sealed class RunLock : IDisposable
         }
         finally
         {
-            if (!keep)
-            {
-                stream.Dispose();
-            }
+            if (!keep) stream.Dispose();
         }
     }
 
     private static CannotWriteException InUse(string runFolder, RunLockOwner? owner)
     {
-        string who = owner is null ? "another trainer"
+        var who = owner is null ? "another trainer"
             : $"trainer process {owner.ProcessId} on '{owner.Host}' (since {owner.StartedUtc:yyyy-MM-dd HH:mm:ss} UTC)";
-        string toDo = owner is null || owner.Host == Environment.MachineName ? "wait for it, stop it, or choose another --output-dir"
+        var toDo = owner is null || owner.Host == Environment.MachineName ? "wait for it, stop it, or choose another --output-dir"
             : $"stop it there, or delete '{Path.Combine(runFolder, FileName)}' if that machine no longer runs it, or choose another --output-dir";
         return new CannotWriteException($"cannot write '{runFolder}': {who} is writing there; {toDo}");
     }
@@ -156,7 +137,7 @@ public sealed class RunLock : IDisposable
     {
         try
         {
-            string format = new DriveInfo(Path.GetFullPath(path)).DriveFormat;
+            var format = new DriveInfo(Path.GetFullPath(path)).DriveFormat;
             return NetworkFileSystems.Any(name => format.StartsWith(name, StringComparison.OrdinalIgnoreCase));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)
@@ -167,7 +148,7 @@ public sealed class RunLock : IDisposable
 
     private static RunLockOwner? ReadOwner(string path)
     {
-        byte[]? bytes = ReadUnlocked(path);
+        var bytes = ReadUnlocked(path);
         return bytes is null ? null : Parse(bytes);
     }
 
@@ -175,12 +156,9 @@ public sealed class RunLock : IDisposable
     {
         try
         {
-            using SafeFileHandle? handle = OperatingSystem.IsWindows()
+            using var handle = OperatingSystem.IsWindows()
                 ? File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete) : NativeFile.OpenRead(path);
-            if (handle is null)
-            {
-                return [];
-            }
+            if (handle is null) return [];
             using var stream = new FileStream(handle, FileAccess.Read, bufferSize: 1);
             return ReadAll(stream);
         }
@@ -202,8 +180,8 @@ public sealed class RunLock : IDisposable
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
-            JsonElement root = document.RootElement;
+            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
+            var root = document.RootElement;
             return new RunLockOwner(root.GetProperty("pid").GetInt32(), root.GetProperty("host").GetString() ?? "?",
                 root.GetProperty("started").GetDateTimeOffset());
         }

@@ -60,7 +60,7 @@ public sealed record TrainerState
     /// <summary>The text of the file.</summary>
     public string ToJson()
     {
-        string rows = string.Join(",\n    ", LogHistory.Select(static row => RowTexts.GetValue(row, static key => PythonJson.Serialize(key, depth: 2))));
+        var rows = string.Join(",\n    ", LogHistory.Select(static row => RowTexts.GetValue(row, static key => PythonJson.Serialize(key, depth: 2))));
         return LogHistory.Count == 0 ? Head() : Head().Replace("\"log_history\": []", $"\"log_history\": [\n    {rows}\n  ]", StringComparison.Ordinal);
     }
 
@@ -97,7 +97,7 @@ public sealed record TrainerState
     {
         try
         {
-            JsonObject root = JsonNode.Parse(SmallFile.Bytes(path, MostBytes),
+            var root = JsonNode.Parse(SmallFile.Bytes(path, MostBytes),
                 documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is not an object");
             return new TrainerState
             {

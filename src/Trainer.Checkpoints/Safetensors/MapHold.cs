@@ -9,7 +9,7 @@ internal sealed class MapHold : IDisposable
 
     internal MapHold(SafeHandle handle)
     {
-        bool added = false;
+        var added = false;
         handle.DangerousAddRef(ref added);
         _handle = handle;
     }

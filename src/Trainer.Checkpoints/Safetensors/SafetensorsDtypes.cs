@@ -18,7 +18,7 @@ public static class SafetensorsDtypes
     /// <summary>The type of a header's name; false where the name is unknown.</summary>
     public static bool TryParse(string name, out SafetensorsDtype dtype)
     {
-        for (int i = 0; i < Table.Length; i++)
+        for (var i = 0; i < Table.Length; i++)
         {
             if (string.Equals(Table[i].Name, name, StringComparison.Ordinal))
             {
@@ -34,19 +34,13 @@ public static class SafetensorsDtypes
     public static long? ByteCount(this SafetensorsDtype dtype, ReadOnlySpan<long> shape)
     {
         UInt128 elements = 1;
-        foreach (long side in shape)
+        foreach (var side in shape)
         {
-            if (side < 0)
-            {
-                return null;
-            }
+            if (side < 0) return null;
             elements *= (UInt128)side;
-            if (elements > long.MaxValue)
-            {
-                return null;
-            }
+            if (elements > long.MaxValue) return null;
         }
-        UInt128 bits = elements * (UInt128)dtype.Bits();
+        var bits = elements * (UInt128)dtype.Bits();
         return bits % 8 != 0 || bits / 8 > long.MaxValue ? null : (long)(bits / 8);
     }
 }

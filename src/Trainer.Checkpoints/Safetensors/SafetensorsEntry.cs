@@ -17,10 +17,7 @@ public sealed record SafetensorsEntry(string Name, SafetensorsDtype Dtype, long[
         get
         {
             long count = 1;
-            foreach (long side in Shape)
-            {
-                count *= side;
-            }
+            foreach (var side in Shape) count *= side;
             return count;
         }
     }

@@ -58,8 +58,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
                 BufferSize = 0 });
             try
             {
-                long length = stream.Length;
-                SafetensorsHeader header = SafetensorsHeader.Read(path, stream.SafeFileHandle, length);
+                var length = stream.Length;
+                var header = SafetensorsHeader.Read(path, stream.SafeFileHandle, length);
                 map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
                 return new SafetensorsFile(path, header, length, map);
             }
@@ -72,7 +72,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             map?.Dispose();
-            string why = fault switch
+            var why = fault switch
             {
                 FileNotFoundException or DirectoryNotFoundException => "there is no such file",
                 UnauthorizedAccessException => Directory.Exists(path) ? "it is a folder" : "it may not be read by this user",
@@ -84,7 +84,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     /// <summary>The entry of a name.</summary>
     /// <exception cref="BadFileException">The file has no such tensor.</exception>
-    public SafetensorsEntry Entry(string name) => _tensors.TryGetValue(name, out SafetensorsEntry? entry)
+    public SafetensorsEntry Entry(string name) => _tensors.TryGetValue(name, out var entry)
         ? entry
         : throw new BadFileException($"tensor '{name}' is not in '{Path}'; the file is of another model or incomplete");
 
@@ -95,9 +95,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         // An entry of another file would point anywhere.
         if (entry.Begin < 8 || entry.End > Length)
-        {
             throw new ArgumentException($"entry '{entry.Name}' is not of '{Path}'", nameof(entry));
-        }
         return _start + entry.Begin;
     }
 
@@ -107,14 +105,14 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>The bytes of a tensor, little-endian, row-major. Tensors of 2 GiB and more are read through <see cref="Pointer"/> or in parts.</summary>
     public ReadOnlySpan<byte> Bytes(SafetensorsEntry entry)
     {
-        byte* pointer = Pointer(entry);
+        var pointer = Pointer(entry);
         return new ReadOnlySpan<byte>(pointer, checked((int)entry.ByteCount));
     }
 
     /// <summary>A part of the bytes of a tensor, for tensors of any size.</summary>
     public ReadOnlySpan<byte> Bytes(SafetensorsEntry entry, long offset, int count)
     {
-        byte* pointer = Pointer(entry);
+        var pointer = Pointer(entry);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, entry.ByteCount - count);
@@ -131,10 +129,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>Unmaps the file once no hold is left.</summary>
     public void Dispose()
     {
-        if (_disposed)
-        {
-            return;
-        }
+        if (_disposed) return;
         _disposed = true;
         _view?.SafeMemoryMappedViewHandle.ReleasePointer();
         _view?.Dispose();

@@ -35,13 +35,11 @@ internal sealed class SafetensorsHeader
         var header = new SafetensorsHeader(path, fileLength);
         Span<byte> prefix = stackalloc byte[8];
         if (fileLength < 8 || RandomAccess.Read(file, prefix, 0) != 8)
-        {
             throw header.Bad($"the file has {fileLength} bytes, not even the 8 of a header length", "it was cut off; copy or download it again");
-        }
-        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > (ulong)(fileLength - 8))
         {
-            string why = length > MaxJsonBytes ? "this is no safetensors file, or it is damaged" : "it was cut off; copy or download it again";
+            var why = length > MaxJsonBytes ? "this is no safetensors file, or it is damaged" : "it was cut off; copy or download it again";
             throw header.Bad($"the header is {length} bytes long by its own account, the file has {fileLength}", why);
         }
         if (length > MaxJsonBytes)
@@ -49,10 +47,10 @@ internal sealed class SafetensorsHeader
             throw header.Bad($"the header is {length} bytes long, more than the format's limit of {MaxJsonBytes}",
                 "this is no safetensors file, or it is damaged");
         }
-        byte[] json = new byte[(int)length];
-        for (int done = 0; done < json.Length;)
+        var json = new byte[(int)length];
+        for (var done = 0; done < json.Length;)
         {
-            int got = RandomAccess.Read(file, json.AsSpan(done), 8 + done);
+            var got = RandomAccess.Read(file, json.AsSpan(done), 8 + done);
             done += got > 0 ? got : throw header.Bad("the header ends early", "it was cut off; copy or download it again");
         }
         try
@@ -79,51 +77,30 @@ internal sealed class SafetensorsHeader
     {
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 8 });
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-        {
             throw new FormatException("it does not begin with '{'");
-        }
         var seen = new HashSet<string>(StringComparer.Ordinal);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            string name = reader.GetString()!;
-            if (!seen.Add(name))
-            {
-                throw BadTensor(name, "the header names it twice");
-            }
+            var name = reader.GetString()!;
+            if (!seen.Add(name)) throw BadTensor(name, "the header names it twice");
             reader.Read();
-            if (name == "__metadata__")
-            {
-                ParseMetadata(ref reader);
-            }
-            else
-            {
-                ParseTensor(name, ref reader);
-            }
+            if (name == "__metadata__") ParseMetadata(ref reader);
+            else ParseTensor(name, ref reader);
         }
-        if (reader.Read())
-        {
-            throw new FormatException("something follows the closing '}'");
-        }
+        if (reader.Read()) throw new FormatException("something follows the closing '}'");
     }
 
     private void ParseMetadata(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            throw new FormatException("__metadata__ is not an object");
-        }
+        if (reader.TokenType != JsonTokenType.StartObject) throw new FormatException("__metadata__ is not an object");
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            string key = reader.GetString()!;
+            var key = reader.GetString()!;
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
-            {
                 throw new FormatException($"__metadata__ '{key}' is not a string");
-            }
             if (!_metadata.TryAdd(key, reader.GetString()!))
-            {
                 throw new FormatException($"__metadata__ names '{key}' twice");
-            }
         }
     }
 
@@ -131,13 +108,10 @@ internal sealed class SafetensorsHeader
     {
         string? dtypeName = null;
         List<long>? shape = null, offsets = null;
-        if (reader.TokenType != JsonTokenType.StartObject)
-        {
-            throw BadTensor(name, "its header entry is not an object");
-        }
+        if (reader.TokenType != JsonTokenType.StartObject) throw BadTensor(name, "its header entry is not an object");
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            string key = reader.GetString()!;
+            var key = reader.GetString()!;
             reader.Read();
             switch (key)
             {
@@ -149,40 +123,27 @@ internal sealed class SafetensorsHeader
             }
         }
         if (dtypeName is null || shape is null || offsets is null)
-        {
             throw BadTensor(name, $"its header entry has no {(dtypeName is null ? "dtype" : shape is null ? "shape" : "data_offsets")}");
-        }
-        if (!SafetensorsDtypes.TryParse(dtypeName, out SafetensorsDtype dtype))
-        {
+        if (!SafetensorsDtypes.TryParse(dtypeName, out var dtype))
             throw BadTensor(name, $"its dtype '{dtypeName}' is not one of the format");
-        }
         if (offsets.Count != 2 || offsets[0] > offsets[1])
-        {
             throw BadTensor(name, $"its data_offsets [{string.Join(", ", offsets)}] are not a beginning and an end");
-        }
         long[] sides = [.. shape];
-        string described = $"dtype {dtypeName} and shape [{string.Join(", ", sides)}]";
-        long bytes = dtype.ByteCount(sides) ?? throw BadTensor(name, $"{described} are no size that a file can have");
+        var described = $"dtype {dtypeName} and shape [{string.Join(", ", sides)}]";
+        var bytes = dtype.ByteCount(sides) ?? throw BadTensor(name, $"{described} are no size that a file can have");
         if (bytes != offsets[1] - offsets[0])
-        {
             throw BadTensor(name, $"{described} need {bytes} bytes, its data_offsets give it {offsets[1] - offsets[0]}");
-        }
         _entries.Add(new SafetensorsEntry(name, dtype, sides, offsets[0], offsets[1]));
     }
 
     private List<long> ParseNumbers(string name, string key, ref Utf8JsonReader reader)
     {
         var numbers = new List<long>();
-        if (reader.TokenType != JsonTokenType.StartArray)
-        {
-            throw BadTensor(name, $"its {key} is not a list");
-        }
+        if (reader.TokenType != JsonTokenType.StartArray) throw BadTensor(name, $"its {key} is not a list");
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out long number) || number < 0)
-            {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var number) || number < 0)
                 throw BadTensor(name, $"its {key} holds something other than whole numbers from 0 to {long.MaxValue}");
-            }
             numbers.Add(number);
         }
         return numbers;
@@ -193,27 +154,19 @@ internal sealed class SafetensorsHeader
     {
         _entries.Sort(static (a, b) => (a.Begin, a.End).CompareTo((b.Begin, b.End)));
         long dataLength = _fileLength - dataStart, expected = 0;
-        for (int i = 0; i < _entries.Count; i++)
+        for (var i = 0; i < _entries.Count; i++)
         {
-            SafetensorsEntry entry = _entries[i];
+            var entry = _entries[i];
             if (entry.End > dataLength)
-            {
                 throw BadTensor(entry.Name, $"its data ends at byte {entry.End} of {dataLength}: the file is cut off or its header wrong");
-            }
             if (entry.Begin < expected)
-            {
                 throw BadTensor(entry.Name, $"its data overlaps that of '{_entries[i - 1].Name}'");
-            }
             if (entry.Begin > expected)
-            {
                 throw BadTensor(entry.Name, $"{entry.Begin - expected} bytes before its data belong to no tensor");
-            }
             expected = entry.End;
             _entries[i] = entry with { Begin = entry.Begin + dataStart, End = entry.End + dataStart };
         }
         if (expected != dataLength)
-        {
             throw Bad($"{dataLength - expected} bytes at its end belong to no tensor", "the file is damaged, copy or download it again");
-        }
     }
 }

@@ -46,8 +46,8 @@ public sealed class SafetensorsWriter : IDisposable
     public static SafetensorsWriter Create(string path, IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata,
         bool verify = false)
     {
-        (byte[] header, List<SafetensorsEntry> entries) = Layout(tensors, metadata);
-        long length = entries.Count == 0 ? header.Length : entries[^1].End;
+        (var header, var entries) = Layout(tensors, metadata);
+        var length = entries.Count == 0 ? header.Length : entries[^1].End;
         SafeFileHandle? file = null;
         try
         {
@@ -65,13 +65,11 @@ public sealed class SafetensorsWriter : IDisposable
     /// <summary>Appends bytes to the data of one tensor.</summary>
     public void Write(string name, ReadOnlySpan<byte> bytes)
     {
-        SafetensorsEntry entry = _entries.TryGetValue(name, out SafetensorsEntry? found) ? found
+        var entry = _entries.TryGetValue(name, out var found) ? found
             : throw new InvalidOperationException($"tensor '{name}' was not declared for '{_path}'");
-        long done = _written[name];
+        var done = _written[name];
         if (done + bytes.Length > entry.ByteCount)
-        {
             throw new InvalidOperationException($"tensor '{name}' of '{_path}' has {entry.ByteCount} bytes, {done + bytes.Length} were given");
-        }
         try
         {
             RandomAccess.Write(_file, bytes, entry.Begin + done);
@@ -87,12 +85,10 @@ public sealed class SafetensorsWriter : IDisposable
     /// <summary>Checks that every tensor is whole, and hands the file to the disk.</summary>
     public void Complete()
     {
-        foreach (SafetensorsEntry entry in Entries)
+        foreach (var entry in Entries)
         {
             if (_written[entry.Name] != entry.ByteCount)
-            {
                 throw new InvalidOperationException($"tensor '{entry.Name}' of '{_path}' got {_written[entry.Name]} of its {entry.ByteCount} bytes");
-            }
         }
         try
         {
@@ -102,10 +98,7 @@ public sealed class SafetensorsWriter : IDisposable
         {
             throw WriteFault.Of(_path, fault);
         }
-        if (_hashes is not null)
-        {
-            Compare(_hashes);
-        }
+        if (_hashes is not null) Compare(_hashes);
     }
 
     /// <summary>Closes the file.</summary>
@@ -114,10 +107,7 @@ public sealed class SafetensorsWriter : IDisposable
         _file.Dispose();
         if (_hashes is not null)
         {
-            foreach (IncrementalHash hash in _hashes.Values)
-            {
-                hash.Dispose();
-            }
+            foreach (var hash in _hashes.Values) hash.Dispose();
         }
     }
 
@@ -126,25 +116,21 @@ public sealed class SafetensorsWriter : IDisposable
         const int Part = 1 << 24;
         // The handle here keeps the file open for writing, which a reader that forbids writers could not share.
         _file.Dispose();
-        using SafetensorsFile file = SafetensorsFile.Open(_path);
-        foreach (SafetensorsEntry entry in Entries)
+        using var file = SafetensorsFile.Open(_path);
+        foreach (var entry in Entries)
         {
             using var again = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             for (long at = 0; at < entry.ByteCount; at += Part)
-            {
                 again.AppendData(file.Bytes(entry, at, (int)Math.Min(Part, entry.ByteCount - at)));
-            }
             if (!again.GetHashAndReset().AsSpan().SequenceEqual(hashes[entry.Name].GetHashAndReset()))
-            {
                 throw new CannotWriteException($"cannot write '{_path}': tensor '{entry.Name}' reads back otherwise than it was written; check the disk");
-            }
         }
     }
 
     /// <summary>Bytes that a file of these tensors has, header included.</summary>
     public static long FileLength(IEnumerable<TensorDeclaration> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
-        (byte[] header, List<SafetensorsEntry> entries) = Layout(tensors, metadata);
+        (var header, var entries) = Layout(tensors, metadata);
         return entries.Count == 0 ? header.Length : entries[^1].End;
     }
 
@@ -156,8 +142,8 @@ public sealed class SafetensorsWriter : IDisposable
         if (metadata is not null)
         {
             json.Append("\"__metadata__\":{");
-            string comma = "";
-            foreach ((string key, string value) in metadata.OrderBy(static pair => pair.Key, StringComparer.Ordinal))
+            var comma = "";
+            foreach ((var key, var value) in metadata.OrderBy(static pair => pair.Key, StringComparer.Ordinal))
             {
                 AppendText(AppendText(json.Append(comma), key).Append(':'), value);
                 comma = ",";
@@ -165,27 +151,25 @@ public sealed class SafetensorsWriter : IDisposable
             json.Append('}');
         }
         long at = 0;
-        for (int i = 0; i < ordered.Count; i++)
+        for (var i = 0; i < ordered.Count; i++)
         {
-            TensorDeclaration tensor = ordered[i];
+            var tensor = ordered[i];
             if (tensor.Name == "__metadata__" || (i > 0 && ordered[i - 1].Name == tensor.Name))
-            {
                 throw new ArgumentException($"tensor name '{tensor.Name}' is reserved or used twice", nameof(tensors));
-            }
-            long end = checked(at + tensor.ByteCount);
+            var end = checked(at + tensor.ByteCount);
             AppendText(json.Append(json.Length == 1 ? "" : ","), tensor.Name).Append(":{\"dtype\":\"").Append(tensor.Dtype.Name())
                 .Append("\",\"shape\":[").AppendJoin(',', tensor.Shape).Append("],\"data_offsets\":[").Append(at).Append(',').Append(end).Append("]}");
             at = end;
         }
-        byte[] text = Encoding.UTF8.GetBytes(json.Append('}').ToString());
-        int padded = (text.Length + 7) / 8 * 8;
-        byte[] header = new byte[8 + padded];
+        var text = Encoding.UTF8.GetBytes(json.Append('}').ToString());
+        var padded = (text.Length + 7) / 8 * 8;
+        var header = new byte[8 + padded];
         BinaryPrimitives.WriteUInt64LittleEndian(header, (ulong)padded);
         text.CopyTo(header, 8);
         header.AsSpan(8 + text.Length).Fill((byte)' ');
         var entries = new List<SafetensorsEntry>(ordered.Count);
         at = header.Length;
-        foreach (TensorDeclaration tensor in ordered)
+        foreach (var tensor in ordered)
         {
             entries.Add(new SafetensorsEntry(tensor.Name, tensor.Dtype, tensor.Shape, at, at + tensor.ByteCount));
             at += tensor.ByteCount;
@@ -200,7 +184,7 @@ public sealed class SafetensorsWriter : IDisposable
     private static StringBuilder AppendText(StringBuilder json, string text)
     {
         json.Append('"');
-        foreach (char c in text)
+        foreach (var c in text)
         {
             _ = c switch
             {

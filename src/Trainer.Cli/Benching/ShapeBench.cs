@@ -49,7 +49,7 @@ internal static class ShapeBench
             Compute = values.Choice<ComputeKind>(ModelSettings.Dtype) is { } compute and not ComputeKind.Auto ? compute : ComputeKind.Float32,
         };
         values.ThrowIfFaulty();
-        TorchThreads.Use(values.Integer(ModelSettings.Threads));
+        ComputeThreads.Use(values.Integer(ModelSettings.Threads));
         var folder = Path.GetDirectoryName(options.Folder)!;
         Directory.CreateDirectory(options.Folder);
         try

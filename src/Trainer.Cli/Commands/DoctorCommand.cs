@@ -68,7 +68,7 @@ internal static class DoctorCommand
     {
         try
         {
-            TorchThreads.Use(null);
+            ComputeThreads.Use(null);
             using var one = torch.ones(2, 2);
             using var product = one.matmul(one);
             var right = product.sum().item<float>() == 8;

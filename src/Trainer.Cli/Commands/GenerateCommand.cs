@@ -63,7 +63,7 @@ internal static class GenerateCommand
             ? speaker.Conversation([.. system is null ? Array.Empty<ChatMessage>() : [new("system", system)], new("user", prompt)]) : speaker.Plain(prompt))];
         if (all.Length > 1) return SpeakAll(invocation, speaker, prompts, all, sampling, compare);
         var (prompt, ids) = (prompts[0], all[0]);
-        Continuation? before = compare ? Speak(invocation, speaker, ids, sampling, "base", withAdapter: false) : null;
+        var before = compare ? Speak(invocation, speaker, ids, sampling, "base", withAdapter: false) : null;
         var said = Speak(invocation, speaker, ids, sampling, compare ? "adapter" : null, withAdapter: true);
         if (invocation.Json)
             invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(Document(prompt, ids.Length, said, before), Json.Indented));
@@ -86,9 +86,7 @@ internal static class GenerateCommand
             else return PromptFile.Read(file);
         }
         else if (named.Count == 0 && invocation.Positionals.Count == 0)
-        {
             values.Fault("no prompt; add --prompt TEXT, or --prompt - to read standard input");
-        }
         return [.. named.Concat(invocation.Positionals).DefaultIfEmpty("")
             .Select(prompt => prompt == "-" ? SmallFile.Rest(Console.In, "standard input").TrimEnd('\n') : prompt)];
     }

@@ -138,10 +138,7 @@ internal static class PlanCommand
             Line("tokens", $"{Quantities.Count(plan.Tokens ?? 0)}, {Quantities.Count(plan.TrainedTokens ?? 0)} of them trained, longest "
                 + $"row {Quantities.Count(plan.LongestRow ?? 0)}{(plan.IsFromCache == true ? ", from the cache" : "")}");
         }
-        else
-        {
-            Line("rows", $"no data named; rows of {Quantities.Count(options.Data.MaxSeqLength)} tokens are assumed");
-        }
+        else Line("rows", $"no data named; rows of {Quantities.Count(options.Data.MaxSeqLength)} tokens are assumed");
         if (plan.PackingEfficiency is { } packing) Line("packing", $"{packing * 100:0.#}% of the bins hold tokens");
         Line("steps",
             $"{(plan.TotalSteps is { } steps ? Quantities.Count(steps) : "unknown")}"

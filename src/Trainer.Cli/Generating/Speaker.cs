@@ -46,7 +46,7 @@ internal sealed class Speaker : IDisposable
 
     public static Speaker Load(TrainingOptions options, ProgressLine bar)
     {
-        TorchThreads.Use(options.Threads);
+        ComputeThreads.Use(options.Threads);
         var loading = new ModelLoadOptions { Quantize = options.Quantize, DoubleQuantize = options.DoubleQuant, Compute = options.Compute }.On(options.Device);
         var model = CausalModel.Load(options.ModelDirectory, ProofRecords.Settle(loading, options.Device), (done, total) => bar.Show("loading", done, total));
         try

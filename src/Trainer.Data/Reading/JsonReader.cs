@@ -63,10 +63,7 @@ internal static class JsonReader
             else if (array && c == ']') closed = true;
             else if (needsComma && c == ',') needsComma = false;
             else if (needsComma) throw Broken(file, line, column, "a comma or the closing bracket is missing between rows");
-            else if (c == '{')
-            {
-                (inRow, depth, start, rowLine, rowColumn, rowBytes) = (true, 1, at, line, column, 1);
-            }
+            else if (c == '{') (inRow, depth, start, rowLine, rowColumn, rowBytes) = (true, 1, at, line, column, 1);
             else
                 throw Broken(file, line, column, c == '['
                     ? "a row is an array; a row must be an object" : "a row must be an object such as {\"text\": \"...\"}");

@@ -26,6 +26,6 @@ internal static unsafe class DropoutMask
         var stream = SplitMix64.Mix(SplitMix64.Mix(SplitMix64.Mix(SplitMix64.Mix((ulong)key.Seed) ^ (ulong)key.Step) ^ (ulong)key.MicroStep) ^ (ulong)module);
         var (drop, keep) = ((ulong)(probability * (1L << 32)), (float)(1 / (1 - probability)));
         stream += (ulong)(key.FirstRow * columns);
-        TorchThreads.For(0, count, Grain, (begin, end) => DropoutDraws.Fill(mask, stream, begin, end, drop, keep));
+        ComputeThreads.For(0, count, Grain, (begin, end) => DropoutDraws.Fill(mask, stream, begin, end, drop, keep));
     }
 }

@@ -26,10 +26,7 @@ internal sealed class FastDense : IFastBlock
     public void Forward(FastPass pass, LayerState state, Place x, long rows, Place y)
     {
         var activated = pass.Buffers.Activated;
-        if (_fused is not null)
-        {
-            _linear.Forward(pass, _fused, x, rows, state.Gate, _shape.Stride, state.Of(_fused));
-        }
+        if (_fused is not null) _linear.Forward(pass, _fused, x, rows, state.Gate, _shape.Stride, state.Of(_fused));
         else
         {
             _linear.Forward(pass, _gate!, x, rows, state.Gate, _shape.Stride, state.Of(_gate!));

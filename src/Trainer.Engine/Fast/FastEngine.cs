@@ -48,7 +48,7 @@ internal sealed class FastEngine : IDecoderEngine
     {
         _model = model;
         _shape = new FastShape(model.Config);
-        _engine = EngineShape.Of(model, TorchThreads.Count) with { PanelElements = panelElements, Guard = guard };
+        _engine = EngineShape.Of(model, ComputeThreads.Count) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
         var device = (kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels);
         _kernels = new MeteredKernels(device, _shape, Meter, new OwnKernels(model.Options.Overrides, device));
@@ -84,7 +84,7 @@ internal sealed class FastEngine : IDecoderEngine
     /// <summary>Bytes of every buffer of a training pass over a batch, frozen weights and parameters apart.</summary>
     public static long BytesFor(LoadedDecoder model, TokenBatch batch, bool checkpointing, bool drops = false) =>
         EngineLayout.Of(model.ActiveAdapter, BatchShape.Of(batch) with { Drops = drops }, checkpointing ? PassMode.Recomputed : PassMode.Kept,
-        EngineShape.Of(model, TorchThreads.Count)).Bytes;
+        EngineShape.Of(model, ComputeThreads.Count)).Bytes;
 
     public LossResult ForwardBackward(TokenBatch batch, double lossScale, StepKey? key) => Pass.ForwardBackward(_model, batch, lossScale, key, Begin);
 
@@ -187,7 +187,7 @@ internal sealed class FastEngine : IDecoderEngine
 
     private PassLayout LayoutOf(TokenBatch batch, PassMode mode, StepKey? key, bool isApart)
         => EngineLayout.Of(_model.ActiveAdapter, BatchShape.Of(batch) with { Drops = key is not null }, mode,
-            _engine with { Threads = TorchThreads.Count }, isApart);
+            _engine with { Threads = ComputeThreads.Count }, isApart);
 
     private void Reserve(long bytes)
     {

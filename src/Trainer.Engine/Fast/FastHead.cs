@@ -75,7 +75,7 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
     private void Weigh(FastPass pass, Place normed, Func<float[], float[]> weigh)
     {
         var (batch, chunk, kept) = (pass.Batch, pass.Layout.LossChunk, Kept(pass));
-        Place logits = pass.Memory.Floats(BufferId.Logits);
+        var logits = pass.Memory.Floats(BufferId.Logits);
         for (long first = 0; first < batch.LossCount; first += chunk)
         {
             var count = Math.Min(chunk, batch.LossCount - first);

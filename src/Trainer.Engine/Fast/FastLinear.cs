@@ -18,14 +18,8 @@ internal sealed partial class FastLinear(LoadedDecoder model, IKernels kernels, 
     /// only).</summary>
     public void Forward(FastPass pass, LinearModule linear, Place x, long rows, Place y, long stride, AdapterState kept, float factor = 1f)
     {
-        if (UpdateOf(linear) is not { } update)
-        {
-            Product(pass, linear, x, rows, y, stride, factor);
-        }
-        else if (linear.Adapter!.Magnitude is not null)
-        {
-            ForwardDora(pass, linear, update, x, rows, y, stride, kept);
-        }
+        if (UpdateOf(linear) is not { } update) Product(pass, linear, x, rows, y, stride, factor);
+        else if (linear.Adapter!.Magnitude is not null) ForwardDora(pass, linear, update, x, rows, y, stride, kept);
         else
         {
             Product(pass, linear, x, rows, y, stride, factor);

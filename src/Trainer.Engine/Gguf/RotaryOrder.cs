@@ -20,9 +20,7 @@ public static class RotaryOrder
     {
         var moved = new float[values.Length];
         for (var row = 0; row < values.Length / columns; row++)
-        {
             values.Slice(row * columns, columns).CopyTo(moved.AsSpan((int)Interleaved(row, headSize) * columns));
-        }
         return moved;
     }
 }

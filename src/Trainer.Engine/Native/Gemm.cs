@@ -33,14 +33,14 @@ internal static unsafe partial class Gemm
     private static void Run(bool ta, bool tb, long m, long n, long k, float alpha, float* a, long lda, float* b, long ldb, float beta, float* c, long ldc)
     {
         if (m == 0 || n == 0) return;
-        if (TorchThreads.IsInside)
+        if (ComputeThreads.IsInside)
         {
             One(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
             return;
         }
-        var (high, wide) = Cut(m, n, k, TorchThreads.Count);
+        var (high, wide) = Cut(m, n, k, ComputeThreads.Count);
         var (down, across) = (Parts(m, high), Parts(n, wide));
-        TorchThreads.For(0, down * across, 1, (begin, end) =>
+        ComputeThreads.For(0, down * across, 1, (begin, end) =>
         {
             for (var part = begin; part < end; part++)
             {

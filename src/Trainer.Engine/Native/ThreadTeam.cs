@@ -102,7 +102,7 @@ internal sealed class ThreadTeam
                 var helpers = (int)Math.Min(loop.Threads, loop.Count) - 1;
                 if (index >= helpers) continue;
                 if (index < Fanout && helpers > Fanout) WakeMine(helpers);
-                TorchThreads.Inside(index + 1, loop.Work);
+                ComputeThreads.Inside(index + 1, loop.Work);
             }
         }
 

@@ -28,7 +28,7 @@ public static unsafe class StoredValues
         if (!CanRead(entry.Dtype))
             throw new ModelException($"tensor '{entry.Name}' of '{file.Path}' has type {entry.Dtype.Name()}; take a model in F32, F16 or BF16");
         ArgumentOutOfRangeException.ThrowIfGreaterThan(begin, entry.ElementCount - values.Length);
-        byte* at = file.Pointer(entry) + begin * (entry.Dtype.Bits() / 8);
+        var at = file.Pointer(entry) + begin * (entry.Dtype.Bits() / 8);
         fixed (float* output = values)
         {
             switch (entry.Dtype)

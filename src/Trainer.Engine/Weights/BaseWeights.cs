@@ -13,7 +13,7 @@ public static unsafe class BaseWeights
     /// <param name="model">A loaded model.</param>
     public static ulong Checksum(LoadedDecoder model)
     {
-        ulong sum = Seed;
+        var sum = Seed;
         Visit(model, (_, part) =>
         {
             sum = Mix(sum, part);

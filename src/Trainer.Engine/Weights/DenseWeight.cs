@@ -45,7 +45,7 @@ internal sealed unsafe class DenseWeight : IFrozenWeight, IStreamedWeight
 
     public void Materialize(long rowBegin, long rowCount, float* destination)
     {
-        TorchThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (begin, end) =>
+        ComputeThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (begin, end) =>
         {
             for (var row = begin; row < end; row++) Read(rowBegin + row, 0, Columns, destination + row * Columns);
         });

@@ -43,15 +43,15 @@ internal static unsafe class FewRows
                 Quantized(nf4.Source, wide, x, count, y, stride, weight.Rows, grain);
                 break;
             case Int8Weight int8:
-                TorchThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Int8(int8.Codes, int8.Scales, wide, x, count, y, stride, begin, end));
+                ComputeThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Int8(int8.Codes, int8.Scales, wide, x, count, y, stride, begin, end));
                 break;
             case DenseWeight { Resident: { } resident }:
                 var values = TorchMemory.Pointer(resident);
-                TorchThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Float(values, wide, wide, x, count, y, stride, begin, end));
+                ComputeThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.Float(values, wide, wide, x, count, y, stride, begin, end));
                 break;
             case DenseWeight dense:
                 var bits = (ushort*)TorchMemory.Pointer(dense.Stored);
-                TorchThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.BFloat16(bits, wide, x, count, y, stride, begin, end));
+                ComputeThreads.For(0, weight.Rows, grain, (begin, end) => DenseDot.BFloat16(bits, wide, x, count, y, stride, begin, end));
                 break;
         }
         GC.KeepAlive(weight);
@@ -65,7 +65,7 @@ internal static unsafe class FewRows
         {
             var arranged = (float*)(((nuint)room + 63) & ~(nuint)63);
             Nf4Dot.Arrange(x, arranged, length);
-            TorchThreads.For(0, rows, grain, (begin, end) => Nf4Dot.Run(source, wide, arranged, count, y, stride, begin, end));
+            ComputeThreads.For(0, rows, grain, (begin, end) => Nf4Dot.Run(source, wide, arranged, count, y, stride, begin, end));
         }
         ArrayPool<float>.Shared.Return(pooled);
     }

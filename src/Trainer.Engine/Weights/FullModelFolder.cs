@@ -62,7 +62,7 @@ public static class FullModelFolder
     {
         var stream = 0xCBF2_9CE4_8422_2325UL;
         foreach (var c in name) stream = (stream ^ c) * 0x0000_0100_0000_01B3;
-        ulong counter = stream ^ ((ulong)(uint)seed << 32);
+        var counter = stream ^ ((ulong)(uint)seed << 32);
         double Unit() => SplitMix64.Unit(SplitMix64.Mix(counter++));
         for (var i = 0; i < values.Length; i++) values[i] = (float)(deviation * Math.Sqrt(-2 * Math.Log(1 - Unit())) * Math.Cos(2 * Math.PI * Unit()));
     }

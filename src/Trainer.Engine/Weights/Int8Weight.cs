@@ -33,8 +33,8 @@ internal sealed unsafe class Int8Weight : RowWeight
     public static Int8Weight Quantize(IFrozenWeight dense)
     {
         var result = new Int8Weight(dense.Rows, dense.Columns);
-        sbyte* codes = result._codes;
-        float* scales = result._scales;
+        var codes = result._codes;
+        var scales = result._scales;
         var columns = dense.Columns;
         var rows = Math.Clamp((4 << 20) / columns, 1, dense.Rows);
         using var scratch = new NativeBlock(rows * columns * sizeof(float));
@@ -43,7 +43,7 @@ internal sealed unsafe class Int8Weight : RowWeight
         {
             var (count, start) = (Math.Min(rows, dense.Rows - begin), begin);
             dense.Materialize(begin, count, values);
-            TorchThreads.For(0, count, 16, (from, to) =>
+            ComputeThreads.For(0, count, 16, (from, to) =>
             {
                 for (var r = from; r < to; r++) scales[start + r] = Int8Rows.Quantize(values + r * columns, codes + (start + r) * columns, columns);
             });

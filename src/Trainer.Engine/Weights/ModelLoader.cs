@@ -28,10 +28,7 @@ internal sealed class ModelLoader(DecoderBlueprint blueprint, ModelLoadOptions o
             if (files.Has(head.WeightName)) files.TakeCopy(head.WeightName, blueprint.Embedding.WeightName);
             weight = embedding.Weight;
         }
-        else
-        {
-            weight = Matrix(head);
-        }
+        else weight = Matrix(head);
         var headModule = new LinearModule(head, weight, head.HasBias ? Small(head.BiasName, [head.Rows]) : null);
         files.RefuseLeftOver();
         return (layers, ends, embedding, norm, headModule);

@@ -99,7 +99,7 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
         long begin = rowBegin * Columns, end = begin + rowCount * Columns;
         var first = Math.Min(end, (begin + Block - 1) / Block * Block);
         Write(begin, first, destination);
-        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToFloat(Source, destination + (from - begin), from, to));
+        ComputeThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToFloat(Source, destination + (from - begin), from, to));
         GC.KeepAlive(this);
     }
 
@@ -116,7 +116,7 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
             new ReadOnlySpan<ushort>(block + (begin - blockBegin), (int)(first - begin)).CopyTo(new Span<ushort>(destination, (int)(first - begin)));
         }
         var source = Source;
-        TorchThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToBFloat16(source, destination + (from - begin), from, to));
+        ComputeThreads.ForUnits(first, end, Block, 1 << 16, (from, to) => Nf4Dequantizer.ToBFloat16(source, destination + (from - begin), from, to));
         GC.KeepAlive(this);
     }
 
@@ -152,7 +152,7 @@ internal sealed unsafe class Nf4Weight : IFrozenWeight, IStreamedWeight
             var count = Math.Min(rows, dense.Rows - row);
             dense.Materialize(row, count, values);
             long begin = row * dense.Columns, end = begin + count * dense.Columns;
-            TorchThreads.ForUnits(begin, end, Block, 1 << 15, (from, to) => Nf4Quantizer.Quantize(values + (from - begin), packed, absmax, from, to));
+            ComputeThreads.ForUnits(begin, end, Block, 1 << 15, (from, to) => Nf4Quantizer.Quantize(values + (from - begin), packed, absmax, from, to));
         }
     }
 

@@ -24,7 +24,7 @@ internal sealed unsafe class TransposedWeight(DenseWeight stored) : IFrozenWeigh
     public void Materialize(long rowBegin, long rowCount, float* destination)
     {
         var columns = Columns;
-        TorchThreads.For(0, (rowCount + Block - 1) / Block, 1, (from, to) =>
+        ComputeThreads.For(0, (rowCount + Block - 1) / Block, 1, (from, to) =>
         {
             var line = stackalloc float[(int)Block];
             for (var block = from; block < to; block++)

@@ -32,8 +32,8 @@ public sealed class MlflowClient : IDisposable
     /// <exception cref="NotAvailableException">The server does not answer, or refuses.</exception>
     public async Task<string> BeginAsync(string experiment, string name, long startedMilliseconds)
     {
-        string id = await ExperimentAsync(experiment).ConfigureAwait(false);
-        JsonElement answer = await PostAsync("runs/create",
+        var id = await ExperimentAsync(experiment).ConfigureAwait(false);
+        var answer = await PostAsync("runs/create",
             new { experiment_id = id, run_name = name, start_time = startedMilliseconds,
             tags = new[] { new { key = "mlflow.runName", value = name }, new { key = "mlflow.source.name", value = "trainer" } } }).ConfigureAwait(false);
         return Text(answer, "run", "info", "run_id");
@@ -72,7 +72,7 @@ public sealed class MlflowClient : IDisposable
 
     private async Task<string> ExperimentAsync(string name)
     {
-        using HttpResponseMessage found = await SendAsync(HttpMethod.Get, "experiments/get-by-name?experiment_name=" + Uri.EscapeDataString(name), null)
+        using var found = await SendAsync(HttpMethod.Get, "experiments/get-by-name?experiment_name=" + Uri.EscapeDataString(name), null)
             .ConfigureAwait(false);
         if (found.StatusCode == HttpStatusCode.NotFound)
             return Text(await PostAsync("experiments/create", new { name }).ConfigureAwait(false), "experiment_id");
@@ -81,7 +81,7 @@ public sealed class MlflowClient : IDisposable
 
     private async Task<JsonElement> PostAsync(string call, object body)
     {
-        using HttpResponseMessage response = await SendAsync(HttpMethod.Post, call, JsonSerializer.SerializeToUtf8Bytes(body)).ConfigureAwait(false);
+        using var response = await SendAsync(HttpMethod.Post, call, JsonSerializer.SerializeToUtf8Bytes(body)).ConfigureAwait(false);
         return await BodyAsync(response).ConfigureAwait(false);
     }
 
@@ -108,12 +108,12 @@ public sealed class MlflowClient : IDisposable
     {
         if (!response.IsSuccessStatusCode)
         {
-            string why = (int)response.StatusCode is 401 or 403 ? "; set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" : "";
+            var why = (int)response.StatusCode is 401 or 403 ? "; set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" : "";
             throw new NotAvailableException($"the MLflow server {_base} answers {(int)response.StatusCode}{why}");
         }
         try
         {
-            using JsonDocument document = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync().ConfigureAwait(false));
+            using var document = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync().ConfigureAwait(false));
             return document.RootElement.Clone();
         }
         catch (Exception fault) when (fault is JsonException or HttpRequestException or IOException or OperationCanceledException)
@@ -124,7 +124,7 @@ public sealed class MlflowClient : IDisposable
 
     private string Text(JsonElement element, params ReadOnlySpan<string> path)
     {
-        foreach (string name in path)
+        foreach (var name in path)
         {
             if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element))
                 throw new NotAvailableException($"{_base} does not answer as an MLflow server does; check MLFLOW_TRACKING_URI");

@@ -31,18 +31,16 @@ public sealed record MlflowOptions
     {
         variable ??= Environment.GetEnvironmentVariable;
         string? Value(string name) => variable(name) is { Length: > 0 } value ? value : null;
-        string named = uri ?? Value("MLFLOW_TRACKING_URI")
+        var named = uri ?? Value("MLFLOW_TRACKING_URI")
             ?? throw new NotAvailableException("no MLflow server is named; set MLFLOW_TRACKING_URI or pass --mlflow-uri http://HOST:PORT");
-        if (!Uri.TryCreate(named.TrimEnd('/'), UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
-        {
+        if (!Uri.TryCreate(named.TrimEnd('/'), UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new NotAvailableException($"'{named}' is no http or https address of an MLflow server; start one with 'mlflow server' and name it");
-        }
         if (address.UserInfo.Length > 0)
         {
             throw new NotAvailableException("an address with a password in it would be kept in the run's record; set MLFLOW_TRACKING_USERNAME and "
                 + "MLFLOW_TRACKING_PASSWORD");
         }
-        string? authorization = Value("MLFLOW_TRACKING_TOKEN") is { } token ? "Bearer " + token
+        var authorization = Value("MLFLOW_TRACKING_TOKEN") is { } token ? "Bearer " + token
             : Value("MLFLOW_TRACKING_USERNAME") is { } user
             ? "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{Value("MLFLOW_TRACKING_PASSWORD")}")) : null;
         return new MlflowOptions(address) { Experiment = Value("MLFLOW_EXPERIMENT_NAME") ?? "Default", RunName = Value("MLFLOW_RUN_NAME"),

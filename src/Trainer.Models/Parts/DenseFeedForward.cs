@@ -47,9 +47,7 @@ public sealed record DenseFeedForward : FeedForward
     internal override IEnumerable<ModuleBlueprint> Draw(LayerPath path)
     {
         if (FusedName is not null)
-        {
             yield return path.Linear($"{Path}.{FusedName}", ModuleRole.GateUp, 2L * Width, path.Hidden, HasBias);
-        }
         else
         {
             if (IsGated) yield return path.Linear($"{Path}.{GateName}", ModuleRole.Gate, Width, path.Hidden, HasBias);

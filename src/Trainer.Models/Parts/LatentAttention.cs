@@ -49,10 +49,7 @@ public sealed record LatentAttention : TokenMixer
             yield return path.Linear($"{Path}.q_b_proj", queries, rank);
             yield return path.Norm($"{Path}.q_a_layernorm", ModuleRole.Part, LatentNorm, rank);
         }
-        else
-        {
-            yield return path.Linear($"{Path}.q_proj", queries, path.Hidden);
-        }
+        else yield return path.Linear($"{Path}.q_proj", queries, path.Hidden);
         yield return path.Linear($"{Path}.kv_a_proj_with_mqa", KvRank + RotatedSize, path.Hidden, HasBias);
         yield return path.Linear($"{Path}.kv_b_proj", (long)Heads * (PlainSize + ValueSize), KvRank);
         yield return path.Norm($"{Path}.kv_a_layernorm", ModuleRole.Part, LatentNorm, KvRank);

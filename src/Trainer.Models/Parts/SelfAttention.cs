@@ -92,10 +92,7 @@ public sealed record SelfAttention : TokenMixer
     internal override IEnumerable<ModuleBlueprint> Draw(LayerPath path)
     {
         long query = (long)Heads * HeadSize, kv = (long)KvHeads * HeadSize;
-        if (IsFused)
-        {
-            yield return path.Linear($"{Path}.qkv_proj", ModuleRole.Qkv, query + 2 * kv, path.Hidden, QkvBias);
-        }
+        if (IsFused) yield return path.Linear($"{Path}.qkv_proj", ModuleRole.Qkv, query + 2 * kv, path.Hidden, QkvBias);
         else
         {
             yield return path.Linear($"{Path}.q_proj", ModuleRole.Query, HasGate ? 2 * query : query, path.Hidden, QkvBias);

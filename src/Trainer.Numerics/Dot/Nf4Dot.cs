@@ -140,7 +140,7 @@ public static unsafe class Nf4Dot
     private static void TwoRows<T>(byte* packed, byte* nextPacked, float* absmax, float* nextAbsmax, long blocks, float* x, long columns, float* y, long stride)
         where T : struct, ILanes<T>
     {
-        T zero = T.Create(0f);
+        var zero = T.Create(0f);
         T a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
         for (long block = 0; block < blocks; block++, packed += Block / 2, nextPacked += Block / 2, x += Block)
         {

@@ -72,10 +72,7 @@ public static unsafe class SoftCap
             p = MathF.FusedMultiplyAdd(p, square, C4);
             t = MathF.FusedMultiplyAdd(p * square, size, size);
         }
-        else
-        {
-            t = 1f - 2f / (Exponential.Of(size + size) + 1f);
-        }
+        else t = 1f - 2f / (Exponential.Of(size + size) + 1f);
         return x < 0f ? 0f - t : t;
     }
 

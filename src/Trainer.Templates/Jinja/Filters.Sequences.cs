@@ -5,7 +5,7 @@ internal static partial class Filters
     /// <summary>Looks up a dotted attribute; numbers in it are indices.</summary>
     private static Func<object, object> Getter(object? attribute, Run run, bool ignoreCase = false, object? fallback = null)
     {
-        object[] parts = attribute switch
+        var parts = attribute switch
         {
             null or None => [],
             _ when PyText.AsText(attribute) is { } text => text.Split('.').Select(Part).ToArray(),

@@ -51,7 +51,7 @@ internal sealed class For(Expression target, Expression iterable, Expression? te
 
     private Flow Loop(Run run, Activation at, object items, int depth, Activation? outer = null)
     {
-        object source = Test is null ? items : new Generator(Passing(run, at, items));
+        var source = Test is null ? items : new Generator(Passing(run, at, items));
         var enumerator = PySequence.Iterate(source, run.Meter);
         var loop = LoopSlot is null ? null : new LoopContext(source, enumerator, depth,
             Recursive ? (inner, level) => Recurse(run, outer!, inner, level) : null);

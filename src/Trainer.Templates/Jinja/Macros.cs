@@ -108,7 +108,7 @@ internal sealed class Macro(MacroBody body, Activation outer)
         for (var i = 0; i < count; i++)
         {
             var parameter = body.Parameters[i];
-            object? value = i < given.Positional.Length ? given.Positional[i] : Take(named, parameter.Text);
+            var value = i < given.Positional.Length ? given.Positional[i] : Take(named, parameter.Text);
             if (parameter.Text == "caller") foundCaller = true;
             inner.Slots[parameter.Place.Slot] = value;
         }

@@ -143,7 +143,7 @@ internal sealed partial class Parser
         if (Current.Kind != TokenKind.Name) throw Fail("tag name expected");
         var tag = Current;
         _tags.Push(tag.Text);
-        Statement? statement = tag.Text switch
+        var statement = tag.Text switch
         {
             "for" => ParseFor(),
             "if" => ParseIf(),
@@ -174,7 +174,7 @@ internal sealed partial class Parser
         var test = SkipName("if") ? ParseExpression() : null;
         var recursive = SkipName("recursive");
         var body = ParseStatements("endfor", "else");
-        Statement[] otherwise = Next().Text == "endfor" ? [] : ParseTo("endfor");
+        var otherwise = Next().Text == "endfor" ? [] : ParseTo("endfor");
         return new For(target, iterable, test, recursive, body, otherwise, line) { TestTarget = test is null ? null : Copy(target) };
     }
 

@@ -115,7 +115,7 @@ internal sealed class AssignBlock(Expression target, FilterExpression? filter, S
         Entry.Enter(run, at);
         var flow = run.Capture(Body, at, out var text);
         if (flow != Flow.On) return flow;
-        object value = run.Marked(text);
+        var value = run.Marked(text);
         if (Filter != null) value = Filter.Evaluate(run, at, value);
         Targets.Assign(Target, run.Autoescape ? new Markup(PyText.Str(value, run.Meter)) : value, run, at);
         if (Exports) Targets.Export(Target, run, at);

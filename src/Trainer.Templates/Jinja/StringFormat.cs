@@ -110,9 +110,7 @@ internal sealed class StringFormat
             value = _given.Positional[index];
         }
         else
-        {
             value = _given.Named?.Find(pair => pair.Key == first).Value ?? throw new PythonError("KeyError", PyText.Repr(first, _run.Meter));
-        }
         for (var at = end < 0 ? name.Length : end; at < name.Length;)
         {
             if (name[at] == '.')

@@ -37,10 +37,7 @@ internal sealed class PatternAlphabet
                 byMembership[key] = standIn = (char)(FirstStandIn + _kinds.Count);
                 _kinds.Add(membership);
             }
-            if (ordered[i] < 0x10000)
-            {
-                Basic.AsSpan(ordered[i], ordered[i + 1] - ordered[i]).Fill(standIn);
-            }
+            if (ordered[i] < 0x10000) Basic.AsSpan(ordered[i], ordered[i + 1] - ordered[i]).Fill(standIn);
             else
             {
                 astralBegins.Add(ordered[i]);

@@ -111,10 +111,7 @@ internal sealed class PatternMatcher : IMatcher
                 var found = Array.BinarySearch(_astralBegins, char.ConvertToUtf32(c, text[++i]));
                 into[length++] = _astralStandIns[found >= 0 ? found : ~found - 1];
             }
-            else
-            {
-                into[length++] = _standIns[c];
-            }
+            else into[length++] = _standIns[c];
         }
         map[length] = text.Length;
         return length;

@@ -150,10 +150,7 @@ internal sealed partial class PatternParser
                 _position++;
                 break;
             }
-            else
-            {
-                parts.Add(ReadClassItem());
-            }
+            else parts.Add(ReadClassItem());
         }
         var set = Meet(meet, parts);
         if (_ignoreCase)

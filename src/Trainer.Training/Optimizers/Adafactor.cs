@@ -52,7 +52,7 @@ internal sealed class Adafactor : IOptimizer
             var p = values.Slice(begin, count);
             var g = gradients.Slice(begin, count);
             using var update = new LongArray<float>(count);
-            TorchThreads.ForSpans(update.All, g, (u, slopes, _) =>
+            ComputeThreads.ForSpans(update.All, g, (u, slopes, _) =>
             {
                 for (var i = 0; i < u.Length; i++) u[i] = slopes[i] * scale;
             });
@@ -61,7 +61,7 @@ internal sealed class Adafactor : IOptimizer
                 ? Math.Max(arguments.Number("eps2"), Rms(p)) : 1);
             var shrink = (float)(rate / Math.Max(1, Rms(update.All) / arguments.Number("clip_threshold")));
             var (keep, beta1) = ((float)(1 - decay * rate), arguments.Optional("beta1"));
-            TorchThreads.ForSpans(p, update.All, (target, _, at) =>
+            ComputeThreads.ForSpans(p, update.All, (target, _, at) =>
             {
                 var u = update.All.Span(at, target.Length);
                 for (var i = 0; i < u.Length; i++) u[i] *= shrink;
@@ -110,7 +110,7 @@ internal sealed class Adafactor : IOptimizer
         {
             if (!_isMatrix)
             {
-                TorchThreads.For(0, Tensor.Count, Grain, (begin, end) =>
+                ComputeThreads.For(0, Tensor.Count, Grain, (begin, end) =>
                 {
                     LongSpan<float> means = _rows.All, u = update.All;
                     for (var i = begin; i < end; i++)
@@ -122,7 +122,7 @@ internal sealed class Adafactor : IOptimizer
                 return;
             }
             var (rows, columns) = (_rows.Length, _columns.Length);
-            TorchThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
+            ComputeThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
             {
                 LongSpan<float> means = _rows.All, u = update.All;
                 for (var r = begin; r < end; r++)
@@ -133,7 +133,7 @@ internal sealed class Adafactor : IOptimizer
                 }
             });
             // Columns are split among threads, so each sum has one owner and one order.
-            TorchThreads.For(0, columns, Math.Max(16, Grain / rows), (begin, end) =>
+            ComputeThreads.For(0, columns, Math.Max(16, Grain / rows), (begin, end) =>
             {
                 LongSpan<float> means = _columns.All, u = update.All;
                 var sums = new double[end - begin];
@@ -144,7 +144,7 @@ internal sealed class Adafactor : IOptimizer
             double all = 0;
             for (long r = 0; r < rows; r++) all += _rows[r];
             var mean = (float)(all / rows);
-            TorchThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
+            ComputeThreads.For(0, rows, Math.Max(1, Grain / columns), (begin, end) =>
             {
                 LongSpan<float> means = _rows.All, columnMeans = _columns.All, u = update.All;
                 for (var r = begin; r < end; r++)

@@ -32,7 +32,7 @@ internal sealed class Adagrad : IOptimizer
         {
             var rate = (float)(step.LearningRate * group.RateFactor / slower);
             var first = group.Begin;
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 var sums = _sums.All.Span(first + at, part.Length);
                 for (var i = 0; i < part.Length; i++)

@@ -32,7 +32,7 @@ internal sealed class Adam : IOptimizer
         {
             var update = new AdamWStep(step.LearningRate * group.RateFactor, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, 0, 1, step.Number);
             var first = group.Begin;
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 Span<float> room = stackalloc float[Block];
                 for (var begin = 0; begin < part.Length; begin += Block)

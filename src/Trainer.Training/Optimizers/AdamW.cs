@@ -44,7 +44,7 @@ internal sealed partial class AdamW : IDeviceOptimizer
         {
             var (begin, length) = (group.Begin, group.Count);
             var update = Numbers(group, step);
-            TorchThreads.ForSpans(values.Slice(begin, length), gradients.Slice(begin, length), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(begin, length), gradients.Slice(begin, length), (part, slopes, at) =>
                 SpanAdamW.Step(part, slopes, _first.All.Slice(begin + at, part.Length), _second.All.Slice(begin + at, part.Length), update));
         }
     }

@@ -50,7 +50,7 @@ internal sealed class AdamW8Bit : IOptimizer
             var (keep, size) = ((float)(1 - rate * options.WeightDecay), (float)(rate * root / (1 - Math.Pow(options.AdamBeta1, step.Number))));
             var floor = (float)(root * options.AdamEpsilon);
             var (offset, number) = (state.Tensor.Offset, state.Tensor.Count);
-            TorchThreads.ForSpans(values.Slice(offset, number), gradients.Slice(offset, number), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(offset, number), gradients.Slice(offset, number), (part, slopes, at) =>
             {
                 Span<float> first = stackalloc float[BlockSize], second = stackalloc float[BlockSize];
                 for (var begin = 0; begin < part.Length; begin += BlockSize)

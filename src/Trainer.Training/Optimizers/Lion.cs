@@ -30,7 +30,7 @@ internal sealed class Lion : IOptimizer
             var rate = (float)(step.LearningRate * group.RateFactor);
             var keep = (float)(1 - step.LearningRate * group.RateFactor * options.WeightDecay);
             var first = group.Begin;
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 var momentum = _momentum.All.Span(first + at, part.Length);
                 for (var i = 0; i < part.Length; i++)

@@ -52,7 +52,7 @@ internal sealed class Muon : IOptimizer
             var (rows, columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
             using var update = new LongArray<float>(tensor.Count);
             var offset = tensor.Offset;
-            TorchThreads.ForSpans(values.Slice(offset, tensor.Count), gradients.Slice(offset, tensor.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(offset, tensor.Count), gradients.Slice(offset, tensor.Count), (part, slopes, at) =>
             {
                 Span<float> u = update.All.Span(at, part.Length), buffer = _momentum.All.Span(offset + at, part.Length);
                 for (var i = 0; i < part.Length; i++)
@@ -65,7 +65,7 @@ internal sealed class Muon : IOptimizer
             using var orthogonal = Orthogonal(update, rows, columns, (int)_setup.Arguments.Number("ns_steps"));
             var rate = step.LearningRate * _setup.Factor(tensor);
             var (keep, factor) = ((float)(1 - rate * _setup.Options.WeightDecay), (float)(rate * Adjusted(rows, columns)));
-            TorchThreads.ForSpans(values.Slice(offset, tensor.Count), orthogonal.All, (p, direction, _) =>
+            ComputeThreads.ForSpans(values.Slice(offset, tensor.Count), orthogonal.All, (p, direction, _) =>
             {
                 for (var i = 0; i < p.Length; i++) p[i] = p[i] * keep - factor * direction[i];
             });
@@ -86,7 +86,7 @@ internal sealed class Muon : IOptimizer
         var (short_, long_) = isTall ? (columns, rows) : (rows, columns);
         var turned = isTall ? Transposed(matrix, rows, columns) : matrix.All.ToLongArray();
         var norm = (float)Math.Max(Math.Sqrt(SquareSum.Of(turned.All)), 1e-7);
-        TorchThreads.For(0, turned.Length, Grain, (begin, end) =>
+        ComputeThreads.For(0, turned.Length, Grain, (begin, end) =>
         {
             var x = turned.All;
             for (var i = begin; i < end; i++) x[i] /= norm;
@@ -100,7 +100,7 @@ internal sealed class Muon : IOptimizer
             // gram is symmetric, so its product with X takes the columns of X as rows.
             using var across = Transposed(turned, short_, long_);
             using var product = Products(gram, across, short_, long_, short_);
-            TorchThreads.For(0, turned.Length, Grain, (begin, end) =>
+            ComputeThreads.For(0, turned.Length, Grain, (begin, end) =>
             {
                 LongSpan<float> x = turned.All, mixed = product.All;
                 for (var i = begin; i < end; i++) x[i] = A * x[i] + mixed[i];
@@ -114,7 +114,7 @@ internal sealed class Muon : IOptimizer
     private static LongArray<float> Products(LongArray<float> a, LongArray<float> b, int m, int n, int k)
     {
         var result = new LongArray<float>((long)m * n);
-        TorchThreads.For(0, (long)m * n, Math.Max(1, Grain / k), (begin, end) =>
+        ComputeThreads.For(0, (long)m * n, Math.Max(1, Grain / k), (begin, end) =>
         {
             LongSpan<float> left = a.All, right = b.All, products = result.All;
             for (var at = begin; at < end; at++)
@@ -131,7 +131,7 @@ internal sealed class Muon : IOptimizer
     private static LongArray<float> Transposed(LongArray<float> matrix, int rows, int columns)
     {
         var result = new LongArray<float>(matrix.Length);
-        TorchThreads.For(0, columns, Math.Max(1, Grain / rows), (begin, end) =>
+        ComputeThreads.For(0, columns, Math.Max(1, Grain / rows), (begin, end) =>
         {
             LongSpan<float> values = matrix.All, turned = result.All;
             for (long r = 0; r < rows; r++)

@@ -44,7 +44,7 @@ internal sealed class RmsProp : IOptimizer
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
             var first = group.Begin;
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 var second = _second.All.Span(first + at, part.Length);
                 var mean = _mean is null ? [] : _mean.All.Span(first + at, part.Length);

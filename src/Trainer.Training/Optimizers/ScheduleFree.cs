@@ -62,7 +62,7 @@ internal sealed class ScheduleFree : IOptimizer
             var mix = _weightSum[index] == 0 ? 0 : weight / _weightSum[index];
             var (toZ, along, back) = ((float)mix, (float)(rate * (_beta * (1 - mix) - 1)), (float)rate);
             var first = group.Begin;
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 Span<float> z = _z.All.Span(first + at, part.Length), second = _second is null ? [] : _second.All.Span(first + at, part.Length);
                 for (var i = 0; i < part.Length; i++)

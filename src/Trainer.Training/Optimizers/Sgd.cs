@@ -43,7 +43,7 @@ internal sealed class Sgd : IOptimizer
         {
             var rate = (float)(step.LearningRate * group.RateFactor);
             var (first, number) = (group.Begin, step.Number);
-            TorchThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
+            ComputeThreads.ForSpans(values.Slice(first, group.Count), gradients.Slice(first, group.Count), (part, slopes, at) =>
             {
                 var buffer = _buffer is null ? [] : _buffer.All.Span(first + at, part.Length);
                 for (var i = 0; i < part.Length; i++)

@@ -15,7 +15,7 @@ internal static class SquareSum
     public static double Of(ReadOnlyLongSpan<float> values)
     {
         var parts = new double[(values.Length + Block - 1) / Block];
-        TorchThreads.ForBlocks(values, Block, (block, index) =>
+        ComputeThreads.ForBlocks(values, Block, (block, index) =>
         {
             double sum = 0;
             foreach (var value in block) sum += (double)value * value;

@@ -81,7 +81,7 @@ public static class RunPlanner
         var adapter = RunAdapter.Of(options, config);
         var memory = new RunMemory(adapter, options);
         var batches = dataset is null ? null : new BatchPlan(dataset.Train, BatchOptions.Of(options));
-        RolloutPlan? rollout = options.Objective == "grpo" ? RolloutPlan.Of(options, config, dataset) : null;
+        var rollout = options.Objective == "grpo" ? RolloutPlan.Of(options, config, dataset) : null;
         var tokens = rollout?.BatchTokens ?? WorstTokens(options, dataset);
         var lossRows = rollout?.BatchAnswers ?? (dataset is null || dataset.Train.Tokens == 0
             ? tokens : Math.Min(tokens, (long)Math.Ceiling(1.5 * tokens * dataset.Train.TrainedTokens / dataset.Train.Tokens)));
@@ -119,7 +119,7 @@ public static class RunPlanner
             var step = Step(again);
             var stepBytes = step.Sum(part => part.Bytes);
             // What a device holds is in its own memory, and the processor that stands in for one has both.
-            List<MemoryPart> computed = !onDevice ? step : options.Device == ComputeDevice.Stand ? OnDevice(again, window) : [];
+            var computed = !onDevice ? step : options.Device == ComputeDevice.Stand ? OnDevice(again, window) : [];
             var streamed = onDevice ? memory.StreamedBytes(null, tokens) - memory.SmallestWindow + memory.PinnedBytes : memory.StreamedBytes(window, tokens);
             return
             [

@@ -42,9 +42,7 @@ internal static class StreamedFolder
                     + "option out, or pass the original model");
         }
         else if (options.Quantize == QuantizeKind.Int8)
-        {
             throw new OptionException("--quantize int8 --stream on: only nf4 and a base as stored can be read from disk as they are used; take --quantize nf4");
-        }
     }
 
     /// <summary>Refuses to measure what would first have to be made.</summary>

@@ -34,7 +34,7 @@ internal sealed record Fingerprint(
         var model = options.ModelDirectory;
         var weights = Directory.GetFiles(model).Where(IsBase).Order(StringComparer.Ordinal).ToList();
         var text = options.FindText();
-        List<string> template = options.Data.ChatTemplateFile is { } file ? [file] : TemplateFiles(text.Template);
+        var template = options.Data.ChatTemplateFile is { } file ? [file] : TemplateFiles(text.Template);
         List<string> adapter = options.AdapterDirectory is { } directory
             ? [.. Directory.GetFiles(directory, "adapter_*").Order(StringComparer.Ordinal)]
             : [];
@@ -52,7 +52,7 @@ internal sealed record Fingerprint(
     {
         if (!Directory.Exists(modelDirectory)) return [];
         var more = Path.Combine(modelDirectory, ModelFolderFiles.MoreTemplatesFolder);
-        string[] others = Directory.Exists(more) ? Directory.GetFiles(more, "*.jinja") : [];
+        var others = Directory.Exists(more) ? Directory.GetFiles(more, "*.jinja") : [];
         return [.. Directory.GetFiles(modelDirectory, "chat_template.*").Order(StringComparer.Ordinal), .. others.Order(StringComparer.Ordinal)];
     }
 

@@ -79,7 +79,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     /// <inheritdoc/>
     public void On(TrainingEvent trainingEvent)
     {
-        JsonObject? row = trainingEvent switch
+        var row = trainingEvent switch
         {
             StepDone { IsLogged: true } s => new JsonObject
             {

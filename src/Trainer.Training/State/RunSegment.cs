@@ -20,7 +20,7 @@ internal sealed record RunSegment(int FirstStep, int TotalSteps, int Threads, Tr
         var (options, files) = (Drift.OfOptions(then.Settled, now.Settled).Refused, then.Files is { } old && now.Files is { } current
             ? Drift.OfFiles(old, current) : []);
         if (options.Count + files.Count == 0 && scheduledSteps == totalSteps && then.Threads == now.Threads) return then.Segments;
-        IReadOnlyList<RunSegment> before = then.Segments ?? [new RunSegment(0, scheduledSteps, then.Threads, then.Settled, [])];
+        var before = then.Segments ?? [new RunSegment(0, scheduledSteps, then.Threads, then.Settled, [])];
         return [.. before.Where(part => part.FirstStep < firstStep), new RunSegment(firstStep, totalSteps, now.Threads, now.Settled, files)];
     }
 }

@@ -83,7 +83,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     private static AdaptedModel LoadAdapted(TrainingOptions options, Events events, long? streamBytes, StreamReaders? readers, AdapterBeginning? beginning,
         CancellationToken stop)
     {
-        TorchThreads.Use(options.Threads);
+        ComputeThreads.Use(options.Threads);
         var phase = options.Quantize == QuantizeKind.None ? "loading" : "loading and quantizing";
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options) with { StreamBytes = streamBytes, StreamReaders = readers },
             Teller(phase, events, stop));
@@ -110,7 +110,7 @@ internal sealed class AdaptedModel : IAdaptedModel
     public static AdaptedModel LoadForReading(TrainingOptions options, Events events, CancellationToken stop = default)
     {
         if (options.AdapterDirectory is not null) return LoadAdapted(options, events, null, null, null, stop);
-        TorchThreads.Use(options.Threads);
+        ComputeThreads.Use(options.Threads);
         var model = CausalModel.Load(options.ModelDirectory, LoadOptions(options), Teller("loading", events, stop));
         return new AdaptedModel(model, new LoraSpec(), options);
     }
@@ -263,9 +263,7 @@ internal sealed class AdaptedModel : IAdaptedModel
             if (choice.Reason is { } measured) events.Note(measured);
         }
         else if (ComputeChoice.Warning(_model.Options.Compute, _model.Options.Device) is { } warning)
-        {
             events.Warn(warning);
-        }
         if (ComputeDevice.Description(options.Device) is { } device) events.Note($"computing on {device}");
         if (_model.Fallback is { } reason)
             events.Warn($"the fast engine cannot compute this model with this adapter: {reason}; the reference engine does, slower and in more memory than "

@@ -59,10 +59,7 @@ internal sealed class DeviceParameters(Func<ParameterBuffer> buffer, IReadOnlyLi
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         var before = frozen.Select(block => Rows(Values, block).clone()).ToList();
-        if (optimizer is IDeviceOptimizer here)
-        {
-            here.Step(Values, Gradients, step);
-        }
+        if (optimizer is IDeviceOptimizer here) here.Step(Values, Gradients, step);
         else
         {
             var values = Host(ref _values, Values);

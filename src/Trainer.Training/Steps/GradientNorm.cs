@@ -15,7 +15,7 @@ internal static class GradientNorm
     public static double Of(ReadOnlyLongSpan<float> gradients)
     {
         var parts = new (Vector128<double> Ab, Vector128<double> Cd)[(gradients.Length + Block - 1) / Block];
-        TorchThreads.ForBlocks(gradients, Block, (block, index) => parts[index] = Squares(block));
+        ComputeThreads.ForBlocks(gradients, Block, (block, index) => parts[index] = Squares(block));
         var (ab, cd) = (Vector128<double>.Zero, Vector128<double>.Zero);
         foreach (var part in parts) (ab, cd) = (ab + part.Ab, cd + part.Cd);
         return Math.Sqrt(ab[0] + ab[1] + (cd[0] + cd[1]));

@@ -19,7 +19,7 @@ internal sealed class HostParameters(
 
     public long Length => values().Length;
 
-    public void ClearGradients() => TorchThreads.ForSpans(gradients(), gradients(), (part, _, _) => part.Clear());
+    public void ClearGradients() => ComputeThreads.ForSpans(gradients(), gradients(), (part, _, _) => part.Clear());
 
     public void SumGradients(ICollective ranks, Span<double> riders)
     {

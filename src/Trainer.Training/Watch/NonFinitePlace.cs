@@ -39,7 +39,7 @@ internal static class NonFinitePlace
     private static bool IsFinite(ReadOnlyLongSpan<float> buffer)
     {
         var isFinite = true;
-        TorchThreads.ForBlocks(buffer, Block, (block, _) =>
+        ComputeThreads.ForBlocks(buffer, Block, (block, _) =>
         {
             if (Volatile.Read(ref isFinite) && !IsFinite(block)) Volatile.Write(ref isFinite, false);
         });

@@ -19,7 +19,7 @@ public sealed class GgufExportTests : IDisposable
 
     private string Adapter(string source, Func<string, string> change)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
+        var folder = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
         File.WriteAllBytes(Path.Combine(folder, "adapter_model.safetensors"), File.ReadAllBytes(Path.Combine(source, "adapter_model.safetensors")));
         File.WriteAllText(Path.Combine(folder, "adapter_config.json"), change(File.ReadAllText(Path.Combine(source, "adapter_config.json"))));
         return folder;
@@ -28,7 +28,7 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void An_adapter_is_written_byte_for_byte_as_llama_cpp_was_seen_to_load_it()
     {
-        int tensors = GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), ReferenceData.Gguf("adapter_lora"), Target);
+        var tensors = GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), ReferenceData.Gguf("adapter_lora"), Target);
         Assert.Equal(70, tensors);
         Assert.Equal(File.ReadAllBytes(ReferenceData.Gguf("adapter_lora.gguf")), File.ReadAllBytes(Target));
     }
@@ -36,10 +36,10 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void Rank_stabilised_scaling_goes_into_alpha()
     {
-        string adapter = Adapter(ReferenceData.Gguf("adapter_lora"),
+        var adapter = Adapter(ReferenceData.Gguf("adapter_lora"),
             config => config.Replace("\"use_rslora\": false", "\"use_rslora\": true", StringComparison.Ordinal));
         GgufAdapterExporter.Export(ReferenceData.Gguf("stories260K"), adapter, Target);
-        using GgufFile file = GgufFile.Open(Target);
+        using var file = GgufFile.Open(Target);
         Assert.Equal((float)(16 * Math.Sqrt(8)), file.Find("adapter.lora.alpha")!.Value);
     }
 
@@ -50,13 +50,13 @@ public sealed class GgufExportTests : IDisposable
     [InlineData("llama31_base", "llama31", "llama", "blk.2.attn_q.weight.lora_b", true)]
     public void Families_have_their_own_names_and_only_llama_moves_rows(string golden, string model, string architecture, string tensor, bool moved)
     {
-        string adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
+        var adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
         GgufAdapterExporter.Export(ReferenceData.Transformers("models", model), adapter, Target);
-        using GgufFile file = GgufFile.Open(Target);
+        using var file = GgufFile.Open(Target);
         Assert.Equal(architecture, file.Text("general.architecture"));
-        byte[] bytes = file.Read(file.ByName[tensor]);
-        using SafetensorsFile source = SafetensorsFile.Open(Path.Combine(adapter, "adapter_model.safetensors"));
-        bool found = source.Entries.Any(entry => source.Bytes(entry).SequenceEqual(bytes));
+        var bytes = file.Read(file.ByName[tensor]);
+        using var source = SafetensorsFile.Open(Path.Combine(adapter, "adapter_model.safetensors"));
+        var found = source.Entries.Any(entry => source.Bytes(entry).SequenceEqual(bytes));
         Assert.Equal(!moved, found);
     }
 
@@ -68,7 +68,7 @@ public sealed class GgufExportTests : IDisposable
     [InlineData("qwen2_bias_all", "qwen2", "nothing but A and B")]
     public void What_llama_cpp_cannot_compute_is_refused_with_the_reason(string golden, string model, string why)
     {
-        string message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(ReferenceData.Transformers("models", model),
+        var message = Assert.Throws<AdapterException>(() => GgufAdapterExporter.Export(ReferenceData.Transformers("models", model),
             ReferenceData.Transformers("lora", golden, "adapter_final"), Target)).Message;
         Assert.Contains(why, message);
         Assert.False(File.Exists(Target));
@@ -77,7 +77,7 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void A_whole_model_has_the_tensors_and_tokens_of_the_reference_file()
     {
-        GgufModelReport report = GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target,
+        var report = GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target,
             new GgufModelOptions { Type = GgufTensorType.F32 });
         Assert.Empty(report.Notes);
         using GgufFile expected = GgufFile.Open(ReferenceData.Gguf("base.stories260K.gguf")), actual = GgufFile.Open(Target);
@@ -85,9 +85,9 @@ public sealed class GgufExportTests : IDisposable
         Assert.Equal(expected.ByName.Keys.Where(name => name != "output.weight").Order(), actual.ByName.Keys.Order());
         Assert.All(actual.Tensors, tensor => Assert.Equal(expected.Read(expected.ByName[tensor.Name]), actual.Read(tensor)));
         Assert.All(actual.Tensors, tensor => Assert.Equal(expected.ByName[tensor.Name].Dimensions, tensor.Dimensions));
-        foreach ((string key, GgufValue value) in expected.Metadata)
+        foreach ((var key, var value) in expected.Metadata)
         {
-            GgufValue mine = actual.Find(key) ?? throw new InvalidOperationException($"no {key}");
+            var mine = actual.Find(key) ?? throw new InvalidOperationException($"no {key}");
             Assert.Equal(value.Value, mine.Value);
         }
     }
@@ -100,11 +100,11 @@ public sealed class GgufExportTests : IDisposable
     {
         GgufModelExporter.Export(ReferenceData.Beside("models", "stories260K"), Target, new GgufModelOptions { Type = type });
         using GgufFile expected = GgufFile.Open(ReferenceData.Gguf("base.stories260K.gguf")), actual = GgufFile.Open(Target);
-        GgufTensor tensor = actual.ByName["blk.0.attn_q.weight"];
+        var tensor = actual.ByName["blk.0.attn_q.weight"];
         Assert.Equal(type, tensor.Type);
         Assert.Equal(GgufTensorType.F32, actual.ByName["output_norm.weight"].Type);
         float[] want = MemoryMarshal.Cast<byte, float>(expected.Read(expected.ByName[tensor.Name])).ToArray(), got = Decode(actual.Read(tensor), type);
-        float largest = want.Max(MathF.Abs);
+        var largest = want.Max(MathF.Abs);
         Assert.All(want.Zip(got), pair => Assert.InRange(MathF.Abs(pair.First - pair.Second), 0, tolerance * largest));
         Assert.Contains(want.Zip(got), pair => pair.First != pair.Second);
     }
@@ -112,8 +112,8 @@ public sealed class GgufExportTests : IDisposable
     [SkippableFact]
     public void Llama3_scaling_becomes_frequency_factors()
     {
-        using GgufFile file = Exported("llama31");
-        float[] factors = MemoryMarshal.Cast<byte, float>(file.Read(file.ByName["rope_freqs.weight"])).ToArray();
+        using var file = Exported("llama31");
+        var factors = MemoryMarshal.Cast<byte, float>(file.Read(file.ByName["rope_freqs.weight"])).ToArray();
         Assert.Equal(8, factors.Length);
         Assert.Equal((1f, 8f), (factors[0], factors[^1]));
         Assert.Contains(factors, factor => factor is > 1 and < 8);
@@ -121,8 +121,8 @@ public sealed class GgufExportTests : IDisposable
 
     private GgufFile Exported(string model)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(_temp, "model")).FullName;
-        foreach (string file in Directory.GetFiles(ReferenceData.Transformers("models", model), "*.*"))
+        var folder = Directory.CreateDirectory(Path.Combine(_temp, "model")).FullName;
+        foreach (var file in Directory.GetFiles(ReferenceData.Transformers("models", model), "*.*"))
             File.WriteAllBytes(Path.Combine(folder, Path.GetFileName(file)), File.ReadAllBytes(file));
         // These models have random weights and no tokenizer; three tokens will do.
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"),

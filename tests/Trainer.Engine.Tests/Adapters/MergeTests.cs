@@ -27,7 +27,7 @@ public sealed class MergeTests : IDisposable
     private static void AssertClose(SafetensorsFile expected, SafetensorsFile actual, float tolerance)
     {
         Assert.Equal(expected.Tensors.Keys.Order(), actual.Tensors.Keys.Order());
-        foreach (SafetensorsEntry entry in expected.Entries)
+        foreach (var entry in expected.Entries)
         {
             Assert.Equal(entry.Shape, actual.Entry(entry.Name).Shape);
             float[] want = Values(expected, entry.Name), got = Values(actual, entry.Name);
@@ -43,7 +43,7 @@ public sealed class MergeTests : IDisposable
     public void A_merged_model_is_the_one_that_PEFT_merges(string golden, string model, int merged)
     {
         string target = Path.Combine(_temp, "m"), reference = ReferenceData.Transformers("lora", golden, "merged");
-        MergeReport report = ModelMerger.Merge(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), target,
+        var report = ModelMerger.Merge(ReferenceData.Transformers("models", model), ReferenceData.Transformers("lora", golden, "adapter_final"), target,
             new MergeOptions());
         Assert.Equal(merged, report.Merged);
         using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile)),
@@ -66,7 +66,7 @@ public sealed class MergeTests : IDisposable
         string target = Path.Combine(_temp, "m"), source = ReferenceData.Transformers("models", model),
             adapter = ReferenceData.Transformers("lora", golden, "adapter_final");
         ModelMerger.Merge(source, adapter, target, new MergeOptions { MaxShardBytes = 150_000 });
-        MergeDrift drift = MergeDrift.Measure(source, adapter, target, new ModelLoadOptions(), TokenBatch.OfTokens([3, 7, 1, 9, 20, 33, 150, 4, 5, 90]));
+        var drift = MergeDrift.Measure(source, adapter, target, new ModelLoadOptions(), TokenBatch.OfTokens([3, 7, 1, 9, 20, 33, 150, 4, 5, 90]));
         Assert.InRange(drift.Largest, 0, 2e-4);
         Assert.Equal(1, drift.Agreement);
     }
@@ -78,9 +78,9 @@ public sealed class MergeTests : IDisposable
     {
         using BaseTensors stored = BaseTensors.Open(ReferenceData.Transformers("qlora", golden, "prequantized")),
             through = BaseTensors.Open(ReferenceData.Transformers("models", "llama31"), throughNf4: true, nested);
-        using SafetensorsFile expected = SafetensorsFile.Open(ReferenceData.Transformers("qlora", golden, "dequantized_weights.safetensors"));
+        using var expected = SafetensorsFile.Open(ReferenceData.Transformers("qlora", golden, "dequantized_weights.safetensors"));
         Assert.Equal(stored.Names, through.Names);
-        foreach (SafetensorsEntry entry in expected.Entries.Where(entry => stored.Shapes.ContainsKey(entry.Name)))
+        foreach (var entry in expected.Entries.Where(entry => stored.Shapes.ContainsKey(entry.Name)))
         {
             float[] want = Values(expected, entry.Name), got = new float[want.Length], other = new float[want.Length - 70];
             stored.Read(entry.Name, 0, got);
@@ -95,7 +95,7 @@ public sealed class MergeTests : IDisposable
     [SkippableFact]
     public void Merging_into_a_quantized_folder_equals_merging_into_the_original_seen_through_it()
     {
-        string adapter = ReferenceData.Transformers("lora", "llama31_base", "adapter_final");
+        var adapter = ReferenceData.Transformers("lora", "llama31_base", "adapter_final");
         ModelMerger.Merge(ReferenceData.Transformers("qlora", "llama31_nf4", "prequantized"), adapter, Path.Combine(_temp, "a"), new MergeOptions());
         ModelMerger.Merge(ReferenceData.Transformers("models", "llama31"), adapter, Path.Combine(_temp, "b"),
             new MergeOptions { OntoQuantized = true, DoubleQuantize = false });
@@ -131,8 +131,8 @@ public sealed class MergeTests : IDisposable
     [SkippableFact]
     public void An_adapter_of_another_base_is_refused_before_anything_is_written()
     {
-        string target = Path.Combine(_temp, "m");
-        string message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(ReferenceData.Transformers("models", "qwen2"),
+        var target = Path.Combine(_temp, "m");
+        var message = Assert.Throws<AdapterException>(() => ModelMerger.Merge(ReferenceData.Transformers("models", "qwen2"),
             ReferenceData.Transformers("lora", "llama31_base", "adapter_final"), target, new MergeOptions())).Message;
         Assert.Contains("made for 'llama31'", message);
         Assert.Empty(Directory.GetFileSystemEntries(_temp));

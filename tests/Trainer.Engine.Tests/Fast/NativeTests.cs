@@ -13,7 +13,7 @@ public sealed unsafe class NativeTests
     {
         var visits = new int[1003];
         var starts = new System.Collections.Concurrent.ConcurrentBag<long>();
-        TorchThreads.ForUnits(0, 1003, 64, 64, (begin, end) =>
+        ComputeThreads.ForUnits(0, 1003, 64, 64, (begin, end) =>
         {
             starts.Add(begin);
             for (var i = begin; i < end; i++) Interlocked.Increment(ref visits[i]);
@@ -25,7 +25,7 @@ public sealed unsafe class NativeTests
     [Fact]
     public void An_exception_on_a_worker_reaches_the_caller()
     {
-        var thrown = Assert.Throws<ArithmeticException>(() => TorchThreads.For(0, 1000, 1, (_, _) => throw new ArithmeticException("here")));
+        var thrown = Assert.Throws<ArithmeticException>(() => ComputeThreads.For(0, 1000, 1, (_, _) => throw new ArithmeticException("here")));
         Assert.Equal("here", thrown.Message);
     }
 

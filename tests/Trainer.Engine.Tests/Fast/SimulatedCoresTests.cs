@@ -28,9 +28,9 @@ public sealed class SimulatedCoresTests
     {
         var (here, elsewhere, visited) = (Environment.CurrentManagedThreadId, 0, 0L);
         using var team = new SimulatedTeam(new TeamModel(8, 0));
-        Assert.Equal(8, TorchThreads.Count);
+        Assert.Equal(8, ComputeThreads.Count);
         var (start, raw) = (BenchClock.Now, BenchClock.Raw);
-        TorchThreads.For(0, 16, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, 16, 1, (slot, begin, end) =>
         {
             if (Environment.CurrentManagedThreadId != here || slot != 0) elsewhere++;
             visited += end - begin;
@@ -39,7 +39,7 @@ public sealed class SimulatedCoresTests
         double modelled = BenchClock.Since(start), computed = BenchClock.Seconds(BenchClock.Raw - raw);
         Assert.Equal((0, 16, 1, 16, 0), (elsewhere, visited, team.Counts.Loops, team.Counts.Chunks, team.Counts.NarrowLoops));
         Assert.True(computed >= 0.08, $"{computed} s");
-        TorchThreads.For(0, 3, 1, (_, _) => { });
+        ComputeThreads.For(0, 3, 1, (_, _) => { });
         Assert.Equal((2, 19, 1), (team.Counts.Loops, team.Counts.Chunks, team.Counts.NarrowLoops));
         Assert.InRange(team.Counts.LoopSeconds - team.Counts.NarrowSeconds, 0.01, modelled);
         // Two rounds of eight: whatever a sleep lasts longer than asked for, fourteen lie beside others.
@@ -49,8 +49,8 @@ public sealed class SimulatedCoresTests
     [Fact]
     public void After_a_simulation_the_team_computes_again()
     {
-        using (new SimulatedTeam(new TeamModel(8, 0))) Assert.Equal(8, TorchThreads.Count);
-        Assert.Equal(TorchSharp.torch.get_num_threads(), TorchThreads.Count);
+        using (new SimulatedTeam(new TeamModel(8, 0))) Assert.Equal(8, ComputeThreads.Count);
+        Assert.Equal(TorchSharp.torch.get_num_threads(), ComputeThreads.Count);
     }
 
     [Fact]

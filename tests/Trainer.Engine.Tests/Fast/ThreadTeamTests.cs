@@ -11,14 +11,14 @@ public sealed unsafe class ThreadTeamTests
     {
         var visits = new int[5001];
         var wrong = 0;
-        TorchThreads.For(0, visits.Length, grain, (slot, begin, end) =>
+        ComputeThreads.For(0, visits.Length, grain, (slot, begin, end) =>
         {
             if (slot < 0 || slot >= threads) Interlocked.Increment(ref wrong);
             for (var i = begin; i < end; i++) Interlocked.Increment(ref visits[i]);
         });
         Assert.All(visits, count => Assert.Equal(1, count));
         Assert.Equal(0, wrong);
-        TorchThreads.For(0, 100, 1, (slot, _, _) =>
+        ComputeThreads.For(0, 100, 1, (slot, _, _) =>
         {
             if (slot >= 2) Interlocked.Increment(ref wrong);
         }, most: 2);
@@ -31,7 +31,7 @@ public sealed unsafe class ThreadTeamTests
         // The first chunk waits until all others are done: with parts given out beforehand its thread would wait for its own second part.
         using var others = new CountdownEvent(30);
         var isDone = false;
-        TorchThreads.For(0, 32, 2, (begin, end) =>
+        ComputeThreads.For(0, 32, 2, (begin, end) =>
         {
             if (begin == 0) isDone = others.Wait(TimeSpan.FromSeconds(60));
             else others.Signal((int)(end - begin));
@@ -45,7 +45,7 @@ public sealed unsafe class ThreadTeamTests
         for (var i = 0; i < 200; i++)
         {
             using var both = new Barrier(2);
-            var fault = Assert.Throws<ArithmeticException>(() => TorchThreads.For(0, 64, 1, (begin, _) =>
+            var fault = Assert.Throws<ArithmeticException>(() => ComputeThreads.For(0, 64, 1, (begin, _) =>
             {
                 // Two chunks fail at the same time, on two threads.
                 if (begin > 3) return;
@@ -54,7 +54,7 @@ public sealed unsafe class ThreadTeamTests
             }));
             Assert.Equal("first", fault.Message);
             long sum = 0;
-            TorchThreads.For(0, 1000, 1, (begin, end) => Interlocked.Add(ref sum, end - begin));
+            ComputeThreads.For(0, 1000, 1, (begin, end) => Interlocked.Add(ref sum, end - begin));
             Assert.Equal(1000, sum);
         }
     });
@@ -76,10 +76,10 @@ public sealed unsafe class ThreadTeamTests
     public void A_loop_inside_a_loop_is_its_threads_own() => With(3, () =>
     {
         var (strangers, sum) = (0, 0L);
-        TorchThreads.For(0, 24, 1, (slot, _, _) =>
+        ComputeThreads.For(0, 24, 1, (slot, _, _) =>
         {
             var here = Environment.CurrentManagedThreadId;
-            TorchThreads.For(0, 100_000, 1, (inner, begin, end) =>
+            ComputeThreads.For(0, 100_000, 1, (inner, begin, end) =>
             {
                 if (Environment.CurrentManagedThreadId != here || inner != slot) Interlocked.Increment(ref strangers);
                 Interlocked.Add(ref sum, end - begin);
@@ -87,13 +87,13 @@ public sealed unsafe class ThreadTeamTests
         });
         Assert.Equal(0, strangers);
         Assert.True(sum >= 100_000);
-        Assert.False(TorchThreads.IsInside);
+        Assert.False(ComputeThreads.IsInside);
     });
 
     [Fact]
     public void Several_callers_at_once_all_get_their_sums_and_the_team_does_not_grow() => With(3, () =>
     {
-        TorchThreads.For(0, 1000, 1, (_, _) => { });
+        ComputeThreads.For(0, 1000, 1, (_, _) => { });
         var before = ThreadTeam.Shared.Workers;
         var wrong = 0;
         List<Thread> callers = [];
@@ -105,7 +105,7 @@ public sealed unsafe class ThreadTeamTests
                 for (var i = 0; i < 300; i++)
                 {
                     long sum = 0;
-                    TorchThreads.For(0, 257, 1, (begin, end) => Interlocked.Add(ref sum, (end - begin) * 3));
+                    ComputeThreads.For(0, 257, 1, (begin, end) => Interlocked.Add(ref sum, (end - begin) * 3));
                     if (sum != 771) Interlocked.Increment(ref wrong);
                 }
             });
@@ -127,7 +127,7 @@ public sealed unsafe class ThreadTeamTests
         foreach (var threads in (int[])[6, 2, 1, 4, 6, 3])
             With(threads, () =>
             {
-                for (var i = 0; i < 50; i++) TorchThreads.For(0, 640, 1, (_, _) => { });
+                for (var i = 0; i < 50; i++) ComputeThreads.For(0, 640, 1, (_, _) => { });
             });
         Assert.True(ThreadTeam.Shared.Workers >= 5);
         Assert.InRange(Threads(), 1, ThreadTeam.Shared.Workers);
@@ -139,7 +139,7 @@ public sealed unsafe class ThreadTeamTests
         var caller = Thread.CurrentThread;
         using var taken = new ManualResetEventSlim();
         var finished = 0;
-        TorchThreads.For(0, 2, 1, (_, _) =>
+        ComputeThreads.For(0, 2, 1, (_, _) =>
         {
             if (Thread.CurrentThread == caller)
             {

@@ -88,7 +88,7 @@ public class GgufDecoderTests
                 return Half(80) * (b[group] & 15) * two - Half(82) * (b[group] >> 4);
             case GgufTensorType.Q3_K:
                 int run = i / 16, bits = b[32 + i / 128 * 32 + i % 32] >> (2 * (i % 128 / 32)) & 3, third = b[i % 32] >> (i / 32) & 1;
-                int packed = run < 8 ? b[96 + run] & 15 : b[96 + run - 8] >> 4;
+                var packed = run < 8 ? b[96 + run] & 15 : b[96 + run - 8] >> 4;
                 packed |= (b[104 + run % 4] >> (2 * (run / 4)) & 3) << 4;
                 return Half(108) * (packed - 32) * (bits + 4 * third - 4);
             case GgufTensorType.IQ4_NL: return Half(0) * Uneven[Nibble(2)];
@@ -102,8 +102,8 @@ public class GgufDecoderTests
                 return Half(208) * (sbyte)b[192 + i / 16] * (q - 32);
             default:
                 var sub = i / 32;
-                int scale = sub < 4 ? b[4 + sub] & 63 : b[8 + sub] & 15 | b[sub] >> 6 << 4;
-                int least = sub < 4 ? b[8 + sub] & 63 : b[8 + sub] >> 4 | b[4 + sub] >> 6 << 4;
+                var scale = sub < 4 ? b[4 + sub] & 63 : b[8 + sub] & 15 | b[sub] >> 6 << 4;
+                var least = sub < 4 ? b[8 + sub] & 63 : b[8 + sub] >> 4 | b[4 + sub] >> 6 << 4;
                 var codes = type == GgufTensorType.Q4_K ? 16 : 48;
                 var value = b[codes + i / 64 * 32 + i % 32] >> (sub % 2 * 4) & 15;
                 if (type == GgufTensorType.Q5_K) value += 16 * (b[16 + i % 32] >> sub & 1);

@@ -17,9 +17,9 @@ public sealed class QuantizeTests : IDisposable
     {
         Assert.Equal(expected.Tensors.Keys.Order(), actual.Tensors.Keys.Order());
         var neighbours = 0;
-        foreach (SafetensorsEntry entry in expected.Entries)
+        foreach (var entry in expected.Entries)
         {
-            SafetensorsEntry mine = actual.Entry(entry.Name);
+            var mine = actual.Entry(entry.Name);
             Assert.Equal(entry.Dtype, mine.Dtype);
             Assert.Equal(entry.Shape, mine.Shape);
             byte[] want = expected.Bytes(entry).ToArray(), got = actual.Bytes(entry.Name).ToArray();
@@ -28,10 +28,7 @@ public sealed class QuantizeTests : IDisposable
                 Assert.All(want.Zip(got), pair => Assert.InRange(pair.First - pair.Second, -1, 1));
                 neighbours += want.Zip(got).Count(pair => pair.First != pair.Second);
             }
-            else
-            {
-                Assert.True(want.AsSpan().SequenceEqual(got), entry.Name);
-            }
+            else Assert.True(want.AsSpan().SequenceEqual(got), entry.Name);
         }
         Assert.InRange(neighbours, 0, allowedNeighbours);
     }
@@ -42,11 +39,11 @@ public sealed class QuantizeTests : IDisposable
     public void A_quantized_folder_is_the_one_that_transformers_and_bitsandbytes_write(string golden, string model, bool nested)
     {
         string reference = ReferenceData.Transformers("qlora", golden, "prequantized"), target = Path.Combine(_temp, "q");
-        QuantizeReport report = ModelQuantizer.Quantize(ReferenceData.Transformers("models", model), target, new QuantizeOptions { DoubleQuantize = nested });
+        var report = ModelQuantizer.Quantize(ReferenceData.Transformers("models", model), target, new QuantizeOptions { DoubleQuantize = nested });
         Assert.Equal(21, report.Quantized);
         Assert.Equal(File.ReadAllText(Path.Combine(reference, "config.json")), File.ReadAllText(Path.Combine(target, "config.json")));
-        using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile));
-        using (ShardedModel actual = ShardedModel.Open(target)) AssertEqual(expected, actual, nested ? 8 : 0);
+        using var expected = SafetensorsFile.Open(Path.Combine(reference, ShardedModel.SingleFile));
+        using (var actual = ShardedModel.Open(target)) AssertEqual(expected, actual, nested ? 8 : 0);
         if (!nested)
             Assert.Equal(File.ReadAllBytes(expected.Path), File.ReadAllBytes(Path.Combine(target, ShardedModel.SingleFile)));
     }
@@ -54,7 +51,7 @@ public sealed class QuantizeTests : IDisposable
     [SkippableFact]
     public void Work_that_was_broken_off_is_continued_and_ends_in_the_same_bytes()
     {
-        string source = ReferenceData.Transformers("models", "llama31");
+        var source = ReferenceData.Transformers("models", "llama31");
         var options = new QuantizeOptions { MaxShardBytes = 100_000 };
         ModelQuantizer.Quantize(source, Path.Combine(_temp, "whole"), options);
         using var stop = new CancellationTokenSource();
@@ -79,7 +76,7 @@ public sealed class QuantizeTests : IDisposable
     [SkippableFact]
     public void A_target_that_exists_and_a_source_that_is_quantized_are_refused()
     {
-        string source = ReferenceData.Transformers("models", "llama31");
+        var source = ReferenceData.Transformers("models", "llama31");
         Directory.CreateDirectory(Path.Combine(_temp, "old"));
         File.WriteAllText(Path.Combine(_temp, "old", "x"), "");
         Assert.Contains("exists already",

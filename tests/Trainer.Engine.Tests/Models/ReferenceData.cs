@@ -8,21 +8,21 @@ internal static class ReferenceData
     /// <summary>A file or folder of the golden runs: models/NAME, lora/CASE/..., qlora/CASE/...</summary>
     internal static string Transformers(params string[] parts)
     {
-        string mine = Path.Combine([Golden.Root, .. parts[0] == "models" ? parts[1..] : parts]);
+        var mine = Path.Combine([Golden.Root, .. parts[0] == "models" ? parts[1..] : parts]);
         return Path.Exists(mine) ? mine : Beside(["golden", "transformers", .. parts]);
     }
 
     /// <summary>A file or folder of the GGUF runs.</summary>
     internal static string Gguf(params string[] parts)
     {
-        string mine = Path.Combine([Repository, "tests", "fixtures", "gguf", .. parts]);
+        var mine = Path.Combine([Repository, "tests", "fixtures", "gguf", .. parts]);
         return Path.Exists(mine) ? mine : Beside(["golden", "gguf", .. parts]);
     }
 
     /// <summary>A file or folder of the larger set.</summary>
     internal static string Beside(params string[] parts)
     {
-        string path = Path.GetFullPath(Path.Combine([Repository, "..", "shared", .. parts]));
+        var path = Path.GetFullPath(Path.Combine([Repository, "..", "shared", .. parts]));
         Skip.IfNot(Path.Exists(path), "the larger reference data beside the repository is absent");
         return path;
     }

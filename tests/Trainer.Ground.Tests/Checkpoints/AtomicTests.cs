@@ -70,7 +70,7 @@ public sealed class AtomicTests
     public void What_a_dead_process_left_is_cleaned_and_what_a_living_one_writes_stays()
     {
         using var temp = new TempFolder();
-        int dead = DeadProcessId();
+        var dead = DeadProcessId();
         temp.Write($".m.tmp-{dead}-abc/x", "half");
         temp.Write($".f.tmp-{dead}-abc", "half");
         temp.Write($".m.tmp-1-abc/x", "somebody is at it");
@@ -84,7 +84,7 @@ public sealed class AtomicTests
     public void A_folder_put_aside_for_one_that_never_came_is_put_back()
     {
         using var temp = new TempFolder();
-        int dead = DeadProcessId();
+        var dead = DeadProcessId();
         temp.Write($".m.old-{dead}-abc/.aside", "");
         temp.Write($".m.old-{dead}-abc/x", "1");
         temp.Write($".n.old-{dead}-abc/x", "half deleted");
@@ -97,33 +97,30 @@ public sealed class AtomicTests
     public void A_full_disk_is_named_at_every_write_and_the_old_files_stay()
     {
         using var temp = new TempFolder();
-        string disk = Directory.CreateDirectory(temp["disk"]).FullName;
+        var disk = Directory.CreateDirectory(temp["disk"]).FullName;
         Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk) == 0,
             "mounting a small disk needs rights that this user lacks");
         try
         {
             AtomicFile.WriteText(Path.Combine(disk, "a"), "one");
             CheckpointFolder.Write(disk, 1, "r", folder => File.WriteAllText(Path.Combine(folder, "x"), "1"));
-            for (int size = 4; size <= 512; size += 36)
+            for (var size = 4; size <= 512; size += 36)
             {
-                byte[] filler = new byte[size << 10];
+                var filler = new byte[size << 10];
                 Attempt(() => CheckpointFolder.Write(disk, 2, "r", folder =>
                 {
                     File.WriteAllBytes(Path.Combine(folder, "big"), filler);
-                    using SafetensorsWriter writer = SafetensorsWriter.Create(Path.Combine(folder, "w.safetensors"),
+                    using var writer = SafetensorsWriter.Create(Path.Combine(folder, "w.safetensors"),
                         [new("w", SafetensorsDtype.U8, [size << 9])], null, verify: true);
                     writer.Write("w", filler.AsSpan(0, size << 9));
                     writer.Complete();
                 }));
                 Attempt(() => AtomicFile.WriteBytes(Path.Combine(disk, "a"), filler));
-                foreach ((long step, string path) in CheckpointFolder.List(disk))
-                {
-                    CheckpointFolder.Verify(path);
-                }
+                foreach ((var step, var path) in CheckpointFolder.List(disk)) CheckpointFolder.Verify(path);
                 Assert.DoesNotContain(Names(disk), name => name.StartsWith('.'));
             }
             Assert.Contains(1, CheckpointFolder.List(disk).Select(one => one.Step));
-            string message = Assert.Throws<CannotWriteException>(() => AtomicFile.WriteBytes(Path.Combine(disk, "b"), new byte[1 << 20])).Message;
+            var message = Assert.Throws<CannotWriteException>(() => AtomicFile.WriteBytes(Path.Combine(disk, "b"), new byte[1 << 20])).Message;
             Assert.Contains("the disk is full", message);
             Assert.Contains("needs 1.0 MiB",
                 Assert.Throws<CannotWriteException>(() => DiskSpace.Require(Path.Combine(disk, "not", "yet"), 1 << 20, "a checkpoint")).Message);
@@ -138,7 +135,7 @@ public sealed class AtomicTests
     public void A_read_only_disk_is_named()
     {
         using var temp = new TempFolder();
-        string disk = Directory.CreateDirectory(temp["disk"]).FullName;
+        var disk = Directory.CreateDirectory(temp["disk"]).FullName;
         Skip.IfNot(OperatingSystem.IsLinux() && Run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk) == 0,
             "mounting a read-only disk needs rights that this user lacks");
         try
@@ -167,14 +164,14 @@ public sealed class AtomicTests
 
     private static int DeadProcessId()
     {
-        using Process process = Process.Start("true");
+        using var process = Process.Start("true");
         process.WaitForExit();
         return process.Id;
     }
 
     private static int Run(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
         process.WaitForExit();
         return process.ExitCode;
     }
@@ -188,7 +185,7 @@ public sealed class AtomicTests
         AtomicFile.WriteText(temp["a.gguf"], "whole");
         Assert.False(File.Exists(dead));
         Assert.True(File.Exists(other));
-        string folder = Directory.CreateDirectory(temp[$".peft.tmp-{int.MaxValue}-x"]).FullName;
+        var folder = Directory.CreateDirectory(temp[$".peft.tmp-{int.MaxValue}-x"]).FullName;
         AtomicFolder.Write(temp["peft"], path => File.WriteAllText(Path.Combine(path, "f"), "x"));
         Assert.False(Directory.Exists(folder));
     }

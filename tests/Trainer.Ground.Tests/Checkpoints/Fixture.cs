@@ -12,31 +12,26 @@ internal static class Fixture
     /// <summary>A folder of the read-only material beside the repository; null where it is absent.</summary>
     internal static string? Shared(params string[] parts)
     {
-        string path = System.IO.Path.Combine([Root, "..", "shared", .. parts]);
+        var path = System.IO.Path.Combine([Root, "..", "shared", .. parts]);
         return Directory.Exists(path) || File.Exists(path) ? System.IO.Path.GetFullPath(path) : null;
     }
 
     /// <summary>A safetensors file from header text and data bytes.</summary>
     internal static byte[] Safetensors(string header, int dataBytes = 0, long? claimedLength = null)
     {
-        byte[] json = Encoding.UTF8.GetBytes(header);
-        byte[] file = new byte[8 + json.Length + dataBytes];
+        var json = Encoding.UTF8.GetBytes(header);
+        var file = new byte[8 + json.Length + dataBytes];
         BinaryPrimitives.WriteInt64LittleEndian(file, claimedLength ?? json.Length);
         json.CopyTo(file, 8);
-        for (int i = 0; i < dataBytes; i++)
-        {
-            file[8 + json.Length + i] = (byte)i;
-        }
+        for (var i = 0; i < dataBytes; i++) file[8 + json.Length + i] = (byte)i;
         return file;
     }
 
     private static string FindRoot()
     {
-        string? folder = AppContext.BaseDirectory;
+        var folder = AppContext.BaseDirectory;
         while (folder is not null && !File.Exists(System.IO.Path.Combine(folder, "Trainer.sln")))
-        {
             folder = System.IO.Path.GetDirectoryName(folder);
-        }
         return folder ?? throw new InvalidOperationException("no Trainer.sln above " + AppContext.BaseDirectory);
     }
 }

@@ -11,7 +11,7 @@ public sealed class FolderInspectorTests
     [Fact]
     public void An_adapter_is_told_by_its_config_and_tensors()
     {
-        Inspection found = FolderInspector.Inspect(Fixture.Path("checkpoints", "adapter_phi3"));
+        var found = FolderInspector.Inspect(Fixture.Path("checkpoints", "adapter_phi3"));
         Assert.Equal("adapter", found.Kind);
         Assert.Equal(["down_proj", "gate_up_proj", "o_proj", "qkv_proj"], found.Adapter!.Modules);
         Assert.Equal([4L], found.Adapter.Ranks);
@@ -26,8 +26,8 @@ public sealed class FolderInspectorTests
         using var temp = new TempFolder();
         temp.Write("model/config.json",
             """{"model_type":"llama","architectures":["LlamaForCausalLM"],"num_hidden_layers":2,"num_attention_heads":4,"tie_word_embeddings":true,"dtype":"bfloat16","rope_parameters":{"rope_type":"llama3"}}""");
-        string weights = temp.Write("model/model.safetensors", Fixture.Safetensors("""{"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}""", 12));
-        Inspection model = FolderInspector.Inspect(temp["model"]);
+        var weights = temp.Write("model/model.safetensors", Fixture.Safetensors("""{"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}""", 12));
+        var model = FolderInspector.Inspect(temp["model"]);
         Assert.Equal(("model", "llama", "LlamaForCausalLM", "bfloat16", "llama3"),
             (model.Kind, model.Model!.Family, model.Model.Architecture, model.Model.Dtype, model.Model.RopeScaling));
         Assert.Equal((4L, true, false), (model.Model.KvHeads!.Value, model.Model.IsTied!.Value, model.Model.HasTokenizer));
@@ -36,7 +36,7 @@ public sealed class FolderInspectorTests
         CheckpointFolder.Write(temp["run"], 3, "r", folder => File.WriteAllText(Path.Combine(folder, "x"), ""));
         Assert.Equal(3, FolderInspector.Inspect(temp["run", "checkpoint-3"]).Checkpoint!.Step);
         Assert.Equal([3L], FolderInspector.Inspect(temp["run"]).Checkpoints);
-        using (GgufWriter writer = GgufWriter.Create(temp["a.gguf"],
+        using (var writer = GgufWriter.Create(temp["a.gguf"],
             [new("general.type", GgufValue.Of("adapter")), new("adapter.lora.alpha", GgufValue.Of(8f))], []))
         {
             writer.Complete();
@@ -51,9 +51,9 @@ public sealed class FolderInspectorTests
     [SkippableFact]
     public void A_quantized_model_counts_its_weights_and_not_its_bytes()
     {
-        string? golden = Fixture.Shared("golden", "transformers", "qlora", "llama31_nf4_dq", "prequantized");
+        var golden = Fixture.Shared("golden", "transformers", "qlora", "llama31_nf4_dq", "prequantized");
         Skip.If(golden is null, "the reference data beside the repository is absent");
-        Inspection found = FolderInspector.Inspect(golden);
+        var found = FolderInspector.Inspect(golden);
         Assert.Equal("bitsandbytes nf4, double", found.Model!.Quantization);
         Assert.Equal(152_000, found.Tensors!.Parameters);
     }

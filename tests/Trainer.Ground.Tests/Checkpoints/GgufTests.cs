@@ -17,8 +17,8 @@ public sealed class GgufTests
 
     private static string Write(TempFolder temp)
     {
-        string path = temp["m.gguf"];
-        using GgufWriter writer = GgufWriter.Create(path, Metadata, [new("a", GgufTensorType.F32, [3, 2]), new("q", GgufTensorType.Q8_0, [64])]);
+        var path = temp["m.gguf"];
+        using var writer = GgufWriter.Create(path, Metadata, [new("a", GgufTensorType.F32, [3, 2]), new("q", GgufTensorType.Q8_0, [64])]);
         writer.Write("q", new byte[68]);
         writer.Write("a", Enumerable.Range(0, 24).Select(i => (byte)i).ToArray());
         writer.Complete();
@@ -32,7 +32,7 @@ public sealed class GgufTests
     public void What_is_written_is_read_back()
     {
         using var temp = new TempFolder();
-        using GgufFile file = GgufFile.Open(Write(temp));
+        using var file = GgufFile.Open(Write(temp));
         Assert.Equal(Metadata.Select(pair => pair.Key), file.Metadata.Select(pair => pair.Key));
         Assert.Equal("llama", file.Text("general.architecture"));
         Assert.Equal(["a", "\u2581b", ""], (string[])file.Find("tokens")!.Value);
@@ -48,20 +48,17 @@ public sealed class GgufTests
     public void A_file_cut_off_anywhere_is_refused()
     {
         using var temp = new TempFolder();
-        byte[] whole = File.ReadAllBytes(Write(temp));
+        var whole = File.ReadAllBytes(Write(temp));
         // The last tensor ends before the padding at the file's end.
-        for (int length = 0; length < whole.Length - 28; length++)
-        {
-            Fault(temp, whole[..length]);
-        }
+        for (var length = 0; length < whole.Length - 28; length++) Fault(temp, whole[..length]);
     }
 
     [Fact]
     public void Flipped_bytes_of_the_header_never_do_worse_than_a_named_fault()
     {
         using var temp = new TempFolder();
-        byte[] whole = File.ReadAllBytes(Write(temp));
-        for (int at = 0; at < whole.Length; at++)
+        var whole = File.ReadAllBytes(Write(temp));
+        for (var at = 0; at < whole.Length; at++)
         {
             byte[] bent = [.. whole];
             bent[at] ^= (byte)(1 << (at % 8));
@@ -85,7 +82,7 @@ public sealed class GgufTests
     public void Wrong_numbers_at_the_start_are_named(int at, uint value, string why)
     {
         using var temp = new TempFolder();
-        byte[] bytes = File.ReadAllBytes(Write(temp));
+        var bytes = File.ReadAllBytes(Write(temp));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), value);
         Assert.Contains(why, Fault(temp, bytes));
     }
@@ -94,15 +91,15 @@ public sealed class GgufTests
     public void Tensors_that_overlap_or_come_twice_are_named()
     {
         using var temp = new TempFolder();
-        string path = temp["m.gguf"];
-        using (GgufWriter writer = GgufWriter.Create(path, [], [new("aa", GgufTensorType.F32, [8]), new("bb", GgufTensorType.F32, [8])]))
+        var path = temp["m.gguf"];
+        using (var writer = GgufWriter.Create(path, [], [new("aa", GgufTensorType.F32, [8]), new("bb", GgufTensorType.F32, [8])]))
         {
             writer.Write("aa", new byte[32]);
             writer.Write("bb", new byte[32]);
             writer.Complete();
         }
-        byte[] bytes = File.ReadAllBytes(path);
-        int second = 24 + 8 + 2 + 4 + 8 + 4 + 8;
+        var bytes = File.ReadAllBytes(path);
+        var second = 24 + 8 + 2 + 4 + 8 + 4 + 8;
         byte[] overlapping = [.. bytes];
         overlapping[second + 8 + 2 + 4 + 8 + 4] = 0;
         Assert.Contains("'bb' overlaps that of 'aa'", Fault(temp, overlapping));

@@ -18,22 +18,19 @@ public sealed class GgufVocabularyTests
     [InlineData("ort-phi-3-mini", 32_064, "llama", "default", 1)]
     public void Real_tokenizers_are_named_as_llama_cpp_names_them(string tokenizer, int size, string model, string pre, int bosId)
     {
-        string? zipped = Fixture.Shared("golden", "tokenization", "tokenizers", tokenizer);
+        var zipped = Fixture.Shared("golden", "tokenization", "tokenizers", tokenizer);
         Skip.If(zipped is null, "the reference tokenizers beside the repository are absent");
         using var temp = new TempFolder();
-        foreach (string name in new[] { "tokenizer.json", "tokenizer_config.json" })
+        foreach (var name in new[] { "tokenizer.json", "tokenizer_config.json" })
         {
             using var source = new GZipStream(File.OpenRead(Path.Combine(zipped, name + ".gz")), CompressionMode.Decompress);
-            using FileStream target = File.Create(temp[name]);
+            using var target = File.Create(temp[name]);
             source.CopyTo(target);
         }
-        Dictionary<string, GgufValue> found = Read(temp.Path, size);
+        var found = Read(temp.Path, size);
         Assert.Equal((model, pre), ((string)found["tokenizer.ggml.model"].Value, (string)found["tokenizer.ggml.pre"].Value));
         Assert.Equal(size, ((string[])found["tokenizer.ggml.tokens"].Value).Length);
-        if (bosId > 0)
-        {
-            Assert.Equal(3, ((int[])found["tokenizer.ggml.token_type"].Value)[bosId]);
-        }
+        if (bosId > 0) Assert.Equal(3, ((int[])found["tokenizer.ggml.token_type"].Value)[bosId]);
     }
 
     [Theory]
@@ -79,7 +76,7 @@ public sealed class GgufVocabularyTests
             """);
         temp.Write("tokenizer_config.json",
             """{"bos_token":{"content":"<s>"},"unk_token":"<unk>","chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}""");
-        Dictionary<string, GgufValue> found = Read(temp.Path, 8);
+        var found = Read(temp.Path, 8);
         Assert.Equal(["<unk>", "<s>", "<0x0A>", "a", "b", "ab", "tool", "[PAD7]"], (string[])found["tokenizer.ggml.tokens"].Value);
         Assert.Equal([2, 3, 6, 1, 1, 1, 4, 5], (int[])found["tokenizer.ggml.token_type"].Value);
         Assert.Equal(0f, ((float[])found["tokenizer.ggml.scores"].Value)[5]);

@@ -22,7 +22,7 @@ public sealed class ReaderRulesTests
     [Fact]
     public void A_plain_adapter_loads_everywhere()
     {
-        string verdict = Judge("""{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"]}""", Pair("model.layers.0.self_attn.q_proj"));
+        var verdict = Judge("""{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"]}""", Pair("model.layers.0.self_attn.q_proj"));
         Assert.Contains("PEFT yes", verdict);
         Assert.Contains("vLLM yes", verdict);
         Assert.Contains("llama.cpp yes", verdict);
@@ -42,7 +42,7 @@ public sealed class ReaderRulesTests
     [InlineData("""{"r":8,"lora_alpha":16}""", "PEFT no adapter_config.json has no target_modules", "vLLM no")]
     public void Each_reader_says_why_not(string config, string one, string two)
     {
-        string verdict = Judge(config, [.. Pair("model.layers.0.self_attn.q_proj"), .. Pair("model.layers.0.self_attn.k_proj")]);
+        var verdict = Judge(config, [.. Pair("model.layers.0.self_attn.q_proj"), .. Pair("model.layers.0.self_attn.k_proj")]);
         Assert.Contains(one, verdict);
         Assert.Contains(two, verdict);
     }

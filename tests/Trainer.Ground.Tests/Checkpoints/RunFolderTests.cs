@@ -17,14 +17,14 @@ public sealed class RunFolderTests
     public void A_second_writer_is_refused_with_the_name_of_the_first()
     {
         using var temp = new TempFolder();
-        using (RunLock first = RunLock.Acquire(temp.Path))
+        using (var first = RunLock.Acquire(temp.Path))
         {
             Assert.Null(first.TookOverFrom);
-            string message = Assert.Throws<CannotWriteException>(() => RunLock.Acquire(temp.Path)).Message;
+            var message = Assert.Throws<CannotWriteException>(() => RunLock.Acquire(temp.Path)).Message;
             Assert.Contains($"trainer process {Environment.ProcessId} on '{Environment.MachineName}'", message);
         }
         Assert.False(File.Exists(temp[RunLock.FileName]));
-        using RunLock second = RunLock.Acquire(temp.Path);
+        using var second = RunLock.Acquire(temp.Path);
         Assert.Null(second.TookOverFrom);
     }
 
@@ -33,7 +33,7 @@ public sealed class RunFolderTests
     {
         using var temp = new TempFolder();
         temp.Write(RunLock.FileName, """{"pid":123456,"host":"elsewhere","started":"2026-01-02T03:04:05+00:00","token":"x"}""");
-        using RunLock taken = RunLock.Acquire(temp.Path);
+        using var taken = RunLock.Acquire(temp.Path);
         Assert.Equal(new RunLockOwner(123456, "elsewhere", new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)), taken.TookOverFrom);
     }
 
@@ -42,7 +42,7 @@ public sealed class RunFolderTests
     {
         using var temp = new TempFolder();
         temp.Write(RunLock.FileName, "{half");
-        using RunLock taken = RunLock.Acquire(temp.Path);
+        using var taken = RunLock.Acquire(temp.Path);
         Assert.Null(taken.TookOverFrom);
     }
 
@@ -51,12 +51,12 @@ public sealed class RunFolderTests
     {
         using var temp = new TempFolder();
         int inside = 0, taken = 0;
-        bool shared = false;
+        var shared = false;
         Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, _ =>
         {
             try
             {
-                using RunLock mine = RunLock.Acquire(temp.Path);
+                using var mine = RunLock.Acquire(temp.Path);
                 shared |= Interlocked.Increment(ref inside) != 1;
                 Interlocked.Increment(ref taken);
                 Thread.Yield();
@@ -80,7 +80,7 @@ public sealed class RunFolderTests
         Directory.CreateDirectory(temp["checkpoint-x"]);
         Directory.CreateDirectory(temp["checkpoint-007"]);
         Assert.Equal([100L, 200L], CheckpointFolder.List(temp.Path).Select(one => one.Step));
-        Checkpoint found = CheckpointFolder.Verify(temp["checkpoint-200"]);
+        var found = CheckpointFolder.Verify(temp["checkpoint-200"]);
         Assert.Equal((200, "run-1"), (found.Step, found.RunId));
         Assert.Equal(["adapter.bin"], found.Files);
     }
@@ -90,7 +90,7 @@ public sealed class RunFolderTests
     {
         using var temp = new TempFolder();
         string path = Write(temp, 5).Path, file = Path.Combine(path, "adapter.bin");
-        byte[] bytes = File.ReadAllBytes(file);
+        var bytes = File.ReadAllBytes(file);
         bytes[3] ^= 4;
         File.WriteAllBytes(file, bytes);
         Assert.Contains("file 'adapter.bin' are not those that were written", Fault(path));
@@ -143,9 +143,9 @@ public sealed class RunFolderTests
         Write(temp, 1);
         Write(temp, 2);
         File.AppendAllText(Path.Combine(Write(temp, 3).Path, "adapter.bin"), "!");
-        CheckpointChoice choice = CheckpointFolder.NewestWhole(temp.Path);
+        var choice = CheckpointFolder.NewestWhole(temp.Path);
         Assert.Equal(2, choice.Newest!.Step);
-        DamagedCheckpoint damaged = Assert.Single(choice.Damaged);
+        var damaged = Assert.Single(choice.Damaged);
         Assert.EndsWith("checkpoint-3", damaged.Path);
         Assert.Contains("adapter.bin", damaged.Why);
     }
@@ -161,10 +161,7 @@ public sealed class RunFolderTests
     public void Rotation_keeps_the_newest_and_the_best(int? limit, long? best, string left)
     {
         using var temp = new TempFolder();
-        for (int step = 1; step <= 5; step++)
-        {
-            Write(temp, step);
-        }
+        for (var step = 1; step <= 5; step++) Write(temp, step);
         CheckpointFolder.Rotate(temp.Path, limit, best);
         Assert.Equal(left, string.Join(',', CheckpointFolder.List(temp.Path).Select(one => one.Step)));
         Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(temp.Path), path => Path.GetFileName(path).StartsWith('.'));
@@ -173,10 +170,10 @@ public sealed class RunFolderTests
     [Fact]
     public void A_state_file_of_transformers_is_written_again_byte_for_byte()
     {
-        string original = File.ReadAllText(Fixture.Path("checkpoints", "trainer_state.json"));
-        TrainerState state = TrainerState.Read(Fixture.Path("checkpoints", "trainer_state.json"));
+        var original = File.ReadAllText(Fixture.Path("checkpoints", "trainer_state.json"));
+        var state = TrainerState.Read(Fixture.Path("checkpoints", "trainer_state.json"));
         Assert.Equal(10, state.LogHistory.Count);
-        JsonObject expected = (JsonObject)JsonNode.Parse(original)!;
+        var expected = (JsonObject)JsonNode.Parse(original)!;
         expected["stateful_callbacks"] = new JsonObject();
         Assert.Equal(PythonJson.Serialize(JsonNode.Parse(original)) + "\n", original);
         Assert.Equal(PythonJson.Serialize(expected) + "\n", state.ToJson());

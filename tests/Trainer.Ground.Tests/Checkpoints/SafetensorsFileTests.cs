@@ -15,7 +15,7 @@ public sealed class SafetensorsFileTests
     public void A_whole_file_gives_its_tensors_and_their_bytes()
     {
         using var temp = new TempFolder();
-        using SafetensorsFile file = SafetensorsFile.Open(temp.Write("m.safetensors", Fixture.Safetensors(Two, 9)));
+        using var file = SafetensorsFile.Open(temp.Write("m.safetensors", Fixture.Safetensors(Two, 9)));
         Assert.Equal("pt", file.Metadata["format"]);
         Assert.Equal(["a", "b"], file.Entries.Select(entry => entry.Name));
         Assert.Equal([2L], file.Tensors["a"].Shape);
@@ -29,9 +29,9 @@ public sealed class SafetensorsFileTests
     public unsafe void The_map_outlives_the_file_while_it_is_held()
     {
         using var temp = new TempFolder();
-        SafetensorsFile file = SafetensorsFile.Open(temp.Write("m.safetensors", Fixture.Safetensors(Two, 9)));
-        byte* pointer = file.Pointer(file.Entry("a"));
-        IDisposable hold = file.Hold();
+        var file = SafetensorsFile.Open(temp.Write("m.safetensors", Fixture.Safetensors(Two, 9)));
+        var pointer = file.Pointer(file.Entry("a"));
+        var hold = file.Hold();
         file.Dispose();
         Assert.Equal(3, pointer[3]);
         hold.Dispose();
@@ -65,8 +65,8 @@ public sealed class SafetensorsFileTests
     public void A_damaged_header_is_refused_by_name(string header, int dataBytes, string where, string why)
     {
         using var temp = new TempFolder();
-        string path = temp.Write("m.safetensors", Fixture.Safetensors(header, dataBytes));
-        string message = Assert.Throws<BadFileException>(() => SafetensorsFile.Open(path)).Message;
+        var path = temp.Write("m.safetensors", Fixture.Safetensors(header, dataBytes));
+        var message = Assert.Throws<BadFileException>(() => SafetensorsFile.Open(path)).Message;
         Assert.Contains(where, message);
         Assert.Contains(why, message);
         Assert.Contains(path, message);
@@ -78,7 +78,7 @@ public sealed class SafetensorsFileTests
     public void A_file_shorter_than_the_header_length_is_refused(int bytes)
     {
         using var temp = new TempFolder();
-        string path = temp.Write("m.safetensors", new byte[bytes]);
+        var path = temp.Write("m.safetensors", new byte[bytes]);
         Assert.Contains($"has {bytes} bytes", Assert.Throws<BadFileException>(() => SafetensorsFile.Open(path)).Message);
     }
 
@@ -90,7 +90,7 @@ public sealed class SafetensorsFileTests
     public void A_header_length_beyond_the_file_is_refused(long claimed)
     {
         using var temp = new TempFolder();
-        string path = temp.Write("m.safetensors", Fixture.Safetensors(Two, 9, claimed));
+        var path = temp.Write("m.safetensors", Fixture.Safetensors(Two, 9, claimed));
         Assert.Contains("the file has", Assert.Throws<BadFileException>(() => SafetensorsFile.Open(path)).Message);
     }
 
@@ -98,10 +98,10 @@ public sealed class SafetensorsFileTests
     public void A_file_cut_off_anywhere_is_refused()
     {
         using var temp = new TempFolder();
-        byte[] whole = Fixture.Safetensors(Two, 9);
-        for (int length = 0; length < whole.Length; length++)
+        var whole = Fixture.Safetensors(Two, 9);
+        for (var length = 0; length < whole.Length; length++)
         {
-            string path = temp.Write("m.safetensors", whole[..length]);
+            var path = temp.Write("m.safetensors", whole[..length]);
             Assert.Throws<BadFileException>(() => SafetensorsFile.Open(path).Dispose());
         }
     }
@@ -110,15 +110,15 @@ public sealed class SafetensorsFileTests
     public void Flipped_bytes_of_the_header_never_do_worse_than_a_named_fault()
     {
         using var temp = new TempFolder();
-        byte[] whole = Fixture.Safetensors(Two, 9);
-        int refused = 0;
-        for (int at = 0; at < whole.Length - 9; at++)
+        var whole = Fixture.Safetensors(Two, 9);
+        var refused = 0;
+        for (var at = 0; at < whole.Length - 9; at++)
         {
             byte[] bent = [.. whole];
             bent[at] ^= (byte)(1 << (at % 8));
             try
             {
-                using SafetensorsFile file = SafetensorsFile.Open(temp.Write("bent.safetensors", bent));
+                using var file = SafetensorsFile.Open(temp.Write("bent.safetensors", bent));
                 Assert.All(file.Entries, entry => Assert.Equal(entry.ByteCount, file.Bytes(entry).Length));
             }
             catch (BadFileException fault)
@@ -134,7 +134,7 @@ public sealed class SafetensorsFileTests
     public void A_name_that_is_not_UTF8_is_refused()
     {
         using var temp = new TempFolder();
-        byte[] bytes = Fixture.Safetensors("""{"?":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1);
+        var bytes = Fixture.Safetensors("""{"?":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1);
         bytes[10] = 0xFF;
         Assert.Throws<BadFileException>(() => SafetensorsFile.Open(temp.Write("m.safetensors", bytes)));
     }
@@ -152,10 +152,10 @@ public sealed class SafetensorsFileTests
     {
         using var temp = new TempFolder();
         var tensors = Enum.GetValues<SafetensorsDtype>().Select(dtype => new TensorDeclaration("t." + dtype.Name(), dtype, [2, 4])).ToList();
-        string path = temp["w.safetensors"];
-        using (SafetensorsWriter writer = SafetensorsWriter.Create(path, tensors, null))
+        var path = temp["w.safetensors"];
+        using (var writer = SafetensorsWriter.Create(path, tensors, null))
         {
-            foreach (TensorDeclaration tensor in tensors)
+            foreach (var tensor in tensors)
             {
                 byte[] data = [.. Enumerable.Repeat((byte)tensor.Dtype, (int)tensor.ByteCount)];
                 writer.Write(tensor.Name, data.AsSpan(0, 1));
@@ -163,7 +163,7 @@ public sealed class SafetensorsFileTests
             }
             writer.Complete();
         }
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         Assert.Equal(tensors.Count, file.Entries.Count);
         Assert.All(tensors, tensor => Assert.All(file.Bytes(file.Entry(tensor.Name)).ToArray(), b => Assert.Equal((byte)tensor.Dtype, b)));
         Assert.Equal(SafetensorsWriter.FileLength(tensors, null), new FileInfo(path).Length);
@@ -173,7 +173,7 @@ public sealed class SafetensorsFileTests
     public void A_tensor_left_short_or_overfilled_is_our_fault_and_said_so()
     {
         using var temp = new TempFolder();
-        using SafetensorsWriter writer = SafetensorsWriter.Create(temp["w"], [new("a", SafetensorsDtype.F32, [2])], null);
+        using var writer = SafetensorsWriter.Create(temp["w"], [new("a", SafetensorsDtype.F32, [2])], null);
         writer.Write("a", MemoryMarshal.AsBytes<float>([1f]));
         Assert.Throws<InvalidOperationException>(writer.Complete);
         Assert.Throws<InvalidOperationException>(() => writer.Write("a", MemoryMarshal.AsBytes<float>([1f, 2f])));
@@ -184,7 +184,7 @@ public sealed class SafetensorsFileTests
     public void A_file_in_a_folder_that_does_not_exist_cannot_be_written()
     {
         using var temp = new TempFolder();
-        string message = Assert.Throws<CannotWriteException>(() => SafetensorsWriter.Create(temp["no", "w"], [], null)).Message;
+        var message = Assert.Throws<CannotWriteException>(() => SafetensorsWriter.Create(temp["no", "w"], [], null)).Message;
         Assert.Contains("the folder does not exist", message);
     }
 
@@ -194,9 +194,9 @@ public sealed class SafetensorsFileTests
     [SkippableFact]
     public void Our_bytes_are_those_of_the_official_library_for_every_reference_file()
     {
-        string? golden = Fixture.Shared("golden");
+        var golden = Fixture.Shared("golden");
         Skip.If(golden is null, "the reference data beside the repository is absent");
-        string[] files = Directory.GetFiles(golden, "*.safetensors", SearchOption.AllDirectories);
+        var files = Directory.GetFiles(golden, "*.safetensors", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
         Assert.All(files, AssertRewritten);
     }
@@ -204,14 +204,11 @@ public sealed class SafetensorsFileTests
     private static void AssertRewritten(string golden)
     {
         using var temp = new TempFolder();
-        using SafetensorsFile source = SafetensorsFile.Open(golden);
-        using (SafetensorsWriter writer = SafetensorsWriter.Create(temp["copy"],
+        using var source = SafetensorsFile.Open(golden);
+        using (var writer = SafetensorsWriter.Create(temp["copy"],
             source.Entries.Reverse().Select(e => new TensorDeclaration(e.Name, e.Dtype, e.Shape)), source.Metadata.Count > 0 ? source.Metadata : null))
         {
-            foreach (SafetensorsEntry entry in source.Entries)
-            {
-                writer.Write(entry.Name, source.Bytes(entry));
-            }
+            foreach (var entry in source.Entries) writer.Write(entry.Name, source.Bytes(entry));
             writer.Complete();
         }
         Assert.True(File.ReadAllBytes(golden).AsSpan().SequenceEqual(File.ReadAllBytes(temp["copy"])), golden);

@@ -22,7 +22,7 @@ public sealed class ShardedModelTests
         temp.Write("s1.safetensors", Shard("a", "b"));
         temp.Write("s2.safetensors", Shard("c"));
         temp.Write(ShardedModel.IndexFile, Index(("a", "s1.safetensors"), ("b", "s1.safetensors"), ("c", "s2.safetensors")));
-        using ShardedModel model = ShardedModel.Open(temp.Path);
+        using var model = ShardedModel.Open(temp.Path);
         Assert.Equal(3, model.TotalBytes);
         Assert.Equal([1], model.Bytes("b").ToArray());
         Assert.EndsWith("s2.safetensors", model.FileOf("c").Path);
@@ -52,7 +52,7 @@ public sealed class ShardedModelTests
         using var temp = new TempFolder();
         temp.Write("s1.safetensors", Shard("a", "x"));
         temp.Write(ShardedModel.IndexFile, Index(("a", "s1.safetensors")));
-        using (ShardedModel model = ShardedModel.Open(temp.Path))
+        using (var model = ShardedModel.Open(temp.Path))
         {
             Assert.Equal([1], model.Bytes("x").ToArray());
         }
@@ -82,8 +82,8 @@ public sealed class ShardedModelTests
     public void A_link_out_of_the_folder_is_refused_and_one_within_is_followed()
     {
         using var temp = new TempFolder();
-        string outside = temp.Write("outside.bin", Shard("a"));
-        string folder = Directory.CreateDirectory(temp["model"]).FullName;
+        var outside = temp.Write("outside.bin", Shard("a"));
+        var folder = Directory.CreateDirectory(temp["model"]).FullName;
         File.CreateSymbolicLink(temp["model", ShardedModel.SingleFile], outside);
         Assert.Contains("no file of this kind", Assert.Throws<BadFileException>(() => ShardedModel.Open(folder)).Message);
         File.Delete(temp["model", ShardedModel.SingleFile]);
@@ -100,7 +100,7 @@ public sealed class ShardedModelTests
             key = temp.Write("id_key", "secret");
         Directory.CreateDirectory(temp["models--o--n", "snapshots"]);
         string folder = Directory.CreateDirectory(temp["model"]).FullName, weights = temp["model", ShardedModel.SingleFile];
-        foreach (string target in new[] { big, blob })
+        foreach (var target in new[] { big, blob })
         {
             File.CreateSymbolicLink(weights, target);
             ShardedModel.Open(folder).Dispose();
@@ -116,12 +116,12 @@ public sealed class ShardedModelTests
     {
         using var temp = new TempFolder();
         temp.Write(ShardedModel.SingleFile, Shard("x", "lm_head.weight"));
-        using (ShardedModel tied = ShardedModel.Open(temp.Path, isTied: true))
+        using (var tied = ShardedModel.Open(temp.Path, isTied: true))
         {
             Assert.Equal([1], tied.Bytes("model.embed_tokens.weight").ToArray());
             Assert.Equal(["model.embed_tokens.weight", "x"], tied.Tensors.Keys.Order());
         }
-        using ShardedModel untied = ShardedModel.Open(temp.Path);
+        using var untied = ShardedModel.Open(temp.Path);
         Assert.Contains("lm_head.weight", untied.Tensors.Keys);
     }
 
@@ -130,9 +130,9 @@ public sealed class ShardedModelTests
     {
         using var temp = new TempFolder();
         temp.Write("models--o--n/blobs/abc", Shard("a"));
-        string snapshot = Directory.CreateDirectory(temp["models--o--n", "snapshots", "r1"]).FullName;
+        var snapshot = Directory.CreateDirectory(temp["models--o--n", "snapshots", "r1"]).FullName;
         File.CreateSymbolicLink(Path.Combine(snapshot, ShardedModel.SingleFile), "../../blobs/abc");
-        using ShardedModel model = ShardedModel.Open(snapshot);
+        using var model = ShardedModel.Open(snapshot);
         Assert.Single(model.Tensors);
         File.Delete(Path.Combine(snapshot, ShardedModel.SingleFile));
         File.CreateSymbolicLink(Path.Combine(snapshot, ShardedModel.SingleFile), "../../../elsewhere");

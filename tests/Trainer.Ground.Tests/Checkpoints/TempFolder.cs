@@ -8,7 +8,7 @@ internal sealed class TempFolder : IDisposable
 
     internal string Write(string name, byte[] bytes)
     {
-        string path = this[name];
+        var path = this[name];
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
         File.WriteAllBytes(path, bytes);
         return path;
@@ -18,9 +18,6 @@ internal sealed class TempFolder : IDisposable
 
     public void Dispose()
     {
-        if (Directory.Exists(Path))
-        {
-            Directory.Delete(Path, recursive: true);
-        }
+        if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
     }
 }

@@ -17,7 +17,7 @@ public sealed class TextFoldersTests
         using var temp = new TempFolder();
         temp.Write("m/tokenizer.json", "m");
         temp.Write("m/chat_template.jinja", "m");
-        foreach (string file in files.Split(' ')) temp.Write("a/" + file, "a");
+        foreach (var file in files.Split(' ')) temp.Write("a/" + file, "a");
         Assert.Equal(new TextFolders(temp[tokenizer], temp[template]), TextFolders.Of(temp["m"], temp["a"]));
         Assert.Equal(new TextFolders(temp["m"], temp["m"]), TextFolders.Of(temp["m"], null));
     }

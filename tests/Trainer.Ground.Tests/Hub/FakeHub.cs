@@ -119,18 +119,15 @@ internal sealed class FakeHub : IDisposable
 
     private bool Note(string where, HttpListenerContext context)
     {
-        HttpListenerRequest request = context.Request;
+        var request = context.Request;
         Requests.Enqueue((where, request.HttpMethod, request.Url!.AbsolutePath, request.Headers["Range"], request.Headers["Authorization"]));
         return Fault?.Invoke(where, context) == true;
     }
 
     private async Task OnEndpointAsync(HttpListenerContext context)
     {
-        string path = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath);
-        if (Note("endpoint", context))
-        {
-            return;
-        }
+        var path = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath);
+        if (Note("endpoint", context)) return;
         if (context.Request.HttpMethod == "POST")
         {
             await OnUploadAsync(context, path);
@@ -147,13 +144,13 @@ internal sealed class FakeHub : IDisposable
             context.Response.StatusCode = 404;
             return;
         }
-        string name = path[(path.IndexOf(Commit, StringComparison.Ordinal) + Commit.Length + 1)..];
-        if (!Files.TryGetValue(name, out byte[]? bytes))
+        var name = path[(path.IndexOf(Commit, StringComparison.Ordinal) + Commit.Length + 1)..];
+        if (!Files.TryGetValue(name, out var bytes))
         {
             context.Response.StatusCode = 404;
             return;
         }
-        bool large = bytes.Length >= LargeFrom;
+        var large = bytes.Length >= LargeFrom;
         context.Response.Headers["X-Repo-Commit"] = Commit;
         if (large)
         {
@@ -170,11 +167,11 @@ internal sealed class FakeHub : IDisposable
     // As huggingface_hub speaks to the hub: create, preupload, git-lfs batch and verify, commit in lines of JSON.
     private async Task OnUploadAsync(HttpListenerContext context, string path)
     {
-        byte[] body = await BodyAsync(context);
+        var body = await BodyAsync(context);
         if (path == "/api/repos/create")
         {
-            JsonElement asked = JsonDocument.Parse(body).RootElement;
-            bool isNew = CreatedName is null;
+            var asked = JsonDocument.Parse(body).RootElement;
+            var isNew = CreatedName is null;
             (CreatedName, CreatedOwner, CreatedPrivate) = (asked.GetProperty("name").GetString(), asked.GetProperty("organization").GetString(),
                 asked.GetProperty("private").GetBoolean());
             context.Response.StatusCode = isNew ? 200 : 409;
@@ -191,7 +188,7 @@ internal sealed class FakeHub : IDisposable
         {
             var objects = JsonDocument.Parse(body).RootElement.GetProperty("objects").EnumerateArray().Select(one =>
             {
-                string oid = one.GetProperty("oid").GetString()!;
+                var oid = one.GetProperty("oid").GetString()!;
                 object? actions = _stored.ContainsKey(oid)
                     ? null : new { upload = new { href = $"{Storage}/put/{oid}?signature=secret", header = new { } },
                         verify = new { href = $"{Endpoint}/verify" } };
@@ -200,25 +197,20 @@ internal sealed class FakeHub : IDisposable
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { transfer = "basic", objects }), null);
         }
         else if (path == "/verify")
-        {
             context.Response.StatusCode = _stored.ContainsKey(JsonDocument.Parse(body).RootElement.GetProperty("oid").GetString()!) ? 200 : 400;
-        }
         else if (path.Contains("/commit/", StringComparison.Ordinal))
         {
-            foreach (string line in Encoding.UTF8.GetString(body).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var line in Encoding.UTF8.GetString(body).Split('\n', StringSplitOptions.RemoveEmptyEntries))
             {
                 JsonElement entry = JsonDocument.Parse(line).RootElement, value = entry.GetProperty("value");
-                string key = entry.GetProperty("key").GetString()!;
+                var key = entry.GetProperty("key").GetString()!;
                 if (key == "header") CommitTitle = value.GetProperty("summary").GetString();
                 else if (key == "file") Files[value.GetProperty("path").GetString()!] = value.GetProperty("content").GetBytesFromBase64();
                 else Files[value.GetProperty("path").GetString()!] = _stored[value.GetProperty("oid").GetString()!];
             }
             await SendAsync(context, JsonSerializer.SerializeToUtf8Bytes(new { commitOid = Commit }), null);
         }
-        else
-        {
-            context.Response.StatusCode = 404;
-        }
+        else context.Response.StatusCode = 404;
     }
 
     private static async Task<byte[]> BodyAsync(HttpListenerContext context)
@@ -230,37 +222,32 @@ internal sealed class FakeHub : IDisposable
 
     private async Task OnStorageAsync(HttpListenerContext context)
     {
-        if (Note("storage", context))
-        {
-            return;
-        }
+        if (Note("storage", context)) return;
         if (context.Request.HttpMethod == "PUT")
         {
-            byte[] bytes = await BodyAsync(context);
-            string oid = Etag(bytes, true);
+            var bytes = await BodyAsync(context);
+            var oid = Etag(bytes, true);
             if (context.Request.Url!.AbsolutePath == "/put/" + oid) _stored[oid] = bytes;
             else context.Response.StatusCode = 400;
             return;
         }
-        string name = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath)["/blob/".Length..];
+        var name = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath)["/blob/".Length..];
         await SendAsync(context, Files[name], name);
     }
 
     private async Task SendAsync(HttpListenerContext context, byte[] bytes, string? name)
     {
-        byte[] served = name is null || context.Request.HttpMethod == "HEAD" ? bytes : Served?.Invoke(name, bytes) ?? bytes;
+        var served = name is null || context.Request.HttpMethod == "HEAD" ? bytes : Served?.Invoke(name, bytes) ?? bytes;
         int from = 0, to = served.Length;
         if (KnowsRanges && context.Request.Headers["Range"] is string range)
         {
-            string[] ends = range["bytes=".Length..].Split('-');
+            var ends = range["bytes=".Length..].Split('-');
             (from, to) = (int.Parse(ends[0]), int.Parse(ends[1]) + 1);
             context.Response.StatusCode = 206;
             context.Response.Headers["Content-Range"] = $"bytes {from}-{to - 1}/{served.Length}";
         }
         context.Response.ContentLength64 = to - from;
         if (context.Request.HttpMethod != "HEAD")
-        {
             await context.Response.OutputStream.WriteAsync(served.AsMemory(from, to - from));
-        }
     }
 }

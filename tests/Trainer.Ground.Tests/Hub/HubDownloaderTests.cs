@@ -41,7 +41,7 @@ public sealed class HubDownloaderTests : IDisposable
 
     private string Fault(params string[] includes)
     {
-        string message = Assert.Throws<NotAvailableException>(() => Download(null, includes)).Message;
+        var message = Assert.Throws<NotAvailableException>(() => Download(null, includes)).Message;
         Assert.DoesNotContain("hf_secret", message);
         Assert.DoesNotContain("signature", message);
         return message;
@@ -62,8 +62,8 @@ public sealed class HubDownloaderTests : IDisposable
         _hub.Files["data/train-00000-of-00001.parquet"] = _weights;
         _hub.Files["data/big.jsonl.zst"] = _weights;
         _hub.Files["load.py"] = "import os"u8.ToArray();
-        HubModelId set = Model with { Kind = HubKind.Dataset };
-        string folder = Download(set);
+        var set = Model with { Kind = HubKind.Dataset };
+        var folder = Download(set);
         Assert.Equal(_temp["hub", "datasets--org--tiny", "snapshots", FakeHub.Commit], folder);
         Assert.Equal(_weights, File.ReadAllBytes(Path.Combine(folder, "data", "train-00000-of-00001.parquet")));
         Assert.Equal(["README.md", "config.json", "data/big.jsonl.zst", "data/train-00000-of-00001.parquet"],
@@ -80,14 +80,14 @@ public sealed class HubDownloaderTests : IDisposable
     {
         _hub.IsDataset = true;
         _hub.Fault = static (where, context) => { context.Response.StatusCode = 404; return true; };
-        string message = Assert.Throws<NotAvailableException>(() => Download(Model with { Kind = HubKind.Dataset })).Message;
+        var message = Assert.Throws<NotAvailableException>(() => Download(Model with { Kind = HubKind.Dataset })).Message;
         Assert.Contains("has no data set 'org/tiny'", message);
     }
 
     [Fact]
     public void A_model_comes_in_the_layout_of_the_cache_and_is_then_found_there()
     {
-        string folder = Download();
+        var folder = Download();
         AssertWhole(folder);
         Assert.Equal(_temp["hub", "models--org--tiny", "snapshots", FakeHub.Commit], folder);
         Assert.Equal(FakeHub.Commit, File.ReadAllText(_temp["hub", "models--org--tiny", "refs", "main"]));
@@ -95,7 +95,7 @@ public sealed class HubDownloaderTests : IDisposable
         Assert.False(File.Exists(Path.Combine(folder, "pytorch_model.bin")));
         Assert.Equal(folder, new ModelSource(_options).Resolve("org/tiny"));
         Assert.Equal(folder, new ModelSource(_options).Resolve($"org/tiny@{FakeHub.Commit}"));
-        HubProgress last = _progress.Last();
+        var last = _progress.Last();
         Assert.Equal((100_002, 100_002, 2, 2), (last.BytesDone, last.BytesTotal, last.FilesDone, last.FilesTotal));
         Assert.Equal(7, _hub.Count("storage", "GET"));
     }
@@ -104,7 +104,7 @@ public sealed class HubDownloaderTests : IDisposable
     public void A_second_download_fetches_no_file_again()
     {
         Download();
-        int before = _hub.Requests.Count(one => one.Method == "GET" && !one.Path.StartsWith("/api"));
+        var before = _hub.Requests.Count(one => one.Method == "GET" && !one.Path.StartsWith("/api"));
         Download();
         Assert.Equal(before, _hub.Requests.Count(one => one.Method == "GET" && !one.Path.StartsWith("/api")));
     }
@@ -122,7 +122,7 @@ public sealed class HubDownloaderTests : IDisposable
     public void A_mirror_that_sends_everything_on_to_another_host_is_followed_without_the_token()
     {
         using var other = new FakeHub();
-        foreach ((string name, byte[] bytes) in _hub.Files) other.Files[name] = bytes;
+        foreach ((var name, var bytes) in _hub.Files) other.Files[name] = bytes;
         _hub.Fault = (_, context) =>
         {
             context.Response.StatusCode = 308;
@@ -138,14 +138,11 @@ public sealed class HubDownloaderTests : IDisposable
     [Fact]
     public void Connections_that_break_are_taken_up_where_they_broke()
     {
-        int broken = 0;
+        var broken = 0;
         _hub.Fault = (where, context) =>
         {
-            if (where != "storage" || Interlocked.Increment(ref broken) % 3 != 0)
-            {
-                return false;
-            }
-            string[] ends = context.Request.Headers["Range"]!["bytes=".Length..].Split('-');
+            if (where != "storage" || Interlocked.Increment(ref broken) % 3 != 0) return false;
+            var ends = context.Request.Headers["Range"]!["bytes=".Length..].Split('-');
             int from = int.Parse(ends[0]), to = int.Parse(ends[1]) + 1;
             context.Response.StatusCode = 206;
             context.Response.Headers["Content-Range"] = $"bytes {from}-{to - 1}/{_weights.Length}";
@@ -167,10 +164,7 @@ public sealed class HubDownloaderTests : IDisposable
         using var stop = new CancellationTokenSource();
         _hub.Fault = (where, _) =>
         {
-            if (where == "storage" && _hub.Count("storage", "GET") > 3)
-            {
-                stop.Cancel();
-            }
+            if (where == "storage" && _hub.Count("storage", "GET") > 3) stop.Cancel();
             return false;
         };
         _options = _options with { Connections = 1 };
@@ -221,13 +215,10 @@ public sealed class HubDownloaderTests : IDisposable
     public void A_silent_connection_is_given_up_and_tried_again()
     {
         _options = _options with { StallLimit = TimeSpan.FromSeconds(500) };
-        int calls = 0;
+        var calls = 0;
         _hub.Fault = (where, _) =>
         {
-            if (where == "storage" && Interlocked.Increment(ref calls) == 1)
-            {
-                Thread.Sleep(4000);
-            }
+            if (where == "storage" && Interlocked.Increment(ref calls) == 1) Thread.Sleep(4000);
             return false;
         };
         AssertWhole(Download());
@@ -257,13 +248,10 @@ public sealed class HubDownloaderTests : IDisposable
     [InlineData(503)]
     public void A_busy_server_is_asked_again_when_it_says(int status)
     {
-        int calls = 0;
+        var calls = 0;
         _hub.Fault = (_, context) =>
         {
-            if (Interlocked.Increment(ref calls) % 3 != 0)
-            {
-                return false;
-            }
+            if (Interlocked.Increment(ref calls) % 3 != 0) return false;
             context.Response.StatusCode = status;
             context.Response.Headers["Retry-After"] = "7";
             return true;

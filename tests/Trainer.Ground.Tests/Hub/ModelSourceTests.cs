@@ -12,10 +12,7 @@ public sealed class ModelSourceTests
     {
         temp.Write($"hub/models--org--tiny/snapshots/{commit}/config.json", "{}");
         temp.Write($"hub/models--org--tiny/snapshots/{commit}/model.safetensors", "x");
-        if (reference is not null)
-        {
-            temp.Write($"hub/models--org--tiny/refs/{reference}", commit);
-        }
+        if (reference is not null) temp.Write($"hub/models--org--tiny/refs/{reference}", commit);
         return temp["hub", "models--org--tiny", "snapshots", commit];
     }
 
@@ -33,9 +30,9 @@ public sealed class ModelSourceTests
     public void A_hub_id_is_found_by_reference_by_commit_and_by_the_only_snapshot()
     {
         using var temp = new TempFolder();
-        string alone = Cached(temp, "aaaaaaaaaaaa", null);
+        var alone = Cached(temp, "aaaaaaaaaaaa", null);
         Assert.Equal(alone, Source(temp).Resolve("org/tiny"));
-        string main = Cached(temp, "bbbbbbbbbbbb");
+        var main = Cached(temp, "bbbbbbbbbbbb");
         Assert.Equal(main, Source(temp).Resolve("org/tiny"));
         Assert.Equal(alone, Source(temp).Resolve("org/tiny@aaaaaaaaaaaa"));
         Assert.Equal(alone, Source(temp).Resolve("org/tiny@aaaaaaa"));
@@ -72,7 +69,7 @@ public sealed class ModelSourceTests
     public void A_model_that_is_only_partly_there_is_named_with_what_is_missing()
     {
         using var temp = new TempFolder();
-        string folder = Cached(temp, "aaaa");
+        var folder = Cached(temp, "aaaa");
         File.Delete(Path.Combine(folder, "model.safetensors"));
         Assert.Contains("'model.safetensors' is missing", Fault(temp, "org/tiny"));
         File.CreateSymbolicLink(Path.Combine(folder, "model.safetensors"), "../../blobs/none");

@@ -75,10 +75,7 @@ internal sealed partial class FastAttention(SelfAttention attention, DecoderLaye
             // Rows nobody asks for become zero queries: harmless, and without effect on the gradient.
             kernels.Scatter(pass.Buffers.RowQuery, pass.Batch.LossRows, rows, shape.Query, query, tokens);
         }
-        else
-        {
-            linear.Forward(pass, layer.Query!, normed, tokens, query, shape.Query, state.Of(layer.Query!));
-        }
+        else linear.Forward(pass, layer.Query!, normed, tokens, query, shape.Query, state.Of(layer.Query!));
         linear.Forward(pass, layer.Key!, normed, tokens, key, shape.Kv, state.Of(layer.Key!));
         linear.Forward(pass, layer.Value!, normed, tokens, state.Value, shape.Kv, state.Of(layer.Value!));
         if (!NormsHeads || attention.NormsRotated) return;

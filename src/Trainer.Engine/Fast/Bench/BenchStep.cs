@@ -50,11 +50,11 @@ internal sealed unsafe class BenchStep : IDisposable
         fixed (double* sums = _sums)
         {
             var target = sums;
-            TorchThreads.For(0, _sums.Length, 4, (begin, end) => FlatAdamW.SquaredNorms(gradients, parameters.Length, target, begin, end));
+            ComputeThreads.For(0, _sums.Length, 4, (begin, end) => FlatAdamW.SquaredNorms(gradients, parameters.Length, target, begin, end));
         }
         var norm = Math.Sqrt(_sums.Sum());
         var numbers = new AdamWStep(1e-4, 0.9, 0.999, 1e-8, 0, norm > 1 ? 1 / norm : 1, step);
-        TorchThreads.For(0, parameters.Length, 1 << 14, (begin, end) => FlatAdamW.Step(values, gradients, _first, _second, begin, end, numbers));
+        ComputeThreads.For(0, parameters.Length, 1 << 14, (begin, end) => FlatAdamW.Step(values, gradients, _first, _second, begin, end, numbers));
     }
 
     private float* Zeros(long count)

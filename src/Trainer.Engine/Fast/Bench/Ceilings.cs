@@ -22,7 +22,7 @@ public static unsafe class Ceilings
         for (var i = 0; i < 8; i++)
         {
             var watch = BenchClock.Now;
-            TorchThreads.For(0, bytes, 1 << 20, (begin, end) => NativeMemory.Copy(from + begin, to + begin, (nuint)(end - begin)));
+            ComputeThreads.For(0, bytes, 1 << 20, (begin, end) => NativeMemory.Copy(from + begin, to + begin, (nuint)(end - begin)));
             best = Math.Min(best, BenchClock.Since(watch));
         }
         return bytes / best / 1e9;
@@ -34,7 +34,7 @@ public static unsafe class Ceilings
     {
         const int depth = 128, rounds = 4000;
         if (!TileProduct.IsFast) return 0;
-        var threads = TorchThreads.Count;
+        var threads = ComputeThreads.Count;
         using var arena = new Arena(threads * (1L << 16));
         var operands = arena.Floats(threads * (1L << 14));
         NativeMemory.Clear(operands, (nuint)threads << 16);
@@ -42,7 +42,7 @@ public static unsafe class Ceilings
         for (var i = 0; i < 8; i++)
         {
             var start = BenchClock.Now;
-            TorchThreads.For(0, threads, 1, (begin, end) =>
+            ComputeThreads.For(0, threads, 1, (begin, end) =>
             {
                 for (var thread = begin; thread < end; thread++)
                 {
@@ -112,7 +112,7 @@ public static unsafe class Ceilings
         return best;
     }
 
-    private static void Fill(float* values, long count) => TorchThreads.For(0, count, 1 << 16, (begin, end) =>
+    private static void Fill(float* values, long count) => ComputeThreads.For(0, count, 1 << 16, (begin, end) =>
     {
         for (var i = begin; i < end; i++) values[i] = i % 17 * 0.01f - 0.08f;
     });

@@ -96,7 +96,7 @@ public static class RandomModelFolder
 
     private static void WriteEnds(string path, ModelShape shape, ulong seed, Action<string> add)
     {
-        long count = (long)shape.Vocabulary * shape.Hidden;
+        var count = (long)shape.Vocabulary * shape.Hidden;
         string[] matrices = shape.Tied ? ["model.embed_tokens.weight"] : ["model.embed_tokens.weight", "lm_head.weight"];
         var tensors = matrices.Select(name => new TensorDeclaration(name, SafetensorsDtype.BF16, [shape.Vocabulary, shape.Hidden]))
             .Append(new TensorDeclaration("model.norm.weight", SafetensorsDtype.BF16, [shape.Hidden])).ToList();

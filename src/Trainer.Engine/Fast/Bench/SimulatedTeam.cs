@@ -17,7 +17,7 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
     public SimulatedTeam(TeamModel model)
     {
         _model = model;
-        TorchThreads.Runner = this;
+        ComputeThreads.Runner = this;
     }
 
     public int Threads => _model.Workers;
@@ -29,7 +29,7 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
     {
         var begun = BenchClock.Raw;
         _chunks.Clear();
-        TorchThreads.Inside(0, slot =>
+        ComputeThreads.Inside(0, slot =>
         {
             for (var from = begin; from < end; from += chunk)
             {
@@ -45,7 +45,7 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
         BenchClock.Skip(BenchClock.Raw - begun - BenchClock.Ticks(seconds));
     }
 
-    public void Dispose() => TorchThreads.Runner = null;
+    public void Dispose() => ComputeThreads.Runner = null;
 
     /// <summary>Seconds that a loop costs two threads of this machine besides its work: the tenth of many in order whose two chunks wait for each
     /// other to begin, since one of them waits for a core where others are busy; 0 where there is one core.</summary>
@@ -66,7 +66,7 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
                 for (var spin = default(SpinWait); Volatile.Read(ref begun) < 2 && Stopwatch.GetTimestamp() < until;) spin.SpinOnce(sleep1Threshold: -1);
             }) { Threads = 2 };
             var start = Stopwatch.GetTimestamp();
-            TorchThreads.Inside(0, _ => ThreadTeam.Shared.Run(loop));
+            ComputeThreads.Inside(0, _ => ThreadTeam.Shared.Run(loop));
             times[i] = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
         Array.Sort(times);

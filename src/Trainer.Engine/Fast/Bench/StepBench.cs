@@ -58,7 +58,7 @@ public static class StepBench
         var executed = meter is null ? 0 : meter.AllOperations / seconds.Count;
         return new BenchReport
         {
-            Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = TorchThreads.Count, KernelWidth = Kernels.Width.ToString(),
+            Shape = shape, Options = options, Streaming = model.Engine.Streaming, Threads = ComputeThreads.Count, KernelWidth = Kernels.Width.ToString(),
             CopyGigabytes = copy, PeakGigaflops = Ceilings.Peak(), CeilingGigaflops = Math.Max(before, Ceilings.Products(shapes, tokens, ComputeKind.Float32)),
             ComputeCeilingGigaflops = narrow is { } first ? Math.Max(first, Ceilings.Products(shapes, tokens, options.Compute)) : null,
             StepSeconds = seconds, BesideSeconds = beside, TokensPerSecond = tokens / seconds.Min(),
@@ -74,7 +74,7 @@ public static class StepBench
 
     private static double Useful(ModelShape shape, BenchOptions options, int trained)
     {
-        double tokens = (double)options.Batch * options.Sequence;
+        var tokens = (double)options.Batch * options.Sequence;
         // Scores and values forward; their four gradients backward; half of each square where causal.
         var attention = options.Batch * 6.0 * shape.Layers * shape.Heads * shape.HeadSize * options.Sequence * options.Sequence;
         return 4.0 * shape.LayerParameters * tokens + 4.0 * shape.Vocabulary * shape.Hidden * trained + attention;

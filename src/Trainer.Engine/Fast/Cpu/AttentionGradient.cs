@@ -28,7 +28,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     public void Run(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
     {
         var state = new Operands(layer, gradient, dq, dk, dv, starts[^1]);
-        TorchThreads.For(0, starts[^1], Math.Max(1, ClearFloats / shape.Kv), (begin, end) =>
+        ComputeThreads.For(0, starts[^1], Math.Max(1, ClearFloats / shape.Kv), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -41,7 +41,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
         else ByRounds(room, starts, state);
     }
 
-    private void ByHeads(ProductRoom room, int[] starts, Operands state, long heads) => TorchThreads.For(0, heads, 1, (slot, begin, end) =>
+    private void ByHeads(ProductRoom room, int[] starts, Operands state, long heads) => ComputeThreads.For(0, heads, 1, (slot, begin, end) =>
     {
         var scratch = Scratch(room, slot * room.Attention.Scratch, slot);
         for (var head = begin; head < end; head++)
@@ -91,7 +91,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     {
         // The largest first: the last ones taken are short.
         var bySize = round.OrderByDescending(unit => (long)unit.Block.Count * unit.Block.Keys).ToArray();
-        TorchThreads.For(0, bySize.Length, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, bySize.Length, 1, (slot, begin, end) =>
         {
             for (var i = begin; i < end; i++)
                 Probabilities(state, bySize[i].Head, bySize[i].Block, Scratch(room, bySize[i].Offset, slot));
@@ -114,7 +114,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
         }
         // First keys are seen by the most queries.
         parts.Sort((a, b) => (a.Begin - starts[a.Units[0].Segment]).CompareTo(b.Begin - starts[b.Units[0].Segment]));
-        TorchThreads.For(0, parts.Count, 1, (slot, first, end) =>
+        ComputeThreads.For(0, parts.Count, 1, (slot, first, end) =>
         {
             for (var i = first; i < end; i++)
                 foreach (var unit in parts[(int)i].Units)

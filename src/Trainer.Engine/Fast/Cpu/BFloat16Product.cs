@@ -68,7 +68,7 @@ internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
 
     private static void Narrow(float* from, long stride, long rows, long width, ushort* target)
     {
-        TorchThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
+        ComputeThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
         {
             for (var t = first; t < last; t++) BFloat16Bits.FromFloat(from + t * stride, target + t * width, width);
         });
@@ -76,11 +76,11 @@ internal sealed unsafe class BFloat16Product(PanelPlan panels) : IFrozenProduct
 
     private static void Widen(ushort* result, long rows, long width, float factor, float* target, long stride, bool add)
     {
-        TorchThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
+        ComputeThreads.For(0, rows, Math.Max(1, Grain / width), (first, last) =>
         {
             for (var t = first; t < last; t++)
             {
-                ushort* from = result + t * width;
+                var from = result + t * width;
                 var to = target + t * stride;
                 if (!add && factor == 1f)
                 {

@@ -25,7 +25,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         var scratch = room.Memory.Floats(BufferId.Scores);
         var own = new Source(layer.Key, layer.Value, shape.KvStride, 0);
         var units = new AttentionUnits(blocks, starts, shape.Heads, layer.Window);
-        TorchThreads.For(0, units.Count, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, units.Count, 1, (slot, begin, end) =>
         {
             foreach (var (head, block) in units.Range(begin, end)) ForwardBlock(operands, own, block, starts[^1], head, scratch + slot * blocks.Scratch);
         }, room.Threads);
@@ -39,7 +39,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         bool IsToken(int text) => starts[text + 1] - starts[text] == 1 && texts[text].Count > 0;
         Source All(int text) => new(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, texts[text].Count);
         int[] single = [.. Enumerable.Range(0, texts.Length).Where(IsToken)];
-        TorchThreads.For(0, single.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, single.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
         {
             for (var unit = begin; unit < end; unit++)
             {
@@ -53,7 +53,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
             if (IsToken(text)) continue;
             var (own, all) = (operands.From(starts[text], shape), All(text));
             var units = new AttentionUnits(blocks, [0, starts[text + 1] - starts[text]], shape.Heads, layer.Window, all.Held);
-            TorchThreads.For(0, units.Count, 1, (slot, begin, end) =>
+            ComputeThreads.For(0, units.Count, 1, (slot, begin, end) =>
             {
                 foreach (var (head, block) in units.Range(begin, end)) ForwardBlock(own, all, block, starts[^1], head, scratch + slot * blocks.Scratch);
             }, room.Threads);

@@ -14,8 +14,8 @@ internal sealed unsafe partial class CpuKernels
         var (config, blocks) = (layer.Config, DeltaBlocks.Of(layer.Config, Longest(starts)));
         float* scratch = Floats(room.Floats(BufferId.DeltaScratch)), held = Floats(state), to = Floats(output);
         var group = config.ValueHeads / config.KeyHeads;
-        long wide = (long)config.ValueHeads * config.ValueSize;
-        TorchThreads.For(0, (starts.Length - 1L) * config.KeyHeads, 1, (slot, begin, end) =>
+        var wide = (long)config.ValueHeads * config.ValueSize;
+        ComputeThreads.For(0, (starts.Length - 1L) * config.KeyHeads, 1, (slot, begin, end) =>
         {
             var own = new DeltaHead(blocks, scratch + slot * blocks.Scratch);
             for (var unit = begin; unit < end; unit++)
@@ -37,8 +37,8 @@ internal sealed unsafe partial class CpuKernels
         float* scratch = Floats(room.Floats(BufferId.DeltaScratch)), upper = Floats(gradient), mixed = Floats(dmixed), strength = Floats(dstrength),
             step = Floats(dstep);
         var group = config.ValueHeads / config.KeyHeads;
-        long wide = (long)config.ValueHeads * config.ValueSize;
-        TorchThreads.For(0, (starts.Length - 1L) * config.KeyHeads, 1, (slot, begin, end) =>
+        var wide = (long)config.ValueHeads * config.ValueSize;
+        ComputeThreads.For(0, (starts.Length - 1L) * config.KeyHeads, 1, (slot, begin, end) =>
         {
             var own = new DeltaHead(blocks, scratch + slot * blocks.Scratch);
             for (var unit = begin; unit < end; unit++)

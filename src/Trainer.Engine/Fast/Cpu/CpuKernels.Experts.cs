@@ -11,7 +11,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* all = Floats(scores), added = Floats(correction), targets = Floats(weights);
         var chosen = HostMemory.At<int>(choice);
-        TorchThreads.For(0, tokens, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, tokens, RowGrain, (begin, end) =>
         {
             var row = new RouterRow(router, experts);
             for (var t = begin; t < end; t++) row.Choose(all + t * experts, added, chosen + t * router.Chosen, targets + t * router.Chosen);
@@ -22,7 +22,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* all = Floats(scores), parts = Floats(shares), added = Floats(balance);
         var chosen = HostMemory.At<int>(choice);
-        TorchThreads.For(0, tokens, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, tokens, RowGrain, (begin, end) =>
         {
             var row = new RouterRow(router, experts);
             for (var t = begin; t < end; t++) row.Gradient(all + t * experts, chosen + t * router.Chosen, parts + t * router.Chosen, added);
@@ -38,7 +38,7 @@ internal sealed unsafe partial class CpuKernels
         }
         float* from = Floats(source), each = Floats(weights), to = Floats(target);
         int* tokens = HostMemory.At<int>(rows), places = HostMemory.At<int>(slots);
-        TorchThreads.For(0, count, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, count, RowGrain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) ScaleRow(from + tokens[i] * (long)width, each[places[i]], to + i * width, width);
         });
@@ -49,7 +49,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), each = Floats(weights), to = Floats(target);
         var rows = HostMemory.At<int>(places);
-        TorchThreads.For(0, tokens, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, tokens, RowGrain, (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -68,7 +68,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* first = Floats(a), second = Floats(b), to = Floats(target);
         var places = HostMemory.At<int>(slots);
-        TorchThreads.For(0, count, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, count, RowGrain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) to[places[i]] = Arithmetic.Dot(first + i * width, second + i * width, width);
         });
@@ -84,7 +84,7 @@ internal sealed unsafe partial class CpuKernels
     public void GateRows(Place gate, Place x, int width, long rows, Place y, bool add)
     {
         float* gates = Floats(gate), from = Floats(x), to = Floats(y);
-        TorchThreads.For(0, rows, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, rows, RowGrain, (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -98,7 +98,7 @@ internal sealed unsafe partial class CpuKernels
     public void GateRowsGradient(Place gate, Place x, Place dy, int width, long rows, Place target)
     {
         float* gates = Floats(gate), from = Floats(x), upper = Floats(dy), to = Floats(target);
-        TorchThreads.For(0, rows, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, rows, RowGrain, (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -111,7 +111,7 @@ internal sealed unsafe partial class CpuKernels
     public void Pick(Place source, long step, long count, Place target)
     {
         float* from = Floats(source), to = Floats(target);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) to[i] = from[i * step];
         });

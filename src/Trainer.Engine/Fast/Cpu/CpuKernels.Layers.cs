@@ -9,34 +9,34 @@ internal sealed unsafe partial class CpuKernels
     public void Norm(Place x, Place weight, float offset, float epsilon, Place y, Place inverse, int width, long rows)
     {
         float* from = Floats(x), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, epsilon, offset, begin, end));
+        ComputeThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Forward(from, w, to, scales, width, epsilon, offset, begin, end));
     }
 
     public void AddNorm(Place x, Place delta, Place sum, Place weight, Place y, Place inverse, long rows)
     {
         float* from = Floats(x), more = Floats(delta), total = Floats(sum), w = Floats(weight), to = Floats(y), scales = Floats(inverse);
-        TorchThreads.For(0, rows, GrainOf(_shape.Hidden), (begin, end) => RmsNorm.AddForward(
+        ComputeThreads.For(0, rows, GrainOf(_shape.Hidden), (begin, end) => RmsNorm.AddForward(
             from, more, _shape.ResidualMultiplier, total, w, to, scales, _shape.Hidden, _shape.Epsilon, _shape.UnitOffset, begin, end));
     }
 
     public void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows)
     {
         float* from = Floats(x), w = Floats(weight), scales = Floats(inverse), upper = Floats(dy), around = Floats(residual), to = Floats(dx);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Backward(from, w, scales, upper, around, to, width, offset, begin, end));
+        ComputeThreads.For(0, rows, GrainOf(width), (begin, end) => RmsNorm.Backward(from, w, scales, upper, around, to, width, offset, begin, end));
     }
 
     // Columns are split among threads, so each sum has one owner and one order.
     public void NormWeightGradient(Place x, Place inverse, Place dy, Place target, int width, long rows)
     {
         float* from = Floats(x), scales = Floats(inverse), upper = Floats(dy), to = Floats(target);
-        TorchThreads.For(0, width, ColumnsOf(rows), (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
+        ComputeThreads.For(0, width, ColumnsOf(rows), (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
     }
 
     public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         float* values = Floats(x), c = Floats(cos), s = Floats(sin);
         var rows = HostMemory.At<int>(positions);
-        TorchThreads.For(0, tokens, GrainOf(heads * _shape.HeadSize),
+        ComputeThreads.For(0, tokens, GrainOf(heads * _shape.HeadSize),
             (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, pairs, inverse, begin, end));
     }
 
@@ -44,7 +44,7 @@ internal sealed unsafe partial class CpuKernels
     {
         var (wide, stride) = (shape.Width, shape.Stride);
         float* g = Floats(gate), u = Floats(up), to = Floats(activated);
-        TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
+        ComputeThreads.For(0, rows, GrainOf(wide), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -58,7 +58,7 @@ internal sealed unsafe partial class CpuKernels
     {
         var (wide, stride) = (shape.Width, shape.Stride);
         float* g = Floats(gate), u = Floats(up), from = Floats(gradient);
-        TorchThreads.For(0, rows, GrainOf(wide), (begin, end) =>
+        ComputeThreads.For(0, rows, GrainOf(wide), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -71,7 +71,7 @@ internal sealed unsafe partial class CpuKernels
     public void Silu(Place x, long count, Place y)
     {
         float* from = Floats(x), to = Floats(y);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) to[i] = from[i] * Sigmoid(from[i]);
         });
@@ -80,7 +80,7 @@ internal sealed unsafe partial class CpuKernels
     public void SiluBackward(Place x, Place dy, long count, Place dx)
     {
         float* from = Floats(x), upper = Floats(dy), to = Floats(dx);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++)
             {
@@ -93,7 +93,7 @@ internal sealed unsafe partial class CpuKernels
     public void GateValues(Place gate, Place x, long count, Place y)
     {
         float* gates = Floats(gate), from = Floats(x), to = Floats(y);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) to[i] = from[i] * Sigmoid(gates[i]);
         });
@@ -102,7 +102,7 @@ internal sealed unsafe partial class CpuKernels
     public void GateValuesBackward(Place gate, Place x, Place dy, long count, Place dx, Place dgate)
     {
         float* gates = Floats(gate), from = Floats(x), upper = Floats(dy), to = Floats(dx), toGates = Floats(dgate);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++)
             {
@@ -116,7 +116,7 @@ internal sealed unsafe partial class CpuKernels
     public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
     {
         float* values = Floats(x), by = Floats(factors);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, rows, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
                 for (var i = 0; i < width; i++) values[t * stride + i] *= by[t];
@@ -126,7 +126,7 @@ internal sealed unsafe partial class CpuKernels
     public void Clamp(Place x, long count, float limit)
     {
         var values = Floats(x);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) values[i] = Math.Clamp(values[i], -limit, limit);
         });
@@ -135,7 +135,7 @@ internal sealed unsafe partial class CpuKernels
     public void ClampBackward(Place x, long count, float limit, Place dx)
     {
         float* values = Floats(x), gradient = Floats(dx);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++)
                 if (MathF.Abs(values[i]) >= limit) gradient[i] = 0f;

@@ -12,7 +12,7 @@ internal sealed unsafe partial class CpuKernels
     {
         if (_shape.LogitCap is not { } cap) return;
         var values = Floats(logits);
-        TorchThreads.For(0, rows, 1, (begin, end) =>
+        ComputeThreads.For(0, rows, 1, (begin, end) =>
         {
             for (var t = begin; t < end; t++) SoftCap.Forward(values + t * _shape.Vocabulary, null, _shape.Vocabulary, cap);
         });
@@ -23,7 +23,7 @@ internal sealed unsafe partial class CpuKernels
         float* all = Floats(logits), slopesOfAll = Floats(room.FloatsOrNone(BufferId.LogitSlopes)), weights = Floats(factors);
         var ids = HostMemory.At<int>(targets);
         double* sums = HostMemory.At<double>(losses), averages = means.IsNone ? null : HostMemory.At<double>(means);
-        TorchThreads.For(0, rows, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, rows, 1, (slot, begin, end) =>
         {
             var slopes = slopesOfAll + (long)slot * _shape.Vocabulary;
             for (var i = begin; i < end; i++)

@@ -9,7 +9,7 @@ internal sealed unsafe partial class CpuKernels
     public void MultiplyRows(Place a, long aStride, Place b, long bStride, Place y, long yStride, long rows, long width)
     {
         float* first = Floats(a), second = Floats(b), to = Floats(y);
-        TorchThreads.For(0, rows, RowGrain, (begin, end) =>
+        ComputeThreads.For(0, rows, RowGrain, (begin, end) =>
         {
             for (var t = begin; t < end; t++) Arithmetic.Product(first + t * aStride, second + t * bStride, to + t * yStride, 0, width);
         });
@@ -20,7 +20,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(x), earlier = Floats(before), added = Floats(bias), to = Floats(y);
         var turned = Turned(weight, channels, taps);
-        TorchThreads.For(0, channels, ColumnGrain, (begin, end) =>
+        ComputeThreads.For(0, channels, ColumnGrain, (begin, end) =>
         {
             fixed (float* rows = turned)
             {
@@ -48,7 +48,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(dy), to = Floats(dx);
         var turned = Turned(weight, channels, taps);
-        TorchThreads.For(0, channels, ColumnGrain, (begin, end) =>
+        ComputeThreads.For(0, channels, ColumnGrain, (begin, end) =>
         {
             fixed (float* rows = turned)
             {

@@ -43,7 +43,7 @@ internal sealed unsafe partial class CpuKernels
         {
             weight.Materialize(at, count, written);
             Gemm.Times(count, wide, rank, scale, Floats(upper) + at * rank, rank, Floats(lower), wide, 1f, written, wide);
-            TorchThreads.For(0, count, 16, (begin, end) =>
+            ComputeThreads.For(0, count, 16, (begin, end) =>
             {
                 for (var i = begin; i < end; i++) target[at + i] = MathF.Sqrt(Arithmetic.Dot(written + i * wide, written + i * wide, (int)wide));
             });

@@ -15,25 +15,25 @@ internal sealed unsafe partial class CpuKernels
     public void AddScaled(Place a, Place b, float scale, Place sum, long count)
     {
         float* first = Floats(a), second = Floats(b), target = Floats(sum);
-        TorchThreads.For(0, count, Grain, (begin, end) => Arithmetic.AddScaled(first, second, scale, target, begin, end));
+        ComputeThreads.For(0, count, Grain, (begin, end) => Arithmetic.AddScaled(first, second, scale, target, begin, end));
     }
 
     public void Multiply(Place a, Place b, Place product, long count)
     {
         float* first = Floats(a), second = Floats(b), target = Floats(product);
-        TorchThreads.For(0, count, Grain, (begin, end) => Arithmetic.Product(first, second, target, begin, end));
+        ComputeThreads.For(0, count, Grain, (begin, end) => Arithmetic.Product(first, second, target, begin, end));
     }
 
     public void AddProduct(Place a, Place b, Place sum, long count)
     {
         float* first = Floats(a), second = Floats(b), target = Floats(sum);
-        TorchThreads.For(0, count, Grain, (begin, end) => Arithmetic.AddProduct(target, first, second, target, begin, end));
+        ComputeThreads.For(0, count, Grain, (begin, end) => Arithmetic.AddProduct(target, first, second, target, begin, end));
     }
 
     public void AddRow(Place row, float factor, long rows, long width, Place y, long stride)
     {
         float* added = Floats(row), target = Floats(y);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, rows, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++) Arithmetic.AddScaled(target + t * stride, added, factor, target + t * stride, 0, width);
         });
@@ -42,7 +42,7 @@ internal sealed unsafe partial class CpuKernels
     public void ScaleColumns(Place factors, Place x, long xStride, long rows, long width, Place y, long yStride, bool add)
     {
         float* each = Floats(factors), from = Floats(x), to = Floats(y);
-        TorchThreads.For(0, rows, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, rows, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -56,7 +56,7 @@ internal sealed unsafe partial class CpuKernels
     public void AddTransposed(Place source, long rows, long columns, Place target, long step)
     {
         float* from = Floats(source), to = Floats(target);
-        TorchThreads.For(0, columns, ColumnsOf(2 * rows), (begin, end) =>
+        ComputeThreads.For(0, columns, ColumnsOf(2 * rows), (begin, end) =>
         {
             for (var j = begin; j < end; j++)
                 for (long i = 0; i < rows; i++) to[(j * rows + i) * step] += from[i * columns + j];
@@ -73,7 +73,7 @@ internal sealed unsafe partial class CpuKernels
     public void AddColumnDots(PassMemory room, Place a, long stride, Place b, long rows, long width, Place divisor, Place target)
     {
         float* first = Floats(a), second = Floats(b), sums = Floats(room.Floats(BufferId.RatioSums)), below = Floats(divisor), to = Floats(target);
-        TorchThreads.For(0, width, ColumnsOf(rows), (begin, end) =>
+        ComputeThreads.For(0, width, ColumnsOf(rows), (begin, end) =>
         {
             new Span<float>(sums + begin, (int)(end - begin)).Clear();
             for (long t = 0; t < rows; t++) Arithmetic.AddProduct(sums, first + t * stride, second + t * width, sums, begin, end);
@@ -88,7 +88,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), to = Floats(target);
         var rows = HostMemory.At<int>(index);
-        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++) NativeMemory.Copy(from + rows[i] * (long)width, to + i * width, (nuint)width * sizeof(float));
         });
@@ -99,7 +99,7 @@ internal sealed unsafe partial class CpuKernels
         float* from = Floats(source), to = Floats(target);
         var places = HostMemory.At<int>(index);
         Fill(target, rows * width, 0f);
-        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++) NativeMemory.Copy(from + i * width, to + places[i] * (long)width, (nuint)width * sizeof(float));
         });
@@ -109,7 +109,7 @@ internal sealed unsafe partial class CpuKernels
     {
         float* from = Floats(source), to = Floats(target);
         var places = HostMemory.At<int>(index);
-        TorchThreads.For(0, count, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, count, GrainOf(width), (begin, end) =>
         {
             for (var i = begin; i < end; i++)
             {
@@ -122,7 +122,7 @@ internal sealed unsafe partial class CpuKernels
     public void Embed(IFrozenWeight weight, Place trained, int[] ids, int width, Place target)
     {
         float* table = Floats(trained), to = Floats(target);
-        TorchThreads.For(0, ids.Length, GrainOf(width), (begin, end) =>
+        ComputeThreads.For(0, ids.Length, GrainOf(width), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
             {
@@ -138,7 +138,7 @@ internal sealed unsafe partial class CpuKernels
     public void Scale(Place x, long count, float factor)
     {
         var values = Floats(x);
-        TorchThreads.For(0, count, Grain, (begin, end) =>
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
         {
             for (var i = begin; i < end; i++) values[i] *= factor;
         });
@@ -148,7 +148,7 @@ internal sealed unsafe partial class CpuKernels
     public void EmbedGradient(Place gradient, int[] ids, float factor, int width, Place target)
     {
         float* from = Floats(gradient), to = Floats(target);
-        TorchThreads.For(0, width, ColumnsOf(ids.Length), (begin, end) =>
+        ComputeThreads.For(0, width, ColumnsOf(ids.Length), (begin, end) =>
         {
             for (var t = 0; t < ids.Length; t++)
             {

@@ -14,7 +14,7 @@ internal sealed unsafe partial class CpuKernels
         var (config, blocks) = (layer.Config, StateBlocks.Of(layer.Config, Longest(starts)));
         float* scratch = Floats(room.Floats(BufferId.StateScratch)), held = Floats(state), to = Floats(output);
         var group = config.Heads / config.Groups;
-        TorchThreads.For(0, (starts.Length - 1L) * config.Groups, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, (starts.Length - 1L) * config.Groups, 1, (slot, begin, end) =>
         {
             var own = new StateHead(config, blocks, scratch + slot * blocks.Scratch);
             for (var unit = begin; unit < end; unit++)
@@ -33,7 +33,7 @@ internal sealed unsafe partial class CpuKernels
         var (config, blocks) = (layer.Config, StateBlocks.Of(layer.Config, Longest(starts)));
         float* scratch = Floats(room.Floats(BufferId.StateScratch)), upper = Floats(gradient), mixed = Floats(dmixed), step = Floats(dstep);
         var group = config.Heads / config.Groups;
-        TorchThreads.For(0, (starts.Length - 1L) * config.Groups, 1, (slot, begin, end) =>
+        ComputeThreads.For(0, (starts.Length - 1L) * config.Groups, 1, (slot, begin, end) =>
         {
             var own = new StateHead(config, blocks, scratch + slot * blocks.Scratch);
             for (var unit = begin; unit < end; unit++)

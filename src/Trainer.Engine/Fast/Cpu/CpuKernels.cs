@@ -77,7 +77,7 @@ internal sealed unsafe partial class CpuKernels : IKernels
     public void Fill(Place target, long count, float value)
     {
         var values = Floats(target);
-        TorchThreads.For(0, count, MoveGrain, (begin, end) =>
+        ComputeThreads.For(0, count, MoveGrain, (begin, end) =>
         {
             if (value == 0f) NativeMemory.Clear(values + begin, (nuint)(end - begin) * sizeof(float));
             else
@@ -88,7 +88,7 @@ internal sealed unsafe partial class CpuKernels : IKernels
     public void Copy(Place source, long sourceStride, Place target, long targetStride, long width, long rows)
     {
         float* from = Floats(source), to = Floats(target);
-        TorchThreads.For(0, rows, Math.Max(1, MoveGrain / width), (begin, end) =>
+        ComputeThreads.For(0, rows, Math.Max(1, MoveGrain / width), (begin, end) =>
         {
             for (var r = begin; r < end; r++) NativeMemory.Copy(from + r * sourceStride, to + r * targetStride, (nuint)width * sizeof(float));
         });

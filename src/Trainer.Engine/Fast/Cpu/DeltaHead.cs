@@ -43,7 +43,7 @@ internal sealed unsafe class DeltaHead
         const long Chunk = DeltaBlocks.Chunk;
         _states = Take((blocks.Chunks + 1) * blocks.State);
         _stateGradient = Take(blocks.State);
-        (long keys, long values, long pairs) = (Chunk * _dk, Chunk * _dv, DeltaBlocks.Pairs);
+        (var keys, var values, var pairs) = (Chunk * _dk, Chunk * _dv, DeltaBlocks.Pairs);
         _query = Take(keys);
         _key = Take(keys);
         _faded = Take(keys);
@@ -108,7 +108,7 @@ internal sealed unsafe class DeltaHead
     public void Backward(in DeltaRows x, int tokens, float* gradient, long stride, in DeltaRows dx)
     {
         var chunks = (tokens + DeltaBlocks.Chunk - 1) / DeltaBlocks.Chunk;
-        long size = (long)_dk * _dv;
+        var size = (long)_dk * _dv;
         new Span<float>(_states, (int)size).Clear();
         for (var c = 0; c + 1 < chunks; c++)
         {

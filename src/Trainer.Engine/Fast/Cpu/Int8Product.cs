@@ -44,7 +44,7 @@ internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
             Panel(room.Memory, weight, begin, count, out var codes, out var scales);
             NarrowGemm.TimesTransposed(rows, count, wide, left, codes, sums);
             float* rowScales = room.Memory.Floats(BufferId.CodeScales), target = y + begin;
-            TorchThreads.For(0, rows, 8, (first, last) =>
+            ComputeThreads.For(0, rows, 8, (first, last) =>
             {
                 for (var t = first; t < last; t++) Int8Rows.Rescale(sums + t * count, factor * rowScales[t], scales, target + t * stride, count);
             });
@@ -81,7 +81,7 @@ internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
         Quantize(panel, count, wide, codes, scales);
     }
 
-    private static void Quantize(float* values, long rows, long wide, sbyte* codes, float* scales) => TorchThreads.For(0, rows, 8, (first, last) =>
+    private static void Quantize(float* values, long rows, long wide, sbyte* codes, float* scales) => ComputeThreads.For(0, rows, 8, (first, last) =>
     {
         for (var r = first; r < last; r++) scales[r] = Int8Rows.Quantize(values + r * wide, codes + r * wide, wide);
     });
@@ -91,7 +91,7 @@ internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
         // The sums are not there yet: their room holds the scaled rows.
         float* scaled = memory.Floats(BufferId.CodeSums), scales = memory.Floats(BufferId.CodeScales);
         var codes = memory.At<sbyte>(BufferId.Codes);
-        TorchThreads.For(0, rows, 8, (first, last) =>
+        ComputeThreads.For(0, rows, 8, (first, last) =>
         {
             for (var t = first; t < last; t++)
             {
@@ -106,7 +106,7 @@ internal sealed unsafe class Int8Product(PanelPlan panels) : IFrozenProduct
     {
         var sums = memory.At<int>(BufferId.CodeSums);
         var scales = memory.Floats(BufferId.CodeScales);
-        TorchThreads.For(0, rows, 8, (first, last) =>
+        ComputeThreads.For(0, rows, 8, (first, last) =>
         {
             float* ones = stackalloc float[Chunk], values = stackalloc float[Chunk];
             new Span<float>(ones, Chunk).Fill(1f);

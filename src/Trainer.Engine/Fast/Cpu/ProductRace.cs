@@ -27,7 +27,7 @@ internal static unsafe class ProductRace
         var panels = new PanelPlan();
         IFrozenProduct[] products = [CpuKernels.Exact(panels), new BFloat16Product(panels)];
         var matrix = MatrixShape.Of(weight);
-        var threads = TorchThreads.Count;
+        var threads = ComputeThreads.Count;
         List<PassBuffer> buffers = [.. CpuKernels.ExactBuffers(tokens, [matrix], threads), .. BFloat16Product.Buffers(tokens, [matrix], PanelPlan.Elements)];
         using var arena = new Arena(buffers.Sum(buffer => buffer.Bytes) + sizeof(float) * tokens * (columns + rows) + 2 * Arena.Alignment);
         var room = ProductRoom.Cut(arena, buffers, tokens, threads);

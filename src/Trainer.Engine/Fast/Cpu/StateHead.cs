@@ -41,7 +41,7 @@ internal sealed unsafe class StateHead
             return at;
         }
         const long Chunk = StateBlocks.Chunk;
-        (long values, long keys, long pairs) = (Chunk * _size, Chunk * _states, StateBlocks.Pairs);
+        (var values, var keys, var pairs) = (Chunk * _size, Chunk * _states, StateBlocks.Pairs);
         _history = Take((blocks.Chunks + 1) * blocks.State);
         _stateGradient = Take(blocks.State);
         _input = Take(values);
@@ -97,7 +97,7 @@ internal sealed unsafe class StateHead
     public void Backward(in StateRows x, int tokens, float* gradient, long stride, in StateRows dx)
     {
         var chunks = (tokens + StateBlocks.Chunk - 1) / StateBlocks.Chunk;
-        long floats = (long)_states * _size;
+        var floats = (long)_states * _size;
         new Span<float>(_history, (int)floats).Clear();
         for (var c = 0; c + 1 < chunks; c++)
         {

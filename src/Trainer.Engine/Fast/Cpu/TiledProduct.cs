@@ -70,7 +70,7 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
             var (now, next) = ((IntPtr)packed, (IntPtr)other);
             var (here, following) = (Part(blocks, first, most), Part(blocks, first + most, most));
             var packing = pieces * following.Count;
-            TorchThreads.For(0, packing + (here.Count > 0 ? units.Count : 0), 1, (slot, begin, end) =>
+            ComputeThreads.For(0, packing + (here.Count > 0 ? units.Count : 0), 1, (slot, begin, end) =>
             {
                 for (var piece = begin; piece < Math.Min(end, packing); piece++)
                 {

@@ -51,7 +51,7 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
     public void Backward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place dy, Place dx)
     {
         var buffers = pass.Buffers;
-        long heads = pass.Batch.Tokens * (long)_heads;
+        var heads = pass.Batch.Tokens * (long)_heads;
         var mixed = _size > _value ? pass.Memory.Floats(BufferId.MixedGradient) : buffers.AttendedGradient;
         _output.Backward(pass, state, Mixed(pass, state), rows, subset, dy, mixed);
         if (_size > _value)

@@ -29,10 +29,7 @@ internal sealed unsafe class GgufWeight : RowWeight
             var (block, from) = Math.DivRem(at, _blockElements);
             var source = _codes + row * _rowBytes + block * _blockBytes;
             var count = Math.Min(end - at, _blockElements - from);
-            if (count == _blockElements)
-            {
-                GgufDecoder.Decode(_type, source, destination + (at - columnBegin));
-            }
+            if (count == _blockElements) GgufDecoder.Decode(_type, source, destination + (at - columnBegin));
             else
             {
                 GgufDecoder.Decode(_type, source, values);

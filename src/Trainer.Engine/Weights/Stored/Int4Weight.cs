@@ -77,10 +77,7 @@ internal sealed unsafe class Int4Weight : RowWeight
                 current = group;
                 destination[at - columnBegin] = values[code];
             }
-            else
-            {
-                destination[at - columnBegin] = Value(of + group, code);
-            }
+            else destination[at - columnBegin] = Value(of + group, code);
         }
     }
 

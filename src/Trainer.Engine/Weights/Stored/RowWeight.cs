@@ -25,7 +25,7 @@ internal abstract unsafe class RowWeight(long rows, long columns) : IFrozenWeigh
 
     public virtual void Materialize(long rowBegin, long rowCount, float* destination)
     {
-        TorchThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (from, to) =>
+        ComputeThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (from, to) =>
         {
             for (var r = from; r < to; r++) Read(rowBegin + r, 0, Columns, destination + r * Columns);
         });
@@ -34,7 +34,7 @@ internal abstract unsafe class RowWeight(long rows, long columns) : IFrozenWeigh
 
     public void MaterializeBFloat16(long rowBegin, long rowCount, ushort* destination)
     {
-        TorchThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (from, to) =>
+        ComputeThreads.For(0, rowCount, Math.Max(1, Grain / Columns), (from, to) =>
         {
             const int Chunk = 512;
             var values = stackalloc float[Chunk];

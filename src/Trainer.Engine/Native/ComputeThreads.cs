@@ -11,7 +11,7 @@ namespace Trainer.Engine.Native;
 /// A loop is cut into chunks that free threads take. What a chunk computes must not depend on where the cuts are, so that results are the same bits for any
 /// number of threads and whoever takes what.
 /// </remarks>
-public static unsafe partial class TorchThreads
+public static unsafe partial class ComputeThreads
 {
     // Elements whose step takes some ten microseconds: less is not worth a thread.
     private const long SpanGrain = 1 << 15;
