@@ -20,7 +20,7 @@ internal static class SamplingSettings
     public static readonly Setting TopP = new("top-p", SettingKind.Number, Group,
         "Choose among the likeliest tokens that together have this probability.") { Value = "P", Minimum = 0, AboveMinimum = true, Maximum = 1, Default = "1" };
     public static readonly Setting MinP = new("min-p", SettingKind.Number, Group,
-        "Leave out tokens below this share of the likeliest one's probability.") { Value = "P", Minimum = 0, Maximum = 1, Default = "0" };
+        "Leave out tokens below this share of the likeliest one's probability.") { Value = "P", Minimum = 0, Maximum = 1, BelowMaximum = true, Default = "0" };
     public static readonly Setting Penalty = new("repetition-penalty", SettingKind.Number, Group,
         "Above 1 makes tokens seen already less likely.") { Value = "X", Minimum = 0, AboveMinimum = true, Maximum = 100, Default = "1" };
     public static readonly Setting Seed = StepSettings.Seed with { Group = Group, Help = "Seed of the draws.", InRecipe = false };

@@ -26,7 +26,7 @@ internal static class ReadingSettings
         // A reader takes the base as it lies, where the user does not say otherwise.
         var defaults = new TrainingOptions { Model = model.Name, ModelDirectory = model.Directory ?? "", Data = new(), OutputDirectory = "",
             Quantize = QuantizeKind.None };
-        var options = OptionReader.Read(values, defaults, TrainingOptionsReader.Sources(values, demo));
+        var options = OptionReader.Read(values, defaults, TrainingOptionsReader.Sources(values, demo), TrainSettings.OfReaders);
         if (values.Has(ModelSettings.Model)) model.ThrowIfAbsent();
         // A word that is no device is a fault of its own, told with the others.
         if (values.Faults.Count == 0)

@@ -51,7 +51,7 @@ internal static class TrainingOptionsReader
     public static DataOptions ReadData(SettingValues values, SourceReader.Demo demo = SourceReader.Demo.Folder)
     {
         var defaults = new TrainingOptions { Model = "", ModelDirectory = "", Data = new DataOptions(), OutputDirectory = "" };
-        return OptionReader.Read(values, defaults, Sources(values, demo)).Data with { CacheDirectory = UserCache.Tokens };
+        return OptionReader.Read(values, defaults, Sources(values, demo), TrainSettings.OfReaders).Data with { CacheDirectory = UserCache.Tokens };
     }
 
     /// <summary>Reads data sources; 'demo' is the embedded held-out file where held-out data is named.</summary>

@@ -10,9 +10,11 @@ public static class OptionReader
     /// <param name="values">What the user said.</param>
     /// <param name="options">What holds where nothing was said.</param>
     /// <param name="sources">Reads the data sources of a setting; null leaves them as they are.</param>
-    public static TrainingOptions Read(SettingValues values, TrainingOptions options, Func<Setting, IReadOnlyList<DataSource>>? sources = null)
+    /// <param name="settings">Those that are meant; null for all of <c>train</c>.</param>
+    public static TrainingOptions Read(SettingValues values, TrainingOptions options, Func<Setting, IReadOnlyList<DataSource>>? sources = null,
+        IEnumerable<Setting>? settings = null)
     {
-        foreach (var setting in TrainSettings.All.Where(setting => setting.Property is not null && values.Has(setting)))
+        foreach (var setting in (settings ?? TrainSettings.All).Where(setting => setting.Property is not null && values.Has(setting)))
         {
             if (setting.Kind == SettingKind.Sources)
             {

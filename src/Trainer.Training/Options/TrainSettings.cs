@@ -13,6 +13,9 @@ public static class TrainSettings
     /// <summary>Those that a recipe may hold.</summary>
     public static IReadOnlyList<Setting> Recipe { get; } = [.. All.Where(setting => setting.InRecipe)];
 
+    /// <summary>Those that mean the same in commands that read a model: they draw answers by options of their own, of the same names.</summary>
+    public static IReadOnlyList<Setting> OfReaders { get; } = [.. All.Except(GrpoSettings.All)];
+
     // Reflection may give fields in any order; their tokens count up as they are written.
     private static IEnumerable<Setting> Rows(Type section) => section.GetFields(BindingFlags.Public | BindingFlags.Static)
         .Where(field => field.FieldType == typeof(Setting)).OrderBy(field => field.MetadataToken).Select(field => (Setting)field.GetValue(null)!);

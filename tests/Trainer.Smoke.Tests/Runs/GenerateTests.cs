@@ -30,6 +30,17 @@ public sealed class GenerateTests : IDisposable
             text.Output.Split('\n').Where(line => line.StartsWith("---", StringComparison.Ordinal)));
     }
 
+    /// <summary>A run that learns from rewards has options of the same names and other bounds.</summary>
+    [Fact]
+    public void Sampling_has_the_bounds_of_its_own_options()
+    {
+        string[] words = ["--prompt", "Who are you?", "--max-tokens", "9"];
+        var plain = Generate(words).Output;
+        Assert.Equal(plain, Generate([.. words, "--temperature", "0", "--repetition-penalty", "1"]).Output);
+        Assert.Equal(plain, Generate([.. words, "--temperature", "0.5", "--min-p", "0.99"]).Output);
+        Assert.Contains("below 1", Assert.Single(Generate([.. words, "--temperature", "0.5", "--min-p", "1"]).Faults(2)), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_file_without_prompts_and_prompts_of_two_kinds_are_refused()
     {
