@@ -14,13 +14,16 @@ internal static class EarlierRun
     /// <summary>Their names.</summary>
     public const string EventFiles = "events.out.tfevents.*";
 
+    /// <summary>The folder of W&amp;B's files in a run folder.</summary>
+    public const string WandbFolder = "wandb";
+
     // The adapter goes before its record: a deletion that is cut off still shows that a run was here.
     private static readonly string[] Files =
     [
         PeftFolder.WeightsFile, PeftFolder.ConfigFile, TrainerState.FileName, "report.html", "recipe.yaml", MetricsWriter.FileName, RunManifest.FileName,
     ];
 
-    private static readonly string[] Folders = [RunFolder.Superseded + "-*", RunFolder.Damaged + "-*", CheckpointStore.BundlePrefix + "*", "wandb"];
+    private static readonly string[] Folders = [RunFolder.Superseded + "-*", RunFolder.Damaged + "-*", CheckpointStore.BundlePrefix + "*"];
 
     /// <summary>Whether a run began here: one that was refused or stopped before its first step leaves nothing worth keeping.</summary>
     public static bool IsIn(string directory) =>
@@ -49,9 +52,17 @@ internal static class EarlierRun
         }
     }
 
-    private static List<string> FoldersOf(string directory) =>
-        !Directory.Exists(directory) ? [] : [.. CheckpointFolder.List(directory).Select(found => found.Path),
-        .. Folders.SelectMany(pattern => Directory.GetDirectories(directory, pattern))];
+    private static List<string> FoldersOf(string directory)
+    {
+        if (!Directory.Exists(directory)) return [];
+        var wandb = Path.Combine(directory, WandbFolder);
+        return
+        [
+            .. CheckpointFolder.List(directory).Select(found => found.Path),
+            .. Folders.SelectMany(pattern => Directory.GetDirectories(directory, pattern)),
+            .. Directory.Exists(wandb) ? Directory.GetDirectories(wandb, "offline-run-*") : [],
+        ];
+    }
 
     private static List<string> FilesOf(string directory)
     {
