@@ -60,7 +60,9 @@ public class GoldenFamilyTests
             {
                 using var alone = model.Logits(TokenBatch.OfTokens(row));
                 var expected = alone.data<float>().ToArray();
-                Assert.InRange(Golden.LargestDifference(all.AsSpan(at, expected.Length), expected), 0, GoldenFamilies.LogitGate(name) > 1e-4 ? 2e-5 : 1e-5);
+                // Of the largest logit: what rounding leaves grows with it, and libtorch's products round by how many threads it finds free.
+                var gate = (GoldenFamilies.LogitGate(name) > 1e-4 ? 2e-5 : 1e-5) * Math.Max(1, expected.Max(Math.Abs));
+                Assert.InRange(Golden.LargestDifference(all.AsSpan(at, expected.Length), expected), 0, gate);
                 at += expected.Length;
             }
             if (!io.Tensors.ContainsKey("packed.logits")) continue;
