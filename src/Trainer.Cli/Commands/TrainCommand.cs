@@ -11,6 +11,7 @@ using Trainer.Hub;
 using Trainer.Hub.Mlflow;
 using Trainer.Training;
 using Trainer.Training.Options;
+using Trainer.Training.State;
 
 namespace Trainer.Cli.Commands;
 
@@ -145,8 +146,8 @@ internal static class TrainCommand
         terminal.Error.WriteLine($"adapter      {folder} ({Kept(result, evals)})");
         if (File.Exists(Path.Combine(folder, "report.html"))) terminal.Error.WriteLine($"report       {Path.Combine(folder, "report.html")}");
         if (options.ReportTo.Contains("wandb"))
-            terminal.Error.WriteLine($"W&B          wandb sync {ShellWord.Quote(WandbWriter.FolderOf(folder))}/offline-run-*");
-        if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, "runs")}");
+            terminal.Error.WriteLine($"W&B          wandb sync {ShellWord.Quote(WandbWriter.FolderOf(folder))}/{CurveFiles.WandbRun}*");
+        if (options.ReportTo.Contains("tensorboard")) terminal.Error.WriteLine($"tensorboard  {Path.Combine(folder, CurveFiles.EventsFolder)}");
         terminal.Error.WriteLine($"try it       {ShellWord.Line(["trainer", "chat", folder])}");
     }
 

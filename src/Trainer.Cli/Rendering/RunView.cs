@@ -3,6 +3,7 @@ using Trainer.Cli.CommandLine;
 using Trainer.Cli.Reports;
 using Trainer.Cli.Reports.TensorBoard;
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Cli.Rendering;
 
@@ -29,7 +30,8 @@ internal sealed class RunView : IDisposable
         if (directory is not null)
         {
             _observers.Add(new RecipeWriter(directory, recipe));
-            if (reportTo.Contains("tensorboard")) _observers.Add(new TensorBoardWriter(Path.Combine(directory, "runs"), recipe, TimeProvider.System));
+            if (reportTo.Contains("tensorboard"))
+                _observers.Add(new TensorBoardWriter(Path.Combine(directory, CurveFiles.EventsFolder), recipe, TimeProvider.System));
             if (reportTo.Contains("html")) _observers.Add(new ReportWriter(directory));
         }
         _observers.Add(new StopWords(invocation.Stop));

@@ -8,15 +8,6 @@ namespace Trainer.Training.State;
 /// <summary>What a run has left in a folder, for the one that takes its place.</summary>
 internal static class EarlierRun
 {
-    /// <summary>The folder of TensorBoard's files in a run folder.</summary>
-    public const string EventsFolder = "runs";
-
-    /// <summary>Their names.</summary>
-    public const string EventFiles = "events.out.tfevents.*";
-
-    /// <summary>The folder of W&amp;B's files in a run folder.</summary>
-    public const string WandbFolder = "wandb";
-
     // The adapter goes before its record: a deletion that is cut off still shows that a run was here.
     private static readonly string[] Files =
     [
@@ -55,22 +46,22 @@ internal static class EarlierRun
     private static List<string> FoldersOf(string directory)
     {
         if (!Directory.Exists(directory)) return [];
-        var wandb = Path.Combine(directory, WandbFolder);
+        var wandb = Path.Combine(directory, CurveFiles.WandbFolder);
         return
         [
             .. CheckpointFolder.List(directory).Select(found => found.Path),
             .. Folders.SelectMany(pattern => Directory.GetDirectories(directory, pattern)),
-            .. Directory.Exists(wandb) ? Directory.GetDirectories(wandb, "offline-run-*") : [],
+            .. Directory.Exists(wandb) ? Directory.GetDirectories(wandb, CurveFiles.WandbRun + "*") : [],
         ];
     }
 
     private static List<string> FilesOf(string directory)
     {
         if (!Directory.Exists(directory)) return [];
-        var events = Path.Combine(directory, EventsFolder);
+        var events = Path.Combine(directory, CurveFiles.EventsFolder);
         return
         [
-            .. Directory.Exists(events) ? Directory.GetFiles(events, EventFiles) : [],
+            .. Directory.Exists(events) ? Directory.GetFiles(events, CurveFiles.Events) : [],
             .. Directory.GetFiles(directory, "trainer*.log"),
             .. Files.Select(name => Path.Combine(directory, name)).Where(File.Exists),
         ];

@@ -271,10 +271,10 @@ internal sealed class RunFolder : IDisposable
     /// <summary>TensorBoard's curves come along, as the rows of metrics.jsonl do.</summary>
     private void BringEvents(string run)
     {
-        var (source, target) = (Path.Combine(run, EarlierRun.EventsFolder), Path.Combine(Directory, EarlierRun.EventsFolder));
+        var (source, target) = (Path.Combine(run, CurveFiles.EventsFolder), Path.Combine(Directory, CurveFiles.EventsFolder));
         if (!System.IO.Directory.Exists(source)) return;
         System.IO.Directory.CreateDirectory(target);
-        foreach (var file in System.IO.Directory.GetFiles(source, EarlierRun.EventFiles))
+        foreach (var file in System.IO.Directory.GetFiles(source, CurveFiles.Events))
             AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
     }
 

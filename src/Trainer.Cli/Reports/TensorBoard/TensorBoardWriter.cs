@@ -1,4 +1,5 @@
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Cli.Reports.TensorBoard;
 
@@ -13,7 +14,7 @@ internal sealed class TensorBoardWriter(string directory, string recipe, TimePro
         {
             case RunStarted started:
                 // An earlier part of the run, also one that was killed before its first checkpoint, has left a file.
-                var isLater = Directory.Exists(directory) && Directory.EnumerateFiles(directory, "events.out.tfevents.*").Any();
+                var isLater = Directory.Exists(directory) && Directory.EnumerateFiles(directory, CurveFiles.Events).Any();
                 _file ??= new EventFile(directory, time);
                 // The reader forgets what came at this step and after it; the checkpoint's own step is kept.
                 if (isLater) _file.Restart(started.FirstStep == 0 ? 0 : started.FirstStep + 1);

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Trainer.Cli.Rendering;
 using Trainer.Training;
+using Trainer.Training.State;
 
 namespace Trainer.Cli.Reports.Wandb;
 
@@ -15,8 +16,6 @@ namespace Trainer.Cli.Reports.Wandb;
 internal sealed class WandbWriter(string directory, WandbNames names, IReadOnlyList<KeyValuePair<string, object>> recipe, TimeProvider time)
     : ITrainingObserver, IDisposable
 {
-    private const string Beginning = "offline-run-";
-
     // What belongs to one step is one row there, and an evaluation comes after its step.
     private readonly Dictionary<string, double> _row = [];
     private readonly SortedDictionary<string, double> _summary = new(StringComparer.Ordinal);
@@ -26,7 +25,7 @@ internal sealed class WandbWriter(string directory, WandbNames names, IReadOnlyL
     private bool _isDone;
 
     /// <summary>Folder of W&B's files in a run folder.</summary>
-    public static string FolderOf(string directory) => Path.Combine(directory, "wandb");
+    public static string FolderOf(string directory) => Path.Combine(directory, CurveFiles.WandbFolder);
 
     public void On(TrainingEvent trainingEvent)
     {
@@ -68,11 +67,11 @@ internal sealed class WandbWriter(string directory, WandbNames names, IReadOnlyL
         var folder = FolderOf(directory);
         // A resumed run is the same run there, in a file of its own.
         var earlier = firstStep > 0 && Directory.Exists(folder)
-            ? Directory.GetDirectories(folder, Beginning + "*").Select(path => path[(path.LastIndexOf('-') + 1)..]).Order(StringComparer.Ordinal)
+            ? Directory.GetDirectories(folder, CurveFiles.WandbRun + "*").Select(path => path[(path.LastIndexOf('-') + 1)..]).Order(StringComparer.Ordinal)
             .FirstOrDefault() : null;
         var id = earlier ?? RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz0123456789", 8);
         var path = Enumerable.Range(0, int.MaxValue).Select(seconds => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture,
-            $"{Beginning}{_began.AddSeconds(seconds):yyyyMMdd_HHmmss}-{id}"))).First(candidate => !Directory.Exists(candidate));
+            $"{CurveFiles.WandbRun}{_began.AddSeconds(seconds):yyyyMMdd_HHmmss}-{id}"))).First(candidate => !Directory.Exists(candidate));
         _log = new WandbLog(Path.Combine(path, $"run-{id}.wandb"));
         _log.Write(record => record.Message(17, run =>
         {
