@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -7,18 +6,24 @@ using Microsoft.Win32.SafeHandles;
 namespace Trainer.Hub;
 
 /// <summary>
-/// Fetches one blob into the cache as ranges that may come in parallel. What has come is kept in ETAG.part, and which ranges are whole in
-/// ETAG.ranges, so a killed download goes on where it was; nothing gets the blob's name before its checksum was found right.
+/// Fetches one blob into the cache as ranges that may come in parallel; a killed download goes on where it was (<see cref="BlobRanges"/>). Nothing gets the
+/// blob's name before its checksum was found right.
 /// </summary>
 internal sealed class BlobDownload(HubClient client, HubOptions options, TimeProvider clock, Patience patience, HubModelId model, string commit, HubFile file,
     string blob, Action<long> onBytes, Action<string> note)
 {
-    private readonly string _part = blob + ".part", _ranges = blob + ".ranges";
-    private readonly Lock _gate = new();
+    private readonly BlobRanges _ranges = new(blob, file.Bytes, options.RangeBytes);
     private long _received;
 
     internal async Task RunAsync(SemaphoreSlim connections, CancellationToken cancel)
     {
+        if (_ranges.IsWhole)
+        {
+            // A kill after the blob got its name left the list of ranges.
+            _ranges.Clear();
+            onBytes(file.Bytes);
+            return;
+        }
         for (var round = 0; ; round++)
         {
             var counted = Interlocked.Exchange(ref _received, 0);
@@ -27,12 +32,10 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
             var why = await MismatchAsync(cancel).ConfigureAwait(false);
             if (why is null)
             {
-                File.Move(_part, blob, overwrite: true);
-                File.Delete(_ranges);
+                _ranges.Finish();
                 return;
             }
-            File.Delete(_part);
-            File.Delete(_ranges);
+            _ranges.Clear();
             if (round > 0)
                 throw new NotAvailableException($"cannot fetch '{file.Path}' of '{model}': {why}, twice; the server or something on the way changes the file");
             note($"'{file.Path}': {why}; fetching it again from its beginning");
@@ -41,17 +44,10 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
 
     private async Task FetchAsync(SemaphoreSlim connections, CancellationToken cancel)
     {
-        var done = ReadRanges();
-        using var handle = File.OpenHandle(_part, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        var open = _ranges.Begin();
+        using var handle = File.OpenHandle(_ranges.Part, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         RandomAccess.SetLength(handle, file.Bytes);
-        var size = Math.Max(1, options.RangeBytes);
-        var open = new List<(long From, long To)>();
-        for (long from = 0; from < file.Bytes; from += size)
-        {
-            var to = Math.Min(file.Bytes, from + size);
-            if (done.Contains(from)) Count(to - from);
-            else open.Add((from, to));
-        }
+        Count(file.Bytes - open.Sum(static range => range.To - range.From));
         await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancel },
             async (range, token) =>
         {
@@ -90,7 +86,7 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
                 at += used;
                 Count(used);
             }
-            AddRange(from);
+            _ranges.Add(from);
             return 0;
         }, cancel);
     }
@@ -118,33 +114,9 @@ internal sealed class BlobDownload(HubClient client, HubOptions options, TimePro
         onBytes(bytes);
     }
 
-    private HashSet<long> ReadRanges()
-    {
-        var head = Head();
-        var lines = File.Exists(_ranges) && File.Exists(_part) ? File.ReadAllLines(_ranges) : [];
-        if (lines.Length > 0 && lines[0] == head)
-        {
-            // A kill may cut the last line short; a number cut short could name another range, so only lines with their mark count.
-            return [.. lines.Skip(1).Where(static line => line.EndsWith('.'))
-                .Select(static line => long.TryParse(line.AsSpan(0, line.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var at) ? at : -1)];
-        }
-        File.WriteAllText(_ranges, head + "\n");
-        return [];
-    }
-
-    private string Head() => $"{file.Bytes} {options.RangeBytes}";
-
-    private void AddRange(long from)
-    {
-        lock (_gate)
-        {
-            File.AppendAllText(_ranges, from.ToString(CultureInfo.InvariantCulture) + ".\n");
-        }
-    }
-
     private async Task<string?> MismatchAsync(CancellationToken cancel)
     {
-        using var stream = new FileStream(_part, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
+        using var stream = new FileStream(_ranges.Part, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
         if (stream.Length != file.Bytes) return $"it has {stream.Length} bytes, the hub says {file.Bytes}";
         var found = file.Etag.Length switch
         {

@@ -73,7 +73,12 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
         await FetchFilesAsync(client, patience, model, commit, files, progress, cancel).ConfigureAwait(false);
         var repository = _cache.ModelFolder(model);
         if (model.Revision != commit)
+        {
+            // The names of revisions may hold slashes; the gate's may not.
+            using var gate = await GateAsync(model, "ref-" + model.Revision.Replace('/', '-'), model.Revision,
+                note => progress(new HubProgress("", 0, 0, 0, 0, note)), cancel).ConfigureAwait(false);
             WriteReference(Path.Combine([repository, "refs", .. model.Revision.Split('/')]), commit);
+        }
         return Path.Combine(repository, "snapshots", commit);
     }
 
@@ -103,16 +108,11 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
             void Report(string? note) => progress(new HubProgress(file.Path, Interlocked.Read(ref here), total, Volatile.Read(ref finished), files.Length,
                 note));
             var blob = Path.Combine(blobs, file.Etag);
-            using (var gate = await GateAsync(model, file, Report, token).ConfigureAwait(false))
+            using (var gate = await GateAsync(model, file.Etag, file.Path, Report, token).ConfigureAwait(false))
             {
-                if (new FileInfo(blob) is { Exists: true } found && found.Length == file.Bytes)
-                    Interlocked.Add(ref here, file.Bytes);
-                else
-                {
-                    await new BlobDownload(client, options, _clock, patience, model, commit, file, blob,
-                        bytes => { Interlocked.Add(ref here, bytes); Report(null); }, Report)
-                        .RunAsync(connections, token).ConfigureAwait(false);
-                }
+                var download = new BlobDownload(client, options, _clock, patience, model, commit, file, blob,
+                    bytes => { Interlocked.Add(ref here, bytes); Report(null); }, Report);
+                await download.RunAsync(connections, token).ConfigureAwait(false);
             }
             Link(blob, Path.Combine([snapshot, .. file.Path.Split('/')]));
             Interlocked.Increment(ref finished);
@@ -121,9 +121,9 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     }
 
     // The lock files of the Python library, so that it and we do not fetch one blob at once.
-    private async Task<FileStream> GateAsync(HubModelId model, HubFile file, Action<string?> report, CancellationToken cancel)
+    private async Task<FileStream> GateAsync(HubModelId model, string name, string what, Action<string?> report, CancellationToken cancel)
     {
-        var path = Path.Combine(options.CacheFolder, ".locks", Path.GetFileName(_cache.ModelFolder(model)), file.Etag + ".lock");
+        var path = Path.Combine(options.CacheFolder, ".locks", Path.GetFileName(_cache.ModelFolder(model)), name + ".lock");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         for (var told = false; ; told = true)
         {
@@ -133,7 +133,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
             }
             catch (IOException fault) when (fault.HResult is 11 or 35 || (fault.HResult & 0xFFFF) == 32)
             {
-                if (!told) report($"'{file.Path}' is being fetched by another program; waiting for it");
+                if (!told) report($"'{what}' is being fetched by another program; waiting for it");
                 await Task.Delay(TimeSpan.FromSeconds(1), _clock, cancel).ConfigureAwait(false);
             }
         }
@@ -142,8 +142,7 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     private void RequireSpace(string blobs, HubFile[] files)
     {
         var needed = files.DistinctBy(static file => file.Etag)
-            .Where(file => !File.Exists(Path.Combine(blobs, file.Etag)) && !File.Exists(Path.Combine(blobs, file.Etag + ".part")))
-            .Sum(static file => file.Bytes);
+            .Sum(file => new BlobRanges(Path.Combine(blobs, file.Etag), file.Bytes, options.RangeBytes).MissingBytes);
         var free = new DriveInfo(blobs).AvailableFreeSpace;
         if (needed > free)
         {
@@ -173,7 +172,8 @@ public sealed class HubDownloader(HubOptions options, HttpMessageHandler? handle
     private static void WriteReference(string path, string commit)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var temporary = path + "." + Guid.NewGuid().ToString("n");
+        // One name for all, so that a killed download leaves none behind: its next start writes over it. The gate keeps others away.
+        var temporary = path + ".new";
         File.WriteAllText(temporary, commit);
         File.Move(temporary, path, overwrite: true);
     }

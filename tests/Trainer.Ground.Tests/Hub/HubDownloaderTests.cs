@@ -55,6 +55,19 @@ public sealed class HubDownloaderTests : IDisposable
     }
 
     [Fact]
+    public void What_a_kill_left_beside_a_whole_blob_goes_at_the_next_start()
+    {
+        AssertWhole(Download());
+        var blob = Directory.GetFiles(Path.Combine(_temp["hub"], "models--org--tiny", "blobs")).MaxBy(static path => new FileInfo(path).Length)!;
+        File.WriteAllText(blob + ".ranges", "100000 16384\n0.\n");
+        File.WriteAllText(blob + ".part", "");
+        var reference = Path.Combine(_temp["hub"], "models--org--tiny", "refs", "main");
+        File.WriteAllText(reference + ".new", "half");
+        AssertWhole(Download());
+        Assert.Equal([reference], Directory.GetFiles(Path.GetDirectoryName(reference)!));
+    }
+
+    [Fact]
     public async Task A_data_set_comes_from_its_own_addresses_into_its_own_folder()
     {
         _hub.IsDataset = true;
