@@ -1,10 +1,13 @@
 using System.Text.Json;
+using F23.StringSimilarity;
 
 namespace Trainer.Data.Rows;
 
 /// <summary>What is wrong with a row's columns and what to do, spelled with the row's own names.</summary>
 internal static class ColumnAdvice
 {
+    private static readonly OptimalStringAlignment Edits = new();
+
     // What other programs call the columns a row is made of, the likeliest first.
     private static readonly string[] Chats = ["messages", "conversations", "conversation", "dialog", "dialogue", "chat"];
     private static readonly string[] Prompts = ["prompt", "question", "query", "instruction", "input", "inputs", "problem", "article", "source",
@@ -128,27 +131,11 @@ internal static class ColumnAdvice
     /// <summary>The candidate that a name is close to, as words behind it; empty where none is.</summary>
     public static string DidYouMean(string name, IEnumerable<string> candidates)
     {
+        // A name of a file may be as long as it likes; none of ours is.
+        if (name.Length > 40) return "";
         foreach (var candidate in candidates)
-            if (candidate != name && Distance(name, candidate) <= (candidate.Length > 3 ? 2 : 1))
+            if (candidate != name && Edits.Distance(name, candidate) <= (candidate.Length > 3 ? 2 : 1))
                 return $" (did you mean '{candidate}'?)";
         return "";
-    }
-
-    private static int Distance(string a, string b)
-    {
-        if (a.Length > 40) return a.Length;
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var up = row[j];
-                row[j] = Math.Min(Math.Min(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
-                diagonal = up;
-            }
-        }
-        return row[^1];
     }
 }
