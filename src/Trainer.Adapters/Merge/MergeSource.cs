@@ -131,7 +131,8 @@ internal sealed class MergeSource : IDisposable
         return entry.Shape.SequenceEqual(shape) && WeightCopies.AreEqual(shape, read, _file, entry);
     }
 
-    public string Digest() => FileDigest.Sha256(_file.Path);
+    /// <summary>Of weights and configuration: alpha and patterns decide about the merged values as the tensors do.</summary>
+    public string Digest() => $"{FileDigest.Sha256(_file.Path)} {FileDigest.Sha256(Path.Combine(Folder, PeftFolder.ConfigFile))}";
 
     public void Dispose() => _file.Dispose();
 

@@ -52,7 +52,7 @@ public static class ModelMerger
             Target = target,
             Groups = [.. names.Select(name => new TensorGroup(name, [Declare(tensors, name, options.Type)]))],
             Identity = $"merge {adapter.Digest()} onto {(options.OntoQuantized ? $"nf4 {options.DoubleQuantize}" : "stored")} as "
-                + $"{options.Type?.Name() ?? "stored"} {tensors.Identity}",
+                + $"{options.Type?.Name() ?? "stored"} {tensors.Identity()}",
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };

@@ -10,11 +10,12 @@ namespace Trainer.Checkpoints.Folders;
 
 /// <summary>
 /// Writes a Hugging Face model folder of any size with one group of tensors in memory at a time: shards and index in the official layout, whole
-/// or not at all, and continued where it was when the work was broken off. The unfinished folder is ".NAME.partial" beside the target.
+/// or not at all, and continued where it was when the work was broken off. Until the end it lies in ".NAME.partial" beside the target, with a lock and the
+/// list of what is done around it, so that it gets its name by one rename and a kill at any moment loses one shard at most.
 /// </summary>
 public static class ModelFolderWriter
 {
-    private const string StateFile = "partial.json";
+    private const string StateFile = "partial.json", MadeFolder = "model";
 
     /// <summary>Makes the folder.</summary>
     /// <param name="plan">What it will hold.</param>
@@ -28,18 +29,20 @@ public static class ModelFolderWriter
         ArgumentNullException.ThrowIfNull(produce);
         ArgumentNullException.ThrowIfNull(finish);
         var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(plan.Target));
-        if (File.Exists(target) || (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()))
-            throw new CannotWriteException($"cannot write '{plan.Target}': it exists already; delete it or choose another --output-dir");
-        var work = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.partial");
+        var work = WorkFolder(target);
+        RequireFree(plan.Target, target, work);
         try
         {
             Directory.CreateDirectory(work);
             using (RunLock.Acquire(work))
             {
+                // Another process may have been faster by a moment.
+                RequireFree(plan.Target, target, work);
+                var made = Path.Combine(work, MadeFolder);
                 try
                 {
-                    WriteShards(plan, work, produce, cancel);
-                    finish(work);
+                    WriteShards(plan, work, made, produce, cancel);
+                    finish(made);
                 }
                 catch (Exception fault) when (fault is not (OperationCanceledException or CannotWriteException) && !WriteFault.Covers(fault))
                 {
@@ -47,18 +50,26 @@ public static class ModelFolderWriter
                     Directory.Delete(work, recursive: true);
                     throw;
                 }
-                File.Delete(Path.Combine(work, StateFile));
+                AtomicFolder.Flush(made);
+                ShardedModel.Open(made).Dispose();
+                if (Directory.Exists(target)) Directory.Delete(target);
+                Directory.Move(made, target);
+                NativeFile.FlushFolder(Path.GetDirectoryName(target)!);
             }
-            AtomicFolder.Flush(work);
-            ShardedModel.Open(work).Dispose();
-            if (Directory.Exists(target)) Directory.Delete(target);
-            Directory.Move(work, target);
-            NativeFile.FlushFolder(Path.GetDirectoryName(target)!);
+            RemoveShell(work);
         }
         catch (Exception fault) when (WriteFault.Covers(fault))
         {
             throw WriteFault.Of(plan.Target, fault);
         }
+    }
+
+    /// <summary>Where a folder lies until it is whole.</summary>
+    /// <param name="target">The folder to be made.</param>
+    public static string WorkFolder(string target)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
+        return Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.partial");
     }
 
     /// <summary>Lays groups over shards as the official library does: in order, a new shard when the next group would not fit.</summary>
@@ -80,10 +91,10 @@ public static class ModelFolderWriter
         return shards;
     }
 
-    private static void WriteShards(ModelFolderPlan plan, string work, Action<TensorGroup, TensorSink> produce, CancellationToken cancel)
+    private static void WriteShards(ModelFolderPlan plan, string work, string made, Action<TensorGroup, TensorSink> produce, CancellationToken cancel)
     {
         var shards = Shards(plan.Groups, plan.MaxShardBytes);
-        var done = Begin(plan, work, shards.Count);
+        var done = Begin(plan, work, made, shards.Count);
         long total = plan.Groups.Sum(static group => group.ByteCount), bytes = 0,
             largest = shards.Max(static shard => shard.Sum(static group => group.ByteCount));
         var isSpooled = plan.Groups.Any(static group => !group.IsExact);
@@ -94,7 +105,7 @@ public static class ModelFolderWriter
         long tensorBytes = 0;
         for (var i = 0; i < shards.Count; i++)
         {
-            string name = Name(i, shards.Count), path = Path.Combine(work, name);
+            string name = Name(i, shards.Count), path = Path.Combine(made, name);
             if (!done.Contains(name))
             {
                 WriteShard(plan, shards[i], path, produce, group => plan.Progress?.Invoke(bytes += group.ByteCount, total), cancel);
@@ -112,7 +123,7 @@ public static class ModelFolderWriter
         if (shards.Count > 1)
         {
             var root = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = tensorBytes }, ["weight_map"] = index };
-            File.WriteAllText(Path.Combine(work, ShardedModel.IndexFile), PythonJson.Serialize(root) + "\n");
+            File.WriteAllText(Path.Combine(made, ShardedModel.IndexFile), PythonJson.Serialize(root) + "\n");
         }
     }
 
@@ -151,14 +162,16 @@ public static class ModelFolderWriter
     }
 
     // What an earlier, broken-off work under the same identity has finished; the remains of any other are removed.
-    private static HashSet<string> Begin(ModelFolderPlan plan, string work, int count)
+    private static HashSet<string> Begin(ModelFolderPlan plan, string work, string made, int count)
     {
         AtomicFolder.CleanLeftovers(work);
+        AtomicFolder.CleanLeftovers(made);
         var path = Path.Combine(work, StateFile);
         try
         {
-            if (File.Exists(path) && JsonNode.Parse(SmallFile.Bytes(path)) is JsonObject state && (string?)state["identity"] == Identity(plan, count))
-                return [.. ((JsonArray)state["done"]!).Select(static name => (string)name!).Where(name => File.Exists(Path.Combine(work, name)))];
+            if (Directory.Exists(made) && File.Exists(path) && JsonNode.Parse(SmallFile.Bytes(path)) is JsonObject state
+                && (string?)state["identity"] == Identity(plan, count))
+                return [.. ((JsonArray)state["done"]!).Select(static name => (string)name!).Where(name => File.Exists(Path.Combine(made, name)))];
         }
         catch (Exception fault) when (fault is JsonException or InvalidOperationException)
         {
@@ -166,8 +179,32 @@ public static class ModelFolderWriter
         }
         foreach (var remains in Directory.EnumerateFiles(work).Where(static file => Path.GetFileName(file) != RunLock.FileName))
             File.Delete(remains);
+        foreach (var remains in Directory.EnumerateDirectories(work)) Directory.Delete(remains, recursive: true);
+        Directory.CreateDirectory(made);
         Save(plan, work, count, []);
         return [];
+    }
+
+    private static void RequireFree(string named, string target, string work)
+    {
+        if (!File.Exists(target) && !(Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())) return;
+        RemoveShell(work);
+        throw new CannotWriteException($"cannot write '{named}': it exists already; delete it or choose another --output-dir");
+    }
+
+    // What was around a folder that has got its name: the list and the lock. A kill may leave them, and the next command takes them away.
+    private static void RemoveShell(string work)
+    {
+        if (!Directory.Exists(work) || Directory.Exists(Path.Combine(work, MadeFolder)) || RunLock.IsHeld(work)) return;
+        try
+        {
+            foreach (var file in Directory.EnumerateFiles(work)) File.Delete(file);
+            Directory.Delete(work);
+        }
+        catch (Exception fault) when (WriteFault.Covers(fault))
+        {
+            // The folder itself is whole, and this is in nobody's way.
+        }
     }
 
     private static string Identity(ModelFolderPlan plan, int count)

@@ -25,7 +25,7 @@ public static class GgufFolder
 {
     /// <summary>The folder of a file, made now if it is not there.</summary>
     /// <param name="path">The .gguf file.</param>
-    /// <param name="cache">Where such folders lie; each file's is named by its path, length and time.</param>
+    /// <param name="cache">Where such folders lie; each file's is named by its path, length, time and samples of its bytes.</param>
     /// <param name="making">Told the folder before it is made; null tells nobody.</param>
     /// <exception cref="ModelException">The file is not read: architecture, tensor or key are named.</exception>
     /// <exception cref="BadFileException">It is damaged, or its tokenizer is not read.</exception>
@@ -33,8 +33,8 @@ public static class GgufFolder
     public static string Of(string path, string cache, Action<string>? making = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var (full, info) = (Path.GetFullPath(path), new FileInfo(path));
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{full}\0{info.Length}\0{info.LastWriteTimeUtc.Ticks}")))[..16];
+        var full = Path.GetFullPath(path);
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{full}\0{FileSample.Of(path)}")))[..16];
         var folder = Path.Combine(cache, $"{Path.GetFileNameWithoutExtension(full)}-{key}");
         if (Directory.Exists(folder)) return folder;
         making?.Invoke(folder);

@@ -59,9 +59,8 @@ public sealed unsafe class BaseTensors : IDisposable
         _model.Files.Select(file => (file.Path, (IReadOnlyList<string>)[.. file.Entries.Select(entry => entry.Name)],
         file.Entries.Sum(entry => entry.ByteCount)));
 
-    /// <summary>Names, lengths and times of the files: tells a changed base from the same one.</summary>
-    public string Identity => string.Join(' ',
-        _model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
+    /// <summary>Tells a changed base from the same one; see <see cref="SourceIdentity"/>.</summary>
+    public string Identity() => SourceIdentity.Of(_model);
 
     /// <summary>Maps the weights of a folder.</summary>
     /// <param name="folder">A model folder, dense or NF4.</param>

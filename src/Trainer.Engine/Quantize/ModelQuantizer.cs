@@ -56,7 +56,7 @@ public static unsafe class ModelQuantizer
         {
             Target = target,
             Groups = groups,
-            Identity = $"nf4 double {options.DoubleQuantize} of {SourceIdentity(model)}",
+            Identity = $"nf4 double {options.DoubleQuantize} of {SourceIdentity.Of(model)}",
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
@@ -156,8 +156,4 @@ public static unsafe class ModelQuantizer
         File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");
         ModelFolderFiles.CopyCompanions(source, folder);
     }
-
-    // Names and sizes and times of the source's files: enough to know a changed source from the one a broken-off work began with.
-    private static string SourceIdentity(ShardedModel model) =>
-        string.Join(' ', model.Files.Select(file => $"{Path.GetFileName(file.Path)}:{file.Length}:{File.GetLastWriteTimeUtc(file.Path).Ticks}"));
 }

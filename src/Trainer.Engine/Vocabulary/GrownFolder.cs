@@ -25,7 +25,7 @@ public static class GrownFolder
     /// <summary>The folder for a base and new tokens, made now if it is not there; the base's own where each text is a token already.</summary>
     /// <param name="model">The base's folder.</param>
     /// <param name="tokens">Texts, all different.</param>
-    /// <param name="cache">Where such folders lie; each is named by the base's files and the texts.</param>
+    /// <param name="cache">Where such folders lie; each is named by the base's files, of which the weights are sampled, and the texts.</param>
     /// <param name="making">Told the folder before it is made; null tells nobody.</param>
     /// <returns>The folder, and the ids of the texts in their order.</returns>
     /// <exception cref="ModelException">The base's tables cannot grow.</exception>
@@ -56,9 +56,13 @@ public static class GrownFolder
 
     private static string Key(string model, HfTokenizer tokenizer, List<(string Text, int Id)> added)
     {
-        var files = Weights(model).Append(Path.Combine(model, "config.json")).Select(path => new FileInfo(FolderPath.Real(path)));
-        string[] parts = [FolderPath.Real(model), tokenizer.ContentHash,
-            .. files.Select(file => $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}"), .. added.Select(token => $"{token.Id} {token.Text}")];
+        var weights = Weights(model).Select(path =>
+        {
+            using var file = SafetensorsFile.Open(path);
+            return $"{FolderPath.Real(path)} {SourceIdentity.Of(file)}";
+        });
+        string[] parts = [FolderPath.Real(model), tokenizer.ContentHash, FileDigest.Sha256(Path.Combine(model, "config.json")), .. weights,
+            .. added.Select(token => $"{token.Id} {token.Text}")];
         return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Join('\0', parts))))[..16];
     }
 

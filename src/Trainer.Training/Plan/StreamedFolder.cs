@@ -1,4 +1,5 @@
 using Trainer.Checkpoints;
+using Trainer.Checkpoints.Folders;
 using Trainer.Checkpoints.Runs;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
@@ -77,7 +78,7 @@ internal static class StreamedFolder
             {
                 Make(options, config, folder, events, stop);
             }
-            catch (CannotWriteException) when (RunLock.IsHeld(PartialOf(folder)) || IsThere(folder))
+            catch (CannotWriteException) when (RunLock.IsHeld(ModelFolderWriter.WorkFolder(folder)) || IsThere(folder))
             {
                 // Another run was faster by a moment.
             }
@@ -101,7 +102,7 @@ internal static class StreamedFolder
     // Several first runs at once want the same folder: one makes it, the others wait for it.
     private static bool WaitForOther(string folder, Events events, CancellationToken stop)
     {
-        var partial = PartialOf(folder);
+        var partial = ModelFolderWriter.WorkFolder(folder);
         for (var told = false; Directory.Exists(partial) && RunLock.IsHeld(partial); told = true)
         {
             if (!told) events.Note("another run is making that folder; waiting for it");
@@ -111,9 +112,6 @@ internal static class StreamedFolder
     }
 
     private static bool IsThere(string folder) => File.Exists(Path.Combine(folder, "config.json"));
-
-    // Where the writer of model folders works until the folder is whole.
-    private static string PartialOf(string folder) => Path.Combine(Path.GetDirectoryName(folder)!, $".{Path.GetFileName(folder)}.partial");
 
     private static bool IsMade(TrainingOptions options, ModelConfig config) => config.StoredQuantization is null && options.Quantize == QuantizeKind.Nf4;
 
@@ -151,8 +149,8 @@ internal static class StreamedFolder
     // The writer asks as well, but its sentence speaks of an output folder that the user did not name. What an earlier attempt left is space already taken.
     private static void RequireSpace(long bytes, string folder)
     {
-        var partial = PartialOf(folder);
-        var there = Directory.Exists(partial) ? Directory.EnumerateFiles(partial).Sum(file => new FileInfo(file).Length) : 0;
+        var partial = ModelFolderWriter.WorkFolder(folder);
+        var there = Directory.Exists(partial) ? Directory.EnumerateFiles(partial, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length) : 0;
         var needed = bytes + Math.Min(bytes, ShardBytes) - there;
         if (DiskSpace.Free(folder) is { } free && free < needed)
             throw new CannotWriteException($"cannot make the 4-bit folder '{folder}' to stream from: it needs {Size.Of(needed)}, {Size.Of(free)} are free on "

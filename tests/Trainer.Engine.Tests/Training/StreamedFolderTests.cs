@@ -54,6 +54,38 @@ public sealed class StreamedFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_base_that_was_replaced_with_its_size_and_time_kept_never_meets_what_was_begun_of_the_old_one()
+    {
+        var model = Directory.CreateDirectory(Path.Combine(_cache, "model")).FullName;
+        foreach (var file in Directory.GetFiles(Golden.Folder("llama31"))) File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        using (var run = Streaming(Choice.On))
+        {
+            run.Options = run.Options with { ModelDirectory = model };
+            using var stop = new CancellationTokenSource();
+            run.OnEvent = seen =>
+            {
+                if (seen is PhaseProgressed { Phase: "quantizing to disk" }) stop.Cancel();
+            };
+            Assert.Throws<RunInterruptedException>(() => run.Run(stop.Token));
+        }
+        foreach (var weights in Directory.GetFiles(model, "*.safetensors"))
+        {
+            var (bytes, time) = (File.ReadAllBytes(weights), File.GetLastWriteTimeUtc(weights));
+            for (var at = bytes.Length / 2; at < bytes.Length; at += 4) BitConverter.TryWriteBytes(bytes.AsSpan(at), BitConverter.ToSingle(bytes, at) * 1.25f);
+            File.WriteAllBytes(weights, bytes);
+            File.SetLastWriteTimeUtc(weights, time);
+        }
+        string Adapter(Choice stream)
+        {
+            using var run = Streaming(stream);
+            run.Options = run.Options with { ModelDirectory = model };
+            return run.Run().AdapterSha256;
+        }
+        Assert.Equal(Adapter(Choice.Off), Adapter(Choice.On));
+        Assert.Contains(Directory.GetDirectories(Path.Combine(_cache, "nf4")), path => path.EndsWith(".partial", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_made_folder_that_was_damaged_since_is_named_with_the_way_out()
     {
         using (var first = Streaming(Choice.On)) first.Run();
