@@ -7,6 +7,7 @@ using Trainer.Data.Chat;
 using Trainer.Models.Families;
 using Trainer.Training.Objectives;
 using Trainer.Training.Options;
+using Trainer.Training.Plan;
 
 namespace Trainer.Cli.Commands;
 
@@ -65,12 +66,16 @@ internal static class DataCommand
         options = options with { Purpose = values.Word(PreferenceSettings.Objective) is { } objective ? ObjectiveTable.Purpose(objective) : RowPurpose.Any };
         if (options.Train.Count == 0 && values.Items(DataSettings.Data).Count == 0) values.Fault(Contradictions.NoData);
         var folder = TextSource.Folder(values);
-        int? vocabulary = File.Exists(Path.Combine(folder, "config.json")) && values.Has(ModelSettings.Model) ? ConfigLoader.Load(folder).VocabularySize : null;
+        int? vocabulary = VocabularyFolder(values) is { } model ? ConfigLoader.Load(model).VocabularySize : null;
         var text = ModelText.Load(folder, options.ChatTemplateFile, vocabulary, variables: options.TemplateVariables);
         if (!invocation.Quiet)
             foreach (var note in text.Notes) invocation.Terminal.Error.WriteLine("note: " + note);
         return (options, text);
     }
+
+    /// <summary>The folder whose config.json says how many tokens and positions there are, or null where a tokenizer alone was named.</summary>
+    private static string? VocabularyFolder(SettingValues values)
+        => values.Has(ModelSettings.Model) && TextSource.Folder(values) is var folder && File.Exists(Path.Combine(folder, "config.json")) ? folder : null;
 
     private static int Show(Invocation invocation)
     {
@@ -203,6 +208,9 @@ internal static class DataCommand
         bar.Finish();
         if (invocation.Json) invocation.Terminal.Out.WriteLine(JsonSerializer.Serialize(DataReportText.Object(report), Json.Indented));
         else invocation.Terminal.Out.Write(DataReportText.Write(report, invocation.Terminal));
+        var longest = Math.Max(report.Statistics.LongestExample, report.HeldOut?.LongestExample ?? 0);
+        if (VocabularyFolder(invocation.Values) is { } model && PositionNote.Of(model, longest) is { } beyond)
+            invocation.Terminal.Error.WriteLine("warning: " + beyond);
         if (report.Usable) return ExitCode.Done;
         if (!invocation.Json) invocation.Terminal.Out.Flush();
         var faults = report.FaultCounts.Values.Sum() + report.FileFaults.Count;

@@ -26,10 +26,13 @@ public sealed class SequenceLengthTests
         var measured = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--per-row", "--json").Json();
         var longer = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
         var planned = TrainerProgram.Run("plan", "--model", "tiny", "--no-measure", "--max-seq-length", "2048");
+        var looked = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
 
         Assert.Equal(checkedRows.GetProperty("examples").GetInt32(), measured.GetProperty("rows").GetArrayLength());
         Assert.Contains("warning: --max-seq-length 2048 is above the 256 positions of 'tiny'", longer.Error, StringComparison.Ordinal);
         Assert.Contains("warning: --max-seq-length 2048 is above the 256 positions of 'tiny'", planned.Error, StringComparison.Ordinal);
+        Assert.Contains("tokens go beyond the 256 positions", looked.Error, StringComparison.Ordinal);
+        Assert.Equal(0, looked.ExitCode);
     }
 
     [Fact]
