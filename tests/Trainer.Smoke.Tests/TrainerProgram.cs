@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
@@ -12,11 +13,12 @@ internal static class TrainerProgram
 
     private static readonly TemporaryFolder Cache = new();
 
-    private static readonly Lazy<ProgramBatch> Warm = new(() => new ProgramBatch(limitSeconds: 120));
+    // Classes of tests run beside each other, each in front of a process of its own.
+    private static readonly ConcurrentBag<ProgramBatch> Warm = [];
 
     static TrainerProgram() => AppDomain.CurrentDomain.ProcessExit += (_, _) =>
     {
-        if (Warm.IsValueCreated) Warm.Value.Dispose();
+        foreach (var batch in Warm) batch.Dispose();
         Cache.Dispose();
     };
 
@@ -43,16 +45,22 @@ internal static class TrainerProgram
     }
 
     /// <summary>
-    /// The same in a process that has run other commands before: a start less each. For commands of a moment, which no libtorch, no terminal and no signal
-    /// comes into; the whole of such classes would take minutes otherwise.
+    /// The same in a process that has run other commands before: a start and a compilation less each, which is most of what a command on the embedded model
+    /// takes. For all that no terminal, no input, no signal and no limit of the process comes into; that the program does the same when it is started afresh
+    /// is seen by the classes that start it.
     /// </summary>
     public static ProgramResult RunWarm(ProgramRun run)
     {
-        if (!OperatingSystem.IsLinux()) return Run(run);
-        lock (Warm)
+        if (!OperatingSystem.IsLinux() || run.Input is not null || run.Limit is not null || run.Program is not null) return Run(run);
+        var batch = Warm.TryTake(out var free) ? free : new ProgramBatch(run.LimitSeconds);
+        try
         {
-            var (result, _) = Warm.Value.Run(run.Directory ?? Repository, run.Words, run.Environment ?? new Dictionary<string, string>());
+            var (result, _) = batch.Run(run.Directory ?? Repository, run.Words, run.Environment ?? new Dictionary<string, string>());
             return result;
+        }
+        finally
+        {
+            Warm.Add(batch);
         }
     }
 

@@ -31,7 +31,7 @@ public sealed class EscapeTests : IDisposable
         ];
         Parallel.ForEach(commands, new ParallelOptions { MaxDegreeOfParallelism = 2 }, words =>
         {
-            var result = TrainerProgram.Run(words);
+            var result = TrainerProgram.RunWarm(words);
             var shown = result.Output + result.Error;
             Assert.DoesNotContain(shown, letter => char.IsControl(letter) && letter is not ('\n' or '\t'));
             // A token of a byte-level vocabulary is written in letters anyway, and names of columns with blanks in place of controls.

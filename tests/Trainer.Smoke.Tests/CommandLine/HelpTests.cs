@@ -12,7 +12,7 @@ public sealed partial class HelpTests
     private static readonly string Documents = Path.Combine(TrainerProgram.Repository, "src", "Trainer.Cli", "docs");
 
     private static string Help(string command, int columns) =>
-        TrainerProgram.Run(new ProgramRun([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        TrainerProgram.RunWarm(new ProgramRun([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries),
         "--help"]) { Environment = new Dictionary<string, string> { ["COLUMNS"] = $"{columns}" } }).Output;
 
     private static List<string> Commands() =>

@@ -190,11 +190,11 @@ public sealed class ImportTests
         using var folder = new TemporaryFolder();
         folder.File("rows/train.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
         var model = Path.Combine(TrainerProgram.Repository, "configs", "tiny-model");
-        var imported = TrainerProgram.Run(new ProgramRun("import", folder.File("x.yaml", $"model: {model}\ndata: rows\niters: 3\nmask_prompt: true"),
+        var imported = TrainerProgram.RunWarm(new ProgramRun("import", folder.File("x.yaml", $"model: {model}\ndata: rows\niters: 3\nmask_prompt: true"),
             "--json") { Directory = folder.Path }).Json();
         Assert.Equal("""[{"path":"rows","columns":{"instruction":"prompt","output":"completion"}}]""",
             imported.GetProperty("recipe").GetProperty("data").GetRawText().Replace(" ", "").ReplaceLineEndings(""));
-        var shown = TrainerProgram.Run(new ProgramRun("data", "show", "--model", model, "--data", "rows,instruction=prompt,output=completion",
+        var shown = TrainerProgram.RunWarm(new ProgramRun("data", "show", "--model", model, "--data", "rows,instruction=prompt,output=completion",
             "--json") { Directory = folder.Path });
         Assert.Contains("<|im_start|>user\\na<|im_end|>", shown.Output, StringComparison.Ordinal);
     }

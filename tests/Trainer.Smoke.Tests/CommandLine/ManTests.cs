@@ -10,8 +10,8 @@ public sealed class ManTests
     [Fact]
     public void A_page_holds_every_option_of_the_help()
     {
-        var (page, help) = (TrainerProgram.Run("man", "train").Output.Replace("\\-", "-",
-            StringComparison.Ordinal), TrainerProgram.Run("train", "--help").Output);
+        var (page, help) = (TrainerProgram.RunWarm("man", "train").Output.Replace("\\-", "-",
+            StringComparison.Ordinal), TrainerProgram.RunWarm("train", "--help").Output);
         Assert.StartsWith(".TH TRAINER-TRAIN 1", page, StringComparison.Ordinal);
         var options = Regex.Matches(help, @"^  (?:-\w, )?(--[a-z0-9-]+)", RegexOptions.Multiline).Select(match => match.Groups[1].Value).Distinct().ToList();
         Assert.True(options.Count > 60);
@@ -23,7 +23,7 @@ public sealed class ManTests
     {
         Skip.IfNot(File.Exists("/usr/bin/groff"), "needs groff");
         using var folder = new TemporaryFolder();
-        Assert.Equal(0, TrainerProgram.Run("man", "--all", folder.Path).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm("man", "--all", folder.Path).ExitCode);
         var pages = Directory.GetFiles(folder.Path, "*.1");
         Assert.Contains(Path.Combine(folder.Path, "trainer-data-show.1"), pages);
         var start = new ProcessStartInfo("/usr/bin/groff") { RedirectStandardError = true, RedirectStandardOutput = true };
@@ -38,5 +38,5 @@ public sealed class ManTests
 
     [Fact]
     public void A_command_that_is_none_is_answered()
-    => Assert.Contains("did you mean 'train'", Assert.Single(TrainerProgram.Run("man", "tarin").Faults(2)), StringComparison.Ordinal);
+    => Assert.Contains("did you mean 'train'", Assert.Single(TrainerProgram.RunWarm("man", "tarin").Faults(2)), StringComparison.Ordinal);
 }

@@ -49,7 +49,7 @@ public sealed class MutationTests
         using var folder = new TemporaryFolder();
         foreach (var name in new[] { "d.jsonl", "e.jsonl", "t.jinja", "p.txt", "n.txt", "m/config.json", "a/config.json" })
             folder.File(name, "{\"text\":\"a\"}\n");
-        var changes = TrainerProgram.Run("schema").Json().GetProperty("properties").EnumerateObject()
+        var changes = TrainerProgram.RunWarm("schema").Json().GetProperty("properties").EnumerateObject()
             .Where(property => !property.Value.TryGetProperty("$ref", out _))
             .ToDictionary(property => property.Name,
                 property => Other(property.Value, property.Name).Replace("{folder}", folder.Path, StringComparison.Ordinal));
@@ -70,7 +70,7 @@ public sealed class MutationTests
         foreach (var (key, value) in changes) words[key] = value;
         // Only a model with a tokenizer can have tokens added.
         if (changes.ContainsKey("add_tokens")) words["model"] = "tiny";
-        var result = TrainerProgram.Run(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}"),
+        var result = TrainerProgram.RunWarm(new ProgramRun(["train", "--dry-run", "--json", .. words.Select(pair => $"--{pair.Key}={pair.Value}"),
             .. changes.Keys.SelectMany(key => Company.GetValueOrDefault(key, Rewarded.Contains(key) ? WithRewards : [])).Distinct()]) { Directory = folder.Path,
                 Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(folder.Path, "cache") } });
         return result.Recipe().EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetRawText());

@@ -14,7 +14,7 @@ public sealed class RecipeFilesTests
         using var folder = new TemporaryFolder();
         folder.File("d.jsonl", string.Concat(Enumerable.Repeat("{\"text\":\"a banana is yellow and so is a lemon\"}\n", 40)));
         var path = Path.Combine(TrainerProgram.Repository, "configs", name);
-        var result = TrainerProgram.Run(new ProgramRun("train", path, "--model", "tiny", "--data", "d.jsonl", "--output", "run",
+        var result = TrainerProgram.RunWarm(new ProgramRun("train", path, "--model", "tiny", "--data", "d.jsonl", "--output", "run",
             "--dry-run") { Directory = folder.Path });
         Assert.True(result.ExitCode == 0, result.Error);
         var lines = File.ReadAllLines(path);
@@ -29,7 +29,7 @@ public sealed class RecipeFilesTests
     public void Numbers_are_numbers_for_readers_of_yaml_1_1_too()
     {
         using var folder = new TemporaryFolder();
-        var run = TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--learning-rate", "3e-6", "--output", folder.Path,
+        var run = TrainerProgram.RunWarm("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--learning-rate", "3e-6", "--output", folder.Path,
             "--overwrite-output-dir");
         Assert.True(run.ExitCode == 0, run.Error);
         var files = Directory.EnumerateFiles(Path.Combine(TrainerProgram.Repository, "configs"), "*.yaml").Append(Path.Combine(folder.Path, "recipe.yaml"));

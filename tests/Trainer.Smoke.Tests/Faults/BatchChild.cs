@@ -57,9 +57,10 @@ namespace Trainer.Smoke.Tests.Faults
             Environment.CurrentDirectory = one.Directory;
             Redirect(one.Output, 1);
             Redirect(one.Error, 2);
+            var before = one.Environment.Keys.ToDictionary(name => name, Environment.GetEnvironmentVariable);
             foreach (var (name, value) in one.Environment) Environment.SetEnvironmentVariable(name, value);
             var code = (int)run.Invoke(null, [one.Words])!;
-            foreach (var name in one.Environment.Keys) Environment.SetEnvironmentVariable(name, null);
+            foreach (var (name, value) in before) Environment.SetEnvironmentVariable(name, value);
             var peak = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
             return new BatchAnswer(code, 1024 * long.Parse(peak.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
         }

@@ -62,7 +62,7 @@ public sealed class MlflowTests : IDisposable
     }
 
     private ProgramResult Train(string[] more, params (string, string)[] environment)
-        => TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--logging-steps", "1", "--output-dir", "run", "--report-to",
+        => TrainerProgram.RunWarm(new ProgramRun(["train", "--model", "tiny", "--data", "demo", "--logging-steps", "1", "--output-dir", "run", "--report-to",
             "mlflow", .. more])
     { Directory = _folder.Path, Environment = environment.ToDictionary(pair => pair.Item1, pair => pair.Item2) });
 

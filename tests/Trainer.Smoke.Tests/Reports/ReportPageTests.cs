@@ -43,7 +43,7 @@ public sealed partial class ReportPageTests : IDisposable
     private string Report(string name, params string[] runs)
     {
         var page = Path.Combine(_folder.Path, name);
-        Assert.Equal(0, TrainerProgram.Run(["report", .. runs, "--output", page]).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm(["report", .. runs, "--output", page]).ExitCode);
         var text = File.ReadAllText(page);
         File.WriteAllText(page, text.Replace("</body>",
             "<script>document.body.dataset.excess = document.documentElement.scrollWidth - innerWidth; document.body.dataset.letters = "

@@ -12,7 +12,7 @@ public sealed class AdapterNoteTests : IDisposable
     public void An_adapter_of_a_4_bit_base_is_spoken_of_on_the_original_and_not_on_a_4_bit_folder()
     {
         var (run, four) = (At("run"), At("four"));
-        Assert.Equal(0, TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--report-to", "none", "--quantize", "nf4",
+        Assert.Equal(0, TrainerProgram.RunWarm("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--report-to", "none", "--quantize", "nf4",
             "--save-steps", "0", "--output-dir", run).ExitCode);
         Assert.Equal(0, TrainerProgram.RunWarm("quantize", "--model", "tiny", "--output-dir", four).ExitCode);
         var data = _folder.File("rows.jsonl", "{\"text\": \"A banana is yellow.\"}\n");
@@ -35,7 +35,7 @@ public sealed class AdapterNoteTests : IDisposable
         var config = Path.Combine(model, "config.json");
         File.WriteAllText(config, File.ReadAllText(config).Replace("\"model_type\": \"llama\"", "\"model_type\": \"mistral\", \"sliding_window\": 16",
             StringComparison.Ordinal));
-        Assert.Equal(0, TrainerProgram.Run("train", "--model", model, "--data", "demo", "--max-steps", "1", "--report-to", "none", "--save-steps", "0",
+        Assert.Equal(0, TrainerProgram.RunWarm("train", "--model", model, "--data", "demo", "--max-steps", "1", "--report-to", "none", "--save-steps", "0",
             "--output-dir", At("run")).ExitCode);
         foreach (var words in new string[][] { ["--adapter", At("run")], ["--model", model] })
         {

@@ -21,7 +21,8 @@ public sealed class AnswerTests : IDisposable
     [Fact]
     public void The_base_s_answers_are_scored_and_written_row_by_row()
     {
-        var run = TrainerProgram.Run(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric", "exact_match,contains", "--max-tokens", "20",
+        var run = TrainerProgram.RunWarm(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric", "exact_match,contains", "--max-tokens",
+            "20",
             "--per-row", "--output", "answers.jsonl", "--json") { Directory = _folder.Path });
         var answer = run.Json();
         Assert.Equal(2, answer.GetProperty("answered").GetInt32());
@@ -37,20 +38,21 @@ public sealed class AnswerTests : IDisposable
     public void Options_of_answers_need_generate_and_a_choice_needs_letters()
     {
         Assert.Contains("--generate",
-            Assert.Single(TrainerProgram.Run(new ProgramRun("eval", "tiny", "--data", Rows(), "--metric", "f1") { Directory = _folder.Path }).Faults(2)),
+            Assert.Single(TrainerProgram.RunWarm(new ProgramRun("eval", "tiny", "--data", Rows(), "--metric", "f1") { Directory = _folder.Path }).Faults(2)),
             StringComparison.Ordinal);
         Assert.Contains("'fi'",
-            Assert.Single(TrainerProgram.Run(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric", "fi") { Directory = _folder.Path })
+            Assert.Single(TrainerProgram.RunWarm(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric", "fi") { Directory = _folder.Path })
             .Faults(2)), StringComparison.Ordinal);
         Assert.Contains("names no letter",
-            Assert.Single(TrainerProgram.Run(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric", "choice") { Directory = _folder.Path })
+            Assert.Single(TrainerProgram.RunWarm(new ProgramRun("eval", "tiny", "--data", Rows(), "--generate", "--metric",
+                "choice") { Directory = _folder.Path })
             .Faults(65)), StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_run_measures_answers_at_each_evaluation_and_keeps_the_best_by_them()
     {
-        var run = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--eval-data", Rows(), "--max-steps", "2", "--eval-steps",
+        var run = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--eval-data", Rows(), "--max-steps", "2", "--eval-steps",
             "1", "--eval-metrics", "exact_match,f1", "--answer-tokens", "20",
             "--metric-for-best-model", "f1", "--learning-rate", "1e-9", "--output-dir", "run") { Directory = _folder.Path });
         Assert.True(run.ExitCode == 0, run.Error);

@@ -11,7 +11,7 @@ public sealed class BadInputTests : IDisposable
     private string Fault(int exitCode, params string[] words)
     {
         var output = Path.Combine(_folder.Path, "out");
-        var fault = Assert.Single(TrainerProgram.Run(["train", "--max-steps", "1", "--output-dir", output, .. words]).Faults(exitCode));
+        var fault = Assert.Single(TrainerProgram.RunWarm(["train", "--max-steps", "1", "--output-dir", output, .. words]).Faults(exitCode));
         Assert.DoesNotContain('\n', fault);
         Assert.False(File.Exists(Path.Combine(output, "adapter_model.safetensors")));
         return fault;
@@ -79,7 +79,7 @@ public sealed class BadInputTests : IDisposable
     public void An_output_that_cannot_be_made_has_its_exit_code()
     {
         var file = _folder.File("taken", "a file");
-        var fault = Assert.Single(TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir",
+        var fault = Assert.Single(TrainerProgram.RunWarm("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir",
             Path.Combine(file, "run")).Faults(73));
         Assert.Contains("--output-dir", fault, StringComparison.Ordinal);
     }
@@ -92,7 +92,7 @@ public sealed class BadInputTests : IDisposable
     public void A_bad_string_of_tokenize_is_named_with_its_line()
     {
         var file = _folder.File("s.jsonl", "\"good\"\nbad\n");
-        var fault = Assert.Single(TrainerProgram.Run("tokenize", "--model", "tiny", "--input", file, "--json").Faults(65));
+        var fault = Assert.Single(TrainerProgram.RunWarm("tokenize", "--model", "tiny", "--input", file, "--json").Faults(65));
         Assert.Contains("s.jsonl:2", fault, StringComparison.Ordinal);
     }
 
@@ -100,8 +100,8 @@ public sealed class BadInputTests : IDisposable
     public void Tokenize_and_data_show_agree_and_count_code_points()
     {
         var data = _folder.File("d.jsonl", "{\"text\": \"a \\ud83d\\ude42 b\"}\n");
-        var row = Assert.Single(TrainerProgram.Run("data", "show", "--model", "tiny", data, "--json").Json().EnumerateArray());
-        var line = TrainerProgram.Run("tokenize", "--model", "tiny", "a \ud83d\ude42 b", "--no-special", "--json").Json();
+        var row = Assert.Single(TrainerProgram.RunWarm("data", "show", "--model", "tiny", data, "--json").Json().EnumerateArray());
+        var line = TrainerProgram.RunWarm("tokenize", "--model", "tiny", "a \ud83d\ude42 b", "--no-special", "--json").Json();
         var ids = line.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToList();
         var shown = row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToList();
         Assert.Contains(string.Join(' ', ids), string.Join(' ', shown), StringComparison.Ordinal);

@@ -8,16 +8,18 @@ public sealed class DailyUseTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private ProgramResult Trainer(params string[] words) => TrainerProgram.Run(new ProgramRun(words) { Directory = _folder.Path });
+    private ProgramResult Trainer(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(words) { Directory = _folder.Path });
 
-    private ProgramResult Train(string output, params string[] more) =>
-        Trainer(["train", "--model", "tiny", "--data", "demo", "--eval-split", "0", "--batch-size", "4", "--max-seq-length", "128", "--output", output,
-        .. more]);
+    private static string[] Words(string output, params string[] more) =>
+        ["train", "--model", "tiny", "--data", "demo", "--eval-split", "0", "--batch-size", "4", "--max-seq-length", "128", "--output", output, .. more];
+
+    private ProgramResult Train(string output, params string[] more) => Trainer(Words(output, more));
 
     [Fact]
     public void A_run_folder_alone_is_enough_to_read_resume_and_try_it()
     {
-        var run = Train("my run", "--max-steps", "4", "--save-steps", "2");
+        // Started afresh: the command line is the process's own, and is kept.
+        var run = TrainerProgram.Run(new ProgramRun(Words("my run", "--max-steps", "4", "--save-steps", "2")) { Directory = _folder.Path });
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.Contains("adapter      my run (that of step 4, the last", run.Error, StringComparison.Ordinal);
         Assert.Contains("report       my run/report.html", run.Error, StringComparison.Ordinal);
@@ -43,10 +45,18 @@ public sealed class DailyUseTests : IDisposable
     }
 
     [Fact]
-    public void A_stopped_run_says_the_line_that_goes_on_and_its_page_says_that_it_stopped()
+    public async Task A_stopped_run_says_the_line_that_goes_on_and_its_page_says_that_it_stopped()
     {
-        // The second of two steps is never made: the clock stops the run before it.
-        var stopped = Train("it's", "--max-steps", "100000", "--max-time", "4s");
+        var (metrics, isOver) = (Path.Combine(_folder.Path, "it's", "metrics.jsonl"), false);
+        var stop = Task.Run(async () =>
+        {
+            // Once a step is made.
+            while (!Volatile.Read(ref isOver) && (!File.Exists(metrics) || new FileInfo(metrics).Length == 0)) await Task.Delay(20);
+            if (!Volatile.Read(ref isOver)) File.WriteAllText(Path.Combine(Path.GetDirectoryName(metrics)!, "STOP"), "");
+        });
+        var stopped = Train("it's", "--max-steps", "100000");
+        Volatile.Write(ref isOver, true);
+        await stop;
         Assert.Equal(130, stopped.ExitCode);
         Assert.Contains(@"go on with: trainer resume 'it'\''s'", stopped.Error, StringComparison.Ordinal);
         var page = File.ReadAllText(Path.Combine(_folder.Path, "it's", "report.html"));
@@ -79,7 +89,7 @@ public sealed class DailyUseTests : IDisposable
     public void A_home_folder_is_one_in_a_recipe_too()
     {
         var recipe = _folder.File("r.yaml", "model: tiny\ndata: demo\nmax_steps: 1\noutput_dir: ~/run1\n");
-        var run = TrainerProgram.Run(new ProgramRun("train",
+        var run = TrainerProgram.RunWarm(new ProgramRun("train",
             recipe) { Directory = _folder.Path, Environment = new Dictionary<string, string> { ["HOME"] = Path.Combine(_folder.Path, "home") } });
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.True(File.Exists(Path.Combine(_folder.Path, "home", "run1", "adapter_model.safetensors")));

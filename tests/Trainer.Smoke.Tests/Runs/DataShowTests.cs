@@ -14,9 +14,9 @@ public sealed class DataShowTests
         var template = folder.File("marks.jinja", GenerationTemplate);
         string[] words = ["data", "show", "--model", "tiny", "--data", "demo", "--rows", "1"];
 
-        var own = Assert.Single(TrainerProgram.Run([.. words, "--json"]).Json().EnumerateArray());
-        var marked = Assert.Single(TrainerProgram.Run([.. words, "--json", "--chat-template", template]).Json().EnumerateArray());
-        var text = TrainerProgram.Run([.. words, "--chat-template", template]).Output;
+        var own = Assert.Single(TrainerProgram.RunWarm([.. words, "--json"]).Json().EnumerateArray());
+        var marked = Assert.Single(TrainerProgram.RunWarm([.. words, "--json", "--chat-template", template]).Json().EnumerateArray());
+        var text = TrainerProgram.RunWarm([.. words, "--chat-template", template]).Output;
 
         Assert.Contains(own.GetProperty("mask").GetString(), new[] { "generation", "incremental", "sentinel" });
         Assert.NotEqual("", own.GetProperty("template").GetString());
@@ -31,8 +31,8 @@ public sealed class DataShowTests
     {
         using var folder = new TemporaryFolder();
         var data = folder.File("d.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"\n{\"text\":\"c\"}\n");
-        Assert.Contains("refused: ", TrainerProgram.Run("data", "check", "--model", "tiny", data).Output, StringComparison.Ordinal);
-        var dropped = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--on-bad-row", "drop");
+        Assert.Contains("refused: ", TrainerProgram.RunWarm("data", "check", "--model", "tiny", data).Output, StringComparison.Ordinal);
+        var dropped = TrainerProgram.RunWarm("data", "check", "--model", "tiny", data, "--on-bad-row", "drop");
         Assert.Equal(0, dropped.ExitCode);
         Assert.Contains("\ndropped: ", dropped.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("refused: ", dropped.Output, StringComparison.Ordinal);
@@ -46,7 +46,7 @@ public sealed class DataShowTests
             {"messages":[{"role":"user","content":"Weather?"},{"role":"assistant","content":"","tool_calls":[{"type":"function","function":{"name":"forecast_of","arguments":{}}}]}],"tools":[{"type":"function","function":{"name":"forecast_of","parameters":{}}}]}
             """);
         // The answer is the call alone: nothing of it would be trained, so the check refuses what a run would.
-        var checkedData = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--json");
+        var checkedData = TrainerProgram.RunWarm("data", "check", "--model", "tiny", data, "--json");
         Assert.Equal(65, checkedData.ExitCode);
         var ignored = System.Text.Json.JsonDocument.Parse(checkedData.Output).RootElement.GetProperty("ignored_columns").EnumerateObject()
             .Select(column => column.Name);
@@ -63,13 +63,14 @@ public sealed class DataShowTests
         var data = folder.File("d.jsonl", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"yes\"}]}\n");
         // More than a day apart: it is never the same date in both.
         var shown = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(
-            zone => TrainerProgram.Run(new ProgramRun("data", "show", "--model", "tiny", "--data", data, "--chat-template", template, "--json")
+            zone => TrainerProgram.RunWarm(new ProgramRun("data", "show", "--model", "tiny", "--data", data, "--chat-template", template, "--json")
         { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Output).ToList();
         Assert.Contains(" 00", shown[0], StringComparison.Ordinal);
         Assert.Equal(shown[0], shown[1]);
         var days = folder.File("days.jinja", "{{ 'one ' * (strftime_now('%d') | int) }}");
         var prompts = new[] { "Pacific/Kiritimati", "Etc/GMT+12" }.Select(
-            zone => TrainerProgram.Run(new ProgramRun("generate", "--model", "tiny", "--prompt", "a", "--chat-template", days, "--max-tokens", "1", "--json")
+            zone => TrainerProgram.RunWarm(new ProgramRun("generate", "--model", "tiny", "--prompt", "a", "--chat-template", days, "--max-tokens", "1",
+                "--json")
         { Environment = new Dictionary<string, string> { ["TZ"] = zone } }).Json().GetProperty("prompt_tokens").GetInt32()).ToList();
         Assert.Equal(prompts[0], prompts[1]);
     }
@@ -81,7 +82,7 @@ public sealed class DataShowTests
         var template = folder.File("t.jinja", "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
         var data = folder.File("d.jsonl", string.Concat(new[] { "yes", "no (never)", "perhaps" }.Select(
             answer => $"{{\"messages\":[{{\"role\":\"assistant\",\"content\":\"{answer}\"}}]}}\n")));
-        var output = TrainerProgram.Run("data", "check", "--model", "tiny", data, "--chat-template", template).Output;
+        var output = TrainerProgram.RunWarm("data", "check", "--model", "tiny", data, "--chat-template", template).Output;
         Assert.Contains("refused: 3 rows such as bad row", output, StringComparison.Ordinal);
     }
 }

@@ -14,7 +14,7 @@ public sealed class DeviceTests
         using var folder = new TemporaryFolder();
         string[] words = command == "generate" ? ["generate", "--prompt", "hello"]
             : command == "train" ? ["train", "--data", "demo", "--output-dir", "run"] : [command, "--data", "demo"];
-        var result = TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--device", device]) { Directory = folder.Path });
+        var result = TrainerProgram.RunWarm(new ProgramRun([.. words, "--model", "tiny", "--device", device]) { Directory = folder.Path });
         var fault = Assert.Single(result.Faults(69));
         Assert.StartsWith(named, fault, StringComparison.Ordinal);
         Assert.EndsWith("pass --device cpu", fault, StringComparison.Ordinal);
@@ -37,7 +37,7 @@ public sealed class DeviceTests
         string[] run = command == "plan" ? ["plan", "--no-measure"] : command == "dry" ? ["train", "--output-dir", "run", "--dry-run"]
             : ["train", "--output-dir", "run"];
         string[] words = [.. run, "--model", "tiny", "--data", "demo", "--device", device, "--device-memory", memory, "--dtype", type, "--quantize", "nf4"];
-        var result = TrainerProgram.Run(new ProgramRun(words) { Directory = folder.Path,
+        var result = TrainerProgram.RunWarm(new ProgramRun(words) { Directory = folder.Path,
             Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(folder.Path, "cache") } });
         if (code != 0) Assert.Contains(told, Assert.Single(result.Faults(code)), StringComparison.Ordinal);
         else Assert.Contains($"memory of {device}", result.Output, StringComparison.Ordinal);
@@ -51,7 +51,7 @@ public sealed class DeviceTests
     {
         using var folder = new TemporaryFolder();
         var cache = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(folder.Path, "cache") };
-        ProgramResult Run(params string[] words) => TrainerProgram.Run(new ProgramRun(words) { Directory = folder.Path, Environment = cache });
+        ProgramResult Run(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(words) { Directory = folder.Path, Environment = cache });
         string[] device = ["--device", "libtorch", "--threads", "1"];
         var train = Run(["train", "--model", "tiny", "--data", "demo", "--max-steps", "3", "--output-dir", "run", .. device]);
         Assert.True(train.ExitCode == 0, train.Error);
@@ -79,5 +79,5 @@ public sealed class DeviceTests
     [InlineData("cuda:-1")]
     public void A_word_that_is_no_device_is_a_fault_of_usage(string device)
         => Assert.Contains("is not one of auto, cpu, cuda, cuda:N, mps",
-            Assert.Single(TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--device", device).Faults(2)), StringComparison.Ordinal);
+            Assert.Single(TrainerProgram.RunWarm("eval", "--model", "tiny", "--data", "demo", "--device", device).Faults(2)), StringComparison.Ordinal);
 }

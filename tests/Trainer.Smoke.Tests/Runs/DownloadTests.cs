@@ -15,7 +15,7 @@ public sealed class DownloadTests : IDisposable
         _folder.Dispose();
     }
 
-    private ProgramResult Run(string[] words, bool isOffline = false) => TrainerProgram.Run(new ProgramRun(words)
+    private ProgramResult Run(string[] words, bool isOffline = false) => TrainerProgram.RunWarm(new ProgramRun(words)
     {
         Environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path, ["HF_ENDPOINT"] = _hub.Endpoint,
             ["HF_HUB_OFFLINE"] = isOffline ? "1" : "0" },

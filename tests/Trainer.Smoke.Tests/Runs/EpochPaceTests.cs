@@ -14,7 +14,7 @@ public sealed class EpochPaceTests : IDisposable
     {
         var data = _folder.File("train.jsonl", string.Concat(Enumerable.Range(0, 4).Select(i => $"{{\"text\": \"a b c {i}\"}}\n")));
         var held = _folder.File("held.jsonl", "{\"text\": \"a b\"}\n");
-        return TrainerProgram.Run(new ProgramRun(["train", "--model", "tiny", "--data", data, "--eval-data", held, "--batch-size", "1",
+        return TrainerProgram.RunWarm(new ProgramRun(["train", "--model", "tiny", "--data", data, "--eval-data", held, "--batch-size", "1",
             "--gradient-accumulation-steps", "1", "--report-to", "none", "--output-dir", "run", .. words])
         { Directory = _folder.Path, Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = Path.Combine(_folder.Path, "cache") } });
     }
@@ -55,10 +55,10 @@ public sealed class EpochPaceTests : IDisposable
     [Fact]
     public void A_named_template_is_taken_and_the_recipe_names_it()
     {
-        var result = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "Llama-3",
+        var result = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "Llama-3",
             "--dry-run") { Directory = _folder.Path });
         Assert.Contains("chat_template: llama3", result.Output, StringComparison.Ordinal);
-        var fault = Assert.Single(TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "lama3",
+        var fault = Assert.Single(TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--chat-template", "lama3",
             "--dry-run") { Directory = _folder.Path }).Faults(2));
         Assert.Contains("the named ones are alpaca, chatml", fault, StringComparison.Ordinal);
     }

@@ -52,7 +52,7 @@ public sealed class GenerateTests : IDisposable
     }
 
     private ProgramResult Generate(string[] words)
-        => TrainerProgram.Run(new ProgramRun(["generate", "--model", "tiny", .. words]) { Directory = _folder.Path });
+        => TrainerProgram.RunWarm(new ProgramRun(["generate", "--model", "tiny", .. words]) { Directory = _folder.Path });
 
     private string Write(string name, string text)
     {

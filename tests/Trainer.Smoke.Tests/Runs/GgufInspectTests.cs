@@ -9,9 +9,9 @@ public sealed class GgufInspectTests
         using var folder = new TemporaryFolder();
         var file = Path.Combine(folder.Path, "tiny.gguf");
 
-        var export = TrainerProgram.Run("export", "--model", "tiny", "--format", "gguf", "--output", file);
+        var export = TrainerProgram.RunWarm("export", "--model", "tiny", "--format", "gguf", "--output", file);
         Assert.True(export.ExitCode == 0, export.Error);
-        var facts = TrainerProgram.Run("inspect", file, "--json").Json();
+        var facts = TrainerProgram.RunWarm("inspect", file, "--json").Json();
 
         Assert.Equal("gguf", facts.GetProperty("kind").GetString());
         Assert.Equal("llama", facts.GetProperty("architecture").GetString());
@@ -23,7 +23,7 @@ public sealed class GgufInspectTests
     {
         using var folder = new TemporaryFolder();
 
-        var fault = Assert.Single(TrainerProgram.Run("inspect", folder.File("x.gguf", "no such thing")).Faults(65));
+        var fault = Assert.Single(TrainerProgram.RunWarm("inspect", folder.File("x.gguf", "no such thing")).Faults(65));
 
         Assert.Contains("x.gguf", fault);
     }
@@ -33,9 +33,10 @@ public sealed class GgufInspectTests
     {
         using var folder = new TemporaryFolder();
         var quantized = Path.Combine(folder.Path, "q");
-        Assert.Equal(0, TrainerProgram.Run("quantize", "--model", "tiny", "--output", quantized).ExitCode);
-        var facts = TrainerProgram.Run("inspect", quantized, "--json").Json();
-        Assert.Equal(TrainerProgram.Run("inspect", "tiny", "--json").Json().GetProperty("parameters").GetInt64(), facts.GetProperty("parameters").GetInt64());
+        Assert.Equal(0, TrainerProgram.RunWarm("quantize", "--model", "tiny", "--output", quantized).ExitCode);
+        var facts = TrainerProgram.RunWarm("inspect", quantized, "--json").Json();
+        Assert.Equal(TrainerProgram.RunWarm("inspect", "tiny", "--json").Json().GetProperty("parameters").GetInt64(),
+            facts.GetProperty("parameters").GetInt64());
         Assert.Equal("nf4, scales quantized too", facts.GetProperty("quantization").GetString());
     }
 }

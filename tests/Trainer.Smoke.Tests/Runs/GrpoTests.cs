@@ -26,7 +26,7 @@ public sealed class GrpoTests : IDisposable
     {
         var (run, reward) = (Path.Combine(_folder.Path, "run"), "sh " + _folder.File("letters.sh", Score));
         var words = Words(run, "--reward-command", reward, "--eval-data", Prompts("held", 2), "--eval-steps", "2", "--save-steps", "2");
-        var result = TrainerProgram.Run(words);
+        var result = TrainerProgram.RunWarm(words);
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Contains("answers: 4 prompts to answer", result.Error, StringComparison.Ordinal);
         Assert.Contains("groups without spread", result.Error, StringComparison.Ordinal);
@@ -47,10 +47,10 @@ public sealed class GrpoTests : IDisposable
         Assert.Contains("\"name\":\"reward\"", File.ReadAllText(Path.Combine(run, "report.html")), StringComparison.Ordinal);
         // No file starts a program: who goes on with the run, or makes it again, names it.
         Assert.DoesNotContain("letters", File.ReadAllText(Path.Combine(run, "recipe.yaml")), StringComparison.Ordinal);
-        Assert.Contains("--reward-command", Assert.Single(TrainerProgram.Run("resume", run, "--max-steps", "5").Faults(2)), StringComparison.Ordinal);
-        var again = TrainerProgram.Run("reproduce", Path.Combine(run, "run.json"), "--reward-command", reward);
+        Assert.Contains("--reward-command", Assert.Single(TrainerProgram.RunWarm("resume", run, "--max-steps", "5").Faults(2)), StringComparison.Ordinal);
+        var again = TrainerProgram.RunWarm("reproduce", Path.Combine(run, "run.json"), "--reward-command", reward);
         Assert.True(again.ExitCode == 0, again.Error + again.Output);
-        var more = TrainerProgram.Run("resume", run, "--max-steps", "5", "--reward-command", reward);
+        var more = TrainerProgram.RunWarm("resume", run, "--max-steps", "5", "--reward-command", reward);
         Assert.True(more.ExitCode == 0, more.Error);
     }
 
@@ -62,7 +62,7 @@ public sealed class GrpoTests : IDisposable
     public void A_program_that_fails_ends_the_run_in_one_line(string command, int exitCode, string what)
     {
         var run = Path.Combine(_folder.Path, "run");
-        var fault = Assert.Single(TrainerProgram.Run(Words(run, "--reward-command", command, "--reward-timeout", "1s")).Faults(exitCode));
+        var fault = Assert.Single(TrainerProgram.RunWarm(Words(run, "--reward-command", command, "--reward-timeout", "1s")).Faults(exitCode));
         Assert.Contains(what, fault, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(run, "run.json")) || File.Exists(Path.Combine(run, "metrics.jsonl")));
     }
@@ -71,21 +71,22 @@ public sealed class GrpoTests : IDisposable
     public void Prompts_are_shown_checked_and_planned_without_a_program_being_started()
     {
         var data = Prompts("rows", 4);
-        var shown = TrainerProgram.Run("data", "show", "--model", "tiny", "--data", data, "--objective", "grpo", "--rows", "1").Output;
+        var shown = TrainerProgram.RunWarm("data", "show", "--model", "tiny", "--data", data, "--objective", "grpo", "--rows", "1").Output;
         Assert.Contains("-- prompt: ", shown, StringComparison.Ordinal);
         Assert.Contains("Say something about 0.", shown, StringComparison.Ordinal);
-        var check = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", data, "--objective", "grpo");
+        var check = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", data, "--objective", "grpo");
         Assert.True(check.ExitCode == 0, check.Output + check.Error);
         Assert.Contains("4 prompts to answer", check.Output, StringComparison.Ordinal);
-        var bad = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", _folder.File("bad.jsonl", "{\"question\":\"a\"}\n"), "--objective", "grpo");
+        var bad = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", _folder.File("bad.jsonl", "{\"question\":\"a\"}\n"), "--objective",
+            "grpo");
         Assert.Contains("bad.jsonl:1", bad.Output + bad.Error, StringComparison.Ordinal);
         Assert.NotEqual(0, bad.ExitCode);
         var (run, trace) = (Path.Combine(_folder.Path, "run"), Path.Combine(_folder.Path, "started"));
-        var dry = TrainerProgram.Run(Words(run, "--reward-command", $"touch {trace}", "--dry-run"));
+        var dry = TrainerProgram.RunWarm(Words(run, "--reward-command", $"touch {trace}", "--dry-run"));
         Assert.True(dry.ExitCode == 0, dry.Error);
         Assert.Contains("num_generations: 2", dry.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(trace));
-        var plan = TrainerProgram.Run("plan", "--model", "tiny", "--data", data, "--objective", "grpo", "--batch-size", "8", "--max-steps", "2");
+        var plan = TrainerProgram.RunWarm("plan", "--model", "tiny", "--data", data, "--objective", "grpo", "--batch-size", "8", "--max-steps", "2");
         Assert.True(plan.ExitCode == 0, plan.Error);
         Assert.Contains("answers being written", plan.Output, StringComparison.Ordinal);
     }
@@ -98,7 +99,7 @@ public sealed class GrpoTests : IDisposable
     [InlineData("--objective grpo --batch-size 8 --reward-command x --simpo-gamma 1", "--simpo-gamma is not read by --objective grpo")]
     [InlineData("--objective grpo --batch-size 8 --reward-command x --num-generations 1", "--num-generations 1 is out of range")]
     public void What_has_no_use_is_refused_before_anything_is_read(string words, string why) =>
-        Assert.Contains(TrainerProgram.Run(["train", "--model", "tiny", "--data", "demo", "--output-dir", Path.Combine(_folder.Path, "run"),
+        Assert.Contains(TrainerProgram.RunWarm(["train", "--model", "tiny", "--data", "demo", "--output-dir", Path.Combine(_folder.Path, "run"),
             .. words.Split(' ')]).Faults(2), fault => fault.Contains(why, StringComparison.Ordinal));
 
     [Fact]
@@ -106,7 +107,7 @@ public sealed class GrpoTests : IDisposable
     public void A_rewarded_letter_comes_more_often()
     {
         var run = Path.Combine(_folder.Path, "run");
-        var result = TrainerProgram.Run("train", "--model", "tiny", "--data", Prompts("rows", 8), "--objective", "grpo", "--reward-command",
+        var result = TrainerProgram.RunWarm("train", "--model", "tiny", "--data", Prompts("rows", 8), "--objective", "grpo", "--reward-command",
             "sh " + _folder.File("letters.sh", Score), "--output-dir", run, "--max-steps", "16", "--batch-size", "16",
             "--num-generations", "8", "--max-completion-length", "12", "--learning-rate", "5e-3", "--lr-scheduler", "constant", "--warmup-steps", "0",
             "--quantize", "none", "--dtype", "float32", "--report-to", "none", "--logging-steps", "1", "--threads", "2", "--max-seq-length", "64");

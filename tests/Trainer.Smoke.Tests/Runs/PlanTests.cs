@@ -17,7 +17,7 @@ public sealed class PlanTests
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
         folder.File("m/config.json", File.ReadAllText(Path.Combine(model, "config.json")));
         JsonElement Plan(string name, string stream)
-            => TrainerProgram.Run("plan", "--model", name, "--quantize", "nf4", "--stream", stream, "--max-steps", "5", "--max-seq-length", "32",
+            => TrainerProgram.RunWarm("plan", "--model", name, "--quantize", "nf4", "--stream", stream, "--max-steps", "5", "--max-seq-length", "32",
                 "--no-measure", "--json").Json();
         static Dictionary<string, long> Disk(JsonElement plan)
             => plan.GetProperty("disk").EnumerateArray().ToDictionary(part => part.GetProperty("name").GetString()!,
@@ -37,7 +37,7 @@ public sealed class PlanTests
         var data = folder.File("d.jsonl", string.Concat(Enumerable.Range(0, 8).Select(i => $"{{\"text\":\"the cat sat on mat {i}\"}}\n")));
         var cache = Path.Combine(folder.Path, "cache");
         ProgramResult Run(params string[] words) =>
-            TrainerProgram.Run(new ProgramRun([.. words, "--model", "tiny", "--data", data]) { Directory = folder.Path,
+            TrainerProgram.RunWarm(new ProgramRun([.. words, "--model", "tiny", "--data", data]) { Directory = folder.Path,
             Environment = new Dictionary<string, string> { ["TRAINER_CACHE"] = cache } });
         Assert.DoesNotContain("from the cache", Run("plan", "--no-measure").Output, StringComparison.Ordinal);
         var made = Directory.GetFiles(cache, "*.tokens", SearchOption.AllDirectories);
@@ -62,7 +62,7 @@ public sealed class PlanTests
         var (data, held) = (folder.File("d.jsonl", Rows(8, 16)), folder.File("e.jsonl", Rows(2, 200)));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
         JsonElement Plan(params string[] more)
-            => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--batch-size", "2", "--no-measure", "--json", .. more]).Json();
+            => TrainerProgram.RunWarm(["plan", "--model", model, "--data", data, "--batch-size", "2", "--no-measure", "--json", .. more]).Json();
         var (without, with) = (Plan(), Plan("--eval-data", held));
         var part = Assert.Single(with.GetProperty("memory").EnumerateArray(), part => part.GetProperty("name").GetString() == "longer rows held out");
         // Held-out rows have an order too.
@@ -82,7 +82,7 @@ public sealed class PlanTests
         var (data, held) = (folder.File("d.jsonl", Rows(8, 16)), folder.File("e.jsonl", Rows(2, 40)));
         var model = Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "models", "llama31");
         long Answers(params string[] more)
-            => TrainerProgram.Run(["plan", "--model", model, "--data", data, "--eval-data", held, "--no-measure", "--json", .. more]).Json()
+            => TrainerProgram.RunWarm(["plan", "--model", model, "--data", data, "--eval-data", held, "--no-measure", "--json", .. more]).Json()
             .GetProperty("memory").EnumerateArray().Where(part => part.GetProperty("name").GetString() == "answers being written")
             .Sum(part => part.GetProperty("bytes").GetInt64());
         Assert.Equal(0, Answers());
@@ -100,26 +100,26 @@ public sealed class PlanTests
         var data = folder.File("d.jsonl", string.Concat(Enumerable.Range(0, 8).Select(i => Rows(1, i % 2 == 0 ? 30 : 10))));
         string[] words = ["plan", "--model", "tiny", "--data", data, "--batch-size", "1", "--gradient-accumulation-steps", "4", "--no-shuffle", "--no-measure"];
         string[] two = [.. words, "--ranks", "2", "--link", "1Gbit"];
-        var ranks = TrainerProgram.Run([.. two, "--json"]).Json().GetProperty("ranks");
+        var ranks = TrainerProgram.RunWarm([.. two, "--json"]).Json().GetProperty("ranks");
         Assert.Equal(1.5, ranks.GetProperty("uneven_rows").GetDouble());
         var bytes = ranks.GetProperty("gradient_bytes").GetInt64();
         Assert.Equal(2 * (50e-6 + bytes / 2.0 / 125e6), ranks.GetProperty("ring_seconds").GetDouble(), 9);
-        Assert.Contains("not measured; 90% of the time is work where a rank's part takes", TrainerProgram.Run(two).Output, StringComparison.Ordinal);
+        Assert.Contains("not measured; 90% of the time is work where a rank's part takes", TrainerProgram.RunWarm(two).Output, StringComparison.Ordinal);
 
-        var shared = TrainerProgram.Run([.. two, "--ranks-per-node", "2", "--json"]).Json();
+        var shared = TrainerProgram.RunWarm([.. two, "--ranks-per-node", "2", "--json"]).Json();
         Assert.Equal(2, shared.GetProperty("share").GetProperty("ranks").GetInt32());
         // Quantized while it loads, so that only embedding and head are there once.
         Assert.Equal(2 * shared.GetProperty("peak_bytes").GetInt64() - shared.GetProperty("shared_bytes").GetInt64(),
             shared.GetProperty("machine_peak_bytes").GetInt64());
-        Assert.Contains("of the base once, the rest for each", TrainerProgram.Run([.. two, "--ranks-per-node", "2"]).Output, StringComparison.Ordinal);
-        Assert.Contains("is more than there are ranks; --ranks is 2", Assert.Single(TrainerProgram.Run([.. two, "--ranks-per-node", "3"]).Faults(2)),
+        Assert.Contains("of the base once, the rest for each", TrainerProgram.RunWarm([.. two, "--ranks-per-node", "2"]).Output, StringComparison.Ordinal);
+        Assert.Contains("is more than there are ranks; --ranks is 2", Assert.Single(TrainerProgram.RunWarm([.. two, "--ranks-per-node", "3"]).Faults(2)),
             StringComparison.Ordinal);
-        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--ranks-per-node", "2"]).Faults(2)),
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.RunWarm(["plan", "--model", "tiny", "--ranks-per-node", "2"]).Faults(2)),
             StringComparison.Ordinal);
-        Assert.Contains("cannot be dealt out to 3 ranks evenly", TrainerProgram.Run([.. words, "--ranks", "3"]).Error, StringComparison.Ordinal);
-        Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.Run([.. words, "--ranks", "2", "--link", "10"]).Faults(2)),
+        Assert.Contains("cannot be dealt out to 3 ranks evenly", TrainerProgram.RunWarm([.. words, "--ranks", "3"]).Error, StringComparison.Ordinal);
+        Assert.Contains("is no rate of a network", Assert.Single(TrainerProgram.RunWarm([.. words, "--ranks", "2", "--link", "10"]).Faults(2)),
             StringComparison.Ordinal);
-        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.Run(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)),
+        Assert.Contains("pass --ranks too", Assert.Single(TrainerProgram.RunWarm(["plan", "--model", "tiny", "--link", "1Gbit"]).Faults(2)),
             StringComparison.Ordinal);
     }
 }

@@ -19,7 +19,7 @@ public sealed class PushTests : IDisposable
     {
         var environment = new Dictionary<string, string> { ["HF_HOME"] = _folder.Path, ["HF_ENDPOINT"] = _hub.Endpoint };
         if (token is not null) environment["HF_TOKEN"] = token;
-        return TrainerProgram.Run(new ProgramRun(words) { Directory = _folder.Path, Environment = environment });
+        return TrainerProgram.RunWarm(new ProgramRun(words) { Directory = _folder.Path, Environment = environment });
     }
 
     private string Adapter()

@@ -15,13 +15,13 @@ public sealed class RecipeResumeTests
     {
         using var folder = new TemporaryFolder();
         var output = Path.Combine(folder.Path, "run");
-        var first = TrainerProgram.Run(["train", .. Short, "--max-steps", "2", "--save-steps", "1", "--output-dir", output, .. options.Split(' ')]);
+        var first = TrainerProgram.RunWarm(["train", .. Short, "--max-steps", "2", "--save-steps", "1", "--output-dir", output, .. options.Split(' ')]);
         Assert.True(first.ExitCode == 0, first.Error);
         var recipe = Path.Combine(output, "recipe.yaml");
         Assert.DoesNotContain("overwrite", File.ReadAllText(recipe), StringComparison.Ordinal);
 
-        Assert.Contains("holds another run", TrainerProgram.Run("train", "--config", recipe).Faults(2)[0], StringComparison.Ordinal);
-        var second = TrainerProgram.Run("train", "--config", recipe, "--resume", "--max-steps", "3");
+        Assert.Contains("holds another run", TrainerProgram.RunWarm("train", "--config", recipe).Faults(2)[0], StringComparison.Ordinal);
+        var second = TrainerProgram.RunWarm("train", "--config", recipe, "--resume", "--max-steps", "3");
 
         Assert.True(second.ExitCode == 0, second.Error);
         Assert.True(Directory.Exists(Path.Combine(output, "checkpoint-3")));
@@ -33,8 +33,8 @@ public sealed class RecipeResumeTests
         using var folder = new TemporaryFolder();
         var output = Path.Combine(folder.Path, "run");
         string[] train = ["train", .. Short[..^4], "--threads", "1", "--logging-steps", "1", "--save-steps", "2", "--output-dir", output];
-        Assert.Equal(0, TrainerProgram.Run([.. train, "--max-steps", "2"]).ExitCode);
-        Assert.Equal(0, TrainerProgram.Run([.. train, "--max-steps", "4", "--resume"]).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm([.. train, "--max-steps", "2"]).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm([.. train, "--max-steps", "4", "--resume"]).ExitCode);
         var parts = Directory.GetFiles(Path.Combine(output, "runs")).Order(StringComparer.Ordinal).Select(EventSteps.Read).ToList();
         Assert.Equal([1, 2], parts[0].Losses);
         // The reader forgets what came at this step and after it.

@@ -10,7 +10,7 @@ public sealed class SequenceLengthTests
     {
         using var folder = new TemporaryFolder();
 
-        var rows = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--json").Json();
+        var rows = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--json").Json();
 
         // The embedded model has 256 positions; the row has 1600 tokens.
         Assert.InRange(rows.GetProperty("examples").GetInt32(), 4, 20);
@@ -22,10 +22,10 @@ public sealed class SequenceLengthTests
         using var folder = new TemporaryFolder();
         var data = folder.File("long.jsonl", LongText);
 
-        var checkedRows = TrainerProgram.Run("data", "check", "--model", "tiny", "--data", data, "--json").Json();
-        var measured = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--per-row", "--json").Json();
-        var longer = TrainerProgram.Run("eval", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
-        var planned = TrainerProgram.Run("plan", "--model", "tiny", "--no-measure", "--max-seq-length", "2048");
+        var checkedRows = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", data, "--json").Json();
+        var measured = TrainerProgram.RunWarm("eval", "--model", "tiny", "--data", data, "--per-row", "--json").Json();
+        var longer = TrainerProgram.RunWarm("eval", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
+        var planned = TrainerProgram.RunWarm("plan", "--model", "tiny", "--no-measure", "--max-seq-length", "2048");
         var looked = TrainerProgram.RunWarm("data", "check", "--model", "tiny", "--data", data, "--max-seq-length", "2048");
 
         Assert.Equal(checkedRows.GetProperty("examples").GetInt32(), measured.GetProperty("rows").GetArrayLength());
@@ -40,7 +40,8 @@ public sealed class SequenceLengthTests
     {
         using var folder = new TemporaryFolder();
 
-        var refused = TrainerProgram.Run("train", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--max-seq-length", "64", "--output-dir",
+        var refused = TrainerProgram.RunWarm("train", "--model", "tiny", "--data", folder.File("long.jsonl", LongText), "--max-seq-length", "64",
+            "--output-dir",
             Path.Combine(folder.Path, "run")).Faults(65);
 
         Assert.Contains("--on-too-long split", Assert.Single(refused));

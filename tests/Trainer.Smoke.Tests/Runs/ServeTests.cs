@@ -16,7 +16,8 @@ public sealed class ServeTests
     public async Task A_run_is_served_with_its_base_and_wrong_requests_are_told_apart()
     {
         using var folder = new TemporaryFolder();
-        var run = TrainerProgram.Run(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "30", "--batch-size", "8", "--learning-rate",
+        var run = TrainerProgram.RunWarm(new ProgramRun("train", "--model", "tiny", "--data", "demo", "--max-steps", "30", "--batch-size", "8",
+            "--learning-rate",
             "5e-3", "--output", "a") { Directory = folder.Path });
         Assert.True(run.ExitCode == 0, run.Error);
         using var server = TrainerProgram.Start(new ProgramRun("serve", "a", "--port", "0", "--max-request-size", "16KB", "--max-tokens",
@@ -64,7 +65,7 @@ public sealed class ServeTests
     [Fact]
     public async Task A_key_is_asked_for_and_an_open_address_needs_one()
     {
-        Assert.Contains("--api-key", Assert.Single(TrainerProgram.Run("serve", "tiny", "--host", "0.0.0.0").Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("--api-key", Assert.Single(TrainerProgram.RunWarm("serve", "tiny", "--host", "0.0.0.0").Faults(2)), StringComparison.Ordinal);
         using var server = TrainerProgram.Start(new ProgramRun("serve", "tiny", "--port",
             "0") { Environment = new Dictionary<string, string> { ["TRAINER_API_KEY"] = "secret" } });
         try

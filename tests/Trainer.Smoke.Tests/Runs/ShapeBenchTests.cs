@@ -8,7 +8,7 @@ public sealed class ShapeBenchTests
     [Fact]
     public void A_shape_is_measured_with_random_weights_beside_the_machines_ceilings()
     {
-        var result = TrainerProgram.Run("bench", "--shape", "tiny", "--seq", "48", "--layers", "3", "--steps", "2", "--json").Json();
+        var result = TrainerProgram.RunWarm("bench", "--shape", "tiny", "--seq", "48", "--layers", "3", "--steps", "2", "--json").Json();
 
         Assert.Equal(3, result.GetProperty("layers").GetInt32());
         Assert.Equal(48, result.GetProperty("sequence").GetInt32());
@@ -23,7 +23,7 @@ public sealed class ShapeBenchTests
     public void Simulated_cores_are_told_by_part_and_scaled_to_all_layers()
     {
         string[] line = ["bench", "--shape", "tiny", "--seq", "200", "--layers", "1", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
-        var result = TrainerProgram.Run([.. line, "--json"]).Json();
+        var result = TrainerProgram.RunWarm([.. line, "--json"]).Json();
 
         Assert.Equal((2, 1, 8), (result.GetProperty("layers").GetInt32(), result.GetProperty("measured_layers").GetInt32(),
             result.GetProperty("simulated_cores").GetInt32()));
@@ -35,13 +35,13 @@ public sealed class ShapeBenchTests
         Assert.Equal(["products", "adapters", "attention", "elementwise", "loss", "optimizer", "other"], parts.Select(part => part.Name));
         Assert.Equal(step.GetProperty("seconds_on_one_core").GetDouble(),
             parts.Sum(part => part.Value.GetProperty("seconds_on_one_core").GetDouble()), 1e-9);
-        Assert.Contains("Not modelled: memory", TrainerProgram.Run(line).Output);
+        Assert.Contains("Not modelled: memory", TrainerProgram.RunWarm(line).Output);
     }
 
     [Fact]
     public void Steps_beside_busy_loops_are_set_against_those_alone()
     {
-        var result = TrainerProgram.Run("bench", "--shape", "tiny", "--seq", "32", "--layers", "1", "--steps", "2", "--beside", "1", "--json").Json();
+        var result = TrainerProgram.RunWarm("bench", "--shape", "tiny", "--seq", "32", "--layers", "1", "--steps", "2", "--beside", "1", "--json").Json();
 
         Assert.Equal(2, result.GetProperty("step_seconds_beside").GetArrayLength());
         Assert.True(result.GetProperty("times_as_long_beside").GetDouble() > 0);
@@ -57,7 +57,7 @@ public sealed class ShapeBenchTests
         folder.File("config.json",
             """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "rms_norm_eps": 1e-5}""");
 
-        var result = TrainerProgram.Run("bench", "--shape", folder.Path, "--seq", "8", "--steps", "1");
+        var result = TrainerProgram.RunWarm("bench", "--shape", folder.Path, "--seq", "8", "--steps", "1");
 
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Contains("multiply-add peak", result.Output);
@@ -87,5 +87,5 @@ public sealed class ShapeBenchTests
     [InlineData("--threads", "bench", "--shape", "tiny", "--simulate-cores", "8", "--threads", "2")]
     [InlineData("'huge'", "bench", "--shape", "huge")]
     public void What_does_not_go_together_is_refused(string named, params string[] line)
-    => Assert.Contains(named, Assert.Single(TrainerProgram.Run(line).Faults(2)));
+    => Assert.Contains(named, Assert.Single(TrainerProgram.RunWarm(line).Faults(2)));
 }

@@ -96,8 +96,8 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     [Fact]
     public void The_adapter_lowers_the_loss_that_eval_measures_and_rows_add_up_to_it()
     {
-        var without = TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--json").Json();
-        var with = TrainerProgram.Run("eval", "--model", "tiny", "--data", "demo", "--adapter", run.Folder, "--quantize", "nf4", "--per-token", "--json")
+        var without = TrainerProgram.RunWarm("eval", "--model", "tiny", "--data", "demo", "--json").Json();
+        var with = TrainerProgram.RunWarm("eval", "--model", "tiny", "--data", "demo", "--adapter", run.Folder, "--quantize", "nf4", "--per-token", "--json")
             .Json();
         Assert.True(with.GetProperty("loss").GetDouble() < 0.8 * without.GetProperty("loss").GetDouble());
         Assert.Equal(Math.Exp(with.GetProperty("loss").GetDouble()), with.GetProperty("perplexity").GetDouble(), 6);
@@ -113,7 +113,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         string[] words = ["generate", "--model", "tiny", "--adapter", run.Folder, "--quantize", "nf4", "--prompt", "Where is the key?", "--max-tokens", "24",
             "--compare", "--json"];
-        var (first, second) = (TrainerProgram.Run(words).Json(), TrainerProgram.Run(words).Json());
+        var (first, second) = (TrainerProgram.RunWarm(words).Json(), TrainerProgram.Run(words).Json());
         Assert.Equal(first.GetProperty("text").GetString(), second.GetProperty("text").GetString());
         Assert.NotEqual(first.GetProperty("text").GetString(), first.GetProperty("base_text").GetString());
     }
@@ -123,7 +123,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var merged = Path.Combine(folder.Path, "merged");
-        var refused = TrainerProgram.Run("merge", "--model", "tiny", "--adapter", run.Folder, "--output", merged, "--max-drift", "0");
+        var refused = TrainerProgram.RunWarm("merge", "--model", "tiny", "--adapter", run.Folder, "--output", merged, "--max-drift", "0");
         Assert.Equal(65, refused.ExitCode);
         Assert.Contains("--max-drift allows", refused.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(merged));
@@ -134,9 +134,10 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var weights = Path.Combine(folder.Path, "weights");
-        Assert.Equal(0, TrainerProgram.Run("merge", "--model", "tiny", "--adapter", run.Folder, "--output", weights).ExitCode);
+        Assert.Equal(0, TrainerProgram.RunWarm("merge", "--model", "tiny", "--adapter", run.Folder, "--output", weights).ExitCode);
         foreach (var file in Directory.GetFiles(weights, "*token*").Append(Path.Combine(weights, "chat_template.jinja"))) File.Delete(file);
-        var drift = TrainerProgram.Run("merge", "--model", weights, "--adapter", run.Folder, "--output", Path.Combine(folder.Path, "again"), "--json").Json();
+        var drift = TrainerProgram.RunWarm("merge", "--model", weights, "--adapter", run.Folder, "--output", Path.Combine(folder.Path, "again"),
+            "--json").Json();
         Assert.True(drift.GetProperty("largest_drift").GetDouble() < 0.2);
     }
 
@@ -145,10 +146,10 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var merged = Path.Combine(folder.Path, "merged");
-        var drift = TrainerProgram.Run("merge", "--model", "tiny", "--adapter", run.Folder, "--quantize", "nf4", "--output", merged, "--json").Json();
+        var drift = TrainerProgram.RunWarm("merge", "--model", "tiny", "--adapter", run.Folder, "--quantize", "nf4", "--output", merged, "--json").Json();
         Assert.True(drift.GetProperty("largest_drift").GetDouble() < 0.2);
-        Assert.Equal("model", TrainerProgram.Run("inspect", merged, "--json").Json().GetProperty("kind").GetString());
-        Assert.Equal(0, TrainerProgram.Run("export", "--model", "tiny", "--adapter", run.Folder, "--output", Path.Combine(folder.Path, "a.gguf")).ExitCode);
+        Assert.Equal("model", TrainerProgram.RunWarm("inspect", merged, "--json").Json().GetProperty("kind").GetString());
+        Assert.Equal(0, TrainerProgram.RunWarm("export", "--model", "tiny", "--adapter", run.Folder, "--output", Path.Combine(folder.Path, "a.gguf")).ExitCode);
         Assert.Equal("GGUF", Encoding.ASCII.GetString(File.ReadAllBytes(Path.Combine(folder.Path, "a.gguf")), 0, 4));
     }
 
@@ -157,7 +158,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var file = Path.Combine(folder.Path, "talk.jsonl");
-        var result = TrainerProgram.Run(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens",
+        var result = TrainerProgram.RunWarm(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens",
             "16") { Input = $"Where is the key?\n/adapter off\nAnd now?\n/save {file}\n/exit\n" });
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Equal(4, JsonDocument.Parse(File.ReadAllText(file)).RootElement.GetProperty("messages").GetArrayLength());
@@ -174,7 +175,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
         File.Copy(Path.Combine(run.Folder, "adapter_config.json"), Path.Combine(broken, "adapter_config.json"));
         File.WriteAllText(Path.Combine(broken, "adapter_model.safetensors"), "x");
         var tooLong = string.Join(' ', Enumerable.Repeat("word", 400));
-        var result = TrainerProgram.Run(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens", "12", "--verbose")
+        var result = TrainerProgram.RunWarm(new ProgramRun("chat", "--model", "tiny", "--adapter", run.Folder, "--max-tokens", "12", "--verbose")
         {
             Input = $"Where is the key?\n/reset\n/adapter {broken}\n{tooLong}\nWhere is the key?\n/save {file}\n/adapter off\n/reset\nWhere is the key?\n",
         });
@@ -194,7 +195,7 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     {
         using var folder = new TemporaryFolder();
         var (page, picture) = (Path.Combine(folder.Path, "c.html"), Path.Combine(folder.Path, "c.png"));
-        var result = TrainerProgram.Run("report", run.Folder, run.Folder, "--output", page, "--png", picture, "--json").Json();
+        var result = TrainerProgram.RunWarm("report", run.Folder, run.Folder, "--output", page, "--png", picture, "--json").Json();
         Assert.Equal(2, result.GetProperty("runs").GetArrayLength());
         // Drawn after the fact, the page still knows what the run knew.
         Assert.Matches("\"lengths\":\\[\\[\\d+,\\d+", File.ReadAllText(page));
@@ -205,7 +206,8 @@ public sealed class TinyRunTests(TinyRun run) : IClassFixture<TinyRun>
     public void A_folder_that_holds_a_run_is_not_taken_by_another()
     {
         var before = File.ReadAllBytes(Path.Combine(run.Folder, "adapter_model.safetensors"));
-        var fault = Assert.Single(TrainerProgram.Run("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir", run.Folder).Faults(2));
+        var fault = Assert.Single(TrainerProgram.RunWarm("train", "--model", "tiny", "--data", "demo", "--max-steps", "1", "--output-dir",
+            run.Folder).Faults(2));
         Assert.Contains("--resume", fault, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(run.Folder, "adapter_model.safetensors")));
     }
