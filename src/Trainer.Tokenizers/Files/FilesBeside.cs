@@ -4,7 +4,8 @@ namespace Trainer.Tokenizers.Files;
 
 /// <summary>
 /// What stands beside a tokenizer, with transformers' precedence: an <c>added_tokens_decoder</c> in tokenizer_config.json says all of added tokens
-/// and roles and the other files are not asked; without one, special_tokens_map.json wins over the configuration, and added_tokens.json adds tokens.
+/// and roles and the other files are not asked; without one, special_tokens_map.json wins over the configuration, and added_tokens.json adds tokens. A role
+/// that no file names has the token of the configuration's class.
 /// </summary>
 /// <param name="Config">tokenizer_config.json, or null.</param>
 /// <param name="Map">special_tokens_map.json, or null.</param>
@@ -18,7 +19,13 @@ internal sealed record FilesBeside(JsonSection? Config, JsonSection? Map, JsonSe
     public JsonSection? Decoder => Config?.Member("added_tokens_decoder") is { IsNull: false } decoder ? decoder : null;
 
     /// <summary>The roles of special tokens.</summary>
-    public SpecialTokens Roles => new(TokenOf("bos_token"), TokenOf("eos_token"), TokenOf("pad_token"), TokenOf("unk_token"));
+    /// <param name="isThere">Whether the vocabulary has a token: one that a class alone names stands for nothing where it has not.</param>
+    public SpecialTokens Roles(Func<string, bool> isThere)
+    {
+        return new(TokenOf("bos_token"), TokenOf("eos_token"), TokenOf("pad_token"), TokenOf("unk_token"));
+
+        string? TokenOf(string role) => Named(role) is { } named ? Content(named) : OfTheClass(role) is { } token && isThere(token) ? token : null;
+    }
 
     /// <summary>Every token that has a role or is named as special, and where it is named (an object with flags, or its text).</summary>
     public IEnumerable<(string Content, JsonSection Named)> SpecialTokens()
@@ -33,10 +40,17 @@ internal sealed record FilesBeside(JsonSection? Config, JsonSection? Map, JsonSe
         }
     }
 
-    private string? TokenOf(string role) => Find(role) is { } named ? Content(named) : null;
+    private JsonSection? Find(string role) => Named(role)
+        ?? (OfTheClass(role) is { } token ? new JsonSection(JsonSerializer.SerializeToElement(token), Config!.Value.File, role) : null);
 
-    private JsonSection? Find(string role) =>
-        (Decoder is null ? Member(Map, role) : null) ?? Member(Config, role);
+    private JsonSection? Named(string role) => (Decoder is null ? Member(Map, role) : null) ?? Member(Config, role);
+
+    // A role that is named null has no token, whatever the class.
+    private string? OfTheClass(string role) =>
+        Config is not { } config || IsSaid(config, role) || Decoder is null && Map is { } map && IsSaid(map, role) ? null
+        : ClassTokens.Of(config.Member("tokenizer_class") is { Element.ValueKind: JsonValueKind.String } name ? name.Text() : null, role);
+
+    private static bool IsSaid(JsonSection file, string role) => file.Member(role).Element.ValueKind != JsonValueKind.Undefined;
 
     private static JsonSection? Member(JsonSection? file, string name) => file?.Member(name) is { IsNull: false } value ? value : null;
 

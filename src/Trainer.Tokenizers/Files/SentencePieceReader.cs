@@ -49,9 +49,9 @@ internal static class SentencePieceReader
                 tokens.Add(new AddedToken(id, file.Pieces[id].Text, false, false, false, false, true));
         }
         tokens = AddedTokenReader.Read(tokens, beside, vocabulary);
-        var special = Roles(beside.Roles, file, unknown);
         var added = new AddedVocabulary(tokens, normalizer);
         int? IdOf(string token) => added.IdOf(token) ?? vocabulary.IdOf(token);
+        var special = Roles(beside.Roles(token => IdOf(token) is not null), file, unknown);
         return new TokenizerParts(
             vocabulary,
             file.IsUnigram ? Unigram(file, vocabulary, unknown) : BytePairs(file, vocabulary, unknown, path),

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json;
 using Trainer.Tokenizers.AddedTokens;
 using Trainer.Tokenizers.PostProcessors;
 
@@ -45,14 +46,15 @@ internal static class TokenizerFolder
         if (added.Vanishing is { } vanishing)
             throw file.Member("added_tokens").Fault($"the normalizer leaves nothing of added token '{vanishing.Content}' (id {vanishing.Id})",
                 "give that token \"normalized\": false");
-        var special = beside.Roles;
+        int? IdOf(string token) => added.IdOf(token) ?? vocabulary.IdOf(token);
+        var special = beside.Roles(token => IdOf(token) is not null);
         var processor = PostProcessorReader.Read(file.Member("post_processor"), id => vocabulary.TokenOf(id) ?? added.ContentOf(id) ?? "");
         return new TokenizerParts(
             vocabulary,
             model,
             added,
             ComponentReader.PreTokenizer(file.Member("pre_tokenizer")),
-            Rebuilt(beside.Config, special, token => added.IdOf(token) ?? vocabulary.IdOf(token)) ?? processor,
+            Rebuilt(beside.Config, special, IdOf) ?? processor,
             ComponentReader.Decoder(file.Member("decoder")),
             special,
             hash);
@@ -63,11 +65,16 @@ internal static class TokenizerFolder
     {
         if (config is not { } section || !RebuiltClasses.Contains(section.Member("tokenizer_class").TextOrNull()))
             return null;
+        var (begins, ends) = (section.Member("add_bos_token"), section.Member("add_eos_token"));
+        // Where a token is said to be none, version 5 of transformers puts none and keeps the file's own template unless one of the two is asked for.
+        var isNone = special.Bos is null && section.Member("bos_token").Element.ValueKind == JsonValueKind.Null;
+        if (isNone && begins.IsNull && ends.IsNull)
+            return null;
         var parts = new List<int[]?>();
-        if (section.Member("add_bos_token").Flag(true))
+        if (begins.Flag(!isNone))
             parts.Add([Need(section, "bos_token", special.Bos, idOf)]);
         parts.Add(null);
-        if (section.Member("add_eos_token").Flag(false))
+        if (ends.Flag(false))
             parts.Add([Need(section, "eos_token", special.Eos, idOf)]);
         return new Template(parts);
     }
