@@ -49,9 +49,16 @@ internal sealed class CallList(ToolList tools, bool fromTable, bool opensText = 
         }
         var flat = Function(value, at, wasText);
         var result = new JsonObject();
-        if (flat["id"] is { } id)
+        // Calls that are items of their own (OpenAI's Responses) have an id beside that of the call, and say how they ended.
+        if (flat["call_id"] is not null)
         {
             flat.Remove("id");
+            flat.Remove("status");
+        }
+        foreach (var key in (ReadOnlySpan<string>)["id", "call_id"])
+        {
+            if (flat[key] is not { } id) continue;
+            flat.Remove(key);
             result["id"] = id;
         }
         flat.Remove("type");

@@ -26,16 +26,25 @@ internal static class ChatReader
         var read = lists.ToArray();
         var calls = new CallList(known, known.HasHoles || read.Any(list => HasHoles(list.Messages)), opensText: !asGiven);
         var turns = new List<Turn>();
+        var last = 0;
         foreach (var (messages, column) in read)
         {
             if (messages.GetArrayLength() == 0) throw BadRowException.Malformed($"column '{column}' holds no messages");
+            last = turns.Count;
             var i = 0;
             foreach (var message in messages.EnumerateArray())
-                turns.Add(Message(message, $"{column}[{i++}]", calls) with { AsGiven = asGiven ? message : null });
+            {
+                var at = $"{column}[{i++}]";
+                if (asGiven) turns.Add(Message(message, at, calls) with { AsGiven = message });
+                else foreach (var (said, place) in MessageForms.Of(message, at)) Add(turns, last, Message(said, place, calls), said, place);
+            }
+            if (turns.Count == last) throw BadRowException.Malformed($"column '{column}' holds no messages");
         }
-        if (system is { } given && RowValue.Text(given, "system") is { } text && !string.IsNullOrWhiteSpace(text)) AddSystem(turns, text);
+        var count = turns.Count;
+        if (system is { } given && Parts.Words(given, "system") is { } text && !string.IsNullOrWhiteSpace(text)) AddSystem(turns, text);
         return new ChatRow(turns)
         {
+            LastList = last + turns.Count - count,
             Tools = known.Json,
             Variables = Variables(variables),
             Notes = calls.LeftNullsOut ? ["arguments that are null were left out of tool calls"] : [],
@@ -45,6 +54,23 @@ internal static class ChatReader
     /// <summary>Whether messages have keys that are null, as tables write them; a content of null is common elsewhere.</summary>
     private static bool HasHoles(JsonElement messages) => messages.EnumerateArray().Any(message => message.ValueKind == JsonValueKind.Object
         && message.EnumerateObject().Any(property => property.Value.ValueKind == JsonValueKind.Null && property.Name is not ("content" or "value")));
+
+    /// <summary>Adds a turn; a call right behind what the assistant says (ms-swift's <c>tool_call</c>, an item of Responses) belongs to the same turn, as the
+    /// model would stop at its end.</summary>
+    private static void Add(List<Turn> turns, int first, Turn turn, JsonElement message, string at)
+    {
+        if (turns.Count == first || turn.Calls.Count == 0 || turn.HasReasoning || !IsCall(message) || turns[^1] is not { IsAssistant: true } before)
+        {
+            turns.Add(turn);
+            return;
+        }
+        if (TurnLoss.Read(message, at, isAssistant: true) is { } isTrained && isTrained != before.IsTrained)
+            throw BadRowException.Malformed($"'{at}' goes on with the assistant's turn before it, and only one of the two is trained", "mark both alike");
+        turns[^1] = before with { Calls = [.. before.Calls, .. turn.Calls] };
+    }
+
+    private static bool IsCall(JsonElement message) => Member(message, "role", "from") is { ValueKind: JsonValueKind.String } role
+        && Roles.Of(role.GetString()!) == Roles.Call;
 
     /// <summary>A system prompt of its own column comes first; beside a system turn it must say the same.</summary>
     private static void AddSystem(List<Turn> turns, string text)
@@ -83,10 +109,12 @@ internal static class ChatReader
         var role = Roles.Of(spoken);
         if (Member(message, "role") is not null && Member(message, "from") is { } other && Roles.Of(RowValue.Text(other, at + ".from")) != role)
             throw BadRowException.Malformed($"'{at}.role' and '{at}.from' name two speakers", "keep one of them");
-        var content = Member(message, "content", "value");
+        var content = Member(message, "content", "value", "parts");
+        if (Member(message, "content") is { } one && Member(message, "value") is { } two && !JsonElement.DeepEquals(one, two))
+            throw BadRowException.Malformed($"'{at}.content' and '{at}.value' are two contents of one message", "keep one of them");
         if (role == Roles.Call) return Called(message, content, at, calls);
         var inParts = role == Turn.Assistant && content is { ValueKind: JsonValueKind.Array } mixed ? CallParts(mixed, at, calls, out content) : [];
-        var (text, thought) = Content(content, role, at);
+        var (text, thought) = Content(content, role, Member(message, "content", "value") is null && content is not null ? $"{at}.parts" : $"{at}.content");
         var turn = new Turn(role, text) { WrittenAs = WrittenAs(message), Other = Other(message, role),
             IsTrained = TurnLoss.Read(message, at, role == Turn.Assistant) ?? true };
         if (role != Turn.Assistant)
@@ -121,12 +149,12 @@ internal static class ChatReader
     private static (string Said, string? Thought) Content(JsonElement? content, string role, string at)
     {
         if (content is not { } value) return ("", null);
-        if (value.ValueKind == JsonValueKind.String) return (RowValue.Text(value, at + ".content"), null);
+        if (value.ValueKind == JsonValueKind.String) return (RowValue.Text(value, at), null);
         // A tool may answer with anything; its text is what the tool would have sent.
         if (role == Turn.Tool && (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(part => !IsPart(part))))
             return (PythonJson.Text(value), null);
-        if (value.ValueKind == JsonValueKind.Array) return Parts.Join(value, at + ".content");
-        throw BadRowException.Malformed($"'{at}.content' is {RowFields.Name(value)}; it must be a string");
+        if (value.ValueKind == JsonValueKind.Array) return Parts.Join(value, at);
+        throw BadRowException.Malformed($"'{at}' is {RowFields.Name(value)}; it must be a string");
     }
 
     /// <summary>Calls among the parts of a content (LLaMA-Factory's <c>tool_call</c>, Anthropic's <c>tool_use</c>), and the parts without them.</summary>
@@ -196,6 +224,7 @@ internal static class ChatReader
             if (property.Name is "role" or "from" or "content" or "value" || property.Value.ValueKind == JsonValueKind.Null || TurnLoss.IsKey(property.Name))
                 continue;
             if (role == Turn.Assistant && (property.Name is "tool_calls" or "function_call" || ReasoningFields.Contains(property.Name))) continue;
+            if (property.Name == "parts" && Member(message, "content", "value") is null) continue; // Gemini's name for the content
             // Table exports give every message these keys.
             if (property.Name is "tool_calls" or "function_call"
                 && (WireJson.IsAbsent(property.Value) || property.Value.ValueKind == JsonValueKind.Array && property.Value.GetArrayLength() == 0)) continue;

@@ -6,6 +6,9 @@ namespace Trainer.Data.Conversations;
 /// <param name="Turns">Its messages.</param>
 internal sealed record ChatRow(IReadOnlyList<Turn> Turns)
 {
+    /// <summary>Where the turns of the last list of messages begin: behind those of the prompt, where a row has both.</summary>
+    public int LastList { get; init; }
+
     /// <summary>A JSON array of tools, each <c>{"type": "function", "function": {...}}</c>; null where there is none.</summary>
     public JsonElement? Tools { get; init; }
 

@@ -39,6 +39,15 @@ internal static class Parts
         return (said.ToString(), thought?.ToString());
     }
 
+    /// <summary>Words given as a text, as parts, or as an object that holds either (Gemini's <c>systemInstruction</c>).</summary>
+    public static string Words(JsonElement value, string at)
+    {
+        if (value.ValueKind == JsonValueKind.Object)
+            foreach (var name in (ReadOnlySpan<string>)["parts", "content", "text"])
+                if (Member(value, name) is { } inner) return Words(inner, $"{at}.{name}");
+        return value.ValueKind == JsonValueKind.Array ? Join(value, at).Said : RowValue.Text(value, at);
+    }
+
     private static string Text(JsonElement part, string place, params ReadOnlySpan<string> names)
     {
         var isThere = false;

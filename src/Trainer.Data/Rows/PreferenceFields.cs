@@ -8,7 +8,7 @@ internal static class PreferenceFields
     /// <summary>The columns of such rows that no other row has.</summary>
     public static readonly string[] Known = ["chosen", "rejected", "label", "prompt_ids", "chosen_ids", "rejected_ids", "completion_ids", "kl_completion_ids"];
 
-    private static readonly string[] Context = ["prompt", "messages", "conversations", "instruction", "input", "system", "history", "tools", "functions",
+    private static readonly string[] Context = ["prompt", .. RowFields.Chats, "instruction", "input", "system", "history", "tools", "functions",
         "chat_template_kwargs"];
 
     /// <summary>Kind and permitted columns, or null where the row is no preference data or is not read as such.</summary>
@@ -27,7 +27,7 @@ internal static class PreferenceFields
             : Has("chosen", "rejected") ? (RowKind.Pair, [.. Context, "chosen", "rejected"])
             : Has("prompt_ids", "completion_ids", "label") ? (RowKind.Feedback, ["prompt_ids", "completion_ids", "label", "kl_completion_ids"])
             : Has("label") && purpose != RowPurpose.Supervised
-                && (Has("prompt", "completion") || Has("messages") || Has("conversations") || Has("instruction", "output"))
+                && (Has("prompt", "completion") || RowFields.Chats.Any(fields.ContainsKey) || Has("instruction", "output"))
                 ? (RowKind.Feedback, [.. Context, "completion", "output", "label"])
             : null;
         if (purpose == RowPurpose.Prompts) return Prompt(fields);
@@ -54,11 +54,11 @@ internal static class PreferenceFields
     private static (RowKind Kind, string[] Allowed) Prompt(IReadOnlyDictionary<string, JsonElement> fields)
     {
         string[] beside = ["system", "tools", "functions", "chat_template_kwargs"];
-        foreach (var (column, allowed) in new[]
-        {
-            ("prompt_ids", Array.Empty<string>()), ("prompt", beside), ("messages", beside), ("conversations", beside),
+        foreach (var (column, allowed) in ((string, string[])[])
+        [
+            ("prompt_ids", []), ("prompt", beside), .. RowFields.Chats.Select(name => (name, beside)),
             ("instruction", ["input", "system", "history"]),
-        })
+        ])
             if (fields.ContainsKey(column)) return (RowKind.Prompt, [column, .. allowed]);
         throw BadRowException.Malformed($"the row has no prompt{Missing(fields, "prompt")}",
             "give prompt (a string or a list of messages), messages, or instruction, or map another name: --data FILE,prompt=NAME");

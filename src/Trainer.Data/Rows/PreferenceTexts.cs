@@ -85,8 +85,7 @@ internal static class PreferenceTexts
     private static PreferenceText? Context(RowFields fields, bool hasTemplate, bool answersAreMessages)
     {
         if (fields["prompt"] is { } prompt) return Side(prompt, "prompt");
-        if (fields["messages"] is { } messages) return new("", RowValue.Array(messages, "messages"));
-        if (fields["conversations"] is { } shared) return new("", RowValue.Array(shared, "conversations"));
+        if (fields.Conversation() is { } conversation) return new("", conversation.Messages);
         if (fields["instruction"] is not { } instruction) return null;
         var (text, input) = (RowValue.Text(instruction, "instruction"), fields["input"] is { } given ? RowValue.Text(given, "input") : "");
         if (!hasTemplate && !answersAreMessages) return new(Alpaca.Prompt(text, input), null);

@@ -8,9 +8,11 @@ internal sealed partial class RowEncoder
     private (EncodedRow, bool) Conversation(RowFields fields) => Rendered(Chat(fields), 0);
 
     /// <summary>A prompt and a completion of messages, of which the prompt's are not trained.</summary>
-    private (EncodedRow, bool) PromptMessages(RowFields fields) =>
-        Rendered(Chat(fields), fields["prompt"]!.Value is { ValueKind: JsonValueKind.String }
-        ? 1 : RowValue.Array(fields["prompt"]!.Value, "prompt").GetArrayLength());
+    private (EncodedRow, bool) PromptMessages(RowFields fields)
+    {
+        var row = Chat(fields);
+        return Rendered(row, row.LastList);
+    }
 
     /// <summary>The conversation that a row is: of messages, of a prompt and a completion (either may be a text, the user's or the assistant's), or of an
     /// instruction.</summary>
@@ -27,8 +29,7 @@ internal sealed partial class RowEncoder
             var (prompt, completion) = (Turns(fields, "prompt", Turn.User), Turns(fields, "completion", Turn.Assistant));
             return ChatReader.Read([(prompt, "prompt"), (completion, "completion")], fields["system"], Tools(fields), fields["chat_template_kwargs"]);
         }
-        var column = fields["conversations"] is null ? "messages" : "conversations";
-        return ChatReader.Read([(RowValue.Array(fields[column]!.Value, column), column)], fields["system"], Tools(fields), fields["chat_template_kwargs"]);
+        return ChatReader.Read([fields.Conversation()!.Value], fields["system"], Tools(fields), fields["chat_template_kwargs"]);
     }
 
     private static JsonElement Turns(RowFields fields, string column, string role) => fields[column]!.Value is { ValueKind: JsonValueKind.String } text

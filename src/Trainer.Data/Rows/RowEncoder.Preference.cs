@@ -77,9 +77,8 @@ internal sealed partial class RowEncoder
         if (chat is null) throw BadRowException.Malformed("the row is a chat and the model has no chat template", "pass --chat-template FILE");
         var row = ChatReader.Read([(prompt, "prompt"), (answer, column)], fields["system"], Tools(fields), fields["chat_template_kwargs"])
             .With(options.Reasoning);
-        var from = row.Turns.Count - answer.GetArrayLength();
-        if (row.Turns.Skip(from).Any(turn => turn.IsAssistant && SaysNothing(turn))) throw EmptyAnswer(column);
-        var rendered = chat.Render(row, TrainOn.Assistant, from);
+        if (row.Turns.Skip(row.LastList).Any(turn => turn.IsAssistant && SaysNothing(turn))) throw EmptyAnswer(column);
+        var rendered = chat.Render(row, TrainOn.Assistant, row.LastList);
         // Everything behind the opened turn belongs to the answer, as in TRL.
         var cut = rendered.Spans.Count > 0 ? rendered.Spans[0].Start : throw BadRowException.Malformed($"column '{column}' holds no turn of the assistant");
         return Behind(rendered.Text, cut, column, special: false) with

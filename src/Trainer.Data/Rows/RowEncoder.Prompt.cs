@@ -29,8 +29,7 @@ internal sealed partial class RowEncoder
                 return PlainOpening(RowValue.Text(prompt, "prompt"));
             return ChatOpening([(Turns(fields, "prompt", Turn.User), "prompt")], fields, fields["system"]);
         }
-        var column = fields["conversations"] is null ? "messages" : "conversations";
-        return ChatOpening([(RowValue.Array(fields[column]!.Value, column), column)], fields, fields["system"]);
+        return ChatOpening([fields.Conversation()!.Value], fields, fields["system"]);
     }
 
     /// <summary>A conversation up to where the assistant is to speak: what it says last is left to it.</summary>

@@ -5,10 +5,13 @@ namespace Trainer.Data.Rows;
 /// <summary>A row's columns by our names: mapped, checked for strangers, its kind decided.</summary>
 internal sealed class RowFields
 {
+    /// <summary>Names of a column that holds a conversation.</summary>
+    public static readonly string[] Chats = ["messages", "conversations", "conversation"];
+
     /// <summary>All columns that mean something in some row.</summary>
     public static readonly string[] Known =
     [
-        "text", "prompt", "completion", "messages", "conversations", "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output",
+        "text", "prompt", "completion", .. Chats, "tools", "functions", "chat_template_kwargs", "system", "instruction", "input", "output",
         "history",
         "input_ids", "labels", "attention_mask", "completion_mask", "assistant_masks", "weight",
         .. PreferenceFields.Known,
@@ -26,6 +29,7 @@ internal sealed class RowFields
     {
         "id", "uid", "uuid", "idx", "index", "row_id", "source", "dataset", "subset", "split", "category", "subcategory", "topic", "tags", "task",
         "metadata", "meta", "url", "timestamp", "created_at", "date", "lang", "language", "license", "model", "token_count", "length", "score", "name", "title",
+        "conversation_id", "dialog_id", "dialogue_id", "parallel_tool_calls",
     };
 
     private static readonly JsonElement EmptyText = JsonSerializer.SerializeToElement("");
@@ -41,6 +45,14 @@ internal sealed class RowFields
 
     /// <summary>The column's value, or null where it is absent or JSON null (tables write null for "not there").</summary>
     public JsonElement? this[string name] => _fields.TryGetValue(name, out var value) ? value : null;
+
+    /// <summary>The conversation and its column's name, or null.</summary>
+    public (JsonElement Messages, string Column)? Conversation()
+    {
+        foreach (var name in Chats)
+            if (this[name] is { } list) return (RowValue.Array(list, name), name);
+        return null;
+    }
 
     public static RowFields From(JsonElement row, IReadOnlyDictionary<string, string>? columns, bool textual = false,
         RowPurpose purpose = RowPurpose.Supervised)
@@ -129,8 +141,7 @@ internal sealed class RowFields
         {
             if (Array.TrueForAll(by, fields.ContainsKey)) found.Add((kind, [.. by, .. beside], by));
         }
-        Try(RowKind.Chat, ["messages"], BesideChats);
-        Try(RowKind.Chat, ["conversations"], BesideChats);
+        foreach (var name in Chats) Try(RowKind.Chat, [name], BesideChats);
         Try(RowKind.Tokenized, ["input_ids"], "labels", "attention_mask", "completion_mask", "assistant_masks", "weight");
         Try(RowKind.Completion, ["prompt", "completion"], BesideChats);
         Try(RowKind.Instruction, ["instruction", "output"], "input", "system", "history", "weight");

@@ -49,8 +49,8 @@ public sealed class AssistantMaskTests
     {
         var turns =
             MaskFixtures.Json(
-            """[{"from":"human","value":"A"},{"from":"gpt","value":"B","weight":0},{"from":"function_call","value":"{\"name\":\"f\"}","train":false},{"from":"gpt","value":"D"}]""");
-        Assert.Equal([true, false, false, true], ChatReader.Read([(turns, "conversations")]).Turns.Select(turn => turn.IsTrained));
+            """[{"from":"human","value":"A"},{"from":"gpt","value":"B","weight":0},{"from":"human","value":"C"},{"from":"function_call","value":"{\"name\":\"f\"}","train":false},{"from":"gpt","value":"D"}]""");
+        Assert.Equal([true, false, true, false, true], ChatReader.Read([(turns, "conversations")]).Turns.Select(turn => turn.IsTrained));
     }
 
     [Fact]
