@@ -61,7 +61,7 @@ public sealed class AssistantMaskBuilder
     {
         var template = Template(row.Tools is not null);
         var traits = _traits.GetOrAdd(template, each => new TemplateTraits(each));
-        var (turns, _) = traits.Fit(row.Turns);
+        var (turns, _, _) = traits.Fit(row.Turns);
         try
         {
             return Best(template, traits, turns, row.Tools, variables).Renders.Prompt();
@@ -77,7 +77,7 @@ public sealed class AssistantMaskBuilder
     {
         var template = Template(row.Tools is not null);
         var traits = _traits.GetOrAdd(template, each => new TemplateTraits(each));
-        var (turns, notes) = traits.Fit(row.Turns);
+        var (turns, places, notes) = traits.Fit(row.Turns);
         if (row.Variables.Count > 0)
             variables = (variables ?? new Dictionary<string, JsonElement>()).Concat(row.Variables).GroupBy(pair => pair.Key).ToDictionary(group => group.Key,
                 group => group.Last().Value);
@@ -88,10 +88,14 @@ public sealed class AssistantMaskBuilder
                 "pass another template with --chat-template FILE");
         var all = Enumerable.Range(0, turns.Count).Where(turn => turns[turn].IsAssistant).ToArray();
         var wanted = which switch { TrainOn.All => all, TrainOn.Last => all.TakeLast(1), _ => all };
-        var trained = which == TrainOn.All ? all : wanted.Where(turn => turn >= from && turns[turn].IsTrained).ToArray();
+        var trained = which == TrainOn.All ? all : wanted.Where(turn => places[turn] >= from && turns[turn].IsTrained).ToArray();
         AssistantSpans Found(IReadOnlyList<TextSpan> spans, SpanMethod method) =>
-            new(whole.Text, spans, method, template) { Losses = best.Losses, TrainedTurns = trained,
-            Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)] };
+            new(whole.Text, spans, method, template)
+            {
+                Losses = [.. best.Losses.Select(loss => loss.Message < 0 ? loss : loss with { Message = places[loss.Message] })],
+                TrainedTurns = [.. trained.Select(turn => places[turn])],
+                Notes = [.. row.Notes, .. notes, .. best.Form.Notes(turns)],
+            };
         if (which == TrainOn.All) return Found(whole.Text.Length > 0 ? [new TextSpan(0, whole.Text.Length)] : [], SpanMethod.None);
         if (trained.Length == 0) return Found([], SpanMethod.None);
         var marks = template.HasGenerationMarks && whole.SpansVerified
@@ -105,9 +109,9 @@ public sealed class AssistantMaskBuilder
             {
                 // A turn that lost all it says is told as such, and has nothing to train.
                 if (best.Losses.Any(loss => loss.Message == turn && loss.What is "reasoning" or "tool_calls")) continue;
-                throw NotFound(template, turn);
+                throw NotFound(template, places[turn]);
             }
-            if (spans.Count > 0 && found.Spans[0].Start < spans[^1].End) throw NotFound(template, turn);
+            if (spans.Count > 0 && found.Spans[0].Start < spans[^1].End) throw NotFound(template, places[turn]);
             if (found.Method > method) method = found.Method;
             spans.AddRange(found.Spans.Where(span => span.Length > 0));
         }

@@ -55,6 +55,9 @@ internal sealed record ChatForm
     {
         var calls = turns.Any(turn => turn.Calls.Count > 0);
         var wordless = turns.Any(turn => turn.Calls.Count > 0 && turn.Content.Length == 0) ? Wordlesses : Wordlesses[..1];
+        // A message that is rendered letter for letter keeps its null.
+        if (wordless.Length > 1 && traits.PrintsNone && turns.Any(turn => turn is { WrittenAs: Conversations.Wordless.Null, AsGiven: null }))
+            wordless = [Conversations.Wordless.Empty, Conversations.Wordless.Absent];
         var ids = calls ? Enum.GetValues<CallIds>() : [CallIds.AsGiven];
         var reasoning = Places(turns, traits);
         return from parts in Either

@@ -32,14 +32,23 @@ internal sealed class Landmarks(Renders renders, string whole)
         if (all is null || all.Range(turn, null) is not { } range) return Of(turn, names, null, all) is { } only ? [only] : null;
         if (!all.HoldsOthers(turn, range.First, range.Last)) return Of(turn, names, null, all) is { } one ? [one] : null;
         // One kind after the other: words that stand apart are of different kinds.
-        var places = new List<Landmark>();
+        var places = new List<(Landmark Mark, int First, int Last)>();
         foreach (var kind in Enum.GetValues<PieceKind>())
         {
             if (all.Range(turn, kind) is not { } part) continue;
             if (all.HoldsOthers(turn, part.First, part.Last) || Of(turn, names, kind, all) is not { } place) return null;
-            places.Add(place);
+            places.Add((place, part.First, part.Last));
         }
-        return [.. places.OrderBy(place => place.First)];
+        places.Sort((one, other) => one.Mark.First.CompareTo(other.Mark.First));
+        for (var i = places.Count - 1; i > 0; i--)
+        {
+            var (before, after) = (places[i - 1], places[i]);
+            if (all.HoldsOthers(turn, before.First, after.Last)) continue;
+            places[i - 1] = (new Landmark([.. before.Mark.Kinds, .. after.Mark.Kinds], before.Mark.First, after.Mark.Last, before.Mark.Before,
+                after.Mark.After), before.First, after.Last);
+            places.RemoveAt(i);
+        }
+        return [.. places.Select(place => place.Mark)];
     }
 
     private Landmark? Of(int turn, bool names, PieceKind? kind, MarkedText? all)

@@ -8,6 +8,7 @@ namespace Trainer.Data.Chat;
 internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, TurnWriter writer, JsonElement? tools,
     IReadOnlyDictionary<string, JsonElement>? variables, DateTime now)
 {
+    private const string Switch = "enable_thinking";
     private readonly Dictionary<(int Count, bool Prompt), string?> _parts = [];
     private readonly Dictionary<bool, MarkedText?> _all = [];
     private string? _salt;
@@ -25,6 +26,11 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
         if (_parts.TryGetValue((turn, prompt), out var known)) return known;
         return _parts[(turn, prompt)] = Try(() => Render(writer.Write(turn), prompt).Text);
     }
+
+    /// <summary>The text before a message with the prompt of a model that is asked to think, or null where the template has no such switch.</summary>
+    public string? Thinking(int turn) => !template.Source.Contains(Switch, StringComparison.Ordinal) ? null : Try(() => template.Render(
+        Input(writer.Write(turn), prompt: true) with { Variables = new Dictionary<string, JsonElement>(variables ?? new Dictionary<string, JsonElement>())
+            { [Switch] = JsonSerializer.SerializeToElement(true) } }).Text);
 
     /// <summary>The whole text with words for the pieces of one turn (the names of its calls among them or not), or null where the template refuses
     /// it.</summary>
@@ -69,12 +75,14 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
         }
     }
 
-    private RenderedChat Render(JsonElement messages, bool prompt) => template.Render(new TemplateInput
+    private RenderedChat Render(JsonElement messages, bool prompt) => template.Render(Input(messages, prompt));
+
+    private TemplateInput Input(JsonElement messages, bool prompt) => new()
     {
         Messages = messages,
         Tools = tools,
         AddGenerationPrompt = prompt,
         Variables = variables,
         Now = now,
-    });
+    };
 }

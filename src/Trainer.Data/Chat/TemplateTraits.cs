@@ -10,8 +10,10 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
 {
     private static readonly string[] Fields = ["reasoning_content", "reasoning", "thinking", "thought"];
     private const string Word = "zqthoughtz";
+    private const string Call = """ "tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}] """;
     private readonly Lazy<bool> _readsFields =
         new(() => Shows(template, $"\"content\":\"x\",{string.Join(',', Fields.Select(field => $"\"{field}\":\"{Word}\""))}"));
+    private readonly Lazy<bool> _printsNone = new(() => Prints(template, "null") && !Prints(template, "\"\""));
     private readonly Lazy<ReasoningPlace> _place = new(() => Place(template));
     private readonly Dictionary<string, bool> _roles =
         new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
@@ -26,23 +28,27 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
     public bool HasOwnThoughts => ReasoningPlace is ReasoningPlace.Field or ReasoningPlace.Part && !template.Source.Contains("think>", StringComparison.Ordinal)
         && (ReasoningPlace == ReasoningPlace.Part || _readsFields.Value);
 
+    /// <summary>Whether the template writes the content of a turn that only calls, where it is null, as Python prints null: the word None would be learnt.</summary>
+    public bool PrintsNone => _printsNone.Value;
+
     /// <summary>Whether the template reads the ids of calls.</summary>
     public bool ReadsCallIds { get; } = Ids().IsMatch(template.Source);
 
     /// <summary>Whether the template takes a call's name out of its id.</summary>
     public bool NamesCallsById { get; } = template.Source.Contains("tool_call_argument_begin", StringComparison.Ordinal);
 
-    /// <summary>The conversation in roles that the template has.</summary>
+    /// <summary>The conversation in roles that the template has, and the place that each of its turns had before.</summary>
     /// <exception cref="ChatMaskException">A role that it has not.</exception>
-    public (IReadOnlyList<Turn> Turns, IReadOnlyList<string> Notes) Fit(IReadOnlyList<Turn> turns)
+    public (IReadOnlyList<Turn> Turns, IReadOnlyList<int> Places, IReadOnlyList<string> Notes) Fit(IReadOnlyList<Turn> turns)
     {
-        if (turns.All(turn => turn.Role is Turn.System or Turn.User or Turn.Assistant)) return (turns, []);
-        var (fitted, notes) = (new List<Turn>(turns.Count), new List<string>());
-        foreach (var turn in turns)
+        if (turns.All(turn => turn.Role is Turn.System or Turn.User or Turn.Assistant)) return (turns, [.. Enumerable.Range(0, turns.Count)], []);
+        var (fitted, places, notes) = (new List<Turn>(turns.Count), new List<int>(turns.Count), new List<string>());
+        for (var place = 0; place < turns.Count; place++)
         {
+            var turn = turns[place];
             var role = turn.Role;
             if (!Roles.IsCommon(role) && !Quotes(template, role))
-                throw new ChatMaskException(ChatFault.NotRendered, $"message {fitted.Count + 1} has the role '{role}', which the chat template does not know",
+                throw new ChatMaskException(ChatFault.NotRendered, $"message {place + 1} has the role '{role}', which the chat template does not know",
                     "use system, user, assistant or tool, or pass a template that knows it with --chat-template FILE");
             if (role == Turn.Developer && !_roles[Turn.Developer])
             {
@@ -57,8 +63,9 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
             }
             if (role == Turn.Tool && !_roles[Turn.Tool]) role = _roles.FirstOrDefault(known => known.Value && known.Key != Turn.Developer).Key ?? role;
             fitted.Add(role == turn.Role ? turn : turn with { Role = role });
+            places.Add(place);
         }
-        return (fitted, notes);
+        return (fitted, places, notes);
     }
 
     private static string[] Read(ChatTemplate template)
@@ -73,10 +80,22 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
             : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
     }
 
+    private static bool Prints(ChatTemplate template, string content)
+    {
+        try
+        {
+            using var messages = JsonDocument.Parse($$"""[{"role":"user","content":"q"},{"role":"assistant","content":{{content}},{{Call}}}]""");
+            return template.Render(new TemplateInput { Messages = messages.RootElement }).Text.Contains("None", StringComparison.Ordinal);
+        }
+        catch (TemplateException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Whether the template writes a thought of an answer, or of a call, that is given so.</summary>
     private static bool Shows(ChatTemplate template, string fields)
     {
-        const string Call = """ "tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}] """;
         foreach (var rest in new[] { "", "," + Call })
             try
             {

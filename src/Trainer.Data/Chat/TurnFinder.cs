@@ -84,8 +84,8 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         // Words end with themselves; a call ends with the marks that close it here as in a conversation that ends with it.
         if (!mark.Kinds.Contains(PieceKind.Call)) return endOfTurn.Extended(whole, start, mark.Last);
         if (turn + 1 == renders.Turns.Count) return limit;
-        return renders.EndMarked(turn, whole) is { } ended && ended.Before(ended.Text.Length) is { Word: >= 0 } closing
-            ? mark.Last + Common(after, closing.Text) : null;
+        return renders.EndMarked(turn, whole) is { } ended && ended.Range(turn, PieceKind.Call) is { } calls
+            ? mark.Last + Common(after, ended.After(calls.Last)) : null;
     }
 
     /// <summary>Chars in which two texts of a template begin alike. Two marks that begin alike (&lt;think&gt; and &lt;tool_call&gt;) part in their midst:
@@ -134,6 +134,9 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         var added = with[without.Length..];
         yield return added;
         if (wholeOnly) yield break;
+        // A prompt that closes the thought at once asks for none: that which asks for one is another.
+        if (renders.Turns[turn].HasReasoning && renders.Thinking(turn) is { } thinking && thinking.Length > without.Length
+            && thinking.StartsWith(without, StringComparison.Ordinal)) yield return thinking[without.Length..];
         for (var cut = added.LastIndexOfAny(['<', '[']); cut > 0; cut = added.LastIndexOfAny(['<', '['], cut - 1))
             if (Speaker().IsMatch(added.AsSpan(0, cut))) yield return added[..cut];
     }
