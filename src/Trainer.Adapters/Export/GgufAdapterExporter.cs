@@ -41,7 +41,7 @@ public static partial class GgufAdapterExporter
         TensorDeclaration[] tensors = [.. file.Entries.Where(entry => !ReaderRules.IsFrozenCopy(entry.Name))
             .Select(entry => new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape))];
         var verdict = ReaderRules.Judge(config, tensors, model.ModelType, model.TiedEmbeddings).Single(one => one.Reader == "llama.cpp");
-        if (!verdict.Loads || GgufArchitecture.Of(model.ModelType) is not { } architecture)
+        if (!verdict.Loads || GgufArchitecture.Of(model) is not { } architecture)
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {string.Join("; ", verdict.Reasons)}");
         var another = $"the adapter was made for '{config.BaseModel ?? "another model"}', the model given is '{baseFolder}'";
         var alpha = ReaderRules.CommonAlpha(config, tensors)!.Value;
@@ -50,7 +50,7 @@ public static partial class GgufAdapterExporter
         if (experts?.Refusal(config.UseRslora) is { } refusal)
             throw new AdapterException($"adapter '{adapterFolder}' cannot be exported for llama.cpp: {refusal}; merge instead");
         var pairs = tensors.Where(tensor => experts?.Owns(tensor.Name) != true)
-            .Select(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
+            .SelectMany(tensor => Place(tensor, blueprint, architecture, adapterFolder, another)).OrderBy(one => one.Order).ToList();
         foreach (var pair in pairs.GroupBy(one => one.Name[..^1]))
         {
             if (pair.Count() != 2)
@@ -65,11 +65,11 @@ public static partial class GgufAdapterExporter
             new("adapter.lora.alpha", GgufValue.Of((float)alpha)), new("general.file_type", GgufValue.Of(0u)),
         ];
         GgufDeclaration[] declarations = [.. pairs.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32,
-            IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Tensor.Shape[0]])), .. experts?.Declarations ?? []];
+            IsTurned(one.Name) ? one.Tensor.Shape : [one.Tensor.Shape[1], one.Rows?.Length ?? one.Tensor.Shape[0]])), .. experts?.Declarations ?? []];
         AtomicFile.Write(target, temporary =>
         {
             using var writer = GgufWriter.Create(temporary, metadata, declarations);
-            foreach (var (tensor, name, _, module) in pairs) writer.Write(name, Values(file, tensor, name, module, model));
+            foreach (var place in pairs) writer.Write(place.Name, Values(file, place, model));
             experts?.Write(writer);
             writer.Complete();
         }, temporary => GgufFile.Open(temporary).Dispose());
@@ -86,16 +86,23 @@ public static partial class GgufAdapterExporter
             name => names[Plain(name)].FirstOrDefault() ?? name);
     }
 
-    private static (TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module) Place(TensorDeclaration tensor, DecoderBlueprint blueprint,
-        GgufArchitecture architecture, string folder, string another)
+    // Rows are those of B where they lie otherwise than in the folder, or are a part of them.
+    private sealed record Pair(TensorDeclaration Tensor, string Name, long Order, ModuleBlueprint? Module = null, int[]? Rows = null);
+
+    private static IEnumerable<Pair> Place(TensorDeclaration tensor, DecoderBlueprint blueprint, GgufArchitecture architecture, string folder, string another)
     {
         if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2)
             throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
-        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return (tensor, EmbeddingA, -2, null);
-        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) return (tensor, EmbeddingB, -1, null);
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return [new(tensor, EmbeddingA, -2)];
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) 
+            return [new(tensor, EmbeddingB, -1, blueprint.Modules.FirstOrDefault(module => module.Role == ModuleRole.Embedding))];
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
         var path = tensor.Name[Prefix.Length..^".lora_A.weight".Length];
-        if (path == "lm_head") return (tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0), null);
+        if (path == "lm_head")
+        {
+            var head = blueprint.Modules.FirstOrDefault(module => module.Role == ModuleRole.Head);
+            return [new(tensor, $"output.weight.lora_{(isA ? 'a' : 'b')}", long.MaxValue - (isA ? 1 : 0), head)];
+        }
         var match = LayerPath().Match(path);
         var (layer, layers) = (match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0, blueprint.Config.LayerCount);
         if (layer >= layers) throw new AdapterException($"adapter '{folder}' adapts layer {layer}, the base has {layers}; {another}");
@@ -103,34 +110,54 @@ public static partial class GgufAdapterExporter
         var place = match.Success ? modules.TakeWhile(one => !one.Path.EndsWith($".{layer}.{match.Groups[2].Value}", StringComparison.Ordinal)).Count()
             : modules.Count;
         // A gate with one output is a vector there.
-        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear || modules[place].Rows == 1
-            || architecture.TensorOf(modules[place]) is not { } weight)
-                throw new AdapterException($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'");
+        if (place == modules.Count || modules[place].Kind != ModuleKind.Linear || modules[place].Rows == 1 || !architecture.TakesAdapter(modules[place]))
+            throw NoPlace();
         var module = modules[place];
         if (isA ? tensor.Shape[1] != module.Columns : tensor.Shape[0] != module.Rows)
             throw new AdapterException($"tensor '{tensor.Name}' of adapter '{folder}' has shape [{string.Join(", ", tensor.Shape)}], the weight it adapts is "
                 + $"[{module.Rows}, {module.Columns}]; {another}");
-        return (tensor, $"{weight}.lora_{(isA ? 'a' : 'b')}", (layer * 100L + place) * 2 + (isA ? 0 : 1), module);
+        var (order, splits) = ((layer * 100L + place) * 4, GgufSplit.Of(blueprint.Config, module));
+        if (splits.Count == 0)
+        {
+            var weight = architecture.TensorOf(module) ?? throw NoPlace();
+            return [new(tensor, $"{weight}.lora_{(isA ? 'a' : 'b')}", order + (isA ? 0 : 1), module, isA ? null : GgufOrder.OfRows(blueprint.Config, module))];
+        }
+        return splits.Select((split, i) => new Pair(tensor, $"{split.Name}.lora_{(isA ? 'a' : 'b')}", order + 2 * i + (isA ? 0 : 1), module,
+            isA ? null : split.Rows));
+
+        AdapterException NoPlace() => new($"adapter '{folder}' cannot be exported for llama.cpp: it has no place for '{path}'; merge instead");
     }
 
     // llama.cpp looks A up by token, so it lies with a row for each.
     private static bool IsTurned(string name) => name == EmbeddingA;
 
-    // Rows of B and columns of A lie as those of the weight do.
-    private static ReadOnlySpan<byte> Values(SafetensorsFile file, TensorDeclaration tensor, string name, ModuleBlueprint? module, ModelConfig model)
+    // Rows of B and columns of A lie as those of the weight do, and are multiplied as they are.
+    private static ReadOnlySpan<byte> Values(SafetensorsFile file, Pair pair, ModelConfig model)
     {
+        var (tensor, module) = (pair.Tensor, pair.Module);
         var entry = file.Entry(tensor.Name);
         var values = new float[entry.ElementCount];
         StoredValues.Read(file, entry, 0, values);
-        if (IsTurned(name)) return MemoryMarshal.AsBytes<float>(MatrixTurn.Of(values, tensor.Shape[0], tensor.Shape[1]));
+        if (IsTurned(pair.Name)) return MemoryMarshal.AsBytes<float>(MatrixTurn.Of(values, tensor.Shape[0], tensor.Shape[1]));
         if (module is null) return MemoryMarshal.AsBytes<float>(values);
         var (rows, columns) = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-        var isB = name.EndsWith(".lora_b", StringComparison.Ordinal);
-        if ((isB ? GgufOrder.OfRows(model, module) : GgufOrder.OfColumns(model, module)) is not { } order) return MemoryMarshal.AsBytes<float>(values);
-        var moved = new float[values.Length];
-        for (var row = 0; row < rows; row++)
+        if (!pair.Name.EndsWith(".lora_b", StringComparison.Ordinal))
+        {
+            if (GgufOrder.OfColumns(model, module) is not { } order) return MemoryMarshal.AsBytes<float>(values);
+            var turned = new float[values.Length];
+            for (var row = 0; row < rows; row++)
+                for (var column = 0; column < columns; column++) turned[row * columns + column] = values[row * columns + order[column]];
+            return MemoryMarshal.AsBytes<float>(turned);
+        }
+        var multipliers = GgufMultipliers.OfRows(model, module);
+        var moved = new float[(pair.Rows?.Length ?? rows) * columns];
+        for (var row = 0; row < moved.Length / columns; row++)
+        {
+            // A table's multiplier is one for all of its rows, which are not those of B.
+            var multiplier = multipliers?[module.Role == ModuleRole.Embedding ? 0 : row] ?? 1;
             for (var column = 0; column < columns; column++)
-                moved[row * columns + column] = isB ? values[order[row] * columns + column] : values[row * columns + order[column]];
+                moved[row * columns + column] = values[(pair.Rows?[row] ?? row) * columns + column] * multiplier;
+        }
         return MemoryMarshal.AsBytes<float>(moved);
     }
 

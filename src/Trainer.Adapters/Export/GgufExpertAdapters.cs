@@ -86,7 +86,7 @@ internal sealed class GgufExpertAdapters
             lower.AsSpan((int)(own * rank * columns), (int)(rank * columns)).CopyTo(a.AsSpan((int)(e * rank * columns)));
             for (long row = 0; row < rows; row++)
             {
-                var from = one.Part != ExpertPart.GateUp || place.Part is not (ExpertPart.Gate or ExpertPart.Up) ? row
+                var from = one.Part != ExpertPart.GateUp || place.Part is not (ExpertPart.Gate or ExpertPart.Up) || !block.IsGated ? row
                     : block.IsClamped ? 2 * row + (place.Part == ExpertPart.Up ? 1 : 0) : place.Part == ExpertPart.Up ? wide + row : row;
                 for (long j = 0; j < rank; j++) b[(e * rows + row) * rank + j] = upper[from * rank * together + j * together + own];
             }

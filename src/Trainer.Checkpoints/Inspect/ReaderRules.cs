@@ -15,7 +15,8 @@ public static class ReaderRules
     private static readonly string[] LlamaCppFamilies = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gemma3", "gemma3_text", "granite",
         "smollm3", "olmo2", "mixtral", "ministral3", "qwen2_moe", "qwen3_moe", "olmoe", "gemma4_text", "gpt_oss", "qwen3_5_text", "qwen3_5_moe_text",
         "glm4", "ernie4_5", "cohere", "cohere2", "exaone4", "starcoder2", "stablelm", "nemotron", "arcee", "phi", "olmo3", "hunyuan_v1_dense", "seed_oss",
-        "glm4_moe", "lfm2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text", "qwen3_vl_moe_text"];
+        "glm4_moe", "lfm2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text", "qwen3_vl_moe_text", "qwen3_next", "deepseek_v3", "glm4_moe_lite",
+        "apertus", "falcon_h1", "granitemoe", "granitemoehybrid", "nemotron_h", "llama4_text", "lfm2_moe", "gemma3n_text"];
 
     /// <summary>Judges an adapter folder.</summary>
     /// <param name="folder">The folder with adapter_config.json and adapter_model.safetensors.</param>

@@ -6,8 +6,8 @@ using Trainer.Models;
 
 namespace Trainer.Engine.Gguf;
 
-/// <summary>GGUF metadata as config.json: the inverse of <see cref="GgufModelMetadata"/>, for the same architectures and for qwen3moe.</summary>
-internal sealed class GgufConfig
+/// <summary>GGUF metadata as config.json: the inverse of <see cref="GgufModelMetadata"/>, for the same architectures.</summary>
+internal sealed partial class GgufConfig
 {
     private readonly GgufFile _file;
     private readonly string _architecture;
@@ -49,10 +49,21 @@ internal sealed class GgufConfig
             "qwen3vlmoe" => "qwen3_vl_moe_text",
             "qwen35" => "qwen3_5_text",
             "qwen35moe" => "qwen3_5_moe_text",
+            "qwen3next" => "qwen3_next",
+            "deepseek2" => "deepseek_v3",
+            "apertus" => "apertus",
+            "falcon-h1" => "falcon_h1",
+            "granitehybrid" => "granitemoehybrid",
+            "granitemoe" => Own("expert_shared_feed_forward_length") is null ? "granitemoe" : "granitemoehybrid",
+            "nemotron_h" or "nemotron_h_moe" => "nemotron_h",
+            "llama4" => "llama4_text",
+            "lfm2moe" => "lfm2_moe",
+            "gemma3n" => "gemma3n_text",
             var other => throw Bad(_file, $"its architecture '{other}' is not read (llama, granite, smollm3, mistral3, qwen2, qwen2moe, qwen2vl, "
                 + "qwen3, qwen3moe, qwen3vl, qwen3vlmoe, "
                 + "qwen35, qwen35moe, phi2, phi3, gemma, gemma2, gemma3, gemma4, gpt-oss, olmo2, olmoe, glm4, glm4moe, lfm2, seed_oss, exaone4, ernie4_5, "
-                + "hunyuan-dense, arcee, command-r, cohere2, starcoder2, stablelm and nemotron are)"),
+                + "hunyuan-dense, arcee, command-r, cohere2, starcoder2, stablelm, nemotron, qwen3next, deepseek2, apertus, falcon-h1, granitemoe, "
+                + "granitehybrid, nemotron_h, nemotron_h_moe, llama4, lfm2moe and gemma3n are)"),
         };
         if (type == "llama" && Whole("expert_count", 0) > 0) type = "mixtral";
         int heads = Whole("attention.head_count"), hidden = Whole("embedding_length");
@@ -60,21 +71,26 @@ internal sealed class GgufConfig
         _config["hidden_size"] = hidden;
         // Layers that predict further tokens are counted with the others.
         _config["num_hidden_layers"] = Whole("block_count") - Whole("nextn_predict_layers", 0);
-        _config["intermediate_size"] = type is "gpt_oss" or "olmoe"
+        _config["intermediate_size"] = type is "gpt_oss" or "olmoe" or "llama4_text"
             ? Whole("expert_feed_forward_length", Whole("feed_forward_length", 0))
             : type == "gemma4_text" ? Each("feed_forward_length").Min()
+            : type == "nemotron_h" ? Kinds("feed_forward_length").Max()
+            : type == "gemma3n_text" ? Each("feed_forward_length")[0]
             : Whole("feed_forward_length", type.EndsWith("moe_text", StringComparison.Ordinal) ? Whole("expert_feed_forward_length") : null);
         _config["num_attention_heads"] = heads;
         _config["num_key_value_heads"] = type == "gemma4_text" ? Each("attention.head_count_kv")[0]
-            : type == "lfm2" ? KvHeads().Max() : Whole("attention.head_count_kv", heads);
-        var headSize = Whole("attention.key_length", hidden / heads);
-        if (Whole("attention.value_length", headSize) != headSize) throw Bad(_file, "its keys and values have heads of different sizes");
+            : type == "deepseek_v3" ? heads
+            : type is "lfm2" or "lfm2_moe" or "nemotron_h" || _architecture == "granitehybrid" ? KvHeads().Max() : Whole("attention.head_count_kv", heads);
+        var headSize = type == "deepseek_v3" ? Whole("rope.dimension_count") : Whole("attention.key_length", hidden / heads);
+        if (type != "deepseek_v3" && Whole("attention.value_length", headSize) != headSize)
+            throw Bad(_file, "its keys and values have heads of different sizes");
         _config["head_dim"] = headSize;
         _config[type switch
         {
             "cohere" or "cohere2" or "stablelm" or "phi" => "layer_norm_eps",
             "starcoder2" => "norm_epsilon",
-            "nemotron" or "lfm2" => "norm_eps",
+            "nemotron" or "lfm2" or "lfm2_moe" => "norm_eps",
+            "nemotron_h" => "layer_norm_epsilon",
             _ => "rms_norm_eps",
         }] = Number(Own("attention.layer_norm_epsilon") is null ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
         _config["max_position_embeddings"] = Whole("context_length");
@@ -85,16 +101,17 @@ internal sealed class GgufConfig
         foreach (var (key, name) in new[] { ("bos_token_id", "bos_token_id"), ("eos_token_id", "eos_token_id") })
             if (_file.Find($"tokenizer.ggml.{key}")?.Value is uint id) _config[name] = id;
         if (type == "gemma4_text") Gemma4(headSize);
-        else Rope(headSize);
+        else Rope(type, headSize);
         Family(type, hidden, headSize, heads);
+        Hybrid(type);
         return _config;
     }
 
-    private void Rope(int headSize)
+    private void Rope(string type, int headSize)
     {
         _config["rope_theta"] = Number("rope.freq_base", 10_000);
         var dimensions = Whole("rope.dimension_count", headSize);
-        if (dimensions != headSize || _architecture is "glm4" or "glm4moe" or "nemotron" or "stablelm" or "phi2")
+        if ((dimensions != headSize && IsPartlyRotated(type)) || _architecture is "glm4" or "glm4moe" or "nemotron" or "stablelm" or "phi2" or "qwen3next")
             _config["partial_rotary_factor"] = (double)dimensions / headSize;
         var scaling = new JsonObject();
         // One list of divisors says all of llama 3's scaling: LongRoPE with the same list for short and long texts.
@@ -108,12 +125,15 @@ internal sealed class GgufConfig
             (scaling["rope_type"], scaling["factor"]) = (kind, Number("rope.scaling.factor"));
             if (kind == "yarn") scaling["original_max_position_embeddings"] = Whole("rope.scaling.original_context_length");
             if (_architecture == "gpt-oss") scaling["truncate"] = false;
-            if (_architecture == "mistral3")
+            if (_architecture is "mistral3" or "deepseek2")
             {
                 Given(scaling, "beta_fast", "rope.scaling.yarn_beta_fast");
                 Given(scaling, "beta_slow", "rope.scaling.yarn_beta_slow");
                 Given(scaling, "mscale_all_dim", "rope.scaling.yarn_log_multiplier");
-                if (scaling.ContainsKey("mscale_all_dim")) scaling["mscale"] = 1;
+                // Of deepseek2 it lies there times a tenth, and cosine and sine are not multiplied.
+                if (_architecture == "deepseek2" && scaling["mscale_all_dim"] is JsonValue share)
+                    scaling["mscale_all_dim"] = Math.Round(share.GetValue<double>() * 10, 6);
+                if (scaling.ContainsKey("mscale_all_dim")) scaling["mscale"] = _architecture == "deepseek2" ? scaling["mscale_all_dim"]!.DeepClone() : 1;
                 Given(scaling, "llama_4_scaling_beta", "attention.temperature_scale");
                 scaling["rope_theta"] = Number("rope.freq_base", 10_000);
                 _config["rope_parameters"] = scaling;
@@ -167,11 +187,11 @@ internal sealed class GgufConfig
             case "stablelm":
                 _config["use_qkv_bias"] = _file.ByName.ContainsKey("blk.0.attn_q.bias");
                 _config["use_parallel_residual"] = Own("use_parallel_residual") is true;
+                _config["qk_layernorm"] = _file.ByName.ContainsKey("blk.0.attn_q_norm.weight");
                 break;
             case "lfm2":
-                _config["conv_L_cache"] = Whole("shortconv.l_cache");
+                ShortConvolutions();
                 _config["block_auto_adjust_ff_dim"] = false;
-                _config["layer_types"] = new JsonArray([.. KvHeads().Select(count => (JsonNode)(count > 0 ? "full_attention" : "conv"))]);
                 break;
             case "glm4_moe":
                 Given(_config, "routed_scaling_factor", "expert_weights_scale");
@@ -181,24 +201,24 @@ internal sealed class GgufConfig
                 _config["use_qk_norm"] = _file.ByName.ContainsKey("blk.0.attn_q_norm.weight");
                 break;
             case "qwen3_5_text" or "qwen3_5_moe_text":
-                var interval = Whole("full_attention_interval", 4);
-                _config["full_attention_interval"] = interval;
-                _config["linear_conv_kernel_dim"] = Whole("ssm.conv_kernel");
-                _config["linear_key_head_dim"] = Whole("ssm.state_size");
-                _config["linear_num_key_heads"] = Whole("ssm.group_count");
-                _config["linear_num_value_heads"] = Whole("ssm.time_step_rank");
-                _config["linear_value_head_dim"] = Whole("ssm.inner_size") / Math.Max(1, Whole("ssm.time_step_rank"));
+                Delta();
                 break;
         }
         if (type is "cohere" or "cohere2") _config["logit_scale"] = Number("logit_scale");
         if (type is "cohere") _config["use_qk_norm"] = _file.ByName.ContainsKey("blk.0.attn_q_norm.weight");
         if (Whole("expert_count", 0) is > 0 and var experts)
         {
-            _config[type switch { "mixtral" or "gpt_oss" => "num_local_experts", "glm4_moe" => "n_routed_experts", _ => "num_experts" }] = experts;
+            _config[type switch
+            {
+                "mixtral" or "gpt_oss" or "granitemoe" or "granitemoehybrid" or "llama4_text" => "num_local_experts",
+                "glm4_moe" or "deepseek_v3" or "nemotron_h" => "n_routed_experts",
+                _ => "num_experts",
+            }] = experts;
             _config[type == "gemma4_text" ? "top_k_experts" : "num_experts_per_tok"] = Whole("expert_used_count");
-            if (type is not ("mixtral" or "gpt_oss" or "olmoe"))
-                _config["moe_intermediate_size"] = Whole("expert_feed_forward_length", Whole("feed_forward_length", 0));
-            if (Own("expert_shared_feed_forward_length") is not null) _config["shared_expert_intermediate_size"] = Whole("expert_shared_feed_forward_length");
+            if (type is not ("mixtral" or "gpt_oss" or "olmoe" or "granitemoe" or "granitemoehybrid" or "llama4_text"))
+                _config["moe_intermediate_size"] = Whole(Own("expert_feed_forward_length") is null ? "feed_forward_length" : "expert_feed_forward_length");
+            if (Own("expert_shared_feed_forward_length") is not null && type is "qwen2_moe" or "qwen3_5_moe_text")
+                _config["shared_expert_intermediate_size"] = Whole("expert_shared_feed_forward_length");
             if (type == "qwen3_moe") _config["norm_topk_prob"] = true;
         }
         if (type.StartsWith("gemma", StringComparison.Ordinal)) _config["hidden_activation"] = "gelu_pytorch_tanh";

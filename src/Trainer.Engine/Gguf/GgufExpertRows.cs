@@ -20,18 +20,16 @@ internal sealed class GgufExpertRows(BaseTensors tensors, IReadOnlyDictionary<st
             return part switch
             {
                 ExpertPart.GateUp => [.. Whole(own[0]), .. Whole(own[1])],
-                ExpertPart.Gate => Whole(own[0]),
-                ExpertPart.Up => Whole(own[1]),
-                _ => Whole(own[2]),
+                _ => Whole(own.First(tensor => tensor.Part == part)),
             };
         }
         var isDown = part == ExpertPart.Down;
         var name = $"{module.StoredPath}.{(isDown ? block.Names.AllDown : block.Names.AllGateUp)}{(place.IsBias ? "_bias" : "")}";
-        var rows = isDown ? hidden : 2 * wide;
+        var rows = isDown ? hidden : block.InnerRows;
         var all = new float[(long)rows * columns];
         tensors.Read(Stored(name), expert * all.LongLength, all);
         if (block.IsTransposed && !place.IsBias) all = Turned(all, columns, rows);
-        if (isDown || part == ExpertPart.GateUp) return all;
+        if (isDown || part == ExpertPart.GateUp || !block.IsGated) return all;
         var half = new float[(long)wide * columns];
         for (var row = 0; row < wide; row++)
         {

@@ -20,6 +20,7 @@ public sealed record GgufExpertTensor(string Name, ExpertPart Part, long[] Shape
         GgufExpertTensor One(string name, ExpertPart part, long rows, long columns)
             => new($"blk.{module.Layer}.{name}.weight", part, [count, rows, columns]);
         var down = One("ffn_down_exps", ExpertPart.Down, hidden, wide);
+        if (!module.Experts.IsGated) return [One("ffn_up_exps", ExpertPart.Up, wide, hidden), down];
         return config.Layers[module.Layer].FeedForward is DenseBesideExperts
             ? [One("ffn_gate_up_exps", ExpertPart.GateUp, 2 * wide, hidden), down]
             : [One("ffn_gate_exps", ExpertPart.Gate, wide, hidden), One("ffn_up_exps", ExpertPart.Up, wide, hidden), down];

@@ -22,9 +22,10 @@ internal static class GgufFamilyKeys
             own("expert_count", GgufValue.Of((uint)experts.Experts));
             own("expert_used_count", GgufValue.Of((uint)experts.Router.Chosen));
             own("expert_feed_forward_length", GgufValue.Of((uint)experts.Width));
-            if (config.ModelType is "glm4_moe") Glm4(config, experts, own);
+            if (config.ModelType is "glm4_moe" or "deepseek_v3" or "glm4_moe_lite" or "lfm2_moe" or "nemotron_h") Sigmoid(config, experts, own);
             else if (experts.Shared is { } shared) own("expert_shared_feed_forward_length", GgufValue.Of((uint)shared.Width));
         }
+        GgufHybridKeys.Add(config, own);
         if (config.Layers.Select(layer => layer.Mixer).OfType<GatedDelta>().FirstOrDefault() is { } delta) Delta(config, folder, delta, own);
         if (config.ModelType == "gemma4_text") Gemma4(config, own);
         if (config.ModelType is "qwen2_vl_text" or "qwen2_5_vl_text" or "qwen3_vl_text" or "qwen3_vl_moe_text")
@@ -45,14 +46,25 @@ internal static class GgufFamilyKeys
         }
     }
 
-    private static void Glm4(ModelConfig config, ExpertFeedForward experts, Action<string, GgufValue> own)
+    private static void Sigmoid(ModelConfig config, ExpertFeedForward experts, Action<string, GgufValue> own)
     {
-        const uint Sigmoid = 2;
-        own("expert_shared_count", GgufValue.Of((uint)(experts.Shared!.Width / experts.Width)));
-        own("leading_dense_block_count", GgufValue.Of((uint)config.Layers.TakeWhile(layer => layer.FeedForward is DenseFeedForward).Count()));
-        own("expert_gating_func", GgufValue.Of(Sigmoid));
+        const uint SigmoidScores = 2;
+        own("expert_gating_func", GgufValue.Of(SigmoidScores));
+        if (config.ModelType is not "nemotron_h")
+            own("leading_dense_block_count", GgufValue.Of((uint)config.Layers.TakeWhile(layer => layer.FeedForward is DenseFeedForward).Count()));
+        if (config.ModelType is "lfm2_moe") return;
+        if (config.ModelType is "nemotron_h")
+        {
+            own("expert_shared_count", GgufValue.Of(1u));
+            own("expert_shared_feed_forward_length", GgufValue.Of((uint)experts.Shared!.Width));
+            if (experts.LatentWidth is { } narrow) own("moe_latent_size", GgufValue.Of((uint)narrow));
+        }
+        else own("expert_shared_count", GgufValue.Of((uint)(experts.Shared!.Width / experts.Width)));
         own("expert_weights_scale", GgufValue.Of((float)experts.Router.Scale));
         own("expert_weights_norm", GgufValue.Of(experts.Router.IsNormalized));
+        if (experts.Router.Groups == 1) return;
+        own("expert_group_count", GgufValue.Of((uint)experts.Router.Groups));
+        own("expert_group_used_count", GgufValue.Of((uint)experts.Router.ChosenGroups));
     }
 
     private static void Delta(ModelConfig config, string folder, GatedDelta delta, Action<string, GgufValue> own)
@@ -63,7 +75,7 @@ internal static class GgufFamilyKeys
         own("ssm.time_step_rank", GgufValue.Of((uint)delta.ValueHeads));
         own("ssm.inner_size", GgufValue.Of((uint)(delta.ValueHeads * delta.ValueSize)));
         own("full_attention_interval", GgufValue.Of((uint)GgufRefusals.Interval(config)!.Value));
-        own("rope.dimension_sections", GgufValue.Of(Sections(folder, config.Ropes[0].Dimensions / 2)));
+        if (!delta.IsPacked) own("rope.dimension_sections", GgufValue.Of(Sections(folder, config.Ropes[0].Dimensions / 2)));
     }
 
     // Of text all positions of a token are the same, so only images tell how the pairs are dealt out.

@@ -17,11 +17,11 @@ internal static class GgufFamilyRefusals
         "cohere" or "ernie4_5" or "hunyuan_v1_dense" or "olmo3" => Biases(config),
         "cohere2" => Biases(config) ?? GgufRefusals.Windows(config, layer => (layer + 1) % 4 != 0, "three of four layers"),
         "glm4" or "seed_oss" => config.OutputBias || config.MlpBias ? "it has biases on its outputs, llama.cpp has none there" : null,
-        "stablelm" => config.QkNorm != QkNorm.None ? "it norms queries and keys, which is not written as GGUF here" : null,
         "exaone4" => Exaone4(config),
         "lfm2" when config.Layers.Any(layer => layer.Mixer is ShortConvolution { HasBias: true }) => "its convolutions have biases, llama.cpp's have none",
         "glm4_moe" => Glm4Moe(config),
-        _ => null,
+        "apertus" => Biases(config) ?? Activation(config, Models.Config.Activation.Xielu),
+        _ => GgufHybridRefusals.Of(config),
     };
 
     private static string? Biases(ModelConfig config)

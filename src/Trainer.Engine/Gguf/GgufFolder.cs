@@ -74,9 +74,9 @@ public static class GgufFolder
     private static void WriteConfig(string folder, JsonObject config)
         => File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
 
-    private static List<GgufPart> Plan(GgufFile file, ModelConfig config)
+    private static List<IGgufPart> Plan(GgufFile file, ModelConfig config)
     {
-        var (parts, used) = (new List<GgufPart>(),
+        var (parts, used) = (new List<IGgufPart>(),
             new HashSet<string>(StringComparer.Ordinal) { "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight" });
         GgufTensor Source(string name, long[] shape)
         {
@@ -90,7 +90,15 @@ public static class GgufFolder
             used.Add(name);
             return tensor;
         }
-        foreach (var place in GgufPlace.Of(config))
+        foreach (var joined in GgufPlace.Of(config).Where(place => place.IsSplit).GroupBy(place => place.Tensor))
+        {
+            var shape = joined.First().Module.Shape;
+            // Files made before the parts were taken apart have the matrix whole.
+            var whole = GgufArchitecture.Below(joined.First().Module, Whole(joined.First().Module)) + ".weight";
+            parts.Add(file.ByName.ContainsKey(whole) ? new GgufPart(joined.Key, shape, Source(whole, shape))
+                : new GgufJoined(joined.Key, shape, [.. joined.Select(place => (place, Source(place.Name, place.Shape)))]));
+        }
+        foreach (var place in GgufPlace.Of(config).Where(place => !place.IsSplit))
         {
             if (place.Part is not null) parts.AddRange(Experts(file, place, Source));
             else
@@ -100,6 +108,7 @@ public static class GgufFolder
                 var shape = place.Module.Tensors.First(tensor => tensor.Name == place.Tensor).Shape;
                 parts.Add(new GgufPart(place.Tensor, shape, source)
                 {
+                    Begin = source.ByteCount / place.Slots * place.Slot,
                     Rows = place.Rows is null ? null : GgufPlace.Inverse(place.Rows),
                     Columns = place.Columns is null ? null : GgufPlace.Inverse(place.Columns),
                     Change = place.Change,
@@ -108,18 +117,21 @@ public static class GgufFolder
                 });
             }
         }
+        parts.AddRange(GgufActivation.Parts(config, file));
         // Another program may name what it finds of no use; a model's own tensor that nothing takes means the metadata is wrong.
         if (file.Tensors.FirstOrDefault(tensor => !used.Contains(tensor.Name) && !IsUnused(config, tensor.Name)) is { } left)
             throw GgufConfig.Bad(file, $"tensor '{left.Name}' belongs to nothing in the model that its metadata describes");
         return parts;
     }
 
+    private static string Whole(ModuleBlueprint module) => module.Name switch { "kv_b_proj" => "attn_kv_b", "in_proj_qkvz" => "ssm_in", _ => "" };
+
     // Layers that predict further tokens lie behind the last one; layers that use another's keys and values may have some of their own all the same.
     private static bool IsUnused(ModelConfig config, string name)
     {
         var parts = name.Split('.');
         if (parts.Length < 3 || parts[0] != "blk" || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var layer)) return false;
-        if (layer >= config.LayerCount) return config.IgnoredTensors.Count > 0;
+        if (layer >= config.LayerCount) return config.IgnoredTensors.Count > 0 || config.HasExtraLayers;
         return config.Layers[layer].Mixer is SelfAttention { KeysOfLayer: not null } && parts[2] is "attn_k" or "attn_v" or "attn_k_norm";
     }
 

@@ -39,9 +39,12 @@ public static class GgufModelExporter
         foreach (var name in tensors.Names)
             if (config.ModuleTensor(name) is { } place) stored[place] = name;
         if (stored.Count < tensors.Names.Count) notes.Add($"{tensors.Names.Count - stored.Count} tensors that are not the text model's are left out");
-        var plan = GgufPlace.Of(config).Select(place => (Place: place, Declaration: Declare(place, options.Type))).ToList();
+        metadata.AddRange(GgufActivation.Of(config, tensors, name => stored.GetValueOrDefault(name) ?? throw WeightFiles.Missing(name, folder)));
+        List<GgufPlace> places = [.. GgufPlace.Of(config)];
+        if (GgufPlace.OwnHead(config) is { } head) places.Add(head);
+        var plan = places.Select(place => (Place: place, Declaration: Declare(place, options.Type))).ToList();
         var factors = GgufModelMetadata.RopeFactors(config);
-        List<GgufDeclaration> declarations = [.. plan.Select(one => one.Declaration),
+        List<GgufDeclaration> declarations = [.. plan.Where(one => one.Place.Slot == 0).Select(one => one.Declaration),
             .. factors.Select(one => new GgufDeclaration(one.Name, GgufTensorType.F32, [one.Values.Length]))];
         long total = declarations.Sum(one => one.ByteCount), done = 0;
         DiskSpace.Require(Path.GetDirectoryName(Path.GetFullPath(target))!, total, "the GGUF file");
@@ -55,7 +58,7 @@ public static class GgufModelExporter
                     Write(writer, tensors, stored.GetValueOrDefault(place.Tensor) ?? throw WeightFiles.Missing(place.Tensor, folder), place, declaration);
                 else for (var expert = 0; expert < place.Shape[0]; expert++)
                     writer.Write(declaration.Name, GgufBlocks.Encode(experts.Read(place, expert), declaration.Type, place.Name));
-                options.Progress?.Invoke(done += declaration.ByteCount, total);
+                options.Progress?.Invoke(done += declaration.ByteCount / place.Slots, total);
             }
             foreach (var (name, values) in factors) writer.Write(name, MemoryMarshal.AsBytes<float>(values));
             writer.Complete();
@@ -74,8 +77,8 @@ public static class GgufModelExporter
     private static void Write(GgufWriter writer, BaseTensors tensors, string stored, GgufPlace place, GgufDeclaration declaration)
     {
         var columns = place.RowLength;
-        var rows = place.Shape.Aggregate(1L, (product, side) => product * side) / columns;
-        var step = Math.Max(1, ElementsAtOnce / columns);
+        var rows = place.Elements / columns;
+        long unit = Math.Max(1, place.TurnedRows), step = Math.Max(1, ElementsAtOnce / columns / unit) * unit;
         for (long row = 0; row < rows; row += step)
         {
             var count = (int)Math.Min(step, rows - row);
@@ -83,6 +86,9 @@ public static class GgufModelExporter
             if (place.Rows is not { } order) tensors.Read(stored, row * columns, values);
             else for (var i = 0; i < count; i++) tensors.Read(stored, order[row + i] * columns, values.AsSpan((int)(i * columns), (int)columns));
             if (place.Columns is { } turns) Reorder(values, turns);
+            if (place.TurnedRows > 0) values = GgufTurn.Blocks(values, place.TurnedRows, (int)columns);
+            if (place.Multipliers is { } multipliers)
+                for (long i = 0; i < values.Length; i++) values[i] *= multipliers[row + i / columns];
             Change(values, place.Change);
             writer.Write(declaration.Name, GgufBlocks.Encode(values, declaration.Type, stored));
         }

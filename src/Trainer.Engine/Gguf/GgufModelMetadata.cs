@@ -14,7 +14,7 @@ internal static class GgufModelMetadata
 
     public static List<KeyValuePair<string, GgufValue>> Of(ModelConfig config, string folder, GgufModelOptions options, List<string> notes)
     {
-        var architecture = GgufArchitecture.Of(config.ModelType)?.Name
+        var architecture = GgufArchitecture.Of(config)?.Name
             ?? throw new ModelException($"model '{folder}' is of family '{config.ModelType}', which is not written as GGUF here; convert it with llama.cpp");
         if (GgufRefusals.Of(config) is { } refusal) throw new ModelException($"model '{folder}' cannot be exported for llama.cpp: {refusal}");
         var rope = config.Ropes[0];
@@ -33,22 +33,23 @@ internal static class GgufModelMetadata
         // Where experts follow dense layers, the width is that of these.
         Own("feed_forward_length", config is { FeedForward: not null, Experts: not null }
             ? GgufValue.Of((uint)config.IntermediateSize) : PerLayer(config, layer => Width(layer.FeedForward)));
-        Own("attention.head_count", GgufValue.Of((uint)config.Heads));
-        Own("attention.head_count_kv", PerLayer(config, layer => layer.Mixer is ShortConvolution
+        var latent = config.Layers[0].Mixer as LatentAttention;
+        Own("attention.head_count", GgufValue.Of((uint)(latent?.Heads ?? config.Heads)));
+        Own("attention.head_count_kv", PerLayer(config, layer => layer.Mixer is ShortConvolution or Mamba2 or NoMixer
             ? 0 : (layer.Mixer as SelfAttention)?.KvHeads ?? config.KvHeads));
         Own(config.Norm.Kind == NormKind.Layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", GgufValue.Of((float)config.NormEpsilon));
         Own("rope.freq_base", GgufValue.Of((float)rope.Theta));
         var headSize = architecture == "gemma4" ? config.Layers.Max(layer => ((SelfAttention)layer.Mixer).HeadSize) : config.HeadSize;
-        if (config.HeadSize * config.Heads != config.HiddenSize
+        if (latent is null && config.Attention is not null && (config.HeadSize * config.Heads != config.HiddenSize
             || architecture is "qwen3" or "qwen3moe" or "gemma" or "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "qwen35" or "qwen35moe" or "mistral3"
-                or "glm4moe" or "qwen3vl" or "qwen3vlmoe")
+                or "glm4moe" or "qwen3vl" or "qwen3vlmoe" or "qwen3next" or "falcon-h1" or "llama4" or "nemotron_h" or "nemotron_h_moe" or "gemma3n"))
         {
             Own("attention.key_length", GgufValue.Of((uint)headSize));
             Own("attention.value_length", GgufValue.Of((uint)headSize));
         }
         GgufFamilyKeys.Add(config, folder, Own);
-        if (rope.Dimensions != config.HeadSize
-            || architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35" or "qwen35moe" or "arcee" or "cohere2")
+        if (rope.Dimensions != config.HeadSize || architecture is "llama" or "granite" or "smollm3" or "phi3" or "mistral3" or "gemma4" or "qwen35"
+                or "qwen35moe" or "arcee" or "cohere2" or "granitemoe" or "qwen3next" or "falcon-h1" or "llama4")
             Own("rope.dimension_count", GgufValue.Of((uint)rope.Dimensions));
         if (rope.Kind is RopeKind.Linear or RopeKind.Yarn)
         {
@@ -65,12 +66,12 @@ internal static class GgufModelMetadata
         if (architecture == "phi3")
             Own("rope.scaling.original_context_length", GgufValue.Of((uint)(rope.OriginalMaxPositions > 0 ? rope.OriginalMaxPositions : config.MaxPositions)));
         var window = config.Layers.Select(layer => layer.SlidingWindow).FirstOrDefault(one => one is not null);
-        if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3" or "cohere2" || config.ModelType is "olmo3"
+        if (architecture is "gemma2" or "gemma3" or "gemma4" or "gpt-oss" or "phi3" or "cohere2" or "gemma3n" || config.ModelType is "olmo3"
             || (architecture == "exaone4" && window is not null))
             Own("attention.sliding_window", GgufValue.Of((uint)(window ?? 0)));
         if (config.AttentionSoftCap is { } attentionCap) Own("attn_logit_softcapping", GgufValue.Of((float)attentionCap));
         if (config.LogitSoftCap is { } logitCap) Own("final_logit_softcapping", GgufValue.Of((float)logitCap));
-        if (architecture == "granite")
+        if (architecture is "granite" or "granitemoe" or "granitehybrid")
         {
             Own("attention.scale", GgufValue.Of((float)config.AttentionScale));
             Own("embedding_scale", GgufValue.Of((float)config.EmbeddingMultiplier));
@@ -81,7 +82,8 @@ internal static class GgufModelMetadata
         Add("general.file_type", GgufValue.Of(options.Type switch { GgufTensorType.F32 => 0u, GgufTensorType.F16 => 1u, GgufTensorType.Q8_0 => 7u, _ => 32u }));
         if (options.Type == GgufTensorType.Q8_0) Add("general.quantization_version", GgufValue.Of(2u));
         metadata.AddRange(vocabulary);
-        if (GgufNotes.Window(config) is { } note) notes.Add(note);
+        foreach (var note in (string?[])[GgufNotes.Window(config), GgufNotes.LatentNorms(config)])
+            if (note is not null) notes.Add(note);
         return metadata;
     }
 

@@ -12,9 +12,9 @@ public static class GgufOrder
     /// <param name="module">One of its modules.</param>
     public static int[]? OfRows(ModelConfig config, ModuleBlueprint module)
     {
-        var isPaired = GgufArchitecture.Of(config.ModelType) is { IsPermuted: true } && module.Role is ModuleRole.Query or ModuleRole.Key;
+        var isPaired = GgufArchitecture.Of(config) is { IsPermuted: true } && module.Role is ModuleRole.Query or ModuleRole.Key;
         if (isPaired) return GgufPlace.Inverse([.. Enumerable.Range(0, (int)module.Rows).Select(row => (int)RotaryOrder.Interleaved(row, config.HeadSize))]);
-        return module.Path.Contains(".linear_attn.", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta
+        return module.Path.Contains(".linear_attn.", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta { IsPacked: false } delta
             ? ValueHeads(delta, module.Name == "weight" ? "conv1d" : module.Name, (int)module.Shape[0]) : null;
     }
 
@@ -22,7 +22,8 @@ public static class GgufOrder
     /// <param name="config">The model.</param>
     /// <param name="module">One of its modules.</param>
     public static int[]? OfColumns(ModelConfig config, ModuleBlueprint module) =>
-        module.Path.EndsWith(".linear_attn.out_proj", StringComparison.Ordinal) && config.Layers[module.Layer].Mixer is GatedDelta delta
+        module.Path.EndsWith(".linear_attn.out_proj", StringComparison.Ordinal)
+        && config.Layers[module.Layer].Mixer is GatedDelta { IsPacked: false } delta
         ? Turns(delta, 0, delta.ValueSize, (int)module.Columns) : null;
 
     private static int[]? ValueHeads(GatedDelta delta, string name, int rows) => name switch

@@ -7,7 +7,7 @@ using Trainer.Models;
 namespace Trainer.Engine.Gguf;
 
 /// <summary>A tensor of the folder that a GGUF file becomes, and where its rows lie in the file.</summary>
-internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source)
+internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source) : IGgufPart
 {
     private const int BytesAtOnce = 1 << 24;
 
@@ -100,17 +100,7 @@ internal sealed record GgufPart(string Name, long[] Shape, GgufTensor Source)
         return turned;
     }
 
-    private unsafe byte[] Decoded(byte[] blocks)
-    {
-        var (elements, size) = Source.Type.Block()!.Value;
-        var values = new byte[blocks.Length / size * elements * 4];
-        fixed (byte* from = blocks, to = values)
-        {
-            for (var block = 0; block < blocks.Length / size; block++)
-                GgufDecoder.Decode(Source.Type, from + (long)block * size, (float*)to + (long)block * elements);
-        }
-        return values;
-    }
+    private byte[] Decoded(byte[] blocks) => MemoryMarshal.AsBytes<float>(GgufDecoder.Floats(Source.Type, blocks)).ToArray();
 
     private void Undo(byte[] bytes)
     {

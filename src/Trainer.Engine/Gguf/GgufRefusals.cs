@@ -9,7 +9,7 @@ internal static class GgufRefusals
     /// <summary>Why llama.cpp would compute something else, or null.</summary>
     public static string? Of(ModelConfig config) => config.ModelType switch
     {
-        "qwen3_5_text" or "qwen3_5_moe_text" => Delta(config),
+        "qwen3_5_text" or "qwen3_5_moe_text" or "qwen3_next" => Delta(config),
         "gemma4_text" => Gemma4(config),
         "gpt_oss" => GptOss(config),
         "qwen3_moe" or "qwen3_vl_moe_text" or "qwen2_moe" or "olmoe" or "mixtral" when Mixture(config) is { } mixture => mixture,
@@ -17,13 +17,19 @@ internal static class GgufRefusals
         "gemma2" => Gemma(config) ?? Gemma2(config),
         "gemma3" or "gemma3_text" => Gemma(config) ?? Gemma3(config),
         _ when GgufFamilyRefusals.Of(config) is { } own => own,
-        "arcee" or "nemotron" or "starcoder2" or "phi" => null,
+        "arcee" or "nemotron" or "starcoder2" or "phi" or "apertus" or "gemma3n_text" or "nemotron_h" => null,
         _ when config.Activation != Activation.Silu => $"its activation is {config.Activation}, llama.cpp computes SiLU",
         "granite" when config.HeadSize * config.Heads != config.HiddenSize =>
             "its heads are not as wide as the model, which llama.cpp's granite has no key for",
         "smollm3" => SmolLm3(config),
         _ => null,
     } ?? Rope(config);
+
+    /// <summary>Layers of Gemma 3n with keys and values of their own, layers whose activations are cut, and how many of these are: fixed there.</summary>
+    public const int StreamSources = 20, SparseStreamLayers = 10;
+
+    /// <summary>The share that is cut.</summary>
+    public const double StreamSparsity = 0.95;
 
     /// <summary>Of which so many layers the last attends, or null where no number says it.</summary>
     public static int? Interval(ModelConfig config)
@@ -51,6 +57,8 @@ internal static class GgufRefusals
         if (deltas.Count == 0 || Interval(config) is null) return "its layers of the two kinds do not follow each other at one interval";
         if (deltas[0].KeySize != deltas[0].ValueSize)
             return $"its keys have {deltas[0].KeySize} elements and its values {deltas[0].ValueSize}, llama.cpp has one size for both";
+        if (deltas[0].IsPacked && config.Layers.Any(layer => layer.FeedForward is not ExpertFeedForward { Router.IsNormalized: true }))
+            return "some of its layers have no experts or do not divide their scores by the sum, llama.cpp's qwen3next does both in all";
         return config.QkvBias || config.OutputBias ? "it has biases, llama.cpp's qwen35 has none" : null;
     }
 
@@ -60,8 +68,7 @@ internal static class GgufRefusals
         if (config.QkvBias || config.OutputBias) return "it has biases, llama.cpp's gemma4 has none";
         if (config.LogitSoftCap is null) return "it has no soft cap on its logits, llama.cpp applies one";
         if (config.Activation != Activation.GeluTanh) return $"its activation is {config.Activation}, llama.cpp computes the tanh form of GELU";
-        if (config.PerLayerInput is { } small && small.VocabularySize != config.VocabularySize)
-            return "its two tables of tokens have different numbers of rows";
+        if (config.PerLayerInput?.VocabularySize > config.VocabularySize) return "its second table of tokens has more rows than the first";
         return config.Ropes is [{ Kind: RopeKind.Proportional }, { Kind: RopeKind.Default }]
             ? null : "it rotates otherwise than in full layers proportionally and in sliding ones plainly";
     }
@@ -124,11 +131,13 @@ internal static class GgufRefusals
         {
             RopeKind.Default => true,
             RopeKind.Linear => config.ModelType is not "phi3",
-            RopeKind.Llama3 => config.ModelType is "llama" or "mistral" or "exaone4",
+            RopeKind.Llama3 => config.ModelType is "llama" or "mistral" or "exaone4" or "apertus" or "llama4_text",
             RopeKind.Proportional => config.ModelType is "gemma4_text",
             RopeKind.Yarn when config.ModelType is "gpt_oss" => rope is { AttentionFactor: null, Mscale: null, BetaFast: 32, BetaSlow: 1 },
             RopeKind.Yarn when config.ModelType is "ministral3" => rope is { AttentionFactor: null, Truncate: true }
                 && (rope.MscaleAllDimensions is null ? rope.Mscale is null : rope.Mscale == 1),
+            RopeKind.Yarn when config.ModelType is "deepseek_v3" or "glm4_moe_lite" => rope is { AttentionFactor: null, Truncate: true,
+                MscaleAllDimensions: { } share } && rope.Mscale == share,
             // llama.cpp multiplies by the magnitude that follows from the factor.
             RopeKind.Yarn when config.ModelType is "olmo3" => rope is { Mscale: null, BetaFast: 32, BetaSlow: 1, Truncate: true, Factor: { } factor }
                 && (rope.AttentionFactor is not { } given || Math.Abs(given - (0.1 * Math.Log(factor) + 1)) < 1e-6),

@@ -182,7 +182,7 @@ public sealed class GgufBaseTests : IDisposable
         {
             if (module.Kind != ModuleKind.Experts)
             {
-                list.Add((new GgufDeclaration(GgufArchitecture.Of("qwen3_moe")!.TensorOf(module)!, GgufTensorType.F32,
+                list.Add((new GgufDeclaration(GgufArchitecture.Of(config)!.TensorOf(module)!, GgufTensorType.F32,
                     [.. module.Shape.Reverse()]), Values(module.WeightName)));
                 continue;
             }

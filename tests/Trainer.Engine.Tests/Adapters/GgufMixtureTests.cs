@@ -18,79 +18,11 @@ namespace Trainer.Engine.Tests.Adapters;
 [Trait("ring", "model")]
 public sealed class GgufMixtureTests : IDisposable
 {
-    private const string Common = "\"vocab_size\": 96, \"hidden_size\": 32, \"num_hidden_layers\": 4, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
-        + "\"max_position_embeddings\": 128, \"rms_norm_eps\": 1e-6";
-    private const string Experts = "\"num_experts\": 5, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 32, \"intermediate_size\": 48";
-    private const string Delta = "\"head_dim\": 16, \"linear_num_key_heads\": 2, \"linear_num_value_heads\": 6, \"linear_key_head_dim\": 8, "
-        + "\"linear_value_head_dim\": 8, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000, \"partial_rotary_factor\": 0.5, "
-        + "\"mrope_section\": [2, 1, 1]}";
-    private const string Gemma = "\"head_dim\": 8, \"global_head_dim\": 16, \"sliding_window\": 8, \"intermediate_size\": 48, \"final_logit_softcapping\": "
-        + "20.0, \"layer_types\": [\"sliding_attention\", \"full_attention\", \"sliding_attention\", \"full_attention\"], \"tie_word_embeddings\": true, "
-        + "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"proportional\", \"rope_theta\": 1000000, \"partial_rotary_factor\": 0.5}, "
-        + "\"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 10000}}";
-
-    private static readonly Dictionary<string, string> Models = new()
-    {
-        ["qwen3_moe"] = $"{{\"model_type\": \"qwen3_moe\", {Common}, {Experts}, \"head_dim\": 8, \"norm_topk_prob\": true, \"tie_word_embeddings\": false}}",
-        ["qwen2_moe"] = $"{{\"model_type\": \"qwen2_moe\", {Common}, {Experts}, \"shared_expert_intermediate_size\": 64, \"tie_word_embeddings\": false}}",
-        ["olmoe"] = $"{{\"model_type\": \"olmoe\", {Common}, \"num_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, "
-            + $"\"tie_word_embeddings\": false}}",
-        ["mixtral"] = $"{{\"model_type\": \"mixtral\", {Common}, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, \"intermediate_size\": 32, "
-            + $"\"tie_word_embeddings\": false}}",
-        ["gpt_oss"] = $"{{\"model_type\": \"gpt_oss\", {Common}, \"head_dim\": 16, \"num_local_experts\": 5, \"num_experts_per_tok\": 2, "
-            + $"\"intermediate_size\": 32, \"sliding_window\": 8, \"tie_word_embeddings\": false, \"rope_scaling\": {{\"rope_type\": \"yarn\", \"factor\": 8, "
-            + $"\"original_max_position_embeddings\": 16, \"truncate\": false}}}}",
-        ["qwen3_5"] = $"{{\"model_type\": \"qwen3_5_text\", {Common}, {Delta}, \"intermediate_size\": 48, \"full_attention_interval\": 2, "
-            + $"\"tie_word_embeddings\": true}}",
-        ["qwen3_5_moe"] = $"{{\"model_type\": \"qwen3_5_moe_text\", {Common}, {Delta}, \"num_experts\": 5, \"num_experts_per_tok\": 2, "
-            + $"\"moe_intermediate_size\": 32, \"shared_expert_intermediate_size\": 64, \"full_attention_interval\": 4, \"tie_word_embeddings\": false}}",
-        ["gemma4_small"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"num_kv_shared_layers\": 2, \"use_double_wide_mlp\": true, "
-            + $"\"hidden_size_per_layer_input\": 8, \"vocab_size_per_layer_input\": 96}}",
-        ["gemma4_large"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"attention_k_eq_v\": true, \"num_global_key_value_heads\": 1, "
-            + $"\"hidden_size_per_layer_input\": 0}}",
-        ["gemma4_moe"] = $"{{\"model_type\": \"gemma4_text\", {Common}, {Gemma}, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, "
-            + $"\"moe_intermediate_size\": 32, \"hidden_size_per_layer_input\": 0}}",
-        ["qwen2_5_vl"] = Small("qwen2_5_vl_text", "\"intermediate_size\": 48, \"rope_scaling\": {\"type\": \"mrope\", \"mrope_section\": [1, 1, 2]}, "
-            + "\"tie_word_embeddings\": false"),
-        ["qwen3_vl"] = Small("qwen3_vl_text", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": true"),
-        ["qwen3_vl_moe"] = Small("qwen3_vl_moe_text", $"{Experts}, \"head_dim\": 8, \"tie_word_embeddings\": false"),
-        ["olmo3"] = Small("olmo3", "\"intermediate_size\": 48, \"sliding_window\": 8, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, "
-            + "\"original_max_position_embeddings\": 16}, \"tie_word_embeddings\": false"),
-        ["exaone4"] = Small("exaone4", "\"intermediate_size\": 48, \"tie_word_embeddings\": false"),
-        ["glm4"] = Small("glm4", "\"intermediate_size\": 48, \"head_dim\": 16, \"attention_bias\": true, \"tie_word_embeddings\": false"),
-        ["glm4 turned whole"] = Small("glm4", "\"intermediate_size\": 48, \"head_dim\": 8, \"partial_rotary_factor\": 1.0, \"tie_word_embeddings\": false"),
-        ["ernie4_5"] = Small("ernie4_5", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": true"),
-        ["seed_oss"] = Small("seed_oss", "\"intermediate_size\": 48, \"head_dim\": 16, \"tie_word_embeddings\": false"),
-        ["hunyuan"] = Small("hunyuan_v1_dense", "\"intermediate_size\": 48, \"head_dim\": 8, \"rope_scaling\": {\"type\": \"dynamic\", \"alpha\": 1000.0, "
-            + "\"factor\": 1.0}, \"tie_word_embeddings\": true"),
-        ["arcee"] = Small("arcee", "\"intermediate_size\": 48, \"head_dim\": 8, \"tie_word_embeddings\": false"),
-        ["cohere"] = Small("cohere", "\"intermediate_size\": 48, \"logit_scale\": 0.25, \"use_qk_norm\": true, \"layer_norm_eps\": 1e-4"),
-        ["cohere2"] = Small("cohere2", "\"intermediate_size\": 48, \"logit_scale\": 0.25, \"sliding_window\": 8"),
-        ["starcoder2"] = Small("starcoder2", "\"intermediate_size\": 48, \"norm_epsilon\": 1e-4"),
-        ["stablelm"] = Small("stablelm", "\"intermediate_size\": 48, \"use_qkv_bias\": true, \"tie_word_embeddings\": false"),
-        ["stablelm side by side"] = Small("stablelm", "\"intermediate_size\": 48, \"use_parallel_residual\": true, \"tie_word_embeddings\": false"),
-        ["phi"] = Small("phi", "\"intermediate_size\": 48, \"layer_norm_eps\": 1e-4"),
-        ["nemotron"] = Small("nemotron", "\"intermediate_size\": 48, \"norm_eps\": 1e-4, \"tie_word_embeddings\": false"),
-        ["lfm2"] = Small("lfm2", "\"intermediate_size\": 48, \"block_auto_adjust_ff_dim\": false, \"conv_L_cache\": 3, \"norm_eps\": 1e-4, "
-            + "\"layer_types\": [\"conv\", \"full_attention\", \"conv\", \"full_attention\"]"),
-        ["glm4_moe"] = Small("glm4_moe", "\"intermediate_size\": 48, \"head_dim\": 8, \"n_routed_experts\": 5, \"num_experts_per_tok\": 2, "
-            + "\"moe_intermediate_size\": 32, \"n_shared_experts\": 2, \"first_k_dense_replace\": 1, \"routed_scaling_factor\": 1.5, \"use_qk_norm\": true, "
-            + "\"attention_bias\": true, \"tie_word_embeddings\": false"),
-        ["ministral3"] = $"{{\"model_type\": \"ministral3\", {Common}, \"head_dim\": 16, \"intermediate_size\": 48, \"tie_word_embeddings\": true, "
-            + $"\"rope_parameters\": {{\"rope_type\": \"yarn\", \"rope_theta\": 1000000, \"factor\": 8, \"original_max_position_embeddings\": 16, "
-            + $"\"beta_fast\": 32, \"beta_slow\": 1, \"mscale\": 1, \"mscale_all_dim\": 1, \"llama_4_scaling_beta\": 0.1}}}}",
-    };
-
-    private static string Small(string type, string more) => $"{{\"model_type\": \"{type}\", {Common}, {more}}}";
-
-    private const string Tokenizer =
-        """{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"decoder":{"type":"ByteLevel"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}}""";
-
     private readonly string _temp = Directory.CreateTempSubdirectory("gguf-mixture-").FullName;
 
     public void Dispose() => Directory.Delete(_temp, recursive: true);
 
-    public static TheoryData<string> Names => [.. Models.Keys];
+    public static TheoryData<string> Names => [.. GgufModels.All.Keys];
 
     [Theory, MemberData(nameof(Names))]
     public void A_model_written_and_read_back_computes_the_same(string name)
@@ -137,7 +69,7 @@ public sealed class GgufMixtureTests : IDisposable
         if (variant.Config["rope_scaling"] is JsonObject rope && rope.ContainsKey("beta_fast")) rope["beta_fast"] = 32;
         if (name == "mixtral") variant.Config["sliding_window"] = null;
         var source = variant.Write();
-        File.WriteAllText(Path.Combine(source, "tokenizer.json"), Tokenizer);
+        File.WriteAllText(Path.Combine(source, "tokenizer.json"), GgufModels.Tokenizer);
         var folder = GgufFolder.Of(Export(source, GgufTensorType.F32), Path.Combine(_temp, "cache"));
         Assert.InRange(Golden.LargestDifference(Logits(folder), Logits(source)), 0, 5e-5);
     }
@@ -227,13 +159,22 @@ public sealed class GgufMixtureTests : IDisposable
     [InlineData("mixtral")]
     [InlineData("gpt_oss")]
     [InlineData("gemma4_small")]
+    [InlineData("qwen3_next")]
+    [InlineData("apertus")]
+    [InlineData("falcon_h1")]
+    [InlineData("granitehybrid")]
+    [InlineData("granitehybrid experts")]
+    [InlineData("nemotron_h")]
+    [InlineData("lfm2_moe")]
+    [InlineData("llama4")]
     public void An_adapter_s_rows_and_columns_lie_as_the_weight_s_do(string name)
     {
         var source = Source(name);
         var adapter = Directory.CreateDirectory(Path.Combine(_temp, "adapter")).FullName;
         using (var model = Load(source))
         {
-            var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear, Exclude = TargetModules.OfPattern(".*per_layer.*") };
+            var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.AllLinear,
+                Exclude = TargetModules.OfPattern(".*(per_layer.*|shared_expert_gate)") };
             AdapterInjector.Inject(model, spec, 1);
             foreach (var entry in model.Parameters.Entries)
                 model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.03f * (i % 13 - 6))]);
@@ -266,6 +207,12 @@ public sealed class GgufMixtureTests : IDisposable
     [InlineData("gpt_oss", false)]
     [InlineData("glm4_moe", false)]
     [InlineData("gemma4_moe", false)]
+    [InlineData("deepseek_v3", false)]
+    [InlineData("qwen3_next", true)]
+    [InlineData("llama4", false)]
+    [InlineData("nemotron_h experts", false)]
+    [InlineData("granitemoe", false)]
+    [InlineData("lfm2_moe", false)]
     public void Updates_of_experts_stand_beside_the_tensor_of_all_of_them(string name, bool isOwn)
     {
         var source = Source(name);
@@ -274,7 +221,12 @@ public sealed class GgufMixtureTests : IDisposable
         {
             var spec = new LoraSpec { Rank = 2, Alpha = 4, Targets = TargetModules.OfNames(!isOwn ? ["q_proj"] : name == "mixtral"
                 ? ["q_proj", "w1", "w2", "w3"] : ["q_proj", "gate_proj", "up_proj", "down_proj"]),
-                TargetParameters = isOwn ? [] : ["experts.gate_up_proj", "experts.down_proj"] };
+                TargetParameters = isOwn ? [] : name switch
+                {
+                    "granitemoe" => ["input_linear.weight", "output_linear.weight"],
+                    "nemotron_h experts" => ["experts.up_proj", "experts.down_proj"],
+                    _ => ["experts.gate_up_proj", "experts.down_proj"],
+                } };
             AdapterInjector.Inject(model, spec, 1);
             foreach (var entry in model.Parameters.Entries)
                 model.Parameters.Write(entry, [.. Enumerable.Range(0, (int)entry.Count).Select(i => 0.03f * (i % 13 - 6))]);
@@ -305,7 +257,8 @@ public sealed class GgufMixtureTests : IDisposable
             }
             compared++;
         }
-        Assert.Equal((name == "glm4_moe" ? 3 : 4) * (name == "gemma4_moe" ? 2 : 3), compared);
+        var layers = name switch { "glm4_moe" or "deepseek_v3" or "lfm2_moe" => 3, "llama4" or "nemotron_h experts" => 2, _ => 4 };
+        Assert.Equal(layers * (name is "gemma4_moe" or "nemotron_h experts" ? 2 : 3), compared);
     }
 
     [Theory]
@@ -318,19 +271,13 @@ public sealed class GgufMixtureTests : IDisposable
     [InlineData("gpt_oss", "layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]", "its layer 0 is global")]
     public void What_llama_cpp_would_compute_otherwise_is_refused(string name, string key, string value, string why)
     {
-        var config = JsonNode.Parse(Models[name])!.AsObject();
+        var config = JsonNode.Parse(GgufModels.All[name])!.AsObject();
         config[key] = JsonNode.Parse(value);
         var source = Source(name, config.ToJsonString());
         Assert.Contains(why, Assert.Throws<ModelException>(() => Export(source, GgufTensorType.F32)).Message, StringComparison.Ordinal);
     }
 
-    private string Source(string name, string? config = null)
-    {
-        var folder = Directory.CreateDirectory(Path.Combine(_temp, "source-" + name)).FullName;
-        RandomModel.Write(folder, config ?? Models[name], perExpert: name is not ("gpt_oss" or "gemma4_moe"));
-        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), Tokenizer);
-        return folder;
-    }
+    private string Source(string name, string? config = null) => GgufModels.Write(_temp, name, config);
 
     private string Export(string folder, GgufTensorType type, string name = "out.gguf")
     {

@@ -30,9 +30,9 @@ internal static class RandomModel
         foreach (var (name, shape) in tensors)
         {
             var values = new float[shape.Aggregate(1L, (product, side) => product * side)];
-            var width = 1.3 / Math.Sqrt(shape[^1]);
+            var width = 1.3 / Math.Sqrt(shape.Length == 0 ? 1 : shape[^1]);
             for (var i = 0; i < values.Length; i++)
-                values[i] = shape.Length == 1 ? (float)(1 + 0.2 * (random.NextDouble() - 0.5)) : (float)(width * (2 * random.NextDouble() - 1) * 1.7);
+                values[i] = shape.Length < 2 ? (float)(1 + 0.2 * (random.NextDouble() - 0.5)) : (float)(width * (2 * random.NextDouble() - 1) * 1.7);
             writer.Write(name, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values));
         }
         writer.Complete();

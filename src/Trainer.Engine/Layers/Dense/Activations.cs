@@ -20,10 +20,18 @@ internal static class Activations
     /// <summary>max(x - mean - z deviation, 0) over the last dimension, where z is the point below which a normal distribution has the given share.</summary>
     public static Tensor Largest(Tensor x, double share)
     {
-        var z = (float)(Math.Sqrt(2) * tensor(2 * share - 1, dtype: ScalarType.Float64).erfinv().item<double>());
+        var z = (float)NormalPoint(share);
         var mean = x.mean([-1], keepdim: true);
         var deviation = (x - mean).square().mean([-1], keepdim: true).sqrt();
         return nn.functional.relu(x - (mean + deviation * z));
+    }
+
+    /// <summary>The point below which a normal distribution has a share.</summary>
+    /// <param name="share">Above 0 and below 1.</param>
+    public static double NormalPoint(double share)
+    {
+        using var point = tensor(2 * share - 1, dtype: ScalarType.Float64).erfinv();
+        return Math.Sqrt(2) * point.item<double>();
     }
 
     /// <summary>p x^2 + b x where x is above 0, else n (exp(min(x, e)) - 1 - x) + b x; p = softplus(positive), n = b + softplus(negative).</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints.Gguf;
+using Trainer.Numerics.Half;
 
 namespace Trainer.Engine.Weights.Stored;
 
@@ -21,6 +22,29 @@ internal static unsafe class GgufDecoder
         GgufTensorType.Q4_0, GgufTensorType.Q4_1, GgufTensorType.Q5_0, GgufTensorType.Q5_1, GgufTensorType.Q8_0, GgufTensorType.Q2_K, GgufTensorType.Q3_K,
         GgufTensorType.Q4_K, GgufTensorType.Q5_K, GgufTensorType.Q6_K, GgufTensorType.IQ4_NL, GgufTensorType.IQ4_XS, GgufTensorType.MXFP4,
     ];
+
+    /// <summary>The values of whole blocks, or of plain numbers.</summary>
+    /// <param name="type">F32, F16, BF16 or one of <see cref="Types"/>.</param>
+    /// <param name="bytes">Their bytes.</param>
+    public static float[] Floats(GgufTensorType type, ReadOnlySpan<byte> bytes)
+    {
+        var (elements, size) = type.Block()!.Value;
+        var values = new float[bytes.Length / size * elements];
+        fixed (byte* from = bytes)
+        fixed (float* to = values)
+        {
+            switch (type)
+            {
+                case GgufTensorType.F32: bytes.CopyTo(MemoryMarshal.AsBytes(values.AsSpan())); break;
+                case GgufTensorType.F16: Float16Bits.ToFloat((ushort*)from, to, values.Length); break;
+                case GgufTensorType.BF16: BFloat16Bits.ToFloat((ushort*)from, to, values.Length); break;
+                default:
+                    for (long block = 0; block < bytes.Length / size; block++) Decode(type, from + block * size, to + block * elements);
+                    break;
+            }
+        }
+        return values;
+    }
 
     /// <summary>Writes the values of one block.</summary>
     public static void Decode(GgufTensorType type, byte* block, float* values)
