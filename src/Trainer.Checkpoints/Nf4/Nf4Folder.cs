@@ -13,6 +13,9 @@ public static class Nf4Folder
     /// <summary>Ending of the tensor that holds <see cref="Nf4QuantState"/>.</summary>
     public const string StateSuffix = ".quant_state.bitsandbytes__nf4";
 
+    /// <summary>The same of a weight in bitsandbytes' 4-bit floats.</summary>
+    public const string Fp4StateSuffix = ".quant_state.bitsandbytes__fp4";
+
     private const int LongestState = 256;
 
     /// <summary>The group of a weight that will be quantized; sizes are right but for the state, whose text is not known before.</summary>

@@ -24,16 +24,17 @@ public sealed record Nf4QuantState(int BlockSize, string Dtype, long[] Shape, in
     /// <summary>Reads and checks the bytes.</summary>
     /// <param name="bytes">Data of the tensor.</param>
     /// <param name="tensor">Its name, for the sentence.</param>
-    /// <exception cref="BadFileException">Not JSON, not nf4, or values out of range.</exception>
-    public static Nf4QuantState Parse(ReadOnlySpan<byte> bytes, string tensor)
+    /// <param name="expected">The type that it must be of.</param>
+    /// <exception cref="BadFileException">Not JSON, of another type, or values out of range.</exception>
+    public static Nf4QuantState Parse(ReadOnlySpan<byte> bytes, string tensor, string expected = "nf4")
     {
         try
         {
             using var document = JsonDocument.Parse(Encoding.UTF8.GetString(bytes));
             var root = document.RootElement;
             var type = root.GetProperty("quant_type").GetString() ?? "";
-            if (type != "nf4")
-                throw new BadFileException($"tensor '{tensor}' is quantized as '{type}', only nf4 is read; take the original model or an nf4 one");
+            if (type != expected)
+                throw new BadFileException($"tensor '{tensor}' is quantized as '{type}', its name says {expected}; take the original model or an nf4 one");
             var isNested = root.TryGetProperty("nested_offset", out var offset);
             var state = new Nf4QuantState(root.GetProperty("blocksize").GetInt32(),
                 root.TryGetProperty("dtype", out var dtype) ? dtype.GetString() ?? "" : "",

@@ -26,32 +26,22 @@ public static unsafe class ModelQuantizer
     private const int PieceElements = 1 << 20;
 
     /// <summary>Quantizes every linear weight of the decoder layers, each expert's by itself; embeddings, head, norms, routers and biases are copied.</summary>
-    /// <param name="source">A model folder in F32, F16 or BF16.</param>
+    /// <param name="source">A model folder in F32, F16 or BF16, or in another tool's codes, which are read exactly and quantized anew.</param>
     /// <param name="target">The folder to make; work that was broken off is continued.</param>
     /// <param name="options">How.</param>
     /// <param name="cancel">Looked at before each tensor; what is done is kept.</param>
-    /// <exception cref="ModelException">The source cannot be used, or is quantized already.</exception>
+    /// <exception cref="ModelException">The source cannot be used, or is in NF4 already.</exception>
     /// <exception cref="BadFileException">A file of the source is damaged.</exception>
     /// <exception cref="CannotWriteException">The target cannot be written.</exception>
     public static QuantizeReport Quantize(string source, string target, QuantizeOptions options, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var config = ConfigLoader.Load(source);
-        if (config.StoredQuantization is { } stored)
-            throw new ModelException($"model '{source}' is quantized already ({stored.Name}); pass the original model");
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
-        var quantized = WeightNames(config, model.Tensors.Keys);
-        var (parts, experts) = (new List<Part>(), new ExpertSlices(config));
-        foreach (var name in model.Tensors.Keys.Order(Comparer<string>.Create(ModelFolderFiles.CompareNames)))
-        {
-            var (file, entry) = (model.FileOf(name), model.Entry(name));
-            var slices = experts.Of(entry, source);
-            if (slices.Count == 0) parts.Add(new Part(file, entry, quantized.Contains(name), null));
-            else parts.AddRange(slices.Select(slice => new Part(file, slice.Entry, true, slice)));
-        }
-        var byName = parts.ToDictionary(part => part.Entry.Name, StringComparer.Ordinal);
-        var groups = parts.Select(part => part.IsQuantized
-            ? Nf4Folder.Group(part.Entry.Name, part.Entry.ElementCount, options.DoubleQuantize) : Copied(part.Entry)).ToList();
+        using var coded = CodedParts.Of(source, config);
+        var parts = Parts(source, config, model, coded, options);
+        var byName = parts.ToDictionary(part => part.Group.Name, StringComparer.Ordinal);
+        List<TensorGroup> groups = [.. parts.Select(part => part.Group)];
         var plan = new ModelFolderPlan
         {
             Target = target,
@@ -60,7 +50,7 @@ public static unsafe class ModelQuantizer
             MaxShardBytes = options.MaxShardBytes,
             Progress = options.Progress,
         };
-        ModelFolderWriter.Write(plan, (group, sink) => Produce(byName[group.Name], group, sink, options), folder => Finish(source, folder, parts, options),
+        ModelFolderWriter.Write(plan, (group, sink) => byName[group.Name].Write(group, sink), folder => Finish(source, folder, parts, options),
             cancel);
         using var written = ShardedModel.Open(target);
         var count = groups.Count(group => !group.IsExact);
@@ -121,36 +111,69 @@ public static unsafe class ModelQuantizer
             MemoryMarshal.AsBytes<float>(nested).ToArray(), MemoryMarshal.AsBytes(DynamicMap.Values).ToArray());
     }
 
-    // A tensor of the source, or one expert's part of a tensor of all.
-    private sealed record Part(SafetensorsFile File, SafetensorsEntry Entry, bool IsQuantized, ExpertSlice? Slice);
+    // A tensor of the result: of a tensor of the source, or of one expert's part of a tensor of all.
+    private sealed record Part(TensorGroup Group, SafetensorsDtype Dtype, Action<TensorGroup, TensorSink> Write);
 
-    private static TensorGroup Copied(SafetensorsEntry entry) => new(entry.Name, [new TensorDeclaration(entry.Name, entry.Dtype, entry.Shape)]);
-
-    private static void Produce(Part part, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    private static List<Part> Parts(string source, ModelConfig config, ShardedModel model, CodedParts? coded, QuantizeOptions options)
     {
-        Write(part, group, sink, options);
-        // One tensor is in memory at a time, in the source's mapping too.
-        MappedPages.Drop(part.File.Pointer(part.Entry), part.Entry.ByteCount);
+        var (parts, experts, quantized) = (new List<Part>(), new ExpertSlices(config), WeightNames(config, model.Tensors.Keys));
+        foreach (var name in model.Tensors.Keys.Where(name => coded?.Owns(name) != true))
+        {
+            var (file, entry) = (model.FileOf(name), model.Entry(name));
+            var slices = experts.Of(entry, source);
+            foreach (var slice in slices) parts.Add(Quantized(slice.Entry, file, () => slice.Quantize(file, options.DoubleQuantize)));
+            if (slices.Count > 0) continue;
+            parts.Add(quantized.Contains(name) ? Quantized(entry, file, () => QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads))
+                : new Part(Plain(entry.Name, entry.Dtype, entry.Shape), entry.Dtype, (group, sink) => Copy(file, entry, group, sink)));
+        }
+        foreach (var part in coded?.Parts ?? [])
+            parts.Add(part.Quantize is { } quantize
+                ? new Part(Nf4Folder.Group(part.Name, part.ElementCount, options.DoubleQuantize), part.Dtype, (group, sink) =>
+                {
+                    Nf4Folder.Write(sink, group, quantize(options.DoubleQuantize));
+                    coded!.DropPages();
+                })
+                : new Part(Plain(part.Name, part.Dtype, part.Shape), part.Dtype, (group, sink) => Decode(coded!, part, group, sink)));
+        return [.. parts.OrderBy(part => part.Group.Name, Comparer<string>.Create(ModelFolderFiles.CompareNames))];
+
+        Part Quantized(SafetensorsEntry entry, SafetensorsFile file, Func<Nf4Bytes> quantize)
+            => new(Nf4Folder.Group(entry.Name, entry.ElementCount, options.DoubleQuantize), entry.Dtype, (group, sink) =>
+            {
+                Nf4Folder.Write(sink, group, quantize());
+                MappedPages.Drop(file.Pointer(entry), entry.ByteCount);
+            });
     }
 
-    private static void Write(Part part, TensorGroup group, TensorSink sink, QuantizeOptions options)
+    private static TensorGroup Plain(string name, SafetensorsDtype dtype, long[] shape) => new(name, [new TensorDeclaration(name, dtype, shape)]);
+
+    private static void Copy(SafetensorsFile file, SafetensorsEntry entry, TensorGroup group, TensorSink sink)
     {
-        var (file, entry) = (part.File, part.Entry);
-        if (!group.IsExact)
-        {
-            Nf4Folder.Write(sink, group, part.Slice is { } slice
-                ? slice.Quantize(file, options.DoubleQuantize) : QuantizeWeight(file, entry, options.DoubleQuantize, options.Threads));
-            return;
-        }
         const int step = 1 << 24;
         for (long at = 0; at < entry.ByteCount; at += step)
             sink.Write(group.Tensors[0], file.Bytes(entry, at, (int)Math.Min(step, entry.ByteCount - at)));
+        // One tensor is in memory at a time, in the source's mapping too.
+        MappedPages.Drop(file.Pointer(entry), entry.ByteCount);
+    }
+
+    // What bitsandbytes keeps plain, a head for one, is written in the type of the folder's other weights.
+    private static void Decode(CodedParts coded, CodedPart part, TensorGroup group, TensorSink sink)
+    {
+        for (long at = 0; at < part.ElementCount; at += PieceElements)
+        {
+            var values = new float[Math.Min(PieceElements, part.ElementCount - at)];
+            coded.Read(part.Name, at, values);
+            if (StoredValues.FirstOverflow(values, part.Dtype) is >= 0 and var wrong)
+                throw new ModelException($"tensor '{part.Name}' holds {values[wrong]}, which {part.Dtype.Name()} cannot hold; take the original model");
+            var bytes = new byte[values.Length * part.Dtype.Bits() / 8];
+            StoredValues.Write(values, part.Dtype, bytes);
+            sink.Write(group.Tensors[0], bytes);
+        }
     }
 
     private static void Finish(string source, string folder, List<Part> parts, QuantizeOptions options)
     {
         var config = (JsonObject)PythonJson.ParseNode(SmallFile.Bytes(Path.Combine(source, "config.json")))!;
-        var first = parts.Where(part => part.IsQuantized).Select(part => part.Entry).FirstOrDefault()
+        var first = parts.FirstOrDefault(part => !part.Group.IsExact)
             ?? throw new ModelException($"model '{source}' has no linear weight that could be quantized; pass a decoder model");
         config["quantization_config"] = Nf4Folder.QuantizationConfig(StoredValues.TorchName(first.Dtype), options.DoubleQuantize);
         File.WriteAllText(Path.Combine(folder, "config.json"), PythonJson.Serialize(config) + "\n");

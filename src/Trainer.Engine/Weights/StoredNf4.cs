@@ -15,9 +15,9 @@ internal static unsafe class StoredNf4
     /// <summary>Whether a weight is stored in 4 bits.</summary>
     public static bool Has(WeightFiles files, string name)
     {
-        if (files.Has(name + ".quant_state.bitsandbytes__fp4"))
-            throw new ModelException($"tensor '{name}' of '{files.Folder}' is quantized as fp4, which is not implemented; take an nf4 folder, or the original "
-                + "model with --quantize nf4");
+        if (files.Has(name + Nf4Folder.Fp4StateSuffix))
+            throw new ModelException($"tensor '{name}' of '{files.Folder}' is quantized as fp4, config.json does not say so; set its "
+                + "bnb_4bit_quant_type to fp4");
         return files.Has(name + Nf4Folder.StateSuffix);
     }
 

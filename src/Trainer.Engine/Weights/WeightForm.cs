@@ -15,6 +15,10 @@ public enum WeightForm
     Int8,
     /// <summary>4-bit codes with scales and zero points for groups of columns.</summary>
     Int4,
+    /// <summary>8-bit codes with scales for rows or groups of columns, as another tool stored them.</summary>
+    GroupedInt8,
+    /// <summary>4-bit floats with scales for blocks (bitsandbytes).</summary>
+    Fp4,
     /// <summary>8-bit floats with scales.</summary>
     Fp8,
     /// <summary>4-bit floats with a shared exponent for 32 columns.</summary>

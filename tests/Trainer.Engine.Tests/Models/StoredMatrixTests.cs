@@ -74,7 +74,7 @@ public sealed class StoredMatrixTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"bits\": 4", "\"bits\": 3", "bits")]
+    [InlineData("\"bits\": 4", "\"bits\": 5", "bits")]
     [InlineData("\"quant_method\": \"gptq\"", "\"quant_method\": \"hqq\"", "hqq")]
     [InlineData("\"group_size\": 32", "\"group_size\": 64", "scales")]
     public void What_is_not_read_is_refused_by_name(string was, string becomes, string named)

@@ -12,7 +12,7 @@ internal static class AwqLayout
     private static ReadOnlySpan<byte> Order => [0, 2, 4, 6, 1, 3, 5, 7];
 
     /// <summary>Reads one weight, its order undone.</summary>
-    public static Int4Weight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
+    public static IntegerWeight Read(WeightFiles files, Models.Config.StoredQuantization stored, string name, long rows, long columns)
     {
         if (rows % 8 != 0) throw StoredMatrix.Damaged(files, name, $"{rows} output features are no multiple of 8");
         var (words, groups) = (rows / 8, StoredMatrix.Groups(stored, columns));
@@ -28,20 +28,22 @@ internal static class AwqLayout
                 {
                     var row = 8 * word + Order[j];
                     scales[row * groups + group] = byGroup[group * rows + row];
-                    zeros[row * groups + group] = Int4Weight.CodeOf(eight, j);
+                    zeros[row * groups + group] = CodeOf(eight, j);
                 }
             }
         }
-        var weight = new Int4Weight(rows, columns, StoredMatrix.GroupsInOrder(stored, columns), scales, zeros, type);
+        var weight = new IntegerWeight(rows, columns, 4, StoredMatrix.GroupsInOrder(stored, columns), scales, zeros, type);
         var codes = StoredMatrix.Words(files, StoredMatrix.Part(name, "qweight"), columns, words);
         for (long column = 0; column < columns; column++)
         {
             for (long word = 0; word < words; word++)
             {
                 var eight = codes[checked((int)(column * words + word))];
-                for (var j = 0; j < 8; j++) weight.SetCode(8 * word + Order[j], column, Int4Weight.CodeOf(eight, j));
+                for (var j = 0; j < 8; j++) weight.SetCode(8 * word + Order[j], column, CodeOf(eight, j));
             }
         }
         return weight;
     }
+
+    private static byte CodeOf(uint word, int lane) => (byte)((word >> (4 * lane)) & 15);
 }

@@ -9,7 +9,8 @@ namespace Trainer.Engine.Weights.Stored;
 /// <remarks>
 /// <code>
 /// transformers:        weight_scale_inv, F32, a grid of blocks (of 128 x 128) or one number; activation_scale is of no use here
-/// compressed-tensors:  weight_scale, one number, [out, 1], or a grid of blocks; the product is rounded to the scale's type; input_scale is of no use here
+/// compressed-tensors:  weight_scale, one number, [out, 1], [out, groups], or a grid of blocks; the product is rounded to the scale's type; input_scale is
+///                      of no use here, weight_zero_point is 0
 /// </code>
 /// </remarks>
 internal static unsafe class Fp8Layout
@@ -23,11 +24,18 @@ internal static unsafe class Fp8Layout
         if (!files.Has(scaleName)) throw new ModelException($"tensor '{scaleName}' is missing from '{files.Folder}'; the quantized folder is incomplete");
         foreach (var unused in new[] { "activation_scale", "input_scale" })
             if (StoredMatrix.Part(name, unused) is var other && files.Has(other)) files.TakeRaw(other, files.Entry(other).ByteCount);
+        var zeros = StoredMatrix.Part(name, "weight_zero_point");
+        if (files.Has(zeros) && files.TakeBytes(zeros, files.Entry(zeros).Dtype, -1).ContainsAnyExcept((byte)0))
+            throw StoredMatrix.Damaged(files, zeros, "zero points of 8-bit floats other than 0 are not read");
         var shape = files.Entry(scaleName).Shape;
-        var (blockRows, blockColumns) = stored.Block ?? (shape is [_, 1] && shape[0] == rows ? (1, columns) : (rows, columns));
+        var isGrouped = stored.Block is null && stored.GroupSize is { } size && shape is [_, var groups] && groups == (columns + size - 1) / size;
+        var (blockRows, blockColumns) = isGrouped ? (1, stored.GroupSize!.Value)
+            : stored.Block ?? (shape is [_, 1] && shape[0] == rows ? (1, columns) : (rows, columns));
+        if (shape is [var each] && each == rows && rows > 1 && stored.Block is null) (blockRows, blockColumns) = (1, columns);
         long[] grid = stored.Block is null && shape.Length < 2 ? [.. shape] : [(rows + blockRows - 1) / blockRows, (columns + blockColumns - 1) / blockColumns];
-        if (grid is not ([] or [1] or [_, _]))
-            throw StoredMatrix.Damaged(files, scaleName, $"its shape [{string.Join(", ", shape)}] is none of one number, [{rows}, 1], or a grid of blocks");
+        if (grid is not ([] or [1] or [_, _]) && !(shape is [var length] && length == rows))
+            throw StoredMatrix.Damaged(files, scaleName, $"its shape [{string.Join(", ", shape)}] is none of one number, [{rows}, 1], a number "
+                + "for each group, or a grid of blocks");
         var (scales, type) = StoredMatrix.Scales(files, scaleName, grid);
         return new Fp8Weight(rows, columns, codes, scales, blockRows, blockColumns, isCompressed ? type : ProductType.Float32);
     }

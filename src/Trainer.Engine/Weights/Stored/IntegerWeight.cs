@@ -1,13 +1,14 @@
 namespace Trainer.Engine.Weights.Stored;
 
-/// <summary>A matrix in unsigned 4-bit codes with a scale and a zero point for each group of columns (GPTQ, AWQ and compressed-tensors, after their order is
-/// undone).</summary>
+/// <summary>A matrix in unsigned codes of 2 to 8 bits with a scale and a zero point for each group of columns (GPTQ, AWQ and compressed-tensors, after their
+/// order is undone).</summary>
 /// <remarks>W[i,j] = round((code[i,j] - zero[i,g]) scale[i,g]), g the group of column j: j / group size, or a table where the columns were sorted by
-/// activation.</remarks>
-internal sealed unsafe class Int4Weight : RowWeight
+/// activation. Codes of up to four bits lie two to a byte.</remarks>
+internal sealed unsafe class IntegerWeight : RowWeight
 {
     private readonly NativeBlock _memory;
     private readonly long _rowBytes;
+    private readonly bool _isWide;
     private readonly int[] _groupOfColumn;
     private readonly float[] _scales;
     private readonly byte[] _zeros;
@@ -17,48 +18,45 @@ internal sealed unsafe class Int4Weight : RowWeight
     /// <summary>Room for the codes, all 0; fill them by <see cref="SetCode"/>.</summary>
     /// <param name="rows">Output features.</param>
     /// <param name="columns">Input features.</param>
+    /// <param name="bits">Bits of a code.</param>
     /// <param name="groupOfColumn">[columns] group of each column.</param>
     /// <param name="scales">[rows, groups].</param>
     /// <param name="zeros">[rows, groups] zero points in codes.</param>
     /// <param name="type">Rounding of the products.</param>
-    public Int4Weight(long rows, long columns, int[] groupOfColumn, float[] scales, byte[] zeros, ProductType type)
+    public IntegerWeight(long rows, long columns, int bits, int[] groupOfColumn, float[] scales, byte[] zeros, ProductType type)
         : base(rows, columns)
     {
-        _rowBytes = (columns + 1) / 2;
+        _isWide = bits > 4;
+        _rowBytes = _isWide ? columns : (columns + 1) / 2;
         _memory = new NativeBlock(rows * _rowBytes);
         System.Runtime.InteropServices.NativeMemory.Clear(_memory.Start, (nuint)_memory.Length);
         (_groupOfColumn, _scales, _zeros, _type) = (groupOfColumn, scales, zeros, type);
         _groups = checked((int)(scales.LongLength / rows));
     }
 
-    public override WeightForm Form => WeightForm.Int4;
+    public override WeightForm Form => _isWide ? WeightForm.GroupedInt8 : WeightForm.Int4;
 
     public override long ByteCount => _memory.Length + _scales.LongLength * 5 + _groupOfColumn.LongLength * sizeof(int);
 
     /// <summary>Sets one code, once.</summary>
     /// <param name="row">The row.</param>
     /// <param name="column">The column.</param>
-    /// <param name="code">0 to 15.</param>
-    public void SetCode(long row, long column, uint code) => _memory.Start[row * _rowBytes + column / 2] |= (byte)(code << (int)(4 * (column & 1)));
-
-    /// <summary>Sets the eight codes of a word, each once, or as many as there are columns left.</summary>
-    /// <param name="row">The row.</param>
-    /// <param name="column">Column of the lowest code.</param>
-    /// <param name="word">Eight codes, the lowest first.</param>
-    public void SetCodes(long row, long column, uint word)
+    /// <param name="code">Not above what its bits hold.</param>
+    public void SetCode(long row, long column, uint code)
     {
-        for (var j = 0; j < 8 && column + j < Columns; j++) SetCode(row, column + j, CodeOf(word, j));
+        if (_isWide) _memory.Start[row * _rowBytes + column] = (byte)code;
+        else _memory.Start[row * _rowBytes + column / 2] |= (byte)(code << (int)(4 * (column & 1)));
     }
-
-    /// <summary>One of the eight codes of a word.</summary>
-    /// <param name="word">Eight codes, the lowest first.</param>
-    /// <param name="lane">0 to 7.</param>
-    public static byte CodeOf(uint word, long lane) => (byte)((word >> (int)(4 * lane)) & 15);
 
     public override void Read(long row, long columnBegin, long columnCount, float* destination)
     {
         var codes = _memory.Start + row * _rowBytes;
         var of = row * _groups;
+        if (_isWide)
+        {
+            for (var at = columnBegin; at < columnBegin + columnCount; at++) destination[at - columnBegin] = Value(of + _groupOfColumn[at], codes[at]);
+            return;
+        }
         var values = stackalloc float[16];
         var current = -1;
         for (var at = columnBegin; at < columnBegin + columnCount; at++)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Trainer.Checkpoints.Gguf;
+using Trainer.Checkpoints.Nf4;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Models;
 using Trainer.Models.Config;
@@ -20,6 +21,8 @@ internal static class StoredMatrix
     {
         if (stored.IsNf4) return StoredNf4.Has(files, name);
         if (stored.Format == StoredFormat.Gguf) return GgufLayout.TypeOf(files, name) is not null;
+        if (stored.Format == StoredFormat.BnbFp4) return files.Has(name + Nf4Folder.Fp4StateSuffix);
+        if (files.Has(name) && files.Entry(name).Dtype == SafetensorsDtype.I8) return true;
         return Int4Parts.Any(part => files.Has(Part(name, part))) || (files.Has(name) && files.Entry(name).Dtype == SafetensorsDtype.F8E4M3);
     }
 
@@ -31,15 +34,39 @@ internal static class StoredMatrix
     /// <param name="columns">Input features.</param>
     /// <exception cref="ModelException">A part is missing, has another shape or type, or holds scales that are 0, NaN or infinite; the tensor is
     /// named.</exception>
-    public static IFrozenWeight Read(WeightFiles files, StoredQuantization stored, string name, long rows, long columns) => stored.Format switch
+    public static IFrozenWeight Read(WeightFiles files, StoredQuantization stored, string name, long rows, long columns)
     {
-        StoredFormat.Nf4 => StoredNf4.Read(files, name, rows, columns),
-        StoredFormat.Gptq => GptqLayout.Read(files, stored, name, rows, columns),
-        StoredFormat.Awq => AwqLayout.Read(files, stored, name, rows, columns),
-        StoredFormat.CompressedInt4 => CompressedInt4Layout.Read(files, stored, name, rows, columns),
-        StoredFormat.Gguf => GgufLayout.Read(files, name, rows, columns),
-        _ => Fp8Layout.Read(files, stored, name, rows, columns),
-    };
+        var own = stored.For(name);
+        RequireOfFormat(files, own, name);
+        return own.Format switch
+        {
+            StoredFormat.Nf4 => StoredNf4.Read(files, name, rows, columns),
+            StoredFormat.BnbFp4 => BitsAndBytesLayout.Fp4(files, name, rows, columns),
+            StoredFormat.BnbInt8 => BitsAndBytesLayout.Int8(files, name, rows, columns),
+            StoredFormat.Gptq => GptqLayout.Read(files, own, name, rows, columns),
+            StoredFormat.Awq => AwqLayout.Read(files, own, name, rows, columns),
+            StoredFormat.AwqGemv => AwqGemvLayout.Read(files, own, name, rows, columns),
+            StoredFormat.CompressedPacked or StoredFormat.CompressedInt8 => CompressedIntegerLayout.Read(files, own, name, rows, columns),
+            StoredFormat.Gguf => GgufLayout.Read(files, name, rows, columns),
+            _ => Fp8Layout.Read(files, own, name, rows, columns),
+        };
+    }
+
+    // Codes of another tool than config.json names, or of another of its groups.
+    private static void RequireOfFormat(WeightFiles files, StoredQuantization stored, string name)
+    {
+        var isRight = stored.Format switch
+        {
+            StoredFormat.Gptq or StoredFormat.Awq or StoredFormat.AwqGemv => files.Has(Part(name, "qweight")),
+            StoredFormat.CompressedPacked => files.Has(Part(name, "weight_packed")),
+            StoredFormat.CompressedInt8 or StoredFormat.BnbInt8 => files.Has(name) && files.Entry(name).Dtype == SafetensorsDtype.I8,
+            StoredFormat.Fp8 or StoredFormat.CompressedFp8 => files.Has(name) && files.Entry(name).Dtype == SafetensorsDtype.F8E4M3,
+            _ => true,
+        };
+        if (!isRight)
+            throw new ModelException($"tensor '{name}' of '{files.Folder}' lies in other codes than config.json says ({stored.Name}); config and weights are "
+                + "of different folders");
+    }
 
     /// <summary>The weights of a folder that are stored in codes, by name, with their shapes [rows, columns].</summary>
     public static IEnumerable<(string Name, long Rows, long Columns)> List(WeightFiles files, StoredQuantization stored)
@@ -53,29 +80,46 @@ internal static class StoredMatrix
                 yield return (owner, blocked, bytes / type.Block()!.Value.Bytes * type.Block()!.Value.Elements);
                 continue;
             }
-            if (tensor.EndsWith(".weight", StringComparison.Ordinal) && files.Entry(tensor).Dtype == SafetensorsDtype.F8E4M3
+            if (tensor.EndsWith(Nf4Folder.Fp4StateSuffix, StringComparison.Ordinal))
+            {
+                owner = tensor[..^Nf4Folder.Fp4StateSuffix.Length];
+                if (BitsAndBytesLayout.State(files, owner).Shape is [var high, var wide]) yield return (owner, high, wide);
+            }
+            else if (tensor.EndsWith(".weight", StringComparison.Ordinal) && files.Entry(tensor).Dtype is SafetensorsDtype.F8E4M3 or SafetensorsDtype.I8
                 && shape is [var rows, var columns])
                 yield return (tensor, rows, columns);
             else if (tensor.EndsWith(".qweight", StringComparison.Ordinal) && shape is [var first, var second])
-                yield return (path + "weight", stored.Format == StoredFormat.Awq ? 8 * second : second, stored.Format == StoredFormat.Awq ? first : 8 * first);
+                yield return Words(files, stored.For(path + "weight"), path, first, second);
             else if (tensor.EndsWith(".weight_packed", StringComparison.Ordinal) && shape is [var outputs, var words])
-                yield return (path + "weight", outputs, Columns(files, path, 8 * words));
+                yield return (path + "weight", outputs, Columns(files, path, 32 / stored.For(path + "weight").Bits * words));
         }
     }
+
+    private static (string Name, long Rows, long Columns) Words(WeightFiles files, StoredQuantization stored, string path, long first, long second) =>
+        stored.Format switch
+        {
+            StoredFormat.Awq => (path + "weight", 8 * second, first),
+            StoredFormat.AwqGemv => (path + "weight", first, 8 * second),
+            _ => (path + "weight", second, files.Has(path + "g_idx") ? files.Entry(path + "g_idx").ElementCount : 32 * first / stored.Bits),
+        };
 
     /// <summary>Whether a tensor is a part of a weight in codes, and no weight itself.</summary>
     public static bool IsPart(WeightFiles files, string tensor)
     {
         if (GgufLayout.OwnerOf(tensor) is not null) return true;
+        if (BitsAndBytesLayout.Fp4Parts.Any(part => tensor.EndsWith(part, StringComparison.Ordinal)
+            && files.Has(tensor[..^part.Length] + Nf4Folder.Fp4StateSuffix))) return true;
         var at = tensor.LastIndexOf('.') + 1;
         var path = tensor[..at];
         return tensor[at..] switch
         {
             "qweight" or "qzeros" or "scales" or "g_idx" => files.Has(path + "qweight"),
-            "weight_packed" or "weight_shape" or "weight_zero_point" or "weight_g_idx" => files.Has(path + "weight_packed"),
-            "weight_scale" or "weight_scale_inv" or "activation_scale" or "input_scale" => true,
+            "weight_packed" or "weight_shape" or "weight_g_idx" => files.Has(path + "weight_packed"),
+            "weight_scale" or "weight_scale_inv" or "activation_scale" or "input_scale" or "weight_zero_point" => true,
+            "SCB" or "weight_format" => files.Has(path + "weight"),
             // Zeros beside a matrix without bias: the loader refuses others.
-            "bias" => files.Has(path + "qweight") && !files.TakeBytes(tensor, files.Entry(tensor).Dtype, -1).ContainsAnyExcept((byte)0),
+            "bias" => (files.Has(path + "qweight") || files.Has(path + "weight_packed"))
+                && !files.TakeBytes(tensor, files.Entry(tensor).Dtype, -1).ContainsAnyExcept((byte)0),
             _ => false,
         };
     }
@@ -94,13 +138,30 @@ internal static class StoredMatrix
     }
 
     /// <summary>Scales as float32, and the type they are stored in; each is above or below 0, and finite.</summary>
-    public static unsafe (float[] Values, ProductType Type) Scales(WeightFiles files, string name, params ReadOnlySpan<long> shape)
+    public static (float[] Values, ProductType Type) Scales(WeightFiles files, string name, params ReadOnlySpan<long> shape)
+        => Scales(files, name, mayBeZero: false, shape);
+
+    /// <summary>The same of a table of rows that are longer than they need be: what lies behind is not looked at.</summary>
+    /// <param name="files">The folder.</param>
+    /// <param name="name">The tensor.</param>
+    /// <param name="used">Scales of a row that count.</param>
+    /// <param name="shape">Its shape.</param>
+    public static (float[] Values, ProductType Type) Scales(WeightFiles files, string name, long used, long[] shape)
+    {
+        var (values, type) = Scales(files, name, mayBeZero: true, shape);
+        for (long i = 0; i < values.LongLength; i++)
+            if (values[i] == 0 && i % shape[^1] < used) throw Damaged(files, name, $"scale {i} is 0");
+        return (values, type);
+    }
+
+    /// <summary>The same where a row of zeros has a scale of 0.</summary>
+    public static unsafe (float[] Values, ProductType Type) Scales(WeightFiles files, string name, bool mayBeZero, params ReadOnlySpan<long> shape)
     {
         RequireShape(files, name, shape);
         var entry = files.Entry(name);
         var type = entry.Dtype switch
         {
-            SafetensorsDtype.F32 => ProductType.Float32,
+            SafetensorsDtype.F32 or SafetensorsDtype.F8E8M0 => ProductType.Float32,
             SafetensorsDtype.F16 => ProductType.Float16,
             SafetensorsDtype.BF16 => ProductType.BFloat16,
             var other => throw Damaged(files, name, $"scales of type {other.Name()} are not read"),
@@ -110,13 +171,15 @@ internal static class StoredMatrix
         {
             for (long i = 0; i < values.LongLength; i++)
             {
-                values[i] = type switch
+                values[i] = entry.Dtype switch
                 {
-                    ProductType.Float32 => ((float*)bytes)[i],
-                    ProductType.Float16 => (float)((System.Half*)bytes)[i],
+                    SafetensorsDtype.F32 => ((float*)bytes)[i],
+                    SafetensorsDtype.F16 => (float)((System.Half*)bytes)[i],
+                    // An exponent alone; all ones is no number.
+                    SafetensorsDtype.F8E8M0 => bytes[i] < 255 ? MathF.ScaleB(1, bytes[i] - 127) : throw Damaged(files, name, $"scale {i} is NaN"),
                     _ => BitConverter.UInt32BitsToSingle((uint)((ushort*)bytes)[i] << 16),
                 };
-                if (values[i] == 0) throw Damaged(files, name, $"scale {i} is 0");
+                if (values[i] == 0 && !mayBeZero) throw Damaged(files, name, $"scale {i} is 0");
             }
         }
         return (values, type);
@@ -147,7 +210,8 @@ internal static class StoredMatrix
         return table;
     }
 
-    private static void RequireShape(WeightFiles files, string name, ReadOnlySpan<long> shape)
+    /// <summary>Refuses another shape.</summary>
+    public static void RequireShape(WeightFiles files, string name, ReadOnlySpan<long> shape)
     {
         if (!files.Has(name)) throw new ModelException($"tensor '{name}' is missing from '{files.Folder}'; the quantized folder is incomplete");
         var found = files.Entry(name).Shape;
