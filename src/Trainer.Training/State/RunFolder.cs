@@ -96,7 +96,7 @@ internal sealed class RunFolder : IDisposable
         if (Checkpoint is { } checkpoint && !IsOwn(checkpoint))
         {
             BringBest(checkpoint);
-            BringEvents(RunOf(checkpoint.Directory));
+            BringCurves(RunOf(checkpoint.Directory));
         }
         Began = true;
     }
@@ -268,13 +268,21 @@ internal sealed class RunFolder : IDisposable
         });
     }
 
-    /// <summary>TensorBoard's curves come along, as the rows of metrics.jsonl do.</summary>
-    private void BringEvents(string run)
+    /// <summary>The curves come along, as the rows of metrics.jsonl do: TensorBoard's files, and W&amp;B's, whose names hold the run's id there.</summary>
+    private void BringCurves(string run)
     {
-        var (source, target) = (Path.Combine(run, CurveFiles.EventsFolder), Path.Combine(Directory, CurveFiles.EventsFolder));
-        if (!System.IO.Directory.Exists(source)) return;
+        var events = Path.Combine(run, CurveFiles.EventsFolder);
+        if (System.IO.Directory.Exists(events)) CopyFiles(events, Path.Combine(Directory, CurveFiles.EventsFolder), CurveFiles.Events);
+        var wandb = Path.Combine(run, CurveFiles.WandbFolder);
+        if (!System.IO.Directory.Exists(wandb)) return;
+        foreach (var part in System.IO.Directory.GetDirectories(wandb, CurveFiles.WandbRun + "*"))
+            CopyFiles(part, Path.Combine(Directory, CurveFiles.WandbFolder, Path.GetFileName(part)), "*");
+    }
+
+    private static void CopyFiles(string source, string target, string pattern)
+    {
         System.IO.Directory.CreateDirectory(target);
-        foreach (var file in System.IO.Directory.GetFiles(source, CurveFiles.Events))
+        foreach (var file in System.IO.Directory.GetFiles(source, pattern))
             AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), temporary => File.Copy(file, temporary, overwrite: true));
     }
 

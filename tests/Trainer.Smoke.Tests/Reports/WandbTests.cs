@@ -97,9 +97,12 @@ public sealed class WandbTests : IDisposable
         return ~crc;
     }
 
-    private ProgramResult Train(params string[] words) => TrainerProgram.RunWarm(new ProgramRun(["train", "--model", "tiny", "--data", "rows.jsonl",
+    private ProgramResult Train(params string[] words) => TrainInto("run", words);
+
+    private ProgramResult TrainInto(string output, params string[] words) => TrainerProgram.RunWarm(new ProgramRun(["train",
+        "--model", "tiny", "--data", "rows.jsonl",
         "--eval-data", "held.jsonl", "--batch-size", "1", "--gradient-accumulation-steps", "1", "--max-seq-length", "32", "--threads", "1",
-        "--logging-steps", "1", "--output-dir", "run", "--report-to", "wandb", .. words])
+        "--logging-steps", "1", "--output-dir", output, "--report-to", "wandb", .. words])
     {
         Directory = _folder.Path,
         Environment = new Dictionary<string, string>
@@ -147,6 +150,14 @@ public sealed class WandbTests : IDisposable
         var later = Records(both.Single(other => other != path));
         Assert.Equal((id, 6, 1), (later[0].One(17).One(1).Text, later[0].One(17).One(14).Integer, later[0].One(17).One(18).Integer));
         Assert.Equal([7L, 8], later.SelectMany(record => record.All(2)).Select(row => row.One(2).One(1).Integer));
+
+        // In another folder it is the same run there too: its files come along.
+        Assert.Equal(0, TrainInto("other", "--max-steps", "9", "--resume", "run").ExitCode);
+        var brought = Directory.GetFiles(Path.Combine(_folder.Path, "other", "wandb"), $"run-{id}.wandb", SearchOption.AllDirectories);
+        Assert.Equal(3, brought.Length);
+        Assert.Equal((id, 8), Records(brought.Order(StringComparer.Ordinal).Last())[0].One(17) is var third ? (third.One(1).Text, third.One(14).Integer)
+            : default);
+        Assert.All(both, file => Assert.Contains(brought, copy => File.ReadAllBytes(copy).AsSpan().SequenceEqual(File.ReadAllBytes(file))));
 
         Assert.Equal(0, Train("--max-steps", "1", "--overwrite-output-dir").ExitCode);
         Assert.Single(Directory.GetDirectories(Path.Combine(_folder.Path, "run", "wandb")));
