@@ -17,7 +17,8 @@ internal static class ImportCommand
     private static readonly Setting Accept = new("accept", SettingKind.List, "Input",
         "Keys without which you want the recipe all the same, though it is then another job; 'all' for all of them.") { Value = "KEYS" };
 
-    public static readonly CommandSpec Spec = new("import", "Turn an axolotl, LLaMA-Factory, mlx-lm, TRL or Unsloth configuration into a recipe.", Run)
+    public static readonly CommandSpec Spec = new("import",
+        "Turn an axolotl, LLaMA-Factory, mlx-lm, torchtune, TRL or Unsloth configuration into a recipe.", Run)
     {
         Group = "Recipes",
         Description = "Prints the recipe. Every key that changes nothing here stands in it as a comment with the reason, and on stderr. " +
@@ -38,7 +39,7 @@ internal static class ImportCommand
         var accepted = invocation.Values.List(Accept);
         invocation.Values.ThrowIfFaulty();
         var path = invocation.Positionals[0];
-        var root = RecipeFile.Load(path) ?? throw new UsageException($"'{path}' is empty");
+        var root = RecipeYaml.Load(path) ?? throw new UsageException($"'{path}' is empty");
         var result = Importer.Import(root, Dialect.All.FirstOrDefault(dialect => dialect.Name == named) ?? Tools.Detect(root));
         bool IsAccepted(ImportedKey key) => accepted.Contains("all") || accepted.Contains(key.Key) || accepted.Contains(key.Key.Split('.')[0]);
         var refused = result.Changed.Where(key => !IsAccepted(key)).ToList();

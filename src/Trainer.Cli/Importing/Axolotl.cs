@@ -6,7 +6,7 @@ namespace Trainer.Cli.Importing;
 /// <summary>axolotl's configuration (schemas/config.py of 0.16).</summary>
 internal static class Axolotl
 {
-    private const string Preference = "import reads supervised fine-tuning";
+    private const string OtherObjective = "objectives here are sft, dpo, kto, orpo, simpo and grpo";
 
     // Plugins that make the same sums faster.
     private static readonly string[] FasterPlugins = ["LigerPlugin", "CutCrossEntropyPlugin", "KernelsPlugin", "SpectrumPlugin"];
@@ -114,7 +114,7 @@ internal static class Axolotl
         ["scaling_softmax"] = KeyRules.Stop("attention is the model's own"),
         ["dynamic_checkpoint"] = KeyRules.Drop("a signal writes a checkpoint whenever it is wanted"),
         ["overrides_of_model_kwargs"] = KeyRules.Stop("the model's config.json decides"),
-        ["model_quantization_config_kwargs"] = KeyRules.Stop("the model's config.json decides"),
+        ["model_quantization_config_kwargs"] = Schedules.Later,
         ["rope_scaling"] = KeyRules.Stop("the model's config.json decides"),
         ["default_system_message"] = KeyRules.Stop("no system turn is added to a row"),
         ["special_tokens"] = SpecialTokens,
@@ -147,11 +147,11 @@ internal static class Axolotl
         {
             if (draft.Theirs("rl") is not ("grpo" or "gspo")) KeyRules.Stop("rl: grpo alone reads it")(draft, key, text, draft.Node(key)!);
         },
-        ["reward_model"] = KeyRules.Stop(Preference),
-        ["process_reward_model"] = KeyRules.Stop(Preference),
-        ["num_labels"] = KeyRules.Stop(Preference),
-        ["ebft"] = KeyRules.Stop(Preference),
-        ["diffusion"] = KeyRules.Stop(Preference),
+        ["reward_model"] = KeyRules.Stop(OtherObjective),
+        ["process_reward_model"] = KeyRules.Stop(OtherObjective),
+        ["num_labels"] = KeyRules.Stop(OtherObjective),
+        ["ebft"] = KeyRules.Stop(OtherObjective),
+        ["diffusion"] = KeyRules.Stop(OtherObjective),
         ["qat"] = KeyRules.Stop("weights are not quantized while they are trained"),
         ["fp8"] = KeyRules.Stop("weights are not held in 8-bit floats"),
         ["unfrozen_parameters"] = KeyRules.Stop("the base stays frozen; modules_to_save trains whole modules"),
@@ -164,7 +164,8 @@ internal static class Axolotl
         ["use_eaft"] = KeyRules.Stop("the loss is the cross entropy"),
         ["model_config"] = KeyRules.Stop("the model's config.json decides"),
         ["overrides_of_model_config"] = KeyRules.Stop("the model's config.json decides"),
-        ["model_quantization_config"] = KeyRules.Stop("the model's config.json decides"),
+        ["model_quantization_config"] = Stored,
+        ["nvfp4_merge_aware"] = KeyRules.Stop("weights are not quantized while they are trained"),
         ["quantize_moe_experts"] = KeyRules.Drop("experts are held as the rest of the base"),
         ["llama4_linearized_experts"] = KeyRules.Drop(KeyRules.FromModel),
         ["noisy_embedding_alpha"] = KeyRules.To(StepSettings.Neftune),
@@ -238,6 +239,15 @@ internal static class Axolotl
                 default: draft.Change($"{key}.{name}", word, "the 4-bit base is nf4 in blocks of 64"); break;
             }
         }
+    }
+
+    // MXFP4 experts have the same values unpacked as they have packed: each is a small number times a power of two.
+    private static void Stored(ImportDraft draft, string key, string text, YamlNode node)
+    {
+        var arguments = ImportDraft.Pairs(draft.Node("model_quantization_config_kwargs")).ToList();
+        if (text == "Mxfp4Config" && arguments.TrueForAll(pair => pair.Key.ToString() == "dequantize"))
+            draft.Drop(key, text, "experts in MXFP4 have the same values packed as unpacked");
+        else draft.Change(key, text, "the model's config.json decides");
     }
 
     private static void Loftq(ImportDraft draft, string key, string text, YamlNode node)

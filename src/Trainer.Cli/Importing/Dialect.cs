@@ -1,3 +1,5 @@
+using YamlDotNet.RepresentationModel;
+
 namespace Trainer.Cli.Importing;
 
 /// <summary>How one tool names things.</summary>
@@ -7,13 +9,20 @@ namespace Trainer.Cli.Importing;
 /// <param name="Finish">What is settled when every key has been seen.</param>
 internal sealed record Dialect(string Name, string[] Marks, IReadOnlyDictionary<string, KeyRule> Keys, Action<ImportDraft> Finish)
 {
-    public static readonly IReadOnlyList<Dialect> All = [Axolotl.Dialect, LlamaFactory.Dialect, MlxLm.Dialect, Trl.Dialect, Unsloth.Dialect];
+    public static readonly IReadOnlyList<Dialect> All =
+        [Axolotl.Dialect, LlamaFactory.Dialect, LlamaFactoryV1.Dialect, MlxLm.Dialect, Torchtune.Dialect, Trl.Dialect, Unsloth.Dialect];
+
+    /// <summary>Whether none of transformers' keys means anything in it.</summary>
+    public bool IsAlone { get; init; }
+
+    /// <summary>What is done to a file before its keys are read.</summary>
+    public Action<YamlMappingNode> Prepare { get; init; } = static _ => { };
 
     /// <summary>The rule of a key, or null where nobody knows it.</summary>
     public KeyRule? RuleOf(string key)
     {
         if (Keys.TryGetValue(key, out var own)) return own;
-        if (this != MlxLm.Dialect && Transformers.Keys.TryGetValue(key, out var common)) return common;
+        if (!IsAlone && Transformers.Keys.TryGetValue(key, out var common)) return common;
         foreach (var (prefix, reason) in Transformers.Harmless)
             if (key.StartsWith(prefix, StringComparison.Ordinal)) return KeyRules.Drop(reason);
         return null;

@@ -25,11 +25,19 @@ internal sealed class ImportDraft(YamlMappingNode root)
 
     public double? Number(Setting setting) => this[setting] is double number ? number : null;
 
-    /// <summary>The text of another key of the configuration, or null where it says nothing.</summary>
-    public string? Theirs(string key) =>
-        root.Children.TryGetValue(new YamlScalarNode(key), out var node) && !IsNothing(Flat(node)) ? Flat(node) : null;
+    /// <summary>The text of another key of the configuration, dots between the names of nested ones, or null where it says nothing.</summary>
+    public string? Theirs(string key) => Node(key) is { } node && !IsNothing(Flat(node)) ? Flat(node) : null;
 
-    public YamlNode? Node(string key) => root.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+    public YamlNode? Node(string key) => Node(root, key);
+
+    /// <summary>What stands under a key, dots between the names of nested ones.</summary>
+    public static YamlNode? Node(YamlMappingNode root, string key)
+    {
+        YamlNode? node = root;
+        foreach (var name in key.Split('.'))
+            node = node is YamlMappingNode map && map.Children.TryGetValue(new YamlScalarNode(name), out var inner) ? inner : null;
+        return node;
+    }
 
     /// <summary>The pairs of a mapping; none where the key is absent or something else.</summary>
     public static IEnumerable<KeyValuePair<YamlNode, YamlNode>> Pairs(YamlNode? node) => node is YamlMappingNode map ? map.Children : [];

@@ -42,8 +42,9 @@ internal static class ImportedData
     /// <summary>A mixture of TRL: path, subset and split of each part.</summary>
     public static void Mixture(ImportDraft draft, string key, YamlNode node, Setting setting) => Axolotl(draft, key, node, setting);
 
-    // Files of a loader's kind (path: json) are files here; those of a folder lie in it; those of a hub's data set have no name of their own here.
-    private static IEnumerable<string> Files(ImportDraft draft, string key, string? path, string? files)
+    /// <summary>Files of a loader's kind (path: json) are files here; those of a folder lie in it; those of a hub's data set have no name of their own
+    /// here.</summary>
+    public static IEnumerable<string> Files(ImportDraft draft, string key, string? path, string? files)
     {
         if (files is null) return path is null ? [] : [path];
         var names = ImportDraft.Words(files).Cast<string>();
@@ -88,8 +89,8 @@ internal static class ImportedData
                 $"rows of '{path}' are written in the model's chat template here, and as the Alpaca prompt there");
     }
 
-    // Certain where the model is here, else a sentence to be looked at.
-    private static void Differs(ImportDraft draft, string key, string value, bool isCertain, string reason)
+    /// <summary>Rows that are written in another way: certain where the model is here, else a sentence to be looked at.</summary>
+    public static void Differs(ImportDraft draft, string key, string value, bool isCertain, string reason)
     {
         if (isCertain) draft.Change(key, value, reason);
         else draft.Miss($"where the model has a chat template, {reason}; look at 'trainer data show'");
@@ -181,6 +182,7 @@ internal static class ImportedData
     }
 
     private static string? Folder(ImportDraft draft) =>
-        (draft.Theirs("base_model") ?? draft.Theirs("model_name_or_path") ?? draft.Theirs("model_name") ?? draft.Theirs("model")) is { } name
+        (draft.Theirs("base_model") ?? draft.Theirs("model_name_or_path") ?? draft.Theirs("model_name") ?? draft.Theirs("checkpointer.checkpoint_dir")
+            ?? draft.Theirs("model")) is { } name
             ? ModelReference.Find(name, needsWeights: false).Directory : null;
 }

@@ -10,6 +10,7 @@ internal static class Importer
 {
     public static ImportResult Import(YamlMappingNode root, Dialect dialect)
     {
+        dialect.Prepare(root);
         var draft = new ImportDraft(root);
         foreach (var (node, value) in root.Children)
         {

@@ -45,4 +45,20 @@ internal static class KeyRules
     {
         if (ImportDraft.Truth(text) is true) act(draft);
     };
+
+    /// <summary>A mapping whose keys have rules of their own.</summary>
+    /// <param name="tool">Whose configuration it is.</param>
+    /// <param name="rules">What becomes of each.</param>
+    public static KeyRule Inside(string tool, IReadOnlyDictionary<string, KeyRule> rules) => (draft, key, text, node) =>
+    {
+        if (node is not YamlMappingNode map) draft.Change(key, text, "it is no mapping of names to values");
+        else
+            foreach (var (name, value) in map.Children)
+            {
+                var (path, inner) = ($"{key}.{name}", ImportDraft.Flat(value));
+                if (ImportDraft.IsNothing(inner)) continue;
+                if (rules.TryGetValue(name.ToString(), out var rule)) rule(draft, path, inner, value);
+                else draft.Change(path, inner, $"trainer does not know this key of {tool}");
+            }
+    };
 }

@@ -6,6 +6,7 @@ namespace Trainer.Cli.Importing;
 internal static class LlamaFactory
 {
     private const string Adapter = "a LoRA adapter is what train makes";
+    private const string Merges = "this is no training: 'trainer merge' and 'trainer export' write models";
     private const string TextOnly = "text alone is trained on; rows with pictures or sound are refused when they are read";
 
     public static readonly Dialect Dialect = new("llama-factory",
@@ -110,7 +111,20 @@ internal static class LlamaFactory
         ["kt_config"] = KeyRules.Drop(KeyRules.Speed),
         ["kt_cpu_activation"] = KeyRules.Drop(KeyRules.Speed),
         ["use_v1_kernels"] = KeyRules.Drop(KeyRules.Speed),
-        ["export_dir"] = KeyRules.Stop("this is no training: 'trainer merge' and 'trainer export' write models"),
+        ["export_dir"] = KeyRules.Stop(Merges),
+        ["export_size"] = KeyRules.Stop(Merges),
+        ["export_device"] = KeyRules.Stop(Merges),
+        ["export_legacy_format"] = KeyRules.Stop(Merges),
+        ["export_quantization_bit"] = KeyRules.Stop(Merges),
+        ["export_quantization_dataset"] = KeyRules.Stop(Merges),
+        ["oft_block_size"] = KeyRules.Stop(Adapter),
+        ["oft_target"] = KeyRules.Stop(Adapter),
+        ["galore_target"] = KeyRules.Stop(Adapter),
+        ["galore_rank"] = KeyRules.Stop(Adapter),
+        ["galore_scale"] = KeyRules.Stop(Adapter),
+        ["galore_layerwise"] = KeyRules.Stop(Adapter),
+        ["freeze_trainable_modules"] = KeyRules.Stop(Adapter),
+        ["fp8"] = KeyRules.Stop("weights are not held in 8-bit floats"),
         ["infer_backend"] = KeyRules.Stop("this is no training: 'trainer chat' and 'trainer generate' try a model"),
         ["predict_with_generate"] = KeyRules.Drop(KeyRules.Sets),
         ["do_predict"] = KeyRules.Drop("'trainer eval' reads other rows"),

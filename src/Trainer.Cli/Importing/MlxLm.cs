@@ -52,7 +52,8 @@ internal static class MlxLm
         ["text_feature"] = Schedules.Later,
         ["chat_feature"] = Schedules.Later,
         ["report_to"] = Transformers.Keys["report_to"],
-    }, Finish);
+    }, Finish)
+    { IsAlone = true };
 
     private static void Finish(ImportDraft draft)
     {

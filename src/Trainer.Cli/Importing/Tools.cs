@@ -6,14 +6,15 @@ namespace Trainer.Cli.Importing;
 /// <summary>Tells which tool a configuration was written for.</summary>
 internal static class Tools
 {
-    private const string Readable = "import reads axolotl, LLaMA-Factory, mlx-lm, TRL and Unsloth";
+    private const string Readable = "import reads axolotl, LLaMA-Factory, mlx-lm, torchtune, TRL and Unsloth";
 
     /// <summary>The dialect of a file.</summary>
     /// <exception cref="UsageException">It is of a tool that is not read, or of none.</exception>
     public static Dialect Detect(YamlMappingNode root)
     {
         var keys = root.Children.Keys.Select(key => key.ToString()).ToHashSet();
-        if (Stranger(root, keys) is { } stranger) throw new UsageException($"this is a configuration of {stranger}; {Readable}");
+        if (Nested(root, keys) is { } nested) return nested;
+        if (Stranger(keys) is { } stranger) throw new UsageException($"this is a configuration of {stranger}; {Readable}");
         // Tools share many keys: the one that knows the most of a file, and of two such the one that more of them give away.
         var found = Dialect.All.Where(dialect => dialect.Marks.Any(keys.Contains))
             .OrderByDescending(dialect => keys.Count(key => dialect.RuleOf(key) is not null)).ThenByDescending(dialect => dialect.Marks.Count(keys.Contains))
@@ -26,7 +27,8 @@ internal static class Tools
     public static string? NameOf(YamlMappingNode root)
     {
         var keys = root.Children.Keys.Select(key => key.ToString()).ToHashSet();
-        if (Stranger(root, keys) is { } stranger) return stranger;
+        if (Nested(root, keys) is { } nested) return nested.Name;
+        if (Stranger(keys) is { } stranger) return stranger;
         var ours = TrainSettings.Recipe.SelectMany(setting => setting.AllNames).Select(name => name.Replace('-', '_')).ToHashSet();
         // Names that trainer takes too tell nothing.
         var best = Dialect.All.Select(dialect => (dialect.Name, score: dialect.Marks.Count(mark => keys.Contains(mark) && !ours.Contains(mark))))
@@ -34,14 +36,20 @@ internal static class Tools
         return best.score > 0 ? best.Name : null;
     }
 
-    private static string? Stranger(YamlMappingNode root, HashSet<string> keys)
+    // Tools whose keys are nested: the shape gives them away.
+    private static Dialect? Nested(YamlMappingNode root, HashSet<string> keys)
     {
-        if (Holds(root, "_component_", 8)) return "torchtune";
+        if (Holds(root, "_component_", 8)) return Torchtune.Dialect;
+        if (keys.Contains("train_dataset") && (keys.Contains("dist_config") || keys.Contains("peft_config") || keys.Contains("kernel_config")
+            || keys.Contains("model_class") || keys.Contains("sample_backend"))) return LlamaFactoryV1.Dialect;
+        if (keys.Contains("model") && (keys.Contains("kernel_config") || ImportDraft.Node(root, "peft_config.name") is not null)) return LlamaFactoryV1.Dialect;
+        return null;
+    }
+
+    private static string? Stranger(HashSet<string> keys)
+    {
         if (keys.Contains("checkpoint_dir") && (keys.Contains("lora_r") || keys.Contains("train") || keys.Contains("precision"))) return "litgpt";
         if (keys.Contains("compute_environment") || keys.Contains("distributed_type")) return "accelerate, which says where to run and not what";
-        if (keys.Contains("train_dataset") && (keys.Contains("dist_config") || keys.Contains("peft_config") || keys.Contains("kernel_config")
-            || keys.Contains("model_class") || keys.Contains("sample_backend"))) return "LLaMA-Factory v1";
-        if (keys.Contains("model_class") && keys.Contains("model") && keys.Contains("kernel_config")) return "LLaMA-Factory v1";
         if (keys.Contains("zero_optimization")) return "DeepSpeed, which says where to run and not what";
         return null;
     }

@@ -174,7 +174,7 @@ internal static class RunReader
 
     public static IReadOnlyList<string[]> ReadSettings(string path)
     {
-        if (!File.Exists(path) || RecipeFile.Load(path) is not { } root) return [];
+        if (!File.Exists(path) || RecipeYaml.Load(path) is not { } root) return [];
         return [.. root.Children.Select(pair => new[] { pair.Key.ToString(), Flat(pair.Value) })];
     }
 

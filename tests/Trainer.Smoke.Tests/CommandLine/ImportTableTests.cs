@@ -18,6 +18,10 @@ public sealed class ImportTableTests
             """{"quantize":"none","batch_size":1,"gradient_accumulation_steps":1,"max_seq_length":512,"on_too_long":"drop","group_by_length":false,"target_modules":["q_proj","v_proj"],"save_strategy":"epoch"}""",
         ["llama-factory"] =
             """{"quantize":"none","learning_rate":0.00005,"lora_rank":8,"logging_steps":500,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
+        ["llama-factory-v1"] =
+            """{"quantize":"none","dtype":"bfloat16","lora_rank":8,"lora_alpha":16,"lora_dropout":0.05,"target_modules":"all-linear","batch_size":1,"gradient_accumulation_steps":1,"learning_rate":0.0001,"epochs":3,"lr_scheduler":"constant","warmup_steps":0,"weight_decay":0.01,"max_seq_length":2048,"on_too_long":"truncate","group_by_length":false,"logging_steps":1,"save_steps":0,"save_total_limit":0}""",
+        ["torchtune"] =
+            """{"quantize":"none","lora_rank":8,"lora_alpha":16,"gradient_accumulation_steps":1,"max_grad_norm":0,"lr_scheduler":"constant","warmup_steps":0,"group_by_length":false,"on_too_long":"truncate","save_strategy":"epoch","save_total_limit":0,"logging_steps":1}""",
         ["trl"] =
             """{"quantize":"none","learning_rate":0.00002,"max_seq_length":1024,"lora_alpha":32,"lora_dropout":0.05,"target_modules":["q_proj","v_proj"],"logging_steps":10,"batch_size":8,"gradient_accumulation_steps":1,"epochs":3,"lr_scheduler":"linear","warmup_steps":0,"on_too_long":"truncate","group_by_length":false,"save_steps":500,"save_total_limit":0}""",
         ["mlx-lm"] =
@@ -34,6 +38,8 @@ public sealed class ImportTableTests
         folder.File("e.jsonl", "{\"messages\":[]}\n");
         folder.File("rows/train.jsonl", "{\"messages\":[]}\n");
         folder.File("lf/dataset_info.json", "{\"first\":{\"file_name\":\"d.json\"},\"second\":{\"file_name\":\"d.json\"}}");
+        folder.File("v1.yaml", "first: {path: d.jsonl, source: local, converter: sharegpt}\nsecond: {path: e.jsonl, split: 'train[:5]', size: 9}\n");
+        folder.File("pairs.yaml", "only: {path: d.jsonl, source: local, converter: pair}\n");
         Directory.CreateDirectory(Path.Combine(folder.Path, "old"));
         var table = File.ReadAllText(Path.Combine(TrainerProgram.Repository, "tests", "fixtures", "imports", "configurations.txt")).Split("== ",
             StringSplitOptions.RemoveEmptyEntries);

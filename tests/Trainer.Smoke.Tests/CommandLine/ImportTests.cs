@@ -138,6 +138,17 @@ public sealed class ImportTests
     [Theory]
     [InlineData("base_model: m\ndatasets: []\nlearning_rate: 2.0e-5", "adapter", "the whole model is trained")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: grpo\ntrl: {delta: 2}", "trl.delta", "no upper bound")]
+    [InlineData("model: {_component_: torchtune.models.qwen2_5.qwen2_5_3b}\noptimizer: {_component_: torch.optim.AdamW, lr: 2.0e-5}\ndataset: "
+        + "{_component_: torchtune.datasets.chat_dataset, source: a/b, conversation_style: openai}", "model._component_", "the whole model is trained")]
+    [InlineData("model: {_component_: torchtune.models.phi3.lora_phi3_mini, lora_attn_modules: [q_proj]}\noptimizer: {_component_: torch.optim.AdamW}\n"
+        + "dataset: {_component_: torchtune.datasets.chat_dataset, source: a/b}", "model._component_", "another place")]
+    [InlineData("model: {_component_: torchtune.models.llama3.lora_llama3_8b, lora_attn_modules: [q_proj]}\noptimizer: {_component_: torch.optim.SGD}\n"
+        + "dataset: {_component_: my.own_dataset}\nkd_ratio: 0.5\nloss: {_component_: torchtune.rlhf.loss.IPOLoss}", "kd_ratio", "no teacher")]
+    [InlineData("model: {_component_: torchtune.models.llama3.llama3_8b}\ncheckpointer: {_component_: torchtune.training.FullModelHFCheckpointer}\n"
+        + "tasks: [a]", "optimizer", "nothing is trained")]
+    [InlineData("model: m\ntrain_dataset: d.jsonl\npeft_config: {name: freeze}\noptim_config: {name: muon}", "peft_config.name", "LoRA adapter")]
+    [InlineData("model: m\ntrain_dataset: d.jsonl\nkernel_config: {name: auto}", "peft_config", "the whole model is trained")]
+    [InlineData("model: m\npeft_config: {name: lora, adapter_name_or_path: a, export_dir: b}", "peft_config.export_dir", "no training")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: gdpo", "rl", "added before they are compared")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nloss_type: cispo", "loss_type", "grpo has dapo, grpo, dr-grpo, bnpo")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nsteps_per_generation: 8", "steps_per_generation", "anew for each step")]
@@ -165,9 +176,7 @@ public sealed class ImportTests
     }
 
     [Theory]
-    [InlineData("model:\n  _component_: torchtune.models.llama3_1.lora_llama3_1_8b", "torchtune")]
     [InlineData("checkpoint_dir: checkpoints/a\nlora_r: 8\nprecision: bf16-true", "litgpt")]
-    [InlineData("model: m\ntrain_dataset: a.yaml\npeft_config: {name: lora}", "LLaMA-Factory v1")]
     public void A_tool_that_is_not_read_is_named(string yaml, string tool)
     {
         using var folder = new TemporaryFolder();
