@@ -58,6 +58,7 @@ internal static class RunReader
                 Say(samples, new ReportSample((int)Value(root, "step"), Text(root, "sample_prompt"), Text(root, "sample_text")));
         }
         var (lengths, maxSteps, ended) = ReadManifest(Path.Combine(directory, "run.json"));
+        var status = RunStatus.IsRun(directory) ? RunStatus.Of(directory) : null;
         return new ReportRun
         {
             Name = name ?? Path.GetFileName(Path.GetFullPath(directory).TrimEnd('/')),
@@ -68,8 +69,8 @@ internal static class RunReader
             Settings = ReadSettings(Path.Combine(directory, "recipe.yaml")),
             Lengths = lengths,
             MaxSteps = maxSteps,
-            Ended = ended ?? (RunStatus.Of(directory) is { State: not "running" } status && RunStatus.IsRun(directory) ? status.Text : null),
-            Facts = Facts([.. steps.Values], [.. evals.Values]),
+            Ended = ended ?? (status is { State: not "running" } ? status.Text : null),
+            Facts = Facts([.. steps.Values], [.. evals.Values], status?.Step ?? 0),
         };
     }
 
@@ -94,11 +95,12 @@ internal static class RunReader
         samples.Add(sample);
     }
 
-    private static List<string[]> Facts(IReadOnlyList<double[]> steps, IReadOnlyList<double[]> evals)
+    private static List<string[]> Facts(IReadOnlyList<double[]> steps, IReadOnlyList<double[]> evals, int known)
     {
         if (steps.Count == 0) return [];
-        var facts = new List<string[]> { new[] { "steps", steps[^1][0].ToString("0") }, new[] { Loss, Smoothed(steps).ToString("0.0000") } };
-        if (evals.MinBy(row => row[1]) is { } best) facts.Add([BestHeldOut, $"{best[1]:0.0000} at step {best[0]:0}"]);
+        // Of a run that was stopped between two rows the last steps are in its checkpoint alone.
+        var facts = new List<string[]> { new[] { "steps", Math.Max(steps[^1][0], known).ToString("0") }, new[] { Loss, Smoothed(steps).ToString("0.0000") } };
+        if (evals.MinBy(row => row[1]) is { } best) facts.Add([BestHeldOut, $"{best[1]:0.0000} {(best[0] == 0 ? "of the base" : $"at step {best[0]:0}")}"]);
         facts.Add(["time", Quantities.Duration(steps[^1][6])]);
         facts.Add(["tokens/s, median", steps.Select(row => row[4]).Order().ElementAt(steps.Count / 2).ToString("0")]);
         facts.Add(["most memory", Quantities.Bytes(steps.Max(row => row[5]))]);

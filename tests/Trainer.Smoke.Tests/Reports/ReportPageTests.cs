@@ -114,4 +114,24 @@ public sealed partial class ReportPageTests : IDisposable
         Assert.InRange(dom.LastIndexOf("<td>learning_rate</td>", StringComparison.Ordinal), differs, shared);
         Assert.True(dom.LastIndexOf("<td>seed</td>", StringComparison.Ordinal) > shared);
     }
+
+    [Fact]
+    public void A_run_that_was_stopped_between_two_rows_has_the_steps_of_its_checkpoint_and_a_base_is_no_best_step()
+    {
+        var run = WriteRun("a", 0.05);
+        File.WriteAllText(Path.Combine(run, "run.json"), """{"data":{"steps":200}}""");
+        File.WriteAllLines(Path.Combine(run, "metrics.jsonl"), File.ReadLines(Path.Combine(run, "metrics.jsonl"))
+            .Where(line => !line.Contains("eval_loss", StringComparison.Ordinal) || line.Contains("\"step\":0,", StringComparison.Ordinal)).ToList());
+        _folder.File("a/checkpoint-64/manifest.json", "{}");
+        var page = File.ReadAllText(Report("stopped.html", run, WriteRun("b", 0.2)));
+        Assert.Contains("[\"steps\",\"64\"]", page, StringComparison.Ordinal);
+        Assert.Contains("stopped after step 64 of 200", page, StringComparison.Ordinal);
+        Assert.Contains("2.2000 of the base", page, StringComparison.Ordinal);
+        Assert.Contains("at step 60", page, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void A_comparison_says_what_became_of_each_run() =>
+        Assert.Contains("<td>all steps made, 60 steps</td>", Open().Dom(Report("two.html", WriteRun("a", 0.05), WriteRun("b", 0.2)), 1400),
+            StringComparison.Ordinal);
 }

@@ -79,7 +79,7 @@ function fill() {
   const set = name => (first.settings.find(s => s[0] === name) || ["", ""])[1];
   $("state").textContent = many ? RUNS.map(r => r.name).join(", ") : [progress(first), set("model") && `model ${set("model")}`, names(set("data")) && `data ${names(set("data"))}`].filter(Boolean).join(" · ");
   if (many) {
-    $("facts").append(table([...new Set(RUNS.flatMap(run => run.facts.map(f => f[0])))], run => run.facts));
+    $("facts").append(table(["state", ...new Set(RUNS.flatMap(run => run.facts.map(f => f[0])))], run => [["state", run.ended || "running"], ...run.facts]));
     $("legend").append(...RUNS.map((run, i) => make("span", {}, make("i", { class: "key", style: "border-color:" + colour(i) }), run.name)));
   } else $("facts").append(...first.facts.map(([name, value]) => make("div", { class: "fact" }, make("b", {}, value), make("span", {}, name))));
   const warnings = RUNS.flatMap(run => run.warnings.map(w => many ? run.name + ": " + w : w));
