@@ -137,13 +137,20 @@ public static class RunSettings
     }
 
     // transformers says `all`; jsonl is written in any case.
+    // Tools that publish no way of logging to them, and convert what is written.
+    private static readonly Dictionary<string, string> Converters = new()
+    {
+        ["swanlab"] = "swanlab convert --type tensorboard --tb-log-dir RUN/runs", ["aim"] = "aim convert tensorboard --logdir RUN",
+    };
+
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)
     {
         string[] known = [.. TrainingOptions.ReportKinds, "mlflow", "wandb"];
         var kinds = values.List(setting).Select(kind => kind.ToLowerInvariant()).Distinct().ToList();
         foreach (var kind in kinds.Where(kind => !known.Contains(kind) && kind is not ("jsonl" or "none" or "all")))
         {
-            var near = DidYouMean.Nearest(kind, [.. known, "none"]) is { } word ? $"; did you mean '{word}'?" : "";
+            var near = Converters.TryGetValue(kind, out var command) ? $"; it reads TensorBoard's files: {command}"
+                : DidYouMean.Nearest(kind, [.. known, "none"]) is { } word ? $"; did you mean '{word}'?" : "";
             values.Fault($"{values.Origin(setting)} '{kind}' is not one of {string.Join(", ", known)}, none{near}");
         }
         if (kinds.Contains("none") && kinds.Count > 1) values.Fault($"{values.Origin(setting)} says none and something else; keep one");

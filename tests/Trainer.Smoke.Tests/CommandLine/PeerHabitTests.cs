@@ -44,6 +44,8 @@ public sealed class PeerHabitTests : IDisposable
     [Theory]
     [InlineData("--fp16 true", "--dtype")]
     [InlineData("--per_device_eval_batch_size 4", "--batch-size")]
+    [InlineData("--report-to swanlab", "swanlab convert --type tensorboard --tb-log-dir RUN/runs")]
+    [InlineData("--report-to aim", "aim convert tensorboard --logdir RUN")]
     [InlineData("--wandb_project p", "WANDB_PROJECT")]
     [InlineData("--template llama3", "--chat-template")]
     [InlineData("--deepspeed ds.json", "--threads")]
