@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TorchSharp;
 using Trainer.Adapters;
 using Trainer.Checkpoints.Safetensors;
@@ -158,6 +159,27 @@ public class AdapterStartTests
         Assert.Equal((8, 16.0), (PeftFolder.ReadSpec(run.Options.OutputDirectory).Spec.Rank, PeftFolder.ReadSpec(run.Options.OutputDirectory).Spec.Alpha));
         run.Options = run.Options with { OutputDirectory = run.Out("other"), Lora = new LoraOptions { Dropout = 0.1 } };
         Assert.Contains("--lora-dropout 0", Assert.Throws<AdapterException>(() => run.Run()).Message, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void A_folder_that_loftq_has_begun_goes_on_as_in_the_reference()
+    {
+        // The base as PEFT's script saves it, with what was left of each matrix, and the adapter in a folder of its own.
+        using var model = new FolderVariant(Golden.Folder("llama31"));
+        using (var changed = SafetensorsFile.Open(ReferenceData.Transformers("init", "loftq_llama31", "base_after_init.safetensors")))
+            foreach (var entry in changed.Entries)
+            {
+                model.Take(entry.Name);
+                model.Put(entry.Name, entry.Dtype, [.. entry.Shape], changed.Bytes(entry).ToArray());
+            }
+        using var run = Fresh(AdapterInit.Kaiming);
+        run.Options = run.Options with { ModelDirectory = model.Write(), MaxSteps = 10, Lora = new LoraOptions(),
+            AdapterDirectory = ReferenceData.Transformers("init", "loftq_llama31", "adapter_init") };
+        run.Run();
+        var golden = JsonDocument.Parse(File.ReadAllText(ReferenceData.Transformers("init", "loftq_llama31", "expected.json"))).RootElement;
+        var expected = golden.GetProperty("traj").GetProperty("losses").EnumerateArray().Select(loss => loss.GetDouble()).ToList();
+        Assert.All(expected.Zip(run.Metrics), pair => Assert.Equal(pair.First, pair.Second.GetProperty("loss").GetDouble(), Golden.TrajectoryGate));
+        Assert.Equal(10, expected.Count);
     }
 
     private static PrincipalDirections Directions(SafetensorsFile golden, string input, int kept)
