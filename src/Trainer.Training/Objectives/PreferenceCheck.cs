@@ -39,10 +39,10 @@ public static class PreferenceCheck
         if (types.Contains("exo-pair") && options.LabelSmoothing == 0) yield return "--loss-type exo-pair needs --label-smoothing above 0, such as 1e-3";
         if (objective == "kto" && types is not ["apo-zero-unpaired"] && options.BatchSize == 1 && !options.Packing)
             yield return "--objective kto compares each answer with that of another row of its micro-batch: --batch-size must be at least 2";
-        if (preference.Reference == "adapter" && options.AdapterDirectory is null)
-            yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
         if (preference.Reference is not null && !ObjectiveTable.HasReference(objective))
             yield return $"--reference is not read by --objective {objective}, which has none; leave it out";
+        else if (preference.Reference == "adapter" && options.AdapterDirectory is null)
+            yield return "--reference adapter means the adapter that --adapter continues, and none is continued; pass --reference base";
         if (preference.PrecomputeReference && objective == "grpo")
             yield return "--precompute-reference asks about rows beforehand, and --objective grpo makes its answers up; leave it out";
         else if (preference.PrecomputeReference && (!ObjectiveTable.HasReference(objective) || preference.Reference == "none"))
