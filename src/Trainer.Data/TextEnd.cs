@@ -14,6 +14,11 @@ internal sealed record TextEnd(int? Id, IReadOnlyList<string> Notes)
     public static TextEnd Of(string directory, HfTokenizer tokenizer, int? vocabulary)
     {
         var named = Files.Select(file => (File: file, Ids: Ids(Path.Combine(directory, file)))).Where(each => each.Ids.Count > 0).ToList();
+        // A token that is named and is not there would get an id of its own, which the model has no row for.
+        var missing = tokenizer.EosId is null ? tokenizer.EosToken : null;
+        if (missing is not null && named.Count == 0)
+            throw new DataException($"the end-of-text token '{missing}', which the tokenizer's files name, is not in the vocabulary "
+                + $"({Path.Combine(directory, "tokenizer_config.json")}): nothing could end a text; correct eos_token");
         var (id, source) = tokenizer.EosId is { } own ? (own, "the tokenizer") : named.Count > 0 ? (named[0].Ids[0], named[0].File) : ((int?)null, "");
         if (id is not { } end)
             return new TextEnd(null, ["no file of the model names an end-of-text token: text rows are trained without an end, and the model will not learn to "
@@ -26,6 +31,8 @@ internal sealed record TextEnd(int? Id, IReadOnlyList<string> Notes)
         var notes = named.Where(each => !each.Ids.Contains(end))
             .Select(each => $"{each.File} ends text with {string.Join(", ", each.Ids.Select(Written))}, {source} with {Written(end)}: text rows end "
                 + $"with {Written(end)}");
+        if (missing is not null)
+            notes = notes.Append($"the tokenizer's files end text with '{missing}', which is not in the vocabulary: text rows end with {Written(end)}");
         return new TextEnd(end, [.. notes]);
 
         string Written(int id) => $"{id}{(tokenizer.TokenOf(id) is { } token ? $" ('{token}')" : "")}";

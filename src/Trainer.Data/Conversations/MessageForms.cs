@@ -12,6 +12,12 @@ internal static class MessageForms
     private static readonly string[] Questions = ["human", "user", "input", "query", "question", "prompt", "instruction"];
     private static readonly string[] Answers = ["assistant", "gpt", "bot", "output", "response", "answer", "completion"];
 
+    /// <summary>The messages of a list.</summary>
+    /// <param name="list">A JSON array.</param>
+    /// <param name="column">Its column.</param>
+    public static IEnumerable<JsonElement> All(JsonElement list, string column) =>
+        list.EnumerateArray().SelectMany((item, i) => Of(item, $"{column}[{i}]")).Select(said => said.Message);
+
     /// <summary>The messages that an item stands for, each with its place in the row; itself where it is one.</summary>
     /// <param name="item">An item of the list.</param>
     /// <param name="at">Its place.</param>

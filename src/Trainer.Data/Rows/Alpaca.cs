@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Trainer.Data.Conversations;
 
 namespace Trainer.Data.Rows;
 
@@ -17,7 +18,7 @@ internal static class Alpaca
     public static JsonElement ToMessages(string instruction, string input, string output, JsonElement? system, JsonElement? history) => Messages.Write(writer =>
     {
         if (system is { } given && RowValue.Text(given, "system") is { Length: > 0 } text) Messages.Write(writer, "system", text);
-        if (history is { } rounds)
+        if (history is { } rounds && !WireJson.IsAbsent(rounds))
         {
             var i = 0;
             foreach (var round in RowValue.Array(rounds, "history").EnumerateArray())

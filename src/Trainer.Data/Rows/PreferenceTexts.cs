@@ -55,8 +55,9 @@ internal static class PreferenceTexts
             if (prompt.Messages is null && answer.Messages is null) return (prompt, answer);
             return (new("", AsMessages(prompt, "user")), new("", AsMessages(answer, "assistant")));
         }
-        var all = Context(fields, hasTemplate, true)?.Messages
-            ?? throw BadRowException.Malformed("the row has no answer", "give prompt and completion, or messages that end with the assistant's");
+        var all = Context(fields, hasTemplate, true)?.Messages is { } whole
+            ? Messages.Write(writer => MessageForms.All(whole, "messages").ToList().ForEach(message => message.WriteTo(writer)))
+            : throw BadRowException.Malformed("the row has no answer", "give prompt and completion, or messages that end with the assistant's");
         var count = all.GetArrayLength();
         if (count < 2 || Role(all[count - 1]) != "assistant")
             throw BadRowException.Malformed("the conversation does not end with an answer of the assistant after a prompt");

@@ -6,7 +6,7 @@ namespace Trainer.Data.Sources;
 
 /// <summary>
 /// The subsets and splits that a data set of the hub declares in the head of its README.md: <c>configs</c>, each with a name and its
-/// <c>data_files</c> (a pattern, a list of patterns, or patterns by split).
+/// <c>data_files</c> (a pattern, a list of patterns, or patterns by split), or its <c>data_dir</c> alone.
 /// </summary>
 internal sealed class DatasetCard
 {
@@ -32,7 +32,7 @@ internal sealed class DatasetCard
                 || Member(root, "configs") is not YamlSequenceNode configs) return null;
             var card = new DatasetCard();
             foreach (var config in configs.OfType<YamlMappingNode>()) card.Add(config);
-            return card._subsets.Exists(subset => subset.Splits.Count > 0) ? card : null;
+            return card._subsets.Exists(subset => subset.Splits.Count > 0 || subset.Folder.Length > 0) ? card : null;
         }
         catch (YamlException)
         {
@@ -59,11 +59,16 @@ internal sealed class DatasetCard
                 + $"--data {source}{(hubName is null ? ",subset=" : ":")}{_subsets[0].Name}");
     }
 
-    /// <summary>The files of each split of a subset, by patterns over the folder's files; null where the subset declares none.</summary>
+    /// <summary>The files of each split of a subset, by patterns over the folder's files or by the names of those in its <c>data_dir</c>; null where the
+    /// subset declares neither.</summary>
     public Dictionary<string, List<string>>? Files(string subset, IReadOnlyList<string> files, string folder)
     {
         var (_, _, below, splits) = _subsets.Find(each => each.Name == subset);
-        if (splits.Count == 0) return null;
+        if (splits.Count == 0 && below.Length == 0) return null;
+        // A folder alone: its files' names tell the splits.
+        if (splits.Count == 0)
+            return SplitNames.Infer([.. files.Where(file => Path.GetRelativePath(folder, file).Replace('\\', '/').StartsWith(below, StringComparison.Ordinal))],
+                Path.Combine(folder, below)).Splits;
         var found = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var (split, patterns) in splits)
         {
@@ -78,7 +83,7 @@ internal sealed class DatasetCard
     public IReadOnlyList<string>? Patterns(string subset)
     {
         var (_, _, below, splits) = _subsets.Find(each => each.Name == subset);
-        return splits.Count == 0 ? null : [.. splits.SelectMany(split => split.Patterns).Select(pattern => below + pattern)];
+        return splits.Count == 0 ? below.Length == 0 ? null : [below + "**"] : [.. splits.SelectMany(split => split.Patterns).Select(pattern => below + pattern)];
     }
 
     private string Listed() => string.Join(", ", Subsets.Take(20).Select(name => $"'{name}'")) + (_subsets.Count > 20 ? ", ..." : "");
@@ -86,7 +91,7 @@ internal sealed class DatasetCard
     private void Add(YamlMappingNode config)
     {
         var name = Word(Member(config, "config_name")) ?? "default";
-        var folder = Word(Member(config, "data_dir")) is { Length: > 0 } given ? given.Trim('/') + "/" : "";
+        var folder = Word(Member(config, "data_dir")) is { Length: > 0 } given ? Trimmed(given).Trim('/') + "/" : "";
         var splits = new List<(string, List<string>)>();
         switch (Member(config, "data_files"))
         {

@@ -57,6 +57,17 @@ public sealed class EndsTests : IDisposable
     }
 
     [Fact]
+    public void An_end_that_is_named_and_not_there_is_refused_or_told()
+    {
+        Assert.Contains("the end-of-text token '<|nope|>', which the tokenizer's files name, is not in the vocabulary",
+            Assert.Throws<DataException>(() => Load("<|nope|>")).Message, StringComparison.Ordinal);
+        var text = Load("<|nope|>", config: "2");
+        Assert.Equal("the tokenizer's files end text with '<|nope|>', which is not in the vocabulary: text rows end with 2 ('<|im_end|>')",
+            Assert.Single(text.Notes));
+        Assert.Equal(2, Row(text)[^1]);
+    }
+
+    [Fact]
     public void An_answer_stops_at_the_template_s_own_end_of_turn()
     {
         var text = Load("<|endoftext|>", config: "0");

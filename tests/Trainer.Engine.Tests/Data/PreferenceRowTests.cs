@@ -28,6 +28,7 @@ public sealed class PreferenceRowTests : IDisposable
     [InlineData("""{"conversations": [{"from":"human","value":"a"}], "chosen": {"from":"gpt","value":"b"}, "rejected": {"from":"gpt","value":"c"}}""", Chat)]
     [InlineData("""{"messages": [{"role":"user","content":"a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""",
         Chat)]
+    [InlineData("""{"conversation": [{"human": "a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""", Chat)]
     [InlineData("""{"instruction": "a", "chosen": "b", "rejected": "c"}""", Chat)]
     [InlineData("""{"prompt_ids": [1, 20], "chosen_ids": [21, 2], "rejected_ids": [22, 2]}""", "<s>\u0004|\u0005</s>|<s>\u0004|\u0006</s>")]
     public void A_pair_is_the_prompt_with_either_answer(string row, string expected) => Assert.Equal(expected, string.Join('|', Batch(RowPurpose.Pairs, row)));
@@ -40,6 +41,8 @@ public sealed class PreferenceRowTests : IDisposable
     [InlineData("""{"prompt": "Q: ", "completion": "yes", "label": 0}""", "<s>Q: |yes</s>", SegmentRole.Undesirable)]
     [InlineData("""{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "label": "false"}""",
         "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n", SegmentRole.Undesirable)]
+    [InlineData("""{"conversation": [{"human": "a", "assistant": "b"}], "label": true}""",
+        "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n|b<|im_end|>\n", SegmentRole.Desirable)]
     public void A_labelled_row_is_one_answer_with_its_side(string row, string expected, SegmentRole role)
     {
         Assert.Equal(expected, string.Join('|', Batch(RowPurpose.Feedback, row)));
@@ -99,6 +102,19 @@ public sealed class PreferenceRowTests : IDisposable
         var message = Assert.Throws<DataException>(() => DataFolder.Build(Options(purpose, row))).Message;
         Assert.Contains(what, message, StringComparison.Ordinal);
         Assert.Contains("a.jsonl:1", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Results_in_parts_and_a_system_prompt_leave_the_answer_its_place()
+    {
+        const string row =
+            """
+            {"prompt": [{"role":"user","content":"a"},{"role":"assistant","content":"p"},{"role":"user","content":[{"type":"tool_result","content":"r"},
+            {"type":"tool_result","content":"s"}]}], "chosen": "b", "rejected": "c", "system": "S"}
+            """;
+        var batch = Batch(RowPurpose.Pairs, row.ReplaceLineEndings(""));
+        Assert.Equal(("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\np<|im_end|>\n<|im_start|>tool\nr<|im_end|>\n"
+            + "<|im_start|>tool\ns<|im_end|>\n<|im_start|>assistant\n", "b<|im_end|>\n"), (batch[0], batch[1]));
     }
 
     [Fact]

@@ -169,6 +169,14 @@ public sealed class RowTests : IDisposable
         Assert.Contains("a.jsonl:2, column 12", message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{"conversation": [{"human": "a", "assistant": "b"}], "system": "s", "conversation_id": 1}""", "b<|im_end|>")]
+    [InlineData("""{"prompt": [{"role":"user","content":"a"},{"role":"assistant","content":"p"}], "completion": "b", "system": "s"}""", "b<|im_end|>")]
+    [InlineData("""{"prompt": [{"user": "a", "assistant": "p"}, {"user": "q"}], "completion": "b"}""", "b<|im_end|>")]
+    [InlineData("""{"instruction": "a", "output": "b", "history": ""}""", "b<|im_end|>")]
+    [InlineData("""{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "parallel_tool_calls": false}""", "b<|im_end|>")]
+    public void Rounds_and_what_stands_beside_them_train_the_answer_alone(string row, string trained) => Assert.Equal(trained, DataFolder.Trained(Only(row)));
+
     [Fact]
     public void Mixed_kinds_in_one_file_are_refused() =>
         Assert.Contains("a.jsonl:2): the row is of kind completion, and the file's rows are of kind text since line 1",

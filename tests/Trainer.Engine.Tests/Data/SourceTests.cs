@@ -225,6 +225,15 @@ public sealed class SourceTests : IDisposable
     }
 
     [Fact]
+    public void A_card_may_name_a_folder_alone()
+    {
+        _folder.Write("README.md", "---\nconfigs:\n- config_name: default\n  data_dir: sub\n- config_name: other\n  data_dir: ./more/\n---\n");
+        foreach (var file in new[] { "sub/train.jsonl", "sub/dev.jsonl", "more/x.jsonl", "more/y.jsonl", "subway/train.jsonl" }) Row(file);
+        Assert.Equal(("sub/train.jsonl", "sub/dev.jsonl"), (Train(), HeldOut()));
+        Assert.Equal("more/x.jsonl more/y.jsonl", Train(Source with { Subset = "other" }));
+    }
+
+    [Fact]
     public void A_card_that_nests_without_end_is_passed_over()
     {
         _folder.Write("README.md", $"---\nconfigs: {new string('[', 100_000)}\n---\n");
