@@ -56,12 +56,13 @@ internal static unsafe class AttentionCommand
         using var block = kernels.Allocate(layout.Bytes);
         var pass = new FastPass(config, batch, kernels, new PassMemory(layout, block), null);
         var state = pass.State(0);
-        var (queries, keys) = ((long)tokens * shape.Query, (long)tokens * shape.Kv);
+        var heads = shape.HeadsOf(0)!;
+        var (queries, keys) = ((long)tokens * heads.Query, (long)tokens * heads.Kv);
         using var gradients = kernels.Allocate(sizeof(float) * (2 * queries + 2 * keys));
         Place gradient = new(gradients, 0), dq = gradient + queries, dk = dq + queries, dv = dk + keys;
         foreach (var (place, count) in new[] { (gradient, queries), (state.Query, queries), (state.Key, keys), (state.Value, keys) })
             Fill(HostMemory.At<float>(place), count);
-        var layer = state.Attention(window, default);
+        var layer = state.Attention(heads, window, default);
         Report(name, () => kernels.Attention(pass.Memory, starts, layer), () => kernels.AttentionBackward(pass.Memory, starts, layer, gradient, dq, dk, dv));
     }
 

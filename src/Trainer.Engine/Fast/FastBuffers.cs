@@ -14,8 +14,8 @@ internal sealed class FastBuffers
         ActivatedGradient = memory.FloatsOrNone(BufferId.ActivatedGradient);
         AttendedGradient = memory.FloatsOrNone(BufferId.AttendedGradient);
         QueryGradient = memory.FloatsOrNone(BufferId.QueryGradient);
-        KeyGradient = shape.Fused ? QueryGradient + shape.Query : memory.FloatsOrNone(BufferId.KeyGradient);
-        ValueGradient = shape.Fused ? KeyGradient + shape.Kv : memory.FloatsOrNone(BufferId.ValueGradient);
+        KeyGradient = shape.Fused ? QueryGradient + shape.HeadsOf(0)!.Query : memory.FloatsOrNone(BufferId.KeyGradient);
+        ValueGradient = shape.Fused ? KeyGradient + shape.HeadsOf(0)!.Kv : memory.FloatsOrNone(BufferId.ValueGradient);
         Gradient = memory.FloatsOrNone(BufferId.Gradient);
         RowInput = memory.FloatsOrNone(BufferId.RowInput);
         RowOutput = memory.Floats(BufferId.RowOutput);

@@ -9,6 +9,7 @@ using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Libtorch;
 using Trainer.Engine.Fast.Mamba;
 using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Fast.PerLayer;
 using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Generation;
 using Trainer.Engine.Native;
@@ -31,6 +32,7 @@ internal sealed class FastEngine : IDecoderEngine
     private readonly FastShape _shape;
     private readonly EngineShape _engine;
     private readonly FastLayer _layer;
+    private readonly FastPerLayerInputs? _ends;
     private readonly FastHead _head;
     private readonly StreamedBase? _stream;
     private readonly MeteredKernels _kernels;
@@ -51,11 +53,12 @@ internal sealed class FastEngine : IDecoderEngine
         _engine = EngineShape.Of(model, ComputeThreads.Count) with { PanelElements = panelElements, Guard = guard };
         var panels = new PanelPlan(panelElements);
         var device = (kernels ?? model.Options.Kernels)?.Invoke(_shape, model.Options.Compute, panels) ?? KernelsOf(model, _shape, panels);
-        _kernels = new MeteredKernels(device, _shape, Meter, new OwnKernels(model.Options.Overrides, device));
+        _kernels = new MeteredKernels(device, Meter, new OwnKernels(model.Options.Overrides, device));
         _parameters = new FastParameters(model.Parameters, _kernels);
         var linear = new FastLinear(model, _kernels, _parameters);
         var norms = new FastNorm(model, _kernels, _parameters);
-        _layer = new FastLayer(_shape, _kernels, norms, [.. model.Layers.Select(layer => (Mixer(layer, linear, norms), Block(layer, linear)))]);
+        _layer = new FastLayer(_shape, _kernels, norms, [.. model.Layers.Select(layer => Parts(layer, linear, norms))]);
+        _ends = model.Config.PerLayerInput is null ? null : new FastPerLayerInputs(model.Config, model.Ends, _kernels, linear, norms);
         _head = new FastHead(model, _shape, _kernels, linear, norms);
         if (!model.Options.Stream) return;
         _stream = new StreamedBase(model, _kernels.Rooms);
@@ -154,18 +157,32 @@ internal sealed class FastEngine : IDecoderEngine
         _kernels.Dispose();
     }
 
-    private IFastMixer Mixer(DecoderLayer layer, FastLinear linear, FastNorm norms) => layer.Config.Mixer switch
+    private FastParts Parts(DecoderLayer layer, FastLinear linear, FastNorm norms) => new(Mixer(layer, linear, norms), Block(layer, linear, norms),
+        _model.Config.PerLayerInput is null ? null : new FastPerLayerStep(layer, _model.Config, _kernels, linear, norms), Scalar(layer));
+
+    private float Scalar(DecoderLayer layer)
+    {
+        if (!layer.Config.HasScalar) return 1f;
+        Span<float> value = stackalloc float[1];
+        _kernels.Download(_kernels.Of(layer.Modules.Parameter("layer_scalar")), value);
+        return value[0];
+    }
+
+    private IFastMixer? Mixer(DecoderLayer layer, FastLinear linear, FastNorm norms) => layer.Config.Mixer switch
     {
         ShortConvolution convolution => new FastConvolution(convolution, layer, _shape, _kernels, linear),
         GatedDelta delta => new FastDelta(delta, layer, _kernels, linear, norms),
         Mamba2 mamba => new FastMamba(mamba, layer, _kernels, linear, norms),
-        LatentAttention latent => new FastLatent(latent, layer, _model.Config, _shape, _kernels, linear, norms),
-        var attention => new FastAttention((SelfAttention)attention, layer, _model.Config, _shape, _kernels, linear, norms),
+        LatentAttention latent => new FastLatent(latent, layer, _model.Config, _kernels, linear, norms),
+        NoMixer => null,
+        var attention => new FastAttention((SelfAttention)attention, layer, _model.Config, _kernels, linear, norms),
     };
 
-    private IFastBlock Block(DecoderLayer layer, FastLinear linear) => layer.Config.FeedForward switch
+    private IFastBlock? Block(DecoderLayer layer, FastLinear linear, FastNorm norms) => layer.Config.FeedForward switch
     {
+        DenseBesideExperts both => new FastDenseBesideExperts(both, _model, layer.Modules, _kernels, linear, norms, _parameters),
         ExpertFeedForward experts => new FastExperts(experts, _model, layer.Modules, _kernels, linear, _parameters),
+        NoFeedForward => null,
         var dense => new FastDense((DenseFeedForward)dense, layer.Modules, _kernels, linear),
     };
 
@@ -208,7 +225,7 @@ internal sealed class FastEngine : IDecoderEngine
     }
 
     private FastStages StagesOf(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past, PassMemory memory)
-        => new(_model, _shape, _kernels, _parameters, _layer, _head, _stream,
+        => new(_model, _shape, _kernels, _parameters, _layer, _ends, _head, _stream,
             new FastPass(_model.Config, batch, _kernels, memory, key) { Past = past, Balance = BalanceOf(batch, mode) });
 
     private FastBalance? BalanceOf(TokenBatch batch, PassMode mode)

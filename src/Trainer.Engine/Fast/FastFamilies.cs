@@ -13,14 +13,12 @@ public static class FastFamilies
         ArgumentNullException.ThrowIfNull(config);
         if (config.Norm.Kind != NormKind.RootMeanSquare) return "it has no LayerNorm";
         if (config.Norm.HasBias || config.HeadBias) return "it has no biases on norms or head";
-        if (config.PerLayerInput is not null || config.Streams is not null) return "it has one stream, and no inputs of each layer";
+        if (config.Streams is not null) return "it has one stream";
         foreach (var layer in config.Layers)
         {
-            if (layer.HasScalar) return "it has no multiplier of a layer's output";
             if (layer.IsParallel) return "it computes attention and feed-forward one behind the other, not side by side";
             if (Mixer(layer.Mixer, config) is { } mixer) return mixer;
             if (FeedForward(layer.FeedForward, config) is { } block) return block;
-            if (layer.Norms != config.Norms) return "its layers have the same norms";
         }
         return null;
     }
@@ -39,9 +37,12 @@ public static class FastFamilies
         if (attention.Temperature is { } temperature && temperature != new FastShape(config).Temperature) return "queries grow alike in all layers";
         if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused))
             return "it cuts off queries and keys that were normed over all heads alone";
-        if (attention is { ValuesAreKeys: true } or { KeysOfLayer: not null } or { NormsValues: true })
-            return "it has no shared keys and values and no norm on values";
-        return Plain(attention) == Plain(config.Attention!) ? null : "its layers have the same heads";
+        if (attention.IsFused && attention is { NormsValues: true } or { KeysOfLayer: not null }) return "it has no shared keys and no norm on fused values";
+        if (attention.ValuesAreKeys && attention.QkNorm != QkNorm.PerHead) return "keys that are values too are normed by their heads";
+        if (attention.KeysOfLayer is not null && attention is { HasGate: true } or { HasSinks: true } or { Clip: not null } or { Temperature: not null }
+            or { NormsRotated: true } or { QkNorm: QkNorm.Unit })
+            return "queries that look at another layer's keys have weights on their norms, and nothing more";
+        return attention.IsFused && Plain(attention) != Plain(config.Attention!) ? "its layers of fused projections have the same heads" : null;
     }
 
     // What layers may differ in is left out.
@@ -56,25 +57,30 @@ public static class FastFamilies
 
     private static string? FeedForward(FeedForward block, ModelConfig config)
     {
+        if (block is DenseBesideExperts both) return Dense(both.Dense) ?? Experts(both.Experts, config);
         if (block is ExpertFeedForward experts) return Experts(experts, config);
         if (block is not DenseFeedForward dense) return $"it has no {block.Name}";
-        return Dense(dense) ?? (dense == config.FeedForward ? null : "its layers are of the same width");
+        return Dense(dense);
     }
 
     private static string? Experts(ExpertFeedForward experts, ModelConfig config)
     {
         if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
         if (!experts.IsGated || experts.LatentWidth is not null) return "it has no experts without gates, and none in a space of their own";
-        if (experts.Router.HasNorm || experts.Router.HasExpertScales) return "it has no router with a norm or scales of its own";
         if (experts.Shared is { } shared && Dense(shared) is { } lacking) return lacking;
         return experts == config.Experts ? null : "its experts are alike in all layers";
     }
 
     private static string? Dense(DenseFeedForward dense)
     {
-        if (!dense.IsGated) return "it has no feed-forward block without a gate";
-        if (dense.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {dense.Activation}";
-        return dense is { GateMultiplier: not 1 } or { DownMultiplier: not 1 } or { Sparsity: not 0 }
-            ? "it does not scale inside the feed-forward block" : null;
+        if (Unit(dense.IsGated, dense.Activation) is { } unit) return unit;
+        if (dense.Sparsity != 0) return "it cuts no gates off before their activation";
+        return dense is { GateMultiplier: not 1, FusedName: not null } ? "it does not scale fused gates" : null;
+    }
+
+    private static string? Unit(bool isGated, Activation activation)
+    {
+        if (!isGated) return activation == Activation.ReluSquared ? null : $"it has no {activation} without a gate";
+        return activation is Activation.Silu or Activation.GeluTanh ? null : $"it has no {activation}";
     }
 }

@@ -1,3 +1,4 @@
+using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
 
 namespace Trainer.Engine.Fast;
@@ -5,12 +6,12 @@ namespace Trainer.Engine.Fast;
 /// <summary>One decoder layer by hand: forward, and backward from what <see cref="LayerState"/> keeps.</summary>
 /// <remarks>
 /// <code>
-/// h = x + m norm(mixer(norm(x)));  out = h + m norm(block(norm(h)))        m: residual multiplier
+/// h = x + m norm(mixer(norm(x)));  out = s step(h + m norm(block(norm(h))))        m: residual multiplier, s: the layer's own
 /// </code>
-/// Each norm is there or not, as the family has it: before the parts, after them, or both.
+/// Each norm is there or not, as the family has it: before the parts, after them, or both. So is each part: a layer may be a mixer alone, or a block alone.
 /// Where only some rows of the output are needed (the last layer: rows that carry loss), all that follows the mixing of tokens is computed for these rows.
 /// </remarks>
-internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norms, IReadOnlyList<(IFastMixer Mixer, IFastBlock Block)> parts)
+internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norms, IReadOnlyList<FastParts> parts)
 {
     /// <summary>Computes the layer.</summary>
     /// <param name="pass">The pass.</param>
@@ -21,13 +22,34 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
     public void Forward(FastPass pass, DecoderLayer layer, Place x, Place output, bool subset)
     {
         var (state, buffers) = (pass.State(layer.Index), pass.Buffers);
-        var (mixer, block) = parts[layer.Index];
+        var (mixer, block, step, scalar) = parts[layer.Index];
         long tokens = pass.Batch.Tokens, rows = subset ? pass.Batch.LossCount : tokens;
-        var normed = Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens);
-        mixer.Forward(pass, state, normed, rows, subset, layer.AfterAttention is null ? buffers.Delta : state.RawAttention);
-        if (layer.AfterAttention is { } afterMixer) norms.Forward(afterMixer, state.RawAttention, buffers.Delta, state.AttentionInverse, shape.Hidden, rows);
+        var target = step is null ? output : state.Own(BufferId.StepInput);
+        if (mixer is not null) Mix(pass, state, layer, x, rows, subset, isRead: block is not null || !target.IsNone);
         if (subset) kernels.Gather(x, pass.Batch.LossRows, rows, shape.Hidden, buffers.RowInput);
-        var input = AddNormed(pass, layer.BeforeMlp, subset ? buffers.RowInput : x, state.Middle, state.SecondInverse, rows);
+        var stream = subset ? buffers.RowInput : x;
+        if (block is not null) Block(pass, state, layer, stream, rows, target);
+        else if (!target.IsNone) kernels.AddScaled(stream, buffers.Delta, shape.ResidualMultiplier, target, rows * shape.Hidden);
+        step?.Forward(pass, state, rows, subset, output);
+        if (scalar != 1f && !output.IsNone) kernels.Scale(output, rows * shape.Hidden, scalar);
+    }
+
+    // What mixing adds to the stream, in Delta; where nobody reads it, only what the backward pass needs.
+    private void Mix(FastPass pass, LayerState state, DecoderLayer layer, Place x, long rows, bool subset, bool isRead)
+    {
+        var delta = pass.Buffers.Delta;
+        var normed = Normed(pass, layer.BeforeAttention, x, state.FirstInverse, pass.Batch.Tokens);
+        var (mixer, after) = (parts[layer.Index].Mixer!, layer.AfterAttention);
+        mixer.Forward(pass, state, normed, rows, subset, after is not null ? state.RawAttention : isRead ? delta : default);
+        if (after is not null) norms.Forward(after, state.RawAttention, delta, state.AttentionInverse, shape.Hidden, rows);
+    }
+
+    // The stream between the parts and, unless the target is none, behind them.
+    private void Block(FastPass pass, LayerState state, DecoderLayer layer, Place stream, long rows, Place target)
+    {
+        var (buffers, block, mixer) = (pass.Buffers, parts[layer.Index].Block!, parts[layer.Index].Mixer);
+        var input = mixer is null ? Entered(pass, layer.BeforeMlp, stream, state, rows)
+            : AddNormed(pass, layer.BeforeMlp, stream, state.Middle, state.SecondInverse, rows);
         if (layer.AfterMlp is { } afterBlock)
         {
             block.Forward(pass, state, input, rows, state.RawMlp);
@@ -36,9 +58,9 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
         else
         {
             // What a recomputation needs is there without the block's result.
-            block.Forward(pass, state, input, rows, output.IsNone ? default : buffers.Delta);
+            block.Forward(pass, state, input, rows, target.IsNone ? default : buffers.Delta);
         }
-        if (!output.IsNone) kernels.AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, output, rows * shape.Hidden);
+        if (!target.IsNone) kernels.AddScaled(state.Middle, buffers.Delta, shape.ResidualMultiplier, target, rows * shape.Hidden);
     }
 
     /// <summary>
@@ -54,14 +76,24 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
     public void Backward(FastPass pass, DecoderLayer layer, Place x, Place upper, bool subset, bool needsInput)
     {
         var (state, buffers) = (pass.State(layer.Index), pass.Buffers);
-        var (mixer, block) = parts[layer.Index];
+        var (mixer, block, step, scalar) = parts[layer.Index];
         long tokens = pass.Batch.Tokens, rows = subset ? pass.Batch.LossCount : tokens;
-        var delta = AddendGradient(pass, layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
-        block.Backward(pass, state, Normed(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, rows), rows, delta, buffers.Delta);
-        InputGradient(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
-        // upper is now the gradient of the stream between the parts. A trained norm on the input needs its output's gradient even where nothing below is
-        // trained.
-        delta = AddendGradient(pass, layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
+        if (scalar != 1f) kernels.Scale(upper, rows * shape.Hidden, scalar);
+        step?.Backward(pass, state, upper, rows, subset);
+        if (block is not null)
+        {
+            var addend = AddendGradient(pass, layer.AfterMlp, state.RawMlp, state.MlpInverse, upper, rows);
+            block.Backward(pass, state, Normed(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, rows), rows, addend, buffers.Delta);
+            InputGradient(pass, layer.BeforeMlp, state.Middle, state.SecondInverse, upper, upper, rows);
+        }
+        // upper is now the gradient of the stream between the parts.
+        if (mixer is null)
+        {
+            if (subset && needsInput) kernels.Scatter(upper, pass.Batch.LossRows, rows, shape.Hidden, buffers.Gradient, tokens);
+            return;
+        }
+        // A trained norm on the input needs its output's gradient even where nothing below is trained.
+        var delta = AddendGradient(pass, layer.AfterAttention, state.RawAttention, state.AttentionInverse, upper, rows);
         needsInput |= norms.Trains(layer.BeforeAttention);
         mixer.Backward(pass, state, Normed(pass, layer.BeforeAttention, x, state.FirstInverse, tokens), rows, subset, delta,
             needsInput ? buffers.Delta : default);
@@ -77,6 +109,14 @@ internal sealed class FastLayer(FastShape shape, IKernels kernels, FastNorm norm
         if (norm is null) return x;
         norms.Forward(norm, x, pass.Buffers.Normed, inverse, shape.Hidden, rows);
         return pass.Buffers.Normed;
+    }
+
+    // The stream is kept as it is: nothing was mixed.
+    private Place Entered(FastPass pass, NormModule? norm, Place x, LayerState state, long rows)
+    {
+        var count = rows * shape.Hidden;
+        kernels.Copy(x, count, state.Middle, count, count, 1);
+        return Normed(pass, norm, state.Middle, state.SecondInverse, rows);
     }
 
     // sum = x + m Delta; the next part's input: sum, or its norm in the same pass over memory.

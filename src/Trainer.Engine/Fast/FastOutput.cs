@@ -7,9 +7,13 @@ internal sealed class FastOutput(LinearModule output, IKernels kernels, FastLine
 {
     private readonly int _width = (int)output.InFeatures;
 
-    /// <summary>y (rows, hidden) of what was mixed (T, width).</summary>
-    public void Forward(FastPass pass, LayerState state, Place mixed, long rows, bool subset, Place y) =>
-        linear.Forward(pass, output, Rows(pass, mixed, rows, subset), rows, y, output.OutFeatures, state.Of(output));
+    /// <summary>y (rows, hidden) of what was mixed (T, width); where y is none, only what the backward pass needs.</summary>
+    public void Forward(FastPass pass, LayerState state, Place mixed, long rows, bool subset, Place y)
+    {
+        var x = Rows(pass, mixed, rows, subset);
+        if (y.IsNone) linear.Keep(pass, output, x, rows, state.Of(output));
+        else linear.Forward(pass, output, x, rows, y, output.OutFeatures, state.Of(output));
+    }
 
     /// <summary>The gradient of what was mixed (T, width), 0 in rows that nobody asked for.</summary>
     public void Backward(FastPass pass, LayerState state, Place mixed, long rows, bool subset, Place dy, Place gradient)

@@ -55,6 +55,9 @@ internal sealed class FastPass
     /// <summary>What a layer keeps.</summary>
     public LayerState State(int layer) => _states[layer] ??= new LayerState(Memory, _shape, layer);
 
+    /// <summary>What the adapter of a linear beside the layers keeps.</summary>
+    public AdapterState Shared(LinearModule linear) => AdapterState.Of(Memory, -1, linear);
+
     /// <summary>Input of a layer (T, hidden); the last is the stack's output.</summary>
     public Place Input(int layer) => Memory.FloatsOrNone(BufferId.Input, layer) is { IsNone: false } own
         ? own : Memory.Floats(layer % 2 == 0 ? BufferId.EvenInput : BufferId.OddInput);

@@ -6,22 +6,10 @@ namespace Trainer.Engine.Fast;
 /// <summary>The sizes and constants of a decoder as the kernels take them.</summary>
 internal sealed class FastShape(ModelConfig config)
 {
+    private readonly HeadShape?[] _heads = [.. config.Layers.Select(layer => HeadShape.Of(layer.Mixer))];
+    private readonly HashSet<int> _sources = [.. config.Layers.Select(layer => layer.Attention?.KeysOfLayer).OfType<int>()];
+
     public int Hidden { get; } = config.HiddenSize;
-
-    public int Heads { get; } = Latent(config)?.Heads ?? config.Heads;
-
-    public int KvHeads { get; } = Latent(config)?.Heads ?? config.KvHeads;
-
-    public int HeadSize { get; } = Latent(config)?.HeadSize ?? config.HeadSize;
-
-    /// <summary>Query heads that share a key head.</summary>
-    public int Group => Heads / KvHeads;
-
-    /// <summary>Width of all queries.</summary>
-    public int Query => Heads * HeadSize;
-
-    /// <summary>Width of all keys, and of all values.</summary>
-    public int Kv => KvHeads * HeadSize;
 
     public int Vocabulary { get; } = config.VocabularySize;
 
@@ -29,39 +17,16 @@ internal sealed class FastShape(ModelConfig config)
 
     public bool Fused { get; } = config.FusedProjections;
 
-    /// <summary>Whether queries and keys are normed, in some layers at least.</summary>
-    public bool QueryNorms { get; } = config.QkNorm != QkNorm.None;
-
-    /// <summary>Width of one norm on queries: a head, or all of them together.</summary>
-    public int QueryNormWidth { get; } = config.QkNorm == QkNorm.FullWidth ? config.Heads * config.HeadSize : config.HeadSize;
-
-    /// <summary>Width of one norm on keys.</summary>
-    public int KeyNormWidth { get; } = config.QkNorm == QkNorm.FullWidth ? config.KvHeads * config.HeadSize : config.HeadSize;
-
-    /// <summary>Whether attention's output is normed before it joins the stream.</summary>
-    public bool NormsAttention { get; } = config.Norms.AfterAttention is not null;
-
-    /// <summary>Whether the feed-forward block's output is normed before it joins the stream.</summary>
-    public bool NormsMlp { get; } = config.Norms.AfterMlp is not null;
-
     public float Epsilon { get; } = (float)config.NormEpsilon;
 
     public float UnitOffset { get; } = config.NormWeightPlusOne ? 1f : 0f;
 
-    /// <summary>Queries, keys and values are cut off at this and its negative, or null.</summary>
-    public float? Clip { get; } = (float?)config.Attention?.Clip;
-
     /// <summary>How queries of some layers grow with the position, or null.</summary>
     public QueryTemperature? Temperature { get; } =
-        config.Layers.Select(layer => (layer.Mixer as SelfAttention)?.Temperature).FirstOrDefault(temperature => temperature is not null);
-
-    /// <summary>Soft cap of attention scores, or null.</summary>
-    public float? ScoreCap { get; } = (float?)config.AttentionSoftCap;
+        config.Layers.Select(layer => layer.Attention?.Temperature).FirstOrDefault(temperature => temperature is not null);
 
     /// <summary>Soft cap of logits, or null.</summary>
     public float? LogitCap { get; } = (float?)config.LogitSoftCap;
-
-    public double AttentionScale { get; } = Latent(config)?.Scale ?? config.AttentionScale;
 
     public float ResidualMultiplier { get; } = (float)config.ResidualMultiplier;
 
@@ -69,11 +34,15 @@ internal sealed class FastShape(ModelConfig config)
 
     public float LogitMultiplier { get; } = (float)(1 / config.LogitDivisor);
 
-    /// <summary>Floats from one token's query to the next: fused projections lie side by side.</summary>
-    public int QueryStride => Fused ? Query + 2 * Kv : Query;
+    /// <summary>The different heads of the layers that attend.</summary>
+    public IEnumerable<HeadShape> AllHeads => _heads.OfType<HeadShape>().Distinct();
 
-    /// <summary>Floats from one token's key (or value) to the next.</summary>
-    public int KvStride => Fused ? Query + 2 * Kv : Kv;
+    /// <summary>The heads of a layer, or null where it does not attend.</summary>
+    public HeadShape? HeadsOf(int layer) => _heads[layer];
 
-    private static LatentAttention? Latent(ModelConfig config) => config.Layers.Select(layer => layer.Mixer).OfType<LatentAttention>().FirstOrDefault();
+    /// <summary>Whether a layer keeps keys and values of its own.</summary>
+    public bool KeepsKeys(int layer) => _heads[layer] is not null && config.Layers[layer].Attention?.KeysOfLayer is null;
+
+    /// <summary>Whether later layers use a layer's keys and values.</summary>
+    public bool IsSource(int layer) => _sources.Contains(layer);
 }

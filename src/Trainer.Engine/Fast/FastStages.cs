@@ -1,6 +1,7 @@
 using TorchSharp;
 using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Fast.PerLayer;
 using Trainer.Engine.Fast.Streaming;
 using Trainer.Engine.Passes;
 using static TorchSharp.torch;
@@ -9,8 +10,8 @@ namespace Trainer.Engine.Fast;
 
 /// <summary>The stages of a pass by hand, over the buffers of the pass.</summary>
 internal sealed class FastStages(
-    LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastHead head, StreamedBase? stream,
-    FastPass pass) : IPassStages
+    LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastPerLayerInputs? ends, FastHead head,
+    StreamedBase? stream, FastPass pass) : IPassStages
 {
     private FastBuffers Buffers => pass.Buffers;
 
@@ -23,6 +24,7 @@ internal sealed class FastStages(
         kernels.Embed(model.Embedding.Weight, trained, batch.TokenIds, shape.Hidden, target);
         if (batch.EmbeddingNoise > 0 && pass.Key is { } key) kernels.AddNoise(batch, key, shape.Hidden, target);
         if (shape.EmbeddingMultiplier != 1f) kernels.Scale(target, batch.Length * (long)shape.Hidden, shape.EmbeddingMultiplier);
+        ends?.Forward(pass);
         stream?.AfterEmbedding();
     }
 
@@ -61,8 +63,13 @@ internal sealed class FastStages(
     public void Backward(int layer, bool needsInput) =>
         layers.Backward(pass, model.Layers[layer], pass.Input(layer), TakesRows(layer) ? Buffers.RowGradient : Buffers.Gradient, TakesRows(layer), needsInput);
 
-    public void EmbeddingGradient() =>
-        kernels.EmbedGradient(Buffers.Gradient, Batch.Batch.TokenIds, shape.EmbeddingMultiplier, shape.Hidden, parameters.Gradients(model.Embedding.Trained!));
+    public void EmbeddingGradient()
+    {
+        var trained = model.Embedding.Trained;
+        ends?.Backward(pass, needsInput: trained is not null);
+        if (trained is null) return;
+        kernels.EmbedGradient(Buffers.Gradient, Batch.Batch.TokenIds, shape.EmbeddingMultiplier, shape.Hidden, parameters.Gradients(trained));
+    }
 
     public void CopyLosses(Span<float> losses)
     {

@@ -11,7 +11,7 @@ internal interface IFastMixer
     /// <param name="x">(T, hidden).</param>
     /// <param name="rows">Rows of y: those that carry loss, or T.</param>
     /// <param name="subset">Whether these are not all.</param>
-    /// <param name="y">(rows, hidden).</param>
+    /// <param name="y">(rows, hidden); none computes only what the backward pass needs.</param>
     void Forward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place y);
 
     /// <summary>Adds the parameters' gradients and, unless dx is none, writes that of x.</summary>

@@ -50,11 +50,15 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
     public HeldTokens Put(int layer, Place newKeys, Place newValues, long tokens)
     {
         Place keys = Keys(layer), values = Values(layer);
-        var at = Length * (long)shape.Kv;
-        kernels.Copy(newKeys, shape.KvStride, keys + at, shape.Kv, shape.Kv, tokens);
-        kernels.Copy(newValues, shape.KvStride, values + at, shape.Kv, shape.Kv, tokens);
+        var heads = shape.HeadsOf(layer)!;
+        var at = Length * (long)heads.Kv;
+        kernels.Copy(newKeys, heads.KvStride, keys + at, heads.Kv, heads.Kv, tokens);
+        kernels.Copy(newValues, heads.KvStride, values + at, heads.Kv, heads.Kv, tokens);
         return new HeldTokens(keys, values, Length);
     }
+
+    /// <summary>What a layer has put, new tokens among it, for another layer that uses its keys and values.</summary>
+    public HeldTokens Borrow(int layer) => new(Keys(layer), Values(layer), Length);
 
     /// <summary>Counts tokens that every layer has put.</summary>
     public void Advance(int tokens) => Length += tokens;
@@ -80,25 +84,29 @@ internal sealed class KeyValues(FastShape shape, IKernels kernels) : IDisposable
 
     private Place Keys(int layer) => new(_layers[layer]!, 0);
 
-    private Place Values(int layer) => new(_layers[layer]!, _capacity * shape.Kv);
+    private Place Values(int layer) => new(_layers[layer]!, _capacity * Width(layer));
+
+    // Floats of a token's keys; 0 of a layer that keeps none.
+    private long Width(int layer) => shape.KeepsKeys(layer) ? shape.HeadsOf(layer)!.Kv : 0;
 
     private void CopyTo(KeyValues other, int layer, int tokens)
     {
-        var floats = tokens * (long)shape.Kv;
+        if (Width(layer) * tokens is not (> 0 and var floats)) return;
         kernels.Copy(Keys(layer), floats, other.Keys(layer), floats, floats, 1);
         kernels.Copy(Values(layer), floats, other.Values(layer), floats, floats, 1);
     }
 
     private void Grow(long capacity)
     {
-        var (held, half) = (Length * (long)shape.Kv, capacity * shape.Kv);
         for (var l = 0; l < _layers.Length; l++)
         {
+            if (Width(l) is not (> 0 and var width)) continue;
+            var (held, half) = (Length * width, capacity * width);
             var room = kernels.Allocate(2 * half * sizeof(float));
             if (_layers[l] is { } old)
             {
                 kernels.Copy(new Place(old, 0), held, new Place(room, 0), held, held, 1);
-                kernels.Copy(new Place(old, _capacity * shape.Kv), held, new Place(room, half), held, held, 1);
+                kernels.Copy(new Place(old, _capacity * width), held, new Place(room, half), held, held, 1);
                 kernels.Synchronize();
                 old.Dispose();
             }

@@ -21,14 +21,21 @@ internal sealed class LayerState
         _memory = memory;
         _index = !memory.FloatsOrNone(BufferId.Middle, layer).IsNone ? layer : -1;
         Query = Own(BufferId.Query);
-        Key = shape.Fused ? Query + shape.Query : Own(BufferId.Key);
-        Value = shape.Fused ? Key + shape.Kv : Own(BufferId.Value);
+        if (shape.HeadsOf(layer) is { } heads)
+        {
+            // Keys and values that later layers use stay where nobody else writes.
+            var isSource = shape.IsSource(layer);
+            Key = heads.IsFused ? Query + heads.Query : isSource ? memory.Floats(BufferId.SharedKey, layer) : Own(BufferId.Key);
+            Value = heads.IsFused ? Key + heads.Kv : isSource ? memory.Floats(BufferId.SharedValue, layer) : Own(BufferId.Value);
+        }
         Gate = Own(BufferId.Gate);
         Up = Own(BufferId.Up);
         RawQuery = Own(BufferId.RawQuery);
         RawKey = Own(BufferId.RawKey);
         QueryInverse = Own(BufferId.QueryInverse);
         KeyInverse = Own(BufferId.KeyInverse);
+        RawValue = Own(BufferId.RawValue);
+        ValueInverse = Own(BufferId.ValueInverse);
         RawAttention = Own(BufferId.RawAttention);
         AttentionInverse = Own(BufferId.AttentionInverse);
         RawMlp = Own(BufferId.RawMlp);
@@ -55,6 +62,11 @@ internal sealed class LayerState
     public Place QueryInverse { get; }
 
     public Place KeyInverse { get; }
+
+    /// <summary>Values before they were normed, or none.</summary>
+    public Place RawValue { get; }
+
+    public Place ValueInverse { get; }
 
     /// <summary>Attention's output (T, query width).</summary>
     public Place Attended { get; }
@@ -88,18 +100,11 @@ internal sealed class LayerState
     /// <summary>Logarithm of each query's sum of exponentials (heads, T).</summary>
     public Place LogSums { get; }
 
-    /// <summary>The operands of attention.</summary>
-    public LayerAttention Attention(int? window, Place sinks) => new(Query, Key, Value, Attended, LogSums, window) { Sinks = sinks };
+    /// <summary>The operands of attention over the layer's own keys and values.</summary>
+    public LayerAttention Attention(HeadShape heads, int? window, Place sinks) => new(heads, Query, Key, Value, Attended, LogSums, window) { Sinks = sinks };
 
     /// <summary>What the adapter of a linear keeps.</summary>
-    public AdapterState Of(LinearModule linear)
-    {
-        var (role, part) = BufferKey.Of(linear.Blueprint);
-        return new(
-            _memory.FloatsOrNone(BufferId.AdapterLow, _index, role, part),
-            _memory.FloatsOrNone(BufferId.AdapterWhole, _index, role, part),
-            _memory.FloatsOrNone(BufferId.AdapterNorms, _index, role, part));
-    }
+    public AdapterState Of(LinearModule linear) => AdapterState.Of(_memory, _index, linear);
 
     /// <summary>u of an adapter on a matrix of experts (rows, rank).</summary>
     public Place LowOf(ExpertPart part) => _memory.FloatsOrNone(BufferId.AdapterLow, _index, RoleOf(part), BufferKey.Experts);

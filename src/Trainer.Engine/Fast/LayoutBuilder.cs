@@ -57,8 +57,8 @@ internal sealed class LayoutBuilder
     private bool ReachesLayers => IsTraining && _lowest < _shape.Layers;
 
     public IEnumerable<PassBuffer> Buffers()
-        => [.. Tables(), .. Products(), .. Adapters(), .. Head(), .. Attention.Buffers(_shape, _engine.Threads, IsTraining), .. Stream(), .. Layers(),
-            .. Shared(), .. Rows()];
+        => [.. Tables(), .. Products(), .. Adapters(), .. Head(), .. Attention.Buffers(_shape, _engine.Threads, IsTraining), .. Stream(), .. SmallInputs(),
+            .. _mixers.Sources(ReachesLayers ? _lowest : _shape.Layers), .. Layers(), .. Shared(), .. Rows()];
 
     private IEnumerable<PassBuffer> Tables()
     {
@@ -135,6 +135,22 @@ internal sealed class LayoutBuilder
         for (var l = Math.Max(0, _lowest); l < _shape.Layers; l++) yield return new(BufferUse.Stream, new(BufferId.Input, l), count);
     }
 
+    // Small inputs of all layers, and what is made of them layer by layer.
+    private IEnumerable<PassBuffer> SmallInputs()
+    {
+        if (_config.PerLayerInput is not { } small) yield break;
+        var (count, each) = (_batch.Tokens * _shape.Layers * small.Size, _batch.Tokens * small.Size);
+        yield return new(BufferUse.Stream, new(BufferId.SmallInputs), count);
+        if (IsTraining && _lowest < 0) yield return new(BufferUse.Stream, new(BufferId.SmallInputGradients), count);
+        yield return Scratch(BufferId.SmallRaw, count);
+        yield return Scratch(BufferId.SmallInverse, _batch.Tokens * _shape.Layers);
+        foreach (var buffer in AdapterState(-1, _adapter.Modules.Where(trained => _adapter.Decoder.Ends.Contains(trained.Module)))) yield return buffer;
+        yield return Scratch(BufferId.StepSmall, each);
+        yield return Scratch(BufferId.StepActivated, each);
+        if (IsSubset) yield return Scratch(BufferId.StepRows, _batch.LossRows * small.Size);
+        if (ReachesLayers) yield return Scratch(BufferId.StepActivatedGradient, each);
+    }
+
     // Layers that keep their state have it to themselves; all others share one.
     private IEnumerable<PassBuffer> Layers()
     {
@@ -144,19 +160,28 @@ internal sealed class LayoutBuilder
         {
             List<TrainedModule> own = [.. Enumerable.Range(first, count).SelectMany(layer => trained[layer])];
             List<LayerConfig> layers = [.. _config.Layers.Skip(first).Take(count)];
-            return [.. Around(index), .. _mixers.Kept(index, layers), .. _blocks.Kept(index, layers), .. AdapterState(index, own), .. _blocks.Low(index, own)];
+            return [.. Around(index, layers), .. _mixers.Kept(index, first, layers), .. _blocks.Kept(index, layers), .. AdapterState(index, own),
+                .. _blocks.Low(index, own)];
         }
         return [.. owners > 0 ? State(-1, 0, owners) : [], .. Enumerable.Range(owners, _shape.Layers - owners).SelectMany(layer => State(layer, layer, 1))];
     }
 
     // The stream around a layer's parts.
-    private IEnumerable<PassBuffer> Around(int index)
+    private IEnumerable<PassBuffer> Around(int index, IReadOnlyList<LayerConfig> layers)
     {
         PassBuffer Kept(BufferId id, long width) => new(BufferUse.Activations, new(id, index), _batch.Tokens * width);
-        if (_shape.NormsAttention) yield return Kept(BufferId.RawAttention, _shape.Hidden);
-        if (_shape.NormsAttention) yield return Kept(BufferId.AttentionInverse, 1);
-        if (_shape.NormsMlp) yield return Kept(BufferId.RawMlp, _shape.Hidden);
-        if (_shape.NormsMlp) yield return Kept(BufferId.MlpInverse, 1);
+        var (normsMixer, normsBlock) = (layers.Any(layer => layer.Norms.AfterAttention is not null), layers.Any(layer => layer.Norms.AfterMlp is not null));
+        if (normsMixer) yield return Kept(BufferId.RawAttention, _shape.Hidden);
+        if (normsMixer) yield return Kept(BufferId.AttentionInverse, 1);
+        if (normsBlock) yield return Kept(BufferId.RawMlp, _shape.Hidden);
+        if (normsBlock) yield return Kept(BufferId.MlpInverse, 1);
+        if (_config.PerLayerInput is { } small)
+        {
+            yield return Kept(BufferId.StepInput, _shape.Hidden);
+            yield return Kept(BufferId.StepGate, small.Size);
+            yield return Kept(BufferId.RawStep, _shape.Hidden);
+            yield return Kept(BufferId.StepInverse, 1);
+        }
         yield return Kept(BufferId.Middle, _shape.Hidden);
         yield return Kept(BufferId.FirstInverse, 1);
         yield return Kept(BufferId.SecondInverse, 1);

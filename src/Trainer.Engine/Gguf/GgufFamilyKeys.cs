@@ -15,9 +15,7 @@ internal static class GgufFamilyKeys
     /// <param name="own">Takes a key below the architecture's name.</param>
     public static void Add(ModelConfig config, string folder, Action<string, GgufValue> own)
     {
-        var experts = config.Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Experts : layer.FeedForward as ExpertFeedForward)
-            .FirstOrDefault(block => block is not null);
-        if (experts is not null)
+        if (config.Experts is { } experts)
         {
             own("expert_count", GgufValue.Of((uint)experts.Experts));
             own("expert_used_count", GgufValue.Of((uint)experts.Router.Chosen));

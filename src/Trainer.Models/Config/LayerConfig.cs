@@ -20,9 +20,21 @@ public sealed record LayerConfig
     /// <summary>The stream is multiplied by a stored number in the end.</summary>
     public bool HasScalar { get; init; }
 
+    /// <summary>Its attention, alone or beside another mixer, or null where it has none.</summary>
+    public SelfAttention? Attention => (Mixer as SideBySide)?.Attention ?? Mixer as SelfAttention;
+
+    /// <summary>Its state-space mixer, likewise.</summary>
+    public Mamba2? StateSpace => (Mixer as SideBySide)?.Mamba ?? Mixer as Mamba2;
+
+    /// <summary>Its dense feed-forward block, alone or beside experts; not the block that all tokens pass in a mixture. Null where it has none.</summary>
+    public DenseFeedForward? Dense => (FeedForward as DenseBesideExperts)?.Dense ?? FeedForward as DenseFeedForward;
+
+    /// <summary>Its experts, likewise.</summary>
+    public ExpertFeedForward? Experts => (FeedForward as DenseBesideExperts)?.Experts ?? FeedForward as ExpertFeedForward;
+
     /// <summary>Attention's window, or null where there is none.</summary>
-    public int? SlidingWindow => (Mixer as SelfAttention)?.Window;
+    public int? SlidingWindow => Attention?.Window;
 
     /// <summary>Attention's rotary embedding, or -1 where there is none.</summary>
-    public int Rope => (Mixer as SelfAttention)?.Rope ?? -1;
+    public int Rope => Attention?.Rope ?? -1;
 }

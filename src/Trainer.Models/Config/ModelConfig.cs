@@ -89,22 +89,19 @@ public sealed record ModelConfig
     public int LayerCount => Layers.Count;
 
     /// <summary>The first layer's attention, which in families of one kind of layer is everyone's; null where no layer attends.</summary>
-    public SelfAttention? Attention => Layers.Select(layer => layer.Mixer is SideBySide both ? both.Attention : layer.Mixer as SelfAttention)
-        .FirstOrDefault(attention => attention is not null);
+    public SelfAttention? Attention => Layers.Select(layer => layer.Attention).FirstOrDefault(attention => attention is not null);
 
     /// <summary>Some layers carry a state from token to token, which cannot be cut back to an earlier token as keys and values can.</summary>
     public bool HasRecurrentState => Layers.Any(layer => layer.Mixer is GatedDelta or ShortConvolution or Mamba2 or SideBySide);
 
     /// <summary>The first dense feed-forward block, likewise.</summary>
-    public DenseFeedForward? FeedForward =>
-        Layers.Select(layer => layer.FeedForward is DenseBesideExperts both ? both.Dense : layer.FeedForward as DenseFeedForward)
-        .FirstOrDefault(block => block is not null);
+    public DenseFeedForward? FeedForward => Layers.Select(layer => layer.Dense).FirstOrDefault(block => block is not null);
 
     /// <summary>The first block of experts, or null where no layer has any.</summary>
-    public ExpertFeedForward? Experts => Layers.Select(layer => layer.FeedForward as ExpertFeedForward).FirstOrDefault(block => block is not null);
+    public ExpertFeedForward? Experts => Layers.Select(layer => layer.Experts).FirstOrDefault(block => block is not null);
 
     /// <summary>Multiplier of the routers' term in the training loss; 0 where there is none.</summary>
-    public double BalanceLoss => Layers.Select(layer => (layer.FeedForward as ExpertFeedForward)?.Router.BalanceLoss ?? 0).DefaultIfEmpty().Max();
+    public double BalanceLoss => Layers.Select(layer => layer.Experts?.Router.BalanceLoss ?? 0).DefaultIfEmpty().Max();
 
     /// <summary>Width of the first dense feed-forward block; 0 where there is none.</summary>
     public int IntermediateSize => FeedForward?.Width ?? 0;

@@ -39,7 +39,7 @@ public sealed record TrainedShare(string Kind, long Trained, long Total)
             Name(layer.Mixer.Draw(path), layer.Mixer is SelfAttention ? "attention" : layer.Mixer.Name);
             if (layer.Mixer is SideBySide both) Name(both.Attention.Draw(path), "attention");
             Name(layer.FeedForward.Draw(path), "feed-forward");
-            if ((layer.FeedForward as ExpertFeedForward)?.Shared is { } shared) Name(shared.Draw(path), "shared experts");
+            if (layer.Experts?.Shared is { } shared) Name(shared.Draw(path), "shared experts");
         }
         return kinds;
     }

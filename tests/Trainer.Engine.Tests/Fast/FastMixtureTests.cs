@@ -50,6 +50,9 @@ public sealed class FastMixtureTests : IDisposable
         { "deepseek_v3",
             """ "intermediate_size": 48, "moe_intermediate_size": 24, "q_lora_rank": 20, "kv_lora_rank": 12, "qk_nope_head_dim": 10, "qk_rope_head_dim": 6, "v_head_dim": 9, "n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2, "norm_topk_prob": true, "routed_scaling_factor": 2.5, "first_k_dense_replace": 1 """,
             true },
+        { "gemma4_text",
+            """ "intermediate_size": 48, "head_dim": 8, "global_head_dim": 16, "enable_moe_block": true, "moe_intermediate_size": 24, "num_experts": 5, "top_k_experts": 2, "hidden_size_per_layer_input": 6, "vocab_size_per_layer_input": 96, "sliding_window": 7, "layer_types": ["sliding_attention", "full_attention", "full_attention"] """,
+            false },
         { "olmoe", """ "intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 2, "output_router_logits": true, "router_aux_loss_coef": 0.4 """,
             true },
     };
@@ -72,7 +75,8 @@ public sealed class FastMixtureTests : IDisposable
             Assert.Contains(expected.Gradients.Keys,
                 name => name.Contains("experts", StringComparison.Ordinal) || name.Contains("block_sparse_moe", StringComparison.Ordinal));
             foreach (var engine in FastRun.Hand)
-                FastRun.AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}");
+                FastRun.AssertClose(expected, Step(engine, own, recompute, everyRow), $"{engine}, own {own}, recompute {recompute}, every row {everyRow}",
+                    IsNoisy(type) ? 1e-3 : FastRun.Gate);
         }
     }
 
@@ -80,7 +84,7 @@ public sealed class FastMixtureTests : IDisposable
     public void Packed_rows_are_rows_apart_and_decoding_is_the_whole_pass(string type, string keys, bool perExpert)
     {
         Write(type, keys, perExpert);
-        FastRun.AssertRows(_temp);
+        FastRun.AssertRows(_temp, IsNoisy(type) ? 3e-5 : 1e-5);
     }
 
     [Fact]
@@ -108,6 +112,7 @@ public sealed class FastMixtureTests : IDisposable
     [InlineData("llama4_text", 3 * 4 + 2 * 3 + 3 + 15)]
     [InlineData("deepseek_v3", 3 * 5 + 3 + 2 * (3 + 24))]
     [InlineData("granitemoehybrid", 2 * 2 + 4 + 3 * (2 + 15))]
+    [InlineData("gemma4_text", 3 * (4 + 3 + 2 + 15))]
     public void Experts_in_4_bits_read_from_disk_give_the_bits_of_those_in_memory(string type, int matrices)
     {
         var row = Families.First(family => (string)family[0] == type);
@@ -172,6 +177,9 @@ public sealed class FastMixtureTests : IDisposable
         Assert.Contains(expected.Gradients, pair => Golden.LargestDifference(pair.Value, moved.Gradients[pair.Key]) > FastRun.Gate * pair.Value.Max(Math.Abs));
     }
 
+    // Scores that nothing divides make noise grow, as in the goldens.
+    private static bool IsNoisy(string type) => type == "gemma4_text";
+
     private void Write(string type, string keys, bool perExpert)
         => RandomModel.Write(_temp, $$"""{"model_type": "{{type}}", {{Sizes}}, {{keys}}}""", perExpert);
 
@@ -186,8 +194,11 @@ public sealed class FastMixtureTests : IDisposable
                     "deepseek_v3" => ["q_a_proj", "kv_b_proj", "gate_proj", "up_proj", "down_proj"],
                     _ => ["q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
                 }) }
-            : new LoraSpec { Rank = 3, Alpha = 6, TargetParameters = model.Config.ModelType.StartsWith("granitemoe", StringComparison.Ordinal)
-                ? ["input_linear.weight", "output_linear.weight"] : ["experts.gate_up_proj", "experts.down_proj"] };
+            : new LoraSpec { Rank = 3, Alpha = 6, TargetParameters = model.Config.ModelType switch
+            {
+                "granitemoe" or "granitemoehybrid" => ["input_linear.weight", "output_linear.weight"],
+                _ => ["experts.gate_up_proj", "experts.down_proj"],
+            } };
         AdapterInjector.Inject(model, spec, 1);
         FastRun.Randomize(model);
     }

@@ -33,7 +33,7 @@ internal static class GoldenFamilies
     /// own.</summary>
     public static IReadOnlyList<EngineKind> Engines(string folder)
         => ConfigLoader.Load(folder) is { } config && FastFamilies.Refusal(config) is null && (config.Experts is not null || config.HasRecurrentState
-            || config.Ropes.Any(rope => rope.IsInterleaved)
+            || config.Ropes.Any(rope => rope.IsInterleaved) || config.Layers.Any(layer => layer.HasScalar)
             || config.Layers.Any(layer => layer.Mixer is SelfAttention { Temperature: not null } or SelfAttention { NormsRotated: true }))
         ? [EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch]
         : [EngineKind.Reference];

@@ -20,7 +20,8 @@ namespace Trainer.Engine.Tests.Training;
 public sealed class PlannedBytesTests : IDisposable
 {
     private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8",
-        "llama_bias", "llama_bf16", "mixture", "mixture", "sinks", "convolution", "delta", "packed", "latent", "states", "blocks"];
+        "llama_bias", "llama_bf16", "mixture", "mixture", "sinks", "convolution", "delta", "packed", "latent", "states", "blocks",
+        "small inputs", "beside"];
 
     private static readonly Dictionary<string, string> Written = new()
     {
@@ -38,6 +39,10 @@ public sealed class PlannedBytesTests : IDisposable
             """{"model_type": "granitemoehybrid", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64, "shared_intermediate_size": 128, "num_local_experts": 0, "mamba_n_heads": 8, "mamba_d_state": 16, "mamba_n_groups": 2, "layer_types": ["mamba", "attention", "mamba"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
         ["blocks"] =
             """{"model_type": "llama4_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "intermediate_size_mlp": 128, "num_local_experts": 4, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2, "attention_chunk_size": 9, "no_rope_layers": [1, 0, 1], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["small inputs"] =
+            """{"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "global_head_dim": 32, "intermediate_size": 64, "use_double_wide_mlp": true, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 64, "vocab_size_per_layer_input": 96, "attention_k_eq_v": true, "num_global_key_value_heads": 1, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "full_attention"], "max_position_embeddings": 128, "dtype": "float32"}""",
+        ["beside"] =
+            """{"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "global_head_dim": 32, "intermediate_size": 128, "moe_intermediate_size": 64, "enable_moe_block": true, "num_experts": 4, "top_k_experts": 2, "hidden_size_per_layer_input": 0, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"], "max_position_embeddings": 128, "dtype": "float32"}""",
         ["packed"] =
             """{"model_type": "qwen3_next", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "num_experts": 4, "num_experts_per_tok": 2, "mlp_only_layers": [0], "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "linear_attention", "full_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
     };

@@ -41,6 +41,10 @@ internal static unsafe class ElementwiseRun
                 Keep(y);
                 Keep(dx);
             }
+            SoleUnit.Forward(width, px, pdx, 0, Rows * N);
+            Keep(dx);
+            SoleUnit.Backward(width, px, pdy, pdx, 1, N);
+            Keep(dx);
             for (var row = 0; row < Rows; row++)
             {
                 var sum = SoftmaxRow.Forward(width, py + row * N, 3, N - row, N, out var most);

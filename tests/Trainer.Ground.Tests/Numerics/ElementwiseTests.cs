@@ -95,6 +95,23 @@ public sealed unsafe class ElementwiseTests
         }
     }
 
+    [Fact]
+    public void The_units_without_gates_square_what_is_above_0_and_hide_no_number_that_is_none()
+    {
+        float[] x = Values(1, N), dh = Values(3, N), h = new float[N], dx = new float[N];
+        (x[3], x[40], x[N - 1]) = (float.NaN, 0, float.NaN);
+        fixed (float* px = x, pdh = dh, ph = h, pdx = dx)
+        {
+            SoleUnit.Forward(px, ph, 0, N);
+            SoleUnit.Backward(px, pdh, pdx, 0, N);
+        }
+        for (var i = 0; i < N; i++)
+        {
+            Assert.Equal(float.IsNaN(x[i]) ? double.NaN : Math.Pow(Math.Max(x[i], 0), 2), h[i], 1e-6);
+            Assert.Equal(float.IsNaN(x[i]) ? double.NaN : 2 * Math.Max(x[i], 0) * dh[i], dx[i], 1e-6);
+        }
+    }
+
     [Theory, InlineData(false), InlineData(true)]
     public void Turning_back_undoes_turning_and_leaves_the_rest_of_a_head_alone(bool pairs)
     {

@@ -15,7 +15,7 @@ namespace Trainer.Engine.Fast.Cpu;
 /// as many units as there is room for compute their probabilities and dQ at once, then the keys are cut among the threads and each part adds up the same
 /// units in the same order: the bits are those of one thread.
 /// </remarks>
-internal sealed unsafe class AttentionGradient(FastShape shape)
+internal static unsafe class AttentionGradient
 {
     // Key heads a thread from which on nobody waits long for the last one.
     private const int HeadsPerThread = 4;
@@ -25,9 +25,9 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     private const long ClearFloats = 1 << 14;
 
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
-    public void Run(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
+    public static void Run(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
     {
-        var state = new Operands(layer, gradient, dq, dk, dv, starts[^1]);
+        var (state, shape) = (new Operands(layer, gradient, dq, dk, dv, starts[^1]), layer.Shape);
         ComputeThreads.For(0, starts[^1], Math.Max(1, ClearFloats / shape.Kv), (begin, end) =>
         {
             for (var t = begin; t < end; t++)
@@ -41,9 +41,9 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
         else ByRounds(room, starts, state);
     }
 
-    private void ByHeads(ProductRoom room, int[] starts, Operands state, long heads) => ComputeThreads.For(0, heads, 1, (slot, begin, end) =>
+    private static void ByHeads(ProductRoom room, int[] starts, Operands state, long heads) => ComputeThreads.For(0, heads, 1, (slot, begin, end) =>
     {
-        var scratch = Scratch(room, slot * room.Attention.Scratch, slot);
+        var (scratch, shape) = (Scratch(room, slot * room.Attention.Scratch, slot), state.Layer.Shape);
         for (var head = begin; head < end; head++)
         {
             var (segment, kv) = ((int)(head / shape.KvHeads), (int)(head % shape.KvHeads));
@@ -58,14 +58,14 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
         }
     }, room.Threads);
 
-    private void ByRounds(ProductRoom room, int[] starts, Operands state)
+    private static void ByRounds(ProductRoom room, int[] starts, Operands state)
     {
         var most = room.Attention.Room(room.Threads);
         List<Unit> round = [];
         long taken = 0;
-        foreach (var (segment, head, block) in Sequence(room, starts, state.Layer.Window))
+        foreach (var (segment, head, block) in Sequence(room, starts, state.Layer.Shape, state.Layer.Window))
         {
-            var size = (long)block.Count * block.Keys;
+            var size = ThreadScratch.Share((long)block.Count * block.Keys);
             if (taken + size > most)
             {
                 Round(room, starts, state, round);
@@ -79,7 +79,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     }
 
     // For each key head its units in the order of their sums; key heads side by side, so that a round has some of each.
-    private IEnumerable<(int Segment, int Head, AttentionBlock Block)> Sequence(ProductRoom room, int[] starts, int? window)
+    private static IEnumerable<(int Segment, int Head, AttentionBlock Block)> Sequence(ProductRoom room, int[] starts, HeadShape shape, int? window)
     {
         for (var segment = 0; segment + 1 < starts.Length; segment++)
             for (var g = 0; g < shape.Group; g++)
@@ -87,7 +87,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
                     for (var kv = 0; kv < shape.KvHeads; kv++) yield return (segment, kv * shape.Group + g, block);
     }
 
-    private void Round(ProductRoom room, int[] starts, Operands state, List<Unit> round)
+    private static void Round(ProductRoom room, int[] starts, Operands state, List<Unit> round)
     {
         // The largest first: the last ones taken are short.
         var bySize = round.OrderByDescending(unit => (long)unit.Block.Count * unit.Block.Keys).ToArray();
@@ -96,7 +96,7 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
             for (var i = begin; i < end; i++)
                 Probabilities(state, bySize[i].Head, bySize[i].Block, Scratch(room, bySize[i].Offset, slot));
         }, room.Threads);
-        var sums = round.GroupBy(unit => (unit.Segment, Kv: unit.Head / shape.Group)).Select(group => group.ToArray()).ToArray();
+        var sums = round.GroupBy(unit => (unit.Segment, Kv: unit.Head / state.Layer.Shape.Group)).Select(group => group.ToArray()).ToArray();
         var keys = sums.Sum(units => (long)starts[units[0].Segment + 1] - starts[units[0].Segment]);
         // Parts end where blocks of queries end, or where these are halved, so that a unit has many keys in a part or none.
         var (step, wanted) = (room.Attention.Queries, keys / (PartsPerThread * room.Threads));
@@ -141,13 +141,13 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     }
 
     // P, dS and with them dQ.
-    private void Probabilities(in Operands state, int head, AttentionBlock block, Scores scratch)
+    private static void Probabilities(in Operands state, int head, AttentionBlock block, Scores scratch)
     {
-        var (q, count, k, keys) = block;
+        var ((q, count, k, keys), shape) = (block, state.Layer.Shape);
         var kv = head / shape.Group;
         long d = shape.HeadSize, rows = q * (long)shape.QueryStride + head * d, flat = q * (long)shape.Query + head * d,
             shared = k * (long)shape.KvStride + kv * d;
-        var scale = (float)shape.AttentionScale;
+        var scale = (float)shape.Scale;
         float* query = state.Layer.Query + rows, output = state.Layer.Attended + flat, upper = state.Gradient + flat;
         Gemm.TimesTransposed(count, keys, d, scale, query, shape.QueryStride, state.Layer.Key + shared, shape.KvStride, 0f, scratch.Values, keys);
         Gemm.TimesTransposed(count, keys, d, 1f, upper, shape.Query, state.Layer.Value + shared, shape.KvStride, 0f, scratch.Gradients, keys);
@@ -164,11 +164,12 @@ internal sealed unsafe class AttentionGradient(FastShape shape)
     }
 
     // What one unit adds to the gradients of those of its keys that lie in [begin, end).
-    private void AddKeys(in Operands state, int head, AttentionBlock block, int begin, int end, Scores scratch)
+    private static void AddKeys(in Operands state, int head, AttentionBlock block, int begin, int end, Scores scratch)
     {
         var (q, count, k, keys) = block;
         var (first, seen) = (Math.Max(begin, k), Math.Min(end, k + keys) - Math.Max(begin, k));
         if (seen <= 0) return;
+        var shape = state.Layer.Shape;
         long d = shape.HeadSize, shared = first * (long)shape.KvStride + head / shape.Group * d;
         float* query = state.Layer.Query + q * (long)shape.QueryStride + head * d, upper = state.Gradient + q * (long)shape.Query + head * d;
         float* values = scratch.Values + (first - k), gradients = scratch.Gradients + (first - k);

@@ -16,12 +16,12 @@ namespace Trainer.Engine.Fast.Cpu;
 /// S = s Q K^T (softly capped where the family does so);  P = exp(S - max);  O = P V / rowsum(P)
 /// </code>
 /// </remarks>
-internal sealed unsafe class BlockAttention(FastShape shape)
+internal static unsafe class BlockAttention
 {
     /// <summary>Fills output and log-sums.</summary>
-    public void Forward(ProductRoom room, int[] starts, in HostAttention layer)
+    public static void Forward(ProductRoom room, int[] starts, in HostAttention layer)
     {
-        var (operands, blocks) = (layer, room.Attention);
+        var (operands, blocks, shape) = (layer, room.Attention, layer.Shape);
         var scratch = room.Memory.Floats(BufferId.Scores);
         var own = new Source(layer.Key, layer.Value, shape.KvStride, 0);
         var units = new AttentionUnits(blocks, starts, shape.Heads, layer.Window);
@@ -32,9 +32,9 @@ internal sealed unsafe class BlockAttention(FastShape shape)
     }
 
     /// <summary>The same for tokens that continue texts of which some came before.</summary>
-    public void Continue(ProductRoom room, int[] starts, in HostAttention layer, HeldTokens[] texts)
+    public static void Continue(ProductRoom room, int[] starts, in HostAttention layer, HeldTokens[] texts)
     {
-        var (operands, blocks) = (layer, room.Attention);
+        var (operands, blocks, shape) = (layer, room.Attention, layer.Shape);
         var scratch = room.Memory.Floats(BufferId.Scores);
         bool IsToken(int text) => starts[text + 1] - starts[text] == 1 && texts[text].Count > 0;
         Source All(int text) => new(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, texts[text].Count);
@@ -45,13 +45,13 @@ internal sealed unsafe class BlockAttention(FastShape shape)
             {
                 var (text, kv) = (single[unit / shape.KvHeads], (int)(unit % shape.KvHeads));
                 var all = All(text);
-                TokenAttention.Run(shape, operands.From(starts[text], shape), all.Keys, all.Values, all.Held + 1, kv, scratch + slot * blocks.Scratch);
+                TokenAttention.Run(operands.From(starts[text]), all.Keys, all.Values, all.Held + 1, kv, scratch + slot * blocks.Scratch);
             }
         }, room.Threads);
         for (var text = 0; text < texts.Length; text++)
         {
             if (IsToken(text)) continue;
-            var (own, all) = (operands.From(starts[text], shape), All(text));
+            var (own, all) = (operands.From(starts[text]), All(text));
             var units = new AttentionUnits(blocks, [0, starts[text + 1] - starts[text]], shape.Heads, layer.Window, all.Held);
             ComputeThreads.For(0, units.Count, 1, (slot, begin, end) =>
             {
@@ -61,8 +61,9 @@ internal sealed unsafe class BlockAttention(FastShape shape)
     }
 
     // Keys are counted from the first that is held, so query q of the block, counted so too, sees as far as key q.
-    private void ForwardBlock(in HostAttention state, Source source, AttentionBlock block, long tokens, int head, float* scores)
+    private static void ForwardBlock(in HostAttention state, Source source, AttentionBlock block, long tokens, int head, float* scores)
     {
+        var shape = state.Shape;
         long d = shape.HeadSize;
         var (held, window) = (source.Held, state.Window);
         var (q, count, k, keys) = block;
@@ -72,7 +73,7 @@ internal sealed unsafe class BlockAttention(FastShape shape)
         var key = source.Keys + k * source.Stride + kv * d;
         var value = source.Values + k * source.Stride + kv * d;
         var output = state.Attended + (q - held) * (long)shape.Query + head * d;
-        Gemm.TimesTransposed(count, keys, d, (float)shape.AttentionScale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
+        Gemm.TimesTransposed(count, keys, d, (float)shape.Scale, query, shape.QueryStride, key, source.Stride, 0f, scores, keys);
         for (var i = 0; i < count; i++)
         {
             var (first, last) = Visible(q + i, k, window);

@@ -32,12 +32,12 @@ internal sealed unsafe partial class CpuKernels
         ComputeThreads.For(0, width, ColumnsOf(rows), (begin, end) => RmsNorm.WeightGradient(from, scales, upper, to, width, rows, (int)begin, (int)end));
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         float* values = Floats(x), c = Floats(cos), s = Floats(sin);
         var rows = HostMemory.At<int>(positions);
-        ComputeThreads.For(0, tokens, GrainOf(heads * _shape.HeadSize),
-            (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, _shape.HeadSize, half, pairs, inverse, begin, end));
+        ComputeThreads.For(0, tokens, GrainOf(heads * size),
+            (begin, end) => Rotary.Turn(values, c, s, rows, stride, heads, size, half, pairs, inverse, begin, end));
     }
 
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
@@ -49,6 +49,7 @@ internal sealed unsafe partial class CpuKernels
             for (var t = begin; t < end; t++)
             {
                 if (shape.IsClamped) ClampedUnit.Forward(g + t * stride, to + t * wide, wide);
+                else if (shape.IsAlone) SoleUnit.Forward(g + t * stride, to + t * wide, 0, wide);
                 else GatedUnit.Forward(shape.Kind, g + t * stride, u + t * stride, to + t * wide, 0, wide);
             }
         });
@@ -63,6 +64,7 @@ internal sealed unsafe partial class CpuKernels
             for (var t = begin; t < end; t++)
             {
                 if (shape.IsClamped) ClampedUnit.Backward(g + t * stride, from + t * wide, wide);
+                else if (shape.IsAlone) SoleUnit.Backward(g + t * stride, from + t * wide, g + t * stride, 0, wide);
                 else GatedUnit.Backward(shape.Kind, g + t * stride, u + t * stride, from + t * wide, g + t * stride, u + t * stride, 0, wide);
             }
         });
@@ -142,13 +144,14 @@ internal sealed unsafe partial class CpuKernels
         });
     }
 
-    public void Attention(PassMemory room, int[] starts, LayerAttention layer) => _attention.Forward(ProductRoom.Of(room), starts, new HostAttention(layer));
+    public void Attention(PassMemory room, int[] starts, LayerAttention layer)
+        => BlockAttention.Forward(ProductRoom.Of(room), starts, new HostAttention(layer));
 
     public void ContinueAttention(PassMemory room, int[] starts, LayerAttention layer, HeldTokens[] texts)
-        => _attention.Continue(ProductRoom.Of(room), starts, new HostAttention(layer), texts);
+        => BlockAttention.Continue(ProductRoom.Of(room), starts, new HostAttention(layer), texts);
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
-        => _attentionGradient.Run(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
+        => AttentionGradient.Run(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
 
     // Rows of so many columns, and columns of so many rows, that are worth a thread.
     private static long GrainOf(long width) => Math.Max(1, Grain / width);

@@ -24,8 +24,6 @@ internal sealed unsafe partial class CpuKernels : IKernels
     private readonly IFrozenProduct _exact;
     private readonly IFrozenProduct _products;
     private readonly IFrozenProduct _headGradient;
-    private readonly BlockAttention _attention;
-    private readonly AttentionGradient _attentionGradient;
 
     /// <summary>Kernels for one model.</summary>
     /// <param name="shape">The model.</param>
@@ -33,7 +31,7 @@ internal sealed unsafe partial class CpuKernels : IKernels
     /// <param name="panels">How frozen matrices are cut.</param>
     public CpuKernels(FastShape shape, ComputeKind compute, PanelPlan panels)
     {
-        (_shape, _panels, _attention, _attentionGradient) = (shape, panels, new BlockAttention(shape), new AttentionGradient(shape));
+        (_shape, _panels) = (shape, panels);
         _exact = Exact(panels);
         _products = compute switch
         {

@@ -5,6 +5,8 @@ namespace Trainer.Engine.Fast.Cpu;
 /// <summary>A <see cref="LayerAttention"/> as the processor's own code reads and writes it.</summary>
 internal readonly unsafe struct HostAttention(LayerAttention layer)
 {
+    public HeadShape Shape { get; } = layer.Shape;
+
     public float* Query { get; private init; } = HostMemory.At<float>(layer.Query);
 
     public float* Key { get; } = HostMemory.At<float>(layer.Key);
@@ -21,10 +23,10 @@ internal readonly unsafe struct HostAttention(LayerAttention layer)
     public int? Window { get; } = layer.Window;
 
     /// <summary>The same from a token on, for a text whose keys and values lie elsewhere.</summary>
-    public HostAttention From(long token, FastShape shape) => this with
+    public HostAttention From(long token) => this with
     {
-        Query = Query + token * shape.QueryStride,
-        Attended = Attended + token * shape.Query,
+        Query = Query + token * Shape.QueryStride,
+        Attended = Attended + token * Shape.Query,
         LogSums = LogSums + token,
     };
 }

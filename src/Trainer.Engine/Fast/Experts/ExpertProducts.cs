@@ -70,8 +70,10 @@ internal sealed class ExpertProducts(LoadedDecoder model, ExpertsModule module, 
         if (All is { } all) yield return (OfAll(pass, all, expert), 0, state.LowOf(isDown ? ExpertPart.Down : ExpertPart.GateUp) + first * (long)all.Rank);
         foreach (var (part, adapter) in Own(module.Experts[expert]))
         {
-            var outputs = isDown ? Outputs : Outputs / 2;
-            yield return (LowRank.Of(adapter, Inputs, outputs, parameters), part == ExpertPart.Up ? outputs : 0, state.LowOf(part) + first * Widest(part));
+            var isHalf = !isDown && module.Blueprint.Experts!.IsGated;
+            var outputs = isHalf ? Outputs / 2 : Outputs;
+            var offset = isHalf && part == ExpertPart.Up ? outputs : 0;
+            yield return (LowRank.Of(adapter, Inputs, outputs, parameters), offset, state.LowOf(part) + first * Widest(part));
         }
     }
 

@@ -14,9 +14,10 @@ namespace Trainer.Engine.Fast.Latent;
 /// A head lies in rooms of one size as (turned part, plain part, zeros), in which attention takes it; k_r is in each head's room. Where the norms' results are
 /// needed again they are made again.
 /// </remarks>
-internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, ModelConfig model, FastShape shape, IKernels kernels, FastLinear linear,
-    FastNorm norms) : IFastMixer
+internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, ModelConfig model, IKernels kernels, FastLinear linear, FastNorm norms)
+    : IFastMixer
 {
+    private readonly HeadShape _shape = HeadShape.Of(config)!;
     private readonly LinearModule? _queryDown = config.QueryRank is null ? null : layer.Modules.Linear($"{config.Path}.q_a_proj");
     private readonly LinearModule _query = layer.Modules.Linear($"{config.Path}.{(config.QueryRank is null ? "q_proj" : "q_b_proj")}");
     private readonly NormModule? _queryNorm = config.QueryRank is null ? null : layer.Modules.Norm($"{config.Path}.q_a_layernorm");
@@ -24,7 +25,7 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
     private readonly LinearModule _up = layer.Modules.Linear($"{config.Path}.kv_b_proj");
     private readonly NormModule _norm = layer.Modules.Norm($"{config.Path}.kv_a_layernorm");
     private readonly FastOutput _output = new(layer.Modules.Linear($"{config.Path}.o_proj"), kernels, linear);
-    private readonly int _heads = config.Heads, _plain = config.PlainSize, _turned = config.RotatedSize, _value = config.ValueSize, _size = shape.HeadSize;
+    private readonly int _heads = config.Heads, _plain = config.PlainSize, _turned = config.RotatedSize, _value = config.ValueSize, _size = config.HeadSize;
 
     public void Forward(FastPass pass, LayerState state, Place x, long rows, bool subset, Place y)
     {
@@ -42,9 +43,9 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
         kernels.Copy(wide, _plain + _value, state.Key + _turned, _size, _plain, heads);
         kernels.Copy(wide + _plain, _plain + _value, state.Value, _size, _value, heads);
         for (var head = 0; head < _heads; head++)
-            kernels.Copy(down + config.KvRank, _down.OutFeatures, state.Key + (long)head * _size, shape.Query, _turned, tokens);
+            kernels.Copy(down + config.KvRank, _down.OutFeatures, state.Key + (long)head * _size, _shape.Query, _turned, tokens);
         Turn(pass, state.Query, state.Key, false);
-        FastAttention.Attend(pass, kernels, shape, layer.Index, state.Attention(null, default));
+        FastAttention.Attend(pass, kernels, layer.Index, state.Attention(_shape, null, default));
         _output.Forward(pass, state, Mixed(pass, state), rows, subset, y);
     }
 
@@ -59,7 +60,7 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
             kernels.Fill(buffers.AttendedGradient, heads * _size, 0f);
             kernels.Copy(mixed, _value, buffers.AttendedGradient, _size, _value, heads);
         }
-        kernels.AttentionBackward(pass.Memory, pass.Batch.Starts, state.Attention(null, default), buffers.AttendedGradient, buffers.QueryGradient,
+        kernels.AttentionBackward(pass.Memory, pass.Batch.Starts, state.Attention(_shape, null, default), buffers.AttendedGradient, buffers.QueryGradient,
             buffers.KeyGradient, buffers.ValueGradient);
         Turn(pass, buffers.QueryGradient, buffers.KeyGradient, true);
         KeysBackward(pass, state, x, dx);
@@ -77,10 +78,10 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
         norms.Backward(_norm, state.RawKey, state.KeyInverse, gradient, default, gradient, config.KvRank, tokens);
         kernels.Copy(gradient, config.KvRank, down, _down.OutFeatures, config.KvRank, tokens);
         // The turned part served every head.
-        kernels.Copy(pass.Buffers.KeyGradient, shape.Query, normed, _turned, _turned, tokens);
+        kernels.Copy(pass.Buffers.KeyGradient, _shape.Query, normed, _turned, _turned, tokens);
         for (var head = 1; head < _heads; head++)
         {
-            kernels.Copy(pass.Buffers.KeyGradient + (long)head * _size, shape.Query, gradient, _turned, _turned, tokens);
+            kernels.Copy(pass.Buffers.KeyGradient + (long)head * _size, _shape.Query, gradient, _turned, _turned, tokens);
             kernels.AddScaled(normed, gradient, 1f, normed, tokens * _turned);
         }
         kernels.Copy(normed, _turned, down + config.KvRank, _down.OutFeatures, _turned, tokens);
@@ -136,7 +137,7 @@ internal sealed class FastLatent(LatentAttention config, DecoderLayer layer, Mod
     {
         var (batch, rope) = (pass.Batch, model.Ropes[0]);
         foreach (var heads in (Place[])[query, key])
-            kernels.Rotate(heads, shape.Query, _heads, batch.Cos(0), batch.Sin(0), batch.Positions, rope.Dimensions / 2, rope.IsInterleaved, inverse,
+            kernels.Rotate(heads, _shape.Query, _heads, _size, batch.Cos(0), batch.Sin(0), batch.Positions, rope.Dimensions / 2, rope.IsInterleaved, inverse,
                 batch.Tokens);
     }
 }

@@ -15,7 +15,8 @@ internal readonly record struct AttentionBlocks(long Longest, int Queries, long 
         var longest = batch.Longest + batch.Past;
         // A block of scores of at most 512 KiB stays in the second-level cache through its products.
         var queries = Math.Min(longest, Math.Clamp((1 << 17) / Math.Max(1, longest), 32, 128));
-        return new(longest, (int)queries, Math.Max(queries, batch.Past > 0 ? shape.Group : 1) * longest);
+        var group = batch.Past > 0 ? shape.AllHeads.Select(heads => heads.Group).DefaultIfEmpty(1).Max() : 1;
+        return new(longest, (int)queries, ThreadScratch.Share(Math.Max(queries, group) * longest));
     }
 
     /// <summary>Scores of a training pass that may lie there at once. With many threads there are short blocks among the long ones: more at once even the
@@ -28,11 +29,11 @@ internal readonly record struct AttentionBlocks(long Longest, int Queries, long 
         yield return new(BufferUse.Scratch, new(BufferId.Scores), isTraining ? Room(threads) : Scratch * threads);
         if (!isTraining) yield break;
         yield return new(BufferUse.Scratch, new(BufferId.ScoreGradients), Room(threads));
-        if (shape.ScoreCap is not null) yield return new(BufferUse.Scratch, new(BufferId.ScoreSlopes), Longest * threads);
+        if (shape.AllHeads.Any(heads => heads.ScoreCap is not null)) yield return new(BufferUse.Scratch, new(BufferId.ScoreSlopes), Longest * threads);
     }
 
     /// <summary>Floating-point operations of a number of products over all pairs of queries and keys that are computed.</summary>
-    public double Operations(FastShape shape, int[] starts, int? window, int products)
+    public double Operations(HeadShape shape, int[] starts, int? window, int products)
     {
         double pairs = 0;
         for (var s = 0; s + 1 < starts.Length; s++)

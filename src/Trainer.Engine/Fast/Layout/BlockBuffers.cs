@@ -17,9 +17,9 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
         PassBuffer Kept(BufferId id, long elements, int size = sizeof(float)) => new(BufferUse.Activations, new(id, index), elements, size);
         List<DenseFeedForward> dense = [.. layers.Select(Dense).OfType<DenseFeedForward>()];
         if (dense.Count > 0) yield return Kept(BufferId.Gate, tokens * dense.Max(block => block.FusedName is null ? block.Width : 2L * block.Width));
-        if (dense.Where(block => block.FusedName is null).Select(block => block.Width).DefaultIfEmpty().Max() is > 0 and var widest)
+        if (dense.Where(block => block.FusedName is null && block.IsGated).Select(block => block.Width).DefaultIfEmpty().Max() is > 0 and var widest)
             yield return Kept(BufferId.Up, tokens * widest);
-        if (layers.Select(layer => layer.FeedForward).OfType<ExpertFeedForward>().FirstOrDefault() is not { } experts) yield break;
+        if (layers.Select(layer => layer.Experts).FirstOrDefault(block => block is not null) is not { } experts) yield break;
         var rows = tokens * experts.Router.Chosen;
         yield return Kept(BufferId.RouterScores, tokens * experts.Experts);
         yield return Kept(BufferId.Choice, rows, sizeof(int));
@@ -27,7 +27,18 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
         yield return Kept(BufferId.RowTokens, rows, sizeof(int));
         yield return Kept(BufferId.RowSlots, rows, sizeof(int));
         yield return Kept(BufferId.SlotRows, rows, sizeof(int));
-        yield return Kept(BufferId.RoutedGateUp, rows * 2 * experts.Width);
+        yield return Kept(BufferId.RoutedGateUp, rows * experts.InnerRows);
+        if (experts.Router.HasNorm) yield return Kept(BufferId.RouterInverse, tokens);
+        if (experts.LatentWidth is { } width) yield return Kept(BufferId.ExpertInput, tokens * width);
+        if (experts.LatentWidth is not null) yield return Kept(BufferId.ExpertOutput, tokens * Width(experts));
+        if (layers.Any(layer => layer.FeedForward is DenseBesideExperts))
+        {
+            yield return Kept(BufferId.BesideDense, tokens * config.HiddenSize);
+            yield return Kept(BufferId.BesideRouted, tokens * config.HiddenSize);
+            foreach (var inverse in (BufferId[])[BufferId.BeforeDenseInverse, BufferId.BeforeRoutedInverse, BufferId.BesideDenseInverse,
+                BufferId.BesideRoutedInverse])
+                yield return Kept(inverse, tokens);
+        }
         if (experts.SharedGateName is null) yield break;
         yield return Kept(BufferId.SharedOutput, tokens * config.HiddenSize);
         yield return Kept(BufferId.SharedGate, tokens);
@@ -52,12 +63,22 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
             yield return Scratch(BufferId.Activated, tokens * widest);
             if (reachesLayers) yield return Scratch(BufferId.ActivatedGradient, tokens * widest);
         }
+        if (reachesLayers && config.Layers.Any(layer => Dense(layer) is { DownMultiplier: not 1 }))
+            yield return Scratch(BufferId.BlockGradient, tokens * config.HiddenSize);
         if (config.Experts is not { } experts) yield break;
         var rows = tokens * experts.Router.Chosen;
-        yield return Scratch(BufferId.Routed, rows * config.HiddenSize);
+        // The result of a block for all tokens takes its turn there.
+        yield return Scratch(BufferId.Routed, Math.Max(rows * Width(experts), experts.Shared is null ? 0 : tokens * config.HiddenSize));
+        if (experts.Router.HasNorm) yield return Scratch(BufferId.RouterNormed, tokens * config.HiddenSize);
+        if (config.Layers.Any(layer => layer.FeedForward is DenseBesideExperts))
+        {
+            yield return Scratch(BufferId.BesideNormed, tokens * config.HiddenSize);
+            yield return Scratch(BufferId.BesideOther, tokens * config.HiddenSize);
+        }
         yield return Scratch(BufferId.RoutedActivated, rows * experts.Width);
         if (!reachesLayers) yield break;
-        yield return Scratch(BufferId.RoutedGradient, rows * config.HiddenSize);
+        yield return Scratch(BufferId.RoutedGradient, rows * Width(experts));
+        if (experts.LatentWidth is { } width) yield return Scratch(BufferId.ExpertGradient, tokens * width);
         yield return Scratch(BufferId.RoutedActivatedGradient, rows * experts.Width);
         yield return Scratch(BufferId.ChoiceShares, rows);
         if (config.BalanceLoss > 0) yield return Scratch(BufferId.ScoreBalance, experts.Experts);
@@ -65,5 +86,8 @@ internal sealed class BlockBuffers(ModelConfig config, long tokens)
         if (experts.SharedGateName is not null) yield return Scratch(BufferId.SharedGateGradient, tokens);
     }
 
-    private static DenseFeedForward? Dense(LayerConfig layer) => layer.FeedForward as DenseFeedForward ?? (layer.FeedForward as ExpertFeedForward)?.Shared;
+    // Of what experts read and give.
+    private long Width(ExpertFeedForward experts) => experts.LatentWidth ?? config.HiddenSize;
+
+    private static DenseFeedForward? Dense(LayerConfig layer) => layer.Dense ?? layer.Experts?.Shared;
 }

@@ -20,7 +20,8 @@ internal readonly record struct DeltaBlocks(long KeySize, long ValueSize, long C
     public static long Pairs => Chunk * Chunk;
 
     /// <summary>Floats of a thread: keys, queries, values of a chunk and their gradients, pairs, and a state for each chunk.</summary>
-    public long Scratch => (Chunks + 2) * State + 6 * Chunk * KeySize + 6 * Chunk * ValueSize + 6 * Pairs + Vectors * Chunk;
+    public long Scratch
+        => ThreadScratch.Share((Chunks + 2) * State + 6 * Chunk * KeySize + 6 * Chunk * ValueSize + 6 * Pairs + Vectors * Chunk);
 
     public static DeltaBlocks Of(GatedDelta config, long longest) => new(config.KeySize, config.ValueSize, (longest + Chunk - 1) / Chunk);
 }

@@ -12,7 +12,7 @@ internal readonly record struct MatrixShape(long Rows, long Columns, WeightForm?
     /// <summary>The matrices of a model's experts. One may be put together of parts, or lie transposed, as its folder has it: it counts as one that is
     /// always written out.</summary>
     public static IEnumerable<MatrixShape> OfExperts(ModelConfig config) => config.Experts is { } experts
-        ? [new(2L * experts.Width, config.HiddenSize, null), new(config.HiddenSize, experts.Width, null)]
+        ? [new(experts.InnerRows, experts.LatentWidth ?? config.HiddenSize, null), new(experts.LatentWidth ?? config.HiddenSize, experts.Width, null)]
         : [];
 
     public static MatrixShape Of(IFrozenWeight weight) => new(weight.Rows, weight.Columns, weight.Form);

@@ -61,9 +61,10 @@ public sealed class PassLayout
     public long BytesOf(BufferUse use) => Buffers.Where(buffer => buffer.Use == use).Sum(buffer => buffer.Bytes);
 
     /// <summary>Whether a buffer holds something of the batch from one layer to the next.</summary>
-    internal static bool IsOwn(BufferKey key) => key.Id is BufferId.Positions or BufferId.Cos or BufferId.Sin or BufferId.LossRows or BufferId.LossTargets
-        or BufferId.LossFactors or BufferId.Losses or BufferId.EvenInput or BufferId.OddInput or BufferId.Input or BufferId.Gradient or BufferId.Ones
-        or BufferId.ScoreBalance;
+    internal static bool IsOwn(BufferKey key) => key.Id is BufferId.Positions or BufferId.Temperatures or BufferId.Cos or BufferId.Sin
+        or BufferId.LossRows or BufferId.LossTargets or BufferId.LossFactors or BufferId.Losses or BufferId.LogitMeans or BufferId.EvenInput
+        or BufferId.OddInput or BufferId.Input or BufferId.Gradient or BufferId.Ones or BufferId.ScoreBalance or BufferId.SharedKey
+        or BufferId.SharedValue or BufferId.SharedKeyGradient or BufferId.SharedValueGradient or BufferId.SmallInputs or BufferId.SmallInputGradients;
 
     /// <summary>Where a buffer begins, in bytes, or null where the pass has none of that name.</summary>
     internal long? OffsetOf(BufferKey key) => _offsets.TryGetValue(key, out var offset) ? offset : null;

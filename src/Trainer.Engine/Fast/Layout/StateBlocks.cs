@@ -20,7 +20,8 @@ internal readonly record struct StateBlocks(long StateSize, long HeadSize, long 
     public static long Pairs => Chunk * Chunk;
 
     /// <summary>Floats of a thread: values of a chunk and their gradients, B faded and its gradient, pairs, and a state for each chunk.</summary>
-    public long Scratch => (Chunks + 2) * State + 4 * Chunk * HeadSize + 2 * Chunk * StateSize + 4 * Pairs + Vectors * Chunk;
+    public long Scratch
+        => ThreadScratch.Share((Chunks + 2) * State + 4 * Chunk * HeadSize + 2 * Chunk * StateSize + 4 * Pairs + Vectors * Chunk);
 
     public static StateBlocks Of(Mamba2 config, long longest) => new(config.StateSize, config.HeadSize, (longest + Chunk - 1) / Chunk);
 }

@@ -38,11 +38,11 @@ internal sealed partial class TorchKernels
         Row(target, width).add_((Rows(dy, rows, width) * Rows(x, rows, width) * Rows(inverse, rows, 1)).sum([0]));
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var scope = NewDisposeScope();
         Tensor Table(Place place) => Rows(place, TensorMemory.Left(place) / half, half).index_select(0, Index(positions, tokens)).unsqueeze(1);
-        Tensor Part(long begin) => TensorMemory.View(x + begin, [tokens, heads, half], [stride, _shape.HeadSize, pairs ? 2 : 1]);
+        Tensor Part(long begin) => TensorMemory.View(x + begin, [tokens, heads, half], [stride, size, pairs ? 2 : 1]);
         var (first, second, c, s) = (Part(0), Part(pairs ? 1 : half), Table(cos), inverse ? Table(sin).neg() : Table(sin));
         var turned = first * c - second * s;
         second.copy_(second * c + first * s);
@@ -58,6 +58,11 @@ internal sealed partial class TorchKernels
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
     {
         using var scope = NewDisposeScope();
+        if (shape.IsAlone)
+        {
+            Rows(activated, rows, shape.Width).copy_(Alone(shape, gate, rows).relu().square());
+            return;
+        }
         var (g, u) = GateAndUp(shape, gate, up, rows);
         Rows(activated, rows, shape.Width).copy_(shape.IsClamped ? Clamped(g, u).Value : Activation(shape, g).Value * u);
     }
@@ -65,6 +70,12 @@ internal sealed partial class TorchKernels
     public void GateBackward(GateShape shape, Place gate, Place up, Place gradient, long rows)
     {
         using var scope = NewDisposeScope();
+        if (shape.IsAlone)
+        {
+            var x = Alone(shape, gate, rows);
+            x.copy_(2 * x.relu() * Rows(gradient, rows, shape.Width));
+            return;
+        }
         var ((g, u), from) = (GateAndUp(shape, gate, up, rows), Rows(gradient, rows, shape.Width));
         if (shape.IsClamped)
         {
@@ -143,6 +154,8 @@ internal sealed partial class TorchKernels
         x.sub_(sums).exp_().mul_(each).scatter_add_(1, right, each * (smoothing - 1)).sub_(each * (smoothing / _shape.Vocabulary));
         if (slopes is not null) x.mul_(slopes);
     }
+
+    private static Tensor Alone(GateShape shape, Place x, long rows) => Rows(x, rows, shape.Width, shape.Stride);
 
     private static (Tensor Gate, Tensor Up) GateAndUp(GateShape shape, Place gate, Place up, long rows)
     {

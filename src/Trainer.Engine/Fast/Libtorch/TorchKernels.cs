@@ -113,6 +113,6 @@ internal sealed unsafe partial class TorchKernels : IKernels
     private static Tensor Rows(Place place, long rows, long width) => Rows(place, rows, width, width);
 
     // Heads of consecutive tokens: (heads, tokens, size).
-    private Tensor Heads(Place place, long tokens, long heads, long stride)
-        => TensorMemory.View(place, [heads, tokens, _shape.HeadSize], [_shape.HeadSize, stride, 1]);
+    private static Tensor Heads(Place place, long tokens, long heads, long stride, long size)
+        => TensorMemory.View(place, [heads, tokens, size], [size, stride, 1]);
 }

@@ -20,6 +20,7 @@ internal interface ILayerKernels
     /// <param name="x">(tokens, heads, size).</param>
     /// <param name="stride">Floats from a token to the next.</param>
     /// <param name="heads">Heads.</param>
+    /// <param name="size">Elements of a head.</param>
     /// <param name="cos">Table (positions, half).</param>
     /// <param name="sin">Table (positions, half).</param>
     /// <param name="positions">Each token's row in the tables.</param>
@@ -27,9 +28,9 @@ internal interface ILayerKernels
     /// <param name="pairs">Neighbouring elements turn together; else an element of the first half and one of the second.</param>
     /// <param name="inverse">Turns back.</param>
     /// <param name="tokens">Tokens.</param>
-    void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens);
+    void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens);
 
-    /// <summary>activated = act(gate) up (rows, width).</summary>
+    /// <summary>activated = act(gate) up (rows, width); without gates act(x), x lying in the gate's place.</summary>
     void Gate(GateShape shape, Place gate, Place up, Place activated, long rows);
 
     /// <summary>Puts the gradients of gate and up in their places.</summary>

@@ -5,7 +5,7 @@ namespace Trainer.Engine.Fast.Operations;
 
 /// <summary>Kernels whose time and operations are counted by part, kernels of our own in the place of some. On a device that queues its work, the time is that
 /// of the queueing.</summary>
-internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, StepMeter meter, OwnKernels own) : IKernels
+internal sealed partial class MeteredKernels(IKernels inner, StepMeter meter, OwnKernels own) : IKernels
 {
     public DeviceMemory Allocate(long bytes) => inner.Allocate(bytes);
 
@@ -201,10 +201,10 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
         inner.ScaleRows(x, stride, width, factors, rows);
     }
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
+    public void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
     {
         using var time = meter.Measure(StepPart.Elementwise);
-        (own.Find<OwnKernels.Rotate>() ?? inner.Rotate)(x, stride, heads, cos, sin, positions, half, pairs, inverse, tokens);
+        (own.Find<OwnKernels.Rotate>() ?? inner.Rotate)(x, stride, heads, size, cos, sin, positions, half, pairs, inverse, tokens);
     }
 
     public void Gate(GateShape gates, Place gate, Place up, Place activated, long rows)
@@ -233,7 +233,7 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
 
     public void Attention(PassMemory room, int[] starts, LayerAttention layer)
     {
-        using var time = meter.Measure(StepPart.Attention, room.Layout.Attention.Operations(shape, starts, layer.Window, 2));
+        using var time = meter.Measure(StepPart.Attention, room.Layout.Attention.Operations(layer.Shape, starts, layer.Window, 2));
         inner.Attention(room, starts, layer);
     }
 
@@ -245,7 +245,7 @@ internal sealed partial class MeteredKernels(IKernels inner, FastShape shape, St
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
     {
-        using var time = meter.Measure(StepPart.Attention, room.Layout.Attention.Operations(shape, starts, layer.Window, 5));
+        using var time = meter.Measure(StepPart.Attention, room.Layout.Attention.Operations(layer.Shape, starts, layer.Window, 5));
         inner.AttentionBackward(room, starts, layer, gradient, dq, dk, dv);
     }
 

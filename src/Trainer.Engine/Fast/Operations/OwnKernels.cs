@@ -50,7 +50,8 @@ internal sealed class OwnKernels
     public delegate void NormBackward(Place x, Place weight, float offset, Place inverse, Place dy, Place residual, Place dx, int width, long rows);
 
     /// <summary>As <see cref="ILayerKernels.Rotate"/>.</summary>
-    public delegate void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens);
+    public delegate void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse,
+        long tokens);
 
     /// <summary>As <see cref="ILayerKernels.Gate"/>.</summary>
     public delegate void Gate(GateShape shape, Place gate, Place up, Place activated, long rows);

@@ -9,7 +9,7 @@ internal sealed unsafe class StreamedBase : IDisposable
 {
     private readonly StreamedFiles _files;
     private readonly LayerStream _layers;
-    private readonly (IntPtr Start, long Length)? _embedding;
+    private readonly List<(IntPtr Start, long Length)> _tables;
     private readonly Action? _dropMapped;
 
     /// <param name="model">The model.</param>
@@ -23,7 +23,8 @@ internal sealed unsafe class StreamedBase : IDisposable
             model.Head.Weight.ByteCount);
         if (window.HeadKept) rooms?.Keep(model.Head.Weight);
         if (!window.HeadKept && head is { Resident: null }) Head = new HeadPages(head);
-        if (model.Embedding.Weight is DenseWeight embedding && !(window.HeadKept && ReferenceEquals(embedding, head))) _embedding = embedding.MappedParts[0];
+        _tables = [.. model.Ends.Tables.Values.Append(model.Embedding.Weight).OfType<DenseWeight>()
+            .Where(table => !(window.HeadKept && ReferenceEquals(table, head))).Select(table => table.MappedParts[0])];
         // Codes of other tools are used where they are mapped: what a layer touched goes when the next is visited.
         if (model.Config.StoredQuantization is { IsNf4: false }) _dropMapped = model.DropPages;
         var source = Source(model.Options, layout, _files);
@@ -57,11 +58,11 @@ internal sealed unsafe class StreamedBase : IDisposable
         _layers.Visit(layer, next, queued);
     }
 
-    /// <summary>Rows of the embedding were taken: their pages go, or a long run would gather the whole table. So do those of a head that was used whole, for a
-    /// single row.</summary>
+    /// <summary>Rows of the embedding, and of other tables, were taken: their pages go, or a long run would gather whole tables. So do those of a head that
+    /// was used whole, for a single row.</summary>
     public void AfterEmbedding()
     {
-        if (_embedding is { } table) MappedPages.Drop((void*)table.Start, table.Length);
+        foreach (var (start, length) in _tables) MappedPages.Drop((void*)start, length);
         Head?.DropAll();
     }
 

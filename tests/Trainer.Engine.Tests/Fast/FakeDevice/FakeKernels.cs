@@ -195,8 +195,8 @@ internal sealed unsafe class FakeKernels : IKernels
     public void ScaleRows(Place x, long stride, int width, Place factors, long rows)
         => Queue(() => _inner.ScaleRows(At(x), stride, width, At(factors), rows));
 
-    public void Rotate(Place x, int stride, int heads, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
-        => Queue(() => _inner.Rotate(At(x), stride, heads, At(cos), At(sin), At(positions), half, pairs, inverse, tokens));
+    public void Rotate(Place x, int stride, int heads, int size, Place cos, Place sin, Place positions, int half, bool pairs, bool inverse, long tokens)
+        => Queue(() => _inner.Rotate(At(x), stride, heads, size, At(cos), At(sin), At(positions), half, pairs, inverse, tokens));
 
     public void Gate(GateShape shape, Place gate, Place up, Place activated, long rows)
         => Queue(() => _inner.Gate(shape, At(gate), At(up), At(activated), rows));
@@ -324,7 +324,7 @@ internal sealed unsafe class FakeKernels : IKernels
     private PassMemory At(PassMemory room) => room with { Block = At(room.Block), Own = room.Own is { } own ? At(own) : null };
 
     private LayerAttention At(LayerAttention layer)
-        => new(At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
+        => new(layer.Shape, At(layer.Query), At(layer.Key), At(layer.Value), At(layer.Attended), At(layer.LogSums), layer.Window) { Sinks = At(layer.Sinks) };
 
     private DeviceMemory At(DeviceMemory memory)
         => memory is FakeMemory fake ? fake.Real(this) : throw new InvalidOperationException($"an operand in memory of the host ({memory.GetType().Name})");
