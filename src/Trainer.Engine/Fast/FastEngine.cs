@@ -173,10 +173,15 @@ internal sealed class FastEngine : IDecoderEngine
         ShortConvolution convolution => new FastConvolution(convolution, layer, _shape, _kernels, linear),
         GatedDelta delta => new FastDelta(delta, layer, _kernels, linear, norms),
         Mamba2 mamba => new FastMamba(mamba, layer, _kernels, linear, norms),
+        SideBySide both => new FastSideBySide(both, Attention(both.Attention, layer, linear, norms), new FastMamba(both.Mamba, layer, _kernels, linear, norms),
+            _shape, _kernels),
         LatentAttention latent => new FastLatent(latent, layer, _model.Config, _kernels, linear, norms),
         NoMixer => null,
-        var attention => new FastAttention((SelfAttention)attention, layer, _model.Config, _kernels, linear, norms),
+        var attention => Attention((SelfAttention)attention, layer, linear, norms),
     };
+
+    private FastAttention Attention(SelfAttention attention, DecoderLayer layer, FastLinear linear, FastNorm norms)
+        => new(attention, layer, _model.Config, _kernels, linear, norms);
 
     private IFastBlock? Block(DecoderLayer layer, FastLinear linear, FastNorm norms) => layer.Config.FeedForward switch
     {

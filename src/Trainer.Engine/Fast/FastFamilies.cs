@@ -27,13 +27,21 @@ public static class FastFamilies
     {
         if (mixer is ShortConvolution or GatedDelta) return null;
         if (mixer is LatentAttention) return mixer == config.Layers[0].Mixer ? null : "its layers have the same heads";
+        if (mixer is NoMixer) return null;
         if (mixer is Mamba2 mamba) return Mamba(mamba, config);
-        if (mixer is not SelfAttention attention) return $"it has no {mixer.Name}";
+        if (mixer is SideBySide both) return both == config.Layers[0].Mixer ? Mamba(both.Mamba, config) ?? Attention(both.Attention, config)
+            : "its layers have the same heads";
+        return mixer is SelfAttention attention ? Attention(attention, config) : $"it has no {mixer.Name}";
+    }
+
+    private static string? Attention(SelfAttention attention, ModelConfig config)
+    {
         if (attention.QkNorm is not (QkNorm.None or QkNorm.PerHead or QkNorm.FullWidth or QkNorm.Unit)
             || attention.HeadNorm.Kind != NormKind.RootMeanSquare || attention.HeadNorm.HasBias)
             return "it has no such norms on queries and keys";
         if (attention.HasGate && attention.IsFused) return "it has no gate on the output of fused attention";
-        if (attention.KeyMultiplier != 1) return "it does not scale keys";
+        if (attention.KeyMultiplier != 1 && (attention.IsFused || attention.ValuesAreKeys || attention.QkNorm == QkNorm.FullWidth))
+            return "it does not scale keys that are fused, values too, or normed over all heads";
         if (attention.Temperature is { } temperature && temperature != new FastShape(config).Temperature) return "queries grow alike in all layers";
         if (attention.Clip is not null && (attention.QkNorm != QkNorm.FullWidth || attention.IsFused))
             return "it cuts off queries and keys that were normed over all heads alone";
@@ -50,14 +58,14 @@ public static class FastFamilies
 
     private static string? Mamba(Mamba2 mamba, ModelConfig config)
     {
-        if (mamba.ResultNorm is not null && (mamba.NormGroups != 1 || mamba.NormsBeforeGate)) return "it norms the whole result of Mamba-2, behind its gate";
-        if (mamba is { InputMultiplier: not 1 } or { PartMultipliers: not null }) return "it has no multipliers inside Mamba-2";
-        return mamba == config.Layers.Select(layer => layer.Mixer).OfType<Mamba2>().First() ? null : "its layers have the same heads";
+        if (mamba is { NormGroups: > 1, ResultNorm.WeightPlusOne: true }) return "it has no norm of groups whose weight is stored minus one";
+        return mamba == config.Layers.Select(layer => layer.StateSpace).First(one => one is not null) ? null : "its layers have the same heads";
     }
 
     private static string? FeedForward(FeedForward block, ModelConfig config)
     {
         if (block is DenseBesideExperts both) return Dense(both.Dense) ?? Experts(both.Experts, config);
+        if (block is NoFeedForward) return null;
         if (block is ExpertFeedForward experts) return Experts(experts, config);
         if (block is not DenseFeedForward dense) return $"it has no {block.Name}";
         return Dense(dense);
@@ -65,8 +73,7 @@ public static class FastFamilies
 
     private static string? Experts(ExpertFeedForward experts, ModelConfig config)
     {
-        if (experts.Activation is not (Activation.Silu or Activation.GeluTanh)) return $"it has no {experts.Activation}";
-        if (!experts.IsGated || experts.LatentWidth is not null) return "it has no experts without gates, and none in a space of their own";
+        if (Unit(experts.IsGated, experts.Activation) is { } unit) return unit;
         if (experts.Shared is { } shared && Dense(shared) is { } lacking) return lacking;
         return experts == config.Experts ? null : "its experts are alike in all layers";
     }

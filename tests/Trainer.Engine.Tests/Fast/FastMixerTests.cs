@@ -45,6 +45,19 @@ public sealed class FastMixerTests : IDisposable
         ["gemma 4, experts"] = Gemma4(3, "\"sliding_attention\", \"sliding_attention\", \"full_attention\"",
             "\"hidden_size_per_layer_input\": 0, \"enable_moe_block\": true, \"num_experts\": 5, \"top_k_experts\": 2, \"moe_intermediate_size\": 24"),
         ["squares"] = Plain("arcee", "\"head_dim\": 8, \"hidden_act\": \"relu2\", \"mlp_bias\": true"),
+        ["mamba beside attention"] = Falcon("""
+            "mamba_rms_norm": true, "mamba_norm_before_gate": false, "mamba_n_groups": 2, "attention_bias": true, "mlp_bias": true, "mamba_proj_bias": true,
+            "attention_in_multiplier": 0.7, "attention_out_multiplier": 1.4, "ssm_in_multiplier": 1.2, "ssm_out_multiplier": 0.6, "key_multiplier": 0.5,
+            "mlp_multipliers": [0.8, 1.3], "ssm_multipliers": [0.9, 1.1, 0.7, 1.3, 0.6], "embedding_multiplier": 2.5, "lm_head_multiplier": 0.4
+            """),
+        ["mamba beside attention, normed first"] = Falcon("""
+            "mamba_rms_norm": true, "mamba_n_groups": 2, "projectors_bias": true, "ssm_out_multiplier": 0.6
+            """),
+        ["mamba beside attention, gated alone"] = Falcon("\"mamba_n_groups\": 1, \"mamba_conv_bias\": false, \"attention_in_multiplier\": 1.5"),
+        ["mamba, one part a layer"] = Nemotron("M-*M*-"),
+        // The last layer, whose rows without loss fall away, is each kind once; so is the first.
+        ["mamba, one part a layer, first a block"] = Nemotron("-M*"),
+        ["mamba, one part a layer, last"] = Nemotron("*-M"),
         ["convolution last"] = Lfm2("full_attention", 4, bias: true),
     };
 
@@ -190,6 +203,16 @@ public sealed class FastMixerTests : IDisposable
         {"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": {{layers}}, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "global_head_dim": 16,
          "max_position_embeddings": 512, "intermediate_size": 48, "sliding_window": 7, "final_logit_softcapping": 5.0, "layer_types": [{{types}}], {{more}},
          "rope_parameters": {"full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 1000000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0} } }
+        """;
+
+    private static string Falcon(string more) => $$"""
+        {"model_type": "falcon_h1", "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128,
+         "intermediate_size": 48, "mamba_n_heads": 6, "mamba_d_ssm": 30, "mamba_d_state": 7, "mamba_d_conv": 4, {{more}}}
+        """;
+
+    private static string Nemotron(string layers) => $$"""
+        {"model_type": "nemotron_h", "vocab_size": 96, "hidden_size": 32, "intermediate_size": 40, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 128,
+         "layer_norm_epsilon": 1e-3, "mamba_num_heads": 6, "mamba_head_dim": 5, "n_groups": 2, "ssm_state_size": 7, "conv_kernel": 4, "mlp_bias": true, "hybrid_override_pattern": "{{layers}}"}
         """;
 
     private static string Lfm2(string middle, int taps, bool bias) => $$"""

@@ -53,6 +53,12 @@ public sealed class FastMixtureTests : IDisposable
         { "gemma4_text",
             """ "intermediate_size": 48, "head_dim": 8, "global_head_dim": 16, "enable_moe_block": true, "moe_intermediate_size": 24, "num_experts": 5, "top_k_experts": 2, "hidden_size_per_layer_input": 6, "vocab_size_per_layer_input": 96, "sliding_window": 7, "layer_types": ["sliding_attention", "full_attention", "full_attention"] """,
             false },
+        { "nemotron_h",
+            """ "intermediate_size": 40, "head_dim": 8, "layers_block_type": ["mamba", "moe", "attention", "moe"], "mamba_num_heads": 6, "mamba_head_dim": 5, "n_groups": 2, "ssm_state_size": 7, "conv_kernel": 4, "n_routed_experts": 6, "moe_intermediate_size": 10, "moe_shared_expert_intermediate_size": 14, "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": 1.7 """,
+            true },
+        { "nemotron_h",
+            """ "intermediate_size": 40, "head_dim": 8, "layers_block_type": ["moe", "attention", "moe"], "moe_latent_size": 12, "mlp_bias": true, "mamba_num_heads": 6, "mamba_head_dim": 5, "n_groups": 2, "ssm_state_size": 7, "conv_kernel": 4, "n_routed_experts": 6, "moe_intermediate_size": 10, "moe_shared_expert_intermediate_size": 14, "num_experts_per_tok": 3 """,
+            false },
         { "olmoe", """ "intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 2, "output_router_logits": true, "router_aux_loss_coef": 0.4 """,
             true },
     };
@@ -113,6 +119,7 @@ public sealed class FastMixtureTests : IDisposable
     [InlineData("deepseek_v3", 3 * 5 + 3 + 2 * (3 + 24))]
     [InlineData("granitemoehybrid", 2 * 2 + 4 + 3 * (2 + 15))]
     [InlineData("gemma4_text", 3 * (4 + 3 + 2 + 15))]
+    [InlineData("nemotron_h", 2 + 4 + 2 * (2 + 12))]
     public void Experts_in_4_bits_read_from_disk_give_the_bits_of_those_in_memory(string type, int matrices)
     {
         var row = Families.First(family => (string)family[0] == type);
@@ -191,12 +198,14 @@ public sealed class FastMixtureTests : IDisposable
                 {
                     "mixtral" => ["q_proj", "v_proj", "w1", "w2", "w3"],
                     "lfm2_moe" => ["q_proj", "w1", "w2", "w3"],
+                    "nemotron_h" => ["q_proj", "o_proj", "up_proj", "down_proj"],
                     "deepseek_v3" => ["q_a_proj", "kv_b_proj", "gate_proj", "up_proj", "down_proj"],
                     _ => ["q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
                 }) }
             : new LoraSpec { Rank = 3, Alpha = 6, TargetParameters = model.Config.ModelType switch
             {
                 "granitemoe" or "granitemoehybrid" => ["input_linear.weight", "output_linear.weight"],
+                "nemotron_h" => ["experts.up_proj", "experts.down_proj"],
                 _ => ["experts.gate_up_proj", "experts.down_proj"],
             } };
         AdapterInjector.Inject(model, spec, 1);

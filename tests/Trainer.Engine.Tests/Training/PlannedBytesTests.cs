@@ -21,7 +21,7 @@ public sealed class PlannedBytesTests : IDisposable
 {
     private static readonly string[] Families = ["llama31", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "olmo2", "granite", "smollm3", "mistral_sw8",
         "llama_bias", "llama_bf16", "mixture", "mixture", "sinks", "convolution", "delta", "packed", "latent", "states", "blocks",
-        "small inputs", "beside"];
+        "small inputs", "beside", "two mixers", "one part"];
 
     private static readonly Dictionary<string, string> Written = new()
     {
@@ -43,6 +43,10 @@ public sealed class PlannedBytesTests : IDisposable
             """{"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "global_head_dim": 32, "intermediate_size": 64, "use_double_wide_mlp": true, "num_kv_shared_layers": 2, "hidden_size_per_layer_input": 64, "vocab_size_per_layer_input": 96, "attention_k_eq_v": true, "num_global_key_value_heads": 1, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "full_attention"], "max_position_embeddings": 128, "dtype": "float32"}""",
         ["beside"] =
             """{"model_type": "gemma4_text", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "global_head_dim": 32, "intermediate_size": 128, "moe_intermediate_size": 64, "enable_moe_block": true, "num_experts": 4, "top_k_experts": 2, "hidden_size_per_layer_input": 0, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"], "max_position_embeddings": 128, "dtype": "float32"}""",
+        ["two mixers"] =
+            """{"model_type": "falcon_h1", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "mamba_n_heads": 8, "mamba_d_ssm": 128, "mamba_d_state": 16, "mamba_n_groups": 2, "mamba_rms_norm": true, "attention_in_multiplier": 0.5, "ssm_in_multiplier": 0.5, "mlp_multipliers": [0.5, 2], "ssm_multipliers": [1, 0.5, 1, 2, 1], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
+        ["one part"] =
+            """{"model_type": "nemotron_h", "vocab_size": 96, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "layers_block_type": ["mamba", "moe", "attention", "mlp"], "mamba_num_heads": 8, "mamba_head_dim": 16, "n_groups": 2, "ssm_state_size": 16, "n_routed_experts": 4, "moe_intermediate_size": 64, "moe_shared_expert_intermediate_size": 192, "moe_latent_size": 64, "num_experts_per_tok": 2, "max_position_embeddings": 128, "torch_dtype": "float32"}""",
         ["packed"] =
             """{"model_type": "qwen3_next", "vocab_size": 96, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 64, "num_experts": 4, "num_experts_per_tok": 2, "mlp_only_layers": [0], "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32, "layer_types": ["linear_attention", "linear_attention", "full_attention"], "max_position_embeddings": 128, "torch_dtype": "float32"}""",
     };

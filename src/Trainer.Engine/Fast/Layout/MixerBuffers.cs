@@ -57,7 +57,8 @@ internal sealed class MixerBuffers(ModelConfig config, FastShape shape, BatchSha
         if (widths.Input > 0 || gated > 0) yield return Scratch(BufferId.Mixed, Math.Max(widths.Mixed, gated));
         if (gated > 0) yield return Scratch(BufferId.QueryAndGate, 2 * gated);
         if (unit > 0) yield return new(BufferUse.Scratch, new(BufferId.UnitWeight), unit);
-        foreach (var buffer in Delta(reachesLayers).Concat(LatentParts(reachesLayers)).Concat(Mamba(reachesLayers))) yield return buffer;
+        foreach (var buffer in Delta(reachesLayers).Concat(LatentParts(reachesLayers)).Concat(Mamba(reachesLayers)).Concat(Beside(reachesLayers)))
+            yield return buffer;
         if (!reachesLayers) yield break;
         if (widths.Input > 0)
         {
@@ -161,9 +162,24 @@ internal sealed class MixerBuffers(ModelConfig config, FastShape shape, BatchSha
         if (StateSpace(config.Layers) is not { } mamba) yield break;
         yield return Scratch(BufferId.StateGate, mamba.Inner);
         if (mamba.ResultNorm is not null) yield return Scratch(BufferId.StateNormed, mamba.Inner);
-        if (mamba.ResultNorm is not null) yield return Scratch(BufferId.StateInverse, 1);
+        if (mamba.ResultNorm is not null) yield return Scratch(BufferId.StateInverse, mamba.NormGroups);
+        if (mamba is { ResultNorm: not null, NormGroups: > 1 }) yield return Scratch(BufferId.StateGroup, mamba.Inner / mamba.NormGroups);
+        if (mamba.InputMultiplier != 1) yield return Scratch(BufferId.StateInput, shape.Hidden);
+        if (mamba.PartMultipliers is not null)
+            yield return new(BufferUse.Scratch, new(BufferId.StateFactors), mamba.Inner + mamba.Channels + mamba.Heads);
         yield return new(BufferUse.Scratch, new(BufferId.StateScratch), threads * StateBlocks.Of(mamba, batch.Longest).Scratch);
-        if (reachesLayers) yield return Scratch(BufferId.StateStepGradient, mamba.Heads);
+        if (!reachesLayers) yield break;
+        yield return Scratch(BufferId.StateStepGradient, mamba.Heads);
+        if (mamba is { ResultNorm: not null, NormGroups: > 1 }) yield return Scratch(BufferId.StateGroupGradient, mamba.Inner / mamba.NormGroups);
+    }
+
+    private IEnumerable<PassBuffer> Beside(bool reachesLayers)
+    {
+        PassBuffer Scratch(BufferId id) => new(BufferUse.Scratch, new(id), batch.Tokens * shape.Hidden);
+        if (config.Layers.Select(layer => layer.Mixer).OfType<SideBySide>().FirstOrDefault() is not { } both) yield break;
+        if (both.AttentionInput != 1) yield return Scratch(BufferId.SideInput);
+        yield return Scratch(BufferId.SideOutput);
+        if (reachesLayers) yield return Scratch(BufferId.SideGradient);
     }
 
     private static long Values(GatedDelta delta) => (long)delta.ValueHeads * delta.ValueSize;
