@@ -45,8 +45,10 @@ internal sealed class ApiServer : IAsyncDisposable
         _app.MapGet("/v1/models", context => Write(context, 200, new { @object = "list", data = Models() }));
         _app.MapPost("/v1/chat/completions", context => Complete(context, isChat: true));
         _app.MapPost("/v1/completions", context => Complete(context, isChat: false));
-        _app.MapFallback(context => throw new ApiException(404,
-            $"there is no {context.Request.Path} here; /v1/models, /v1/chat/completions and /v1/completions are", code: "not_found"));
+        string[] asked = ["/v1/chat/completions", "/v1/completions"];
+        _app.MapFallback(context => throw (asked.Contains(context.Request.Path.Value)
+            ? new ApiException(405, $"{context.Request.Path} takes POST and not {context.Request.Method}")
+            : new ApiException(404, $"there is no {context.Request.Path} here; /v1/models, /v1/chat/completions and /v1/completions are", code: "not_found")));
     }
 
     /// <summary>Begins to listen and gives the address, <c>http://HOST:PORT/v1</c>.</summary>
@@ -102,13 +104,18 @@ internal sealed class ApiServer : IAsyncDisposable
                 _closing.IsCancellationRequested ? "the server is closing" : $"no answer within {Quantities.Duration(_options.Timeout.TotalSeconds)}",
                 code: "timeout").Body);
         }
-        catch (Exception fault) when (fault is CommandLine.CommandFailedException or Templates.TemplateException)
+        catch (Exception fault) when (fault is CommandLine.CommandFailedException or Templates.TemplateException or Data.DataException)
         {
             await Write(context, 400, new ApiException(400, fault.Message).Body);
         }
         catch (IOException) when (context.RequestAborted.IsCancellationRequested)
         {
             // The client went away while its body was being read.
+        }
+        catch (Exception fault) when (!context.Response.HasStarted)
+        {
+            // Our own fault: clients read a body of the same form, and the next request is answered.
+            await Write(context, 500, new ApiException(500, $"this is a fault of trainer itself: {fault.GetType().Name}: {fault.Message}").Body);
         }
     }
 

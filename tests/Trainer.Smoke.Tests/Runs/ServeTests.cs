@@ -42,6 +42,13 @@ public sealed class ServeTests
                 new { messages = new[] { new { role = "user", content = string.Concat(Enumerable.Repeat("a banana ", 1000)) } } }));
             Assert.Equal(HttpStatusCode.RequestEntityTooLarge,
                 await Status(client, new { messages = new[] { new { role = "user", content = new string('a', 20000) } } }));
+            // A conversation that cannot be rendered is the client's, and says why.
+            using var alien = await client.PostAsJsonAsync("chat/completions", new { messages = new[] { new { role = "alien", content = "a" } } });
+            Assert.Equal(HttpStatusCode.BadRequest, alien.StatusCode);
+            Assert.Contains("alien", (await alien.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").GetProperty("message").GetString(),
+                StringComparison.Ordinal);
+            using var asked = await client.GetAsync("chat/completions");
+            Assert.Equal(HttpStatusCode.MethodNotAllowed, asked.StatusCode);
             using var broken = await client.PostAsync("chat/completions", new StringContent("{\"messages\":", Encoding.UTF8, "application/json"));
             Assert.Equal(HttpStatusCode.BadRequest, broken.StatusCode);
             Assert.True((await broken.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").TryGetProperty("message", out _));
