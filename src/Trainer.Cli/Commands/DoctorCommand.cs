@@ -45,10 +45,11 @@ internal static class DoctorCommand
         yield return new("system", true,
             $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.FrameworkDescription}");
         yield return new("processor", true,
-            $"{MachineFacts.Processor}, {MachineLimits.Processors} threads, "
+            $"{MachineFacts.Processor}, {Processors()}, "
             + $"{(MachineFacts.InstructionSets.Count > 0 ? string.Join(" ", MachineFacts.InstructionSets) : "no wide instructions")}");
         var limit = MachineLimits.GroupLimitBytes is null ? "" : ", the limit of its control group";
-        yield return new("memory", true, $"{Quantities.Bytes(MachineLimits.AvailableBytes)} free of {Quantities.Bytes(MachineLimits.MemoryBytes)}{limit}");
+        yield return new("memory", true,
+            $"{Quantities.Bytes(MachineLimits.AvailableBytes)} free of {Quantities.Bytes(MachineLimits.MemoryBytes)}{limit}{Nodes()}");
         var fault = NativeLibraries.Fault();
         yield return new("libtorch", fault is null, fault ?? $"loads from {LibtorchFolder.Current}");
         if (fault is null) yield return Compute();
@@ -61,6 +62,15 @@ internal static class DoctorCommand
             + $" free{(hub.IsOffline ? ", offline" : "")}{(hub.Token is null ? "" : ", with a token")}");
         yield return Writable(Directory.GetCurrentDirectory());
     }
+
+    private static string Processors() => ProcessorTopology.Here is not { } topology ? $"{MachineLimits.Processors} threads"
+        : $"{MachineLimits.Processors} threads on {topology.Cores} {(topology.Cores == 1 ? "core" : "cores")}"
+            + (topology.Processors > topology.Cores ? " (siblings share a core: one thread a core computes)" : "");
+
+    // Where memory is near to some processors alone.
+    private static string Nodes() => ProcessorTopology.Here is not { Nodes: { Count: > 1 } nodes } ? ""
+        : $"; {nodes.Count} nodes: "
+            + string.Join(", ", nodes.Select(node => $"{node.Number} with {node.Processors} threads and {Quantities.Bytes(node.Bytes)}"));
 
     /// <summary>In a method of its own: the runtime loads TorchSharp when it compiles the method that names it.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]

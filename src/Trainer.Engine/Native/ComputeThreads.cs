@@ -30,12 +30,13 @@ public static unsafe partial class ComputeThreads
     /// <summary>What goes through loops in place of the team, or null.</summary>
     internal static ILoopRunner? Runner { get; set; }
 
-    /// <summary>Sets how many threads compute: as many as are wanted, else libtorch's own number, but no more than the control group has time for.</summary>
+    /// <summary>Sets how many threads compute: as many as are wanted, else libtorch's own number, but no more than there are cores, or than the control group
+    /// has time for.</summary>
     /// <param name="wanted">What the user said; null for nothing.</param>
     public static void Use(int? wanted)
     {
         if (wanted is { } threads) torch.set_num_threads(threads);
-        else if (torch.get_num_threads() > MachineLimits.Processors) torch.set_num_threads(MachineLimits.Processors);
+        else if (torch.get_num_threads() > MachineLimits.ComputeThreads) torch.set_num_threads(MachineLimits.ComputeThreads);
     }
 
     /// <summary>Goes through [begin, end) in chunks of at least <paramref name="grain"/>, except the last, on as many threads as there are chunks for, and

@@ -20,6 +20,7 @@ internal sealed unsafe class NativeBlock : IDisposable
     {
         Length = bytes;
         _start = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(alignment, bytes), (nuint)alignment);
+        MemoryNodes.Spread(_start, bytes);
     }
 
     ~NativeBlock() => Free();

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Trainer.Numerics.Machine;
 
 /// <summary>What this process may use of the machine: the one source for the plan, the watch on memory, the threads and what people are told.</summary>
@@ -7,6 +9,11 @@ public static class MachineLimits
 
     /// <summary>Processors: those that the process may run on, no more than its control group has time for. A quota of half a processor is one.</summary>
     public static int Processors => ProcessorsOf(Environment.ProcessorCount, AtStart.Value.Processors);
+
+    /// <summary>Threads that compute where nobody says how many: one for each core, since siblings share a core's arithmetic, or what the environment names
+    /// for libtorch's libraries; no more than <see cref="Processors"/>.</summary>
+    public static int ComputeThreads => ComputeThreadsOf(Processors, ProcessorTopology.Here?.Cores,
+        Environment.GetEnvironmentVariable("MKL_NUM_THREADS") ?? Environment.GetEnvironmentVariable("OMP_NUM_THREADS"));
 
     /// <summary>Memory in bytes: the machine's, or what its control group allows.</summary>
     public static long MemoryBytes => Math.Min(PhysicalBytes, AtStart.Value.MemoryLimitBytes ?? long.MaxValue);
@@ -27,6 +34,14 @@ public static class MachineLimits
 
     // The collector's figure is its own limit, in a container three quarters of what there is; it serves where the system tells nothing else.
     private static long PhysicalBytes { get; } = SystemMemory.Physical ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>Threads for cores.</summary>
+    /// <param name="processors">Processors that may be used.</param>
+    /// <param name="cores">Cores that they belong to; null where that is not known.</param>
+    /// <param name="wanted">What the environment says: a number, or one for each depth of nesting; null for nothing.</param>
+    public static int ComputeThreadsOf(int processors, int? cores, string? wanted)
+        => int.TryParse(wanted?.Split(',')[0].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var threads) && threads > 0
+            ? Math.Min(threads, processors) : Math.Clamp(cores ?? processors, 1, processors);
 
     /// <summary>Whole threads for a quota.</summary>
     /// <param name="visible">Processors that the process may run on.</param>

@@ -112,7 +112,7 @@ internal sealed partial class RunMemory
         * (Decoder.Stored.Where(module => module.Kind is ModuleKind.Norm or ModuleKind.Parameter).Sum(module => module.ParameterCount)
             + Decoder.Linears.Where(module => module.HasBias).Sum(module => module.Rows));
 
-    private int Threads => _options.Threads ?? MachineLimits.Processors;
+    private int Threads => _options.Threads ?? MachineLimits.ComputeThreads;
 
     /// <summary>What of a streamed base is in memory at a time.</summary>
     /// <param name="window">Bytes that layers and head may take; null is the least.</param>

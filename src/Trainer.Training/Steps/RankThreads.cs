@@ -1,4 +1,3 @@
-using System.Globalization;
 using Trainer.Distributed;
 using Trainer.Numerics.Machine;
 
@@ -10,14 +9,16 @@ internal static class RankThreads
     /// <summary>The threads, and what the user should know about them.</summary>
     /// <param name="ranks">The ranks.</param>
     /// <param name="asked">--threads, or null.</param>
-    public static (int Threads, string? Warning) Of(ICollective ranks, int? asked) => Of(ranks.LocalSize, asked, MachineLimits.Processors, Online());
+    public static (int Threads, string? Warning) Of(ICollective ranks, int? asked)
+        => Of(ranks.LocalSize, asked, MachineLimits.Processors, Online(), MachineLimits.ComputeThreads);
 
-    internal static (int Threads, string? Warning) Of(int localRanks, int? asked, int allowed, int online)
+    internal static (int Threads, string? Warning) Of(int localRanks, int? asked, int allowed, int online, int? atOnce = null)
     {
         // Given by name in any case: MKL inside libtorch drops to one thread as soon as it sees a launcher's variables.
-        if (asked is { } threads) return (threads, null);
+        if (asked is { } given) return (given, null);
         // A rank that is tied to some cores has its share already; one that may use all cores takes an equal part of them.
-        var share = allowed < online ? allowed : Math.Max(1, allowed / localRanks);
+        var threads = Math.Min(allowed, atOnce ?? allowed);
+        var share = allowed < online ? threads : Math.Max(1, threads / localRanks);
         var warning = allowed == 1 && online >= 2 * localRanks
             ? $"the launcher ties each rank to one of {online} cores: pass --bind-to none to mpirun (--cpu-bind=none to srun), or more cores a rank"
             : null;
@@ -42,20 +43,10 @@ internal static class RankThreads
     /// <summary>As the other, for this machine.</summary>
     public static string? TooMany(ICollective ranks, int? asked) => TooMany(asked, ranks.LocalSize, MachineLimits.Processors, Online());
 
-    // "0-3,8" is five processors.
     private static int Online()
     {
         const string Path = "/sys/devices/system/cpu/online";
         if (!File.Exists(Path)) return Environment.ProcessorCount;
-        var count = 0;
-        foreach (var range in File.ReadAllText(Path).Trim().Split(','))
-        {
-            var ends = range.Split('-');
-            if (!int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out var first)
-                || !int.TryParse(ends[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var last))
-                return Environment.ProcessorCount;
-            count += last - first + 1;
-        }
-        return Math.Max(count, Environment.ProcessorCount);
+        return Math.Max(ProcessorTopology.Numbers(File.ReadAllText(Path))?.Count ?? 0, Environment.ProcessorCount);
     }
 }
