@@ -33,11 +33,14 @@ internal static class ShapeBench
     {
         var values = invocation.Values;
         var whole = Find(values);
-        var shape = whole;
-        if (values.Integer(Layers) is { } layers) shape = shape with { Name = $"{shape.Name}-{layers}-layers", Layers = layers };
+        var (shape, head, cores) = (whole, (ModelShape?)null, values.Integer(Cores));
+        if (cores is not null) (shape, head) = (CoresBench.Body(whole, values.Integer(Layers)), CoresBench.Head(whole));
+        else if (values.Integer(Layers) is { } layers) shape = shape with { Name = $"{shape.Name}-{layers}-layers", Layers = layers };
+        var root = Path.Combine(Path.GetTempPath(), $"trainer-bench-{Environment.ProcessId}");
         var options = new BenchOptions
         {
-            Folder = Path.Combine(Path.GetTempPath(), $"trainer-bench-{Environment.ProcessId}", shape.Name),
+            Folder = Path.Combine(root, shape.Name),
+            HeadFolder = head is null ? null : Path.Combine(root, head.Name),
             Batch = values.Integer(StepSettings.BatchSize) ?? 1,
             Sequence = values.Integer(Sequence) ?? 512,
             Rank = values.Integer(AdapterSettings.Rank) ?? LoraSpec.DefaultRank,
@@ -50,23 +53,24 @@ internal static class ShapeBench
         };
         values.ThrowIfFaulty();
         ComputeThreads.Use(values.Integer(ModelSettings.Threads));
-        var folder = Path.GetDirectoryName(options.Folder)!;
-        Directory.CreateDirectory(options.Folder);
+        Directory.CreateDirectory(root);
         try
         {
-            Room(options.Folder, shape);
-            if (!invocation.Json) invocation.Terminal.Error.WriteLine($"writing {Quantities.Bytes(RandomModelFolder.BytesOf(shape))} of random weights");
-            RandomModelFolder.Write(options.Folder, shape, 1);
+            ModelShape[] written = head is null ? [shape] : [shape, head];
+            Room(root, written.Sum(RandomModelFolder.BytesOf));
+            if (!invocation.Json)
+                invocation.Terminal.Error.WriteLine($"writing {Quantities.Bytes(written.Sum(RandomModelFolder.BytesOf))} of random weights");
+            foreach (var one in written) RandomModelFolder.Write(Path.Combine(root, one.Name), one, 1);
             void Tell(string line)
             {
                 if (!invocation.Json) invocation.Terminal.Error.WriteLine(line);
             }
-            if (values.Integer(Cores) is { } cores) Write(invocation, CoresBench.Run(options, whole, cores, Tell));
+            if (cores is { } workers) Write(invocation, CoresBench.Run(options, whole, workers, Tell));
             else Write(invocation, StepBench.Run(options, Tell));
         }
         finally
         {
-            Directory.Delete(folder, recursive: true);
+            Directory.Delete(root, recursive: true);
         }
         return ExitCode.Done;
     }
@@ -81,9 +85,9 @@ internal static class ShapeBench
             + $"of {string.Join(", ", ModelShape.Known.Select(shape => shape.Name))} nor a folder with a config.json; name one of these");
     }
 
-    private static void Room(string folder, ModelShape shape)
+    private static void Room(string folder, long bytes)
     {
-        var (needed, free) = (RandomModelFolder.BytesOf(shape) * 1.02, new DriveInfo(folder).AvailableFreeSpace);
+        var (needed, free) = (bytes * 1.02, new DriveInfo(folder).AvailableFreeSpace);
         if (needed > free)
             throw new CommandFailedException(ExitCode.CannotWrite,
                 $"no room for the random weights ({folder}): {Quantities.Bytes((long)needed)} are needed and {Quantities.Bytes(free)} are free; set TMPDIR to "
@@ -114,7 +118,7 @@ internal static class ShapeBench
 
     private static void Write(Invocation invocation, CoresReport report)
     {
-        object Of(CoresPart part) => new { seconds_on_one_core = part.One, seconds_on_all = part.Many, speed_up = part.SpeedUp,
+        object Of(CoresPart part) => new { seconds_on_one_core = part.One, seconds_on_all = part.Many, seconds_in_no_loop = part.Alone, speed_up = part.SpeedUp,
             efficiency = part.SpeedUp / report.Model.Workers };
         if (invocation.Json)
         {

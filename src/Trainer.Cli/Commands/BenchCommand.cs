@@ -34,7 +34,7 @@ internal static class BenchCommand
         ],
         Examples = [("trainer bench", ""), ("trainer bench --model MODEL --data rows.jsonl --batch-size 4", ""),
             ("trainer bench --shape llama-3.2-1b --seq 512", "What a 1B model would take on this machine."),
-            ("trainer bench --shape llama-3.1-8b --layers 1 --seq 2048 --simulate-cores 64 --steps 1", "And an 8B model on 64 cores.")],
+            ("trainer bench --shape llama-3.1-8b --seq 2048 --simulate-cores 64 --steps 1", "And an 8B model on 64 cores.")],
     };
 
     private static readonly Setting[] OnlyOfShapes = [ShapeBench.Sequence, ShapeBench.Layers, ShapeBench.Cores, ShapeBench.Beside];

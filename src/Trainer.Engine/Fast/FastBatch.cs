@@ -1,6 +1,7 @@
 using System.Buffers;
 using Trainer.Engine.Fast.Layout;
 using Trainer.Engine.Fast.Operations;
+using Trainer.Engine.Native;
 using Trainer.Engine.Rope;
 using Trainer.Models.Config;
 
@@ -9,6 +10,9 @@ namespace Trainer.Engine.Fast;
 /// <summary>One batch as the kernels need it: rotary tables, positions, and the rows that carry loss.</summary>
 internal sealed class FastBatch
 {
+    // Angles whose sines take some ten microseconds.
+    private const int TableGrain = 512;
+
     private readonly IKernels _kernels;
     private readonly PassMemory _memory;
     private readonly int[] _lossRows;
@@ -126,20 +130,24 @@ internal sealed class FastBatch
 
     private void FillTables(RopeConfig config, int rope, (int Position, int Length)[] rows)
     {
-        var (width, known) = (config.Dimensions / 2, new Dictionary<int, (float[] Frequencies, double Multiplier)>());
+        var (width, dependsOnLength) = (config.Dimensions / 2, RopeTable.DependsOnLength(config));
+        var known = rows.Select(row => dependsOnLength ? row.Length : 0).Distinct()
+            .ToDictionary(length => length, length => RopeTable.Make(config, dependsOnLength ? length : rows[0].Length));
         float[] cosines = ArrayPool<float>.Shared.Rent(rows.Length * width), sines = ArrayPool<float>.Shared.Rent(rows.Length * width);
-        for (var row = 0; row < rows.Length; row++)
+        ComputeThreads.For(0, rows.Length, Math.Max(1, TableGrain / Math.Max(1, width)), (begin, end) =>
         {
-            var length = RopeTable.DependsOnLength(config) ? rows[row].Length : 0;
-            if (!known.TryGetValue(length, out var table)) known[length] = table = RopeTable.Make(config, rows[row].Length);
-            for (var i = 0; i < width; i++)
+            for (var row = (int)begin; row < end; row++)
             {
-                // The product is rounded to float32 first: transformers computes angles in that type.
-                var (sin, cos) = Math.SinCos(rows[row].Position * table.Frequencies[i]);
-                cosines[row * width + i] = (float)((float)cos * table.Multiplier);
-                sines[row * width + i] = (float)((float)sin * table.Multiplier);
+                var (frequencies, multiplier) = known[dependsOnLength ? rows[row].Length : 0];
+                for (var i = 0; i < width; i++)
+                {
+                    // The product is rounded to float32 first: transformers computes angles in that type.
+                    var (sin, cos) = Math.SinCos(rows[row].Position * frequencies[i]);
+                    cosines[row * width + i] = (float)((float)cos * multiplier);
+                    sines[row * width + i] = (float)((float)sin * multiplier);
+                }
             }
-        }
+        });
         _kernels.Upload<float>(cosines.AsSpan(0, rows.Length * width), Cos(rope));
         _kernels.Upload<float>(sines.AsSpan(0, rows.Length * width), Sin(rope));
         ArrayPool<float>.Shared.Return(cosines);

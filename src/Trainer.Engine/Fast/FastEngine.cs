@@ -118,6 +118,13 @@ internal sealed class FastEngine : IDecoderEngine
         }
     }
 
+    /// <summary>Touches all memory that a training pass over the batch takes, so that none of its pages is new to the first pass that is measured.</summary>
+    public void Touch(TokenBatch batch, StepKey? key)
+    {
+        Reserve(LayoutOf(batch, _model.Options.GradientCheckpointing ? PassMode.Recomputed : PassMode.Kept, key, isApart: false).Bytes);
+        _kernels.Fill(new Place(_block!, 0), _block!.Bytes / sizeof(float), 0f);
+    }
+
     public float[] TokenLosses(TokenBatch batch) => Pass.TokenLosses(_model, batch, Begin);
 
     public Tensor Logits(TokenBatch batch) => Pass.Logits(_model, batch, Begin);
@@ -231,7 +238,7 @@ internal sealed class FastEngine : IDecoderEngine
 
     private FastStages StagesOf(TokenBatch batch, PassMode mode, StepKey? key, KeyValues[]? past, PassMemory memory)
         => new(_model, _shape, _kernels, _parameters, _layer, _ends, _head, _stream,
-            new FastPass(_model.Config, batch, _kernels, memory, key) { Past = past, Balance = BalanceOf(batch, mode) });
+            new FastPass(_model.Config, batch, _kernels, memory, key) { Past = past, Balance = BalanceOf(batch, mode) }, Meter);
 
     private FastBalance? BalanceOf(TokenBatch batch, PassMode mode)
     {

@@ -50,7 +50,7 @@ internal sealed class FastHead(LoadedDecoder model, FastShape shape, IKernels ke
         {
             Weigh(batch, weigh!);
             // A frozen head's gradient is linear in each row's weight, so one product serves, whenever the weight is known.
-            for (var row = 0; needsInput && row < rows; row++) kernels.Scale(gradient + (long)row * shape.Hidden, shape.Hidden, batch.Factors[row]);
+            if (needsInput) kernels.ScaleRows(gradient, shape.Hidden, shape.Hidden, batch.LossFactors, rows);
         }
         if (lossScale is not null && needsInput) norms.Backward(model.FinalNorm, hidden, inverse, gradient, default, gradient, shape.Hidden, rows);
     }

@@ -11,7 +11,7 @@ namespace Trainer.Engine.Fast;
 /// <summary>The stages of a pass by hand, over the buffers of the pass.</summary>
 internal sealed class FastStages(
     LoadedDecoder model, FastShape shape, IKernels kernels, FastParameters parameters, FastLayer layers, FastPerLayerInputs? ends, FastHead head,
-    StreamedBase? stream, FastPass pass) : IPassStages
+    StreamedBase? stream, FastPass pass, StepMeter meter) : IPassStages
 {
     private FastBuffers Buffers => pass.Buffers;
 
@@ -32,13 +32,18 @@ internal sealed class FastStages(
 
     public void Visit(int layer, int next) => stream?.Visit(layer, next, kernels.Record());
 
-    public void Forward(int layer, bool isKept) =>
+    public void Forward(int layer, bool isKept)
+    {
+        using var time = meter.MeasureLayer(PlaceOf(layer));
         layers.Forward(pass, model.Layers[layer], pass.Input(layer), TakesRows(layer) ? Buffers.RowOutput : pass.Input(layer + 1), TakesRows(layer));
+    }
 
     public void Recompute(int layer)
     {
         // The last layer's backward pass follows its forward pass at once, so its state is still there.
-        if (layer < shape.Layers - 1) layers.Forward(pass, model.Layers[layer], pass.Input(layer), default, false);
+        if (layer == shape.Layers - 1) return;
+        using var time = meter.MeasureLayer(StepPlace.Recomputed);
+        layers.Forward(pass, model.Layers[layer], pass.Input(layer), default, false);
     }
 
     public void Loss(double? scale, bool needsGradient)
@@ -60,8 +65,11 @@ internal sealed class FastStages(
         return sum + Balance;
     }
 
-    public void Backward(int layer, bool needsInput) =>
+    public void Backward(int layer, bool needsInput)
+    {
+        using var time = meter.MeasureLayer(PlaceOf(layer));
         layers.Backward(pass, model.Layers[layer], pass.Input(layer), TakesRows(layer) ? Buffers.RowGradient : Buffers.Gradient, TakesRows(layer), needsInput);
+    }
 
     public void EmbeddingGradient()
     {
@@ -101,6 +109,8 @@ internal sealed class FastStages(
 
     // The memory of a pass is the engine's, and used again; gradients are there once everything is done.
     public void Dispose() => kernels.Synchronize();
+
+    private static StepPlace PlaceOf(int layer) => layer == 0 ? StepPlace.FirstLayer : StepPlace.Layer;
 
     // The last layer is computed for the rows that carry loss alone.
     private bool TakesRows(int layer) => pass.Layout.IsSubset && layer == shape.Layers - 1;

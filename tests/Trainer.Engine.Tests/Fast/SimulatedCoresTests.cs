@@ -1,4 +1,5 @@
 using Trainer.Engine.Fast.Bench;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 
 namespace Trainer.Engine.Tests.Fast;
@@ -44,6 +45,47 @@ public sealed class SimulatedCoresTests
         Assert.InRange(team.Counts.LoopSeconds - team.Counts.NarrowSeconds, 0.01, modelled);
         // Two rounds of eight: whatever a sleep lasts longer than asked for, fourteen lie beside others.
         Assert.True(modelled >= 0.01 && computed - modelled > 0.05, $"{modelled} of {computed} s");
+    }
+
+    // What a simulation scales: a layer's time apart from what comes once, and in each what no loop shares.
+    [Fact]
+    public void A_meter_tells_times_by_place_and_what_of_them_was_in_loops()
+    {
+        using var team = new SimulatedTeam(new TeamModel(4, 0));
+        var meter = new StepMeter();
+        void Loop(int chunks) => ComputeThreads.For(0, chunks, 1, (_, begin, end) => Thread.Sleep((int)(4 * (end - begin))));
+        using (meter.Measure(StepPart.Loss)) Loop(4);
+        using (meter.MeasureLayer(StepPlace.Layer))
+        {
+            using (meter.Measure(StepPart.Products, 10)) Loop(8);
+            Thread.Sleep(4);
+        }
+        using (meter.Measure(StepPart.Products, 1)) Thread.Sleep(4);
+
+        Assert.Equal((0, 11), (meter.Operations(StepPart.Loss), meter.AllOperations));
+        Assert.Equal(default, meter.Time(StepPlace.Layer, StepPart.Loss));
+        Assert.Equal(default, meter.Time(StepPlace.Recomputed, null));
+        var (loss, products, layer, outside) = (meter.Time(StepPlace.Around, StepPart.Loss), meter.Time(StepPlace.Layer, StepPart.Products),
+            meter.Time(StepPlace.Layer, null), meter.Time(StepPlace.Around, StepPart.Products));
+        Assert.InRange(loss.InLoops, 0.004, loss.Seconds);
+        Assert.InRange(products.InLoops, 0.008, products.Seconds);
+        Assert.InRange(layer.Seconds - layer.InLoops, 0.004, layer.Seconds);
+        Assert.Equal(products.InLoops, layer.InLoops, 9);
+        Assert.True(outside is { InLoops: 0, Seconds: >= 0.004 });
+        Assert.Equal(products.Seconds + outside.Seconds, meter.Seconds(StepPart.Products), 9);
+    }
+
+    [Theory]
+    [InlineData("llama-3.1-8b", null, 2, 1024, 1)]
+    [InlineData("llama-3.1-8b", 4, 4, 1024, 1)]
+    [InlineData("tiny", 1, 2, 512, 0)]
+    public void Of_a_shape_few_layers_are_computed_and_a_large_head_apart(string name, int? asked, int layers, int vocabulary, int heads)
+    {
+        var shape = ModelShape.Find(name)!;
+        var (body, head) = (CoresBench.Body(shape, asked), CoresBench.Head(shape));
+        Assert.Equal((layers, vocabulary, shape.Hidden, shape.Wide), (body.Layers, body.Vocabulary, body.Hidden, body.Wide));
+        Assert.Equal(heads, head is null ? 0 : 1);
+        if (head is not null) Assert.Equal((1, shape.Vocabulary, shape.Hidden, shape.Tied), (head.Layers, head.Vocabulary, head.Hidden, head.Tied));
     }
 
     [Fact]

@@ -22,10 +22,11 @@ public sealed class ShapeBenchTests
     [Fact]
     public void Simulated_cores_are_told_by_part_and_scaled_to_all_layers()
     {
-        string[] line = ["bench", "--shape", "tiny", "--seq", "200", "--layers", "1", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
+        string[] line = ["bench", "--shape", "15m", "--seq", "200", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
         var result = TrainerProgram.RunWarm([.. line, "--json"]).Json();
 
-        Assert.Equal((2, 1, 8), (result.GetProperty("layers").GetInt32(), result.GetProperty("measured_layers").GetInt32(),
+        // The first layer, one more, and a chunk of the head.
+        Assert.Equal((6, 2, 8), (result.GetProperty("layers").GetInt32(), result.GetProperty("measured_layers").GetInt32(),
             result.GetProperty("simulated_cores").GetInt32()));
         Assert.Equal(0.1, result.GetProperty("dropout").GetDouble());
         Assert.True(result.GetProperty("chunks").GetInt64() > result.GetProperty("loops").GetInt64());
@@ -35,7 +36,11 @@ public sealed class ShapeBenchTests
         Assert.Equal(["products", "adapters", "attention", "elementwise", "loss", "optimizer", "other"], parts.Select(part => part.Name));
         Assert.Equal(step.GetProperty("seconds_on_one_core").GetDouble(),
             parts.Sum(part => part.Value.GetProperty("seconds_on_one_core").GetDouble()), 1e-9);
-        Assert.Contains("Not modelled: memory", TrainerProgram.RunWarm(line).Output);
+        foreach (var (name, part) in parts.Select(part => (part.Name, part.Value)))
+            Assert.True(part.GetProperty("seconds_in_no_loop").GetDouble() <= part.GetProperty("seconds_on_all").GetDouble(), name);
+        var told = TrainerProgram.RunWarm(line).Output;
+        Assert.Contains("2 of 6 layers computed and a chunk of the head, the others counted like them", told);
+        Assert.Contains("Not modelled: memory", told);
     }
 
     [Fact]

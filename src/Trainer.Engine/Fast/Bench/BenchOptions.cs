@@ -8,6 +8,9 @@ public sealed record BenchOptions
     /// <summary>The model: a folder (any family), usually one that <see cref="RandomModelFolder"/> wrote.</summary>
     public required string Folder { get; init; }
 
+    /// <summary>Where cores are simulated: a folder with the whole head, where <see cref="Folder"/> has a short one; null where that one is whole.</summary>
+    public string? HeadFolder { get; init; }
+
     /// <summary>Rows in a batch.</summary>
     public int Batch { get; init; } = 1;
 

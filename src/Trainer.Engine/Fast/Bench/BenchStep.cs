@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Trainer.Engine.Fast.Operations;
 using Trainer.Engine.Native;
 using Trainer.Numerics.Optimizer;
 
@@ -26,22 +27,27 @@ internal sealed unsafe class BenchStep : IDisposable
         _sums = new double[FlatAdamW.NormChunks(model.Parameters.Length)];
     }
 
-    /// <summary>Seconds of the last step's clipping and AdamW.</summary>
-    public double OptimizerSeconds { get; private set; }
+    /// <summary>The last step's clearing of gradients, clipping and AdamW.</summary>
+    public PartTime OptimizerTime { get; private set; }
 
     /// <summary>Makes one step; returns the mean token loss before it.</summary>
     /// <param name="step">Key of the dropout masks.</param>
     public double Run(int step)
     {
-        _model.Parameters.ZeroGradients();
+        var clearing = Timed(_model.Parameters.ZeroGradients);
         var loss = _model.ForwardBackward(_batch, 1.0 / _batch.TrainedTokens, new StepKey(0, step, 0));
-        var start = BenchClock.Now;
-        Optimize(++_steps);
-        OptimizerSeconds = BenchClock.Since(start);
+        OptimizerTime = clearing + Timed(() => Optimize(++_steps));
         return loss.LossSum / loss.TrainedTokens;
     }
 
     public void Dispose() => _moments.Dispose();
+
+    private static PartTime Timed(Action work)
+    {
+        var (start, looped) = (BenchClock.Now, BenchClock.Looped);
+        work();
+        return new(BenchClock.Since(start), BenchClock.Seconds(BenchClock.Looped - looped));
+    }
 
     private void Optimize(int step)
     {

@@ -42,7 +42,7 @@ internal sealed class SimulatedTeam : ILoopRunner, IDisposable
         var isNarrow = _chunks.Count < Threads;
         Counts = new(Counts.Loops + 1, Counts.Chunks + _chunks.Count, Counts.LoopSeconds + seconds, Counts.NarrowLoops + (isNarrow ? 1 : 0),
             Counts.NarrowSeconds + (isNarrow ? seconds : 0));
-        BenchClock.Skip(BenchClock.Raw - begun - BenchClock.Ticks(seconds));
+        BenchClock.PassLoop(begun, BenchClock.Ticks(seconds));
     }
 
     public void Dispose() => ComputeThreads.Runner = null;

@@ -44,7 +44,7 @@ public static class StepBench
             if (step == 1) optimizing = 0;
             var start = BenchClock.Now;
             losses.Add(bench.Run(step));
-            optimizing += bench.OptimizerSeconds;
+            optimizing += bench.OptimizerTime.Seconds;
             if (step > 0 || options.Steps == 0) seconds.Add(BenchClock.Since(start));
             residents.Add(SystemMemory.Resident);
             progress?.Invoke($"step {step}: {BenchClock.Since(start):0.00} s, loss {losses[^1]:0.0000}");

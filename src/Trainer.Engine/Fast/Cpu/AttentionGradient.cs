@@ -15,17 +15,16 @@ namespace Trainer.Engine.Fast.Cpu;
 /// as many units as there is room for compute their probabilities and dQ at once, then the keys are cut among the threads and each part adds up the same
 /// units in the same order: the bits are those of one thread.
 /// </remarks>
-internal static unsafe class AttentionGradient
+internal sealed unsafe class AttentionGradient
 {
     // Key heads a thread from which on nobody waits long for the last one.
     private const int HeadsPerThread = 4;
-    private const int PartsPerThread = 4;
-    // BLAS sums fewer rows than these in another order.
-    private const int LeastKeys = 16;
     private const long ClearFloats = 1 << 14;
 
+    private readonly List<AttentionRounds> _rounds = [];
+
     /// <summary>Gradients of queries, keys and values from that of the output (T, query width); all targets are overwritten.</summary>
-    public static void Run(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
+    public void Run(ProductRoom room, int[] starts, in HostAttention layer, float* gradient, float* dq, float* dk, float* dv)
     {
         var (state, shape) = (new Operands(layer, gradient, dq, dk, dv, starts[^1]), layer.Shape);
         ComputeThreads.For(0, starts[^1], Math.Max(1, ClearFloats / shape.Kv), (begin, end) =>
@@ -37,8 +36,9 @@ internal static unsafe class AttentionGradient
             }
         });
         var heads = (starts.Length - 1L) * shape.KvHeads;
-        if (room.Threads == 1 || heads >= (long)HeadsPerThread * room.Threads || !CanCut(room.Attention, layer.Window)) ByHeads(room, starts, state, heads);
-        else ByRounds(room, starts, state);
+        if (room.Threads > 1 && heads < (long)HeadsPerThread * room.Threads && AttentionRounds.CanCut(room.Attention, layer.Window))
+            ByRounds(room, starts, state);
+        else ByHeads(room, starts, state, heads);
     }
 
     private static void ByHeads(ProductRoom room, int[] starts, Operands state, long heads) => ComputeThreads.For(0, heads, 1, (slot, begin, end) =>
@@ -58,79 +58,33 @@ internal static unsafe class AttentionGradient
         }
     }, room.Threads);
 
-    private static void ByRounds(ProductRoom room, int[] starts, Operands state)
+    private void ByRounds(ProductRoom room, int[] starts, Operands state)
     {
-        var most = room.Attention.Room(room.Threads);
-        List<Unit> round = [];
-        long taken = 0;
-        foreach (var (segment, head, block) in Sequence(room, starts, state.Layer.Shape, state.Layer.Window))
+        foreach (var round in Rounds(room, starts, state.Layer).All)
         {
-            var size = ThreadScratch.Share((long)block.Count * block.Keys);
-            if (taken + size > most)
+            ComputeThreads.For(0, round.Units.Count, 1, (slot, begin, end) =>
             {
-                Round(room, starts, state, round);
-                round.Clear();
-                taken = 0;
-            }
-            round.Add(new(segment, head, block, taken));
-            taken += size;
-        }
-        Round(room, starts, state, round);
-    }
-
-    // For each key head its units in the order of their sums; key heads side by side, so that a round has some of each.
-    private static IEnumerable<(int Segment, int Head, AttentionBlock Block)> Sequence(ProductRoom room, int[] starts, HeadShape shape, int? window)
-    {
-        for (var segment = 0; segment + 1 < starts.Length; segment++)
-            for (var g = 0; g < shape.Group; g++)
-                foreach (var block in room.Attention.Cut(starts[segment], starts[segment], starts[segment + 1], window))
-                    for (var kv = 0; kv < shape.KvHeads; kv++) yield return (segment, kv * shape.Group + g, block);
-    }
-
-    private static void Round(ProductRoom room, int[] starts, Operands state, List<Unit> round)
-    {
-        // The largest first: the last ones taken are short.
-        var bySize = round.OrderByDescending(unit => (long)unit.Block.Count * unit.Block.Keys).ToArray();
-        ComputeThreads.For(0, bySize.Length, 1, (slot, begin, end) =>
-        {
-            for (var i = begin; i < end; i++)
-                Probabilities(state, bySize[i].Head, bySize[i].Block, Scratch(room, bySize[i].Offset, slot));
-        }, room.Threads);
-        var sums = round.GroupBy(unit => (unit.Segment, Kv: unit.Head / state.Layer.Shape.Group)).Select(group => group.ToArray()).ToArray();
-        var keys = sums.Sum(units => (long)starts[units[0].Segment + 1] - starts[units[0].Segment]);
-        // Parts end where blocks of queries end, or where these are halved, so that a unit has many keys in a part or none.
-        var (step, wanted) = (room.Attention.Queries, keys / (PartsPerThread * room.Threads));
-        var part = (int)Math.Max(1, wanted / step) * step;
-        for (var least = Step(room.Attention); part > Math.Max(wanted, least);) part /= 2;
-        List<(Unit[] Units, int Begin, int End)> parts = [];
-        foreach (var units in sums)
-        {
-            var last = starts[units[0].Segment + 1];
-            for (int begin = starts[units[0].Segment], end; begin < last; begin = end)
+                for (var i = (int)begin; i < end; i++)
+                    Probabilities(state, round.Units[i].Head, round.Units[i].Block, Scratch(room, round.Units[i].Offset, slot));
+            }, room.Threads);
+            ComputeThreads.For(0, round.Parts.Count, 1, (slot, first, end) =>
             {
-                end = last - begin - part < LeastKeys ? last : begin + part;
-                parts.Add((units, begin, end));
-            }
+                for (var i = (int)first; i < end; i++)
+                    foreach (var unit in round.Parts[i].Units)
+                        AddKeys(state, unit.Head, unit.Block, round.Parts[i].Begin, round.Parts[i].End, Scratch(room, unit.Offset, slot));
+            }, room.Threads);
         }
-        // First keys are seen by the most queries.
-        parts.Sort((a, b) => (a.Begin - starts[a.Units[0].Segment]).CompareTo(b.Begin - starts[b.Units[0].Segment]));
-        ComputeThreads.For(0, parts.Count, 1, (slot, first, end) =>
-        {
-            for (var i = first; i < end; i++)
-                foreach (var unit in parts[(int)i].Units)
-                    AddKeys(state, unit.Head, unit.Block, parts[(int)i].Begin, parts[(int)i].End, Scratch(room, unit.Offset, slot));
-        }, room.Threads);
     }
 
-    // A window begins anywhere: a unit may have a few keys before the end of a part.
-    private static bool CanCut(AttentionBlocks blocks, int? window) => window is not { } width || (width - 1) % Step(blocks) is 0 or >= LeastKeys;
-
-    // Queries of a block, halved while that leaves 32 and more: where parts of the keys may end.
-    private static int Step(AttentionBlocks blocks)
+    // A pass asks for the same ones in each of its layers that see alike.
+    private AttentionRounds Rounds(ProductRoom room, int[] starts, in HostAttention layer)
     {
-        var step = blocks.Queries;
-        while (step % 2 == 0 && step >= 4 * LeastKeys) step /= 2;
-        return step;
+        var (shape, window) = (layer.Shape, layer.Window);
+        _rounds.RemoveAll(rounds => !rounds.Serve(room.Attention, room.Threads, starts));
+        if (_rounds.Find(rounds => rounds.Window == window && rounds.Shape == shape) is { } known) return known;
+        var made = new AttentionRounds(shape, room.Attention, room.Threads, starts, window);
+        _rounds.Add(made);
+        return made;
     }
 
     private static Scores Scratch(ProductRoom room, long offset, int slot)
@@ -176,9 +130,6 @@ internal static unsafe class AttentionGradient
         Gemm.TransposedTimes(seen, d, count, 1f, values, keys, upper, shape.Query, 1f, state.ValueGradient + shared, shape.KvStride);
         Gemm.TransposedTimes(seen, d, count, 1f, gradients, keys, query, shape.QueryStride, 1f, state.KeyGradient + shared, shape.KvStride);
     }
-
-    // One block of queries of one head, and where its scores begin in the room of the round.
-    private sealed record Unit(int Segment, int Head, AttentionBlock Block, long Offset);
 
     private readonly struct Scores(float* values, float* gradients, float* slopes)
     {

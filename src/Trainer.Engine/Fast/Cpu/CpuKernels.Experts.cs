@@ -78,7 +78,10 @@ internal sealed unsafe partial class CpuKernels
     {
         float* first = Floats(a), second = Floats(b), to = Floats(target);
         var places = HostMemory.At<int>(slots);
-        for (long i = 0; i < count; i++) to[places[i]] += Arithmetic.Dot(first + i * width, second, width);
+        ComputeThreads.For(0, count, RowGrain, (begin, end) =>
+        {
+            for (var i = begin; i < end; i++) to[places[i]] += Arithmetic.Dot(first + i * width, second, width);
+        });
     }
 
     public void GateRows(Place gate, Place x, int width, long rows, Place y, bool add)

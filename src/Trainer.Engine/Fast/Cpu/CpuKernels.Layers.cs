@@ -151,7 +151,7 @@ internal sealed unsafe partial class CpuKernels
         => BlockAttention.Continue(ProductRoom.Of(room), starts, new HostAttention(layer), texts);
 
     public void AttentionBackward(PassMemory room, int[] starts, LayerAttention layer, Place gradient, Place dq, Place dk, Place dv)
-        => AttentionGradient.Run(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
+        => _attentionGradient.Run(ProductRoom.Of(room), starts, new HostAttention(layer), Floats(gradient), Floats(dq), Floats(dk), Floats(dv));
 
     // Rows of so many columns, and columns of so many rows, that are worth a thread.
     private static long GrainOf(long width) => Math.Max(1, Grain / width);

@@ -27,8 +27,11 @@ internal sealed unsafe partial class CpuKernels
         }
         FewRows.Product(weight, Floats(x), rows, target, stride);
         if (factor == 1f) return;
-        for (long t = 0; t < rows; t++)
-            for (var i = t * stride; i < t * stride + weight.Rows; i++) target[i] *= factor;
+        ComputeThreads.For(0, weight.Rows, Grain, (begin, end) =>
+        {
+            for (long t = 0; t < rows; t++)
+                for (var i = t * stride + begin; i < t * stride + end; i++) target[i] *= factor;
+        });
     }
 
     public void FrozenInputGradient(PassMemory room, IFrozenWeight weight, bool isHead, Place dy, long stride, long rows, Place dx, bool add, float factor)

@@ -66,7 +66,10 @@ internal sealed unsafe partial class CpuKernels
     public void Ratio(Place a, Place b, float less, Place ratio, long count)
     {
         float* above = Floats(a), below = Floats(b), target = Floats(ratio);
-        for (long o = 0; o < count; o++) target[o] = above[o] / below[o] - less;
+        ComputeThreads.For(0, count, Grain, (begin, end) =>
+        {
+            for (var o = begin; o < end; o++) target[o] = above[o] / below[o] - less;
+        });
     }
 
     // Columns are split among threads, so each sum has one owner and one order.

@@ -24,6 +24,7 @@ internal sealed unsafe partial class CpuKernels : IKernels
     private readonly IFrozenProduct _exact;
     private readonly IFrozenProduct _products;
     private readonly IFrozenProduct _headGradient;
+    private readonly AttentionGradient _attentionGradient = new();
 
     /// <summary>Kernels for one model.</summary>
     /// <param name="shape">The model.</param>

@@ -39,46 +39,70 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
 
     public void Forward(ProductRoom room, IFrozenWeight weight, float* x, long rows, float* y, long stride, float factor)
     {
-        foreach (var (row, count) in panels.Parts(weight, Window(weight, room.Threads)))
-            Run(room, TileOperand.Transposed(weight, row, count), new Left(x, weight.Columns, rows, factor), y + row, stride, false);
-        GC.KeepAlive(weight);
+        var left = new Left(x, weight.Columns, rows, factor);
+        Run(room, weight, left, panels.Parts(weight, Window(weight, room.Threads)), part
+            => Stages(room, TileOperand.Transposed(weight, part.Begin, part.Count), Blocks(0, weight.Columns, false), y + part.Begin), stride);
     }
 
     public void InputGradient(ProductRoom room, IFrozenWeight weight, float* dy, long stride, long rows, float* dx, bool add, float factor)
     {
-        foreach (var (row, count) in panels.Parts(weight, WindowRows))
-            Run(room, TileOperand.Plain(weight, row, count), new Left(dy + row, stride, rows, factor), dx, weight.Columns, add || row > 0);
+        var (left, whole) = (new Left(dy, stride, rows, factor), TileOperand.Plain(weight, 0, weight.Rows));
+        Run(room, weight, left, panels.Parts(weight, WindowRows), part
+            => Stages(room, whole, Blocks(part.Begin, part.Count, add || part.Begin > 0), dx), weight.Columns);
+    }
+
+    // Many threads have large caches together, and a small window has few chunks for them; one is enough where each chunk is done with at once. A streamed
+    // head comes and goes by windows.
+    private long Window(IFrozenWeight weight, int threads)
+    {
+        if (IsStreamed(weight)) return WindowRows;
+        return Blocks(0, weight.Columns, false).Length <= BlocksAtOnce(threads) ? weight.Rows : Math.Max(WindowRows, 2 * TileOperand.Unit * threads);
+    }
+
+    private bool IsStreamed(IFrozenWeight weight) => panels.HeadPages is { } pages && pages.Covers(weight);
+
+    // The stages of all windows are one row. Windows of a head that comes and goes are gone through one by one, as each is there.
+    private void Run(ProductRoom room, IFrozenWeight weight, Left left, IEnumerable<(long Begin, long Count)> windows,
+        Func<(long Begin, long Count), IEnumerable<Stage>> stages, long stride)
+    {
+        if (!IsStreamed(weight)) Run(room, left, [.. windows.SelectMany(stages)], stride);
+        else
+            foreach (var window in windows) Run(room, left, [.. stages(window)], stride);
         GC.KeepAlive(weight);
     }
 
-    // Many threads have large caches together, and a small window has few chunks for them. A streamed head comes and goes by windows.
-    private long Window(IFrozenWeight weight, int threads)
-        => panels.HeadPages is { } pages && pages.Covers(weight) ? WindowRows : Math.Max(WindowRows, 2 * TileOperand.Unit * threads);
-
-    // One loop for each block of the depth, or for some where many threads share short ones: while they are multiplied, the activations of the next are packed
-    // into the other half of their room.
-    private static void Run(ProductRoom room, TileOperand weight, Left left, float* c, long stride, bool add)
+    private static IEnumerable<Stage> Stages(ProductRoom room, TileOperand weight, Block[] blocks, float* c)
     {
-        var (blocks, most) = (Blocks(weight.Depth, add), BlocksAtOnce(room.Threads));
-        float* packed = room.Memory.Floats(BufferId.PackedRows), other = packed + most * PackedFloats(left.Rows);
+        var (most, target) = (BlocksAtOnce(room.Threads), (IntPtr)c);
+        return Enumerable.Range(0, (int)Tiles(blocks.Length, most))
+            .Select(i => new Stage(weight, new(blocks, i * most, Math.Min(most, blocks.Length - i * most)), target));
+    }
+
+    // One loop for each stage: while its blocks of the depth are multiplied, the activations of the next stage's are packed into the other half of their room.
+    private static void Run(ProductRoom room, Left left, Stage[] stages, long stride)
+    {
+        float* packed = room.Memory.Floats(BufferId.PackedRows), other = packed + BlocksAtOnce(room.Threads) * PackedFloats(left.Rows);
         var scratch = room.Memory.Floats(BufferId.TileScratch);
-        var units = new Units(weight.Columns, left.Rows, room.Threads);
         var tiles = Tiles(left.Rows, TileProduct.Rows);
         var pieces = Tiles(tiles, PackedTiles);
-        for (var first = -most; first < blocks.Length; first += most)
+        for (var s = -1; s < stages.Length; s++)
         {
             var (now, next) = ((IntPtr)packed, (IntPtr)other);
-            var (here, following) = (Part(blocks, first, most), Part(blocks, first + most, most));
+            var stage = s < 0 ? default : stages[s];
+            var units = s < 0 ? default : new Units(stage.Weight.Columns, left.Rows, room.Threads);
+            // Where both have the same part of the depth, what is packed serves the next stage too.
+            var following = s + 1 == stages.Length || (s >= 0 && stage.HasDepthOf(stages[s + 1])) ? ArraySegment<Block>.Empty : stages[s + 1].Blocks;
             var packing = pieces * following.Count;
-            ComputeThreads.For(0, packing + (here.Count > 0 ? units.Count : 0), 1, (slot, begin, end) =>
+            ComputeThreads.For(0, packing + units.Count, 1, (slot, begin, end) =>
             {
                 for (var piece = begin; piece < Math.Min(end, packing); piece++)
                 {
                     var (block, tile) = ((int)(piece / pieces), piece % pieces * PackedTiles);
                     PackLeft((float*)next + block * PackedFloats(left.Rows), left, following[block], tile, Math.Min(tiles, tile + PackedTiles));
                 }
-                Multiply((float*)now, scratch + slot * ScratchFloats, weight, units, Math.Max(0, begin - packing), end - packing, here, c, stride);
+                Multiply((float*)now, scratch + slot * ScratchFloats, stage, units, Math.Max(0, begin - packing), end - packing, stride);
             }, room.Threads);
+            if (following.Count == 0) continue;
             packed = (float*)next;
             other = (float*)now;
         }
@@ -87,15 +111,14 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     // A loop of many threads is short: more of the depth in it evens out their times and has fewer ends to wait at.
     private static int BlocksAtOnce(int threads) => threads > ManyThreads ? 4 : 1;
 
-    private static Block[] Blocks(long depth, bool add)
+    // A window of the depth, in blocks that are as even as can be.
+    private static Block[] Blocks(long begin, long depth, bool add)
     {
         var count = Tiles(depth, BlockDepth);
         var length = Tiles(depth, count * TileOperand.Unit) * TileOperand.Unit;
-        return [.. Enumerable.Range(0, (int)Tiles(depth, length)).Select(i => new Block(i * length, Math.Min(length, depth - i * length), add || i > 0))];
+        return [.. Enumerable.Range(0, (int)Tiles(depth, length))
+            .Select(i => new Block(begin + i * length, Math.Min(length, depth - i * length), add || i > 0))];
     }
-
-    private static ArraySegment<Block> Part(Block[] blocks, int first, int most)
-        => first < 0 || first >= blocks.Length ? ArraySegment<Block>.Empty : new(blocks, first, Math.Min(most, blocks.Length - first));
 
     private static void PackLeft(float* packed, Left left, Block block, long begin, long end)
     {
@@ -106,9 +129,10 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
         }
     }
 
-    private static void Multiply(
-        float* packed, float* scratch, TileOperand weight, Units units, long first, long last, ArraySegment<Block> blocks, float* c, long stride)
+    private static void Multiply(float* packed, float* scratch, Stage stage, Units units, long first, long last, long stride)
     {
+        var (weight, blocks) = (stage.Weight, stage.Blocks);
+        var c = (float*)stage.Target;
         var edge = scratch + ChunkFloats + TileOperand.RoomFloats;
         for (var unit = first; unit < last; unit++)
         {
@@ -180,6 +204,12 @@ internal sealed unsafe class TiledProduct(PanelPlan panels) : IFrozenProduct
     }
 
     private readonly record struct Block(long Begin, long Length, bool IsAdded);
+
+    // Some blocks of the depth times the columns of a window, into or onto a result.
+    private readonly record struct Stage(TileOperand Weight, ArraySegment<Block> Blocks, IntPtr Target)
+    {
+        public bool HasDepthOf(Stage other) => Blocks[0].Begin == other.Blocks[0].Begin && Blocks.Count == other.Blocks.Count;
+    }
 
     // What is taken at a time: a chunk of columns with a part of the rows.
     private readonly struct Units
