@@ -3,7 +3,7 @@ namespace Trainer.Architecture.Tests;
 /// <summary>The house as a table: floor, the projects of ours each may reference, and the packages it may name.</summary>
 internal static class House
 {
-    private static readonly string[] Torch = ["TorchSharp-cpu", "TorchSharp-cuda-linux"];
+    private static readonly string[] Torch = ["TorchSharp-cpu", "TorchSharp-cuda-linux", "libtorch-cpu-win-arm64"];
 
     /// <summary>Every project below src, by name.</summary>
     public static IReadOnlyDictionary<string, Room> Rooms { get; } = new Dictionary<string, Room>(StringComparer.Ordinal)
