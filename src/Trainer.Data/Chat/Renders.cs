@@ -27,10 +27,17 @@ internal sealed class Renders(ChatTemplate template, IReadOnlyList<Turn> turns, 
         return _parts[(turn, prompt)] = Try(() => Render(writer.Write(turn), prompt).Text);
     }
 
-    /// <summary>The text before a message with the prompt of a model that is asked to think, or null where the template has no such switch.</summary>
-    public string? Thinking(int turn) => !template.Source.Contains(Switch, StringComparison.Ordinal) ? null : Try(() => template.Render(
-        Input(writer.Write(turn), prompt: true) with { Variables = new Dictionary<string, JsonElement>(variables ?? new Dictionary<string, JsonElement>())
-            { [Switch] = JsonSerializer.SerializeToElement(true) } }).Text);
+    /// <summary>What the prompt adds before a message where the model is asked to think, or null where the template has no such switch.</summary>
+    public string? ThinkingPrompt(int turn)
+    {
+        if (!template.Source.Contains(Switch, StringComparison.Ordinal)) return null;
+        // The switch may change the text before the prompt, too.
+        var with = new Dictionary<string, JsonElement>(variables ?? new Dictionary<string, JsonElement>());
+        with[Switch] = JsonSerializer.SerializeToElement(true);
+        string Text(bool prompt) => template.Render(Input(writer.Write(turn), prompt) with { Variables = with }).Text;
+        return Try(() => Text(prompt: false)) is { } before && Try(() => Text(prompt: true)) is { } asked && asked.Length > before.Length
+            && asked.StartsWith(before, StringComparison.Ordinal) ? asked[before.Length..] : null;
+    }
 
     /// <summary>The whole text with words for the pieces of one turn (the names of its calls among them or not), or null where the template refuses
     /// it.</summary>

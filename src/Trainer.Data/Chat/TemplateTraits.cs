@@ -9,11 +9,12 @@ namespace Trainer.Data.Chat;
 internal sealed partial class TemplateTraits(ChatTemplate template)
 {
     private static readonly string[] Fields = ["reasoning_content", "reasoning", "thinking", "thought"];
+    private static readonly string[] Nulls = ["None", "null"];
     private const string Word = "zqthoughtz";
     private const string Call = """ "tool_calls":[{"id":"abcdefghi","type":"function","function":{"name":"f","arguments":{"a":"b"}}}] """;
     private readonly Lazy<bool> _readsFields =
         new(() => Shows(template, $"\"content\":\"x\",{string.Join(',', Fields.Select(field => $"\"{field}\":\"{Word}\""))}"));
-    private readonly Lazy<bool> _printsNone = new(() => Prints(template, "null") && !Prints(template, "\"\""));
+    private readonly Lazy<bool> _printsNone = new(() => Array.Exists(Nulls, word => Prints(template, "null", word) && !Prints(template, "\"\"", word)));
     private readonly Lazy<ReasoningPlace> _place = new(() => Place(template));
     private readonly Dictionary<string, bool> _roles =
         new[] { Turn.Developer, Turn.Tool, "function", "ipython", "observation", "tool_response" }.ToDictionary(role => role, role => Quotes(template, role));
@@ -28,7 +29,8 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
     public bool HasOwnThoughts => ReasoningPlace is ReasoningPlace.Field or ReasoningPlace.Part && !template.Source.Contains("think>", StringComparison.Ordinal)
         && (ReasoningPlace == ReasoningPlace.Part || _readsFields.Value);
 
-    /// <summary>Whether the template writes the content of a turn that only calls, where it is null, as Python prints null: the word None would be learnt.</summary>
+    /// <summary>Whether the template writes the content of a turn that only calls, where it is null, as Python or JSON print null: the word would be
+    /// learnt.</summary>
     public bool PrintsNone => _printsNone.Value;
 
     /// <summary>Whether the template reads the ids of calls.</summary>
@@ -80,12 +82,12 @@ internal sealed partial class TemplateTraits(ChatTemplate template)
             : template.Source.Contains("</think>", StringComparison.Ordinal) ? ReasoningPlace.Content : ReasoningPlace.AsGiven;
     }
 
-    private static bool Prints(ChatTemplate template, string content)
+    private static bool Prints(ChatTemplate template, string content, string word)
     {
         try
         {
             using var messages = JsonDocument.Parse($$"""[{"role":"user","content":"q"},{"role":"assistant","content":{{content}},{{Call}}}]""");
-            return template.Render(new TemplateInput { Messages = messages.RootElement }).Text.Contains("None", StringComparison.Ordinal);
+            return template.Render(new TemplateInput { Messages = messages.RootElement }).Text.Contains(word, StringComparison.Ordinal);
         }
         catch (TemplateException)
         {

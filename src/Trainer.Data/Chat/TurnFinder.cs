@@ -135,8 +135,7 @@ internal sealed partial class TurnFinder(Renders renders, string whole, EndOfTur
         yield return added;
         if (wholeOnly) yield break;
         // A prompt that closes the thought at once asks for none: that which asks for one is another.
-        if (renders.Turns[turn].HasReasoning && renders.Thinking(turn) is { } thinking && thinking.Length > without.Length
-            && thinking.StartsWith(without, StringComparison.Ordinal)) yield return thinking[without.Length..];
+        if (renders.Turns[turn].HasReasoning && renders.ThinkingPrompt(turn) is { } thinking) yield return thinking;
         for (var cut = added.LastIndexOfAny(['<', '[']); cut > 0; cut = added.LastIndexOfAny(['<', '['], cut - 1))
             if (Speaker().IsMatch(added.AsSpan(0, cut))) yield return added[..cut];
     }

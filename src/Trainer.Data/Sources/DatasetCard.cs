@@ -67,8 +67,10 @@ internal sealed class DatasetCard
         if (splits.Count == 0 && below.Length == 0) return null;
         // A folder alone: its files' names tell the splits.
         if (splits.Count == 0)
-            return SplitNames.Infer([.. files.Where(file => Path.GetRelativePath(folder, file).Replace('\\', '/').StartsWith(below, StringComparison.Ordinal))],
-                Path.Combine(folder, below)).Splits;
+        {
+            var own = files.Where(file => Path.GetRelativePath(folder, file).Replace('\\', '/').StartsWith(below, StringComparison.Ordinal));
+            return SplitNames.Infer([.. own], Path.Combine(folder, below)).Splits;
+        }
         var found = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var (split, patterns) in splits)
         {
@@ -83,7 +85,8 @@ internal sealed class DatasetCard
     public IReadOnlyList<string>? Patterns(string subset)
     {
         var (_, _, below, splits) = _subsets.Find(each => each.Name == subset);
-        return splits.Count == 0 ? below.Length == 0 ? null : [below + "**"] : [.. splits.SelectMany(split => split.Patterns).Select(pattern => below + pattern)];
+        if (splits.Count == 0) return below.Length == 0 ? null : [below + "**"];
+        return [.. splits.SelectMany(split => split.Patterns).Select(pattern => below + pattern)];
     }
 
     private string Listed() => string.Join(", ", Subsets.Take(20).Select(name => $"'{name}'")) + (_subsets.Count > 20 ? ", ..." : "");

@@ -9,7 +9,7 @@ namespace Trainer.Data.Storage;
 internal sealed class TokenCache(DataOptions options, TextTools tools)
 {
     // Raise with any change of what rows become, or old caches would answer for new rules.
-    private const string Version = "5";
+    private const string Version = "6";
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(2);
     private static readonly TimeSpan UnusedAfter = TimeSpan.FromDays(30);
 

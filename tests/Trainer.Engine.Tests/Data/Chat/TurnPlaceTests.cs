@@ -12,12 +12,12 @@ public sealed class TurnPlaceTests
 
     /// <summary>As Gemma 4 writes: thoughts between marks of their own; behind a call the tool's answer, and only then the words that came with the
     /// call.</summary>
-    private const string Interleaved = "{% for m in messages %}{% if m.role == 'assistant' %}<|model|>{% if m.reasoning %}{{ '<|open|>' + m.reasoning "
-        + "+ '<|shut|>' }}{% endif %}{% for call in m.tool_calls or [] %}{{ '<|call|>' + call.function.name + (call.function.arguments | tojson) "
-        + "+ '<|called|>' }}{% for after in messages[loop.index0:] %}{% endfor %}{% endfor %}{% if m.tool_calls %}{% set at = loop.index %}"
-        + "{% for after in messages[at:] %}{% if after.role == 'tool' and messages[at + loop.index0 - 1].role != 'user' %}"
-        + "{{ '<|result|>' + after.content + '<|given|>' }}{% endif %}{% endfor %}{% endif %}{{ m.content or '' }}<|end|>"
-        + "{% elif m.role != 'tool' %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endif %}{% endfor %}" + Prompt;
+    private const string Interleaved = "{% if enable_thinking %}{{ '<|think|>' }}{% endif %}{% for m in messages %}{% if m.role == 'assistant' %}"
+        + "<|model|>{% if m.reasoning %}{{ '<|open|>' + m.reasoning + '<|shut|>' }}{% endif %}{% for call in m.tool_calls or [] %}"
+        + "{{ '<|call|>' + call.function.name + (call.function.arguments | tojson) + '<|called|>' }}{% endfor %}{% if m.tool_calls %}"
+        + "{% for after in messages[loop.index:] %}{% if after.role == 'tool' %}{{ '<|result|>' + after.content + '<|given|>' }}{% endif %}{% endfor %}"
+        + "{% endif %}{{ m.content or '' }}<|end|>{% elif m.role != 'tool' %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endif %}{% endfor %}"
+        + Prompt;
 
     private static AssistantSpans Build(string template, string messages, int from = 0) => MaskFixtures.Builder(template, "<|end|>").Build(
         ChatReader.Read([(MaskFixtures.Json(messages), "messages")]), TrainOn.Assistant, from, null);
@@ -38,12 +38,13 @@ public sealed class TurnPlaceTests
     [Theory]
     [InlineData("{{ m.content }}", "null", "<|call|>f<|end|>")]
     [InlineData("{{ m.content }}", "\"\"", "<|call|>f<|end|>")]
+    [InlineData("{{ m.content if m.content is string else m.content | tojson }}", "null", "<|call|>f<|end|>")]
     [InlineData("{{ m.content }}", "\"None\"", "None<|call|>f<|end|>")]
     [InlineData("{{ m.content if m.content is not none else '<|silent|>' }}", "null", "<|silent|><|call|>f<|end|>")]
-    public void A_content_of_null_is_never_learnt_as_the_word_None(string writes, string content, string trained)
+    public void A_content_of_null_is_never_learnt_as_a_word(string writes, string content, string trained)
     {
-        var template = "{% for m in messages %}{{ '<|' + m.role + '|>' }}" + writes + "{% for call in m.tool_calls or [] %}{{ '<|call|>' + call.function.name }}"
-            + "{% endfor %}{{ '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
+        var template = "{% for m in messages %}{{ '<|' + m.role + '|>' }}" + writes + "{% for call in m.tool_calls or [] %}"
+            + "{{ '<|call|>' + call.function.name }}{% endfor %}{{ '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
         Assert.Equal([trained], Trained(Build(template, """[{"role":"user","content":"q"},{"role":"assistant","content":"""
             + content + ""","tool_calls":[{"function":{"name":"f","arguments":{}}}]}]""")));
     }
