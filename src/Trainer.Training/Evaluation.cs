@@ -14,17 +14,30 @@ public static class Evaluation
     /// <param name="perToken">Keep each token's loss too.</param>
     /// <param name="observers">Hear of progress.</param>
     /// <param name="stop">Ends it early with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="NonFiniteException">A row's loss is NaN or infinite.</exception>
     public static EvaluationResult Run(TrainingOptions options, bool perRow, bool perToken, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
     {
         var events = new Events(observers);
         using var dataset = DataLoading.Open(options, events, stop: stop);
         if (SequenceLength.Warning(options) is { } tooLong) events.Warn(tooLong);
         using var model = AdaptedModel.LoadForReading(options, events, stop);
-        return Of(model, dataset.Train, options.BatchSize, perRow, perToken, events, stop);
+        return Of(options, model, dataset.Train, perRow, perToken, events, stop);
     }
 
-    internal static EvaluationResult Of(IAdaptedModel model, ExampleSet set, int batchSize, bool perRow, bool perToken, Events events, CancellationToken stop)
+    /// <summary>What is said of a loss that is no number: an answer made of it would look like a measurement.</summary>
+    /// <param name="options">The model, and the adapter where there is one.</param>
+    /// <param name="row">Where the first such loss is.</param>
+    internal static NonFiniteException NoNumber(TrainingOptions options, RowSource row)
     {
+        var whose = options.AdapterDirectory is { } adapter ? $"'{options.Model}' with the adapter '{adapter}'" : $"'{options.Model}'";
+        return new NonFiniteException($"the loss of {whose} on {row} is NaN or infinite: its weights, or numbers of its config.json, run over in the pass; "
+            + "look at both with 'trainer inspect', or take the model's own files");
+    }
+
+    private static EvaluationResult Of(TrainingOptions options, AdaptedModel model, ExampleSet set, bool perRow, bool perToken, Events events,
+        CancellationToken stop)
+    {
+        var batchSize = options.BatchSize;
         double sum = 0;
         long tokens = 0, trained = 0;
         var rows = new List<EvaluatedRow>();
@@ -33,6 +46,8 @@ public static class Evaluation
             stop.ThrowIfCancellationRequested();
             var batch = set.Batch(Enumerable.Range(begin, Math.Min(batchSize, set.Count - begin)).ToArray(), weighted: false);
             var losses = model.TokenLosses(batch);
+            for (var segment = 0; segment < batch.Rows.Length; segment++)
+                if (!double.IsFinite(BatchLoss.OfSegment(losses, batch, segment))) throw NoNumber(options, batch.Rows[segment]);
             sum += BatchLoss.Of(losses, batch);
             tokens += batch.TokenIds.Length;
             trained += batch.TrainedTokens;

@@ -15,6 +15,7 @@ public static class PreferenceEvaluation
     /// <param name="perRow">Keep what is measured of each row; an objective whose rows weigh each other has none.</param>
     /// <param name="observers">Hear of progress.</param>
     /// <param name="stop">Ends it early with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="NonFiniteException">A loss is NaN or infinite.</exception>
     public static PreferenceResult Run(TrainingOptions options, bool perRow, IReadOnlyList<ITrainingObserver> observers, CancellationToken stop)
     {
         var events = new Events(observers);
@@ -47,6 +48,7 @@ public static class PreferenceEvaluation
             var batch = set.Batch([.. Enumerable.Range(begin, Math.Min(size, set.Count - begin))], weighted: false);
             var metrics = new MetricSums(objective.Metrics);
             var loss = objective.Evaluate(model, batch, metrics);
+            if (!double.IsFinite(loss)) throw Evaluation.NoNumber(options, batch.Rows[0]);
             var means = metrics.Means();
             // A pair weighs as much in a short last batch; what is measured of labels is a mean over batches, as in training.
             var weight = options.Objective == "kto" ? 1 : batch.RowCount;

@@ -58,6 +58,21 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
 
     public double? NumberOrNull(string key) => Has(key) ? Number(key) : null;
 
+    /// <summary>A number above 0: what is divided by, raised to a power or taken the root of.</summary>
+    public double PositiveNumber(string key, double? otherwise = null)
+    {
+        var value = Number(key, otherwise);
+        return value > 0 ? value : throw Fault(key, $"is {element.GetProperty(key).GetRawText()}, it must be above 0");
+    }
+
+    public double NotNegative(string key, double otherwise)
+    {
+        var value = Number(key, otherwise);
+        return value >= 0 ? value : throw Fault(key, $"is {element.GetProperty(key).GetRawText()}, it must not be below 0");
+    }
+
+    public double? PositiveNumberOrNull(string key) => Has(key) ? PositiveNumber(key) : null;
+
     public bool Bool(string key, bool otherwise = false)
     {
         _read.Add(key);

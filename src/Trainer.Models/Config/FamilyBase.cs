@@ -25,7 +25,7 @@ internal static class FamilyBase
         var layers = defaults.Layers ?? reader.Positive("num_hidden_layers");
         // A layer is a value of its own in every drawing: a number that is a mistake must not fill the memory.
         if (layers > MostLayers) throw reader.Fault("num_hidden_layers", $"is {layers}, no model has more than {MostLayers}");
-        var norm = new NormConfig(reader.Number(defaults.EpsilonKey, defaults.Epsilon));
+        var norm = new NormConfig(reader.NotNegative(defaults.EpsilonKey, defaults.Epsilon));
         var layer = new LayerConfig
         {
             Mixer = new SelfAttention { Heads = heads, KvHeads = kvHeads, HeadSize = head, Scale = 1 / Math.Sqrt(head), HeadNorm = norm },

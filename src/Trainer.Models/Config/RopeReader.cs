@@ -40,13 +40,13 @@ internal static class RopeReader
         if (share != 1 && rotaryShare is null) throw reader.NotImplemented("partial_rotary_factor", share.ToString());
         var maxPositions = reader.Positive("max_position_embeddings", 2048);
         if (scaling?.Text("rope_type") is "proportional")
-            return new RopeConfig { Kind = RopeKind.Proportional, Theta = scaling.Number("rope_theta", theta), Dimensions = headSize,
+            return new RopeConfig { Kind = RopeKind.Proportional, Theta = scaling.PositiveNumber("rope_theta", theta), Dimensions = headSize,
                 MaxPositions = maxPositions, TurnedPairs = (int)(share * headSize / 2) };
         var dimensions = (int)(headSize * share);
         if (dimensions < 2 || dimensions % 2 != 0) throw reader.Fault("partial_rotary_factor", $"rotates {dimensions} elements of a head, which must be even");
         var rope = new RopeConfig
         {
-            Theta = scaling?.NumberOrNull("rope_theta") ?? reader.Number("rope_theta", theta),
+            Theta = scaling?.PositiveNumberOrNull("rope_theta") ?? reader.PositiveNumber("rope_theta", theta),
             Dimensions = dimensions,
             MaxPositions = maxPositions,
         };
@@ -56,24 +56,25 @@ internal static class RopeReader
         {
             // Text alone has three equal rows of positions, so the three-part embedding of images is the plain one.
             "default" or "mrope" => rope,
-            "linear" => rope with { Kind = RopeKind.Linear, Factor = Factor(scaling) },
+            "linear" => rope with { Kind = RopeKind.Linear, Factor = scaling.PositiveNumber("factor") },
             // Hunyuan's alpha raises the base once and for all.
-            "dynamic" when scaling.NumberOrNull("alpha") is { } alpha => rope with { Theta = rope.Theta * Math.Pow(alpha, dimensions / (dimensions - 2.0)) },
-            "dynamic" => rope with { Kind = RopeKind.Dynamic, Factor = Factor(scaling) },
+            "dynamic" when scaling.PositiveNumberOrNull("alpha") is { } alpha
+                => rope with { Theta = rope.Theta * Math.Pow(alpha, dimensions / (dimensions - 2.0)) },
+            "dynamic" => rope with { Kind = RopeKind.Dynamic, Factor = scaling.PositiveNumber("factor") },
             "llama3" => rope with
             {
                 Kind = RopeKind.Llama3,
-                Factor = Factor(scaling),
-                LowFrequencyFactor = scaling.Number("low_freq_factor"),
-                HighFrequencyFactor = scaling.Number("high_freq_factor"),
+                Factor = scaling.PositiveNumber("factor"),
+                LowFrequencyFactor = scaling.PositiveNumber("low_freq_factor"),
+                HighFrequencyFactor = scaling.PositiveNumber("high_freq_factor"),
                 OriginalMaxPositions = scaling.Positive("original_max_position_embeddings"),
             },
             "yarn" => rope with
             {
                 Kind = RopeKind.Yarn,
-                Factor = scaling.NumberOrNull("factor"),
+                Factor = scaling.PositiveNumberOrNull("factor"),
                 OriginalMaxPositions = original,
-                AttentionFactor = scaling.NumberOrNull("attention_factor"),
+                AttentionFactor = scaling.PositiveNumberOrNull("attention_factor"),
                 BetaFast = NonZero(scaling.NumberOrNull("beta_fast"), 32),
                 BetaSlow = NonZero(scaling.NumberOrNull("beta_slow"), 1),
                 Mscale = scaling.NumberOrNull("mscale"),
@@ -83,9 +84,9 @@ internal static class RopeReader
             "longrope" or "su" => rope with
             {
                 Kind = RopeKind.LongRope,
-                Factor = scaling.NumberOrNull("factor"),
+                Factor = scaling.PositiveNumberOrNull("factor"),
                 OriginalMaxPositions = original,
-                AttentionFactor = scaling.NumberOrNull("attention_factor"),
+                AttentionFactor = scaling.PositiveNumberOrNull("attention_factor"),
                 ShortFactors = Factors(scaling, "short_factor", dimensions / 2),
                 LongFactors = Factors(scaling, "long_factor", dimensions / 2),
             },
@@ -96,15 +97,10 @@ internal static class RopeReader
     // Zero means "not given" in the reference implementation too.
     private static double NonZero(double? value, double otherwise) => value is null or 0 ? otherwise : value.Value;
 
-    private static double Factor(ConfigReader scaling)
-    {
-        var factor = scaling.Number("factor");
-        return factor > 0 ? factor : throw scaling.Fault("factor", $"is {factor}, it must be above 0");
-    }
-
     private static IReadOnlyList<double> Factors(ConfigReader scaling, string key, int count)
     {
         var factors = scaling.Numbers(key) ?? throw scaling.Missing(key);
-        return factors.Count == count ? factors : throw scaling.Fault(key, $"has {factors.Count} entries, {count} rotated pairs need as many");
+        if (factors.Count != count) throw scaling.Fault(key, $"has {factors.Count} entries, {count} rotated pairs need as many");
+        return factors.All(factor => factor > 0 && double.IsFinite(factor)) ? factors : throw scaling.Fault(key, "holds a number that is not above 0");
     }
 }

@@ -23,7 +23,7 @@ internal static class CohereFamily
     {
         var config = FamilyBase.Common(reader, type, new FamilyDefaults { Tied = true, EpsilonKey = "layer_norm_eps", Epsilon = 1e-5, Theta = 500_000 });
         var bias = reader.Bool("attention_bias");
-        return (config with { LogitDivisor = 1 / reader.Number("logit_scale", 0.0625), Ropes = [config.Ropes[0] with { IsInterleaved = true }] })
+        return (config with { LogitDivisor = 1 / reader.PositiveNumber("logit_scale", 0.0625), Ropes = [config.Ropes[0] with { IsInterleaved = true }] })
             .WithNorm(norm => norm with { Kind = NormKind.Layer })
             .WithAttention(attention => attention with { QkvBias = bias, OutputBias = bias })
             .WithLayers((layer, _) => layer with { IsParallel = true, Norms = new("input_layernorm", null, null, null) });

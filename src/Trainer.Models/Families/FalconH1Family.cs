@@ -21,7 +21,7 @@ internal static class FalconH1Family
         {
             FinalNormName = "final_layernorm",
             EmbeddingMultiplier = reader.Number("embedding_multiplier", 1),
-            LogitDivisor = 1 / reader.Number("lm_head_multiplier", 1),
+            LogitDivisor = 1 / reader.PositiveNumber("lm_head_multiplier", 1),
         }).WithLayers((layer, _) => layer with
         {
             Mixer = new SideBySide((SelfAttention)layer.Mixer, mamba) { AttentionInput = input, AttentionOutput = output, MambaOutput = state },

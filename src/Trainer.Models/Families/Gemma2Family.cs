@@ -15,9 +15,9 @@ internal static class Gemma2Family
     public static ModelConfig Describe(ConfigReader reader, string type, FamilyDefaults defaults)
     {
         var config = GemmaFamily.Describe(reader, type, defaults);
-        var scale = 1 / Math.Sqrt(reader.Number("query_pre_attn_scalar", 256));
-        var cap = reader.NumberOrNull("attn_logit_softcapping");
-        return (config with { LogitSoftCap = reader.NumberOrNull("final_logit_softcapping") })
+        var scale = 1 / Math.Sqrt(reader.PositiveNumber("query_pre_attn_scalar", 256));
+        var cap = reader.PositiveNumberOrNull("attn_logit_softcapping");
+        return (config with { LogitSoftCap = reader.PositiveNumberOrNull("final_logit_softcapping") })
             .WithAttention(attention => attention with { Scale = scale, SoftCap = cap })
             .WithLayers((layer, _) => layer with { Norms = FourNorms });
     }

@@ -15,7 +15,8 @@ internal static class Gemma3Family
         var local = reader.Has("rope_parameters")
             ? RopeReader.Read(reader, config.HeadSize, 10_000, layerType: "sliding_attention")
             // Scaling applies to the global layers alone.
-            : new RopeConfig { Theta = reader.Number("rope_local_base_freq", 10_000), Dimensions = config.HeadSize, MaxPositions = config.MaxPositions };
+            : new RopeConfig { Theta = reader.PositiveNumber("rope_local_base_freq", 10_000), Dimensions = config.HeadSize,
+                MaxPositions = config.MaxPositions };
         return (config with { Ropes = [global, local] })
             .WithWindows(reader, reader.Int("sliding_window", 4096), l => (l + 1) % pattern != 0, slidingRope: 1)
             .WithAttention(attention => attention with { QkNorm = QkNorm.PerHead });

@@ -23,11 +23,12 @@ internal static class Gemma3nFamily
         var window = reader.Int("sliding_window", 512);
         var local = reader.Has("rope_parameters")
             ? RopeReader.Read(reader, config.HeadSize, 10_000, layerType: "sliding_attention")
-            : new RopeConfig { Theta = reader.Number("rope_local_base_freq", 10_000), Dimensions = config.HeadSize, MaxPositions = config.MaxPositions };
+            : new RopeConfig { Theta = reader.PositiveNumber("rope_local_base_freq", 10_000), Dimensions = config.HeadSize,
+                MaxPositions = config.MaxPositions };
         return (config with
         {
             EmbeddingMultiplier = Math.Sqrt(config.HiddenSize),
-            LogitSoftCap = reader.NumberOrNull("final_logit_softcapping"),
+            LogitSoftCap = reader.PositiveNumberOrNull("final_logit_softcapping"),
             Ropes = [RopeReader.Read(reader, config.HeadSize, 1_000_000, layerType: "full_attention"), local],
             PerLayerInput = new PerLayerInput(reader.Positive("hidden_size_per_layer_input", 256), reader.Positive("vocab_size_per_layer_input", 262_144)),
             Streams = new FourStreams(reader.Positive("altup_num_inputs", 4), reader.Int("altup_active_idx", 0), reader.Positive("laurel_rank", 64),

@@ -21,7 +21,7 @@ internal static class Gemma4Family
         config = config with
         {
             EmbeddingMultiplier = Math.Sqrt(config.HiddenSize),
-            LogitSoftCap = reader.NumberOrNull("final_logit_softcapping"),
+            LogitSoftCap = reader.PositiveNumberOrNull("final_logit_softcapping"),
             Ropes = Ropes(reader, config),
             PerLayerInput = size > 0 ? new PerLayerInput(size, reader.Positive("vocab_size_per_layer_input", 262_144)) : null,
         };

@@ -15,7 +15,7 @@ internal static class GraniteFamily
         {
             EmbeddingMultiplier = reader.Number("embedding_multiplier", 1),
             ResidualMultiplier = reader.Number("residual_multiplier", 1),
-            LogitDivisor = reader.Number("logits_scaling", 1),
+            LogitDivisor = reader.PositiveNumber("logits_scaling", 1),
         }).WithAttention(attention => attention with { Scale = scale });
     }
 }

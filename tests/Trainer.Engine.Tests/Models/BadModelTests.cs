@@ -29,6 +29,15 @@ public sealed class BadModelTests : IDisposable
     [InlineData("hidden_act", "\"mish\"", "'hidden_act' is 'mish', which changes what the model computes")]
     [InlineData("rope_scaling", """{"rope_type": "mystery"}""", "'rope_scaling.rope_type' is 'mystery'")]
     [InlineData("rope_scaling", """{"rope_type": "linear"}""", "has no 'rope_scaling.factor'")]
+    [InlineData("rope_scaling", """{"rope_type": "yarn", "factor": -4}""", "'rope_scaling.factor' is -4, it must be above 0")]
+    [InlineData("rope_scaling", """{"rope_type": "llama3", "factor": 8, "low_freq_factor": 0, "high_freq_factor": 4, "original_max_position_embeddings": 64}""",
+        "'rope_scaling.low_freq_factor' is 0, it must be above 0")]
+    [InlineData("rope_scaling", """{"rope_type": "longrope", "short_factor": [1, 1, 1, 1, 1, 1, 1, 0], "long_factor": [1, 1, 1, 1, 1, 1, 1, 1]}""",
+        "'rope_scaling.short_factor' holds a number that is not above 0")]
+    [InlineData("rope_parameters", """{"rope_type": "default", "rope_theta": 0}""", "'rope_parameters.rope_theta' is 0, it must be above 0")]
+    [InlineData("rope_theta", "-10000.0", "'rope_theta' is -10000.0, it must be above 0")]
+    [InlineData("rms_norm_eps", "-1e-6", "'rms_norm_eps' is -1e-6, it must not be below 0")]
+    [InlineData("rms_norm_eps", "0", null)]
     [InlineData("partial_rotary_factor", "0.5", "'partial_rotary_factor' is 0.5")]
     [InlineData("use_bidirectional_attention", "true", "'use_bidirectional_attention' is true")]
     [InlineData("clip_qkv", "8.0", "'clip_qkv' is 8.0")]
