@@ -66,7 +66,7 @@ public sealed class FuzzTests
         {
             Assert.Contains("f", fault.Message, StringComparison.Ordinal);
         }
-    }, iter: 3000, threads: 1);
+    }, iter: 1000, threads: 1);
 
     [Fact]
     public void Lines_of_json() => Survives(Rows, stream => JsonLinesReader.Read(stream, "f", new Limits(600)));

@@ -49,7 +49,12 @@ public sealed class DevicePlanTests
         }, lengths);
 
     [Fact]
-    public void Planned_bytes_of_a_device_are_those_taken_there_for_any_options()
+    public void Planned_bytes_of_a_device_are_those_taken_there_for_any_options() => Compare(60);
+
+    [Fact, Trait("ring", "slow")]
+    public void Planned_bytes_of_a_device_are_those_taken_there_for_many_more_options() => Compare(150);
+
+    private static void Compare(int sets)
     {
         var seen = new HashSet<string>();
         Cases.Sample(one =>
@@ -75,8 +80,8 @@ public sealed class DevicePlanTests
             Assert.Equal(device.Heap.Bytes + 4 * memory.ParameterBytes + memory.DeviceVectorBytes,
                 plan.Values.Sum() - plan["decoded weights and results (at most)"], 7.0);
             seen.Add(options.Model);
-        }, iter: 150, threads: 1);
-        Assert.Equal(Families.Length, seen.Count);
+        }, iter: sets, threads: 1);
+        Assert.InRange(seen.Count, sets < 150 ? Families.Length - 2 : Families.Length, Families.Length);
     }
 
     [Theory, InlineData(0), InlineData(1), InlineData(3), InlineData(100)]

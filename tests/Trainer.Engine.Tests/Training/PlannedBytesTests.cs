@@ -126,7 +126,12 @@ public sealed class PlannedBytesTests : IDisposable
     private static Gen<T> Any<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     [Fact]
-    public void Planned_bytes_are_allocated_bytes_for_any_options()
+    public void Planned_bytes_are_allocated_bytes_for_any_options() => Compare(500);
+
+    [Fact, Trait("ring", "slow")]
+    public void Planned_bytes_are_allocated_bytes_for_many_more_options() => Compare(1500);
+
+    private void Compare(int sets)
     {
         var (fast, reference, seen) = (0, 0, new HashSet<string>());
         Cases.Sample(one =>
@@ -148,10 +153,11 @@ public sealed class PlannedBytesTests : IDisposable
             }
             fast++;
             seen.Add(one.Family);
-        }, iter: 1500, threads: 1);
-        Assert.Equal(Families.Distinct().Count(), seen.Count);
-        Assert.True(fast >= 500, $"only {fast} option sets reached the fast engine");
-        Assert.True(reference >= 10, $"only {reference} option sets reached the reference engine");
+        }, iter: sets, threads: 1);
+        var families = Families.Distinct().Count();
+        Assert.InRange(seen.Count, sets < 1500 ? families - 3 : families, families);
+        Assert.True(fast >= sets / 3, $"only {fast} option sets reached the fast engine");
+        Assert.True(reference >= sets / 150, $"only {reference} option sets reached the reference engine");
     }
 
     [Fact]
