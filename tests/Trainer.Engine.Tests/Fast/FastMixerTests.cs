@@ -1,8 +1,11 @@
 using Trainer.Adapters;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Fast.FakeDevice;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
+using Trainer.Models.Families;
 using Trainer.Models.Lora;
 using Trainer.Models.Parts;
 
@@ -150,6 +153,42 @@ public sealed class FastMixerTests : IDisposable
         model.Parameters.ZeroGradients();
         Assert.Equal(apart, model.ForwardBackward(batches, 0.25, keys).Select(result => result.LossSum));
         Assert.Equal(expected, [model.Parameters.GradientSpan.ToArray(), .. batches.Select(batch => batch.LogitMeans!)]);
+    }
+
+    [Theory, MemberData(nameof(Families))]
+    public void A_base_in_4_bits_that_is_read_from_disk_has_the_bits_of_one_in_memory(string name)
+    {
+        RandomModel.Write(_temp, Configs[name], perExpert: false);
+        var folder = Path.Combine(_temp, "nf4");
+        ModelQuantizer.Quantize(_temp, folder, new QuantizeOptions());
+        float[] Gradients(string source, bool stream, StreamReads reads)
+        {
+            using var model = CausalModel.Load(source, Recomputed with { Quantize = QuantizeKind.Nf4, Stream = stream, StreamReads = reads });
+            Inject(model, false, true);
+            model.ForwardBackward(FastRun.Batch(96, false), 0.125, new StepKey(1, 2, 3));
+            return model.Parameters.GradientSpan.ToArray();
+        }
+        var expected = Gradients(_temp, false, StreamReads.Auto);
+        foreach (var reads in (StreamReads[])[StreamReads.Direct, StreamReads.Mapped]) Assert.Equal(expected, Gradients(folder, true, reads));
+    }
+
+    // The way back ends at the layer, whatever it is: a source of keys and values, one that uses another's, a mixer or a block alone.
+    [Theory, InlineData("gemma 4"), InlineData("gemma 4, experts"), InlineData("mamba beside attention"), InlineData("mamba, one part a layer")]
+    public void Adapters_of_one_layer_have_the_reference_engines_gradients(string name)
+    {
+        RandomModel.Write(_temp, Configs[name], perExpert: false);
+        for (var layer = 0; layer < ConfigLoader.Load(_temp).LayerCount; layer++)
+        {
+            void Inject(CausalModel model)
+            {
+                AdapterInjector.Inject(model, new LoraSpec { Rank = 3, Targets = TargetModules.AllLinear, LayersToTransform = [layer] }, 1);
+                FastRun.Randomize(model);
+                Assert.Equal(layer, model.Adapter.LowestLayer);
+            }
+            foreach (var recompute in (bool[])[true, false])
+                FastRun.AssertClose(FastRun.Step(_temp, EngineKind.Reference, recompute, false, Inject),
+                    FastRun.Step(_temp, EngineKind.Fast, recompute, false, Inject), $"layer {layer}, recompute {recompute}", GradientGate(name));
+        }
     }
 
     // The mean logit of each token is asked for.

@@ -30,10 +30,15 @@ public sealed class NemotronHTests : IDisposable
     public void Logits_equal_the_formulas(string layers, string more, bool perExpert)
     {
         Write(layers, more, perExpert);
-        using var model = CausalModel.Load(_temp, new ModelLoadOptions { Engine = EngineKind.Reference, Compute = ComputeKind.Float32 });
         int[] ids = [.. Enumerable.Range(0, 70).Select(i => i * 7 % Vocabulary)];
-        using var logits = model.Logits(TokenBatch.OfTokens(ids));
-        Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), new Formulas(_temp, perExpert).Logits(ids)), 0, 5e-5);
+        var expected = new Formulas(_temp, perExpert).Logits(ids);
+        foreach (var engine in (EngineKind[])[EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch])
+        {
+            using var model = CausalModel.Load(_temp, new ModelLoadOptions { Engine = engine, Compute = ComputeKind.Float32 });
+            using var logits = model.Logits(TokenBatch.OfTokens(ids));
+            Assert.Equal(engine.ToString(), model.Engine.Name, ignoreCase: true);
+            Assert.InRange(Golden.LargestDifference(logits.data<float>().ToArray(), expected), 0, 5e-5);
+        }
     }
 
     [Fact]
@@ -55,7 +60,7 @@ public sealed class NemotronHTests : IDisposable
     public void Packed_rows_are_rows_apart_and_decoding_is_the_whole_pass()
     {
         Write("\"hybrid_override_pattern\": \"M-*EM\"", "\"moe_latent_size\": 12", false);
-        FastRun.AssertRows(_temp, 1e-5, EngineKind.Reference);
+        FastRun.AssertRows(_temp, 1e-5, EngineKind.Reference, EngineKind.Fast, EngineKind.Libtorch);
     }
 
     [Theory]
