@@ -213,6 +213,12 @@ internal static class Axolotl
         else if (method is not (null or "lora" or "qlora")) draft.Change("adapter", method, "adapters are lora here");
         if (eight is not null && ImportDraft.Truth(eight) is true) draft.Set(ModelSettings.Quantize, "int8");
         else if (method == "qlora" || (four is not null && ImportDraft.Truth(four) is true)) draft.Set(ModelSettings.Quantize, "nf4");
+        // There LoftQ itself leaves the values of a 4-bit base behind, whatever the switches say.
+        if (draft[AdapterSettings.Init] is "loftq" && !draft.Has(ModelSettings.Quantize))
+        {
+            draft.Set(ModelSettings.Quantize, "nf4");
+            draft.Default(ModelSettings.DoubleQuant, false);
+        }
         draft.Default(ModelSettings.Quantize, "none");
         if (draft[ModelSettings.Quantize] is not "nf4") draft.Remove(ModelSettings.DoubleQuant);
     }
@@ -253,8 +259,10 @@ internal static class Axolotl
     private static void Loftq(ImportDraft draft, string key, string text, YamlNode node)
     {
         if (ImportDraft.IsNothing(text)) return;
+        var bits = draft.Theirs($"{key}.loftq_bits") ?? draft.Theirs($"{key}.loftq_config.loftq_bits") ?? "4";
+        if (bits != "4") draft.Change($"{key}.loftq_bits", bits, "LoftQ makes up for a base in 4 bits");
         draft.Set(AdapterSettings.Init, "loftq");
-        draft.Drop(key, text, "quantize says the bits; one round is made, which fits the plain base");
+        draft.Drop(key, text, "the base is held in nf4, as there its values are; one round is made, which fits the plain base");
     }
 
     private static void Template(ImportDraft draft, string key, string text, YamlNode node)

@@ -17,6 +17,7 @@ internal static class Importer
             var (key, text) = (node.ToString(), ImportDraft.Flat(value));
             if (ImportDraft.IsNothing(text)) continue;
             if (dialect.RuleOf(key) is { } rule) rule(draft, key, text, value);
+            else if (Negated(dialect, key) is { } plain && ImportDraft.Truth(text) is { } isOff) plain(draft, key, isOff ? "false" : "true", value);
             else draft.Change(key, text, $"trainer does not know this key of {dialect.Name}");
         }
         dialect.Finish(draft);
@@ -28,6 +29,10 @@ internal static class Importer
         FindMissing(draft);
         return draft.Result(dialect.Name);
     }
+
+    // transformers writes no_X for the switch X turned off.
+    private static KeyRule? Negated(Dialect dialect, string key) =>
+        key.StartsWith("no_", StringComparison.Ordinal) && dialect.RuleOf(key[3..]) is { } rule && rule != Schedules.Later ? rule : null;
 
     // A subset is fetched alone.
     private static string Full(string name, object source)

@@ -87,6 +87,7 @@ public sealed class ImportTests
     [InlineData("axolotl", "load_in_8bit: true\nadapter: lora", "quantize: int8")]
     [InlineData("axolotl", "adapter: lora\nload_in_4bit: true", "quantize: nf4")]
     [InlineData("axolotl", "adapter: lora\ncosine_min_lr_ratio: 0.1\nlearning_rate: 0.0002\nlr_scheduler: cosine", "min_lr: 2.0e-5|lr_scheduler: cosine")]
+    [InlineData("axolotl", "adapter: lora\nload_in_4bit: false\npeft: {loftq_config: {loftq_bits: 4}}", "init_lora: loftq|quantize: nf4|double_quant: false")]
     [InlineData("axolotl", "adapter: lora\nbatch_size: 8\nmicro_batch_size: 2", "gradient_accumulation_steps: 4|batch_size: 2")]
     [InlineData("axolotl", "adapter: lora\noptimizer: adamw_bnb_8bit\nwarmup_ratio: 0.03\nwarmup_steps: 10", "optim: adamw-8bit|warmup_steps: 10")]
     [InlineData("axolotl", "adapter: lora\ntrain_on_inputs: true\nsample_packing: true\nexcess_length_strategy: raise",
@@ -117,6 +118,8 @@ public sealed class ImportTests
     [InlineData("axolotl", "adapter: lora\nrl: kto\nkto_undesirable_weight: 0.5", "objective: kto|undesirable_weight: 0.5")]
     [InlineData("trl", "use_peft: true\nloss_type: [sigmoid, sft]\nloss_weights: [1.0, 0.5]\nbeta: 0.2\nprecompute_ref_log_probs: true",
         "objective: dpo|beta: 0.2|precompute_reference: true|learning_rate: 1.0e-6")]
+    [InlineData("trl", "use_peft: true\nno_remove_unused_columns: true\nno_packing: true\nno_gradient_checkpointing: true",
+        "packing: false|gradient_checkpointing: none")]
     [InlineData("trl", "use_peft: true\ndesirable_weight: 1.5", "objective: kto|desirable_weight: 1.5")]
     [InlineData("mlx-lm", "iters: 100\ngrad_accumulation_steps: 4\nsave_every: 40", "max_steps: 25|save_steps: 10|gradient_accumulation_steps: 4")]
     [InlineData("mlx-lm", "iters: 100\noptimizer: adamw\noptimizer_config: {adamw: {betas: [0.8, 0.95], eps: 1.0e-6}}",
@@ -149,6 +152,7 @@ public sealed class ImportTests
     [InlineData("model: m\ntrain_dataset: d.jsonl\npeft_config: {name: freeze}\noptim_config: {name: muon}", "peft_config.name", "LoRA adapter")]
     [InlineData("model: m\ntrain_dataset: d.jsonl\nkernel_config: {name: auto}", "peft_config", "the whole model is trained")]
     [InlineData("model: m\npeft_config: {name: lora, adapter_name_or_path: a, export_dir: b}", "peft_config.export_dir", "no training")]
+    [InlineData("base_model: m\nadapter: lora\ndatasets: []\nloftq_config: {loftq_bits: 2}", "loftq_config.loftq_bits", "4 bits")]
     [InlineData("base_model: m\nadapter: lora\ndatasets: []\nrl: gdpo", "rl", "added before they are compared")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nloss_type: cispo", "loss_type", "grpo has dapo, grpo, dr-grpo, bnpo")]
     [InlineData("model_name_or_path: m\nuse_peft: true\nnum_generations: 4\nsteps_per_generation: 8", "steps_per_generation", "anew for each step")]
