@@ -1,5 +1,6 @@
 using System.Globalization;
 using Trainer.Training;
+using Trainer.Training.Answers;
 using Trainer.Training.Options;
 using Trainer.Training.Records;
 
@@ -47,7 +48,7 @@ internal static class RunLines
         $"best {(best.Metric == EvalMetric.Loss ? "" : best.Metric + " ")}{Number(best.Value, "0.0000")} at step {best.Step}",
     ];
 
-    /// <summary>What a preference objective measured, in words.</summary>
+    /// <summary>What was measured beside the loss, in words: by the objective, and of the answers that the model gave to held-out rows.</summary>
     public static IEnumerable<string> Measured(IReadOnlyDictionary<string, double> metrics)
     {
         foreach (var (name, word, format) in new[]
@@ -57,7 +58,7 @@ internal static class RunLines
             ("logps/chosen", "log p chosen", "0.0"), ("logps/rejected", "log p rejected", "0.0"), ("reward", "reward", "0.000"),
             ("reward_std", "spread", "0.000"), ("frac_reward_zero_std", "groups without spread", "0.00"), ("completions/mean_length", "answer length", "0.0"),
             ("completions/clipped_ratio", "cut", "0.00"), ("kl", "kl", "0.000"),
-        })
+        }.Concat(AnswerMetrics.Names.Select(name => (name, name, "0.0000"))))
             if (metrics.TryGetValue(name, out var value)) yield return $"{word} {Number(value, format)}";
     }
 

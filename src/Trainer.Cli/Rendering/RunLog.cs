@@ -85,9 +85,9 @@ internal sealed class RunLog : ITrainingObserver, IDisposable
         ? "" : ReferenceEquals(_history.BestEval, eval) ? eval.Metric == EvalMetric.Loss ? ", the lowest so far" : $", the best {eval.Metric} so far"
         : _history.Evals[0].Step == 0 && eval.EvalLoss >= _history.Evals[0].EvalLoss ? ", no lower than the base" : "";
 
-    /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
     private static string Measured(IReadOnlyDictionary<string, double> metrics) => string.Concat(RunLines.Measured(metrics).Select(part => " " + part));
 
+    /// <summary>A phase in quarters, once it has taken long enough to be asked about.</summary>
     private void OnPhase(PhaseProgressed phase)
     {
         if (phase.Phase != _phase) (_phase, _phasePercent, _phaseBegan) = (phase.Phase, 0, Stopwatch.GetTimestamp());

@@ -61,5 +61,7 @@ public sealed class AnswerTests : IDisposable
         Assert.Equal([0L, 1, 2], scores.Select(row => row.GetProperty("step").GetInt64()));
         Assert.All(scores, row => Assert.Equal(0.5, row.GetProperty("eval_exact_match").GetDouble()));
         Assert.Contains("exact_match", File.ReadAllText(Path.Combine(_folder.Path, "run", "report.html")), StringComparison.Ordinal);
+        Assert.Equal(3, run.Error.Split('\n').Count(line => line.StartsWith("eval at step", StringComparison.Ordinal)
+            && line.Contains(" exact_match 0.5000 f1 ", StringComparison.Ordinal)));
     }
 }
