@@ -20,6 +20,7 @@ internal static class Application
 
     public static int Run(string[] words)
     {
+        ProgramClock.Enter();
         OpenMp.Prepare();
         // Launchers give ranks a terminal of their own making; what .NET sends to one would stand in the launcher's output.
         if (Launcher.Find() is { Size: > 1 }) Environment.SetEnvironmentVariable("TERM", "dumb");

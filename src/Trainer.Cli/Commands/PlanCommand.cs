@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Serilog.Events;
 using Trainer.Checkpoints;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Cli.CommandLine;
@@ -40,7 +42,8 @@ internal static class PlanCommand
     {
         Group = "Train",
         Description = "Takes every option of train. The model needs no more than its config.json; where its weights are here too, micro-steps are run to tell "
-            + "the time. Without --data, rows of --max-seq-length tokens are assumed. Exit code 4 if the run could not finish.",
+            + "the time, and a small run is made itself with a few steps in a folder that goes again. "
+            + "Without --data, rows of --max-seq-length tokens are assumed. Exit code 4 if the run could not finish.",
         Positional = "[RECIPE.yaml]",
         PositionalHelp = "Same as --config.",
         MaxPositionals = 1,
@@ -63,10 +66,14 @@ internal static class PlanCommand
         var share = MemoryShare.Here with { Ranks = OnOneMachine(values, ranks) };
         values.ThrowIfFaulty();
         if (SequenceLength.Warning(options) is { } tooLong) invocation.Terminal.Error.WriteLine($"warning: {tooLong}");
+        var reading = Stopwatch.StartNew();
         using var dataset = options.Data.Train.Count == 0 ? null : Open(invocation, options);
+        // What was tokenized now lies in the cache when the run begins.
+        var unlike = dataset?.Statistics.FromCache == false ? reading.Elapsed.TotalSeconds : 0;
         if (dataset is not null && PositionNote.Of(options.ModelDirectory, dataset.Statistics.LongestExample) is { } beyond)
             invocation.Terminal.Error.WriteLine("warning: " + beyond);
-        var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset, share: share), dataset);
+        var (plan, whyNoTime) = Timed(invocation, options, RunPlanner.Plan(options, dataset, share: share), dataset,
+            ProgramClock.Seconds - unlike);
         if (ranks is { } count) plan = plan with { Ranks = RankPlan.Of(options, plan, dataset, count, link) };
         var output = invocation.Terminal.Out;
         if (invocation.Json) output.WriteLine(JsonSerializer.Serialize(plan, Json.Indented));
@@ -92,7 +99,8 @@ internal static class PlanCommand
     }
 
     /// <summary>The plan with its time, or as it was and why there is none.</summary>
-    private static (RunPlan Plan, string? WhyNoTime) Timed(Invocation invocation, TrainingOptions options, RunPlan plan, Dataset? dataset)
+    private static (RunPlan Plan, string? WhyNoTime) Timed(Invocation invocation, TrainingOptions options, RunPlan plan, Dataset? dataset,
+        double before)
     {
         if (!plan.Fits) return (plan, "not measured, as the run does not fit");
         if (invocation.Values.Flag(Measure) is false) return (plan, "not measured (--no-measure)");
@@ -101,14 +109,21 @@ internal static class PlanCommand
         try
         {
             using var view = new RunView(invocation, $"plan {options.Model}", null, "", []);
-            return (view.Run(() => PlanProbe.Measure(options, plan, dataset, view.Observers)), null);
+            return (view.Run(() => Rehearsed() ?? PlanProbe.Measure(options, plan, dataset, view.Observers, before)), null);
         }
         catch (Exception fault) when (fault is BadFileException or ModelException)
         {
             // The counts and the memory hold without weights; half a download must not hide them.
             return (plan, $"not measured: {fault.Message}");
         }
+
+        RunPlan? Rehearsed() => Rehearsal.Suits(options, plan, dataset)
+            ? Rehearsal.Measure(options, plan, dataset!, before, folder => Writers(options, folder), invocation.Stop.Token) : null;
     }
+
+    private static List<ITrainingObserver> Writers(TrainingOptions options, string folder) => [new RunHistory(),
+        new RunLog(folder, null, LogEventLevel.Information),
+        .. RunView.Writers(folder, EffectiveRecipe.Yaml(EffectiveRecipe.Entries(options)), options.ReportTo)];
 
     private static Dataset Open(Invocation invocation, TrainingOptions options)
     {
@@ -168,6 +183,8 @@ internal static class PlanCommand
         Line("time", plan.Seconds is { } seconds
             ? $"{Quantities.Duration(seconds)}{(plan.EvalRows > 0 ? ", evaluations and checkpoints included" : ", checkpoints included")}; {microStep}"
             : microStep ?? whyNoTime ?? "unknown");
+        if (plan.Time.Count > 1)
+            foreach (var part in plan.Time) Line("  " + part.Name, Quantities.Duration(part.Seconds));
         if (plan.Ranks is { } ranks) Tell(ranks, Line);
         Line("verdict", plan.Fits ? plan.DiskNote is { } note ? $"it fits in memory, but {note}" : "it fits" : "it does not fit");
         foreach (var change in plan.Changes)

@@ -27,13 +27,7 @@ internal sealed class RunView : IDisposable
         _log = new RunLog(directory, _panel is null ? terminal.Error : null, least);
         _observers = [History, _log];
         if (_panel is not null) _observers.Add(_panel);
-        if (directory is not null)
-        {
-            _observers.Add(new RecipeWriter(directory, recipe));
-            if (reportTo.Contains("tensorboard"))
-                _observers.Add(new TensorBoardWriter(Path.Combine(directory, CurveFiles.EventsFolder), recipe, TimeProvider.System));
-            if (reportTo.Contains("html")) _observers.Add(new ReportWriter(directory));
-        }
+        if (directory is not null) _observers.AddRange(Writers(directory, recipe, reportTo));
         _observers.Add(new StopWords(invocation.Stop));
         invocation.Stop.Leave = () => _panel?.Finish();
         invocation.Stop.Watch(say: text =>
@@ -41,6 +35,18 @@ internal sealed class RunView : IDisposable
             if (_panel is not null) _panel.Say(text);
             else if (!invocation.Quiet) terminal.Error.WriteLine(text);
         });
+    }
+
+    /// <summary>Who writes into a run folder what the run itself does not.</summary>
+    /// <param name="directory">Run folder.</param>
+    /// <param name="recipe">The recipe that makes the run again.</param>
+    /// <param name="reportTo">tensorboard, html.</param>
+    public static IEnumerable<ITrainingObserver> Writers(string directory, string recipe, IReadOnlyList<string> reportTo)
+    {
+        yield return new RecipeWriter(directory, recipe);
+        if (reportTo.Contains("tensorboard"))
+            yield return new TensorBoardWriter(Path.Combine(directory, CurveFiles.EventsFolder), recipe, TimeProvider.System);
+        if (reportTo.Contains("html")) yield return new ReportWriter(directory);
     }
 
     /// <summary>One more who watches; disposed with the others.</summary>

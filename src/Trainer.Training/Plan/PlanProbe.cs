@@ -23,12 +23,16 @@ public static class PlanProbe
     /// <param name="plan">Its plan, which fits.</param>
     /// <param name="dataset">The data, or null to measure on rows of <c>--max-seq-length</c> tokens.</param>
     /// <param name="observers">Hear of loading.</param>
+    /// <param name="secondsBefore">What this process did already that the run does too.</param>
     /// <exception cref="PlanRefusedException">The measured peak is above the limit.</exception>
     /// <exception cref="ModelException">The weights are not here as they would be used.</exception>
-    public static RunPlan Measure(TrainingOptions options, RunPlan plan, Dataset? dataset, IReadOnlyList<ITrainingObserver> observers)
+    public static RunPlan Measure(TrainingOptions options, RunPlan plan, Dataset? dataset, IReadOnlyList<ITrainingObserver> observers,
+        double secondsBefore = 0)
     {
         StreamedFolder.RequireMade(options, plan);
+        var clock = Stopwatch.StartNew();
         using var model = AdaptedModel.Load(RunPlanner.Settle(options, plan), new Events(observers), plan.StreamBytes);
+        var start = secondsBefore + clock.Elapsed.TotalSeconds + PlanTime.HashSeconds(FolderBytes(options.ModelDirectory));
         if (dataset is null)
         {
             var full = options.Objective != "grpo" ? Full(options, model.VocabularySize)
@@ -36,7 +40,8 @@ public static class PlanProbe
             var each = Seconds(options, full, model);
             Probe.RequireFits(full, plan);
             var fullStep = options.GradientAccumulationSteps * each;
-            return plan with { MicroStepSeconds = each, StepSeconds = fullStep, Seconds = plan.TotalSteps * fullStep + Besides(each / full.TokenIds.Length) };
+            return plan.TotalSteps is { } count ? Timed(count, each, fullStep, each / full.TokenIds.Length)
+                : plan with { MicroStepSeconds = each, StepSeconds = fullStep };
         }
         // Not disposed: it would close the caller's data.
         var data = new TrainingData(options, dataset);
@@ -57,11 +62,25 @@ public static class PlanProbe
         var microBatches = (double)data.Plan.MicroBatches(0) / data.Plan.Steps(0);
         var meanTokens = dataset.Train.Tokens / (double)data.Plan.MicroBatches(0);
         var step = microBatches * (fixedPart + perToken * meanTokens);
-        return plan with { MicroStepSeconds = most, StepSeconds = step, Seconds = steps * step + Besides((fixedPart + perToken * meanTokens) / meanTokens) };
+        return Timed(steps, most, step, (fixedPart + perToken * meanTokens) / meanTokens);
 
-        double Besides(double secondsPerToken) => RunPlanner.Besides(options, dataset, plan.TotalSteps, plan.StepsPerEpoch, plan.CheckpointBytes,
-            plan.GradientCheckpointing, secondsPerToken);
+        RunPlan Timed(long count, double micro, double each, double secondsPerToken)
+        {
+            // One row answers for the proof.
+            var row = dataset is { Train.Count: > 0 } set ? (set.Train.Tokens + set.Train.Count - 1) / set.Train.Count : options.Data.MaxSeqLength;
+            List<TimePart> parts =
+            [
+                // The first steps are slower by what the machinery takes to start, which they show themselves.
+                new("start", start),
+                new("steps", count * each),
+                .. PlanTime.Besides(options, dataset, count, plan.StepsPerEpoch, plan.CheckpointBytes, plan.GradientCheckpointing, secondsPerToken),
+                new("proof of the adapter", PlanTime.ProofSeconds(Math.Min(FinalAdapter.ProofTokens, row), secondsPerToken, plan.GradientCheckpointing)),
+            ];
+            return plan with { MicroStepSeconds = micro, StepSeconds = each, Seconds = parts.Sum(part => part.Seconds), Time = parts };
+        }
     }
+
+    private static long FolderBytes(string folder) => Directory.EnumerateFiles(folder, "*.safetensors").Sum(file => new FileInfo(file).Length);
 
     private static double Seconds(TrainingOptions options, MicroBatch batch, AdaptedModel model)
     {

@@ -1,3 +1,8 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Trainer.Data;
+using Trainer.Training.Objectives;
+
 namespace Trainer.Training.Plan;
 
 /// <summary>How often a run evaluates and saves, and how long that takes.</summary>
@@ -36,6 +41,44 @@ internal static class PlanTime
 
     // The base is passed once forward and once backward, once more where layers are recomputed, and forward for whatever else is measured.
     private static double Passes(bool recompute, int extraPasses) => 2 + (recompute ? 1 : 0) + extraPasses;
+
+    /// <summary>What evaluations, checkpoints and asking the reference beforehand take beside the steps.</summary>
+    /// <param name="options">The run.</param>
+    /// <param name="dataset">Its data, or null where none is named.</param>
+    /// <param name="steps">Its steps, or null where they are not known.</param>
+    /// <param name="stepsPerEpoch">Steps of an epoch, or null.</param>
+    /// <param name="checkpointBytes">Bytes of one checkpoint.</param>
+    /// <param name="recompute">Whether a step computes layers a second time.</param>
+    /// <param name="secondsPerToken">Of a micro-step, or null where nothing was measured.</param>
+    public static IReadOnlyList<TimePart> Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes,
+        bool recompute, double? secondsPerToken)
+    {
+        if (steps is not { } count) return [];
+        List<TimePart> parts = [new("checkpoints and the adapter", Saves(options, count, stepsPerEpoch ?? count) * SaveSeconds(checkpointBytes))];
+        if (dataset is null || secondsPerToken is not { } each) return parts;
+        var extra = ObjectiveTable.ExtraPasses(options);
+        if (options.Preference.PrecomputeReference)
+            parts.Add(new("asking the reference", ReferenceSeconds(dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0), each, recompute, extra)));
+        if (dataset.Eval is { } eval)
+            parts.Add(new("evaluations", Evaluations(options, count, stepsPerEpoch ?? count) * EvaluationSeconds(eval.Tokens, each, recompute, extra)));
+        return parts;
+    }
+
+    /// <summary>Seconds of proving the saved adapter: it answers from memory, from disk, and the base does without it.</summary>
+    /// <param name="tokens">Tokens of the rows it answers on.</param>
+    /// <param name="secondsPerToken">Of a micro-step.</param>
+    /// <param name="recompute">Whether a step computes layers a second time.</param>
+    public static double ProofSeconds(long tokens, double secondsPerToken, bool recompute) => 3 * EvaluationSeconds(tokens, secondsPerToken, recompute);
+
+    /// <summary>Seconds of hashing so many bytes, by how fast this machine hashes some.</summary>
+    /// <param name="bytes">Of the files a run is known by.</param>
+    public static double HashSeconds(long bytes)
+    {
+        var some = new byte[16 << 20];
+        var clock = Stopwatch.StartNew();
+        SHA256.HashData(some);
+        return bytes * clock.Elapsed.TotalSeconds / some.Length;
+    }
 
     /// <summary>Seconds of one checkpoint.</summary>
     public static double SaveSeconds(long bytes) => bytes / SavedBytesPerSecond;

@@ -117,6 +117,9 @@ public sealed record RunPlan
     /// <summary>Seconds of the whole run by the measured micro-step, scaled by tokens, evaluations and checkpoints included; null where not measured.</summary>
     public double? Seconds { get; init; }
 
+    /// <summary>Those seconds by part; empty where they were not measured.</summary>
+    public IReadOnlyList<TimePart> Time { get; init; } = [];
+
     /// <summary>What several ranks would make of it, where they were asked for.</summary>
     public RankPlan? Ranks { get; init; }
 

@@ -207,7 +207,8 @@ public static class RunPlanner
             DiskFreeBytes = DiskSpace.Free(options.OutputDirectory) + freed,
             MicroStepSeconds = microStepSeconds,
             Seconds = Seconds(rollout is null ? dataset : null, batches, steps, tokens, microStepSeconds) is { } steady
-                ? steady + Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens) : null,
+                ? steady + PlanTime.Besides(options, dataset, steps, batches?.Steps(0), checkpoint, recompute, microStepSeconds / tokens)
+                .Sum(part => part.Seconds) : null,
             Verdict = "",
         };
         return plan with { Verdict = $"needs {Size.Of(plan.PeakBytes)} of {Size.Of(limit)} memory"
@@ -224,20 +225,6 @@ public static class RunPlanner
         if (dataset is null || batches is null || steps is null || microStepSeconds is null) return null;
         var tokensPerStep = dataset.Train.Tokens / (double)batches.Steps(0);
         return steps * tokensPerStep / worstTokens * microStepSeconds;
-    }
-
-    /// <summary>Seconds that evaluations, checkpoints and asking the reference beforehand take beside the steps.</summary>
-    internal static double Besides(TrainingOptions options, Dataset? dataset, long? steps, long? stepsPerEpoch, long checkpointBytes, bool recompute,
-        double? secondsPerToken)
-    {
-        if (steps is not { } count) return 0;
-        var saves = PlanTime.Saves(options, count, stepsPerEpoch ?? count) * PlanTime.SaveSeconds(checkpointBytes);
-        if (dataset is null || secondsPerToken is not { } each) return saves;
-        var extra = ObjectiveTable.ExtraPasses(options);
-        var asked = options.Preference.PrecomputeReference
-            ? PlanTime.ReferenceSeconds(dataset.Train.Tokens + (dataset.Eval?.Tokens ?? 0), each, recompute, extra) : 0;
-        return saves + asked + (dataset.Eval is { } eval
-            ? PlanTime.Evaluations(options, count, stepsPerEpoch ?? count) * PlanTime.EvaluationSeconds(eval.Tokens, each, recompute, extra) : 0);
     }
 
     /// <summary>The largest batch of an evaluation, which takes the rows as they stand.</summary>

@@ -56,6 +56,21 @@ public sealed class PlanTests
     }
 
     [Fact]
+    public void The_time_of_a_small_run_is_that_of_its_parts_and_nothing_stays_behind()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("d.jsonl", Rows(12, 10));
+        var plan = TrainerProgram.Run(new ProgramRun("plan", "--model", "tiny", "--data", data, "--eval-split", "0.2", "--max-steps", "12", "--save-steps", "4",
+            "--allow-high-loss", "--threads", "1", "--json") { Directory = folder.Path }).Json();
+        var parts = plan.GetProperty("time").EnumerateArray().ToDictionary(part => part.GetProperty("name").GetString()!,
+            part => part.GetProperty("seconds").GetDouble());
+        Assert.Equal(["start", "steps", "evaluations", "checkpoints", "adapter, proof and report"], parts.Keys);
+        Assert.All(parts.Values, seconds => Assert.True(seconds > 0));
+        Assert.Equal(plan.GetProperty("seconds").GetDouble(), parts.Values.Sum(), 1e-6);
+        Assert.Equal([data], Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
     public void Held_out_rows_longer_than_any_trained_on_are_in_the_memory()
     {
         using var folder = new TemporaryFolder();
