@@ -13,10 +13,13 @@ internal static class ColumnAdvice
     private static readonly string[] Prompts = ["prompt", "question", "query", "instruction", "input", "inputs", "problem", "article", "source",
         "user", "human"];
     private static readonly string[] Answers = ["completion", "response", "answer", "output", "outputs", "target", "targets", "solution", "summary",
-        "highlights", "assistant", "bot"];
+        "highlights", "assistant", "bot", "generation"];
+    private static readonly string[] Systems = ["system_prompt", "system_message", "system_instruction"];
+    private static readonly string[] Contexts = ["input", "context", "article", "passage", "document"];
     private static readonly string[] Texts = ["text", "content", "document"];
     private static readonly (string Chosen, string Rejected)[] Pairs = [("chosen", "rejected"), ("chosen_messages", "rejected_messages"),
-        ("chosen_response", "rejected_response"), ("response_chosen", "response_rejected"), ("response_j", "response_k")];
+        ("chosen_response", "rejected_response"), ("chosen_conversations", "rejected_conversations"), ("preferred_output", "non_preferred_output"),
+        ("response_chosen", "response_rejected"), ("response_j", "response_k")];
     private static readonly string[] Media = ["image", "images", "video", "videos", "audio", "audios"];
 
     /// <summary>Whether a column holds pictures, films or sound.</summary>
@@ -69,7 +72,7 @@ internal static class ColumnAdvice
         if (mapped.Count > 0)
             return BadRowException.Malformed(what,
                 $"{Kinds}; the mapping {string.Join(',', mapped.Select(pair => $"{pair.Key}={pair.Value}"))} makes none of them");
-        var way = Mapping(all);
+        var way = Mapping(all, isText);
         var hint = way is not null ? null
             : all.Where(name => !known.Contains(name)).Select(name => DidYouMean(name, known)).FirstOrDefault(text => text.Length > 0);
         if (way is null && all.Count == 1 && isText(all[0])) way = $"text={all[0]}";
@@ -88,16 +91,21 @@ internal static class ColumnAdvice
         return null;
     }
 
-    /// <summary>The mapping that fits common names of others, or null.</summary>
-    private static string? Mapping(List<string> columns)
+    /// <summary>The mapping that fits common names of others, or null. What may be content is taken along: a system prompt, what a question is about.</summary>
+    private static string? Mapping(List<string> columns, Func<string, bool> isText)
     {
         if (Pair(columns) is { } pair) return pair;
-        if (First(columns, Chats) is { } chat) return $"messages={chat}";
         var answer = First(columns, Answers);
+        var system = First(columns, Systems) is { } rule ? $",system={rule}" : "";
+        // A dialogue that is one text beside an answer is what is asked about.
+        var chat = First(columns, Chats);
+        if (chat is not null && !(answer is not null && isText(chat))) return $"messages={chat}{system}";
         // As turns: a model with a chat template is trained with it, one without gets a prompt in words.
-        if (answer is not null && First(columns, "instruction") is { } instruction && First(columns, "input", "context") is { } context)
-            return $"instruction={instruction},input={context},output={answer}";
-        if (answer is not null && First(columns, Prompts) is { } prompt) return $"instruction={prompt},output={answer}";
+        if (answer is not null && (First(columns, Prompts) ?? chat) is { } asked)
+        {
+            var about = First([.. columns.Where(column => column != asked && column != answer)], Contexts) is { } context ? $",input={context}" : "";
+            return $"instruction={asked}{about},output={answer}{system}";
+        }
         return answer is null && First(columns, Texts) is { } text ? $"text={text}" : null;
     }
 

@@ -6,7 +6,8 @@ namespace Trainer.Data.Rows;
 internal static class PreferenceFields
 {
     /// <summary>The columns of such rows that no other row has.</summary>
-    public static readonly string[] Known = ["chosen", "rejected", "label", "prompt_ids", "chosen_ids", "rejected_ids", "completion_ids", "kl_completion_ids"];
+    public static readonly string[] Known = ["chosen", "rejected", "rejected_response", "label", "prompt_ids", "chosen_ids", "rejected_ids", "completion_ids",
+        "kl_completion_ids"];
 
     private static readonly string[] Context = ["prompt", .. RowFields.Chats, "instruction", "input", "system", "history", "tools", "functions",
         "chat_template_kwargs"];
@@ -25,6 +26,7 @@ internal static class PreferenceFields
         (RowKind Kind, string[] Allowed)? found =
             Has("prompt_ids", "chosen_ids", "rejected_ids") ? (RowKind.Pair, ["prompt_ids", "chosen_ids", "rejected_ids"])
             : Has("chosen", "rejected") ? (RowKind.Pair, [.. Context, "chosen", "rejected"])
+            : Has("rejected_response") && RowFields.Chats.Any(fields.ContainsKey) ? (RowKind.Pair, [.. Context, "rejected_response"])
             : Has("prompt_ids", "completion_ids", "label") ? (RowKind.Feedback, ["prompt_ids", "completion_ids", "label", "kl_completion_ids"])
             : Has("label") && purpose != RowPurpose.Supervised
                 && (Has("prompt", "completion") || RowFields.Chats.Any(fields.ContainsKey) || Has("instruction", "output"))

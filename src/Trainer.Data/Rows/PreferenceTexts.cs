@@ -20,6 +20,7 @@ internal static class PreferenceTexts
     /// </summary>
     public static (PreferenceText Prompt, PreferenceText Chosen, PreferenceText Rejected) Pair(RowFields fields, bool hasTemplate)
     {
+        if (fields["rejected_response"] is { } response) return Replaced(fields.Conversation()!.Value.Messages, response);
         var (chosen, rejected) = (Side(fields["chosen"]!.Value, "chosen"), Side(fields["rejected"]!.Value, "rejected"));
         if (Context(fields, hasTemplate, chosen.Messages is not null) is { } prompt)
         {
@@ -45,6 +46,19 @@ internal static class PreferenceTexts
         return (new(chosen.Text[..cut], null), new(chosen.Text[cut..], null), new(rejected.Text[cut..], null));
     }
 
+    /// <summary>ms-swift's pair: what follows the last question of a conversation is wanted, and another answer in its place is not.</summary>
+    private static (PreferenceText Prompt, PreferenceText Chosen, PreferenceText Rejected) Replaced(JsonElement conversation, JsonElement response)
+    {
+        var all = Expanded(conversation);
+        var last = all.EnumerateArray().ToList().FindLastIndex(message => Role(message) == "user");
+        return last < 0 || last == all.GetArrayLength() - 1
+            ? throw BadRowException.Malformed("the conversation does not end with an answer of the assistant after a prompt")
+            : (Slice(all, 0, last + 1), Slice(all, last + 1), new("", AsMessages(Side(response, "rejected_response"), "assistant")));
+    }
+
+    private static JsonElement Expanded(JsonElement list) =>
+        Messages.Write(writer => MessageForms.All(list, "messages").ToList().ForEach(message => message.WriteTo(writer)));
+
     /// <summary>Prompt and answer of a labelled row.</summary>
     public static (PreferenceText Prompt, PreferenceText Answer) Feedback(RowFields fields, bool hasTemplate)
     {
@@ -56,7 +70,7 @@ internal static class PreferenceTexts
             return (new("", AsMessages(prompt, "user")), new("", AsMessages(answer, "assistant")));
         }
         var all = Context(fields, hasTemplate, true)?.Messages is { } whole
-            ? Messages.Write(writer => MessageForms.All(whole, "messages").ToList().ForEach(message => message.WriteTo(writer)))
+            ? Expanded(whole)
             : throw BadRowException.Malformed("the row has no answer", "give prompt and completion, or messages that end with the assistant's");
         var count = all.GetArrayLength();
         if (count < 2 || Role(all[count - 1]) != "assistant")

@@ -28,6 +28,8 @@ public sealed class PreferenceRowTests : IDisposable
     [InlineData("""{"conversations": [{"from":"human","value":"a"}], "chosen": {"from":"gpt","value":"b"}, "rejected": {"from":"gpt","value":"c"}}""", Chat)]
     [InlineData("""{"messages": [{"role":"user","content":"a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""",
         Chat)]
+    [InlineData("""{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected_response": "c"}""", Chat)]
+    [InlineData("""{"conversation": [{"human": "a", "assistant": "b"}], "rejected_response": [{"role":"assistant","content":"c"}]}""", Chat)]
     [InlineData("""{"conversation": [{"human": "a"}], "chosen": {"role":"assistant","content":"b"}, "rejected": {"role":"assistant","content":"c"}}""", Chat)]
     [InlineData("""{"instruction": "a", "chosen": "b", "rejected": "c"}""", Chat)]
     [InlineData("""{"prompt_ids": [1, 20], "chosen_ids": [21, 2], "rejected_ids": [22, 2]}""", "<s>\u0004|\u0005</s>|<s>\u0004|\u0006</s>")]
@@ -89,6 +91,11 @@ public sealed class PreferenceRowTests : IDisposable
         """{"chosen": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""",
         "the same answer")]
     [InlineData(RowPurpose.Pairs, """{"chosen": "Hello there, friend", "rejected": "Hello there"}""", "the answer in 'rejected' is empty")]
+    [InlineData(RowPurpose.Pairs, """{"messages": [{"role":"user","content":"a"}], "rejected_response": "c"}""", "does not end with an answer")]
+    [InlineData(RowPurpose.Pairs, """{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected_response": "b"}""",
+        "the same answer")]
+    [InlineData(RowPurpose.Supervised, """{"messages": [{"role":"user","content":"a"},{"role":"assistant","content":"b"}], "rejected_response": "c"}""",
+        "--objective dpo")]
     [InlineData(RowPurpose.Pairs, """{"prompt": "a", "chosen": " ", "rejected": "b"}""", "the answer in 'chosen' is empty")]
     [InlineData(RowPurpose.Pairs, """{"prompt_ids": [1], "chosen_ids": [], "rejected_ids": [2]}""", "'chosen_ids' is empty")]
     [InlineData(RowPurpose.Pairs, """{"chosen": "a b", "rejected": "c d"}""", "no common prompt")]
