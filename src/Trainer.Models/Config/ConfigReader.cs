@@ -47,6 +47,8 @@ internal sealed class ConfigReader(JsonElement element, string path, string pref
         return value > 0 ? value : throw Fault(key, $"is {value}, it must be above 0");
     }
 
+    public int? PositiveOrNull(string key) => Has(key) ? Positive(key) : null;
+
     public double Number(string key, double? otherwise = null)
     {
         _read.Add(key);

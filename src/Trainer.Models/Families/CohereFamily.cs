@@ -15,8 +15,8 @@ internal static class CohereFamily
     /// <summary>Command R7B and A: windows in three of four layers, and the rotary embedding in those alone.</summary>
     public static ModelConfig DescribeSecond(ConfigReader reader, string type)
     {
-        var interval = reader.Int("sliding_window_pattern", 4);
-        return Common(reader, type).WithWindows(reader, reader.Int("sliding_window", 4096), l => (l + 1) % interval != 0, fullRope: -1);
+        var interval = reader.Positive("sliding_window_pattern", 4);
+        return Common(reader, type).WithWindows(reader, reader.Positive("sliding_window", 4096), l => (l + 1) % interval != 0, fullRope: -1);
     }
 
     private static ModelConfig Common(ConfigReader reader, string type)

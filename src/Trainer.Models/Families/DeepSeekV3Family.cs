@@ -30,7 +30,7 @@ internal static class DeepSeekV3Family
         var attention = new LatentAttention
         {
             Heads = reader.Positive("num_attention_heads"),
-            QueryRank = reader.IntOrNull("q_lora_rank"),
+            QueryRank = reader.PositiveOrNull("q_lora_rank"),
             KvRank = reader.Positive("kv_lora_rank", 512),
             PlainSize = plain,
             RotatedSize = rotated,

@@ -10,7 +10,7 @@ internal static class Exaone4Family
         var config = FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true, Epsilon = 1e-5 })
             .WithLayers((layer, _) => layer with { Norms = Olmo2Family.PostNorms })
             .WithAttention(attention => attention with { QkNorm = QkNorm.PerHead });
-        if (reader.IntOrNull("sliding_window") is not { } window) return config;
+        if (reader.PositiveOrNull("sliding_window") is not { } window) return config;
         return config.WithWindows(reader, window, Pattern(reader, config.LayerCount), fullRope: -1);
     }
 

@@ -32,7 +32,7 @@ internal static class FalconH1Family
     private static Mamba2 Mamba(ConfigReader reader, ModelConfig config)
     {
         var heads = reader.Positive("mamba_n_heads", 128);
-        var inner = reader.IntOrNull("mamba_d_ssm") ?? reader.Positive("mamba_expand", 2) * config.HiddenSize;
+        var inner = reader.PositiveOrNull("mamba_d_ssm") ?? reader.Positive("mamba_expand", 2) * config.HiddenSize;
         if (inner % heads != 0) throw reader.Fault("mamba_n_heads", $"is {heads}, which does not divide the width {inner}");
         var (groups, limits, parts) = (MambaKeys.Groups(reader, heads), MambaKeys.StepLimits(reader), reader.Numbers("ssm_multipliers"));
         if (parts is { Count: not 5 }) throw reader.Fault("ssm_multipliers", $"has {parts.Count} entries, it must have 5");

@@ -9,7 +9,7 @@ internal static class Gemma2Family
     public static LayerNorms FourNorms { get; } = new("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm");
 
     public static ModelConfig Describe(ConfigReader reader, string type) => Describe(reader, type, new FamilyDefaults { KvHeadsRequired = true })
-        .WithWindows(reader, reader.Int("sliding_window", 4096), l => l % 2 == 0);
+        .WithWindows(reader, reader.Positive("sliding_window", 4096), l => l % 2 == 0);
 
     /// <summary>The same without windows.</summary>
     public static ModelConfig Describe(ConfigReader reader, string type, FamilyDefaults defaults)

@@ -10,7 +10,7 @@ internal static class Gemma3Family
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
         var config = Gemma2Family.Describe(reader, type, Defaults);
-        var pattern = reader.Int("sliding_window_pattern", reader.Int("_sliding_window_pattern", 6));
+        var pattern = reader.Positive("sliding_window_pattern", reader.Positive("_sliding_window_pattern", 6));
         var global = RopeReader.Read(reader, config.HeadSize, 1_000_000, layerType: "full_attention");
         var local = reader.Has("rope_parameters")
             ? RopeReader.Read(reader, config.HeadSize, 10_000, layerType: "sliding_attention")
@@ -18,7 +18,7 @@ internal static class Gemma3Family
             : new RopeConfig { Theta = reader.PositiveNumber("rope_local_base_freq", 10_000), Dimensions = config.HeadSize,
                 MaxPositions = config.MaxPositions };
         return (config with { Ropes = [global, local] })
-            .WithWindows(reader, reader.Int("sliding_window", 4096), l => (l + 1) % pattern != 0, slidingRope: 1)
+            .WithWindows(reader, reader.Positive("sliding_window", 4096), l => (l + 1) % pattern != 0, slidingRope: 1)
             .WithAttention(attention => attention with { QkNorm = QkNorm.PerHead });
     }
 }

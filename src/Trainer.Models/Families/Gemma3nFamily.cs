@@ -20,7 +20,9 @@ internal static class Gemma3nFamily
         var firstShared = layers - reader.Int("num_kv_shared_layers", 15);
         if (firstShared < 1) throw reader.Fault("num_kv_shared_layers", $"leaves no layer with keys and values among {layers}");
         var isFull = FamilyBase.Sliding(reader, layers, l => (l + 1) % 5 != 0).Select(sliding => !sliding).ToArray();
-        var window = reader.Int("sliding_window", 512);
+        var window = reader.Positive("sliding_window", 512);
+        var (streams, active) = (reader.Positive("altup_num_inputs", 4), reader.Int("altup_active_idx", 0));
+        if (active < 0 || active >= streams) throw reader.Fault("altup_active_idx", $"is {active}, the streams are 0 to {streams - 1}");
         var local = reader.Has("rope_parameters")
             ? RopeReader.Read(reader, config.HeadSize, 10_000, layerType: "sliding_attention")
             : new RopeConfig { Theta = reader.PositiveNumber("rope_local_base_freq", 10_000), Dimensions = config.HeadSize,
@@ -31,7 +33,7 @@ internal static class Gemma3nFamily
             LogitSoftCap = reader.PositiveNumberOrNull("final_logit_softcapping"),
             Ropes = [RopeReader.Read(reader, config.HeadSize, 1_000_000, layerType: "full_attention"), local],
             PerLayerInput = new PerLayerInput(reader.Positive("hidden_size_per_layer_input", 256), reader.Positive("vocab_size_per_layer_input", 262_144)),
-            Streams = new FourStreams(reader.Positive("altup_num_inputs", 4), reader.Int("altup_active_idx", 0), reader.Positive("laurel_rank", 64),
+            Streams = new FourStreams(streams, active, reader.Positive("laurel_rank", 64),
                 reader.Bool("altup_correct_scale", true)),
         })
         .WithAttention((attention, l) => attention with

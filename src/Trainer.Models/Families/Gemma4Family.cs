@@ -50,9 +50,9 @@ internal static class Gemma4Family
 
     private static ModelConfig Attention(ConfigReader reader, ModelConfig config, bool[] isFull)
     {
-        var (size, window, sharesValues, bias) = (reader.Positive("global_head_dim", 512), reader.Int("sliding_window",
+        var (size, window, sharesValues, bias) = (reader.Positive("global_head_dim", 512), reader.Positive("sliding_window",
             512), reader.Bool("attention_k_eq_v"), reader.Bool("attention_bias"));
-        var kvHeads = sharesValues ? reader.IntOrNull("num_global_key_value_heads") : null;
+        var kvHeads = sharesValues ? reader.PositiveOrNull("num_global_key_value_heads") : null;
         var firstShared = config.LayerCount - reader.Int("num_kv_shared_layers", 0);
         if (firstShared < 1) throw reader.Fault("num_kv_shared_layers", $"leaves no layer with keys and values among {config.LayerCount}");
         return config.WithAttention((attention, l) => attention with

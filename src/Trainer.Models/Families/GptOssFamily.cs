@@ -13,7 +13,7 @@ internal static class GptOssFamily
         var rope = reader.Has("rope_scaling") || reader.Has("rope_parameters") ? config.Ropes[0]
             : config.Ropes[0] with { Kind = RopeKind.Yarn, Factor = 32, OriginalMaxPositions = 4096, Truncate = false };
         return (config with { Ropes = [rope] })
-            .WithWindows(reader, reader.Int("sliding_window", 128), l => l % 2 == 0)
+            .WithWindows(reader, reader.Positive("sliding_window", 128), l => l % 2 == 0)
             .WithAttention(attention => attention with { QkvBias = bias, OutputBias = bias, HasSinks = true })
             .WithExperts(_ => true, new ExpertFeedForward
             {

@@ -9,8 +9,8 @@ internal static class Llama4Family
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
         var config = FamilyBase.Common(reader, type, new FamilyDefaults { HeadSize = 128, KvHeadsRequired = true, Epsilon = 1e-5, Theta = 500_000 });
-        var hasRope = SmolLm3Family.HasRope(reader, config.LayerCount, reader.Int("no_rope_layer_interval", 4));
-        var chunk = reader.IntOrNull("attention_chunk_size");
+        var hasRope = SmolLm3Family.HasRope(reader, config.LayerCount, reader.Positive("no_rope_layer_interval", 4));
+        var chunk = reader.PositiveOrNull("attention_chunk_size");
         var (bias, normsHeads, isTempered) = (reader.Bool("attention_bias"), reader.Bool("use_qk_norm", true), reader.Bool("attn_temperature_tuning", true));
         var temperature = new QueryTemperature(reader.Number("attn_scale", 0.1), reader.Number("floor_scale", 8192), 1);
         var types = FamilyBase.LayerTypes(reader, config.LayerCount, l => hasRope[l] ? "chunked_attention" : "full_attention");

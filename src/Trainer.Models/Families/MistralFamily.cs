@@ -8,7 +8,7 @@ internal static class MistralFamily
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
         var config = FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true });
-        var window = reader.IntOrNull("sliding_window");
+        var window = reader.PositiveOrNull("sliding_window");
         return config.WithWindows(reader, window, _ => window is not null);
     }
 }

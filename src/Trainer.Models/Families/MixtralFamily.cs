@@ -9,7 +9,7 @@ internal static class MixtralFamily
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
         var config = FamilyBase.Common(reader, type, new FamilyDefaults { KvHeadsRequired = true, Epsilon = 1e-5, Theta = 1_000_000 });
-        var (window, experts) = (reader.IntOrNull("sliding_window"), MixtureKeys.Experts(reader, 8));
+        var (window, experts) = (reader.PositiveOrNull("sliding_window"), MixtureKeys.Experts(reader, 8));
         return config.WithWindows(reader, window, _ => window is not null).WithExperts(_ => true, new ExpertFeedForward
         {
             StoredPath = "block_sparse_moe",

@@ -81,7 +81,7 @@ internal static class NemotronHFamily
             Path = "mixer",
             IsGated = false,
             Names = new("gate_proj", "up_proj", "down_proj", "up_proj", "down_proj"),
-            LatentWidth = reader.IntOrNull("moe_latent_size"),
+            LatentWidth = reader.PositiveOrNull("moe_latent_size"),
             LatentBias = dense.HasBias,
             Shared = dense with { Path = "mixer.shared_experts", Width = reader.Positive("moe_shared_expert_intermediate_size", 7688) },
         };

@@ -11,6 +11,6 @@ internal static class Olmo3Family
         var config = Olmo2Family.Describe(reader, type);
         var scaled = config.Ropes[0];
         var plain = new RopeConfig { Theta = scaled.Theta, Dimensions = scaled.Dimensions, MaxPositions = scaled.MaxPositions };
-        return (config with { Ropes = [scaled, plain] }).WithWindows(reader, reader.Int("sliding_window", 4096), l => (l + 1) % 4 != 0, slidingRope: 1);
+        return (config with { Ropes = [scaled, plain] }).WithWindows(reader, reader.Positive("sliding_window", 4096), l => (l + 1) % 4 != 0, slidingRope: 1);
     }
 }

@@ -17,7 +17,7 @@ internal static class Qwen2Family
     /// <summary>Qwen's rule: a window only where use_sliding_window says so, from max_window_layers upwards.</summary>
     public static ModelConfig Windows(ModelConfig config, ConfigReader reader)
     {
-        var window = reader.Bool("use_sliding_window") ? reader.IntOrNull("sliding_window") : null;
+        var window = reader.Bool("use_sliding_window") ? reader.PositiveOrNull("sliding_window") : null;
         if (window is null) return config;
         var first = reader.Int("max_window_layers", 28);
         return config.WithWindows(reader, window, l => l >= first);

@@ -10,7 +10,7 @@ internal static class Qwen3MoeFamily
     {
         var config = Qwen3Family.Describe(reader, type);
         // Where the window is used it is used in every layer.
-        if (reader.Bool("use_sliding_window") && reader.IntOrNull("sliding_window") is { } window)
+        if (reader.Bool("use_sliding_window") && reader.PositiveOrNull("sliding_window") is { } window)
             config = config.WithAttention(attention => attention with { Window = window });
         var experts = MixtureKeys.Experts(reader, 128);
         return config.WithExperts(MixtureKeys.Sparse(reader, config.LayerCount), new ExpertFeedForward

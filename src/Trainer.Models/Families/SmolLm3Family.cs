@@ -8,8 +8,8 @@ internal static class SmolLm3Family
     public static ModelConfig Describe(ConfigReader reader, string type)
     {
         var config = LlamaFamily.Describe(reader, type, new FamilyDefaults { KvHeadsRequired = true, Tied = true, Theta = 2_000_000 });
-        var hasRope = HasRope(reader, config.LayerCount, reader.Int("no_rope_layer_interval", 4));
-        var window = reader.Bool("use_sliding_window") ? reader.IntOrNull("sliding_window") : null;
+        var hasRope = HasRope(reader, config.LayerCount, reader.Positive("no_rope_layer_interval", 4));
+        var window = reader.Bool("use_sliding_window") ? reader.PositiveOrNull("sliding_window") : null;
         if (window is not null) config = config.WithWindows(reader, window, l => !hasRope[l]);
         return config.WithAttention((attention, l) => attention with { Rope = hasRope[l] ? 0 : -1 });
     }

@@ -10,7 +10,7 @@ internal static class Starcoder2Family
     {
         var config = FamilyBase.Common(reader, type,
             new FamilyDefaults { Tied = true, KvHeadsRequired = true, EpsilonKey = "norm_epsilon", Epsilon = 1e-5, Activation = "gelu_pytorch_tanh" });
-        var (bias, window) = (reader.Bool("use_bias", true), reader.IntOrNull("sliding_window"));
+        var (bias, window) = (reader.Bool("use_bias", true), reader.PositiveOrNull("sliding_window"));
         return config.WithWindows(reader, window, _ => window is not null)
             .WithNorm(norm => norm with { Kind = NormKind.Layer, HasBias = true })
             .WithAttention(attention => attention with { QkvBias = bias, OutputBias = bias })

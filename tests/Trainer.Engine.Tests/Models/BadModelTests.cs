@@ -17,6 +17,27 @@ public sealed class BadModelTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
+    [InlineData("mistral", "\"sliding_window\": 0", "'sliding_window' is 0, it must be above 0")]
+    [InlineData("mixtral", "\"sliding_window\": -4", "'sliding_window' is -4, it must be above 0")]
+    [InlineData("gemma3_text", "\"sliding_window_pattern\": 0", "'sliding_window_pattern' is 0, it must be above 0")]
+    [InlineData("gemma2", "\"query_pre_attn_scalar\": 0", "'query_pre_attn_scalar' is 0, it must be above 0")]
+    [InlineData("gemma2", "\"final_logit_softcapping\": 0", "'final_logit_softcapping' is 0, it must be above 0")]
+    [InlineData("gemma3n_text", "\"altup_active_idx\": 4", "'altup_active_idx' is 4, the streams are 0 to 3")]
+    [InlineData("cohere2", "\"sliding_window_pattern\": 0", "'sliding_window_pattern' is 0, it must be above 0")]
+    [InlineData("cohere", "\"logit_scale\": 0", "'logit_scale' is 0, it must be above 0")]
+    [InlineData("granite", "\"logits_scaling\": 0", "'logits_scaling' is 0, it must be above 0")]
+    [InlineData("smollm3", "\"no_rope_layer_interval\": 0", "'no_rope_layer_interval' is 0, it must be above 0")]
+    [InlineData("llama4_text", "\"attention_chunk_size\": 0", "'attention_chunk_size' is 0, it must be above 0")]
+    public void A_number_that_a_family_divides_by_or_counts_with_is_refused(string type, string entry, string message)
+    {
+        const string Common = "\"vocab_size\": 96, \"hidden_size\": 32, \"intermediate_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+            + "\"num_key_value_heads\": 2, \"head_dim\": 8, \"max_position_embeddings\": 64, \"num_local_experts\": 2, \"hidden_size_per_layer_input\": 8, "
+            + "\"num_kv_shared_layers\": 0";
+        File.WriteAllText(Path.Combine(_folder, "config.json"), $"{{\"model_type\": \"{type}\", {Common}, {entry}}}");
+        Assert.Contains(message, Assert.Throws<ModelException>(() => Trainer.Models.Families.ConfigLoader.Load(_folder)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented (the nearest that is: '")]
     [InlineData("model_type", "\"llama5\"", "(the nearest that is: 'llama'); choose a model of one of apertus, arcee")]
     [InlineData("model_type", "\"mistral4\"", "(the nearest that is: 'mistral')")]
