@@ -1,6 +1,7 @@
 using Trainer.Adapters;
 using Trainer.Engine.Fast;
 using Trainer.Engine.Fast.Streaming;
+using Trainer.Engine.Generation;
 using Trainer.Engine.Quantize;
 using Trainer.Engine.Tests.Fast.FakeDevice;
 using Trainer.Engine.Tests.Models;
@@ -188,6 +189,27 @@ public sealed class FastMixerTests : IDisposable
             foreach (var recompute in (bool[])[true, false])
                 FastRun.AssertClose(FastRun.Step(_temp, EngineKind.Reference, recompute, false, Inject),
                     FastRun.Step(_temp, EngineKind.Fast, recompute, false, Inject), $"layer {layer}, recompute {recompute}", GradientGate(name));
+        }
+    }
+
+    // Prompts beside single tokens, texts that wait, and texts that begin alike; whole passes are the other way to the same tokens.
+    [Theory, MemberData(nameof(Families))]
+    public void Texts_made_together_are_those_of_whole_passes(string name)
+    {
+        RandomModel.Write(_temp, Configs[name], perExpert: false);
+        using var model = CausalModel.Load(_temp, Recomputed);
+        int[][] prompts = [[1, 17, 90, 33, 4], [5, 77, 13], [1, 17, 90, 33, 4], [9, 8, 7, 6, 5, 4, 3, 2, 1], [1, 17, 90, 2]];
+        var texts = TextBatch.Continue(model, prompts, index => new SamplingOptions { MaxTokens = 3 + 2 * index, StopIds = [] }, size: 3);
+        for (var index = 0; index < prompts.Length; index++)
+        {
+            List<int> text = [.. prompts[index]];
+            for (var i = 0; i < 3 + 2 * index; i++)
+            {
+                using var logits = model.Logits(TokenBatch.OfTokens([.. text]));
+                var row = logits.data<float>().ToArray()[^96..];
+                text.Add(Array.IndexOf(row, row.Max()));
+            }
+            Assert.Equal(text.Skip(prompts[index].Length), texts[index]);
         }
     }
 
