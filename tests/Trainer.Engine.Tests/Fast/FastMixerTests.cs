@@ -62,6 +62,10 @@ public sealed class FastMixerTests : IDisposable
         // The last layer, whose rows without loss fall away, is each kind once; so is the first.
         ["mamba, one part a layer, first a block"] = Nemotron("-M*"),
         ["mamba, one part a layer, last"] = Nemotron("*-M"),
+        ["blocks alone"] = Nemotron("--"),
+        ["mamba alone"] = Nemotron("M"),
+        ["gemma 4, one window"] = Gemma4(4, "\"full_attention\", \"full_attention\", \"full_attention\", \"full_attention\"",
+            "\"attention_k_eq_v\": true, \"num_kv_shared_layers\": 3, \"hidden_size_per_layer_input\": 4, \"vocab_size_per_layer_input\": 1"),
         ["convolution last"] = Lfm2("full_attention", 4, bias: true),
     };
 
