@@ -83,10 +83,14 @@ public static unsafe partial class LibtorchFolder
             }
             catch (Exception fault) when (fault is DllNotFoundException or BadImageFormatException)
             {
-                throw Refused(folder, $"{name} cannot be loaded ({fault.Message.Split('\n')[^1].Trim()})");
+                throw Refused(folder, $"{name} cannot be loaded ({Reason(fault)})");
             }
         }
     }
+
+    // The runtime tells every way it tried, a line each; the last is the loader's word about the file itself.
+    private static string Reason(Exception fault)
+        => fault.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1];
 
     /// <summary>A version in words, from the number that the library itself gives.</summary>
     /// <param name="number">A byte each, the highest first.</param>
@@ -106,8 +110,15 @@ public static unsafe partial class LibtorchFolder
         foreach (var name in (string[])["version.py", "build-version"])
         {
             var path = Path.Combine(folder, "..", name);
-            if (File.Exists(path) && new FileInfo(path).Length < 1 << 16 && Number().Match(File.ReadAllText(path)) is { Success: true } match)
-                return match.Value;
+            try
+            {
+                if (File.Exists(path) && new FileInfo(path).Length < 1 << 16 && Number().Match(File.ReadAllText(path)) is { Success: true } match)
+                    return match.Value;
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                // The library itself says which it is, once it is loaded.
+            }
         }
         return null;
     }

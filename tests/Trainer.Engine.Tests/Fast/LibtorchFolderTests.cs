@@ -42,8 +42,8 @@ public sealed class LibtorchFolderTests : IDisposable
         {
             LibtorchFolder.Require(libraries);
             // What says the right version may still be no library.
-            Assert.Contains("libc10.so cannot be loaded", Assert.Throws<DeviceException>(() => LibtorchFolder.Load(libraries)).Message,
-                StringComparison.Ordinal);
+            var fault = Assert.Throws<DeviceException>(() => LibtorchFolder.Load(libraries));
+            Assert.Contains($"libc10.so cannot be loaded ({Path.Combine(libraries, "libc10.so")}: ", fault.Message, StringComparison.Ordinal);
         }
         else
         {
