@@ -1,5 +1,6 @@
 using Trainer.Adapters;
 using Trainer.Engine.Fast;
+using Trainer.Engine.Fast.Bench;
 using Trainer.Engine.Generation;
 using Trainer.Engine.Reference;
 using Trainer.Engine.Tests.Models;
@@ -14,6 +15,9 @@ public sealed class DecodeTests
 {
     // Other orders of addition of the same float32 numbers.
     private const double Gate = 2e-5;
+
+    // Long enough that what a key head has to read is worth more threads.
+    private static int[] LongText => [.. Enumerable.Range(0, 2300).Select(i => 1 + i * 37 % 90)];
 
     [Theory]
     [InlineData("llama2"), InlineData("llama_bias"), InlineData("llama_linear_rope"), InlineData("mistral_sw8"), InlineData("qwen3"), InlineData("granite")]
@@ -52,6 +56,51 @@ public sealed class DecodeTests
             decoder.Next(ids[..20]);
             for (var at = 20; at < 24; at++) AssertClose(Last(model, ids[..(at + 1)]), decoder.Next([ids[at]]).ToArray());
         }
+    }
+
+    // Where key heads do not feed the threads, tokens and elements are cut among them: the same sums, so the same bits.
+    [Theory, InlineData("llama2"), InlineData("qwen3"), InlineData("gemma2"), InlineData("mistral_sw8")]
+    public void A_long_texts_next_logits_have_the_same_bits_on_any_number_of_threads(string name)
+    {
+        var (before, ids, expected) = (TorchSharp.torch.get_num_threads(), LongText, new List<float[]>());
+        using var model = CausalModel.Load(Golden.Folder(name), new ModelLoadOptions { Engine = EngineKind.Fast });
+        using var decoder = new FastDecoder(model, (FastEngine)model.Engine);
+        decoder.Next(ids[..^2]);
+        foreach (var threads in (int[])[1, 3, 7, 64])
+        {
+            TorchSharp.torch.set_num_threads(threads);
+            try
+            {
+                decoder.Truncate(ids.Length - 2);
+                for (var i = 0; i < 2; i++)
+                {
+                    var logits = decoder.Next([ids[ids.Length - 2 + i]]).ToArray();
+                    if (threads == 1) expected.Add(logits);
+                    else Assert.Equal(expected[i], logits);
+                }
+            }
+            finally
+            {
+                TorchSharp.torch.set_num_threads(before);
+            }
+        }
+        Assert.NotEqual(expected[0], expected[1]);
+    }
+
+    [Theory, InlineData(1), InlineData(2)]
+    public void A_long_texts_token_is_shared_by_more_threads_than_it_has_key_heads(int texts)
+    {
+        using var model = CausalModel.Load(Golden.Folder("llama2"), new ModelLoadOptions { Engine = EngineKind.Fast });
+        var engine = (FastEngine)model.Engine;
+        FastDecoder[] decoders = [.. Enumerable.Range(0, texts).Select(_ => new FastDecoder(model, engine))];
+        var logits = new float[texts * model.Config.VocabularySize];
+        foreach (var decoder in decoders) decoder.Next(LongText);
+        TextPart[] next = [.. decoders.Select(decoder => new TextPart(decoder, [5], decoder.Length + 1))];
+        using var team = new SimulatedTeam(new TeamModel(64, 0));
+        engine.Continue(next, logits);
+        // Scores by blocks of 256 tokens of each key head.
+        Assert.True(team.Counts.Chunks > model.Config.LayerCount * texts * model.Config.KvHeads * (LongText.Length / 256), $"{team.Counts.Chunks} chunks");
+        foreach (var decoder in decoders) decoder.Dispose();
     }
 
     [Fact]

@@ -18,6 +18,12 @@ namespace Trainer.Engine.Fast.Cpu;
 /// </remarks>
 internal static unsafe class BlockAttention
 {
+    // Floats of a key head's keys that are read in some ten microseconds.
+    private const long CutFloats = 1 << 15;
+    private const long CutTokensOfBlock = 256;
+    // A cache line of a value.
+    private const int SliceFloats = 16;
+
     /// <summary>Fills output and log-sums.</summary>
     public static void Forward(ProductRoom room, int[] starts, in HostAttention layer)
     {
@@ -37,17 +43,21 @@ internal static unsafe class BlockAttention
         var (operands, blocks, shape) = (layer, room.Attention, layer.Shape);
         var scratch = room.Memory.Floats(BufferId.Scores);
         bool IsToken(int text) => starts[text + 1] - starts[text] == 1 && texts[text].Count > 0;
-        Source All(int text) => new(HostMemory.At<float>(texts[text].Keys), HostMemory.At<float>(texts[text].Values), shape.Kv, texts[text].Count);
+        Source All(int text) => Held(shape, texts[text]);
         int[] single = [.. Enumerable.Range(0, texts.Length).Where(IsToken)];
-        ComputeThreads.For(0, single.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
+        if (single.Length > 0 && IsCut(room, operands, [.. single.Select(text => texts[text].Count + 1)])) CutTokens(room, operands, starts, texts, single);
+        else
         {
-            for (var unit = begin; unit < end; unit++)
+            ComputeThreads.For(0, single.Length * (long)shape.KvHeads, 1, (slot, begin, end) =>
             {
-                var (text, kv) = (single[unit / shape.KvHeads], (int)(unit % shape.KvHeads));
-                var all = All(text);
-                TokenAttention.Run(operands.From(starts[text]), all.Keys, all.Values, all.Held + 1, kv, scratch + slot * blocks.Scratch);
-            }
-        }, room.Threads);
+                for (var unit = begin; unit < end; unit++)
+                {
+                    var (text, kv) = (single[unit / shape.KvHeads], (int)(unit % shape.KvHeads));
+                    var all = All(text);
+                    TokenAttention.Run(operands.From(starts[text]), all.Keys, all.Values, all.Held + 1, kv, scratch + slot * blocks.Scratch);
+                }
+            }, room.Threads);
+        }
         for (var text = 0; text < texts.Length; text++)
         {
             if (IsToken(text)) continue;
@@ -59,6 +69,64 @@ internal static unsafe class BlockAttention
             }, room.Threads);
         }
     }
+
+    // Key heads alone do not feed the threads, and each has enough to read that two more loops cost less than the others' waiting.
+    private static bool IsCut(ProductRoom room, in HostAttention layer, int[] counts)
+    {
+        long seen = 0;
+        foreach (var count in counts) seen = Math.Max(seen, TokenAttention.Seen(layer, count));
+        return (long)counts.Length * layer.Shape.KvHeads < room.Threads && seen * layer.Shape.HeadSize >= CutFloats;
+    }
+
+    // First blocks of tokens of each key head's scores, then the rows of weights of each query head, then slices of each head's sums. A text's key head has its
+    // scores where a thread would have them: there are more threads than these.
+    private static void CutTokens(ProductRoom room, HostAttention layer, int[] starts, HeldTokens[] texts, int[] single)
+    {
+        var (shape, heads, stride) = (layer.Shape, layer.Shape.KvHeads, room.Attention.Scratch);
+        var scratch = room.Memory.Floats(BufferId.Scores);
+        var most = single.Max(text => TokenAttention.Seen(layer, texts[text].Count + 1));
+        long blocks = (most + CutTokensOfBlock - 1) / CutTokensOfBlock, units = (long)single.Length * heads;
+        var slice = (int)Math.Max(SliceFloats, shape.HeadSize * units / (2 * room.Threads) / SliceFloats * SliceFloats);
+        var slices = (shape.HeadSize + slice - 1) / slice;
+        foreach (var text in single) TokenAttention.Scale(layer.From(starts[text]), 0, heads);
+        ComputeThreads.For(0, units * blocks, 1, (_, begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var (unit, first) = (i / blocks, i % blocks * CutTokensOfBlock);
+                var text = single[unit / heads];
+                var (own, all) = (layer.From(starts[text]), Held(shape, texts[text]));
+                var seen = TokenAttention.Seen(layer, all.Held + 1);
+                if (first < seen)
+                    TokenAttention.Scores(own, all.Keys, all.Held + 1, (int)(unit % heads), scratch + unit * stride, first,
+                        Math.Min(seen, first + CutTokensOfBlock));
+            }
+        }, room.Threads);
+        ComputeThreads.For(0, (long)single.Length * shape.Heads, 1, (_, begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var (index, head) = (i / shape.Heads, (int)(i % shape.Heads));
+                var text = single[index];
+                var count = texts[text].Count + 1;
+                TokenAttention.Weights(layer.From(starts[text]), count, head, scratch + (index * heads + head / shape.Group) * stride
+                    + head % shape.Group * (long)TokenAttention.Seen(layer, count));
+            }
+        }, room.Threads);
+        ComputeThreads.For(0, units * slices, 1, (_, begin, end) =>
+        {
+            for (var i = begin; i < end; i++)
+            {
+                var (unit, first) = (i / slices, (int)(i % slices) * slice);
+                var text = single[unit / heads];
+                var all = Held(shape, texts[text]);
+                TokenAttention.Sums(layer.From(starts[text]), all.Values, all.Held + 1, (int)(unit % heads), scratch + unit * stride, first,
+                    Math.Min(shape.HeadSize, first + slice));
+            }
+        }, room.Threads);
+    }
+
+    private static Source Held(HeadShape shape, HeldTokens text) => new(HostMemory.At<float>(text.Keys), HostMemory.At<float>(text.Values), shape.Kv, text.Count);
 
     // Keys are counted from the first that is held, so query q of the block, counted so too, sees as far as key q.
     private static void ForwardBlock(in HostAttention state, Source source, AttentionBlock block, long tokens, int head, float* scores)
