@@ -3,7 +3,7 @@ using Trainer.Benchmarks;
 return args switch
 {
     ["step", .. var rest] => StepCommand.Run(rest),
-    ["make", var shape, var folder] => StepCommand.Make(shape, folder),
+    ["make", var shape, var folder, .. var rest] => StepCommand.Make(shape, folder, rest),
     ["growth", .. var rest] => GrowthCommand.Run(rest),
     ["products", .. var rest] => ProductsCommand.Run(rest),
     ["kernels"] => KernelCommand.Run(),

@@ -24,7 +24,7 @@ internal static class RanksCommand
         try
         {
             var (model, data) = (Path.Combine(folder, "model"), Path.Combine(folder, "rows.jsonl"));
-            StepCommand.Make(shape.Name, model);
+            StepCommand.Make(shape.Name, model, []);
             var batch = Number("--batch", 4);
             WriteRows(data, batch * ranks * 2, sequence, shape.Vocabulary);
             string[] words =

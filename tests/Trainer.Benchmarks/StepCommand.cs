@@ -14,7 +14,7 @@ internal static class StepCommand
         Console.Error.WriteLine("""
             step --shape NAME [--layers N] [--seq N] [--batch N] [--rank N] [--steps N] [--none] [--stream [--reads auto|mapped|direct] [--stream-gib N]] [--reference] [--dtype TYPE] [--threads N] [--cpu-time] [--folder DIR] [--keep]
                  NAME: tiny, 15m, 134m, 1b, 8b, 70b; --none keeps activations; TYPE: float32, bfloat16, int8; --cpu-time for busy machines, with --threads 1; --folder: where the random model lies or is written (a temporary one otherwise)
-            make NAME DIR    writes the random model only
+            make NAME DIR [--layers N]   writes the random model only; NAME may be 35b-a3b (NF4, 19 GiB) or gpt-oss-20b (experts in MXFP4, 13 GiB) too
             decode DIR [PROMPT-TOKENS] [TOKENS]   prefill and greedy decoding of a model folder beside the memory bound
             growth [--stream] [--threads N] [--cpu-time]   time by tokens and layers, memory by layers and steps, on small models
             kernels          quantization, dequantization, element-wise kernels against memcpy
@@ -26,8 +26,15 @@ internal static class StepCommand
         return 2;
     }
 
-    public static int Make(string name, string folder)
+    public static int Make(string name, string folder, string[] args)
     {
+        if (RandomMixture.Knows(name))
+        {
+            var layers = args is ["--layers", var count] ? int.Parse(count, CultureInfo.InvariantCulture) : 0;
+            RandomMixture.Write(name, folder, layers, (done, all) => Console.Error.Write($"\r{done}/{all} files"));
+            Console.Error.WriteLine();
+            return 0;
+        }
         Write(ModelShape.Find(name) ?? throw new ArgumentException($"no shape '{name}'"), folder);
         return 0;
     }
