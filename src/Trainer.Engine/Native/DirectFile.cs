@@ -5,7 +5,7 @@ using Trainer.Models;
 namespace Trainer.Engine.Native;
 
 /// <summary>A file read past the page cache (O_DIRECT): whole blocks into aligned memory, without a copy by the kernel.</summary>
-internal sealed unsafe partial class DirectFile : IDisposable
+internal sealed unsafe partial class DirectFile : IBlockFile
 {
     /// <summary>Offsets, lengths and addresses must be multiples of this; no disk in use asks for more.</summary>
     public const long Block = 4096;
@@ -44,13 +44,6 @@ internal sealed unsafe partial class DirectFile : IDisposable
     /// <summary>The same reads through the page cache, with the same rules.</summary>
     internal static DirectFile? OpenCached(string path) => Open(path, 0);
 
-    /// <summary>Reads whole blocks; what lies beyond the end of the file stays as it is.</summary>
-    /// <param name="offset">First byte, at a block.</param>
-    /// <param name="target">Where to, at a block.</param>
-    /// <param name="length">Bytes, whole blocks.</param>
-    /// <param name="needed">Bytes of them that must be there.</param>
-    /// <param name="stop">Looked at between parts.</param>
-    /// <exception cref="ModelException">The file is shorter, or the disk does not give it.</exception>
     public void Read(long offset, byte* target, long length, long needed, CancellationToken stop)
     {
         for (long at = 0; at < needed;)

@@ -50,13 +50,15 @@ internal sealed unsafe class DirectLayers : ILayerSource
         {
             _state.Check(_layout.FilesOf(layer));
             var target = buffer.Start;
+            List<BlockRequest> requests = [];
             foreach (var extent in _layout.Extents(layer))
             {
                 var begin = Down(extent.Begin);
                 var length = Up(extent.End) - begin;
-                _files[extent.Path].Read(begin, target, length, extent.End - begin, stop);
+                requests.AddRange(BlockReads.Cut(_files[extent.Path], begin, (IntPtr)target, length, extent.End - begin));
                 target += length;
             }
+            BlockReads.Run(requests, stop);
             _state.Check(_layout.FilesOf(layer));
         }
         catch
