@@ -126,7 +126,8 @@ internal static unsafe class BlockAttention
         }, room.Threads);
     }
 
-    private static Source Held(HeadShape shape, HeldTokens text) => new(HostMemory.At<float>(text.Keys), HostMemory.At<float>(text.Values), shape.Kv, text.Count);
+    private static Source Held(HeadShape shape, HeldTokens text)
+        => new(HostMemory.At<float>(text.Keys), HostMemory.At<float>(text.Values), shape.Kv, text.Count);
 
     // Keys are counted from the first that is held, so query q of the block, counted so too, sees as far as key q.
     private static void ForwardBlock(in HostAttention state, Source source, AttentionBlock block, long tokens, int head, float* scores)
