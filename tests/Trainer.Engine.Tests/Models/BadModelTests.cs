@@ -67,9 +67,10 @@ public sealed class BadModelTests : IDisposable
     [InlineData("quantization", """{"group_size": 64, "bits": 4}""", "quantized for MLX")]
     [InlineData("quantization_config", """{"quant_method": "gptq", "bits": 4}""", "quantization_config.q_group_size")]
     [InlineData("quantization_config", """{"quant_method": "awq"}""", "quantization_config.w_bit")]
-    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "fp4"}""",
-        "'quantization_config.bnb_4bit_quant_type' is 'fp4'")]
-    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_8bit": true}""", "'quantization_config.load_in_8bit' is true")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "af4"}""",
+        "'quantization_config.bnb_4bit_quant_type' is 'af4'")]
+    [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": true}""",
+        "'quantization_config.load_in_8bit' and load_in_4bit are both true")]
     [InlineData("quantization_config", """{"quant_method": "bitsandbytes", "load_in_4bit": false, "load_in_8bit": false}""", null)]
     [InlineData("quantization_config", """{"load_in_4bit": false, "bnb_4bit_quant_type": "fp4"}""", null)]
     [InlineData("rope_parameters", """{"rope_type": "default", "rope_theta": 10000.0}""", null)]
