@@ -5,11 +5,15 @@ using Trainer.Checkpoints.Atomic;
 using Trainer.Cli.CommandLine;
 using Trainer.Cli.Generating;
 using Trainer.Cli.Rendering;
+using Trainer.Data;
 using Trainer.Data.Answers;
+using Trainer.Data.Prompts;
 using Trainer.Engine.Generation;
 using Trainer.Training;
 using Trainer.Training.Answers;
+using Trainer.Training.Objectives;
 using Trainer.Training.Options;
+using Trainer.Training.Rollouts;
 
 namespace Trainer.Cli.Commands;
 
@@ -31,7 +35,12 @@ internal static class EvalAnswers
     private static readonly Setting Output = new("output", SettingKind.Text, Group,
         "Write each row's answer and scores to this file of JSON lines.") { Short = "-o", Value = "FILE" };
 
-    public static readonly IReadOnlyList<Setting> Settings = [Generate, Metric, Answer, Pattern, MaxTokens, Compare, Output];
+    private static readonly Setting Reward = GrpoSettings.RewardCommand with { Group = Group, DefaultNote = null,
+        Help = "Program that rewards the answers, in place of a comparison with the data's: it reads a JSON object a line (completion, prompt, row) and "
+        + "writes a number for each. Again for more programs." };
+    private static readonly Setting RewardTimeout = GrpoSettings.RewardTimeout with { Group = Group };
+
+    public static readonly IReadOnlyList<Setting> Settings = [Generate, Metric, Answer, Pattern, Reward, RewardTimeout, MaxTokens, Compare, Output];
 
     /// <summary>What has a meaning with --generate alone.</summary>
     public static void RequireUnused(SettingValues values)
@@ -48,13 +57,21 @@ internal static class EvalAnswers
         if (compare && options.AdapterDirectory is null) values.Fault("--compare needs an adapter to compare the base with; add --adapter DIR");
         if (output is not null && Path.GetDirectoryName(Path.GetFullPath(output)) is { } folder && !Directory.Exists(folder))
             values.Fault($"{values.Origin(Output)} '{output}': there is no folder '{folder}'");
+        List<string> commands = [.. values.Items(Reward).Select(item => item.Text)];
+        foreach (var setting in new[] { Metric, Answer, Pattern }.Where(setting => commands.Count > 0 && values.Has(setting)))
+            values.Fault($"{values.Origin(setting)} compares answers with the data's, and --reward-command has programs judge them; keep one");
+        if (commands.Count == 0 && values.Has(RewardTimeout)) values.Fault($"{values.Origin(RewardTimeout)} has a meaning with --reward-command alone");
+        var patience = values.Duration(RewardTimeout) ?? new GrpoOptions().RewardTimeout;
         values.ThrowIfFaulty();
         var judge = new AnswerJudge(metrics.Count > 0 ? metrics : ["exact_match"], pattern);
+        using var programs = commands.Count == 0 ? null
+            : new AnswerRewards(commands, patience, text => { if (!invocation.Quiet) invocation.Terminal.Error.WriteLine(text); });
         invocation.Stop.Watch("");
         var bar = new ProgressLine(invocation.Terminal, invocation.Quiet || !invocation.Terminal.IsLive);
         using var speaker = Speaker.Load(options, bar);
-        var rows = AnswerReader.Read(options.Data, speaker.Text, column, invocation.Stop.Token);
-        judge.Require(rows);
+        var stop = invocation.Stop.Token;
+        var rows = programs is null ? AnswerReader.Read(options.Data, speaker.Text, column, stop) : Prompts(options, speaker, stop);
+        if (programs is null) judge.Require(rows);
         RequireRoom(rows, speaker);
         var size = values.Integer(StepSettings.BatchSize);
         Continuation[] Speak(bool withAdapter, string task)
@@ -72,16 +89,26 @@ internal static class EvalAnswers
         var said = Speak(withAdapter: true, "answering");
         var before = compare ? Speak(withAdapter: false, "base answering") : null;
         bar.Finish();
-        List<Answered> answered =
-        [
-            .. rows.Select((row, index) => new Answered(
-                row, said[index], judge.Scores(said[index].Text, row.Reference), before?[index],
-                before is null ? null : judge.Scores(before[index].Text, row.Reference))),
-        ];
+        var columns = programs is null ? null : PromptRows.Read(options.Data, rows.Select(row => row.Source), stop);
+        double?[][] Scores(Continuation[] texts) => programs is null
+            ? [.. rows.Select((row, index) => judge.Scores(texts[index].Text, row.Reference).Select(score => (double?)score).ToArray())]
+            : programs.Of([.. rows.Select((row, index) => new RewardedAnswer(row.Source, columns![row.Source],
+                speaker.Tokenizer.Decode(row.Prompt, skipSpecialTokens: false), texts[index].Text, texts[index].Tokens,
+                texts[index].FinishReason == "length"))], stop.ThrowIfCancellationRequested);
+        var (scores, bare) = (Scores(said), before is null ? null : Scores(before));
+        List<Answered> answered = [.. rows.Select((row, index) => new Answered(row, said[index], scores[index], before?[index], bare?[index]))];
+        var how = new Judging(programs?.Names ?? judge.Metrics, programs is null ? judge : null);
         if (output is not null)
-            AtomicFile.WriteText(output, string.Concat(answered.Select(row => JsonSerializer.Serialize(Row(row, judge), Json.Compact) + "\n")));
-        Tell(invocation, judge, answered, perRow);
+            AtomicFile.WriteText(output, string.Concat(answered.Select(row => JsonSerializer.Serialize(Row(row, how), Json.Compact) + "\n")));
+        Tell(invocation, how, answered, perRow);
         return ExitCode.Done;
+    }
+
+    // The rows as a run on rewards asks them: an answer at the end of a conversation is left out.
+    private static List<AnswerRow> Prompts(TrainingOptions options, Speaker speaker, CancellationToken stop)
+    {
+        using var data = DatasetBuilder.Build(options.Data with { Purpose = RowPurpose.Prompts }, speaker.Text, cancellation: stop);
+        return [.. Enumerable.Range(0, data.Train.Count).Select(row => new AnswerRow(data.Train.Source(row), data.Train[row].InputIds, ""))];
     }
 
     private static void RequireRoom(IReadOnlyList<AnswerRow> rows, Speaker speaker)
@@ -92,9 +119,9 @@ internal static class EvalAnswers
                     $"the prompt of {row.Source} has {row.Prompt.Length} tokens and the model {speaker.Model.Config.Positions} positions; leave the row out");
     }
 
-    private static void Tell(Invocation invocation, AnswerJudge judge, List<Answered> rows, bool perRow)
+    private static void Tell(Invocation invocation, Judging how, List<Answered> rows, bool perRow)
     {
-        var (means, before) = (Means(judge, rows, row => row.Scores), rows[0].BaseScores is null ? null : Means(judge, rows, row => row.BaseScores!));
+        var (means, before) = (Means(how, rows, row => row.Scores), rows[0].BaseScores is null ? null : Means(how, rows, row => row.BaseScores!));
         var output = invocation.Terminal.Out;
         if (invocation.Json)
         {
@@ -105,41 +132,45 @@ internal static class EvalAnswers
                 base_metrics = before,
                 cut_answers = rows.Count(row => row.Said.FinishReason == "length"),
                 tokens = rows.Sum(row => (long)row.Said.Tokens),
-                rows = perRow ? rows.Select(row => Row(row, judge)) : null,
+                rows = perRow ? rows.Select(row => Row(row, how)) : null,
             }, Json.Compact));
             return;
         }
         if (perRow)
             foreach (var row in rows)
-                output.WriteLine($"{row.Row.Source} {Words(Named(judge, row.Scores))}"
-                    + $"{(row.BaseScores is { } scores ? $", base {Words(Named(judge, scores))}" : "")}");
+                output.WriteLine($"{row.Row.Source} {Words(Named(how, row.Scores))}"
+                    + $"{(row.BaseScores is { } scores ? $", base {Words(Named(how, scores))}" : "")}");
         output.WriteLine($"{Words(means)} of {rows.Count} answers");
         if (before is not null) output.WriteLine($"base {Words(before)}");
         var cut = rows.Count(row => row.Said.FinishReason == "length");
         if (cut > 0 && !invocation.Quiet) invocation.Terminal.Error.WriteLine($"note: {cut} of {rows.Count} answers were cut at --max-tokens");
     }
 
-    private static Dictionary<string, double> Means(AnswerJudge judge, List<Answered> rows, Func<Answered, double[]> scores) =>
-        Named(judge, [.. Enumerable.Range(0, judge.Metrics.Count).Select(metric => rows.Average(row => scores(row)[metric]))]);
+    // A mean is over the answers of which there is something to say.
+    private static Dictionary<string, double?> Means(Judging how, List<Answered> rows, Func<Answered, double?[]> scores) =>
+        Named(how, [.. Enumerable.Range(0, how.Names.Count).Select(name => rows.Select(row => scores(row)[name]).Average())]);
 
-    private static Dictionary<string, double> Named(AnswerJudge judge, double[] scores)
-        => judge.Metrics.Zip(scores).ToDictionary(pair => pair.First, pair => pair.Second);
+    private static Dictionary<string, double?> Named(Judging how, double?[] scores)
+        => how.Names.Zip(scores).ToDictionary(pair => pair.First, pair => pair.Second);
 
-    private static string Words(Dictionary<string, double> scores)
-        => string.Join(" ", scores.Select(pair => $"{pair.Key} {pair.Value.ToString("0.0000", CultureInfo.InvariantCulture)}"));
+    private static string Words(Dictionary<string, double?> scores)
+        => string.Join(" ", scores.Select(pair => $"{pair.Key} {pair.Value?.ToString("0.0000", CultureInfo.InvariantCulture) ?? "-"}"));
 
-    private static object Row(Answered row, AnswerJudge judge) => new
+    private static object Row(Answered row, Judging how) => new
     {
         file = row.Row.Source.File,
         line = row.Row.Source.Line,
-        reference = row.Row.Reference,
+        reference = how.Judge is null ? null : row.Row.Reference,
         text = row.Said.Text,
-        compared = judge.Part(row.Said.Text),
+        compared = how.Judge?.Part(row.Said.Text),
         finish_reason = row.Said.FinishReason,
-        metrics = Named(judge, row.Scores),
+        metrics = Named(how, row.Scores),
         base_text = row.Base?.Text,
-        base_metrics = row.BaseScores is { } scores ? Named(judge, scores) : null,
+        base_metrics = row.BaseScores is { } scores ? Named(how, scores) : null,
     };
 
-    private sealed record Answered(AnswerRow Row, Continuation Said, double[] Scores, Continuation? Base, double[]? BaseScores);
+    /// <summary>By what answers are judged: names, and who compares where nobody rewards.</summary>
+    private sealed record Judging(IReadOnlyList<string> Names, AnswerJudge? Judge);
+
+    private sealed record Answered(AnswerRow Row, Continuation Said, double?[] Scores, Continuation? Base, double?[]? BaseScores);
 }

@@ -15,8 +15,17 @@ public static class PromptRows
     /// <exception cref="DataException">A row can no longer be read.</exception>
     public static IReadOnlyDictionary<RowSource, JsonElement> Read(DataOptions options, IEnumerable<ExampleSet> examples,
         CancellationToken cancellation = default)
+        => Read(options, examples.SelectMany(set => Enumerable.Range(0, set.Count).Select(set.Source)), cancellation);
+
+    /// <summary>The named rows, as JSON.</summary>
+    /// <param name="options">The sources that they were read from.</param>
+    /// <param name="sources">Their files and lines.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <exception cref="DataException">A row can no longer be read.</exception>
+    public static IReadOnlyDictionary<RowSource, JsonElement> Read(DataOptions options, IEnumerable<RowSource> sources,
+        CancellationToken cancellation = default)
     {
-        var wanted = examples.SelectMany(set => Enumerable.Range(0, set.Count).Select(set.Source)).ToHashSet();
+        var wanted = sources.ToHashSet();
         var rows = new Dictionary<RowSource, JsonElement>();
         List<InputEntry> files = [.. DatasetBuilder.TrainEntries(options, []), .. DatasetBuilder.EvalEntries(options, [])];
         foreach (var entry in files)

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Trainer.Data;
 using Trainer.Distributed;
@@ -18,8 +17,6 @@ namespace Trainer.Training.Rollouts;
 /// </summary>
 internal sealed class RolloutMaker
 {
-    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>The run.</summary>
     public required TrainingOptions Options { get; init; }
 
@@ -92,18 +89,12 @@ internal sealed class RolloutMaker
             var source = prompts.Rows[which[at]];
             foreach (var answer in answers[at])
             {
-                questions.Add(JsonSerializer.Serialize(new
-                {
-                    completion = answer.Text, prompt = Text(asked[at]), truncated = answer.IsTruncated, tokens = answer.Tokens.Length, row = Rows[source],
-                }, Plain));
+                questions.Add(RewardQuestion.Line(answer.Text, Text(asked[at]), answer.IsTruncated, answer.Tokens.Length, Rows[source]));
                 rows.Add(source);
             }
         }
         var said = Rewards.Select(program => program.Ask(questions, rows, between)).ToList();
-        for (var i = 0; i < questions.Count; i++)
-            if (said.TrueForAll(rewards => rewards[i] is null))
-                throw new RewardException($"no --reward-command has a reward for an answer to {rows[i]}: each says null; one of them must write a "
-                    + "number", true);
+        RewardQuestion.RequireReward(said, rows);
         var copies = Options.Grpo.NumGenerations;
         return [.. which.Select((prompt, at) => new AnsweredPrompt(
             prompt, [.. answers[at].Select(answer => answer.Tokens)], [.. answers[at].Select(answer => answer.Text)],

@@ -64,4 +64,40 @@ public sealed class AnswerTests : IDisposable
         Assert.Equal(3, run.Error.Split('\n').Count(line => line.StartsWith("eval at step", StringComparison.Ordinal)
             && line.Contains(" exact_match 0.5000 f1 ", StringComparison.Ordinal)));
     }
+
+    [Fact]
+    public void Programs_reward_answers_of_adapter_and_base_as_they_do_while_training()
+    {
+        var data = _folder.File("prompts.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"What colour is a banana?\"}],\"wanted\":\"yellow\"}\n"
+            + "{\"messages\":[{\"role\":\"user\",\"content\":\"Who are you?\"},{\"role\":\"assistant\",\"content\":\"left out\"}],\"wanted\":\"xyz\"}\n");
+        // What it reads is kept; the first program looks for the row's own word, the second says nothing of the second row.
+        _folder.File("score.sh", """
+            while read -r line; do
+              printf '%s\n' "$line" >> asked.jsonl
+              word=$(printf '%s' "$line" | sed 's/.*"wanted":"\([a-z]*\)".*/\1/')
+              said=$(printf '%s' "$line" | sed 's/,"prompt".*//')
+              case $said in *$word*) echo 2 ;; *) echo 0 ;; esac
+            done
+            """);
+        _folder.File("first.sh", "n=3; while read -r line; do echo $n; n=null; done");
+        ProgramResult Eval(params string[] words) => TrainerProgram.Run(new ProgramRun(["eval", "tiny", "--data", data, "--generate", .. words])
+        { Directory = _folder.Path });
+        var answer = Eval("--reward-command", "sh score.sh", "--reward-command", "sh first.sh", "--max-tokens", "24",
+            "--per-row", "--json");
+        Assert.True(answer.ExitCode == 0, answer.Error);
+        var json = answer.Json();
+        Assert.Equal((1.0, 3.0), (json.GetProperty("metrics").GetProperty("score").GetDouble(), json.GetProperty("metrics").GetProperty("first").GetDouble()));
+        var asked = File.ReadLines(Path.Combine(_folder.Path, "asked.jsonl")).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(json.GetProperty("rows").EnumerateArray().Select(row => row.GetProperty("text").GetString()),
+            asked.Select(line => line.GetProperty("completion").GetString()));
+        Assert.All(asked, line => Assert.DoesNotContain("left out", line.GetProperty("prompt").GetString(), StringComparison.Ordinal));
+        Assert.Contains("banana", asked[0].GetProperty("prompt").GetString(), StringComparison.Ordinal);
+
+        Assert.Contains("keep one", Assert.Single(Eval("--reward-command", "cat", "--metric", "f1").Faults(2)), StringComparison.Ordinal);
+        Assert.Contains("says null", Assert.Single(Eval("--reward-command", "while read l; do echo null; done", "--max-tokens", "2").Faults(65)),
+            StringComparison.Ordinal);
+        Assert.Contains("ended with exit code 3", Assert.Single(Eval("--reward-command", "exit 3", "--max-tokens", "2").Faults(69)), StringComparison.Ordinal);
+        Assert.Contains("--generate", Assert.Single(TrainerProgram.Run(new ProgramRun("eval", "tiny", "--data", data, "--reward-command", "cat")
+        { Directory = _folder.Path }).Faults(2)), StringComparison.Ordinal);
+    }
 }
