@@ -22,7 +22,10 @@ public sealed class ShapeBenchTests
     [Fact]
     public void Simulated_cores_are_told_by_part_and_scaled_to_all_layers()
     {
-        string[] line = ["bench", "--shape", "15m", "--seq", "200", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
+        using var folder = new TemporaryFolder();
+        folder.File("config.json",
+            """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1500, "rms_norm_eps": 1e-5}""");
+        string[] line = ["bench", "--shape", folder.Path, "--seq", "100", "--steps", "1", "--simulate-cores", "8", "--lora-dropout", "0.1"];
         var result = TrainerProgram.RunWarm([.. line, "--json"]).Json();
 
         // The first layer, one more, and a chunk of the head.
