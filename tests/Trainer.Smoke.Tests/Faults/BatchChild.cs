@@ -122,7 +122,7 @@ namespace Trainer.Smoke.Tests.Faults
         private ProgramResult Lost(BatchCase one, int code)
         {
             var said = File.Exists(one.Error) ? File.ReadAllText(one.Error) : "";
-            Stop();
+            Stop(withChildren: true);
             return new ProgramResult(code, "", $"{(code == -1 ? $"no end within {limitSeconds} s" : "the process ended")}: {said}");
         }
 
@@ -136,10 +136,12 @@ namespace Trainer.Smoke.Tests.Faults
             _process.BeginErrorReadLine();
         }
 
-        private void Stop()
+        // With its children a process is first halted and then killed: a test run that ends between the two, as its last moments are short, would leave
+        // it halted for ever.
+        private void Stop(bool withChildren = false)
         {
             if (_process is null) return;
-            if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+            if (!_process.HasExited) _process.Kill(withChildren);
             _process.Dispose();
             _process = null;
         }
