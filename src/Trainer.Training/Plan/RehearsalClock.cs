@@ -52,7 +52,7 @@ internal sealed class RehearsalClock(TimeProvider time) : ITrainingObserver
 
     private static double Warm(List<double> measured)
     {
-        var late = measured.Skip(measured.Count / 2).Order().ToList();
+        var late = measured.Skip(measured.Count * 3 / 4).Order().ToList();
         return late.Count > 0 ? late[late.Count / 2] : 0;
     }
 }
