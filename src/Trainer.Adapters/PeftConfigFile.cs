@@ -21,6 +21,8 @@ internal static class PeftConfigFile
         if (!File.Exists(path))
             throw new AdapterException(ForeignAdapters.Of(folder) is { } other
                 ? $"no {FileName} in '{folder}': {other}" : $"no {FileName} in '{folder}'; an adapter folder needs it beside adapter_model.safetensors");
+        // Weights, tokenizer and template beside it are opened later, by whoever comes first.
+        RegularFile.RequireAll(folder);
         try
         {
             using var document = PythonJson.Parse(SmallFile.Bytes(path));

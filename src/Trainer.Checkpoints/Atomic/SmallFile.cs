@@ -18,9 +18,10 @@ public static class SmallFile
     /// <summary>The bytes of a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">The most it may have.</param>
-    /// <exception cref="BadFileException">It is longer.</exception>
+    /// <exception cref="BadFileException">It is longer, or no regular file.</exception>
     public static byte[] Bytes(string path, long most = MostBytes)
     {
+        RegularFile.Require(path);
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         if (file.Length > most) throw TooLong(path, file.Length, most);
         var bytes = new byte[file.Length];
@@ -31,7 +32,7 @@ public static class SmallFile
     /// <summary>The text of a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">The most bytes it may have.</param>
-    /// <exception cref="BadFileException">It is longer.</exception>
+    /// <exception cref="BadFileException">It is longer, or no regular file.</exception>
     public static string Text(string path, long most = MostBytes)
     {
         using var reader = new StreamReader(new MemoryStream(Bytes(path, most)));

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Trainer.Adapters;
+using Trainer.Checkpoints;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Tests.Models;
 using Trainer.Models;
@@ -38,6 +40,24 @@ public sealed class PeftFolderTests : IDisposable
         Assert.Equal(File.ReadAllBytes(Golden.Folder("lora", name, stored, PeftFolder.WeightsFile)),
             File.ReadAllBytes(Path.Combine(_folder, PeftFolder.WeightsFile)));
         Assert.Null(PeftFolder.FirstDifference(_folder, model));
+    }
+
+    [SkippableTheory]
+    [InlineData(PeftFolder.ConfigFile)]
+    [InlineData(PeftFolder.WeightsFile)]
+    [InlineData("tokenizer.json")]
+    [InlineData("chat_template.jinja")]
+    public async Task A_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(string name)
+    {
+        Skip.If(OperatingSystem.IsWindows(), "named pipes of Unix");
+        var stored = Golden.Folder("lora", "qwen2_bias_lora_only", "adapter_final");
+        foreach (var file in Directory.GetFiles(stored)) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
+        var path = Path.Combine(_folder, name);
+        File.Delete(path);
+        using (var made = Process.Start("mkfifo", [path])) await made.WaitForExitAsync();
+        var reading = Task.Run(() => PeftFolder.ReadSpec(_folder));
+        var fault = await Assert.ThrowsAsync<BadFileException>(() => reading.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Contains(path, fault.Message, StringComparison.Ordinal);
     }
 
     [Theory]
