@@ -94,7 +94,7 @@ public static partial class GgufAdapterExporter
         if (!tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) || tensor.Shape.Length != 2)
             throw new AdapterException($"tensor '{tensor.Name}' [{string.Join(", ", tensor.Shape)}] of adapter '{folder}' is not one that PEFT writes");
         if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_A", StringComparison.Ordinal)) return [new(tensor, EmbeddingA, -2)];
-        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal)) 
+        if (tensor.Name.EndsWith("model.embed_tokens.lora_embedding_B", StringComparison.Ordinal))
             return [new(tensor, EmbeddingB, -1, blueprint.Modules.FirstOrDefault(module => module.Role == ModuleRole.Embedding))];
         var isA = tensor.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
         var path = tensor.Name[Prefix.Length..^".lora_A.weight".Length];

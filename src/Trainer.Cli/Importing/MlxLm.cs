@@ -209,10 +209,7 @@ internal static class MlxLm
                 case "weight_decay": draft.Take(StepSettings.WeightDecay, key, text); break;
                 case "eps": draft.Take(StepSettings.Epsilon, key, text); break;
                 case "bias_correction": draft.Drop(key, text, "moments are always corrected for their bias"); break;
-                case "betas" when ImportDraft.Words(text) is [string first, string second]:
-                    draft.Take(StepSettings.Beta1, key, first);
-                    draft.Take(StepSettings.Beta2, key, second);
-                    break;
+                case "betas" when Schedules.Betas(draft, key, text): break;
                 default: draft.Change(key, text, "the optimizer takes no such argument here"); break;
             }
         }

@@ -30,6 +30,15 @@ internal static class Schedules
             draft.Drop(key, text, $"{plain} with 32-bit states takes its place; an adapter's states are small");
     };
 
+    /// <summary>Two rates of decay in one key, as a list or a tuple; whether they are two.</summary>
+    public static bool Betas(ImportDraft draft, string key, string text)
+    {
+        if (ImportDraft.Words(text.Trim('(', ')', '[', ']')) is not [string first, string second]) return false;
+        draft.Take(StepSettings.Beta1, key, first);
+        draft.Take(StepSettings.Beta2, key, second);
+        return true;
+    }
+
     /// <summary>What an optimizer alone reads, as transformers writes it (<c>a=1, b=2</c>) or as a mapping; what every optimizer has goes to its own
     /// setting.</summary>
     public static readonly KeyRule OptimizerArguments = static (draft, key, text, node) =>
@@ -41,10 +50,7 @@ internal static class Schedules
         {
             switch (name)
             {
-                case "betas" when ImportDraft.Words(value.Trim('(', ')', '[', ']')) is [string first, string second]:
-                    draft.Take(StepSettings.Beta1, $"{key}.{name}", first);
-                    draft.Take(StepSettings.Beta2, $"{key}.{name}", second);
-                    break;
+                case "betas" when Betas(draft, $"{key}.{name}", value): break;
                 case "beta1" or "adam_beta1": draft.Take(StepSettings.Beta1, $"{key}.{name}", value); break;
                 case "beta2" or "adam_beta2": draft.Take(StepSettings.Beta2, $"{key}.{name}", value); break;
                 case "eps" when (draft.Theirs("optim") ?? draft.Theirs("optimizer")) is "adagrad" or "rmsprop" or "rmsprop_bnb": left[name] = value; break;

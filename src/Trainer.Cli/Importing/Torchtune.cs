@@ -67,13 +67,7 @@ internal static class Torchtune
         ["eps"] = KeyRules.To(StepSettings.Epsilon),
         ["betas"] = (draft, key, text, _) =>
         {
-            if (ImportDraft.Words(text.Trim('(', ')', '[', ']')) is not [string first, string second])
-            {
-                draft.Change(key, text, "these are two numbers");
-                return;
-            }
-            draft.Take(StepSettings.Beta1, key, first);
-            draft.Take(StepSettings.Beta2, key, second);
+            if (!Schedules.Betas(draft, key, text)) draft.Change(key, text, "these are two numbers");
         },
         ["fused"] = KeyRules.Drop(KeyRules.Speed),
         ["foreach"] = KeyRules.Drop(KeyRules.Speed),

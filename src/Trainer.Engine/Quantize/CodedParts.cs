@@ -18,9 +18,10 @@ internal sealed class CodedParts : IDisposable
     private readonly StoredQuantization _stored;
     private readonly List<CodedPart> _parts = [];
 
-    private CodedParts(string folder, ModelConfig config, IReadOnlySet<string> quantized)
+    private CodedParts(string folder, ModelConfig config)
     {
         (_files, _plain, _stored) = (WeightFiles.AsStored(folder), CodedTensors.Of(folder)!, config.StoredQuantization!);
+        var quantized = ModelQuantizer.WeightNames(config, _plain.Shapes.Keys);
         var experts = DecoderBlueprint.Of(config).Modules.Where(module => module.Kind == ModuleKind.Experts).ToList();
         foreach (var (name, (shape, dtype)) in _plain.Shapes)
         {
@@ -39,8 +40,7 @@ internal sealed class CodedParts : IDisposable
     {
         if (config.StoredQuantization is not { } stored) return null;
         if (stored.IsNf4) throw new ModelException($"model '{folder}' is quantized already ({stored.Name}); pass the original model");
-        using var coded = CodedTensors.Of(folder)!;
-        return new CodedParts(folder, config, ModelQuantizer.WeightNames(config, coded.Shapes.Keys));
+        return new CodedParts(folder, config);
     }
 
     /// <summary>The weights.</summary>

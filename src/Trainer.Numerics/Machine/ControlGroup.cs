@@ -95,18 +95,7 @@ public sealed record ControlGroup(long? MemoryLimitBytes, long MemoryUsedBytes, 
         return line is not null && long.TryParse(line.AsSpan(key.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
     }
 
-    private static string? Text(string folder, string file)
-    {
-        var path = Path.Combine(folder, file);
-        try
-        {
-            return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    private static string? Text(string folder, string file) => SystemText.Of(Path.Combine(folder, file));
 
     /// <summary>A line of /proc/self/mountinfo that mounts control groups.</summary>
     private sealed record Mount(string Root, string Point, string Kind, string[] Options)

@@ -46,19 +46,19 @@ public sealed record ProcessorTopology(int Processors, int Cores, IReadOnlyList<
     private static string Siblings(string root, int cpu)
     {
         var folder = Path.Combine(root, Cpus, $"cpu{cpu}", "topology");
-        return Text(Path.Combine(folder, "core_cpus_list")) ?? Text(Path.Combine(folder, "thread_siblings_list")) ?? $"{cpu}";
+        return SystemText.Of(Path.Combine(folder, "core_cpus_list")) ?? SystemText.Of(Path.Combine(folder, "thread_siblings_list")) ?? $"{cpu}";
     }
 
     private static IEnumerable<MemoryNode> Memory(string root, IReadOnlyList<int> processors)
     {
         var folder = Path.Combine(root, NodesFolder);
-        if (Text(Path.Combine(folder, "has_memory")) is not { } written || Numbers(written) is not { } nodes) yield break;
+        if (SystemText.Of(Path.Combine(folder, "has_memory")) is not { } written || Numbers(written) is not { } nodes) yield break;
         var allowed = Allowed(root, "Mems_allowed_list") ?? nodes;
         foreach (var node in nodes.Intersect(allowed))
         {
-            var near = Numbers(Text(Path.Combine(folder, $"node{node}", "cpulist")) ?? "") ?? [];
+            var near = Numbers(SystemText.Of(Path.Combine(folder, $"node{node}", "cpulist")) ?? "") ?? [];
             // "Node 0 MemTotal:       24682392 kB"
-            var line = (Text(Path.Combine(folder, $"node{node}", "meminfo")) ?? "").Split('\n')
+            var line = (SystemText.Of(Path.Combine(folder, $"node{node}", "meminfo")) ?? "").Split('\n')
                 .FirstOrDefault(text => text.Contains("MemTotal:", StringComparison.Ordinal));
             var words = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
             var bytes = words.Length > 1 && long.TryParse(words[^2], NumberStyles.None, CultureInfo.InvariantCulture, out var kilobytes) ? kilobytes * 1024 : 0;
@@ -68,21 +68,8 @@ public sealed record ProcessorTopology(int Processors, int Cores, IReadOnlyList<
 
     private static IReadOnlyList<int>? Allowed(string root, string key)
     {
-        var line = (Text(Path.Combine(root, "proc/self/status")) ?? "").Split('\n')
+        var line = (SystemText.Of(Path.Combine(root, "proc/self/status")) ?? "").Split('\n')
             .FirstOrDefault(text => text.StartsWith(key + ":", StringComparison.Ordinal));
         return line is null ? null : Numbers(line[(key.Length + 1)..]);
-    }
-
-    private static string? Text(string path)
-    {
-        try
-        {
-            return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            // A sandbox may hide any of it.
-            return null;
-        }
     }
 }

@@ -136,13 +136,13 @@ public static class RunSettings
         return text;
     }
 
-    // transformers says `all`; jsonl is written in any case.
     // Tools that publish no way of logging to them, and convert what is written.
     private static readonly Dictionary<string, string> Converters = new()
     {
         ["swanlab"] = "swanlab convert --type tensorboard --tb-log-dir RUN/runs", ["aim"] = "aim convert tensorboard --logdir RUN",
     };
 
+    // transformers says `all`; jsonl is written in any case.
     private static List<string>? ReadReportTo(SettingValues values, Setting setting)
     {
         string[] known = [.. TrainingOptions.ReportKinds, "mlflow", "wandb"];
