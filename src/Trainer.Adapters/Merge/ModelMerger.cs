@@ -8,6 +8,7 @@ using Trainer.Checkpoints.Json;
 using Trainer.Checkpoints.Safetensors;
 using Trainer.Engine.Quantize;
 using Trainer.Engine.Weights;
+using Trainer.Models;
 using Trainer.Models.Config;
 using Trainer.Models.Families;
 using static TorchSharp.torch;
@@ -32,12 +33,14 @@ public static class ModelMerger
     /// <param name="target">The folder to make.</param>
     /// <param name="options">How.</param>
     /// <param name="cancel">Looked at before each tensor.</param>
+    /// <exception cref="ModelException">Config and weights of the base contradict each other.</exception>
     /// <exception cref="AdapterException">The adapter does not fit the base or cannot be merged; tensor and reason are named.</exception>
     /// <exception cref="CannotWriteException">The target exists or cannot be written.</exception>
     public static MergeReport Merge(string baseFolder, string adapterFolder, string target, MergeOptions options, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         var config = ConfigLoader.Load(baseFolder);
+        FolderCheck.Require(baseFolder);
         using var tensors = BaseTensors.Open(baseFolder, options.OntoQuantized, options.DoubleQuantize, options.Threads);
         using var adapter = new MergeSource(adapterFolder);
         var hasHead = StoredName(tensors, Head) is not null;

@@ -34,6 +34,8 @@ public static class GgufModelExporter
         if (options.Type is not (GgufTensorType.F32 or GgufTensorType.F16 or GgufTensorType.BF16 or GgufTensorType.Q8_0))
             throw new ModelException($"type {options.Type} cannot be written; choose f32, f16, bf16 or q8_0");
         var metadata = GgufModelMetadata.Of(config, folder, options, notes);
+        // Rows are taken by the config's counts: of another shape they would be wrong ones.
+        FolderCheck.Require(folder);
         using var tensors = BaseTensors.Open(folder);
         var stored = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var name in tensors.Names)

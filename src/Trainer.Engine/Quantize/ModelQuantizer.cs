@@ -40,6 +40,7 @@ public static unsafe class ModelQuantizer
         using var model = ShardedModel.Open(source, config.TiedEmbeddings);
         using var coded = CodedParts.Of(source, config);
         var parts = Parts(source, config, model, coded, options);
+        FolderCheck.Require(source);
         var byName = parts.ToDictionary(part => part.Group.Name, StringComparer.Ordinal);
         List<TensorGroup> groups = [.. parts.Select(part => part.Group)];
         var plan = new ModelFolderPlan

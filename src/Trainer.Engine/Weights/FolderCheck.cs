@@ -6,7 +6,8 @@ using Trainer.Models.Parts;
 
 namespace Trainer.Engine.Weights;
 
-/// <summary>Compares a model folder's tensors with what its config.json needs, by the headers alone: what loading would refuse, a plan refuses too.</summary>
+/// <summary>Compares a model folder's tensors with what its config.json needs, by the headers alone: what loading would refuse, a plan
+/// refuses too, and so does whoever writes another folder or file of it.</summary>
 public static class FolderCheck
 {
     /// <summary>Checks a folder; one without weights is left to the plan, which needs none.</summary>

@@ -101,6 +101,16 @@ public sealed class GgufFamilyTests : IDisposable
         Assert.False(File.Exists(Target));
     }
 
+    [Fact]
+    public void A_config_that_the_tensors_contradict_is_refused_by_the_tensor_and_not_read_by_its_counts()
+    {
+        var fault = Assert.Throws<ModelException>(() =>
+            Exported("llama31", config => config["num_key_value_heads"] = config["num_attention_heads"]!.DeepClone()));
+        Assert.Contains("self_attn.k_proj.weight' of", fault.Message, StringComparison.Ordinal);
+        Assert.Contains("config.json needs [", fault.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(Target));
+    }
+
     [Theory]
     [InlineData("my-Phi3-tune", false)]
     [InlineData("my-tune", true)]

@@ -1,7 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Trainer.Adapters.Merge;
 using Trainer.Checkpoints.Safetensors;
+using Trainer.Engine.Quantize;
 using Trainer.Engine.Weights;
 using Trainer.Models;
 
@@ -188,6 +190,9 @@ public sealed class BadModelTests : IDisposable
         Assert.Contains("tensor 'model.embed_tokens.weight'", Refused(), StringComparison.Ordinal);
         Assert.Contains("has shape [256, 64], config.json needs [300, 64]", Refused(), StringComparison.Ordinal);
         Assert.Equal(Refused(), Assert.Throws<ModelException>(() => FolderCheck.Require(_folder)).Message);
+        var target = Path.Combine(_folder, "out");
+        Assert.Equal(Refused(), Assert.Throws<ModelException>(() => ModelQuantizer.Quantize(_folder, target, new())).Message);
+        Assert.Equal(Refused(), Assert.Throws<ModelException>(() => ModelMerger.Merge(_folder, _folder, target, new())).Message);
     }
 
     [Theory]
